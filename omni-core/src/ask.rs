@@ -1,0 +1,184 @@
+//! Step 0, the ask: what every frontend makes of its event, request or argv.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{cost::NanoUsd, identity::Credential, thread::ThreadKey};
+
+/// The door by which an ask came. It follows from the adapter, never from the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// The Slack bot.
+    Slack,
+    /// The HTTP service.
+    Http,
+    /// The terminal.
+    Cli,
+    /// Another agent through the MCP endpoint.
+    Mcp,
+    /// A program that embeds the crate.
+    #[default]
+    Embed,
+}
+
+impl Source {
+    /// The name as the ledger stores it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Http => "http",
+            Self::Cli => "cli",
+            Self::Mcp => "mcp",
+            Self::Embed => "embed",
+        }
+    }
+}
+
+/// Text that comes with a question, such as what was piped into the terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// What it is called before the model, such as `stdin`.
+    pub name: String,
+    /// Its text. Over-long text is cut before the model sees it.
+    pub text: String,
+}
+
+/// Bounds of one ask. What is `None` comes from the configuration.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct AskOptions {
+    /// Model id or alias (`haiku`, `sonnet`, `opus`).
+    pub model: Option<String>,
+    /// Offer no tools at all.
+    pub no_tools: bool,
+    /// Wall time for the whole ask.
+    pub timeout: Option<Duration>,
+    /// Most that the ask may cost.
+    pub max_cost: Option<NanoUsd>,
+    /// Most model turns.
+    pub max_turns: Option<u32>,
+}
+
+/// One question on its way into the pipeline.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Ask {
+    /// Who asks, as the frontend found it.
+    pub credential: Credential,
+    /// The question.
+    pub question: String,
+    /// What came with it.
+    pub attachments: Vec<Attachment>,
+    /// The conversation it belongs to; `None` is one-shot.
+    pub thread: Option<ThreadKey>,
+    /// The door.
+    pub source: Source,
+    /// Bounds.
+    pub options: AskOptions,
+    /// Identifies the ask in logs, events and the ledger.
+    pub request_id: Uuid,
+}
+
+impl Ask {
+    /// A one-shot question.
+    #[must_use]
+    pub fn new(who: impl Into<Credential>, question: impl Into<String>) -> Self {
+        Self {
+            credential: who.into(),
+            question: question.into(),
+            attachments: Vec::new(),
+            thread: None,
+            source: Source::default(),
+            options: AskOptions::default(),
+            request_id: Uuid::now_v7(),
+        }
+    }
+
+    /// The same ask by another door.
+    #[must_use]
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// The same ask with other bounds.
+    #[must_use]
+    pub fn with_options(mut self, options: AskOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The same ask for another model.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.options.model = Some(model.into());
+        self
+    }
+
+    /// The same ask with an attachment.
+    #[must_use]
+    pub fn with_attachment(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.attachments.push(Attachment { name: name.into(), text: text.into() });
+        self
+    }
+
+    /// The same ask as part of a conversation.
+    #[must_use]
+    pub fn with_thread(mut self, thread: ThreadKey) -> Self {
+        self.thread = Some(thread);
+        self
+    }
+}
+
+/// One tool call without a model: `omni tools call`, an HTTP call, a gateway call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DirectCall {
+    /// Who calls.
+    pub credential: Credential,
+    /// The server's name.
+    pub server: String,
+    /// The tool's name at that server.
+    pub tool: String,
+    /// The arguments: a JSON object.
+    pub arguments: Box<serde_json::value::RawValue>,
+    /// The door.
+    pub source: Source,
+    /// Wall time; `None` takes the server's.
+    pub timeout: Option<Duration>,
+    /// Identifies the call in logs and the ledger.
+    pub request_id: Uuid,
+}
+
+impl DirectCall {
+    /// A call of `tool` at `server`.
+    #[must_use]
+    pub fn new(
+        who: impl Into<Credential>,
+        server: impl Into<String>,
+        tool: impl Into<String>,
+        arguments: Box<serde_json::value::RawValue>,
+    ) -> Self {
+        Self {
+            credential: who.into(),
+            server: server.into(),
+            tool: tool.into(),
+            arguments,
+            source: Source::default(),
+            timeout: None,
+            request_id: Uuid::now_v7(),
+        }
+    }
+
+    /// The same call by another door.
+    #[must_use]
+    pub fn with_source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+}

@@ -1,0 +1,292 @@
+//! Step 5, catalog: what the servers offer, cut down to what a grant allows.
+//!
+//! A [`Catalog`] is a snapshot of all servers. A [`ToolSet`] is what one rule set may use of it,
+//! definitions and handles together, so that what a model sees and what can be called are one
+//! thing.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use crate::policy::RuleSet;
+
+pub mod name;
+pub mod schema;
+
+pub use name::NameRules;
+pub use schema::{SchemaCheck, SchemaError};
+
+/// What a server says of a tool. Hints only: those of an untrusted server never loosen anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ToolAnnotations {
+    /// A title for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The tool changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_hint: Option<bool>,
+    /// The tool may destroy something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destructive_hint: Option<bool>,
+    /// Calling it twice is as calling it once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotent_hint: Option<bool>,
+    /// It reaches the outside world.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_world_hint: Option<bool>,
+}
+
+/// One tool of one server, as the server defined it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ToolDef {
+    /// The server's name in the configuration.
+    pub server: Arc<str>,
+    /// The tool's name at the server.
+    pub name: Arc<str>,
+    /// A title for people.
+    pub title: Option<String>,
+    /// The server's description: untrusted text, cut to a cap.
+    pub description: String,
+    /// JSON Schema of the arguments, byte for byte as the server sent it.
+    pub input_schema: Box<RawValue>,
+    /// JSON Schema of the structured result.
+    pub output_schema: Option<Box<RawValue>>,
+    /// Hints.
+    pub annotations: ToolAnnotations,
+    /// Checks arguments against `input_schema`; compiled at most once.
+    pub check: SchemaCheck,
+}
+
+/// Longest description that is put before a model or a person, in characters.
+pub const MAX_DESCRIPTION_CHARS: usize = 4_000;
+
+impl ToolDef {
+    /// A tool without title, description or hints.
+    #[must_use]
+    pub fn new(server: impl Into<Arc<str>>, name: impl Into<Arc<str>>, input_schema: Box<RawValue>) -> Self {
+        Self {
+            server: server.into(),
+            name: name.into(),
+            title: None,
+            description: String::new(),
+            check: SchemaCheck::new(&input_schema),
+            input_schema,
+            output_schema: None,
+            annotations: ToolAnnotations::default(),
+        }
+    }
+
+    /// The same tool with a description, cut to [`MAX_DESCRIPTION_CHARS`].
+    #[must_use]
+    pub fn with_description(mut self, description: &str) -> Self {
+        self.description = description.chars().take(MAX_DESCRIPTION_CHARS).collect();
+        self
+    }
+
+    /// `server.tool`: the name in the ledger and before people.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.server, self.name)
+    }
+}
+
+/// How a server is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Health {
+    /// Not asked yet.
+    Unknown,
+    /// Answered.
+    Healthy,
+    /// Did not answer, or not in time.
+    Unhealthy {
+        /// What went wrong, fit for people.
+        reason: String,
+    },
+    /// Switched off in the configuration.
+    Disabled,
+}
+
+impl Health {
+    /// Whether the server answered.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        matches!(self, Self::Healthy)
+    }
+}
+
+/// One server in a snapshot.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerView {
+    /// The name in the configuration.
+    pub name: Arc<str>,
+    /// The name for people.
+    pub display_name: String,
+    /// What it is for, from the configuration.
+    pub description: String,
+    /// `http`, `sse`, `stdio`, `in_process`.
+    pub kind: String,
+    /// How it is doing.
+    pub health: Health,
+    /// How long its last discovery took.
+    pub latency_ms: Option<u64>,
+    /// Its tools, sorted by name.
+    pub tools: Vec<Arc<ToolDef>>,
+}
+
+impl ServerView {
+    /// A server that was not asked yet.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, kind: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            display_name: name.to_string(),
+            name,
+            description: String::new(),
+            kind: kind.into(),
+            health: Health::Unknown,
+            latency_ms: None,
+            tools: Vec::new(),
+        }
+    }
+}
+
+/// A snapshot of all servers.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Catalog {
+    /// Grows by one with every change.
+    pub version: u64,
+    /// The servers, sorted by name.
+    pub servers: Vec<ServerView>,
+}
+
+impl Catalog {
+    /// A snapshot; servers and tools are sorted, so that what goes to a model is stable.
+    #[must_use]
+    pub fn new(version: u64, mut servers: Vec<ServerView>) -> Self {
+        servers.sort_by(|a, b| a.name.cmp(&b.name));
+        for server in &mut servers {
+            server.tools.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        Self { version, servers }
+    }
+
+    /// Every tool of every server.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<ToolDef>> {
+        self.servers.iter().flat_map(|server| &server.tools)
+    }
+
+    /// One tool by its server's and its own name.
+    #[must_use]
+    pub fn tool(&self, server: &str, tool: &str) -> Option<&Arc<ToolDef>> {
+        let view = self.servers.iter().find(|view| &*view.name == server)?;
+        view.tools.iter().find(|def| &*def.name == tool)
+    }
+}
+
+/// One tool under the name that the model calls it by.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OfferedTool {
+    /// The definition.
+    pub def: Arc<ToolDef>,
+    /// `server__tool`, made legal for the vendor.
+    pub llm_name: Arc<str>,
+}
+
+/// What one rule set may use of one catalog, under one vendor's naming rules. Immutable, shared.
+pub struct ToolSet {
+    /// The catalog's version.
+    pub catalog_version: u64,
+    /// The rule set's fingerprint.
+    pub fingerprint: String,
+    tools: Vec<OfferedTool>,
+    by_llm_name: HashMap<Arc<str>, usize>,
+    rendered: Mutex<HashMap<&'static str, Arc<RawValue>>>,
+}
+
+impl ToolSet {
+    /// No tools.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::from_tools(0, String::new(), Vec::new())
+    }
+
+    /// The tools of `catalog` that `rules` let be listed.
+    #[must_use]
+    pub fn build(catalog: &Catalog, rules: &RuleSet, names: NameRules) -> Self {
+        let allowed: Vec<Arc<ToolDef>> =
+            catalog.tools().filter(|def| rules.decide(&def.server, &def.name, None).is_allowed()).cloned().collect();
+        let llm_names = name::assign(&allowed, names);
+        let tools = allowed.into_iter().zip(llm_names).map(|(def, llm_name)| OfferedTool { def, llm_name }).collect();
+        Self::from_tools(catalog.version, rules.fingerprint().to_owned(), tools)
+    }
+
+    fn from_tools(catalog_version: u64, fingerprint: String, tools: Vec<OfferedTool>) -> Self {
+        let by_llm_name = tools.iter().enumerate().map(|(i, tool)| (tool.llm_name.clone(), i)).collect();
+        Self { catalog_version, fingerprint, tools, by_llm_name, rendered: Mutex::default() }
+    }
+
+    /// The tools, in a stable order.
+    #[must_use]
+    pub fn tools(&self) -> &[OfferedTool] {
+        &self.tools
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// The tool that a model calls `llm_name`: by table, never by splitting the name.
+    #[must_use]
+    pub fn by_llm_name(&self, llm_name: &str) -> Option<&OfferedTool> {
+        self.by_llm_name.get(llm_name).map(|&i| &self.tools[i])
+    }
+
+    /// The tool by its server's and its own name.
+    #[must_use]
+    pub fn by_name(&self, server: &str, tool: &str) -> Option<&OfferedTool> {
+        self.tools.iter().find(|offered| &*offered.def.server == server && &*offered.def.name == tool)
+    }
+
+    /// The set in a vendor's form, made at most once per `dialect`.
+    pub fn rendered(&self, dialect: &'static str, make: impl FnOnce(&[OfferedTool]) -> Arc<RawValue>) -> Arc<RawValue> {
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        rendered.entry(dialect).or_insert_with(|| make(&self.tools)).clone()
+    }
+}
+
+impl fmt::Debug for ToolSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolSet")
+            .field("catalog_version", &self.catalog_version)
+            .field("fingerprint", &self.fingerprint)
+            .field("tools", &self.tools.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A JSON Schema that takes no arguments.
+#[must_use]
+pub fn empty_schema() -> Value {
+    serde_json::json!({ "type": "object", "properties": {} })
+}

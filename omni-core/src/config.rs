@@ -1,0 +1,255 @@
+//! The configuration: the original's files, made live, and the embedded default where there is none.
+//!
+//! A [`Config`] is a value: files, `.env` and environment are read once, by [`Config::load`], and
+//! nothing below it looks at the environment.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::policy::SourceRef;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know, such as a key of the original that is now enforced.
+    Info,
+    /// Works, and is probably not what was meant.
+    Warning,
+    /// Does not work.
+    Error,
+}
+
+/// One finding about the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// How bad.
+    pub severity: Severity,
+    /// Where.
+    pub source: Option<SourceRef>,
+    /// The key's path, such as `mcps[0].tool_policy.mode`.
+    pub key: String,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            write!(f, "{source}: ")?;
+        }
+        if self.key.is_empty() { write!(f, "{}", self.message) } else { write!(f, "{}: {}", self.key, self.message) }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The directory asked for is not there.
+    #[error("the configuration directory {path} does not exist; `omni init` makes one")]
+    NoDirectory {
+        /// The path.
+        path: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {message}")]
+    Read {
+        /// The path.
+        path: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// A file is not what it should be.
+    #[error("{0}")]
+    Invalid(Box<Diagnostic>),
+}
+
+/// Where to look for a configuration.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// The directory (`--config`); `None` searches.
+    pub dir: Option<PathBuf>,
+    /// The process environment, as a value.
+    pub env: BTreeMap<String, String>,
+    /// The working directory.
+    pub cwd: PathBuf,
+}
+
+/// The language model to use, as configuration and environment say together.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LlmConfig {
+    /// The provider's kind.
+    pub provider: String,
+    /// Model id; aliases are resolved. `None` takes the provider's default.
+    pub model: Option<String>,
+    /// Base URL; `None` is the vendor's.
+    pub base_url: Option<String>,
+    /// API key.
+    pub api_key: Option<SecretString>,
+    /// API version header, where the vendor has one.
+    pub api_version: Option<String>,
+    /// Most output tokens of a turn.
+    pub max_tokens: u32,
+    /// How long one turn may take, retries included.
+    pub timeout: Duration,
+    /// Most retries before the first event.
+    pub max_retries: u32,
+    /// Parameters put into every request as they are, such as `temperature`. Empty unless set.
+    pub extra: Map<String, Value>,
+}
+
+impl LlmConfig {
+    /// A provider with everything else at its default.
+    #[must_use]
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            model: None,
+            base_url: None,
+            api_key: None,
+            api_version: None,
+            max_tokens: 4_096,
+            timeout: Duration::from_secs(60),
+            max_retries: 3,
+            extra: Map::new(),
+        }
+    }
+}
+
+/// How to authenticate at an HTTP server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServerAuth {
+    /// No credentials.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(SecretString),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A header of the server's own.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: SecretString,
+    },
+}
+
+/// One entry of `mcps.yaml`, live.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The name.
+    pub name: String,
+    /// The transport's kind: `http`, `sse`, `stdio`, or one that an embedder registered.
+    pub kind: String,
+    /// The address, with the original's `/mcp` rule applied.
+    pub url: Option<String>,
+    /// The program.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its working directory.
+    pub cwd: Option<PathBuf>,
+    /// Its environment: allow-listed variables of omni's own, and those set for it.
+    pub env: BTreeMap<String, SecretString>,
+    /// Credentials.
+    pub auth: ServerAuth,
+    /// More headers.
+    pub headers: BTreeMap<String, SecretString>,
+    /// How the pool treats it.
+    pub options: crate::mcp::ServerOptions,
+    /// Where it stands.
+    pub source: Option<SourceRef>,
+}
+
+impl ServerConfig {
+    /// A server with everything else at its default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: kind.into(),
+            url: None,
+            command: None,
+            args: Vec::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            auth: ServerAuth::None,
+            headers: BTreeMap::new(),
+            options: crate::mcp::ServerOptions::default(),
+            source: None,
+        }
+    }
+}
+
+/// Where the ledger goes, and how sure it must be.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AuditConfig {
+    /// The sink's kind: `sqlite`, `jsonl`, `memory`.
+    pub kind: String,
+    /// `sqlite:…` URL or a path.
+    pub url: String,
+    /// The directory of the write-ahead file and the sealing key.
+    pub dir: PathBuf,
+    /// When a caller may see the end.
+    pub ack: Ack,
+    /// Whether asks are refused when the ledger cannot take them.
+    pub required: bool,
+}
+
+/// When a record counts as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// In the operating system's hands: survives `kill -9`.
+    Local,
+    /// On the disk: survives a power cut.
+    Fsync,
+    /// In the database.
+    Database,
+}
+
+/// Everything that [`Omni`](crate::Omni) is built from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The directory it came from; `None` is the embedded default.
+    pub dir: Option<PathBuf>,
+    /// The language model.
+    pub llm: LlmConfig,
+    /// The servers, in the order of the file.
+    pub servers: Vec<ServerConfig>,
+    /// The policy store's kind: `yaml`, or `memory` for the embedded default.
+    pub policy_kind: String,
+    /// The limiter's kind: `memory`.
+    pub limiter_kind: String,
+    /// Whether there are limits at all.
+    pub limits_enabled: bool,
+    /// The ledger.
+    pub audit: AuditConfig,
+    /// Bounds of every ask.
+    pub bounds: crate::policy::AskBounds,
+    /// Subjects by operating-system user.
+    pub os_users: BTreeMap<String, String>,
+    /// What the loader noticed; never an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files as they were parsed, for the policy and for `config show`.
+    pub files: Arc<ConfigFiles>,
+}
+
+/// The files as they were parsed.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFiles {}

@@ -1,0 +1,65 @@
+//! Step 8, confirm: a call that needs a human.
+//!
+//! A call whose decision says `confirm` does not run until a person who may decide agrees. Where
+//! nobody can be asked the answer is no.
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::policy::Rule;
+
+/// A call that waits for a human.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConfirmRequest {
+    /// Identifies the question.
+    pub id: Uuid,
+    /// The server's name.
+    pub server: String,
+    /// The tool's name.
+    pub tool: String,
+    /// The exact bytes that would be sent.
+    pub arguments: Box<RawValue>,
+    /// The rule that asks for a human.
+    pub rule: Rule,
+}
+
+impl ConfirmRequest {
+    /// A question.
+    #[must_use]
+    pub fn new(server: &str, tool: &str, arguments: Box<RawValue>, rule: Rule) -> Self {
+        Self { id: Uuid::now_v7(), server: server.into(), tool: tool.into(), arguments, rule }
+    }
+}
+
+/// What the human said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Run it, as it is.
+    Approve,
+    /// Do not run it.
+    Decline {
+        /// Why, for the model and the ledger.
+        reason: String,
+    },
+}
+
+/// Asks the human at the door.
+#[async_trait]
+pub trait Approver: Send + Sync + std::fmt::Debug {
+    /// Asks, and waits; the caller's deadline ends the wait with a no.
+    async fn decide(&self, request: &ConfirmRequest) -> Verdict;
+}
+
+/// Nobody can be asked: everything that needs a human is declined.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unattended;
+
+#[async_trait]
+impl Approver for Unattended {
+    async fn decide(&self, _: &ConfirmRequest) -> Verdict {
+        Verdict::Decline { reason: "nobody is there to approve it".into() }
+    }
+}

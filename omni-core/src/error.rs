@@ -1,0 +1,204 @@
+//! One error for whoever asks, by meaning.
+
+use std::time::Duration;
+
+use crate::{
+    audit::AuditError, config::ConfigError, identity::AuthError, limit::LimitError, llm::LlmError, mcp::McpError,
+    policy::PolicyError, registry::BuildError, thread::ThreadError,
+};
+
+/// What kind of failure it is: what a frontend maps to a status or an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller's input is not right.
+    Invalid,
+    /// The configuration or a credential of omni's is not right.
+    Config,
+    /// The caller is not who they should be.
+    Unauthenticated,
+    /// The caller may not.
+    Denied,
+    /// What was asked for does not exist, or not for this caller.
+    NotFound,
+    /// Too much, for now.
+    RateLimited,
+    /// Too slow.
+    Timeout,
+    /// Something upstream is away for now.
+    Unavailable,
+    /// Given up by the caller.
+    Cancelled,
+    /// Anything else.
+    Failed,
+}
+
+impl ErrorKind {
+    /// The name in JSON documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Config => "config",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::RateLimited => "rate_limited",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something could not be built from the configuration.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The credential was not accepted.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The policy gave no grant.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A limit refused.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The conversation could not be read or written.
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
+    /// The language model failed.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// A server failed.
+    #[error("{server}: {source}")]
+    Server {
+        /// The server.
+        server: String,
+        /// What went wrong.
+        #[source]
+        source: McpError,
+    },
+    /// The ledger failed.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The caller may not do this.
+    #[error("{message}")]
+    Denied {
+        /// What, and why.
+        message: String,
+    },
+    /// No such tool, or not for this caller.
+    #[error("there is no tool {name:?}{}", near.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+    UnknownTool {
+        /// The name asked for.
+        name: String,
+        /// The nearest name that the caller may use.
+        near: Option<String>,
+    },
+    /// The input is not right.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// It took too long.
+    #[error("no answer within {} s", after.as_secs_f32())]
+    Timeout {
+        /// How long it had.
+        after: Duration,
+    },
+    /// The caller gave up.
+    #[error("cancelled")]
+    Cancelled,
+    /// omni is shutting down.
+    #[error("omni is shutting down")]
+    ShuttingDown,
+    /// A fault in omni.
+    #[error("an internal error: {message}")]
+    Internal {
+        /// What is known of it.
+        message: String,
+    },
+}
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(_) | Self::Build(_) => ErrorKind::Config,
+            Self::Auth(_) => ErrorKind::Unauthenticated,
+            Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
+            Self::Policy(_) | Self::Denied { .. } => ErrorKind::Denied,
+            Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
+            Self::Limit(LimitError::Unavailable { .. }) | Self::Thread(_) | Self::Audit(_) | Self::ShuttingDown => {
+                ErrorKind::Unavailable
+            }
+            Self::Llm(error) => llm_kind(error),
+            Self::Server { source, .. } => server_kind(source),
+            Self::UnknownTool { .. } => ErrorKind::NotFound,
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Internal { .. } => ErrorKind::Failed,
+        }
+    }
+
+    /// Whether the same ask may well succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout)
+    }
+
+    /// When to come back, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limit(LimitError::Refused(refusal)) => Some(refusal.retry_after),
+            Self::Llm(LlmError::RateLimited { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What may be shown to anybody: never a path, a host or a vendor's words, save where the
+    /// person can act on them.
+    #[must_use]
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Internal { .. } => "an internal error; the operator finds it in the log".into(),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn llm_kind(error: &LlmError) -> ErrorKind {
+    match error {
+        LlmError::Auth { .. } | LlmError::UnknownModel { .. } | LlmError::Quota { .. } => ErrorKind::Config,
+        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } | LlmError::Network { .. } => {
+            ErrorKind::Unavailable
+        }
+        LlmError::Timeout { .. } => ErrorKind::Timeout,
+        LlmError::ContextExceeded { .. }
+        | LlmError::InvalidRequest { .. }
+        | LlmError::Cut { .. }
+        | LlmError::Protocol { .. } => ErrorKind::Failed,
+    }
+}
+
+fn server_kind(error: &McpError) -> ErrorKind {
+    match error {
+        McpError::Connect { .. } | McpError::Closed { .. } | McpError::Busy { .. } => ErrorKind::Unavailable,
+        McpError::Unauthorized { .. } => ErrorKind::Config,
+        McpError::Timeout { .. } => ErrorKind::Timeout,
+        McpError::UnknownServer { .. } => ErrorKind::NotFound,
+        McpError::Rpc { .. } | McpError::Protocol { .. } => ErrorKind::Failed,
+    }
+}

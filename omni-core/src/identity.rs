@@ -1,0 +1,194 @@
+//! Step 1, identity: a credential becomes a [`Principal`].
+//!
+//! Identity comes only from the channels listed in [`Via`]; nothing that a request says of itself
+//! is one. Frontends extract a [`Credential`] and hand it over; the core's [`Authenticator`] alone
+//! decides what it is worth.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+mod authenticator;
+
+pub use authenticator::{AuthError, Authenticator};
+
+/// The channel by which an identity was established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Via {
+    /// An API key issued by omni.
+    ApiKey,
+    /// A token of an OpenID Connect provider.
+    Oidc,
+    /// A header set by a trusted proxy.
+    ProxyHeader,
+    /// A signed Slack event.
+    Slack,
+    /// The operating system's user at the terminal.
+    LocalUser,
+    /// The owner of a schedule.
+    Schedule,
+    /// A parked run that goes on under its asker's identity.
+    ResumedRun,
+    /// The program that embeds omni says so.
+    Asserted,
+}
+
+/// What a credential may be used for. The rights of an ask are the subject's rights cut by these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Scope {
+    /// Ask questions.
+    Ask,
+    /// List and call tools directly.
+    Tools,
+    /// Use admin operations, where the subject's role allows them too.
+    Admin,
+    /// Act for other subjects.
+    ActAs,
+}
+
+/// A set of [`Scope`]s.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scopes(BTreeSet<Scope>);
+
+impl Scopes {
+    /// Every scope.
+    #[must_use]
+    pub fn all() -> Self {
+        Self([Scope::Ask, Scope::Tools, Scope::Admin, Scope::ActAs].into())
+    }
+
+    /// Ask and call tools, nothing administrative.
+    #[must_use]
+    pub fn user() -> Self {
+        Self([Scope::Ask, Scope::Tools].into())
+    }
+
+    /// Whether `scope` is in the set.
+    #[must_use]
+    pub fn contains(&self, scope: Scope) -> bool {
+        self.0.contains(&scope)
+    }
+}
+
+impl FromIterator<Scope> for Scopes {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+/// Who asks: the subject whose rights count, and how that was established.
+///
+/// `subject` is normalised once, here: e-mail addresses are trimmed and lower-cased.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Principal {
+    /// The tenant; `"default"` where there is only one.
+    pub tenant: String,
+    /// An e-mail address, or `local:<os user>` for an unmapped person at a terminal.
+    pub subject: String,
+    /// Who acts in the subject's place, if that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The channel of the identity.
+    pub via: Via,
+    /// What the credential may be used for.
+    pub scopes: Scopes,
+    /// A role that the credential's rights never exceed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling_role: Option<String>,
+    /// Groups that the identity provider names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Where the question was asked, such as a Slack channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+}
+
+/// The tenant where nobody names one.
+pub const DEFAULT_TENANT: &str = "default";
+
+impl Principal {
+    /// A principal with user scopes; `subject` is normalised.
+    #[must_use]
+    pub fn new(subject: &str, via: Via) -> Self {
+        Self {
+            tenant: DEFAULT_TENANT.into(),
+            subject: normalise(subject),
+            actor: None,
+            via,
+            scopes: Scopes::user(),
+            ceiling_role: None,
+            groups: Vec::new(),
+            place: None,
+        }
+    }
+
+    /// A person by e-mail address, asserted by the embedding program.
+    #[must_use]
+    pub fn email(address: &str) -> Self {
+        Self::new(address, Via::Asserted)
+    }
+
+    /// The operating system's user at the terminal.
+    #[must_use]
+    pub fn local(os_user: &str) -> Self {
+        Self::new(&format!("local:{os_user}"), Via::LocalUser)
+    }
+
+    /// The same principal in another tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// The same principal with other scopes.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// The same subject, with `actor` acting in its place.
+    #[must_use]
+    pub fn with_actor(mut self, actor: impl Into<String>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)
+    }
+}
+
+/// What a frontend extracted from its wire, before anybody judged it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Credential {
+    /// The person at the terminal, by operating-system user name, perhaps acting as somebody else.
+    Local {
+        /// The operating system's name of the user.
+        os_user: String,
+        /// The subject to act as (`--as`).
+        act_as: Option<String>,
+    },
+    /// A principal that the embedding program vouches for.
+    Asserted(Principal),
+}
+
+impl From<Principal> for Credential {
+    fn from(principal: Principal) -> Self {
+        Self::Asserted(principal)
+    }
+}
+
+fn normalise(subject: &str) -> String {
+    subject.trim().to_lowercase()
+}

@@ -1,0 +1,73 @@
+//! One door between people, agents and many MCP servers.
+//!
+//! Whoever asks, by whichever door, passes one pipeline: identity → policy → limit → thread →
+//! catalog → agent → tools → confirm → answer → settle → ledger. [`Omni`] is that pipeline;
+//! every step is a module here, in the order of the way of a question.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), omni_core::Error> {
+//! use omni_core::{Ask, Omni, Principal};
+//! use omni_core::llm::offline::Offline;
+//!
+//! let omni = Omni::builder()
+//!     .llm(Offline::new())
+//!     .build()
+//!     .await?;
+//! let answer = omni.ask(Ask::new(Principal::email("dba@company.com"), "What can you do?")).await?;
+//! # let _ = answer.text;
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `anthropic` | the Anthropic Messages API as an [`LlmProvider`] |
+//! | `openai` | any OpenAI-compatible Chat Completions API as an [`LlmProvider`] |
+//! | `mcp-http` | MCP servers over streamable HTTP and legacy SSE |
+//! | `mcp-stdio` | MCP servers as child processes |
+//! | `sqlite` | the ledger in SQLite |
+//! | `testing` | public contract suites that every implementation of a trait must pass |
+//! | `full` | all of the above |
+//!
+//! All features are additive. A default build brings no web server, no Redis and no argument
+//! parser.
+
+pub mod agent;
+pub mod answer;
+pub mod ask;
+pub mod audit;
+pub mod builder;
+pub mod catalog;
+pub mod compose;
+pub mod config;
+pub mod confirm;
+pub mod cost;
+pub mod error;
+pub mod identity;
+pub mod ledger;
+pub mod limit;
+pub mod llm;
+pub mod mcp;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod omni;
+pub mod policy;
+pub mod redact;
+pub mod registry;
+pub mod thread;
+
+pub use answer::{Answer, AnswerEvent, AnswerStream};
+pub use ask::{Ask, Source};
+pub use audit::AuditSink;
+//pub use builder::OmniBuilder;
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use identity::Principal;
+pub use limit::RateLimiter;
+pub use llm::LlmProvider;
+pub use mcp::McpTransport;
+//pub use omni::Omni;
+pub use policy::PolicyStore;
+pub use registry::Registry;
+pub use secrecy::{ExposeSecret, SecretString};

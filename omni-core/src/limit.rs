@@ -1,0 +1,267 @@
+//! Step 3, limit: all charges of an ask at once, or a refusal.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub mod memory;
+
+/// Identifies a reservation; settling it twice changes nothing.
+pub type ReservationId = Uuid;
+
+/// What is counted: a tenant and a name within it, such as `ask:dba@company.com`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LimitKey {
+    /// The tenant; no two tenants share a count.
+    pub tenant: Arc<str>,
+    /// The name within the tenant.
+    pub name: Arc<str>,
+}
+
+impl LimitKey {
+    /// A key.
+    pub fn new(tenant: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for LimitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.name)
+    }
+}
+
+/// A calendar period, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// From midnight.
+    Day,
+    /// From the first of the month.
+    Month,
+}
+
+/// How much of something is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// At most `max` within any stretch of `per` (an exact sliding window).
+    Window {
+        /// Most that fits into the window.
+        max: u64,
+        /// The window's length.
+        per: Duration,
+    },
+    /// At most `max` held at the same time: a lease that ends with `settle`, or by its `ttl`.
+    Concurrent {
+        /// Most at the same time.
+        max: u64,
+    },
+    /// At most `max` (nano-dollars, tokens) in a calendar period; settled to what it really was.
+    Budget {
+        /// Most in a period.
+        max: u64,
+        /// The period.
+        period: Period,
+    },
+}
+
+/// One count that an ask draws on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// What is counted.
+    pub key: LimitKey,
+    /// How much is allowed.
+    pub limit: Limit,
+    /// How much this ask takes.
+    pub amount: u64,
+}
+
+/// All charges of one ask.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reserve {
+    /// The reservation to make.
+    pub id: ReservationId,
+    /// Every count it draws on.
+    pub charges: Vec<Charge>,
+    /// How long a lease lives without `renew`.
+    pub ttl: Duration,
+}
+
+impl Reserve {
+    /// A reservation of `charges` whose leases live for a minute.
+    #[must_use]
+    pub fn new(charges: Vec<Charge>) -> Self {
+        Self { id: Uuid::now_v7(), charges, ttl: Duration::from_secs(60) }
+    }
+
+    /// The same with another lease time.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+}
+
+/// The state of one count after a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is counted.
+    pub key: LimitKey,
+    /// How much is taken, this reservation included.
+    pub used: u64,
+    /// How much is allowed.
+    pub max: u64,
+    /// When the oldest part of it is free again.
+    pub reset_after: Duration,
+}
+
+/// A granted reservation.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reservation {
+    /// Its identity.
+    pub id: ReservationId,
+    /// One standing per charge, in the order of the charges.
+    pub standings: Vec<Standing>,
+}
+
+impl Reservation {
+    /// A granted reservation.
+    #[must_use]
+    pub fn new(id: ReservationId, standings: Vec<Standing>) -> Self {
+        Self { id, standings }
+    }
+}
+
+/// What a reservation really took. A charge not named keeps its reserved amount.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settle {
+    /// The reservation.
+    pub id: ReservationId,
+    /// Real amounts of budgets, by key.
+    pub actuals: Vec<(LimitKey, u64)>,
+}
+
+impl Settle {
+    /// Settles with the reserved amounts and gives leases back.
+    #[must_use]
+    pub fn new(id: ReservationId) -> Self {
+        Self { id, actuals: Vec::new() }
+    }
+}
+
+/// A refused charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The count that was full.
+    pub key: LimitKey,
+    /// Its limit.
+    pub limit: Limit,
+    /// How much was taken before this ask.
+    pub used: u64,
+    /// When enough is free again.
+    pub retry_after: Duration,
+}
+
+impl Refusal {
+    /// A refusal.
+    #[must_use]
+    pub fn new(key: LimitKey, limit: Limit, used: u64, retry_after: Duration) -> Self {
+        Self { key, limit, used, retry_after }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.retry_after.as_secs().div_ceil(60).max(1);
+        match self.limit {
+            Limit::Window { max, per } if per == Duration::from_secs(3600) => write!(
+                f,
+                "Rate limit exceeded. You've made {}/{max} requests in the last hour. Please try again in {minutes} minutes.",
+                self.used
+            ),
+            Limit::Window { max, per } => write!(
+                f,
+                "Rate limit exceeded. You've made {}/{max} requests in the last {} seconds. Please try again in {} seconds.",
+                self.used,
+                per.as_secs(),
+                self.retry_after.as_secs().max(1)
+            ),
+            Limit::Concurrent { max } => write!(
+                f,
+                "Too many requests at once: {}/{max} of yours are still running. Please wait for one to finish.",
+                self.used
+            ),
+            Limit::Budget { .. } => {
+                write!(f, "The budget is used up. It is renewed in {minutes} minutes.")
+            }
+        }
+    }
+}
+
+/// Why nothing was reserved.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// A count is full.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// The backend cannot be asked. Fail closed.
+    #[error("the rate limiter cannot be reached: {message}")]
+    Unavailable {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+/// Counts what people do, exactly, and refuses what is too much.
+///
+/// # Contract
+/// * **Atomic**: `reserve` takes all charges or none; N allowed means N, under any concurrency and
+///   across every instance that shares the backend. A refused reservation counts nothing.
+/// * **Idempotent**: `reserve` with an id that is held already changes nothing and returns its
+///   standings; `settle` of an unknown or settled id is `Ok`.
+/// * **Leases** end with `settle`, or when `ttl` passes without `renew`; windows keep their charge.
+/// * **Clock**: the backend's own, monotonic or the database server's; never the caller's.
+/// * **Cancellation**: a dropped `reserve` leaves either nothing or a reservation that its ttl ends.
+#[async_trait]
+pub trait RateLimiter: Send + Sync + fmt::Debug {
+    /// Takes all charges, or refuses all.
+    ///
+    /// # Errors
+    /// [`LimitError::Refused`] with the fullest count, [`LimitError::Unavailable`] when the backend is away.
+    async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError>;
+
+    /// Corrects budgets to what was really used and gives leases back.
+    ///
+    /// # Errors
+    /// [`LimitError::Unavailable`].
+    async fn settle(&self, settle: &Settle) -> Result<(), LimitError>;
+
+    /// Keeps the leases of a reservation alive for another ttl.
+    ///
+    /// # Errors
+    /// [`LimitError::Unavailable`].
+    async fn renew(&self, id: ReservationId) -> Result<(), LimitError>;
+}
+
+#[async_trait]
+impl<T: RateLimiter + ?Sized> RateLimiter for Arc<T> {
+    async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
+        (**self).reserve(request).await
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
+        (**self).settle(settle).await
+    }
+
+    async fn renew(&self, id: ReservationId) -> Result<(), LimitError> {
+        (**self).renew(id).await
+    }
+}

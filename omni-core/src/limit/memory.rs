@@ -1,0 +1,1 @@
+//! An exact sliding window in memory.

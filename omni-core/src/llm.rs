@@ -1,0 +1,521 @@
+//! Language models: one trait, its messages, and what every provider needs.
+//!
+//! Providers stream; a collected answer is a folded stream. Wire forms live in each provider's
+//! module and nowhere else.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+use tokio::time::Instant;
+
+use crate::{catalog::ToolSet, cost::Price};
+
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+pub mod offline;
+#[cfg(feature = "openai")]
+pub mod openai;
+#[cfg(feature = "net")]
+mod retry;
+pub mod scripted;
+#[cfg(feature = "net")]
+mod sse;
+
+/// What is known of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelInfo {
+    /// The vendor's id.
+    pub id: String,
+    /// The provider's kind: `anthropic`, `openai`, `offline`, `scripted`.
+    pub provider: &'static str,
+    /// Context window in tokens.
+    pub context_window: u64,
+    /// Most output tokens.
+    pub max_output: u32,
+    /// Longest tool name.
+    pub tool_name_len: usize,
+    /// Most tools in a request; `None` is no limit.
+    pub max_tools: Option<usize>,
+    /// Shortest prefix, in tokens, that the vendor caches; `None` where it has no prompt cache.
+    pub cache_min_tokens: Option<u64>,
+    /// Its price; `None` makes its cost unknown, never a guess.
+    pub price: Option<Price>,
+}
+
+impl ModelInfo {
+    /// A model of which only the id is known.
+    #[must_use]
+    pub fn new(provider: &'static str, id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            provider,
+            context_window: 128_000,
+            max_output: 4_096,
+            tool_name_len: 64,
+            max_tools: None,
+            cache_min_tokens: None,
+            price: None,
+        }
+    }
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaker {
+    /// The person, and the results of tools.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A part of a tool's result that a model can read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResultPart {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture.
+    Image {
+        /// Its media type, such as `image/png`.
+        mime: String,
+        /// Its bytes in base64.
+        data: String,
+    },
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Block {
+    /// Text; never empty.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// The model calls a tool.
+    ToolUse {
+        /// The vendor's id of the call.
+        id: String,
+        /// The name as the model wrote it.
+        name: String,
+        /// The arguments as the model wrote them: valid JSON, or the text as a JSON string where it is not.
+        input: Box<RawValue>,
+    },
+    /// The answer to a tool call.
+    ToolResult {
+        /// The call's id.
+        id: String,
+        /// What came back; never empty.
+        content: Vec<ResultPart>,
+        /// Whether it is an error.
+        is_error: bool,
+    },
+    /// What only its vendor understands, such as signed thinking: replayed byte for byte to the
+    /// same model, dropped for any other.
+    Opaque {
+        /// The provider's kind.
+        provider: String,
+        /// The model's id.
+        model: String,
+        /// The block as it came.
+        raw: Box<RawValue>,
+    },
+}
+
+impl Block {
+    /// A text block.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub speaker: Speaker,
+    /// What is said, in order.
+    pub blocks: Vec<Block>,
+}
+
+impl Message {
+    /// The person says something.
+    #[must_use]
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { speaker: Speaker::User, blocks: vec![Block::text(text)] }
+    }
+
+    /// The model said something.
+    #[must_use]
+    pub fn assistant(blocks: Vec<Block>) -> Self {
+        Self { speaker: Speaker::Assistant, blocks }
+    }
+
+    /// All its text, joined.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let texts: Vec<&str> = self
+            .blocks
+            .iter()
+            .filter_map(|block| match block {
+                Block::Text { text } => Some(text.as_str()),
+                Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Opaque { .. } => None,
+            })
+            .collect();
+        texts.join("\n")
+    }
+}
+
+/// Whether the model may, must or must not call tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolChoice {
+    /// As the model sees fit.
+    #[default]
+    Auto,
+    /// Not in this turn, though the definitions stay (so that caches hit).
+    None,
+}
+
+/// Where a provider with a prompt cache puts its breakpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CachePlan {
+    /// After system prompt and tools.
+    pub prefix: bool,
+    /// After the last message, so that the next turn reads this one from the cache.
+    pub last_turn: bool,
+}
+
+impl CachePlan {
+    /// Both breakpoints.
+    #[must_use]
+    pub fn full() -> Self {
+        Self { prefix: true, last_turn: true }
+    }
+
+    /// No breakpoints.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { prefix: false, last_turn: false }
+    }
+}
+
+/// One model turn to be made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The model's id.
+    pub model: String,
+    /// The system prompt; empty is none.
+    pub system: Arc<str>,
+    /// The conversation, the newest message last.
+    pub messages: Arc<Vec<Message>>,
+    /// The tools on offer.
+    pub tools: Arc<ToolSet>,
+    /// Whether they may be used.
+    pub tool_choice: ToolChoice,
+    /// Most output tokens.
+    pub max_tokens: u32,
+    /// Cache breakpoints.
+    pub cache: CachePlan,
+    /// When the answer must be complete, retries included.
+    pub deadline: Option<Instant>,
+    /// Vendor parameters that the operator set, such as `temperature`; put into the request as they are.
+    pub extra: Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// A request without tools.
+    #[must_use]
+    pub fn new(model: impl Into<String>, messages: Vec<Message>, max_tokens: u32) -> Self {
+        Self {
+            model: model.into(),
+            system: "".into(),
+            messages: Arc::new(messages),
+            tools: Arc::new(ToolSet::empty()),
+            tool_choice: ToolChoice::Auto,
+            max_tokens,
+            cache: CachePlan::full(),
+            deadline: None,
+            extra: Map::new(),
+        }
+    }
+}
+
+/// Tokens of one turn or of many. Prompt size = `input + cache_write + cache_read`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Input tokens read neither from nor into a cache.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Input tokens written to a cache for five minutes.
+    pub cache_write: u64,
+    /// Input tokens written to a cache for an hour.
+    pub cache_write_1h: u64,
+    /// Input tokens read from a cache.
+    pub cache_read: u64,
+    /// Whether part of it is a bound and not the vendor's word, as after a cut stream.
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// Tokens in and out.
+    #[must_use]
+    pub fn new(input: u64, output: u64) -> Self {
+        Self { input, output, ..Self::default() }
+    }
+
+    /// The whole prompt.
+    #[must_use]
+    pub fn prompt(&self) -> u64 {
+        self.input + self.cache_write + self.cache_write_1h + self.cache_read
+    }
+
+    /// Prompt and output.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.prompt() + self.output
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input += other.input;
+        self.output += other.output;
+        self.cache_write += other.cache_write;
+        self.cache_write_1h += other.cache_write_1h;
+        self.cache_read += other.cache_read;
+        self.estimated |= other.estimated;
+    }
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It was done.
+    EndTurn,
+    /// It calls tools.
+    ToolUse,
+    /// It ran into the output limit; what it said is cut.
+    MaxTokens,
+    /// It met a stop sequence.
+    StopSequence,
+    /// It refused.
+    Refusal,
+    /// It paused a long turn: send the conversation again as it is.
+    PauseTurn,
+    /// The conversation does not fit into the window.
+    ContextExceeded,
+    /// A reason that this build does not know.
+    Other(String),
+}
+
+impl StopReason {
+    /// The name in answers and the ledger.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::ToolUse => "tool_use",
+            Self::MaxTokens => "max_tokens",
+            Self::StopSequence => "stop_sequence",
+            Self::Refusal => "refusal",
+            Self::PauseTurn => "pause_turn",
+            Self::ContextExceeded => "context_exceeded",
+            Self::Other(other) => other,
+        }
+    }
+}
+
+/// What a provider streams. Order: any number of `Text` and `Block`, `Usage` at any time, one `Done` last.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ChatEvent {
+    /// More text, to be shown at once. The whole text comes again as a `Block`.
+    Text(String),
+    /// A block is complete. Blocks come in the order of the message; empty text never comes.
+    Block(Block),
+    /// Usage so far in this turn; replaces what came before.
+    Usage(Usage),
+    /// Something the operator should know, such as a tool that the vendor would refuse.
+    Warning(String),
+    /// The turn is over. A stream that ends without it was cut.
+    Done(StopReason),
+}
+
+/// The events of one turn.
+pub type ChatStream = BoxStream<'static, Result<ChatEvent, LlmError>>;
+
+/// A turn, collected.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ModelTurn {
+    /// What the model said, in order.
+    pub blocks: Vec<Block>,
+    /// What it took.
+    pub usage: Usage,
+    /// Why it stopped.
+    pub stop: StopReason,
+}
+
+impl ModelTurn {
+    /// A turn.
+    #[must_use]
+    pub fn new(blocks: Vec<Block>, usage: Usage, stop: StopReason) -> Self {
+        Self { blocks, usage, stop }
+    }
+}
+
+/// What went wrong with a model, by meaning.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LlmError {
+    /// The key is missing or wrong.
+    #[error("{provider} refused the API key: {message}; set {variable} to a valid key")]
+    Auth {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The variable that holds the key.
+        variable: &'static str,
+        /// The vendor's words.
+        message: String,
+    },
+    /// Too many requests, retries included.
+    #[error("{provider} limits the rate of requests: {message}")]
+    RateLimited {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The vendor's words.
+        message: String,
+        /// When the vendor says to come back.
+        retry_after: Option<Duration>,
+    },
+    /// The account has no credit or has spent its quota.
+    #[error("{provider} has no credit left for this key: {message}")]
+    Quota {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The vendor's words.
+        message: String,
+    },
+    /// The vendor is overloaded or has a fault, retries included.
+    #[error("{provider} is not available ({status}): {message}")]
+    Unavailable {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The HTTP status, or the vendor's error type.
+        status: String,
+        /// The vendor's words.
+        message: String,
+    },
+    /// No such model.
+    #[error("{provider} has no model {model:?}: {message}")]
+    UnknownModel {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The model asked for.
+        model: String,
+        /// The vendor's words, and a replacement where one is known.
+        message: String,
+    },
+    /// The conversation is too long for the model.
+    #[error("the conversation is too long for {model}: {message}")]
+    ContextExceeded {
+        /// The model.
+        model: String,
+        /// The vendor's words.
+        message: String,
+    },
+    /// The vendor refused the request. A fault of omni or of an operator's parameter.
+    #[error("{provider} refused the request ({status}): {message}")]
+    InvalidRequest {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The vendor's words.
+        message: String,
+    },
+    /// The vendor cannot be reached.
+    #[error("cannot reach {provider} at {url}: {message}")]
+    Network {
+        /// The provider's kind.
+        provider: &'static str,
+        /// The base URL, without credentials.
+        url: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// The answer was not complete in time.
+    #[error("{provider} did not answer in time")]
+    Timeout {
+        /// The provider's kind.
+        provider: &'static str,
+    },
+    /// The answer broke off.
+    #[error("the answer of {provider} broke off: {message}")]
+    Cut {
+        /// The provider's kind.
+        provider: &'static str,
+        /// What went wrong.
+        message: String,
+    },
+    /// The answer cannot be understood.
+    #[error("{provider} sent something that is not its protocol: {message}")]
+    Protocol {
+        /// The provider's kind.
+        provider: &'static str,
+        /// What was wrong, without the body.
+        message: String,
+    },
+}
+
+/// A source of model turns.
+///
+/// # Contract
+/// * `models` is never empty; the first is the default.
+/// * `stream` retries (with jitter, within `request.deadline`) only before the first event; after
+///   it, a fault is the stream's last item.
+/// * Dropping the stream cancels the request at the vendor.
+/// * The prefix (system, tools, earlier messages) of two requests of one run is byte-equal on the wire.
+/// * A tool that the vendor would refuse is repaired or left out alone, with a `Warning` event.
+#[async_trait]
+pub trait LlmProvider: Send + Sync + fmt::Debug {
+    /// The models on offer, the default first.
+    fn models(&self) -> &[ModelInfo];
+
+    /// Makes one turn.
+    ///
+    /// # Errors
+    /// An [`LlmError`], after retries where these make sense.
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, LlmError>;
+}
+
+#[async_trait]
+impl<T: LlmProvider + ?Sized> LlmProvider for Arc<T> {
+    fn models(&self) -> &[ModelInfo] {
+        (**self).models()
+    }
+
+    async fn stream(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
+        (**self).stream(request).await
+    }
+}

@@ -1,0 +1,453 @@
+//! Step 7, tools: MCP servers behind one trait, and the pool that keeps them.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{identity::Principal, llm::ResultPart, policy::PatternSet};
+
+mod client;
+mod content;
+mod ext;
+#[cfg(feature = "mcp-http")]
+pub mod http;
+pub mod in_process;
+pub mod pool;
+#[cfg(feature = "mcp-http")]
+pub mod sse;
+#[cfg(feature = "mcp-stdio")]
+pub mod stdio;
+
+pub use ext::McpTransportExt;
+pub use pool::Pool;
+
+/// A request to one connected server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct McpRequest {
+    /// The method, such as `tools/call`.
+    pub method: Cow<'static, str>,
+    /// Its parameters: a JSON object.
+    pub params: Option<Box<RawValue>>,
+}
+
+impl McpRequest {
+    /// A request.
+    #[must_use]
+    pub fn new(method: impl Into<Cow<'static, str>>, params: Option<Box<RawValue>>) -> Self {
+        Self { method: method.into(), params }
+    }
+}
+
+/// Progress that a server reports of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How far it is.
+    pub progress: f64,
+    /// How far it will go.
+    pub total: Option<f64>,
+    /// What it is doing.
+    pub message: Option<String>,
+}
+
+impl Progress {
+    /// Progress.
+    #[must_use]
+    pub fn new(progress: f64, total: Option<f64>, message: Option<String>) -> Self {
+        Self { progress, total, message }
+    }
+}
+
+/// What a server asks the person in the middle of a call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ElicitRequest {
+    /// The question.
+    pub message: String,
+    /// JSON Schema of the answer.
+    pub schema: Box<RawValue>,
+}
+
+impl ElicitRequest {
+    /// A question.
+    #[must_use]
+    pub fn new(message: impl Into<String>, schema: Box<RawValue>) -> Self {
+        Self { message: message.into(), schema }
+    }
+}
+
+/// The person's reply to an [`ElicitRequest`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ElicitReply {
+    /// Answered: a JSON object of the schema.
+    Accept(Box<RawValue>),
+    /// Refused to answer.
+    Decline,
+    /// Gone, or nobody to ask.
+    Cancel,
+}
+
+/// Asks the person behind a call.
+#[async_trait]
+pub trait Elicit: Send + Sync + fmt::Debug {
+    /// Asks, and waits for the reply.
+    async fn elicit(&self, request: ElicitRequest) -> ElicitReply;
+}
+
+/// Nobody is there to ask.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+#[async_trait]
+impl Elicit for Nobody {
+    async fn elicit(&self, _: ElicitRequest) -> ElicitReply {
+        ElicitReply::Cancel
+    }
+}
+
+/// Receives progress of a call. Called on the transport's task: must not block.
+pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// On whose behalf a request is made, and within what bounds.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CallContext {
+    /// On whose behalf; `None` for omni's own requests, such as discovery.
+    pub principal: Option<Principal>,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+    /// Where progress goes.
+    pub progress: Option<ProgressFn>,
+    /// Whom a server may ask.
+    pub elicit: Arc<dyn Elicit>,
+    /// Headers of this caller's own credentials at the server.
+    pub credentials: Option<BTreeMap<String, secrecy::SecretString>>,
+    /// W3C trace context to send along.
+    pub trace: Option<String>,
+}
+
+impl CallContext {
+    /// A request of omni's own that must be answered within `timeout`.
+    #[must_use]
+    pub fn within(timeout: Duration) -> Self {
+        Self {
+            principal: None,
+            deadline: Instant::now() + timeout,
+            progress: None,
+            elicit: Arc::new(Nobody),
+            credentials: None,
+            trace: None,
+        }
+    }
+
+    /// The same on somebody's behalf.
+    #[must_use]
+    pub fn with_principal(mut self, principal: Principal) -> Self {
+        self.principal = Some(principal);
+        self
+    }
+
+    /// The same with progress reports.
+    #[must_use]
+    pub fn with_progress(mut self, progress: ProgressFn) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext")
+            .field("principal", &self.principal.as_ref().map(|p| &p.subject))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server's answer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum McpReply {
+    /// The result, as it came.
+    Complete(Box<RawValue>),
+    /// The server needs input before it goes on (2026-07-28).
+    InputRequired(Box<RawValue>),
+    /// The server goes on in the background (tasks extension).
+    Task(Box<RawValue>),
+}
+
+/// Something a server says unasked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum McpEvent {
+    /// Its tools changed.
+    ToolsChanged,
+    /// A log message.
+    Log {
+        /// Its level.
+        level: String,
+        /// What it says, cut to a cap.
+        message: String,
+    },
+    /// The connection is gone.
+    Closed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What went wrong with a server, by meaning.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum McpError {
+    /// It cannot be reached or started.
+    #[error("cannot connect: {message}")]
+    Connect {
+        /// What went wrong.
+        message: String,
+    },
+    /// It wants other credentials.
+    #[error("the server refused the credentials: {message}")]
+    Unauthorized {
+        /// The server's words.
+        message: String,
+    },
+    /// It did not answer in time.
+    #[error("no answer within {after_ms} ms")]
+    Timeout {
+        /// How long it had.
+        after_ms: u64,
+    },
+    /// The connection broke. Whether the request was carried out is unknown, unless `unsent`.
+    #[error("the connection was lost: {message}")]
+    Closed {
+        /// What went wrong.
+        message: String,
+        /// Whether no byte of the request was written.
+        unsent: bool,
+    },
+    /// The server answered with a JSON-RPC error.
+    #[error("{message} (code {code})")]
+    Rpc {
+        /// The JSON-RPC code.
+        code: i64,
+        /// The server's words.
+        message: String,
+    },
+    /// The answer is not the protocol, or too large.
+    #[error("the server sent something that is not its protocol: {message}")]
+    Protocol {
+        /// What was wrong.
+        message: String,
+    },
+    /// No such server here, or switched off.
+    #[error("there is no server {server:?}")]
+    UnknownServer {
+        /// The name asked for.
+        server: String,
+    },
+    /// Too many calls run at the server already, and none ended in time.
+    #[error("the server is busy: {limit} calls run already")]
+    Busy {
+        /// How many may run at once.
+        limit: usize,
+    },
+}
+
+impl McpError {
+    /// Whether the connection is at fault and must be made anew.
+    #[must_use]
+    pub fn is_transport_fault(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Closed { .. } | Self::Protocol { .. } => true,
+            Self::Unauthorized { .. } | Self::Rpc { .. } | Self::UnknownServer { .. } | Self::Busy { .. } => false,
+        }
+    }
+}
+
+/// One connected server.
+///
+/// # Contract
+/// * Requests run concurrently; replies never cross.
+/// * Every request ends by `cx.deadline`, at the latest with [`McpError::Timeout`].
+/// * Dropping the future of `request` tells the server (`notifications/cancelled`).
+/// * After the connection is lost every request fails at once with [`McpError::Closed`], and
+///   `events` yields one [`McpEvent::Closed`] and ends. A transport never reconnects by itself: the
+///   pool does.
+/// * `close` is idempotent and leaves no process, socket or task.
+#[async_trait]
+pub trait McpTransport: Send + Sync + fmt::Debug {
+    /// Sends a request and waits for its answer.
+    ///
+    /// # Errors
+    /// An [`McpError`].
+    async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError>;
+
+    /// What the server says unasked, from now on.
+    fn events(&self) -> BoxStream<'static, McpEvent>;
+
+    /// Ends the connection.
+    async fn close(&self);
+}
+
+#[async_trait]
+impl<T: McpTransport + ?Sized> McpTransport for Arc<T> {
+    async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        (**self).request(request, cx).await
+    }
+
+    fn events(&self) -> BoxStream<'static, McpEvent> {
+        (**self).events()
+    }
+
+    async fn close(&self) {
+        (**self).close().await;
+    }
+}
+
+/// Makes connections to one configured server.
+///
+/// # Contract
+/// `connect` hands out a connection that is initialised and usable, by `cx.deadline` at the latest.
+#[async_trait]
+pub trait Connector: Send + Sync + fmt::Debug {
+    /// The transport's kind: `http`, `sse`, `stdio`, `in_process`.
+    fn kind(&self) -> &'static str;
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`McpError::Connect`], [`McpError::Unauthorized`] or [`McpError::Timeout`].
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError>;
+}
+
+/// How the pool treats one server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// How long a call may take.
+    pub call_timeout: Duration,
+    /// How long connecting and listing may take.
+    pub connect_timeout: Duration,
+    /// How many calls may run at once.
+    pub max_concurrent: usize,
+    /// Most characters of a result that reach a model or a person.
+    pub max_output_chars: usize,
+    /// Tools that may be called again when the connection broke: trusted as harmless to repeat.
+    pub retry_safe: PatternSet,
+    /// Total attempts of a call that may be repeated.
+    pub max_attempts: u32,
+    /// Whether the server's `readOnlyHint` is believed.
+    pub trusted: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            display_name: None,
+            description: String::new(),
+            enabled: true,
+            call_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(30),
+            max_concurrent: 16,
+            max_output_chars: 50_000,
+            retry_safe: PatternSet::default(),
+            max_attempts: 2,
+            trusted: false,
+        }
+    }
+}
+
+/// A part of a result, as MCP knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Content {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture.
+    Image {
+        /// Its media type.
+        mime: String,
+        /// Its bytes in base64.
+        data: String,
+    },
+    /// A sound.
+    Audio {
+        /// Its media type.
+        mime: String,
+        /// Its bytes in base64.
+        data: String,
+    },
+    /// A resource, with its content.
+    Resource {
+        /// Its URI.
+        uri: String,
+        /// Its media type.
+        mime: Option<String>,
+        /// Its text, if it is text.
+        text: Option<String>,
+        /// Its bytes in base64, if it is not.
+        blob: Option<String>,
+    },
+    /// A resource that can be read at the server.
+    ResourceLink {
+        /// Its URI.
+        uri: String,
+        /// What it is called.
+        name: String,
+        /// What it is.
+        description: Option<String>,
+        /// Its media type.
+        mime: Option<String>,
+    },
+}
+
+/// What a tool returned. Untrusted data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ToolOutput {
+    /// Its parts, capped.
+    pub content: Vec<Content>,
+    /// Its structured form, if it has one and it is not over the cap.
+    pub structured: Option<serde_json::Value>,
+    /// Whether the tool says that it failed.
+    pub is_error: bool,
+    /// Whether something was cut.
+    pub truncated: bool,
+}
+
+impl ToolOutput {
+    /// A text result.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { content: vec![Content::Text { text: text.into() }], ..Self::default() }
+    }
+
+    /// What a model reads of it: never empty, every kind of content represented.
+    #[must_use]
+    pub fn for_model(&self) -> Vec<ResultPart> {
+        content::for_model(self)
+    }
+
+    /// What a person reads of it in a terminal.
+    #[must_use]
+    pub fn for_person(&self) -> String {
+        content::for_person(self)
+    }
+}

@@ -1,0 +1,1 @@
+//! The rmcp client shared by every transport that it runs on.

@@ -1,0 +1,1 @@
+//! Policy from the original `users.yaml` and `mcps.yaml`.

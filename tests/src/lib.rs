@@ -1,0 +1,1 @@
+//! What the integration tests share: stand-ins for vendors, and where the real parts are.
