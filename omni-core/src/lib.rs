@@ -34,6 +34,7 @@
 //! parser.
 
 pub mod agent;
+mod call;
 pub mod answer;
 pub mod ask;
 pub mod audit;
@@ -52,6 +53,7 @@ pub mod mcp;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod omni;
+mod parts;
 pub mod policy;
 pub mod redact;
 pub mod registry;
@@ -60,14 +62,14 @@ pub mod thread;
 pub use answer::{Answer, AnswerEvent, AnswerStream};
 pub use ask::{Ask, Source};
 pub use audit::AuditSink;
-//pub use builder::OmniBuilder;
+pub use builder::OmniBuilder;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use identity::Principal;
 pub use limit::RateLimiter;
 pub use llm::LlmProvider;
 pub use mcp::McpTransport;
-//pub use omni::Omni;
+pub use omni::Omni;
 pub use policy::PolicyStore;
 pub use registry::Registry;
 pub use secrecy::{ExposeSecret, SecretString};

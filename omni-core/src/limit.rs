@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub mod memory;
+pub mod unlimited;
 
 /// Identifies a reservation; settling it twice changes nothing.
 pub type ReservationId = Uuid;
