@@ -158,6 +158,7 @@ async fn answer(
     let catalog = catalog(parts, ask, deadline).await;
     let tools = tool_set(parts, ask, &catalog, grant, &model);
     started(ask, grant, &catalog, &tools, &model, progress, events).await;
+    let history = messages.len();
     messages.push(prompt::question(ask, &catalog, Utc::now()));
     let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
     let system = prompt::system(grant, &catalog, &tools).into();
@@ -177,7 +178,7 @@ async fn answer(
     limits.max_tokens = parts.bounds.max_tokens;
     let (ended, run) = drive(parts, &cx, messages, limits, progress, events).await?;
     if let Some(thread) = &ask.thread {
-        parts.threads.append(thread, run.added().to_vec()).await?;
+        parts.threads.append(thread, run.messages()[history..].to_vec()).await?;
     }
     Ok(End::Ran(ended))
 }
