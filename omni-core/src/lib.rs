@@ -55,6 +55,8 @@ pub mod omni;
 pub mod policy;
 pub mod redact;
 pub mod registry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod thread;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
