@@ -57,6 +57,8 @@ mod parts;
 pub mod policy;
 pub mod redact;
 pub mod registry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod thread;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
