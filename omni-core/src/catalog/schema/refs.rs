@@ -1,6 +1,6 @@
 //! References inside a schema: walked, resolved and judged without any I/O.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use serde_json::{Map, Value};
 
@@ -117,8 +117,8 @@ fn cost<'a>(root: &'a Value, start: &'a Value, costs: &mut HashMap<*const Value,
             let below = same_value(root, schema).into_iter().filter_map(|child| costs.get(&ptr(child)).copied()?);
             let total = below.fold(1_u64, u64::saturating_add);
             costs.insert(id, Some(total));
-        } else if !costs.contains_key(&id) {
-            costs.insert(id, None);
+        } else if let Entry::Vacant(unseen) = costs.entry(id) {
+            unseen.insert(None);
             stack.push((schema, true));
             for child in same_value(root, schema) {
                 match costs.get(&ptr(child)) {

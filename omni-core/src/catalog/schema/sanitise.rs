@@ -48,7 +48,7 @@ pub fn sanitise(schema: &RawValue, dialect: Dialect) -> Result<Sanitised, Schema
     let mut notes = Notes::default();
     modernise(&mut schema, &mut notes);
     drop_dangling(&mut schema, &mut notes);
-    let root = as_object(schema, &mut notes)?;
+    let root = as_object(&schema, &mut notes)?;
     let mut schema = Value::Object(match dialect {
         Dialect::Anthropic => drop_odd_keys(root, &mut notes)?,
         Dialect::OpenAi => root,
@@ -174,7 +174,7 @@ fn drop_dangling(schema: &mut Value, notes: &mut Notes) {
 }
 
 /// A root that is an object schema by itself, without keywords that vendors refuse there.
-fn as_object(schema: Value, notes: &mut Notes) -> Result<Map<String, Value>, SchemaError> {
+fn as_object(schema: &Value, notes: &mut Notes) -> Result<Map<String, Value>, SchemaError> {
     let mut root = merge::flatten(schema, notes);
     for key in ["enum", "const", "not"] {
         if root.remove(key).is_some() {

@@ -21,14 +21,14 @@ struct View {
 }
 
 /// The root without combinators. Everything that one of their branches allows is allowed.
-pub(super) fn flatten(schema: Value, notes: &mut Notes) -> Map<String, Value> {
+pub(super) fn flatten(schema: &Value, notes: &mut Notes) -> Map<String, Value> {
     let Value::Object(mut root) = schema.clone() else { return Map::new() };
     let combined: Vec<&str> = COMBINATORS.into_iter().filter(|key| root.contains_key(*key)).collect();
     if combined.is_empty() {
         return root;
     }
     let mut budget = MAX_MERGED;
-    let view = view(&root, &schema, MAX_HOPS, &mut budget);
+    let view = view(&root, schema, MAX_HOPS, &mut budget);
     for key in combined {
         root.remove(key);
         notes.add(format!("{key:?} at the root was merged into its properties"));
