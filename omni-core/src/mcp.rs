@@ -16,11 +16,13 @@ mod ext;
 #[cfg(feature = "mcp-http")]
 pub mod http;
 pub mod in_process;
+mod lines;
 pub mod pool;
 #[cfg(feature = "mcp-http")]
 pub mod sse;
 #[cfg(feature = "mcp-stdio")]
 pub mod stdio;
+mod tap;
 
 pub use ext::McpTransportExt;
 pub use pool::Pool;
