@@ -20,7 +20,8 @@ struct StaffReads {
 
 impl StaffReads {
     fn new() -> anyhow::Result<Self> {
-        let rules = RuleSet::builder().allow("wiki", "get_*").allow("wiki", "search_*").deny("wiki", "*_secret").build()?;
+        let rules =
+            RuleSet::builder().allow("wiki", "get_*").allow("wiki", "search_*").deny("wiki", "*_secret").build()?;
         Ok(Self { rules, version: watch::Sender::new(1) })
     }
 }

@@ -2,10 +2,7 @@
 
 use std::io::Write as _;
 
-use omni_core::{
-    AnswerEvent, Ask, Omni, Principal,
-    llm::scripted::Scripted,
-};
+use omni_core::{AnswerEvent, Ask, Omni, Principal, llm::scripted::Scripted};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -17,7 +14,9 @@ async fn main() -> anyhow::Result<()> {
         match event {
             AnswerEvent::Text { text } => write!(out, "{text}")?,
             AnswerEvent::ToolStarted { server, tool, .. } => writeln!(out, "[{server}.{tool} …]")?,
-            AnswerEvent::ToolFinished(call) => writeln!(out, "[{}.{} {} ms]", call.server, call.tool, call.duration_ms)?,
+            AnswerEvent::ToolFinished(call) => {
+                writeln!(out, "[{}.{} {} ms]", call.server, call.tool, call.duration_ms)?
+            }
             AnswerEvent::Done(answer) => writeln!(out, "\n({} turns)", answer.iterations)?,
             AnswerEvent::Error(failure) => writeln!(out, "\nfailed: {}", failure.error)?,
             // More kinds of events may come with later versions.

@@ -223,9 +223,9 @@ impl Ledger {
         let arrived = progress.wait_for(|progress| progress.replayed && progress.done >= target);
         match time::timeout(within, arrived).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(AuditError::Unavailable {
-                message: format!("{} records still wait for it", shared.backlog()),
-            }),
+            Ok(Err(_)) | Err(_) => {
+                Err(AuditError::Unavailable { message: format!("{} records still wait for it", shared.backlog()) })
+            }
         }
     }
 

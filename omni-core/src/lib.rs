@@ -34,11 +34,11 @@
 //! parser.
 
 pub mod agent;
-mod call;
 pub mod answer;
 pub mod ask;
 pub mod audit;
 pub mod builder;
+mod call;
 pub mod catalog;
 pub mod compose;
 pub mod config;

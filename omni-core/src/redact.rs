@@ -161,7 +161,10 @@ const LOOKS: [(&str, &str); 5] = [
     (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)", REDACTED),
     // scheme://user:password@
     (r#"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@"']*):[^\s"']+@"#, "${1}:[redacted]@"),
-    (r"(?i)\b(bearer|basic)(\s+)[a-z0-9._~+/-]*[0-9._~+/=-][a-z0-9._~+/=-]*|\b(bearer)(\s+)[a-z0-9]{3,}", "${1}${3}${2}${4}[redacted]"),
+    (
+        r"(?i)\b(bearer|basic)(\s+)[a-z0-9._~+/-]*[0-9._~+/=-][a-z0-9._~+/=-]*|\b(bearer)(\s+)[a-z0-9]{3,}",
+        "${1}${3}${2}${4}[redacted]",
+    ),
     (
         r"(?x) \b(?:
             sk-[A-Za-z0-9_-]{12,} | (?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,} |

@@ -173,11 +173,10 @@ async fn a_direct_call_passes_the_same_policy_and_leaves_one_record() {
     assert_eq!(rig.omni.call_tool(misfit).await.unwrap_err().kind(), ErrorKind::Invalid);
     rig.omni.shutdown().await;
     assert_eq!(rig.server.calls(), 1);
-    assert_eq!(ids.map(|id| rig.recorder.closings(id)), [
-        vec![Outcome::Success],
-        vec![Outcome::Denied],
-        vec![Outcome::Error]
-    ]);
+    assert_eq!(
+        ids.map(|id| rig.recorder.closings(id)),
+        [vec![Outcome::Success], vec![Outcome::Denied], vec![Outcome::Error]]
+    );
 }
 
 #[tokio::test]
@@ -190,7 +189,11 @@ async fn somebody_unknown_is_denied_and_recorded() {
 
 #[tokio::test]
 async fn n_allowed_means_n_and_the_refusal_says_when_to_come_back() {
-    let quota = { let mut quota = Quota::default(); quota.per_hour = Some(2); quota };
+    let quota = {
+        let mut quota = Quota::default();
+        quota.per_hour = Some(2);
+        quota
+    };
     let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("r"), RuleSet::allow_all(), quota);
     let llm = Scripted::from_fn(|_| Ok(omni_core::llm::scripted::text_turn("ok")));
     let rig = rig(llm, FakeServer::echo(), |b| b.policy(policy)).await;
@@ -304,9 +307,11 @@ async fn a_model_without_a_price_is_refused_under_a_cost_limit() {
 
 #[tokio::test]
 async fn a_model_that_fails_is_one_error_with_what_there_was() {
-    let llm = Scripted::new()
-        .call(&[("lab__echo", json!({ "message": "x" }))])
-        .fail(LlmError::Unavailable { provider: "scripted", status: "529".into(), message: "overloaded".into() });
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "x" }))]).fail(LlmError::Unavailable {
+        provider: "scripted",
+        status: "529".into(),
+        message: "overloaded".into(),
+    });
     let rig = rig(llm, FakeServer::echo(), same).await;
     let (answer, closings, _) = rig.run(ask("q")).await;
     let (kind, partial) = answer.unwrap_err();
@@ -354,9 +359,7 @@ async fn a_tool_that_may_destroy_something_does_not_run_when_nobody_can_be_asked
 #[tokio::test]
 async fn a_server_that_fails_or_flood_costs_that_call_only() {
     let server = FakeServer::echo()
-        .tool("lost", any(), |_| {
-            Box::pin(async { Err(McpError::Closed { message: "reset".into(), unsent: false }) })
-        })
+        .tool("lost", any(), |_| Box::pin(async { Err(McpError::Closed { message: "reset".into(), unsent: false }) }))
         .tool("flood", any(), |_| Box::pin(async { Ok(text(&"x".repeat(3_000_000))) }));
     let calls = [("lab__lost", json!({})), ("lab__flood", json!({})), ("lab__echo", json!({ "message": "hi" }))];
     let llm = Scripted::new().call(&calls).say("ok");

@@ -132,7 +132,11 @@ impl Run {
     }
 
     /// The model made its turn; `plan` judges each of its calls.
-    pub fn model_answered(&mut self, turn: ModelTurn, mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall) {
+    pub fn model_answered(
+        &mut self,
+        turn: ModelTurn,
+        mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall,
+    ) {
         self.turns += 1;
         self.usage += turn.usage;
         let mut calls: Vec<PlannedCall> = Vec::new();

@@ -190,13 +190,14 @@ fn read_row(chain_id: Uuid, row: &SqliteRow) -> Result<SealedRecord, AuditError>
 #[async_trait]
 impl AuditReader for SqliteSink {
     async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError> {
-        let rows = sqlx::query("SELECT seq, bytes, mac FROM ledger WHERE chain_id = ? AND seq >= ? ORDER BY seq LIMIT ?")
-            .bind(chain_id.to_string())
-            .bind(i64::try_from(from_seq).unwrap_or(i64::MAX))
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(away)?;
+        let rows =
+            sqlx::query("SELECT seq, bytes, mac FROM ledger WHERE chain_id = ? AND seq >= ? ORDER BY seq LIMIT ?")
+                .bind(chain_id.to_string())
+                .bind(i64::try_from(from_seq).unwrap_or(i64::MAX))
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(away)?;
         rows.iter().map(|row| read_row(chain_id, row)).collect()
     }
 
@@ -204,7 +205,8 @@ impl AuditReader for SqliteSink {
         // Ids of chains grow with time.
         let rows = sqlx::query_scalar::<_, String>("SELECT DISTINCT chain_id FROM ledger ORDER BY chain_id");
         let ids = rows.fetch_all(&self.pool).await.map_err(away)?;
-        let parse = |id: String| id.parse().map_err(|_| AuditError::Unavailable { message: format!("{id:?} is no chain") });
+        let parse =
+            |id: String| id.parse().map_err(|_| AuditError::Unavailable { message: format!("{id:?} is no chain") });
         ids.into_iter().map(parse).collect()
     }
 }
@@ -220,5 +222,7 @@ pub fn register(registry: &mut Registry) {
 }
 
 async fn open(url: &str) -> Result<SqliteSink, BuildError> {
-    SqliteSink::open(url).await.map_err(|error| BuildError::invalid(format!("{error}; set the database's url to a file that omni may write")))
+    SqliteSink::open(url)
+        .await
+        .map_err(|error| BuildError::invalid(format!("{error}; set the database's url to a file that omni may write")))
 }

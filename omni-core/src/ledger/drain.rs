@@ -60,7 +60,8 @@ impl Drain {
 
     async fn deliver(&self, batch: Vec<Pending>) {
         let bytes = batch.iter().map(|pending| pending.record.bytes.len()).sum();
-        let (records, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|pending| (pending.record, pending.done)).unzip();
+        let (records, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|pending| (pending.record, pending.done)).unzip();
         // Other bytes in the sink mean that somebody forged this chain: nothing of it goes on
         // until a human looked.
         while let Err(error) = self.append(&records).await {

@@ -332,7 +332,8 @@ async fn a_record_forged_into_the_sink_stops_the_chain_there() {
 async fn long_runs_drop_the_segments_that_the_sink_has() {
     let dir = tempfile::tempdir().unwrap();
     let sink = MemorySink::new(100_000);
-    let found = Found { wal: Some(Wal::create(dir.path(), Uuid::now_v7()).unwrap().with_limit(4_000)), ..Found::default() };
+    let found =
+        Found { wal: Some(Wal::create(dir.path(), Uuid::now_v7()).unwrap().with_limit(4_000)), ..Found::default() };
     let ledger = Ledger::start(options(dir.path()), Arc::new(sink.clone()), Uuid::now_v7(), found);
     for index in 0..500 {
         ledger.write(ask(&index.to_string())).await.unwrap();

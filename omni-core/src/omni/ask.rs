@@ -83,13 +83,7 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
         .await;
 }
 
-async fn steps(
-    parts: &Parts,
-    ask: &Ask,
-    known: &mut Known,
-    progress: &mut Progress,
-    events: &mut EventSender,
-) -> End {
+async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
         Err(error) => End::Failed(error),
         Ok((grant, deadline)) => {
@@ -291,7 +285,9 @@ fn conclude_model(stop: &StopReason, answer: &mut Answer) {
             Some(Warning::new("empty_answer", "the model ended without saying anything"))
         }
         StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse => None,
-        StopReason::MaxTokens => Some(Warning::new("max_tokens", "the answer is cut: the model's output limit was reached")),
+        StopReason::MaxTokens => {
+            Some(Warning::new("max_tokens", "the answer is cut: the model's output limit was reached"))
+        }
         StopReason::Refusal => Some(Warning::new("refusal", "the model declined to answer")),
         StopReason::ContextExceeded => {
             Some(Warning::new("context_exceeded", "the conversation does not fit into the model's window"))
@@ -362,7 +358,10 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         duration_ms: answer.duration_ms,
     };
     let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source)));
-    let written = parts.ledger.write(Record::new(ask.request_id, party, Event::Ask(Box::new(closing)))).await;
+    let written = parts
+        .ledger
+        .write_with(Record::new(ask.request_id, party, Event::Ask(Box::new(closing))), parts.acks.ask)
+        .await;
     match written {
         Ok(()) => error,
         Err(failed) => {
