@@ -169,7 +169,7 @@ impl Vendor {
         self.state.lock().queue.push_back(reply);
     }
 
-    /// From now on, requests of one conversation (of equal first messages) must repeat tools and
+    /// From now on, requests of one conversation (of equal model and first user message) must repeat tools and
     /// system prompt byte for byte, and must only ever append messages.
     pub fn check_prefixes(&self) {
         self.state.lock().prefixes = Some(prefix::Prefixes::default());

@@ -26,13 +26,14 @@ impl Prefixes {
         let messages: Vec<Value> = body["messages"].as_array().into_iter().flatten().map(unmarked).collect();
         let first =
             messages.iter().find(|message| message["role"] == "user").map(ToString::to_string).unwrap_or_default();
+        let conversation = format!("{} {first}", body["model"]);
         let now = Prefix { tools: part("tools"), system: part("system"), messages };
-        if let Some(before) = self.0.get(&first) {
+        if let Some(before) = self.0.get(&conversation) {
             ensure(before.tools == now.tools, || "prefix: the tools changed within a conversation".into())?;
             ensure(before.system == now.system, || "prefix: the system prompt changed within a conversation".into())?;
             ensure(now.messages.starts_with(&before.messages), || "prefix: an earlier message changed".into())?;
         }
-        self.0.insert(first, now);
+        self.0.insert(conversation, now);
         Ok(())
     }
 }
