@@ -1,3 +1,5 @@
 //! One binary for all integration tests: linking dominates on small machines.
+#![cfg(test)]
 
 mod pipeline;
+mod vendor_fake;
