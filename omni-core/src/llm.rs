@@ -23,6 +23,8 @@ mod retry;
 pub mod scripted;
 #[cfg(feature = "net")]
 mod sse;
+#[cfg(feature = "net")]
+mod vendor;
 
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
