@@ -20,7 +20,7 @@ pub(super) mod refusal;
 pub(super) mod tools;
 mod turn;
 
-pub(super) use endpoint::Endpoint;
+pub(super) use endpoint::{Endpoint, key_header};
 
 /// What is fixed about a vendor.
 #[derive(Debug)]
@@ -112,7 +112,6 @@ pub(super) fn merged(config: &Map<String, Value>, request: &Map<String, Value>) 
     extra.extend(request.iter().map(|(key, value)| (key.clone(), value.clone())));
     extra
 }
-
 #[cfg(test)]
 pub(super) mod fake;
 #[cfg(test)]

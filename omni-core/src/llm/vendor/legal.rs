@@ -55,6 +55,12 @@ pub(in crate::llm) fn picture_in_words(mime: &str, base64: &str) -> String {
     format!("[a picture ({mime}, about {} kB) that is not shown here]", (base64.len() * 3 / 4).div_ceil(1_000))
 }
 
+/// Where JSON is wrong. The error's own text may quote what it read.
+pub(in crate::llm) fn place_of(error: &serde_json::Error) -> String {
+    let what = if error.is_data() { "JSON of an unknown shape" } else { "broken JSON" };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
 /// Messages in turns: neighbours of one speaker belong together.
 pub(in crate::llm) fn turns(messages: &[Message]) -> impl Iterator<Item = (Speaker, &[Message])> {
     messages.chunk_by(|a, b| a.speaker == b.speaker).filter_map(|turn| Some((turn.first()?.speaker, turn)))

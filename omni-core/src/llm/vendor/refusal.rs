@@ -41,7 +41,8 @@ pub(super) fn refused(vendor: &Vendor, model: &str, status: StatusCode, headers:
     let mut words = Words::read(body).unwrap_or_else(|| Words::of_no_json(status, body));
     if let Some(to) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
         let to = String::from_utf8_lossy(to.as_bytes());
-        words.message = shortened(&format!("it redirects to {to}; set {} to the API's own address", vendor.url_variable));
+        words.message =
+            shortened(&format!("it redirects to {to}; set {} to the API's own address", vendor.url_variable));
     }
     let wait = retry_after(headers, Utc::now());
     let mut error = words.error(vendor, model, Some(status));
@@ -118,7 +119,9 @@ impl Words {
             Meaning::Auth => LlmError::Auth { provider, variable: vendor.key_variable, message },
             Meaning::Quota => LlmError::Quota { provider, message },
             Meaning::RateLimited => LlmError::RateLimited { provider, message, retry_after: None },
-            Meaning::UnknownModel => LlmError::UnknownModel { provider, message: hinted(message, &model, vendor), model },
+            Meaning::UnknownModel => {
+                LlmError::UnknownModel { provider, message: hinted(message, &model, vendor), model }
+            }
             Meaning::TooLong => LlmError::ContextExceeded { model, message },
             Meaning::Unavailable => {
                 let kind = kinds.into_iter().next().unwrap_or_else(|| "error".into());

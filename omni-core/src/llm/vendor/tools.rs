@@ -7,7 +7,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::catalog::{OfferedTool, ToolDef, ToolSet};
+use crate::catalog::{Dialect, OfferedTool, ToolDef, ToolSet, sanitise};
 
 /// How one vendor wants its tools.
 pub(in crate::llm) struct Form {
@@ -23,8 +23,8 @@ pub(in crate::llm) struct Form {
     pub(in crate::llm) max_description: usize,
     /// One tool: name, description, repaired schema, whether it is the last.
     pub(in crate::llm) tool: fn(&str, &str, Value, bool) -> Value,
-    /// Repairs a schema, or says why it cannot be used.
-    pub(in crate::llm) schema: fn(&RawValue) -> Result<(Value, Vec<String>), String>,
+    /// Whose rules schemas must keep.
+    pub(in crate::llm) dialect: Dialect,
 }
 
 /// A tool set in a vendor's form.
@@ -51,8 +51,7 @@ impl Form {
             made = Some(warnings);
             json
         });
-        let warnings =
-            set.rendered(self.warnings_key, |tools| raw(&made.unwrap_or_else(|| self.make(tools).1)).into());
+        let warnings = set.rendered(self.warnings_key, |tools| raw(&made.unwrap_or_else(|| self.make(tools).1)).into());
         Rendered {
             tools: Some(tools).filter(|tools| tools.get() != "[]"),
             warnings: serde_json::from_str(warnings.get()).unwrap_or_default(),
@@ -75,9 +74,10 @@ impl Form {
             legal.truncate(max);
         }
         let last = legal.len().saturating_sub(1);
-        let json = legal.into_iter().enumerate().map(|(i, tool)| {
-            (self.tool)(tool.name, &tool.description, tool.schema, i == last)
-        });
+        let json = legal
+            .into_iter()
+            .enumerate()
+            .map(|(i, tool)| (self.tool)(tool.name, &tool.description, tool.schema, i == last));
         (raw(&json.collect::<Vec<_>>()).into(), warnings)
     }
 
@@ -95,9 +95,10 @@ impl Form {
         if !names.insert(name) {
             return Err(format!("another tool has the name {name:?}"));
         }
-        let (schema, notes) = (self.schema)(&tool.def.input_schema)?;
-        warnings.extend(notes.iter().map(|note| format!("the schema of {} was repaired: {note}", tool.def.full_name())));
-        Ok(Legal { name, description: self.description(&tool.def), schema })
+        let repaired = sanitise(&tool.def.input_schema, self.dialect).map_err(|error| error.message)?;
+        let note = |note| format!("the schema of the tool {} was repaired: {note}", tool.def.full_name());
+        warnings.extend(repaired.notes.iter().map(note));
+        Ok(Legal { name, description: self.description(&tool.def), schema: repaired.schema })
     }
 
     /// `[server] description`: the model sees whose tool it is.
