@@ -18,12 +18,12 @@ pub mod anthropic;
 pub mod offline;
 #[cfg(feature = "openai")]
 pub mod openai;
-#[cfg(feature = "net")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod retry;
 pub mod scripted;
-#[cfg(feature = "net")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod sse;
-#[cfg(feature = "net")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod vendor;
 
 /// What is known of a model.

@@ -28,6 +28,7 @@ const VENDOR: Vendor = Vendor {
     url_variable: "ANTHROPIC_BASE_URL",
     model_variable: "ANTHROPIC_MODEL",
     base_url: "https://api.anthropic.com",
+    followed: true,
 };
 
 /// The API version that is asked for unless the configuration says otherwise.

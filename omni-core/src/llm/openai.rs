@@ -29,6 +29,7 @@ const VENDOR: Vendor = Vendor {
     url_variable: "OPENAI_BASE_URL",
     model_variable: "OPENAI_MODEL",
     base_url: "https://api.openai.com/v1",
+    followed: false,
 };
 
 /// A model behind Chat Completions: OpenAI, Ollama, vLLM, llama.cpp, LiteLLM. A clone shares connections.

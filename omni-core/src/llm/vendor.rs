@@ -35,6 +35,9 @@ pub(super) struct Vendor {
     pub(super) model_variable: &'static str,
     /// The vendor's own base URL.
     pub(super) base_url: &'static str,
+    /// Whether others that speak its API have its models and its paths too. Chat Completions is
+    /// spoken by servers with models and paths of their own.
+    pub(super) followed: bool,
 }
 
 /// Makes chat events of what a vendor sends.
@@ -66,15 +69,13 @@ impl Vendor {
 
     /// The models on offer, the configured one first.
     pub(super) fn models(&self, config: &LlmConfig) -> Vec<ModelInfo> {
-        // Who runs a server of their own knows what it has; the vendor's other models are not there.
-        let own_server = config.base_url.is_some() && self.kind == "openai";
         let mut models = models_of(self.kind);
         if let Some(id) = &config.model {
             let id = alias(id).unwrap_or(id);
             models.retain(|model| model.id != id);
             models.insert(0, model_info(self.kind, id));
         }
-        if own_server {
+        if config.base_url.is_some() && !self.followed {
             models.truncate(1);
         }
         models
@@ -96,12 +97,8 @@ impl Vendor {
         }
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix(endpoint).unwrap_or(path).trim_end_matches('/');
-        let path = match (self.kind, path) {
-            (_, "") => format!("/v1{endpoint}"),
-            ("anthropic", path) if !path.ends_with("/v1") => format!("{path}/v1{endpoint}"),
-            (_, path) => format!("{path}{endpoint}"),
-        };
-        url.set_path(&path);
+        let version = if path.is_empty() || (self.followed && !path.ends_with("/v1")) { "/v1" } else { "" };
+        url.set_path(&format!("{path}{version}{endpoint}"));
         Ok(url)
     }
 }
@@ -115,4 +112,6 @@ pub(super) fn merged(config: &Map<String, Value>, request: &Map<String, Value>) 
 #[cfg(test)]
 pub(super) mod fake;
 #[cfg(test)]
+#[cfg(feature = "anthropic")]
+#[cfg(feature = "openai")]
 mod tests;

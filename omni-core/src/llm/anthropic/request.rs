@@ -75,7 +75,7 @@ enum Known<'a> {
     },
     ToolResult {
         tool_use_id: Cow<'a, str>,
-        content: Vec<Known<'a>>,
+        content: Vec<Self>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
     },
@@ -199,7 +199,7 @@ fn refuses_sampling(model: &str) -> bool {
 fn system(text: &str, cached: bool) -> Option<[Part<'_>; 1]> {
     let cache_control = cached.then_some(CacheControl {});
     let said = !text.trim().is_empty();
-    said.then(|| [Part::Known { block: Known::Text { text: Cow::Borrowed(text) }, cache_control }])
+    said.then_some([Part::Known { block: Known::Text { text: Cow::Borrowed(text) }, cache_control }])
 }
 
 /// The messages, neighbours of one speaker joined; what the API would refuse is left out.

@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json, value::RawValue};
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::Instant,
+};
 
 use super::*;
 use crate::llm::{
@@ -17,6 +21,11 @@ fn provider(fake: &Fake) -> Anthropic {
     let made = Anthropic::from_config(&fake.config("anthropic")).unwrap();
     let inner = Arc::into_inner(made.inner).unwrap();
     Anthropic { inner: Arc::new(Inner { endpoint: inner.endpoint.impatient(LIMITS), ..inner }) }
+}
+
+/// A provider for a server that is no [`Fake`].
+fn provider_at(url: &str) -> Anthropic {
+    Anthropic::builder().api_key("k").base_url(url).timeout(Duration::from_secs(3)).max_retries(0).build().unwrap()
 }
 
 fn ask() -> ChatRequest {
@@ -174,6 +183,46 @@ async fn the_requests_deadline_bounds_a_vendor_that_hangs() {
 
     assert!(matches!(seen.error, Some(LlmError::Timeout { provider: "anthropic" })), "{:?}", seen.error);
     assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_ends_the_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let provider = provider_at(&format!("http://{}", listener.local_addr().unwrap()));
+    let gone = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert!(socket.read(&mut [0; 8192]).await.unwrap() > 0);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        let begin = &HELLO[..HELLO.find("event: content_block_start").unwrap()];
+        socket.write_all(format!("{head}{begin}").as_bytes()).await.unwrap();
+        // This ends when the client is gone, with or without a goodbye.
+        let _ = socket.read_to_end(&mut Vec::new()).await;
+    });
+
+    drop(provider.stream(ask()).await.unwrap());
+
+    tokio::time::timeout(Duration::from_secs(3), gone).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn turns_share_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let provider = provider_at(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let chunk = format!("{:x}\r\n{HELLO}\r\n", HELLO.len());
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        // A request this small comes in one piece, and the end of the body a moment after the answer.
+        while socket.read(&mut [0; 8192]).await.unwrap() > 0 {
+            socket.write_all(format!("{head}{chunk}").as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            socket.write_all(b"0\r\n\r\n").await.unwrap();
+        }
+    });
+
+    for _ in 0..3 {
+        assert_eq!(turn(&provider, ask()).await.text, "Hello");
+    }
 }
 
 #[tokio::test]

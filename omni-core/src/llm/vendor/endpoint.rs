@@ -59,6 +59,7 @@ impl Endpoint {
     }
 
     /// The host that answers.
+    #[cfg(feature = "openai")]
     pub(in crate::llm) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }

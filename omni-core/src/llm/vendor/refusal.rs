@@ -120,7 +120,7 @@ impl Words {
             Meaning::Quota => LlmError::Quota { provider, message },
             Meaning::RateLimited => LlmError::RateLimited { provider, message, retry_after: None },
             Meaning::UnknownModel => {
-                LlmError::UnknownModel { provider, message: hinted(message, &model, vendor), model }
+                LlmError::UnknownModel { provider, message: hinted(&message, &model, vendor), model }
             }
             Meaning::TooLong => LlmError::ContextExceeded { model, message },
             Meaning::Unavailable => {
@@ -188,7 +188,7 @@ fn meaning_of_kind(kind: &str) -> Option<Meaning> {
     })
 }
 
-fn hinted(message: String, model: &str, vendor: &Vendor) -> String {
+fn hinted(message: &str, model: &str, vendor: &Vendor) -> String {
     match replacement(model) {
         Some(newer) => format!("{message}; {newer} replaces it"),
         None => format!("{message}; set llm.model or {} to one that is there", vendor.model_variable),

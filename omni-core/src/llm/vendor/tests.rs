@@ -14,6 +14,7 @@ static TEST: Vendor = Vendor {
     url_variable: "ANTHROPIC_BASE_URL",
     model_variable: "ANTHROPIC_MODEL",
     base_url: "https://api.anthropic.com",
+    followed: true,
 };
 
 fn refused(status: u16, body: &str) -> Failed {
@@ -117,6 +118,7 @@ static OPENAI: Vendor = Vendor {
     url_variable: "OPENAI_BASE_URL",
     model_variable: "OPENAI_MODEL",
     base_url: "https://api.openai.com/v1",
+    followed: false,
 };
 
 #[test]
