@@ -2,4 +2,5 @@
 #![cfg(test)]
 
 mod pipeline;
+mod vendor_ask;
 mod vendor_fake;
