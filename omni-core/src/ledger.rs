@@ -144,7 +144,8 @@ impl Ledger {
         let task = tokio::spawn(async move {
             let syncing = writer::sync(syncs);
             let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
-            finish(ended, dir, chain_id, progress.backlog() == 0).await;
+            let drained = progress.stored() == ended.at.seq;
+            finish(ended, dir, chain_id, drained).await;
         });
         Self {
             inner: Arc::new(Inner {
@@ -223,9 +224,9 @@ impl Ledger {
         let arrived = progress.wait_for(|progress| progress.replayed && progress.done >= target);
         match time::timeout(within, arrived).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(AuditError::Unavailable {
-                message: format!("{} records still wait for it", shared.backlog()),
-            }),
+            Ok(Err(_)) | Err(_) => {
+                Err(AuditError::Unavailable { message: format!("{} records still wait for it", shared.backlog()) })
+            }
         }
     }
 

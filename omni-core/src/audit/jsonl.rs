@@ -250,7 +250,9 @@ pub fn register(registry: &mut Registry) {
 
 async fn open(url: &str) -> Result<JsonlSink, BuildError> {
     let path = url.strip_prefix("jsonl:").unwrap_or(url);
-    JsonlSink::open(path).await.map_err(|error| BuildError::invalid(format!("{error}; set the audit url to a file that omni may write")))
+    JsonlSink::open(path)
+        .await
+        .map_err(|error| BuildError::invalid(format!("{error}; set the audit url to a file that omni may write")))
 }
 
 #[cfg(test)]

@@ -116,9 +116,7 @@ impl AuditReader for MemorySink {
 
 /// Adds the kind `memory`.
 pub fn register(registry: &mut Registry) {
-    registry.sinks.register("memory", |_| {
-        async { Ok(Arc::new(MemorySink::default()) as Arc<dyn AuditSink>) }.boxed()
-    });
+    registry.sinks.register("memory", |_| async { Ok(Arc::new(MemorySink::default()) as Arc<dyn AuditSink>) }.boxed());
 }
 
 #[cfg(test)]

@@ -94,7 +94,11 @@ pub async fn verify(reader: &dyn AuditReader, key: &SealKey) -> Result<Verified,
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
-pub async fn verify_chain(reader: &dyn AuditReader, key: &SealKey, chain_id: Uuid) -> Result<Option<Break>, AuditError> {
+pub async fn verify_chain(
+    reader: &dyn AuditReader,
+    key: &SealKey,
+    chain_id: Uuid,
+) -> Result<Option<Break>, AuditError> {
     Chain::new(key, chain_id).read(reader).await
 }
 
@@ -150,7 +154,10 @@ fn named_previous(record: &SealedRecord) -> Option<Head> {
 }
 
 /// The first chain whose predecessor is not there, or not whole.
-async fn first_unlinked(reader: &dyn AuditReader, links: &HashMap<Uuid, Option<Head>>) -> Result<Option<Break>, AuditError> {
+async fn first_unlinked(
+    reader: &dyn AuditReader,
+    links: &HashMap<Uuid, Option<Head>>,
+) -> Result<Option<Break>, AuditError> {
     let mut named: Vec<_> = links.iter().filter_map(|(id, link)| Some((*id, (*link)?))).collect();
     named.sort_by_key(|(id, _)| *id);
     for (chain_id, (previous, head)) in named {

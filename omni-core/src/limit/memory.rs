@@ -222,7 +222,7 @@ impl RateLimiter for MemoryLimiter {
 
 /// Adds the kind `memory`.
 pub fn register(registry: &mut Registry) {
-    registry.limiters.register("memory", |_| {
-        async { Ok(Arc::new(MemoryLimiter::new()) as Arc<dyn RateLimiter>) }.boxed()
-    });
+    registry
+        .limiters
+        .register("memory", |_| async { Ok(Arc::new(MemoryLimiter::new()) as Arc<dyn RateLimiter>) }.boxed());
 }

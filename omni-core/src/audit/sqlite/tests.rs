@@ -106,7 +106,8 @@ async fn a_row_altered_behind_the_triggers_is_found() {
         sqlx::query(statement).execute(connection).await.unwrap();
     };
     alter(&mut connection, "DROP TRIGGER ledger_is_append_only_update").await;
-    alter(&mut connection, "UPDATE ledger SET bytes = replace(CAST(bytes AS TEXT), 'denied', 'success') WHERE seq = 1").await;
+    alter(&mut connection, "UPDATE ledger SET bytes = replace(CAST(bytes AS TEXT), 'denied', 'success') WHERE seq = 1")
+        .await;
     let found = verify(&sink, &key).await.unwrap().first_break.unwrap();
     assert_eq!((found.chain_id, found.seq, found.fault), (ledger.chain_id(), 1, Fault::Altered));
 }
@@ -147,7 +148,8 @@ async fn an_ask_becomes_a_row_with_the_originals_columns() {
 #[tokio::test]
 async fn a_message_of_200_characters_is_its_own_preview() {
     let sink = project(vec![Event::Ask(Box::new(AskRecord::new("é".repeat(200), Outcome::Success)))]).await;
-    let preview: String = sqlx::query_scalar("SELECT message_preview FROM audit_logs").fetch_one(sink.pool()).await.unwrap();
+    let preview: String =
+        sqlx::query_scalar("SELECT message_preview FROM audit_logs").fetch_one(sink.pool()).await.unwrap();
     assert_eq!(preview, "é".repeat(200));
 }
 
@@ -269,7 +271,13 @@ async fn a_path_that_cannot_be_written_is_named() {
     register(&mut registry);
     for url in [file.join("omni.db"), file.clone(), dir.path().to_owned()] {
         let url = url.display().to_string();
-        let config = AuditConfig { kind: "sqlite".into(), url: url.clone(), dir: dir.path().into(), ack: Ack::Local, required: true };
+        let config = AuditConfig {
+            kind: "sqlite".into(),
+            url: url.clone(),
+            dir: dir.path().into(),
+            ack: Ack::Local,
+            required: true,
+        };
         let error = registry.sinks.build("sqlite", config).await.unwrap_err().to_string();
         assert!(error.contains(&file.display().to_string()) || error.contains(&url), "{error}");
         assert!(error.contains("omni may write"), "{error}");

@@ -156,7 +156,8 @@ async fn calls_and_asks_that_a_crash_left_open_end_as_unknown() {
     let sink = MemorySink::default();
     next_start(dir.path(), &sink).await;
     next_start(dir.path(), &sink).await;
-    let of = |id| sink.records().into_iter().filter(|record| record.request_id == id).map(|record| record.event).collect();
+    let of =
+        |id| sink.records().into_iter().filter(|record| record.request_id == id).map(|record| record.event).collect();
     let events: Vec<Event> = of(open_ask);
     assert!(
         matches!(&events[3..], [Event::ToolCall(call), Event::Ask(ask)]
