@@ -111,6 +111,7 @@ pub enum Block {
         /// The name as the model wrote it.
         name: String,
         /// The arguments as the model wrote them: valid JSON, or the text as a JSON string where it is not.
+        #[serde(with = "raw_text")]
         input: Box<RawValue>,
     },
     /// The answer to a tool call.
@@ -130,8 +131,23 @@ pub enum Block {
         /// The model's id.
         model: String,
         /// The block as it came.
+        #[serde(with = "raw_text")]
         raw: Box<RawValue>,
     },
+}
+
+/// Raw JSON stored as a string: what is tagged within cannot be read back in raw form otherwise.
+mod raw_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use serde_json::value::RawValue;
+
+    pub(super) fn serialize<S: Serializer>(raw: &RawValue, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(raw.get())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
+        RawValue::from_string(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 impl Block {

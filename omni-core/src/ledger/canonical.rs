@@ -18,6 +18,7 @@ pub(crate) fn clean(mut record: Record, redactor: &Redactor) -> Record {
     match &mut record.event {
         Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
         Event::Ask(ask) => clean_ask(ask, redactor),
+        Event::AskStarted { question } => *question = cut(redactor.text(question), MAX_TEXT),
         Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
     record

@@ -182,6 +182,11 @@ pub enum Event {
         /// The chain before, and its last seal in hex.
         previous: Option<(Uuid, String)>,
     },
+    /// An ask was let in. It ends in an [`Event::Ask`], if need be after a crash.
+    AskStarted {
+        /// The question, redacted and capped.
+        question: String,
+    },
     /// A call that is not trusted as read-only is about to be sent.
     Started(CallRecord),
     /// A tool call of an ask ended.

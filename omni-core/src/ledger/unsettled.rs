@@ -24,7 +24,7 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) fn of(event: &Event) -> Self {
         match event {
-            Event::Started(_) | Event::ToolCall(_) => Self::Continues,
+            Event::AskStarted { .. } | Event::Started(_) | Event::ToolCall(_) => Self::Continues,
             Event::Ask(_) | Event::DirectCall(_) => Self::Closes,
             Event::ChainOpened { .. } | Event::Gap { .. } => Self::None,
         }
@@ -128,7 +128,11 @@ fn unknown_ask(records: &[Record], open: &[CallRecord]) -> AskRecord {
         _ => None,
     });
     let calls = ended.chain(open).filter(|call| seen.insert(call.call_id.clone()));
-    let mut ask = AskRecord::new("", Outcome::UnknownOutcome);
+    let question = records.iter().find_map(|record| match &record.event {
+        Event::AskStarted { question } => Some(question.as_str()),
+        _ => None,
+    });
+    let mut ask = AskRecord::new(question.unwrap_or_default(), Outcome::UnknownOutcome);
     ask.tools_used = calls.map(|call| format!("{}.{}", call.server, call.tool)).collect();
     ask.error = Some(CRASHED.into());
     ask
@@ -160,6 +164,13 @@ mod tests {
             assert_eq!(closing.party.as_ref(), Some(&party));
         }
         closings.into_iter().map(|record| record.event).collect()
+    }
+
+    #[test]
+    fn an_ask_that_was_let_in_is_closed_with_its_question() {
+        let events = closings(vec![Event::AskStarted { question: "How many?".into() }]);
+        let [Event::Ask(ask)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((ask.question.as_str(), ask.outcome), ("How many?", Outcome::UnknownOutcome));
     }
 
     #[test]

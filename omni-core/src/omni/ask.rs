@@ -118,7 +118,15 @@ async fn admitted(
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
     let deadline = Instant::now() + timeout;
     known.reservation = steps::limit(parts, ask.request_id, &grant, deadline).await?;
+    note_start(parts, ask, known).await?;
     Ok((grant, deadline))
+}
+
+/// From here on even a crash leaves one closing record: the ledger closes what it knows has begun.
+async fn note_start(parts: &Parts, ask: &Ask, known: &Known) -> Result<(), Error> {
+    let started = Event::AskStarted { question: ask.question.clone() };
+    let record = Record::new(ask.request_id, known.party.clone(), started);
+    Ok(parts.ledger.write_with(record, Ack::Local).await?)
 }
 
 fn check_question(question: &str) -> Result<(), Error> {

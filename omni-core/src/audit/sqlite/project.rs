@@ -19,7 +19,7 @@ pub(super) async fn project(tx: &mut Tx, sealed: &SealedRecord, record: &Record)
             audit_log(tx, sealed, record, &Row::of_call(call)).await
         }
         Event::Ask(ask) => audit_log(tx, sealed, record, &Row::of_ask(ask)).await,
-        Event::ChainOpened { .. } | Event::Started(_) | Event::Gap { .. } => Ok(()),
+        Event::ChainOpened { .. } | Event::AskStarted { .. } | Event::Started(_) | Event::Gap { .. } => Ok(()),
     }
 }
 
