@@ -110,7 +110,12 @@ impl Offline {
         if request.tool_choice == ToolChoice::None {
             return Turn::Say(render::abilities(&request.tools, &[], "and no tool may be called in this turn"));
         }
-        let question: String = last.text().chars().take(MAX_QUESTION_CHARS).collect();
+        // The question is the last text; context and attachments stand before it.
+        let question = last.blocks.iter().rev().find_map(|block| match block {
+            Block::Text { text } => Some(text.as_str()),
+            Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Opaque { .. } => None,
+        });
+        let question: String = question.unwrap_or_default().chars().take(MAX_QUESTION_CHARS).collect();
         self.answer(&question, &request.tools)
     }
 

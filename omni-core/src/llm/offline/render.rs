@@ -7,6 +7,7 @@ use super::{
     rank::Hit,
 };
 use crate::{
+    agent::prompt::unfence,
     catalog::{OfferedTool, ToolSet},
     llm::{Block, Message, ResultPart},
 };
@@ -28,7 +29,7 @@ fn result(block: &Block, earlier: &[Message], tools: &ToolSet) -> Option<String>
     let name = called(id, earlier, tools).unwrap_or_else(|| "a tool".into());
     let what = if *is_error { format!("`{name}` failed") } else { format!("this is the output of `{name}`") };
     let mut text = format!("(offline: no language model is configured; {what})\n");
-    for part in content {
+    for part in unfence(content) {
         match part {
             ResultPart::Text { text: part } => write!(text, "\n{part}"),
             ResultPart::Image { mime, data } => write!(text, "\n[{mime}, {} bytes]", data.len() / 4 * 3),
