@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod pipeline;
+mod revoked;
 mod vendor_ask;
 mod vendor_fake;
