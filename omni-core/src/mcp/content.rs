@@ -44,7 +44,7 @@ pub(super) fn from_wire(raw: &RawValue, max_chars: usize) -> Result<ToolOutput, 
     let wire: Wire = serde_json::from_str(raw.get()).map_err(|error| protocol(&error))?;
     let structured = wire.structured.filter(|value| !value.is_null()).map(clean_json);
     let left_out = wire.content.len().saturating_sub(MAX_PARTS);
-    let parts = wire.content.into_iter().take(MAX_PARTS).map(part).collect();
+    let parts = wire.content.iter().take(MAX_PARTS).map(part).collect();
     Ok(budget::fit(parts, structured, wire.is_error, left_out > 0, max_chars))
 }
 
@@ -53,15 +53,15 @@ pub(super) fn failure(text: &str) -> ToolOutput {
     ToolOutput { is_error: true, ..ToolOutput::text(text) }
 }
 
-fn part(value: Value) -> Content {
-    let Value::Object(fields) = value else { return unknown("", &value) };
-    match fields.get("type").and_then(Value::as_str) {
-        Some("text") => Content::Text { text: clean(text(&fields, "text"), usize::MAX) },
-        Some(kind @ ("image" | "audio")) => binary(kind == "image", &fields),
-        Some("resource") => resource(&fields),
-        Some("resource_link") => link(&fields),
-        Some(kind) => unknown(&kind.to_owned(), &Value::Object(fields)),
-        None => unknown("", &Value::Object(fields)),
+fn part(value: &Value) -> Content {
+    let empty = Map::new();
+    let fields = value.as_object().unwrap_or(&empty);
+    match text(fields, "type") {
+        "text" => Content::Text { text: clean(text(fields, "text"), usize::MAX) },
+        kind @ ("image" | "audio") => binary(kind == "image", fields),
+        "resource" => resource(fields),
+        "resource_link" => link(fields),
+        kind => unknown(&label(kind), value),
     }
 }
 
@@ -220,10 +220,10 @@ fn compact(value: &Value) -> String {
     to_raw_value(value).map(|raw| raw.get().to_owned()).unwrap_or_default()
 }
 
-/// Whether some text says what `structured` says: as JSON, or, as some frameworks do it, wrapped in
-/// a field `result`.
+/// Whether some text says what `structured` says: as JSON, or, as frameworks wrap a plain result, as
+/// the value of its only field.
 fn is_told(structured: &Value, content: &[Content]) -> bool {
-    let wrapped = structured.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.get("result"));
+    let wrapped = structured.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.values().next());
     content.iter().any(|part| {
         let Content::Text { text } = part else { return false };
         let parsed = serde_json::from_str::<Value>(text).ok();
