@@ -14,9 +14,6 @@ mod budget;
 #[cfg(test)]
 mod tests;
 
-/// Most characters of base64 of one picture or sound that are kept.
-const MAX_BINARY: usize = 5 * 1024 * 1024;
-
 /// Most parts of one result.
 const MAX_PARTS: usize = 200;
 
@@ -68,9 +65,6 @@ fn part(value: &Value) -> Content {
 fn binary(image: bool, fields: &Map<String, Value>) -> Content {
     let (mime, data) = (label(text(fields, "mimeType")), text(fields, "data"));
     let word = if image { "image" } else { "audio" };
-    if data.len() > MAX_BINARY {
-        return Content::Text { text: left_out(word, &mime, data.len()) };
-    }
     if !data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')) {
         return Content::Text { text: format!("[{word} ({mime}) left out: it is not base64]") };
     }
@@ -83,9 +77,6 @@ fn resource(fields: &Map<String, Value>) -> Content {
     let inner = fields.get("resource").and_then(Value::as_object).unwrap_or(&empty);
     let mime = inner.get("mimeType").and_then(Value::as_str).map(label);
     let blob = inner.get("blob").and_then(Value::as_str);
-    if let Some(blob) = blob.filter(|blob| blob.len() > MAX_BINARY) {
-        return Content::Text { text: left_out("resource", mime.as_deref().unwrap_or("unknown type"), blob.len()) };
-    }
     Content::Resource {
         uri: label(text(inner, "uri")),
         mime,
@@ -106,10 +97,6 @@ fn link(fields: &Map<String, Value>) -> Content {
 /// A kind that this version does not know is shown as it is.
 fn unknown(kind: &str, value: &Value) -> Content {
     Content::Text { text: format!("[content of unknown kind {kind:?}: {}]", clean(&value.to_string(), usize::MAX)) }
-}
-
-fn left_out(word: &str, mime: &str, size: usize) -> String {
-    format!("[{word} ({mime}) left out: {} characters of base64 are too many]", thousands(size))
 }
 
 fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> &'a str {

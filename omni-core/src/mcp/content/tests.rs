@@ -100,9 +100,10 @@ fn the_text_of_a_resource_is_cut_too() {
 
 #[test]
 fn a_picture_that_is_too_large_is_replaced_by_a_note() {
-    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(MAX_BINARY + 1) });
+    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(budget::MAX_BINARY + 4) });
     let result = output(&json!({ "content": [picture] }), 1_000);
-    assert_eq!(texts(&result), ["[image (image/png) left out: 5,242,881 characters of base64 are too many]"]);
+    assert_eq!(texts(&result), ["[image: image/png, 3,932,163 bytes] left out: too large"]);
+    assert!(result.truncated);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn many_pictures_share_one_bound() {
     let result = output(&json!({ "content": [picture, picture, picture] }), 1_000);
     let shown = texts(&result);
     assert_eq!(&shown[..2], ["<image/png>", "<image/png>"]);
-    assert!(shown[2].ends_with("left out: too much in one result"), "{shown:?}");
+    assert!(shown[2].ends_with("left out: too large"), "{shown:?}");
     assert!(result.truncated);
 }
 
