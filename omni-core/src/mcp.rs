@@ -329,6 +329,17 @@ pub trait Connector: Send + Sync + fmt::Debug {
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError>;
 }
 
+#[async_trait]
+impl<T: Connector + ?Sized> Connector for Arc<T> {
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        (**self).connect(cx).await
+    }
+}
+
 /// How the pool treats one server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

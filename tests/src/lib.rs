@@ -2,3 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
 
 pub mod parts;
+pub mod recorder;
+pub mod server;
+pub mod vendor;

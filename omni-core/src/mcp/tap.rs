@@ -44,6 +44,7 @@ pub(super) struct Slot(Arc<SlotInner>);
 struct SlotInner {
     raw: OnceLock<Box<RawValue>>,
     progress: Option<ProgressFn>,
+    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
     headers: HeaderMap,
     /// Whether rmcp must see the result too, since it learns from it.
     typed: bool,
