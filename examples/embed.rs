@@ -18,7 +18,8 @@ async fn main() -> anyhow::Result<()> {
         Err(_) => builder.llm(Offline::new()),
     };
     if let Some(program) = command.next() {
-        builder = builder.server("sample", StdioServer::new(program).args(command));
+        builder =
+            builder.server("sample", StdioServer::new(program).with_args(command).with_base_env(std::env::vars()));
     }
     let omni = builder.build().await?;
     let answer = omni.ask(Ask::new(Principal::email("dba@company.com"), "What is the sum of 17 and 25?")).await;

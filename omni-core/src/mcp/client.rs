@@ -15,7 +15,7 @@ use rmcp::{
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientCapabilities,
         ClientConfig, ClientRequest, GetExtensions, Implementation, ListToolsRequest, ProgressToken, ProtocolVersion,
-        RequestId, RequestMetaObject,
+        RequestId, RequestMetaObject, SubscriptionFilter,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestHandle,
@@ -64,7 +64,7 @@ impl Lifecycle {
 /// The tasks of a connection.
 struct Running {
     service: RunningService<RoleClient, ClientConfig>,
-    cancelling: JoinHandle<()>,
+    chores: JoinHandle<()>,
 }
 
 /// One connected server.
@@ -92,9 +92,16 @@ impl Client {
             .map_err(|error| initialise_error(&error, &tap))?;
         let peer = service.peer().clone();
         let (cancellations, queue) = mpsc::channel(CANCELLATIONS);
-        // Ends with the connection, and at the latest with the client, whose sender it waits for.
-        let cancelling = tokio::spawn(tell_cancellations(queue, peer.clone(), tap.clone()));
-        let running = Mutex::new(Some(Running { service, cancelling }));
+        // Ends with the connection, which ends with the service.
+        let chores = tokio::spawn({
+            let (peer, tap) = (peer.clone(), tap.clone());
+            async move {
+                let (closed, modern) = (tap.closed().clone(), lifecycle == Lifecycle::Modern);
+                let chores = async { tokio::join!(tell_cancellations(queue, &peer), hear_changes(&peer, modern)) };
+                closed.run_until_cancelled(chores).await;
+            }
+        });
+        let running = Mutex::new(Some(Running { service, chores }));
         Ok(Self { peer, running, cancellations, tap })
     }
 
@@ -184,7 +191,7 @@ impl McpTransport for Client {
         self.tap.close("the connection was closed");
         if let Some(mut running) = running {
             let _ = running.service.close_with_timeout(CLOSE_WITHIN).await;
-            let _ = timeout(CLOSE_WITHIN, running.cancelling).await;
+            let _ = timeout(CLOSE_WITHIN, running.chores).await;
         }
     }
 }
@@ -212,11 +219,25 @@ impl Drop for Guard<'_> {
     }
 }
 
-async fn tell_cancellations(mut queue: mpsc::Receiver<RequestId>, peer: Peer<RoleClient>, tap: Arc<Tap>) {
+async fn tell_cancellations(mut queue: mpsc::Receiver<RequestId>, peer: &Peer<RoleClient>) {
     const TELL_WITHIN: Duration = Duration::from_secs(5);
-    while let Some(Some(id)) = tap.closed().run_until_cancelled(queue.recv()).await {
+    while let Some(id) = queue.recv().await {
         let params = CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".into()));
         let _ = timeout(TELL_WITHIN, peer.send_notification(CancelledNotification::new(params).into())).await;
+    }
+}
+
+/// Since 2026-07-28 a server tells of changes only whoever asks to be told. The tap hears them.
+async fn hear_changes(peer: &Peer<RoleClient>, modern: bool) {
+    let changes = peer
+        .peer_info()
+        .is_some_and(|info| info.capabilities.tools.as_ref().is_some_and(|tools| tools.list_changed == Some(true)));
+    if !modern || !changes {
+        return;
+    }
+    match peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await {
+        Ok(mut changes) => while let Ok(Some(_)) = changes.next().await {},
+        Err(error) => tracing::debug!(%error, "a server does not tell when its tools change"),
     }
 }
 

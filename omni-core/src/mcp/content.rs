@@ -14,9 +14,6 @@ mod budget;
 #[cfg(test)]
 mod tests;
 
-/// Most characters of base64 of one picture or sound that are kept.
-const MAX_BINARY: usize = 5 * 1024 * 1024;
-
 /// Most parts of one result.
 const MAX_PARTS: usize = 200;
 
@@ -44,7 +41,7 @@ pub(super) fn from_wire(raw: &RawValue, max_chars: usize) -> Result<ToolOutput, 
     let wire: Wire = serde_json::from_str(raw.get()).map_err(|error| protocol(&error))?;
     let structured = wire.structured.filter(|value| !value.is_null()).map(clean_json);
     let left_out = wire.content.len().saturating_sub(MAX_PARTS);
-    let parts = wire.content.into_iter().take(MAX_PARTS).map(part).collect();
+    let parts = wire.content.iter().take(MAX_PARTS).map(part).collect();
     Ok(budget::fit(parts, structured, wire.is_error, left_out > 0, max_chars))
 }
 
@@ -53,24 +50,21 @@ pub(super) fn failure(text: &str) -> ToolOutput {
     ToolOutput { is_error: true, ..ToolOutput::text(text) }
 }
 
-fn part(value: Value) -> Content {
-    let Value::Object(fields) = value else { return unknown("", &value) };
-    match fields.get("type").and_then(Value::as_str) {
-        Some("text") => Content::Text { text: clean(text(&fields, "text"), usize::MAX) },
-        Some(kind @ ("image" | "audio")) => binary(kind == "image", &fields),
-        Some("resource") => resource(&fields),
-        Some("resource_link") => link(&fields),
-        Some(kind) => unknown(&kind.to_owned(), &Value::Object(fields)),
-        None => unknown("", &Value::Object(fields)),
+fn part(value: &Value) -> Content {
+    let empty = Map::new();
+    let fields = value.as_object().unwrap_or(&empty);
+    match text(fields, "type") {
+        "text" => Content::Text { text: clean(text(fields, "text"), usize::MAX) },
+        kind @ ("image" | "audio") => binary(kind == "image", fields),
+        "resource" => resource(fields),
+        "resource_link" => link(fields),
+        kind => unknown(&label(kind), value),
     }
 }
 
 fn binary(image: bool, fields: &Map<String, Value>) -> Content {
     let (mime, data) = (label(text(fields, "mimeType")), text(fields, "data"));
     let word = if image { "image" } else { "audio" };
-    if data.len() > MAX_BINARY {
-        return Content::Text { text: left_out(word, &mime, data.len()) };
-    }
     if !data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')) {
         return Content::Text { text: format!("[{word} ({mime}) left out: it is not base64]") };
     }
@@ -83,9 +77,6 @@ fn resource(fields: &Map<String, Value>) -> Content {
     let inner = fields.get("resource").and_then(Value::as_object).unwrap_or(&empty);
     let mime = inner.get("mimeType").and_then(Value::as_str).map(label);
     let blob = inner.get("blob").and_then(Value::as_str);
-    if let Some(blob) = blob.filter(|blob| blob.len() > MAX_BINARY) {
-        return Content::Text { text: left_out("resource", mime.as_deref().unwrap_or("unknown type"), blob.len()) };
-    }
     Content::Resource {
         uri: label(text(inner, "uri")),
         mime,
@@ -106,10 +97,6 @@ fn link(fields: &Map<String, Value>) -> Content {
 /// A kind that this version does not know is shown as it is.
 fn unknown(kind: &str, value: &Value) -> Content {
     Content::Text { text: format!("[content of unknown kind {kind:?}: {}]", clean(&value.to_string(), usize::MAX)) }
-}
-
-fn left_out(word: &str, mime: &str, size: usize) -> String {
-    format!("[{word} ({mime}) left out: {} characters of base64 are too many]", thousands(size))
 }
 
 fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> &'a str {
@@ -220,10 +207,10 @@ fn compact(value: &Value) -> String {
     to_raw_value(value).map(|raw| raw.get().to_owned()).unwrap_or_default()
 }
 
-/// Whether some text says what `structured` says: as JSON, or, as some frameworks do it, wrapped in
-/// a field `result`.
+/// Whether some text says what `structured` says: as JSON, or, as frameworks wrap a plain result, as
+/// the value of its only field.
 fn is_told(structured: &Value, content: &[Content]) -> bool {
-    let wrapped = structured.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.get("result"));
+    let wrapped = structured.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.values().next());
     content.iter().any(|part| {
         let Content::Text { text } = part else { return false };
         let parsed = serde_json::from_str::<Value>(text).ok();

@@ -1,6 +1,6 @@
 //! One JSON message a line, over any pair of byte streams: child processes and in-process servers.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, io, sync::Arc};
 
 use async_trait::async_trait;
 use rmcp::{
@@ -39,6 +39,7 @@ pub(super) struct Lines<R, W, K> {
     writer: Arc<Mutex<Option<W>>>,
     keeper: K,
     tap: Arc<Tap>,
+    begun: bool,
 }
 
 impl<R: AsyncRead + Unpin, W, K: Keeper> Lines<R, W, K> {
@@ -49,6 +50,7 @@ impl<R: AsyncRead + Unpin, W, K: Keeper> Lines<R, W, K> {
             writer: Arc::new(Mutex::new(Some(writer))),
             keeper,
             tap,
+            begun: false,
         }
     }
 
@@ -93,13 +95,17 @@ where
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         let (writer, tap) = (self.writer.clone(), self.tap.clone());
+        let first = !std::mem::replace(&mut self.begun, true);
         async move {
             let mut line = serde_json::to_vec(&item).map_err(|error| lost(&error.to_string(), true))?;
             line.push(b'\n');
             let mut writer = writer.lock().await;
             let Some(open) = writer.as_mut() else { return Err(Fault(tap.lost(true))) };
-            open.write_all(&line).await.map_err(|error| lost(&error.to_string(), false))?;
-            open.flush().await.map_err(|error| lost(&error.to_string(), false))
+            match write(open, &line).await {
+                // A server that ended before it was spoken to: its output says why.
+                Err(_) if first => Ok(()),
+                written => written.map_err(|error| lost(&error.to_string(), false)),
+            }
         }
     }
 
@@ -139,6 +145,11 @@ where
         self.keeper.end().await;
         Ok(())
     }
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
+    writer.write_all(line).await?;
+    writer.flush().await
 }
 
 fn lost(message: &str, unsent: bool) -> Fault {

@@ -6,6 +6,7 @@ use std::{
     error::Error as StdError,
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
 
@@ -43,6 +44,7 @@ pub(super) struct Slot(Arc<SlotInner>);
 struct SlotInner {
     raw: OnceLock<Box<RawValue>>,
     progress: Option<ProgressFn>,
+    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
     headers: HeaderMap,
     /// Whether rmcp must see the result too, since it learns from it.
     typed: bool,
@@ -178,7 +180,9 @@ impl Tap {
                 let slot = self.by_token(&note.params.progress_token)?;
                 let words = note.params.message.as_deref().map(|text| clean(text, MAX_WORDS));
                 if let Some(report) = &slot.progress {
-                    report(Progress::new(note.params.progress, note.params.total, words));
+                    let progress = Progress::new(note.params.progress, note.params.total, words);
+                    // A listener that panics must not end a connection that others use.
+                    let _ = catch_unwind(AssertUnwindSafe(|| report(progress)));
                 }
                 None
             }

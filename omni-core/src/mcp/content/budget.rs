@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::{compact, is_picture, is_told, thousands, told};
 use crate::mcp::{Content, ToolOutput};
 
+/// Most characters of base64 of one picture, sound or resource.
+pub(super) const MAX_BINARY: usize = 5 * 1024 * 1024;
+
 /// Most characters of base64 of all pictures and sounds of one result together.
 const MAX_BINARY_TOTAL: usize = 10 * 1024 * 1024;
 
@@ -16,7 +19,7 @@ pub(super) fn fit(
     mut truncated: bool,
     max_chars: usize,
 ) -> ToolOutput {
-    let parts = within_binary_total(parts, &mut truncated);
+    let parts = within_binary_bounds(parts, &mut truncated);
     let total: usize = parts.iter().map(cost).sum();
     let content = if total > max_chars {
         truncated = true;
@@ -42,7 +45,7 @@ fn cost(part: &Content) -> usize {
     }
 }
 
-fn within_binary_total(parts: Vec<Content>, truncated: &mut bool) -> Vec<Content> {
+fn within_binary_bounds(parts: Vec<Content>, truncated: &mut bool) -> Vec<Content> {
     let mut left = MAX_BINARY_TOTAL;
     let mut keep = |part: Content| {
         let (Content::Image { data, .. } | Content::Audio { data, .. } | Content::Resource { blob: Some(data), .. }) =
@@ -50,14 +53,14 @@ fn within_binary_total(parts: Vec<Content>, truncated: &mut bool) -> Vec<Content
         else {
             return part;
         };
-        match left.checked_sub(data.len()) {
+        match left.checked_sub(data.len()).filter(|_| data.len() <= MAX_BINARY) {
             Some(rest) => {
                 left = rest;
                 part
             }
             None => {
                 *truncated = true;
-                Content::Text { text: format!("{} left out: too much in one result", told(&part)) }
+                Content::Text { text: format!("{} left out: too large", told(&part)) }
             }
         }
     };

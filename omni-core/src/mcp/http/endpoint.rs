@@ -1,6 +1,7 @@
 //! Where a server is and what is sent to it with every request.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::{Arc, OnceLock},
 };
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// An address, credentials, headers, and the client that is shared by all connections to it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::mcp) struct Endpoint {
     url: Url,
     auth: ServerAuth,
@@ -39,7 +40,7 @@ impl Endpoint {
         let (name, kind) = (&config.name, &config.kind);
         let missing = || BuildError::invalid(format!("the server {name:?} of kind {kind} needs the key `url`"));
         let url = config.url.as_deref().filter(|url| !url.trim().is_empty()).ok_or_else(missing)?;
-        let wrong = |error: &dyn std::fmt::Display| BuildError::invalid(format!("the server {name:?}: {error}"));
+        let wrong = |error: &dyn fmt::Display| BuildError::invalid(format!("the server {name:?}: {error}"));
         let mut endpoint = Self::new(url).map_err(|error| wrong(&error))?;
         endpoint.set_auth(config.auth.clone());
         endpoint.headers = config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -87,6 +88,14 @@ impl Endpoint {
             ServerAuth::Header { name, value } => insert(&mut headers, name, value.expose_secret())?,
         }
         Ok(headers)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User info and query of an address may be credentials.
+        let place = format!("{}{}", self.url.origin().ascii_serialization(), self.url.path());
+        f.debug_struct("Endpoint").field("url", &place).finish_non_exhaustive()
     }
 }
 

@@ -55,10 +55,10 @@ fn each_kind_of_credentials_becomes_its_header() {
 
 #[test]
 fn credentials_are_not_shown() {
-    let server = HttpServer::new("http://127.0.0.1:1/mcp")
+    let server = HttpServer::new("http://ann:word@127.0.0.1:1/mcp?key=word")
         .unwrap()
         .with_auth(ServerAuth::Bearer(SecretString::from("token".to_owned())))
         .with_header("x-key", SecretString::from("value".to_owned()));
     let shown = format!("{server:?}");
-    assert!(!shown.contains("token") && !shown.contains("value"), "{shown}");
+    assert!(!shown.contains("token") && !shown.contains("value") && !shown.contains("word"), "{shown}");
 }

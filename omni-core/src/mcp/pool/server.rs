@@ -131,10 +131,10 @@ impl Server {
         let started = Instant::now();
         let late = |_| McpError::Timeout { after_ms: millis(started.elapsed()) };
         let mut slot = timeout_at(deadline, self.connection.lock()).await.map_err(late)?;
-        if let Some(connection) = &*slot {
-            if connection.is_usable(&self.name, deadline).await {
-                return Ok(connection.clone());
-            }
+        if let Some(connection) = &*slot
+            && connection.is_usable(&self.name, deadline).await
+        {
+            return Ok(connection.clone());
         }
         if let Some(old) = slot.take() {
             // Those who still use it see it end; nobody waits for that.

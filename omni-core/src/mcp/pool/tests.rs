@@ -1,6 +1,9 @@
-use std::sync::{
-    Mutex as StdMutex,
-    atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
+use std::{
+    borrow::Borrow,
+    sync::{
+        Mutex as StdMutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use async_trait::async_trait;
@@ -142,7 +145,7 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(fakes: impl IntoIterator<Item = (&'static str, Fake)>, options: ServerOptions) -> Self {
+    fn new(fakes: impl IntoIterator<Item = (&'static str, Fake)>, options: &ServerOptions) -> Self {
         let fakes: BTreeMap<_, _> = fakes.into_iter().map(|(name, fake)| (name, Arc::new(fake))).collect();
         let entry = |fake: &Arc<Fake>| ServerEntry {
             connector: Arc::new(FakeConnector(fake.clone())),
@@ -152,8 +155,8 @@ impl Stand {
         Self { pool: Pool::new(servers), fakes }
     }
 
-    fn one(fake: Fake, options: ServerOptions) -> Self {
-        Self::new([("s", fake)], options)
+    fn one(fake: Fake, options: impl Borrow<ServerOptions>) -> Self {
+        Self::new([("s", fake)], options.borrow())
     }
 
     fn fake(&self) -> &Fake {
@@ -176,7 +179,7 @@ const LONG: Duration = Duration::from_secs(30);
 async fn discovery_takes_as_long_as_the_slowest_server() {
     let slow = || Fake { connect_takes: Duration::from_millis(600), ..Fake::new() };
     let names = ["a", "b", "c", "d", "e", "f"];
-    let stand = Stand::new(names.map(|name| (name, slow())), options());
+    let stand = Stand::new(names.map(|name| (name, slow())), &options());
     let started = Instant::now();
     let catalog = stand.pool.discover().await;
     assert!(started.elapsed() < Duration::from_millis(1_800), "{:?}", started.elapsed());
@@ -187,7 +190,7 @@ async fn discovery_takes_as_long_as_the_slowest_server() {
 async fn a_hung_server_costs_its_own_deadline_and_is_unhealthy() {
     let hung = Fake { connect_takes: Duration::from_secs(3_600), ..Fake::new() };
     let short = ServerOptions { connect_timeout: Duration::from_millis(500), ..options() };
-    let stand = Stand::new([("hung", hung), ("fine", Fake::new())], short);
+    let stand = Stand::new([("hung", hung), ("fine", Fake::new())], &short);
     let started = Instant::now();
     let catalog = stand.pool.discover().await;
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
@@ -323,7 +326,7 @@ async fn after_a_timeout_a_server_that_answers_keeps_its_connection() {
 
 #[tokio::test]
 async fn a_transport_that_panics_fails_its_own_call_only() {
-    let stand = Stand::new([("s", Fake::new().on_call(Call::Panic)), ("fine", Fake::new())], options());
+    let stand = Stand::new([("s", Fake::new().on_call(Call::Panic)), ("fine", Fake::new())], &options());
     assert!(matches!(stand.call(LONG).await, Err(McpError::Closed { .. })));
     assert_eq!(stand.pool.refresh().await.tools().count(), 2);
 }

@@ -1,0 +1,60 @@
+//! Streamable HTTP against rmcp's own server, which speaks 2026-07-28 without sessions.
+
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use axum::Router;
+use futures::{StreamExt, future::join_all};
+use omni_core::mcp::{CallContext, Connector, McpError, McpEvent, McpTransport, McpTransportExt, http::HttpServer};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+};
+
+use crate::mcp_in_process::{Seen, Server, call, eventually};
+
+const LONG: Duration = Duration::from_secs(30);
+
+async fn connect() -> (Arc<dyn McpTransport>, Arc<Seen>) {
+    let seen = Arc::new(Seen::default());
+    let server = Server(seen.clone());
+    let service = StreamableHttpService::new(
+        move || Ok(server.clone()),
+        Arc::<LocalSessionManager>::default(),
+        StreamableHttpServerConfig::default(),
+    );
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().nest_service("/mcp", service)).await });
+    (HttpServer::new(url).unwrap().connect(&CallContext::within(LONG)).await.unwrap(), seen)
+}
+
+#[tokio::test]
+async fn tools_are_listed_and_called() {
+    let (transport, _) = connect().await;
+    let tools = transport.list_tools(&Arc::from("s"), &CallContext::within(LONG)).await.unwrap();
+    assert_eq!(&*tools[0].name, "echo");
+    let texts: Vec<String> = (0..50).map(|i| format!("{i}-{}", "x".repeat(i % 11))).collect();
+    let answers = join_all(texts.iter().map(|text| call(&*transport, "echo", text, LONG))).await;
+    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), texts);
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_times_out_is_cancelled_at_the_server() {
+    let (transport, seen) = connect().await;
+    let error = call(&*transport, "hang", "", Duration::from_millis(300)).await.unwrap_err();
+    assert!(matches!(error, McpError::Timeout { .. }), "{error}");
+    eventually(|| seen.cancelled.load(SeqCst)).await;
+}
+
+#[tokio::test]
+async fn a_server_is_asked_to_tell_when_its_tools_change() {
+    let (transport, seen) = connect().await;
+    let mut events = transport.events();
+    seen.changed.notify_one();
+    let event = tokio::time::timeout(LONG, events.next()).await.unwrap();
+    assert!(matches!(event, Some(McpEvent::ToolsChanged)), "{event:?}");
+    transport.close().await;
+}
