@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -176,7 +175,7 @@ impl Answer {
 #[non_exhaustive]
 pub struct Failure {
     /// Why.
-    pub error: Arc<Error>,
+    pub error: Error,
     /// What there was.
     pub answer: Answer,
 }
@@ -185,7 +184,7 @@ impl Failure {
     /// A failure.
     #[must_use]
     pub fn new(error: Error, answer: Answer) -> Self {
-        Self { error: Arc::new(error), answer }
+        Self { error, answer }
     }
 }
 

@@ -210,7 +210,7 @@ impl fmt::Display for Refusal {
 }
 
 /// Why nothing was reserved.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitError {
     /// A count is full.

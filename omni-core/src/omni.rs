@@ -111,7 +111,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the ask was refused or failed. An ask that ran into one of its bounds is
     /// no error: its answer has what there was, and a warning.
-    pub async fn ask(&self, ask: Ask) -> Result<Answer, Arc<Error>> {
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
         self.ask_stream(ask).collect().await.map_err(|failure| failure.error)
     }
 

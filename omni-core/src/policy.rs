@@ -215,7 +215,7 @@ impl Grant {
 }
 
 /// Why a principal got no grant. All of them mean: denied.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// Nobody by that name, and no default user.

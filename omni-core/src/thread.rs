@@ -48,7 +48,7 @@ pub trait ThreadStore: Send + Sync + std::fmt::Debug {
 }
 
 /// Why a conversation could not be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the conversation store failed: {message}")]
 pub struct ThreadError {
     /// What went wrong.

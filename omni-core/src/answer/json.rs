@@ -301,7 +301,7 @@ impl From<&Error> for ErrorJson {
 
 impl From<&Failure> for FailureJson {
     fn from(failure: &Failure) -> Self {
-        Self { error: (&*failure.error).into(), partial: (&failure.answer).into() }
+        Self { error: (&failure.error).into(), partial: (&failure.answer).into() }
     }
 }
 
