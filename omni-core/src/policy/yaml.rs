@@ -1,7 +1,7 @@
 //! Policy from the original's `users.yaml` and `mcps.yaml`.
 //!
-//! Everything is compiled when it is loaded: [`access`] turns what the files say of one person into
-//! gates, [`role`] knows the roles and their quotas. A question is then a look into a map.
+//! Everything is compiled when it is loaded: `access` turns what the files say of one person into
+//! gates, `role` knows the roles and their quotas. A question is then a look into a map.
 
 use std::{
     collections::{BTreeMap, HashMap},
