@@ -1,1 +1,14 @@
-//! agent.
+//! Step 6, agent: the loop between model and tools.
+//!
+//! [`run`] decides without I/O and can be stored between any two steps; `drive` performs what it
+//! decides; [`prompt`] writes what the model is told.
+
+mod dispatch;
+pub(crate) mod drive;
+pub mod plan;
+pub mod prompt;
+pub mod run;
+mod turn;
+
+pub use plan::{Disposition, PlannedCall, Refused};
+pub use run::{CallOutcome, Finish, Run, RunLimits, Step};

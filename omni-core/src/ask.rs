@@ -1,11 +1,16 @@
 //! Step 0, the ask: what every frontend makes of its event, request or argv.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{cost::NanoUsd, identity::Credential, thread::ThreadKey};
+use crate::{
+    confirm::{Approver, Unattended},
+    cost::NanoUsd,
+    identity::Credential,
+    thread::ThreadKey,
+};
 
 /// The door by which an ask came. It follows from the adapter, never from the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,6 +85,8 @@ pub struct Ask {
     pub source: Source,
     /// Bounds.
     pub options: AskOptions,
+    /// Whom to ask before a call that needs a human.
+    pub approver: Arc<dyn Approver>,
     /// Identifies the ask in logs, events and the ledger.
     pub request_id: Uuid,
 }
@@ -95,6 +102,7 @@ impl Ask {
             thread: None,
             source: Source::default(),
             options: AskOptions::default(),
+            approver: Arc::new(Unattended),
             request_id: Uuid::now_v7(),
         }
     }
@@ -127,6 +135,13 @@ impl Ask {
         self
     }
 
+    /// The same ask with somebody to approve calls that need a human.
+    #[must_use]
+    pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.approver = approver;
+        self
+    }
+
     /// The same ask as part of a conversation.
     #[must_use]
     pub fn with_thread(mut self, thread: ThreadKey) -> Self {
@@ -151,6 +166,8 @@ pub struct DirectCall {
     pub source: Source,
     /// Wall time; `None` takes the server's.
     pub timeout: Option<Duration>,
+    /// Whom to ask if the call needs a human.
+    pub approver: Arc<dyn Approver>,
     /// Identifies the call in logs and the ledger.
     pub request_id: Uuid,
 }
@@ -171,8 +188,23 @@ impl DirectCall {
             arguments,
             source: Source::default(),
             timeout: None,
+            approver: Arc::new(Unattended),
             request_id: Uuid::now_v7(),
         }
+    }
+
+    /// The same call with somebody to approve it.
+    #[must_use]
+    pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.approver = approver;
+        self
+    }
+
+    /// The same call within other bounds of time.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The same call by another door.

@@ -1,1 +1,193 @@
-//! builder.
+//! Builds an [`Omni`] by hand: what an embedding program uses.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    audit::{AuditSink, memory::MemorySink},
+    config::Ack,
+    error::Error,
+    identity::Authenticator,
+    ledger::{Ledger, LedgerOptions, SealKey},
+    limit::{RateLimiter, memory::MemoryLimiter},
+    llm::{LlmProvider, offline::Offline},
+    mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
+    omni::Omni,
+    parts::{Acks, Parts, ToolSets},
+    policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
+    redact::Redactor,
+    thread::{OneShot, ThreadStore},
+};
+
+/// Most output tokens of a turn, where nobody says otherwise.
+const MAX_OUTPUT: u32 = 4_096;
+
+/// Collects what an [`Omni`] is made of. Everything has a default: the offline provider, no
+/// servers, everybody allowed (the embedding program vouches for its principals), limits and ledger
+/// in memory.
+#[derive(Debug)]
+#[must_use]
+pub struct OmniBuilder {
+    authenticator: Authenticator,
+    policy: Arc<dyn PolicyStore>,
+    limiter: Arc<dyn RateLimiter>,
+    threads: Arc<dyn ThreadStore>,
+    llm: Arc<dyn LlmProvider>,
+    servers: BTreeMap<String, ServerEntry>,
+    sink: Arc<dyn AuditSink>,
+    ledger: LedgerOptions,
+    ledger_dir: Option<PathBuf>,
+    acks: Acks,
+    redactor: Redactor,
+    bounds: AskBounds,
+    max_output: u32,
+    extra: Map<String, Value>,
+}
+
+impl OmniBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            authenticator: Authenticator::new(),
+            policy: Arc::new(MemoryPolicy::allow_all()),
+            limiter: Arc::new(MemoryLimiter::new()),
+            threads: Arc::new(OneShot),
+            llm: Arc::new(Offline::new()),
+            servers: BTreeMap::new(),
+            sink: Arc::new(MemorySink::default()),
+            ledger: LedgerOptions::new(SealKey::generate()),
+            ledger_dir: None,
+            acks: Acks::default(),
+            redactor: Redactor::new(),
+            bounds: AskBounds::default(),
+            max_output: MAX_OUTPUT,
+            extra: Map::new(),
+        }
+    }
+
+    /// The language model.
+    pub fn llm(mut self, llm: impl LlmProvider + 'static) -> Self {
+        self.llm = Arc::new(llm);
+        self
+    }
+
+    /// Adds a server, or replaces it.
+    pub fn server(self, name: impl Into<String>, connector: impl Connector + 'static) -> Self {
+        self.server_with(name, connector, ServerOptions::default())
+    }
+
+    /// Adds a server with options of its own, or replaces it.
+    pub fn server_with(
+        mut self,
+        name: impl Into<String>,
+        connector: impl Connector + 'static,
+        options: ServerOptions,
+    ) -> Self {
+        self.servers.insert(name.into(), ServerEntry { connector: Arc::new(connector), options });
+        self
+    }
+
+    /// Who may do what.
+    pub fn policy(mut self, policy: impl PolicyStore + 'static) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// How much.
+    pub fn limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
+        self.limiter = Arc::new(limiter);
+        self
+    }
+
+    /// Conversations.
+    pub fn threads(mut self, threads: impl ThreadStore + 'static) -> Self {
+        self.threads = Arc::new(threads);
+        self
+    }
+
+    /// Where sealed records go.
+    pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
+        self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Where the ledger's write-ahead file and sealing key live. Without it records are in memory
+    /// until the sink has them.
+    pub fn ledger_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.ledger_dir = Some(dir.into());
+        self
+    }
+
+    /// When the record of an ask and of a direct call counts as written; unless set, asks wait for
+    /// the disk (`Fsync`) and direct calls for the operating system (`Local`).
+    pub fn ledger_ack(mut self, ack: Ack) -> Self {
+        self.acks = Acks { ask: ack, direct: ack };
+        self
+    }
+
+    /// Whether asks are refused when the ledger cannot take them; they are unless set.
+    pub fn ledger_required(mut self, required: bool) -> Self {
+        self.ledger.required = required;
+        self
+    }
+
+    /// How credentials become principals.
+    pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
+        self.authenticator = authenticator;
+        self
+    }
+
+    /// Bounds of every ask.
+    pub fn bounds(mut self, bounds: AskBounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// What is kept out of ledger, logs and events.
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    /// Most output tokens of a turn.
+    pub fn max_output(mut self, tokens: u32) -> Self {
+        self.max_output = tokens;
+        self
+    }
+
+    /// Parameters for every request to the model, as they are.
+    pub fn llm_extra(mut self, extra: Map<String, Value>) -> Self {
+        self.extra = extra;
+        self
+    }
+
+    /// Builds it. Connects to no server yet. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened, or the provider has no model.
+    pub async fn build(self) -> Result<Omni, Error> {
+        if self.llm.models().is_empty() {
+            return Err(Error::Invalid { message: "the LLM provider offers no model".into() });
+        }
+        let mut ledger = self.ledger.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);
+        if let Some(dir) = self.ledger_dir {
+            ledger.key = SealKey::load_or_create(&dir)?;
+            ledger.dir = Some(dir);
+        }
+        Ok(Omni::from_parts(Parts {
+            authenticator: self.authenticator,
+            policy: self.policy,
+            limiter: self.limiter,
+            threads: self.threads,
+            pool: Pool::new(self.servers),
+            llm: self.llm,
+            ledger: Ledger::open(ledger, self.sink).await?,
+            acks: self.acks,
+            redactor: self.redactor,
+            bounds: self.bounds,
+            max_output: self.max_output,
+            extra: self.extra,
+            tool_sets: ToolSets::new(),
+        }))
+    }
+}

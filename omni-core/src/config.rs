@@ -18,6 +18,7 @@ mod llm;
 mod load;
 mod nearest;
 mod search;
+mod secrets;
 mod servers;
 mod shape;
 mod show;
@@ -276,8 +277,8 @@ pub struct AuditConfig {
     pub url: String,
     /// The directory of the write-ahead file and the sealing key.
     pub dir: PathBuf,
-    /// When a caller may see the end.
-    pub ack: Ack,
+    /// When a caller may see the end; `None` is [`Ack::Fsync`] for asks and [`Ack::Local`] for direct calls.
+    pub ack: Option<Ack>,
     /// Whether asks are refused when the ledger cannot take them.
     pub required: bool,
 }

@@ -38,6 +38,7 @@ pub mod answer;
 pub mod ask;
 pub mod audit;
 pub mod builder;
+mod call;
 pub mod catalog;
 pub mod compose;
 pub mod config;
@@ -52,22 +53,25 @@ pub mod mcp;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod omni;
+mod parts;
 pub mod policy;
 pub mod redact;
 pub mod registry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod thread;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
 pub use ask::{Ask, Source};
 pub use audit::AuditSink;
-//pub use builder::OmniBuilder;
+pub use builder::OmniBuilder;
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use identity::Principal;
 pub use limit::RateLimiter;
 pub use llm::LlmProvider;
 pub use mcp::McpTransport;
-//pub use omni::Omni;
+pub use omni::Omni;
 pub use policy::PolicyStore;
 pub use registry::Registry;
 pub use secrecy::{ExposeSecret, SecretString};

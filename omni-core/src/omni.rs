@@ -1,1 +1,217 @@
-//! omni.
+//! [`Omni`]: the pipeline as a value.
+//!
+//! ```text
+//! identity → policy → limit → thread → catalog → agent ⇄ tools → answer → settle → ledger
+//! ```
+//!
+//! An ask passes these steps in [`ask`], a direct call in [`direct`]; both call the same functions.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    answer::{Answer, AnswerEvent, AnswerStream, CallSummary, EventSender, Failure},
+    ask::{Ask, DirectCall},
+    builder::OmniBuilder,
+    catalog::{Catalog, NameRules, ToolSet},
+    error::Error,
+    identity::Credential,
+    ledger::Ledger,
+    llm::ModelInfo,
+    mcp::ToolOutput,
+    parts::Parts,
+    policy::Grant,
+};
+
+mod ask;
+mod direct;
+mod steps;
+
+/// Events that wait for a slow reader.
+const EVENT_BUFFER: usize = 64;
+/// How long `shutdown` lets running asks finish before it cancels them.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
+
+/// One pipeline, shared by whoever holds a clone.
+#[derive(Debug, Clone)]
+pub struct Omni {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Arc<Parts>,
+    tasks: TaskTracker,
+    closing: AtomicBool,
+    /// Cancels everything that still runs when the grace of `shutdown` is over.
+    kill: CancellationToken,
+}
+
+/// What an ask would be given, without asking.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Preview {
+    /// Whose rights would count.
+    pub grant: Arc<Grant>,
+    /// The model.
+    pub model: ModelInfo,
+    /// The system prompt.
+    pub system: String,
+    /// The tools on offer.
+    pub tools: Arc<ToolSet>,
+    /// All servers and how they are doing.
+    pub catalog: Arc<Catalog>,
+}
+
+/// The end of a direct call.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CallReply {
+    /// The call in short.
+    pub summary: CallSummary,
+    /// What the tool returned.
+    pub output: ToolOutput,
+}
+
+impl CallReply {
+    /// What a person reads of the result.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.output.for_person()
+    }
+}
+
+impl Omni {
+    /// Starts to build one.
+    #[must_use]
+    pub fn builder() -> OmniBuilder {
+        OmniBuilder::new()
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> Self {
+        let inner = Inner {
+            parts: Arc::new(parts),
+            tasks: TaskTracker::new(),
+            closing: AtomicBool::new(false),
+            kill: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Asks, and waits for the whole answer.
+    ///
+    /// # Errors
+    /// An [`Error`] when the ask was refused or failed. An ask that ran into one of its bounds is
+    /// no error: its answer has what there was, and a warning.
+    pub async fn ask(&self, ask: Ask) -> Result<Answer, Arc<Error>> {
+        self.ask_stream(ask).collect().await.map_err(|failure| failure.error)
+    }
+
+    /// Asks, event by event. Must be called within a Tokio runtime.
+    ///
+    /// Dropping the stream gives the ask up; its record is written all the same.
+    #[must_use]
+    pub fn ask_stream(&self, ask: Ask) -> AnswerStream {
+        let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
+        let cancel = self.inner.kill.child_token();
+        let stream = AnswerStream::new(ask.request_id, receiver, cancel.clone());
+        let mut events = EventSender::new(sender);
+        if self.inner.closing.load(Ordering::Acquire) {
+            let failure = Failure::new(Error::ShuttingDown, Answer::empty(ask.request_id, ""));
+            self.inner.tasks.spawn(async move { events.send(AnswerEvent::Error(Box::new(failure))).await });
+        } else {
+            let parts = self.inner.parts.clone();
+            self.inner.tasks.spawn(async move { ask::run(&parts, ask, cancel, events).await });
+        }
+        stream
+    }
+
+    /// Calls a tool without a model. Passes the same steps as an ask, save thread and agent.
+    ///
+    /// Dropping the future gives the call up; its record is written all the same.
+    ///
+    /// # Errors
+    /// An [`Error`]. A tool that says it failed is an `Ok` whose output says so.
+    pub async fn call_tool(&self, call: DirectCall) -> Result<CallReply, Error> {
+        if self.inner.closing.load(Ordering::Acquire) {
+            return Err(Error::ShuttingDown);
+        }
+        let parts = self.inner.parts.clone();
+        let cancel = self.inner.kill.child_token();
+        let guard = cancel.clone().drop_guard();
+        let task = self.inner.tasks.spawn(async move { direct::run(&parts, call, cancel).await });
+        let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
+        drop(guard);
+        reply
+    }
+
+    /// The tools that somebody may use, after every server was asked.
+    ///
+    /// # Errors
+    /// An [`Error`] when the credential or the policy says no.
+    pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
+        let grant = self.grant(who).await?;
+        let catalog = self.inner.parts.pool.discover().await;
+        Ok(self.inner.parts.tool_sets.of(&catalog, &grant, NameRules::default()))
+    }
+
+    /// What somebody may do.
+    ///
+    /// # Errors
+    /// An [`Error`] when the credential or the policy says no.
+    pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
+        let principal = self.inner.parts.authenticator.authenticate(who.into())?;
+        steps::policy(&self.inner.parts, &principal).await
+    }
+
+    /// What an ask would be given: nothing is asked, charged or recorded.
+    ///
+    /// # Errors
+    /// An [`Error`] when the ask would be refused.
+    pub async fn preview(&self, ask: Ask) -> Result<Preview, Error> {
+        ask::preview(&self.inner.parts, ask).await
+    }
+
+    /// All servers, after each that was not asked yet was asked once.
+    pub async fn catalog(&self) -> Arc<Catalog> {
+        self.inner.parts.pool.discover().await
+    }
+
+    /// All servers, after each was asked again.
+    pub async fn refresh(&self) -> Arc<Catalog> {
+        self.inner.parts.pool.refresh().await
+    }
+
+    /// The models on offer, the default first.
+    #[must_use]
+    pub fn models(&self) -> &[ModelInfo] {
+        self.inner.parts.llm.models()
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.parts.ledger
+    }
+
+    /// Refuses new asks, lets running ones finish for a while, cancels the rest, drains the ledger
+    /// and closes every server.
+    pub async fn shutdown(&self) {
+        self.inner.closing.store(true, Ordering::Release);
+        self.inner.tasks.close();
+        if timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
+            self.inner.kill.cancel();
+            let _ = timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await;
+        }
+        self.inner.parts.pool.shutdown().await;
+        self.inner.parts.ledger.shutdown().await;
+    }
+}

@@ -1,1 +1,6 @@
 //! One binary for all integration tests: linking dominates on small machines.
+#![cfg(test)]
+
+mod pipeline;
+mod vendor_ask;
+mod vendor_fake;

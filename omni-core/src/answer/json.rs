@@ -1,1 +1,326 @@
 //! The one JSON form of answer events: SSE payloads, `--jsonl` lines, what Slack renders.
+//!
+//! Its JSON Schema is `schema/events.json` beside this crate's sources; a test holds both together.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Answer, AnswerEvent, CallStatus, CallSummary, Denial, Failure, Status, Warning};
+use crate::{
+    error::{Error, ErrorKind},
+    llm::Usage,
+};
+
+/// One event, tagged by `event`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventJson {
+    /// The ask was accepted.
+    Started {
+        /// The ask.
+        request_id: Uuid,
+        /// Whose rights count.
+        user: String,
+        /// Their role.
+        role: String,
+        /// The model.
+        model: String,
+        /// How many tools are on offer.
+        tools: usize,
+    },
+    /// More text.
+    Token {
+        /// The text.
+        text: String,
+    },
+    /// A tool call begins.
+    ToolStart {
+        /// The call.
+        id: String,
+        /// The server.
+        server: String,
+        /// The tool.
+        tool: String,
+        /// The arguments, redacted.
+        arguments: Value,
+    },
+    /// A tool call ended.
+    ToolEnd(CallJson),
+    /// A call waits for a human.
+    ApprovalRequired {
+        /// The question.
+        confirm_id: Uuid,
+        /// The server.
+        server: String,
+        /// The tool.
+        tool: String,
+        /// The arguments, redacted.
+        arguments: Value,
+        /// The rule that asks for a human.
+        rule: String,
+    },
+    /// Tokens and cost so far.
+    Usage(UsageJson),
+    /// Something the asker should know.
+    Warning(WarningJson),
+    /// The ask ended.
+    Done(Box<AnswerJson>),
+    /// The ask failed.
+    Error(Box<FailureJson>),
+}
+
+/// A tool call.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct CallJson {
+    /// The model's id of the call.
+    pub id: String,
+    /// The server; empty for a name that is no tool.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, redacted.
+    pub arguments: Value,
+    /// How it ended.
+    pub status: CallStatus,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// A refused call.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct DenialJson {
+    /// The server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// `policy`, `approval` or `rate_limit`.
+    pub reason: String,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// Tokens and cost.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct UsageJson {
+    /// Input tokens, cached ones left out.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Input tokens read from a cache.
+    pub cached_tokens: u64,
+    /// Input tokens written to a cache.
+    pub cache_write_tokens: u64,
+    /// Whether part of it is a bound instead of the vendor's word.
+    pub estimated: bool,
+    /// Cost in dollars; `null` when a price is unknown.
+    pub cost_usd: Option<f64>,
+}
+
+/// A warning.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct WarningJson {
+    /// A stable code.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// A collected answer.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct AnswerJson {
+    /// The ask.
+    pub request_id: Uuid,
+    /// The text.
+    pub answer: String,
+    /// How it ended.
+    pub status: Status,
+    /// Why the model stopped.
+    pub stop_reason: Option<String>,
+    /// Whose rights counted.
+    pub user: String,
+    /// Their role.
+    pub role: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// How many tool calls were made.
+    pub tool_calls: usize,
+    /// `server.tool` of each, in order.
+    pub tools_used: Vec<String>,
+    /// Each call in short.
+    pub calls: Vec<CallJson>,
+    /// Each refusal.
+    pub denials: Vec<DenialJson>,
+    /// Tokens and cost.
+    pub usage: UsageJson,
+    /// Model turns.
+    pub iterations: u32,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// What the asker should know.
+    pub warnings: Vec<WarningJson>,
+}
+
+/// Why an ask failed.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ErrorJson {
+    /// A stable code, such as `rate_limited`.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Seconds until it may work.
+    pub retry_after_s: Option<u64>,
+}
+
+/// A failed ask.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct FailureJson {
+    /// Why.
+    pub error: ErrorJson,
+    /// What there was until then.
+    pub partial: AnswerJson,
+}
+
+impl From<&AnswerEvent> for EventJson {
+    fn from(event: &AnswerEvent) -> Self {
+        match event.clone() {
+            AnswerEvent::Started { request_id, user, role, model, tools } => {
+                Self::Started { request_id, user, role, model, tools }
+            }
+            AnswerEvent::Text { text } => Self::Token { text },
+            AnswerEvent::ToolStarted { id, server, tool, arguments } => Self::ToolStart { id, server, tool, arguments },
+            AnswerEvent::ToolFinished(call) => Self::ToolEnd((&call).into()),
+            AnswerEvent::Confirm { id, server, tool, arguments, rule } => {
+                Self::ApprovalRequired { confirm_id: id, server, tool, arguments, rule }
+            }
+            AnswerEvent::Usage { usage, cost } => Self::Usage(UsageJson::new(&usage, cost.map(|cost| cost.as_usd()))),
+            AnswerEvent::Warning(warning) => Self::Warning((&warning).into()),
+            AnswerEvent::Done(answer) => Self::Done(Box::new((&*answer).into())),
+            AnswerEvent::Error(failure) => Self::Error(Box::new((&*failure).into())),
+        }
+    }
+}
+
+impl UsageJson {
+    fn new(usage: &Usage, cost_usd: Option<f64>) -> Self {
+        Self {
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cached_tokens: usage.cache_read,
+            cache_write_tokens: usage.cache_write + usage.cache_write_1h,
+            estimated: usage.estimated,
+            cost_usd,
+        }
+    }
+}
+
+impl From<&CallSummary> for CallJson {
+    fn from(call: &CallSummary) -> Self {
+        Self {
+            id: call.id.clone(),
+            server: call.server.clone(),
+            tool: call.tool.clone(),
+            arguments: call.arguments.clone(),
+            status: call.status,
+            duration_ms: call.duration_ms,
+            error: call.error.clone(),
+        }
+    }
+}
+
+impl From<&Denial> for DenialJson {
+    fn from(denial: &Denial) -> Self {
+        Self {
+            server: denial.server.clone(),
+            tool: denial.tool.clone(),
+            reason: denial.reason.clone(),
+            rule: denial.rule.clone(),
+        }
+    }
+}
+
+impl From<&Warning> for WarningJson {
+    fn from(warning: &Warning) -> Self {
+        Self { code: warning.code.clone(), message: warning.message.clone() }
+    }
+}
+
+impl From<&Answer> for AnswerJson {
+    fn from(answer: &Answer) -> Self {
+        let ran = |call: &&CallSummary| !matches!(call.status, CallStatus::Denied | CallStatus::Declined);
+        let used: Vec<String> = answer
+            .tool_calls
+            .iter()
+            .filter(ran)
+            .filter(|call| !call.server.is_empty())
+            .map(|call| format!("{}.{}", call.server, call.tool))
+            .collect();
+        Self {
+            request_id: answer.request_id,
+            answer: answer.text.clone(),
+            status: answer.status,
+            stop_reason: answer.stop_reason.clone(),
+            user: answer.user.clone(),
+            role: answer.role.clone(),
+            model: answer.model.clone(),
+            tool_calls: used.len(),
+            tools_used: used,
+            calls: answer.tool_calls.iter().map(Into::into).collect(),
+            denials: answer.denials.iter().map(Into::into).collect(),
+            usage: UsageJson::new(&answer.usage, answer.cost.map(|cost| cost.as_usd())),
+            iterations: answer.iterations,
+            duration_ms: answer.duration_ms,
+            warnings: answer.warnings.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&Error> for ErrorJson {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.kind().as_str().into(),
+            message: error.public_message(),
+            hint: hint(error.kind()).map(Into::into),
+            retry_after_s: error.retry_after().map(|after| after.as_secs().max(1)),
+        }
+    }
+}
+
+impl From<&Failure> for FailureJson {
+    fn from(failure: &Failure) -> Self {
+        Self { error: (&*failure.error).into(), partial: (&failure.answer).into() }
+    }
+}
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Config => Some("`omni config check` and `omni doctor` show what is wrong"),
+        ErrorKind::Denied => Some("`omni policy explain` shows which rule decides"),
+        ErrorKind::NotFound => Some("`omni tools list` shows what there is"),
+        ErrorKind::Unavailable | ErrorKind::Timeout => Some("it may work again in a while"),
+        ErrorKind::Invalid
+        | ErrorKind::Unauthenticated
+        | ErrorKind::RateLimited
+        | ErrorKind::Cancelled
+        | ErrorKind::Failed => None,
+    }
+}
+
+/// JSON Schema of [`EventJson`].
+#[must_use]
+pub fn schema() -> Value {
+    schemars::schema_for!(EventJson).to_value()
+}

@@ -31,12 +31,11 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
         let message = "no record outlives this process";
         findings.all.push(source.settings_lines.finding(Severity::Warning, "audit.enabled", message));
     }
-    let ack = match spec.ack {
-        // Asks are rare and dear: the safest that needs no database.
-        None | Some(AckSpec::Fsync) => Ack::Fsync,
-        Some(AckSpec::Local) => Ack::Local,
-        Some(AckSpec::Database) => Ack::Database,
-    };
+    let ack = spec.ack.map(|ack| match ack {
+        AckSpec::Local => Ack::Local,
+        AckSpec::Fsync => Ack::Fsync,
+        AckSpec::Database => Ack::Database,
+    });
     AuditConfig {
         kind: if is_enabled { kind(&url) } else { "memory".into() },
         url,

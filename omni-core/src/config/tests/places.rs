@@ -58,7 +58,7 @@ fn the_embedded_default_needs_nothing() {
         (config.audit.kind.as_str(), config.audit.url.as_str()),
         ("sqlite", "/home/a/.local/share/omni/omni.db")
     );
-    assert_eq!((config.audit.ack, config.audit.required), (Ack::Fsync, true));
+    assert_eq!((config.audit.ack, config.audit.required), (None, true));
     assert_eq!(config.audit.dir, Path::new("/home/a/.local/share/omni"));
     let config = Config::embedded(&env(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]), Path::new("/work"));
     assert_eq!(config.data_dir, Path::new("/data/omni"));
@@ -95,7 +95,7 @@ limit: { on_error: allow }
 ";
     let config = load(&[("settings.yaml", settings)], &[]).unwrap();
     assert!(config.data_dir.ends_with("state") && config.data_dir.starts_with(config.dir.as_ref().unwrap()));
-    assert_eq!((config.audit.ack, config.audit.required), (Ack::Local, false));
+    assert_eq!((config.audit.ack, config.audit.required), (Some(Ack::Local), false));
     assert_eq!((config.store_content, config.log_level.as_deref()), (StoreContent::Preview, Some("DEBUG")));
     assert_eq!((config.limits_enabled, config.limits_fail_open), (false, true));
     let bounds = &config.bounds;

@@ -1,0 +1,180 @@
+//! Performs what [`Run`] decides: model turns, tool calls, events, records.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    dispatch,
+    plan::{Judge, PlannedCall},
+    run::{Finish, Run, RunLimits, Step},
+    turn,
+};
+use crate::{
+    answer::{Answer, AnswerEvent, EventSender},
+    catalog::{Catalog, ToolSet},
+    confirm::Approver,
+    cost::NanoUsd,
+    error::Error,
+    ledger::Party,
+    llm::{Message, ModelInfo, Usage},
+    parts::Parts,
+    policy::Grant,
+};
+
+/// What one ask was resolved to; it does not change while the ask runs.
+#[derive(Debug)]
+pub(crate) struct AskContext<'a> {
+    pub(crate) request_id: Uuid,
+    pub(crate) party: &'a Party,
+    pub(crate) grant: &'a Arc<Grant>,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) tools: Arc<ToolSet>,
+    pub(crate) model: &'a ModelInfo,
+    pub(crate) system: Arc<str>,
+    pub(crate) deadline: Instant,
+    pub(crate) max_cost: Option<NanoUsd>,
+    pub(crate) approver: Arc<dyn Approver>,
+}
+
+/// A call that was handed to a server and has not come back.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight {
+    pub(crate) call: PlannedCall,
+    pub(crate) since: Instant,
+}
+
+#[derive(Debug)]
+struct OpenTurn {
+    prompt_bound: u64,
+    streamed_bytes: usize,
+    usage: Option<Usage>,
+}
+
+/// How far an ask has come. It outlives the future that drives it, so that an ask that is dropped,
+/// runs out of time or panics still answers and settles with what there was.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) answer: Answer,
+    pub(crate) in_flight: BTreeMap<String, InFlight>,
+    /// What tools returned, in short, should the ask break off before the model made an answer of it.
+    results: Vec<String>,
+    turn: Option<OpenTurn>,
+    said_in_turn: bool,
+}
+
+/// Most tool results that an answer shows that was broken off, and most characters of each.
+const MAX_RESULTS: usize = 10;
+const MAX_RESULT_CHARS: usize = 2_000;
+
+impl Progress {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self { answer, in_flight: BTreeMap::new(), results: Vec::new(), turn: None, said_in_turn: false }
+    }
+
+    pub(super) fn keep_result(&mut self, name: &str, text: &str) {
+        if self.results.len() < MAX_RESULTS && !text.is_empty() {
+            let text: String = text.chars().take(MAX_RESULT_CHARS).collect();
+            self.results.push(format!("{name}:\n{text}"));
+        }
+    }
+
+    /// What tools returned so far, for the person who asked; `None` if nothing.
+    pub(crate) fn results_so_far(&self) -> Option<String> {
+        let results = self.results.join("\n\n");
+        if results.is_empty() { None } else { Some(format!("Results so far:\n\n{results}")) }
+    }
+
+    pub(super) fn begin_turn(&mut self, prompt_bound: u64) {
+        self.turn = Some(OpenTurn { prompt_bound, streamed_bytes: 0, usage: None });
+        self.said_in_turn = false;
+    }
+
+    /// What stands between this turn's text and what was said before it.
+    pub(super) fn separator(&mut self) -> &'static str {
+        let first = !std::mem::replace(&mut self.said_in_turn, true);
+        if !first || self.answer.text.is_empty() {
+            return "";
+        }
+        self.answer.text.push_str("\n\n");
+        "\n\n"
+    }
+
+    pub(super) fn say(&mut self, text: &str) {
+        self.answer.text.push_str(text);
+        if let Some(turn) = &mut self.turn {
+            turn.streamed_bytes += text.len();
+        }
+    }
+
+    pub(super) fn turn_usage(&mut self, usage: Usage) {
+        if let Some(turn) = &mut self.turn {
+            turn.usage = Some(usage);
+        }
+    }
+
+    pub(super) fn end_turn(&mut self, model: &ModelInfo) -> Usage {
+        let usage = self.turn.take().and_then(|turn| turn.usage).unwrap_or_default();
+        self.settle(usage, model);
+        self.answer.iterations += 1;
+        usage
+    }
+
+    /// Settles a turn that broke off at what the vendor said last, or else at its bound.
+    pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
+        let Some(turn) = self.turn.take() else { return };
+        let mut usage = turn.usage.unwrap_or_else(|| Usage::new(turn.prompt_bound, 0));
+        usage.output = usage.output.max((turn.streamed_bytes as u64).div_ceil(2));
+        usage.estimated = true;
+        self.settle(usage, model);
+        self.answer.iterations += 1;
+    }
+
+    fn settle(&mut self, usage: Usage, model: &ModelInfo) {
+        self.answer.usage += usage;
+        let cost = model.price.map(|price| price.cost(&usage));
+        self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
+    }
+}
+
+/// Why the loop ended without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The machine came to its end.
+    Finished(Finish),
+    /// The cost bound leaves nothing for another turn.
+    MaxCost,
+}
+
+/// Drives a run to its end.
+pub(crate) async fn drive(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    messages: Vec<Message>,
+    limits: RunLimits,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<(Ended, Run), Error> {
+    let mut run = Run::new(messages, limits);
+    loop {
+        match run.step() {
+            Step::CallModel { messages, tool_choice } => {
+                let spent = progress.answer.cost.unwrap_or_default();
+                let Some(request) = turn::request(parts, cx, messages, tool_choice, spent) else {
+                    return Ok((Ended::MaxCost, run));
+                };
+                let made = turn::make(parts, cx, request, progress, events).await?;
+                let (usage, cost) = (progress.answer.usage, progress.answer.cost);
+                events.send(AnswerEvent::Usage { usage, cost }).await;
+                let judge = Judge { tools: &cx.tools, catalog: cx.catalog, grants: &[cx.grant] };
+                run.model_answered(made, |id, name, input| judge.plan(id, name, input));
+            }
+            Step::Dispatch(calls) => dispatch::dispatch(parts, cx, calls, &mut run, progress, events).await,
+            Step::Wait(_) => {
+                return Err(Error::Internal { message: "a run waits for a human that this door cannot ask".into() });
+            }
+            Step::Done(finish) => return Ok((Ended::Finished(finish), run)),
+        }
+    }
+}

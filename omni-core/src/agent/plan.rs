@@ -1,0 +1,182 @@
+//! Judging a call before anything happens: does the tool exist, may it be called, do the arguments fit.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    catalog::{Catalog, OfferedTool, ToolDef, ToolSet},
+    policy::{Decision, Grant, Rule},
+};
+
+/// Why a call is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refused {
+    /// No such tool.
+    Unknown,
+    /// Policy denies it. To the model it is unknown.
+    Policy,
+    /// The arguments do not fit.
+    Arguments,
+    /// The very same call was made too often.
+    Repeated,
+}
+
+/// What is to be done with a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Disposition {
+    /// Carry it out.
+    Run,
+    /// Ask a human first.
+    Ask,
+    /// Do not carry it out; the model reads the message.
+    Refuse {
+        /// Why.
+        reason: Refused,
+        /// In words that the model can act on.
+        message: String,
+    },
+}
+
+/// A call, judged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PlannedCall {
+    /// The model's id of the call.
+    pub id: String,
+    /// The server; empty where the name is no tool.
+    pub server: String,
+    /// The tool, or the name that the model wrote.
+    pub tool: String,
+    /// The exact arguments.
+    pub arguments: Box<RawValue>,
+    /// What is to be done.
+    pub disposition: Disposition,
+    /// The rule that decided, in words; empty where none was asked.
+    pub rule: String,
+}
+
+impl PlannedCall {
+    /// Equal for calls of the same tool with the same arguments.
+    pub(super) fn signature(&self) -> String {
+        let arguments = serde_json::from_str::<Value>(self.arguments.get()).unwrap_or_default();
+        format!("{}\0{}\0{arguments}", self.server, self.tool)
+    }
+
+    pub(super) fn refuse(&mut self, reason: Refused, message: String) {
+        self.disposition = Disposition::Refuse { reason, message };
+    }
+
+    /// The arguments as JSON; a string where the model wrote something that is not.
+    #[must_use]
+    pub fn arguments_json(&self) -> Value {
+        serde_json::from_str(self.arguments.get()).unwrap_or_default()
+    }
+}
+
+/// What calls are judged against: what is on offer, everything there is, and the grants that must all agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judge<'a> {
+    pub(crate) tools: &'a ToolSet,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) grants: &'a [&'a Grant],
+}
+
+impl Judge<'_> {
+    /// Judges a call by the name that the model wrote.
+    pub(crate) fn plan(&self, id: &str, name: &str, input: &RawValue) -> PlannedCall {
+        let mut call = PlannedCall {
+            id: id.into(),
+            server: String::new(),
+            tool: name.into(),
+            arguments: input.to_owned(),
+            disposition: Disposition::Run,
+            rule: String::new(),
+        };
+        match self.tools.by_llm_name(name) {
+            Some(offered) => self.judge(&mut call, &offered.def),
+            None => self.unknown(&mut call, name),
+        }
+        call
+    }
+
+    /// Judges a call of a tool that is known by its own name.
+    pub(crate) fn judge(&self, call: &mut PlannedCall, def: &ToolDef) {
+        call.server = def.server.to_string();
+        call.tool = def.name.to_string();
+        let arguments = match arguments_object(&call.arguments) {
+            Ok(arguments) => arguments,
+            Err(message) => return call.refuse(Refused::Arguments, message),
+        };
+        let mut confirm = def.annotations.destructive_hint == Some(true);
+        for grant in self.grants {
+            let decision = grant.decide(&def.server, &def.name, Some(&arguments));
+            call.rule = rule_text(&decision.rule);
+            if !decision.is_allowed() {
+                return call.refuse(Refused::Policy, self.denial(grant, def, &decision));
+            }
+            confirm |= decision.confirm;
+        }
+        if let Err(misfit) = def.check.check(&arguments) {
+            return call.refuse(Refused::Arguments, format!("The arguments do not fit the tool: {misfit}"));
+        }
+        call.disposition = if confirm { Disposition::Ask } else { Disposition::Run };
+    }
+
+    /// A tool that may not be listed is unknown; one that may, with other arguments, says why not.
+    fn denial(&self, grant: &Grant, def: &ToolDef, decision: &Decision) -> String {
+        if grant.decide(&def.server, &def.name, None).is_allowed() {
+            return format!("{} may not be called with these arguments ({}).", def.full_name(), decision.rule.text);
+        }
+        self.no_such_tool(&def.full_name())
+    }
+
+    fn unknown(&self, call: &mut PlannedCall, name: &str) {
+        let message = self.no_such_tool(name);
+        let hidden = self.catalog.tools().find(|def| name == format!("{}__{}", def.server, def.name));
+        let denied = hidden.and_then(|def| {
+            let mut decisions = self.grants.iter().map(|grant| grant.decide(&def.server, &def.name, None));
+            decisions.find(|decision| !decision.is_allowed()).map(|decision| (def, decision))
+        });
+        let Some((def, decision)) = denied else { return call.refuse(Refused::Unknown, message) };
+        call.server = def.server.to_string();
+        call.tool = def.name.to_string();
+        call.rule = rule_text(&decision.rule);
+        call.refuse(Refused::Policy, message);
+    }
+
+    fn no_such_tool(&self, name: &str) -> String {
+        match nearest(name, self.tools.tools()) {
+            Some(near) => format!("There is no tool {name:?}. Did you mean {near:?}? Use only the tools on offer."),
+            None => format!("There is no tool {name:?}. Use only the tools on offer."),
+        }
+    }
+}
+
+pub(crate) fn rule_text(rule: &Rule) -> String {
+    match &rule.source {
+        Some(source) => format!("{} ({source})", rule.text),
+        None => rule.text.clone(),
+    }
+}
+
+/// The offered name that is most like `name`, if any is like it at all.
+pub(crate) fn nearest<'a>(name: &str, tools: &'a [OfferedTool]) -> Option<&'a str> {
+    let scored = tools.iter().map(|tool| (strsim::jaro_winkler(name, &tool.llm_name), &*tool.llm_name));
+    scored.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, near)| near)
+}
+
+fn arguments_object(raw: &RawValue) -> Result<Value, String> {
+    match serde_json::from_str::<Value>(raw.get()) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(Value::String(text)) => match serde_json::from_str::<Value>(&text) {
+            Err(error) => Err(format!("The arguments are not valid JSON ({error}). Send a JSON object.")),
+            Ok(_) => Err("The arguments must be a JSON object, not a string.".into()),
+        },
+        Ok(_) => Err("The arguments must be a JSON object.".into()),
+        Err(error) => Err(format!("The arguments are not valid JSON ({error}). Send a JSON object.")),
+    }
+}

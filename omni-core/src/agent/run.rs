@@ -1,0 +1,241 @@
+//! The agent's state machine: no I/O, no clock, serialisable between any two steps.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{PlannedCall, Refused};
+use crate::llm::{Block, Message, ModelTurn, ResultPart, Speaker, StopReason, ToolChoice, Usage};
+
+/// How often a run may make the very same call before it is broken off.
+const MAX_IDENTICAL_CALLS: u32 = 3;
+
+/// Bounds that the machine itself keeps. Time and money are kept by whoever drives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunLimits {
+    /// Most model turns.
+    pub max_turns: u32,
+    /// Most tokens, in and out, of all turns together.
+    pub max_tokens: Option<u64>,
+}
+
+impl RunLimits {
+    /// A bound on turns alone.
+    #[must_use]
+    pub fn turns(max_turns: u32) -> Self {
+        Self { max_turns, max_tokens: None }
+    }
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Step {
+    /// Ask the model for a turn over these messages.
+    CallModel {
+        /// The conversation.
+        messages: Arc<Vec<Message>>,
+        /// Whether tools may be used.
+        tool_choice: ToolChoice,
+    },
+    /// Carry out calls, in any order or at the same time, and report each.
+    Dispatch(Vec<PlannedCall>),
+    /// Nothing can go on before these calls are decided by a human.
+    Wait(Vec<String>),
+    /// The run is over.
+    Done(Finish),
+}
+
+/// Why a run is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Finish {
+    /// The model stopped by itself.
+    Model(StopReason),
+    /// The bound on turns.
+    MaxTurns,
+    /// The bound on tokens.
+    MaxTokens,
+    /// The model makes the same call again and again.
+    ToolLoop,
+}
+
+/// How a call ended, as far as the model is concerned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallOutcome {
+    /// What the model reads.
+    pub content: Vec<ResultPart>,
+    /// Whether it is an error.
+    pub is_error: bool,
+}
+
+impl CallOutcome {
+    /// An error that the model reads.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { content: vec![ResultPart::Text { text: message.into() }], is_error: true }
+    }
+
+    /// A result.
+    #[must_use]
+    pub fn ok(content: Vec<ResultPart>) -> Self {
+        Self { content, is_error: false }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Phase {
+    Model,
+    Tools { calls: Vec<PlannedCall>, outcomes: HashMap<String, CallOutcome> },
+    Done(Finish),
+}
+
+/// One run: the conversation so far, and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    limits: RunLimits,
+    messages: Arc<Vec<Message>>,
+    turns: u32,
+    usage: Usage,
+    seen: HashMap<String, u32>,
+    phase: Phase,
+}
+
+impl Run {
+    /// A run over `messages`, the question last.
+    #[must_use]
+    pub fn new(messages: Vec<Message>, limits: RunLimits) -> Self {
+        Self {
+            limits,
+            messages: Arc::new(messages),
+            turns: 0,
+            usage: Usage::default(),
+            seen: HashMap::new(),
+            phase: Phase::Model,
+        }
+    }
+
+    /// What is to be done next. Asking twice changes nothing.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match &self.phase {
+            Phase::Done(finish) => Step::Done(finish.clone()),
+            Phase::Model => Step::CallModel { messages: self.messages.clone(), tool_choice: ToolChoice::Auto },
+            Phase::Tools { calls, outcomes } => {
+                Step::Dispatch(calls.iter().filter(|call| !outcomes.contains_key(&call.id)).cloned().collect())
+            }
+        }
+    }
+
+    /// The model made its turn; `plan` judges each of its calls.
+    pub fn model_answered(
+        &mut self,
+        turn: ModelTurn,
+        mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall,
+    ) {
+        self.turns += 1;
+        self.usage += turn.usage;
+        let mut calls: Vec<PlannedCall> = Vec::new();
+        for block in &turn.blocks {
+            if let Block::ToolUse { id, name, input } = block {
+                calls.push(plan(id, name, input));
+            }
+        }
+        if !turn.blocks.is_empty() {
+            self.push(Message::assistant(turn.blocks));
+        }
+        self.phase = match turn.stop {
+            StopReason::PauseTurn if calls.is_empty() => self.next_turn(),
+            stop if calls.is_empty() => Phase::Done(Finish::Model(stop)),
+            _ => self.plan_tools(calls),
+        };
+    }
+
+    /// A call of the current dispatch ended. Unknown and repeated ids change nothing.
+    pub fn call_finished(&mut self, id: &str, outcome: CallOutcome) {
+        let Phase::Tools { calls, outcomes } = &mut self.phase else { return };
+        if !calls.iter().any(|call| call.id == id) {
+            return;
+        }
+        outcomes.entry(id.to_owned()).or_insert(outcome);
+        if outcomes.len() == calls.len() {
+            self.close_dispatch();
+        }
+    }
+
+    /// Model turns so far.
+    #[must_use]
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// Tokens so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The whole conversation.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    fn push(&mut self, message: Message) {
+        Arc::make_mut(&mut self.messages).push(message);
+    }
+
+    fn plan_tools(&mut self, mut calls: Vec<PlannedCall>) -> Phase {
+        let mut stuck = true;
+        for call in &mut calls {
+            let times = self.seen.entry(call.signature()).or_insert(0);
+            *times += 1;
+            stuck &= *times > MAX_IDENTICAL_CALLS + 1;
+            if *times > MAX_IDENTICAL_CALLS {
+                call.refuse(Refused::Repeated, format!(
+                    "This very call was made {MAX_IDENTICAL_CALLS} times already; its result is above. Use it, or do something else."
+                ));
+            }
+        }
+        if !stuck {
+            return Phase::Tools { calls, outcomes: HashMap::new() };
+        }
+        // Every call is answered even now, so that the conversation stays one that a vendor accepts.
+        let outcomes = calls.iter().map(|call| (call.id.clone(), CallOutcome::error("Not called again."))).collect();
+        self.push(answers(calls, outcomes));
+        Phase::Done(Finish::ToolLoop)
+    }
+
+    fn close_dispatch(&mut self) {
+        let next = self.next_turn();
+        if let Phase::Tools { calls, outcomes } = std::mem::replace(&mut self.phase, next) {
+            self.push(answers(calls, outcomes));
+        }
+    }
+
+    fn next_turn(&self) -> Phase {
+        if self.turns >= self.limits.max_turns {
+            return Phase::Done(Finish::MaxTurns);
+        }
+        match self.limits.max_tokens {
+            Some(max) if self.usage.total() >= max => Phase::Done(Finish::MaxTokens),
+            Some(_) | None => Phase::Model,
+        }
+    }
+}
+
+/// Every call is answered, in the order of the calls, at the head of the next user message.
+fn answers(calls: Vec<PlannedCall>, mut outcomes: HashMap<String, CallOutcome>) -> Message {
+    let blocks = calls.into_iter().filter_map(|call| {
+        let outcome = outcomes.remove(&call.id)?;
+        Some(Block::ToolResult { id: call.id, content: outcome.content, is_error: outcome.is_error })
+    });
+    Message { speaker: Speaker::User, blocks: blocks.collect() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! One model turn: the request, its events on their way to the asker, and what was collected.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+
+use super::drive::{AskContext, Progress};
+use crate::{
+    answer::{AnswerEvent, EventSender, Warning},
+    cost::{NanoUsd, Price},
+    error::Error,
+    llm::{
+        Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice,
+        Usage,
+    },
+    parts::Parts,
+};
+
+/// Most bytes of one turn's blocks that are taken from a vendor.
+const MAX_TURN_BYTES: usize = 8 * 1024 * 1024;
+/// A turn with less output than this is not worth its prompt.
+const MIN_OUTPUT: u32 = 64;
+
+/// The request of the next turn; `None` when the cost bound leaves nothing for it.
+pub(super) fn request(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    messages: Arc<Vec<Message>>,
+    tool_choice: ToolChoice,
+    spent: NanoUsd,
+) -> Option<ChatRequest> {
+    let mut request = ChatRequest::new(cx.model.id.clone(), Vec::new(), parts.max_output.min(cx.model.max_output));
+    request.system = cx.system.clone();
+    request.tools = cx.tools.clone();
+    request.messages = messages;
+    request.tool_choice = tool_choice;
+    request.cache = if cx.model.cache_min_tokens.is_some() { CachePlan::full() } else { CachePlan::off() };
+    request.deadline = Some(cx.deadline);
+    request.extra = parts.extra.clone();
+    if let (Some(max_cost), Some(price)) = (cx.max_cost, &cx.model.price) {
+        let left = NanoUsd(max_cost.0.saturating_sub(spent.0));
+        request.max_tokens = request.max_tokens.min(affordable(left, price, prompt_bound(&request))?);
+    }
+    Some(request)
+}
+
+/// Most output tokens that `left` pays for after a prompt of at most `prompt` tokens.
+fn affordable(left: NanoUsd, price: &Price, prompt: u64) -> Option<u32> {
+    let band = Usage { cache_write: prompt, ..Usage::default() };
+    let prompt_cost = price.cost(&band).0.max(price.cost(&Usage::new(prompt, 0)).0);
+    let per_token = price.cost(&Usage::new(prompt, 1)).0 - price.cost(&Usage::new(prompt, 0)).0;
+    let for_output = left.0.checked_sub(prompt_cost)?;
+    match for_output.checked_div(per_token) {
+        None => Some(u32::MAX),
+        Some(tokens) => Some(u32::try_from(tokens).unwrap_or(u32::MAX)).filter(|&tokens| tokens >= MIN_OUTPUT),
+    }
+}
+
+/// A bound on the prompt's tokens: two bytes a token is more than any vendor counts for text.
+pub(super) fn prompt_bound(request: &ChatRequest) -> u64 {
+    let tools: usize = request
+        .tools
+        .tools()
+        .iter()
+        .map(|tool| tool.def.description.len() + tool.def.input_schema.get().len() + tool.llm_name.len() + 40)
+        .sum();
+    let messages: usize = request.messages.iter().flat_map(|message| &message.blocks).map(block_bytes).sum();
+    ((request.system.len() + tools + messages) as u64) / 2 + 64
+}
+
+fn block_bytes(block: &Block) -> usize {
+    match block {
+        Block::Text { text } => text.len(),
+        Block::ToolUse { name, input, .. } => name.len() + input.get().len() + 40,
+        Block::ToolResult { content, .. } => content.iter().map(part_bytes).sum::<usize>() + 40,
+        Block::Opaque { raw, .. } => raw.get().len(),
+    }
+}
+
+fn part_bytes(part: &crate::llm::ResultPart) -> usize {
+    match part {
+        crate::llm::ResultPart::Text { text } => text.len(),
+        // A picture is charged by its size in pixels, a few thousand tokens at most.
+        crate::llm::ResultPart::Image { .. } => 16_000,
+    }
+}
+
+/// Makes the turn. What was streamed is in `progress` even when this fails or is dropped.
+pub(super) async fn make(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    request: ChatRequest,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<ModelTurn, Error> {
+    progress.begin_turn(prompt_bound(&request));
+    let mut stream = parts.llm.stream(request).await?;
+    let mut blocks = Vec::new();
+    let mut bytes = 0;
+    let mut streamed = false;
+    while let Some(event) = stream.next().await {
+        match event? {
+            ChatEvent::Text(text) => {
+                streamed = true;
+                say(&text, progress, events);
+            }
+            ChatEvent::Block(block) => {
+                bytes += block_bytes(&block);
+                if bytes > MAX_TURN_BYTES {
+                    return Err(too_large(cx.model).into());
+                }
+                if let (Block::Text { text }, false) = (&block, streamed) {
+                    say(text, progress, events);
+                }
+                streamed = false;
+                blocks.push(block);
+            }
+            ChatEvent::Usage(usage) => progress.turn_usage(usage),
+            ChatEvent::Warning(message) => {
+                let warning = Warning::new("llm", message);
+                progress.answer.warnings.push(warning.clone());
+                events.send(AnswerEvent::Warning(warning)).await;
+            }
+            ChatEvent::Done(stop) => return Ok(finish(cx.model, blocks, stop, progress)),
+        }
+    }
+    Err(LlmError::Cut { provider: cx.model.provider, message: "the stream ended before the turn did".into() }.into())
+}
+
+fn finish(model: &ModelInfo, blocks: Vec<Block>, stop: StopReason, progress: &mut Progress) -> ModelTurn {
+    let usage = progress.end_turn(model);
+    ModelTurn::new(blocks, usage, stop)
+}
+
+fn say(text: &str, progress: &mut Progress, events: &mut EventSender) {
+    if text.is_empty() {
+        return;
+    }
+    let separator = progress.separator();
+    if !separator.is_empty() {
+        events.text(separator);
+    }
+    progress.say(text);
+    events.text(text);
+}
+
+fn too_large(model: &ModelInfo) -> LlmError {
+    LlmError::Protocol { provider: model.provider, message: format!("a turn of more than {MAX_TURN_BYTES} bytes") }
+}

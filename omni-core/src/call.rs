@@ -1,0 +1,200 @@
+//! One tool call, whoever makes it: the current grant, the human, the start entry, the server.
+//!
+//! Agents and direct callers both come through [`perform`]; there is no other way to a server.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures::FutureExt as _;
+use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
+
+use crate::{
+    agent::{Disposition, PlannedCall, Refused},
+    answer::{CallStatus, CallSummary},
+    config::Ack,
+    confirm::{Approver, ConfirmRequest, Verdict},
+    ledger::{CallRecord, Event, Outcome, Party, Record},
+    mcp::{CallContext, McpError, ToolOutput},
+    parts::{Parts, STEP_TIMEOUT},
+    policy::{Grant, Rule},
+};
+
+/// On whose behalf a call is made.
+#[derive(Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) request_id: Uuid,
+    pub(crate) party: &'a Party,
+    pub(crate) grant: &'a Arc<Grant>,
+    pub(crate) approver: &'a dyn Approver,
+    pub(crate) deadline: Instant,
+    /// How durable the start of the call must be before it is sent.
+    pub(crate) ack: Ack,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct CallEnd {
+    pub(crate) status: CallStatus,
+    pub(crate) output: Option<ToolOutput>,
+    pub(crate) error: Option<String>,
+    pub(crate) fault: Option<McpError>,
+}
+
+impl CallEnd {
+    fn failed(status: CallStatus, error: impl Into<String>) -> Self {
+        Self { status, output: None, error: Some(error.into()), fault: None }
+    }
+}
+
+/// Carries out a planned call, or says why not.
+pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
+    match &call.disposition {
+        Disposition::Refuse { reason, message } => return CallEnd::failed(refusal_status(*reason), message),
+        Disposition::Ask => {
+            if let Err(refused) = ask_human(caller, call).await {
+                return refused;
+            }
+        }
+        Disposition::Run => {}
+    }
+    // The grant is asked again after the human and right before the call: rights may have been taken away since.
+    if let Err(refused) = still_allowed(parts, caller, call).await {
+        return refused;
+    }
+    if let Err(refused) = note_start(parts, caller, call).await {
+        return refused;
+    }
+    send(parts, caller, call).await
+}
+
+async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    let rule = Rule::new(call.rule.clone(), None);
+    let request = ConfirmRequest::new(&call.server, &call.tool, call.arguments.clone(), rule);
+    match timeout_at(caller.deadline, caller.approver.decide(&request)).await {
+        Ok(Verdict::Approve) => Ok(()),
+        Ok(Verdict::Decline { reason }) => {
+            Err(CallEnd::failed(CallStatus::Declined, format!("The call was not approved: {reason}.")))
+        }
+        Err(_) => Err(CallEnd::failed(CallStatus::Declined, "The call was not approved in time.")),
+    }
+}
+
+async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    if *parts.policy.version().borrow() == caller.grant.version {
+        return Ok(());
+    }
+    let denied = |message: String| CallEnd::failed(CallStatus::Denied, message);
+    let current = timeout(STEP_TIMEOUT, parts.policy.resolve(&caller.grant.principal)).await;
+    let current = match current {
+        Ok(Ok(grant)) => grant,
+        Ok(Err(error)) => return Err(denied(error.to_string())),
+        Err(_) => return Err(denied("the policy store did not answer in time".into())),
+    };
+    let decision = current.decide(&call.server, &call.tool, Some(&call.arguments_json()));
+    if decision.is_allowed() { Ok(()) } else { Err(denied(format!("There is no tool {:?} any more.", call.tool))) }
+}
+
+/// Before a call that may change something is sent, the ledger knows of it, durably.
+async fn note_start(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    if is_trusted_read(parts, call) {
+        return Ok(());
+    }
+    let started = record(call, CallStatus::Ok, None, 0);
+    let started = CallRecord { outcome: Outcome::UnknownOutcome, ..started };
+    let record = Record::new(caller.request_id, Some(caller.party.clone()), Event::Started(started));
+    parts.ledger.write_with(record, caller.ack).await.map_err(|error| {
+        tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
+        CallEnd::failed(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
+    })
+}
+
+fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
+    let trusted = parts.pool.options(&call.server).is_some_and(|options| options.trusted);
+    let read_only = || {
+        let catalog = parts.pool.catalog();
+        catalog.tool(&call.server, &call.tool).is_some_and(|def| def.annotations.read_only_hint == Some(true))
+    };
+    trusted && read_only()
+}
+
+async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
+    let mut cx = CallContext::within(std::time::Duration::ZERO).with_principal(caller.grant.principal.clone());
+    cx.deadline = caller.deadline;
+    let sent = parts.pool.call(&call.server, &call.tool, &call.arguments, &cx);
+    match AssertUnwindSafe(sent).catch_unwind().await {
+        Ok(Ok(output)) => returned(output),
+        Ok(Err(fault)) => faulted(call, fault),
+        Err(_) => {
+            tracing::error!(server = call.server, tool = call.tool, "a call panicked");
+            CallEnd::failed(CallStatus::Error, format!("{}.{} failed inside omni.", call.server, call.tool))
+        }
+    }
+}
+
+fn returned(output: ToolOutput) -> CallEnd {
+    if !output.is_error {
+        return CallEnd { status: CallStatus::Ok, output: Some(output), error: None, fault: None };
+    }
+    let said: String = output.for_person().chars().take(500).collect();
+    CallEnd { status: CallStatus::Error, output: Some(output), error: Some(said), fault: None }
+}
+
+fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
+    let status = match fault {
+        McpError::Timeout { .. } => CallStatus::Timeout,
+        McpError::Connect { .. }
+        | McpError::Unauthorized { .. }
+        | McpError::Closed { .. }
+        | McpError::Rpc { .. }
+        | McpError::Protocol { .. }
+        | McpError::UnknownServer { .. }
+        | McpError::Busy { .. } => CallStatus::Error,
+    };
+    let error = Some(format!("{}.{} failed: {fault}", call.server, call.tool));
+    CallEnd { status, output: None, error, fault: Some(fault) }
+}
+
+/// The ledger's form of a call.
+pub(crate) fn record(call: &PlannedCall, status: CallStatus, error: Option<&str>, duration_ms: u64) -> CallRecord {
+    let outcome = match status {
+        CallStatus::Ok => Outcome::Success,
+        CallStatus::Error => Outcome::Error,
+        CallStatus::Denied | CallStatus::Declined => Outcome::Denied,
+        CallStatus::RateLimited => Outcome::RateLimited,
+        CallStatus::Timeout => Outcome::Timeout,
+        CallStatus::Cancelled => Outcome::Cancelled,
+    };
+    let mut record = CallRecord::new(&call.server, &call.tool, call.arguments_json(), outcome);
+    record.call_id.clone_from(&call.id);
+    record.rule = Some(call.rule.clone()).filter(|rule| !rule.is_empty());
+    record.duration_ms = duration_ms;
+    record.error = error.map(str::to_owned);
+    record
+}
+
+/// A call in short, as answers and events show it.
+pub(crate) fn summary(
+    parts: &Parts,
+    call: &PlannedCall,
+    status: CallStatus,
+    error: Option<&str>,
+    duration_ms: u64,
+) -> CallSummary {
+    CallSummary {
+        id: call.id.clone(),
+        server: call.server.clone(),
+        tool: call.tool.clone(),
+        arguments: parts.redactor.json(&call.arguments_json()),
+        status,
+        duration_ms,
+        error: error.map(|error| parts.redactor.text(error)),
+    }
+}
+
+/// The status of a call that is refused for `reason`.
+fn refusal_status(reason: Refused) -> CallStatus {
+    match reason {
+        Refused::Policy => CallStatus::Denied,
+        Refused::Unknown | Refused::Arguments | Refused::Repeated => CallStatus::Error,
+    }
+}

@@ -1,0 +1,404 @@
+//! The way of a question, step by step.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use chrono::Utc;
+use futures::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{Preview, steps};
+use crate::{
+    agent::{
+        Finish, RunLimits,
+        drive::{AskContext, Ended, Progress, drive},
+        prompt,
+    },
+    answer::{Answer, AnswerEvent, CallStatus, EventSender, Failure, Status, Warning, millis},
+    ask::Ask,
+    call,
+    catalog::{Catalog, Health, NameRules, ToolSet},
+    config::Ack,
+    error::{Error, ErrorKind},
+    ledger::{AskRecord, Event, Outcome, Party, Record},
+    limit::ReservationId,
+    llm::{ModelInfo, StopReason},
+    parts::Parts,
+    policy::Grant,
+};
+
+/// How an ask ended, before it is recorded.
+enum End {
+    Ran(Ended),
+    TimedOut,
+    Failed(Error),
+}
+
+/// What is known of the asker, as far as the steps came.
+#[derive(Default)]
+struct Known {
+    party: Option<Party>,
+    model: Option<ModelInfo>,
+    reservation: Option<ReservationId>,
+}
+
+/// Runs an ask from its first step to its record, and tells the asker last.
+pub(super) async fn run(parts: &Parts, ask: Ask, cancel: CancellationToken, mut events: EventSender) {
+    let span = tracing::info_span!("omni.ask", request_id = %ask.request_id, source = ask.source.as_str());
+    run_in_span(parts, &ask, cancel, &mut events).instrument(span).await;
+}
+
+async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events: &mut EventSender) {
+    let started = Instant::now();
+    let mut progress = Progress::new(Answer::empty(ask.request_id, ""));
+    let mut known = Known::default();
+    let end = {
+        let steps = AssertUnwindSafe(steps(parts, ask, &mut known, &mut progress, events)).catch_unwind();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => End::Failed(Error::Cancelled),
+            end = steps => end.unwrap_or_else(|_| {
+                End::Failed(Error::Internal { message: "the ask panicked".into() })
+            }),
+        }
+    };
+    if let Some(model) = &known.model {
+        progress.abandon_turn(model);
+    }
+    close_calls(parts, ask, &known, &end, &mut progress).await;
+    steps::settle(parts, known.reservation).await;
+    let results = progress.results_so_far();
+    let mut answer = progress.answer;
+    answer.duration_ms = millis(started.elapsed());
+    let said = answer.text.len();
+    let error = conclude(end, results, &mut answer);
+    events.text(&answer.text[said..]);
+    let error = record(parts, ask, &known, &answer, error).await;
+    events
+        .send(match error {
+            None => AnswerEvent::Done(Box::new(answer)),
+            Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
+        })
+        .await;
+}
+
+async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
+    match admitted(parts, ask, known, progress).await {
+        Err(error) => End::Failed(error),
+        Ok((grant, deadline)) => {
+            let answered = answer(parts, ask, &grant, deadline, known, progress, events);
+            match timeout_at(deadline, answered).await {
+                Ok(Ok(end)) => end,
+                // Whatever gives up at the ask's own deadline is the ask running out of time.
+                Ok(Err(error)) if Instant::now() < deadline || error.kind() != ErrorKind::Timeout => End::Failed(error),
+                Ok(Err(_)) | Err(_) => End::TimedOut,
+            }
+        }
+    }
+}
+
+/// Steps 1 to 3: who asks, what may they do, is there room.
+async fn admitted(
+    parts: &Parts,
+    ask: &Ask,
+    known: &mut Known,
+    progress: &mut Progress,
+) -> Result<(Arc<Grant>, Instant), Error> {
+    let principal = parts.authenticator.authenticate(ask.credential.clone())?;
+    progress.answer.user.clone_from(&principal.subject);
+    known.party = Some(Party::new(&principal, ask.source));
+    let grant = steps::policy(parts, &principal).await?;
+    progress.answer.role = Some(grant.role.name.to_string());
+    if let Some(party) = &mut known.party {
+        party.role = Some(grant.role.name.to_string());
+    }
+    check_question(&ask.question)?;
+    parts.ledger.admit()?;
+    let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
+    let deadline = Instant::now() + timeout;
+    known.reservation = steps::limit(parts, ask.request_id, &grant, deadline).await?;
+    Ok((grant, deadline))
+}
+
+fn check_question(question: &str) -> Result<(), Error> {
+    if question.trim().is_empty() {
+        return Err(Error::Invalid { message: "the question is empty".into() });
+    }
+    if question.chars().nth(prompt::MAX_QUESTION_CHARS).is_some() {
+        let message = format!("the question is longer than {} characters", prompt::MAX_QUESTION_CHARS);
+        return Err(Error::Invalid { message });
+    }
+    Ok(())
+}
+
+/// Steps 4 to 9: what was said before, what there is to use, and the loop.
+async fn answer(
+    parts: &Parts,
+    ask: &Ask,
+    grant: &Arc<Grant>,
+    deadline: Instant,
+    known: &mut Known,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<End, Error> {
+    let model = parts.model(ask.options.model.as_deref(), grant)?;
+    let max_cost = tighter(ask.options.max_cost, parts.bounds.max_cost);
+    if max_cost.is_some() && model.price.is_none() {
+        let message = format!("the price of {} is not known, so it cannot be used under a cost limit", model.id);
+        return Err(Error::Denied { message });
+    }
+    known.model = Some(model.clone());
+    progress.answer.model = Some(model.id.clone());
+    let mut messages = match &ask.thread {
+        Some(thread) => parts.threads.history(thread).await?,
+        None => Vec::new(),
+    };
+    let catalog = catalog(parts, ask, deadline).await;
+    let tools = tool_set(parts, ask, &catalog, grant, &model);
+    started(ask, grant, &catalog, &tools, &model, progress, events).await;
+    let history = messages.len();
+    messages.push(prompt::question(ask, &catalog, Utc::now()));
+    let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
+    let system = prompt::system(grant, &catalog, &tools).into();
+    let cx = AskContext {
+        request_id: ask.request_id,
+        party,
+        grant,
+        catalog: &catalog,
+        tools,
+        model: &model,
+        system,
+        deadline,
+        max_cost,
+        approver: ask.approver.clone(),
+    };
+    let mut limits = RunLimits::turns(tighter(ask.options.max_turns, Some(parts.bounds.max_turns)).unwrap_or(1).max(1));
+    limits.max_tokens = parts.bounds.max_tokens;
+    let (ended, run) = drive(parts, &cx, messages, limits, progress, events).await?;
+    if let Some(thread) = &ask.thread {
+        parts.threads.append(thread, run.messages()[history..].to_vec()).await?;
+    }
+    Ok(End::Ran(ended))
+}
+
+fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Discovery within the ask's own time; what is not there by then is taken as it was.
+async fn catalog(parts: &Parts, ask: &Ask, deadline: Instant) -> Arc<Catalog> {
+    if ask.options.no_tools {
+        return parts.pool.catalog();
+    }
+    let discovery = parts.pool.discover().instrument(tracing::info_span!("omni.catalog"));
+    timeout_at(deadline, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
+}
+
+fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &ModelInfo) -> Arc<ToolSet> {
+    if ask.options.no_tools {
+        return Arc::new(ToolSet::empty());
+    }
+    parts.tool_sets.of(catalog, grant, NameRules { max_len: model.tool_name_len })
+}
+
+async fn started(
+    ask: &Ask,
+    grant: &Grant,
+    catalog: &Catalog,
+    tools: &ToolSet,
+    model: &ModelInfo,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) {
+    let started = AnswerEvent::Started {
+        request_id: ask.request_id,
+        user: grant.principal.subject.clone(),
+        role: grant.role.name.to_string(),
+        model: model.id.clone(),
+        tools: tools.len(),
+    };
+    events.send(started).await;
+    if ask.options.no_tools {
+        return;
+    }
+    for view in &catalog.servers {
+        if let Health::Unhealthy { reason } = &view.health {
+            let message = format!("{} does not answer: {reason}", view.name);
+            let warning = Warning::new("server_unhealthy", message);
+            progress.answer.warnings.push(warning.clone());
+            events.send(AnswerEvent::Warning(warning)).await;
+        }
+    }
+}
+
+/// Calls that were under way when the ask ended get their record too.
+async fn close_calls(parts: &Parts, ask: &Ask, known: &Known, end: &End, progress: &mut Progress) {
+    let status = if matches!(end, End::TimedOut) { CallStatus::Timeout } else { CallStatus::Cancelled };
+    for (_, open) in std::mem::take(&mut progress.in_flight) {
+        let took = millis(open.since.elapsed());
+        let why = Some("the ask ended before the call did");
+        let record = Event::ToolCall(call::record(&open.call, status, why, took));
+        let record = Record::new(ask.request_id, known.party.clone(), record);
+        if let Err(error) = parts.ledger.write_with(record, Ack::Local).await {
+            tracing::error!(%error, "a tool call could not be recorded");
+        }
+        progress.answer.tool_calls.push(call::summary(parts, &open.call, status, why, took));
+    }
+}
+
+/// Turns the end into status, text and warnings of the answer; what is left is an error.
+fn conclude(end: End, results: Option<String>, answer: &mut Answer) -> Option<Error> {
+    let (status, code, message) = match end {
+        End::Ran(Ended::Finished(Finish::Model(stop))) => {
+            conclude_model(&stop, answer);
+            return None;
+        }
+        End::Failed(error) => {
+            answer.status = failed_status(&error);
+            return Some(error);
+        }
+        End::Ran(Ended::Finished(Finish::MaxTurns)) => {
+            (Status::Timeout, "max_iterations_reached", format!("stopped after {} model turns", answer.iterations))
+        }
+        End::Ran(Ended::Finished(Finish::MaxTokens)) => {
+            (Status::RateLimited, "max_tokens_budget", format!("stopped after {} tokens", answer.usage.total()))
+        }
+        End::Ran(Ended::Finished(Finish::ToolLoop)) => {
+            (Status::Failed, "tool_loop", "stopped because the model made the same call again and again".into())
+        }
+        End::Ran(Ended::MaxCost) => {
+            let spent = answer.cost.unwrap_or_default();
+            let message = format!("stopped at {spent}: the cost limit leaves nothing for another turn");
+            (Status::RateLimited, "max_cost", message)
+        }
+        End::TimedOut => {
+            (Status::Timeout, "timeout", format!("stopped after {:.1} s", answer.duration_ms as f64 / 1e3))
+        }
+    };
+    partial(answer, status, Warning::new(code, message), results);
+    None
+}
+
+fn conclude_model(stop: &StopReason, answer: &mut Answer) {
+    answer.stop_reason = Some(stop.as_str().to_owned());
+    let warning = match stop {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse if answer.text.is_empty() => {
+            Some(Warning::new("empty_answer", "the model ended without saying anything"))
+        }
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse => None,
+        StopReason::MaxTokens => {
+            Some(Warning::new("max_tokens", "the answer is cut: the model's output limit was reached"))
+        }
+        StopReason::Refusal => Some(Warning::new("refusal", "the model declined to answer")),
+        StopReason::ContextExceeded => {
+            Some(Warning::new("context_exceeded", "the conversation does not fit into the model's window"))
+        }
+        StopReason::PauseTurn | StopReason::Other(_) => {
+            Some(Warning::new("stop_reason", format!("the model stopped with {:?}", stop.as_str())))
+        }
+    };
+    if matches!(stop, StopReason::Refusal | StopReason::ContextExceeded) {
+        answer.status = Status::Failed;
+    }
+    let Some(warning) = warning else { return };
+    if answer.text.is_empty() {
+        answer.text = sentence(&warning.message);
+    }
+    answer.warnings.push(warning);
+}
+
+/// An ask that ran into a bound answers with what there is.
+fn partial(answer: &mut Answer, status: Status, warning: Warning, results: Option<String>) {
+    answer.status = status;
+    let stopped = sentence(&warning.message);
+    for part in [Some(stopped), results].into_iter().flatten() {
+        if !answer.text.is_empty() {
+            answer.text.push_str("\n\n");
+        }
+        answer.text.push_str(&part);
+    }
+    answer.warnings.push(warning);
+}
+
+fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("({first}{}.)", chars.as_str())
+}
+
+fn failed_status(error: &Error) -> Status {
+    match error.kind() {
+        ErrorKind::Denied | ErrorKind::Unauthenticated => Status::Denied,
+        ErrorKind::RateLimited => Status::RateLimited,
+        ErrorKind::Timeout => Status::Timeout,
+        ErrorKind::Cancelled => Status::Cancelled,
+        ErrorKind::Invalid | ErrorKind::Config | ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Failed => {
+            Status::Failed
+        }
+    }
+}
+
+/// Step 11: the one closing record, as durable as the ledger promises, before the asker sees the end.
+async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error: Option<Error>) -> Option<Error> {
+    let closing = AskRecord {
+        question: ask.question.clone(),
+        answer: answer.text.clone(),
+        outcome: outcome(answer, error.as_ref()),
+        warning: answer.warnings.iter().find(|warning| warning.code != "server_unhealthy").map(|w| w.code.clone()),
+        error: error.as_ref().map(ToString::to_string),
+        model: answer.model.clone(),
+        iterations: answer.iterations,
+        tools_used: answer
+            .tool_calls
+            .iter()
+            .filter(|call| !matches!(call.status, CallStatus::Denied | CallStatus::Declined) && !call.server.is_empty())
+            .map(|call| format!("{}.{}", call.server, call.tool))
+            .collect(),
+        usage: answer.usage,
+        cost: answer.cost,
+        duration_ms: answer.duration_ms,
+    };
+    let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source)));
+    let written = parts
+        .ledger
+        .write_with(Record::new(ask.request_id, party, Event::Ask(Box::new(closing))), parts.acks.ask)
+        .await;
+    match written {
+        Ok(()) => error,
+        Err(failed) => {
+            tracing::error!(error = %failed, "an ask could not be recorded");
+            error.or(Some(Error::Audit(failed)))
+        }
+    }
+}
+
+fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
+    match (answer.status, error) {
+        (Status::Completed, None) if answer.warnings.iter().any(|w| w.code != "server_unhealthy") => Outcome::Warning,
+        (Status::Completed, _) => Outcome::Success,
+        (Status::Denied, _) => Outcome::Denied,
+        // A bound that was met in the middle left an answer; a limit at the door did not.
+        (Status::Timeout | Status::RateLimited | Status::Failed, None) => Outcome::Warning,
+        (Status::RateLimited, Some(_)) => Outcome::RateLimited,
+        (Status::Timeout, Some(_)) => Outcome::Timeout,
+        (Status::Failed, Some(_)) => Outcome::Error,
+        (Status::Cancelled, _) => Outcome::Cancelled,
+    }
+}
+
+/// What an ask would be given.
+pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
+    let principal = parts.authenticator.authenticate(ask.credential.clone())?;
+    let grant = steps::policy(parts, &principal).await?;
+    check_question(&ask.question)?;
+    let model = parts.model(ask.options.model.as_deref(), &grant)?;
+    let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
+    let catalog = catalog(parts, &ask, Instant::now() + timeout).await;
+    let tools = tool_set(parts, &ask, &catalog, &grant, &model);
+    let system = prompt::system(&grant, &catalog, &tools);
+    Ok(Preview { grant, model, system, tools, catalog })
+}

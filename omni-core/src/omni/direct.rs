@@ -1,0 +1,153 @@
+//! A tool call without a model: the same steps, save thread and agent.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{CallReply, steps};
+use crate::{
+    agent::{
+        Disposition, PlannedCall,
+        plan::{Judge, Refused},
+    },
+    answer::{CallStatus, millis},
+    ask::DirectCall,
+    call::{self, CallEnd, Caller},
+    catalog::{NameRules, ToolSet},
+    error::Error,
+    ledger::{CallRecord, Event, Outcome, Party, Record},
+    limit::ReservationId,
+    parts::Parts,
+};
+
+/// What is known of the call, as far as the steps came.
+struct Known {
+    party: Party,
+    planned: PlannedCall,
+    reservation: Option<ReservationId>,
+}
+
+/// Runs a direct call from its first step to its one record.
+pub(super) async fn run(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
+    let span = tracing::info_span!("omni.call", request_id = %call.request_id, server = call.server, tool = call.tool);
+    run_in_span(parts, call, cancel).instrument(span).await
+}
+
+async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
+    let started = Instant::now();
+    let mut known = Known { party: steps::nobody(call.source), planned: planned(&call), reservation: None };
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Cancelled),
+        ended = AssertUnwindSafe(steps(parts, &call, &mut known)).catch_unwind() => {
+            ended.unwrap_or_else(|_| Err(Error::Internal { message: "the call panicked".into() }))
+        }
+    };
+    steps::settle(parts, known.reservation).await;
+    let duration_ms = millis(started.elapsed());
+    let record = Event::DirectCall(closing(&known.planned, &ended, duration_ms));
+    let record = Record::new(call.request_id, Some(known.party), record);
+    parts.ledger.write_with(record, parts.acks.direct).await?;
+    reply(parts, &known.planned, ended?, duration_ms)
+}
+
+fn planned(call: &DirectCall) -> PlannedCall {
+    PlannedCall {
+        id: String::new(),
+        server: call.server.clone(),
+        tool: call.tool.clone(),
+        arguments: call.arguments.clone(),
+        disposition: Disposition::Run,
+        rule: String::new(),
+    }
+}
+
+async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
+    let principal = parts.authenticator.authenticate(call.credential.clone())?;
+    known.party = Party::new(&principal, call.source);
+    let grant = steps::policy(parts, &principal).await?;
+    known.party.role = Some(grant.role.name.to_string());
+    parts.ledger.admit()?;
+    let deadline = Instant::now() + call.timeout.unwrap_or(parts.bounds.timeout);
+    known.reservation = steps::limit(parts, call.request_id, &grant, deadline).await?;
+    let catalog = parts.pool.discover().await;
+    let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
+    let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
+    match catalog.tool(&call.server, &call.tool) {
+        Some(def) => judge.judge(&mut known.planned, def),
+        None => return Err(unknown(call, &tools)),
+    }
+    if let Disposition::Refuse { reason, message } = &known.planned.disposition {
+        return Err(refused(call, &tools, *reason, message));
+    }
+    let caller = Caller {
+        request_id: call.request_id,
+        party: &known.party,
+        grant: &grant,
+        approver: &*call.approver,
+        deadline,
+        ack: parts.acks.direct,
+    };
+    Ok(call::perform(parts, &caller, &known.planned).await)
+}
+
+/// To the caller a tool they may not list does not exist.
+fn refused(call: &DirectCall, tools: &ToolSet, reason: Refused, message: &str) -> Error {
+    match reason {
+        Refused::Policy if tools.by_name(&call.server, &call.tool).is_none() => unknown(call, tools),
+        Refused::Policy => Error::Denied { message: message.into() },
+        Refused::Unknown => unknown(call, tools),
+        Refused::Arguments | Refused::Repeated => Error::Invalid { message: message.into() },
+    }
+}
+
+fn unknown(call: &DirectCall, tools: &ToolSet) -> Error {
+    let name = format!("{}.{}", call.server, call.tool);
+    let scored = tools.tools().iter().map(|tool| {
+        let full = tool.def.full_name();
+        (strsim::jaro_winkler(&name, &full), full)
+    });
+    let near = scored.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, near)| near);
+    Error::UnknownTool { name, near }
+}
+
+fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u64) -> CallRecord {
+    match ended {
+        Ok(end) => call::record(planned, end.status, end.error.as_deref(), duration_ms),
+        Err(error) => {
+            let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
+            record.outcome = refusal_outcome(planned, error);
+            record
+        }
+    }
+}
+
+fn refusal_outcome(planned: &PlannedCall, error: &Error) -> Outcome {
+    use crate::error::ErrorKind as Kind;
+    if matches!(planned.disposition, Disposition::Refuse { reason: Refused::Policy, .. }) {
+        return Outcome::Denied;
+    }
+    match error.kind() {
+        Kind::Denied | Kind::Unauthenticated => Outcome::Denied,
+        Kind::RateLimited => Outcome::RateLimited,
+        Kind::Cancelled => Outcome::Cancelled,
+        Kind::Timeout => Outcome::Timeout,
+        Kind::Invalid | Kind::Config | Kind::NotFound | Kind::Unavailable | Kind::Failed => Outcome::Error,
+    }
+}
+
+fn reply(parts: &Parts, planned: &PlannedCall, end: CallEnd, duration_ms: u64) -> Result<CallReply, Error> {
+    let message = end.error.clone().unwrap_or_default();
+    match (end.output, end.fault, end.status) {
+        (Some(output), _, status) => {
+            let summary = call::summary(parts, planned, status, end.error.as_deref(), duration_ms);
+            Ok(CallReply { summary, output })
+        }
+        (None, Some(source), _) => Err(Error::Server { server: planned.server.clone(), source }),
+        (None, None, CallStatus::Denied | CallStatus::Declined) => Err(Error::Denied { message }),
+        (None, None, _) => Err(Error::Internal { message }),
+    }
+}

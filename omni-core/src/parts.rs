@@ -1,0 +1,100 @@
+//! Everything that an [`Omni`](crate::Omni) is made of, and what its steps share.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::sync::Cache;
+use serde_json::{Map, Value};
+
+use crate::{
+    catalog::{Catalog, NameRules, ToolSet},
+    config::Ack,
+    cost,
+    error::Error,
+    identity::Authenticator,
+    ledger::Ledger,
+    limit::RateLimiter,
+    llm::{LlmProvider, ModelInfo},
+    mcp::Pool,
+    policy::{AskBounds, Grant, PolicyStore},
+    redact::Redactor,
+    thread::ThreadStore,
+};
+
+/// How many tool sets are kept: one per catalog version, rule set and naming rule in use.
+const MAX_TOOL_SETS: u64 = 256;
+
+/// How long a policy store or a limiter may take before its step fails closed.
+pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A key of the tool set cache: catalog version, fingerprint, longest name.
+type ToolSetKey = (u64, String, usize);
+
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) policy: Arc<dyn PolicyStore>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) threads: Arc<dyn ThreadStore>,
+    pub(crate) pool: Pool,
+    pub(crate) llm: Arc<dyn LlmProvider>,
+    pub(crate) ledger: Ledger,
+    pub(crate) acks: Acks,
+    pub(crate) redactor: Redactor,
+    pub(crate) bounds: AskBounds,
+    /// Most output tokens of a turn.
+    pub(crate) max_output: u32,
+    /// Parameters that the operator set for every request.
+    pub(crate) extra: Map<String, Value>,
+    pub(crate) tool_sets: ToolSets,
+}
+
+/// When records count as written, by who waits for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acks {
+    pub(crate) ask: Ack,
+    pub(crate) direct: Ack,
+}
+
+impl Default for Acks {
+    fn default() -> Self {
+        Self { ask: Ack::Fsync, direct: Ack::Local }
+    }
+}
+
+/// Tool sets by what they depend on; bounded.
+#[derive(Debug)]
+pub(crate) struct ToolSets(Cache<ToolSetKey, Arc<ToolSet>>);
+
+impl ToolSets {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(MAX_TOOL_SETS))
+    }
+
+    /// The tools of `catalog` that `grant` lists, under `names`.
+    pub(crate) fn of(&self, catalog: &Catalog, grant: &Grant, names: NameRules) -> Arc<ToolSet> {
+        let key = (catalog.version, grant.rules.fingerprint().to_owned(), names.max_len);
+        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, &grant.rules, names)))
+    }
+}
+
+impl Parts {
+    /// The model to use: the one asked for, if the role may use it; else the provider's default.
+    pub(crate) fn model(&self, requested: Option<&str>, grant: &Grant) -> Result<ModelInfo, Error> {
+        let resolve = |name: &str| cost::alias(name).unwrap_or(name).to_owned();
+        let default = &self.llm.models()[0];
+        let allowed: Option<Vec<String>> =
+            grant.models.as_ref().map(|models| models.iter().map(|name| resolve(name)).collect());
+        let id = match (requested, &allowed) {
+            (Some(name), _) => resolve(name),
+            (None, Some(allowed)) if !allowed.contains(&default.id) => allowed.first().cloned().unwrap_or_default(),
+            (None, _) => default.id.clone(),
+        };
+        if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(&id)) {
+            let message =
+                format!("the role {} may not use the model {id}; it may use: {}", grant.role.name, allowed.join(", "));
+            return Err(Error::Denied { message });
+        }
+        let known = self.llm.models().iter().find(|model| model.id == id);
+        Ok(known.cloned().unwrap_or_else(|| ModelInfo { id, price: None, ..default.clone() }))
+    }
+}
