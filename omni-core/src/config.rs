@@ -10,6 +10,24 @@ use serde_json::{Map, Value};
 
 use crate::policy::SourceRef;
 
+mod dotenv;
+mod interpolate;
+mod ledger;
+mod lint;
+mod llm;
+mod load;
+mod nearest;
+mod search;
+mod secrets;
+mod servers;
+mod shape;
+mod show;
+pub(crate) mod spec;
+mod yaml;
+
+pub(crate) use nearest::nearest;
+pub(crate) use yaml::Lines;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,6 +84,22 @@ pub enum ConfigError {
     /// A file is not what it should be.
     #[error("{0}")]
     Invalid(Box<Diagnostic>),
+    /// Several things are not as they should be; never empty.
+    #[error("{}", lines(findings))]
+    Several {
+        /// All of them.
+        findings: Vec<Diagnostic>,
+    },
+}
+
+fn lines(findings: &[Diagnostic]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl From<Diagnostic> for ConfigError {
+    fn from(finding: Diagnostic) -> Self {
+        Self::Invalid(Box::new(finding))
+    }
 }
 
 /// Where to look for a configuration.
@@ -78,6 +112,42 @@ pub struct LoadOptions {
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: PathBuf,
+    /// Whether warnings are errors.
+    pub strict: bool,
+}
+
+impl LoadOptions {
+    /// A search that starts in `cwd`, with the process environment `env`.
+    #[must_use]
+    pub fn new(env: BTreeMap<String, String>, cwd: impl Into<PathBuf>) -> Self {
+        Self { env, cwd: cwd.into(), ..Self::default() }
+    }
+
+    /// Loads from this directory instead of searching.
+    #[must_use]
+    pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Makes warnings errors.
+    #[must_use]
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+}
+
+/// What a command needs of a configuration; see [`Config::require`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// The language model.
+    Llm,
+    /// The MCP servers.
+    Servers,
+    /// The ledger.
+    Ledger,
 }
 
 /// The language model to use, as configuration and environment say together.
@@ -168,6 +238,8 @@ pub struct ServerConfig {
     pub auth: ServerAuth,
     /// More headers.
     pub headers: BTreeMap<String, SecretString>,
+    /// Free labels.
+    pub tags: Vec<String>,
     /// How the pool treats it.
     pub options: crate::mcp::ServerOptions,
     /// Where it stands.
@@ -188,6 +260,7 @@ impl ServerConfig {
             env: BTreeMap::new(),
             auth: ServerAuth::None,
             headers: BTreeMap::new(),
+            tags: Vec::new(),
             options: crate::mcp::ServerOptions::default(),
             source: None,
         }
@@ -195,7 +268,7 @@ impl ServerConfig {
 }
 
 /// Where the ledger goes, and how sure it must be.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AuditConfig {
     /// The sink's kind: `sqlite`, `jsonl`, `memory`.
@@ -208,6 +281,31 @@ pub struct AuditConfig {
     pub ack: Option<Ack>,
     /// Whether asks are refused when the ledger cannot take them.
     pub required: bool,
+}
+
+impl fmt::Debug for AuditConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditConfig")
+            .field("kind", &self.kind)
+            .field("url", &show::without_password(&self.url))
+            .field("dir", &self.dir)
+            .field("ack", &self.ack)
+            .field("required", &self.required)
+            .finish()
+    }
+}
+
+/// How much of questions and answers the ledger keeps; always redacted and capped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreContent {
+    /// All of it.
+    #[default]
+    Full,
+    /// The first characters.
+    Preview,
+    /// Nothing.
+    None,
 }
 
 /// When a record counts as written.
@@ -238,8 +336,16 @@ pub struct Config {
     pub limiter_kind: String,
     /// Whether there are limits at all.
     pub limits_enabled: bool,
+    /// Whether asks go on when the limiter cannot be asked.
+    pub limits_fail_open: bool,
     /// The ledger.
     pub audit: AuditConfig,
+    /// How much of questions and answers it keeps.
+    pub store_content: StoreContent,
+    /// Where omni keeps its files.
+    pub data_dir: PathBuf,
+    /// `DEBUG`, `INFO`, `WARNING` or `ERROR`, where configuration or environment say.
+    pub log_level: Option<String>,
     /// Bounds of every ask.
     pub bounds: crate::policy::AskBounds,
     /// Subjects by operating-system user.
@@ -252,10 +358,46 @@ pub struct Config {
 
 /// The files as they were parsed.
 #[derive(Debug, Clone, Default)]
-pub struct ConfigFiles {}
+pub struct ConfigFiles {
+    pub(crate) settings: spec::SettingsSpec,
+    pub(crate) mcps: spec::McpsSpec,
+    pub(crate) mcps_lines: Lines,
+    /// `None` where there is no `users.yaml`.
+    pub(crate) users: Option<spec::UsersSpec>,
+    pub(crate) users_lines: Lines,
+    /// What is wrong as soon as something is needed.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Something that is wrong for those who need it.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) need: Need,
+    pub(crate) finding: Diagnostic,
+}
 
 impl Config {
-    pub fn redactor(&self) -> crate::redact::Redactor {
-        crate::redact::Redactor::new()
+    /// Makes sure of what a command is about to use. Loading does not: a command that needs no
+    /// language model works without the key of one.
+    ///
+    /// # Errors
+    /// What is wrong with it, with file and line.
+    pub fn require(&self, need: Need) -> Result<(), ConfigError> {
+        let problems = self.files.problems.iter().filter(|problem| problem.need == need);
+        one_or_several(
+            problems.map(|problem| Diagnostic { severity: Severity::Error, ..problem.finding.clone() }).collect(),
+        )
     }
 }
+
+/// An error of all findings, if there are any.
+fn one_or_several(mut findings: Vec<Diagnostic>) -> Result<(), ConfigError> {
+    match findings.len() {
+        0 => Ok(()),
+        1 => Err(findings.remove(0).into()),
+        _ => Err(ConfigError::Several { findings }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

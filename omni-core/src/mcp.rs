@@ -364,6 +364,8 @@ pub struct ServerOptions {
     pub max_attempts: u32,
     /// Whether the server's `readOnlyHint` is believed.
     pub trusted: bool,
+    /// Calls of one person in any minute; `None` is unlimited.
+    pub calls_per_minute: Option<u64>,
 }
 
 impl Default for ServerOptions {
@@ -379,6 +381,7 @@ impl Default for ServerOptions {
             retry_safe: PatternSet::default(),
             max_attempts: 2,
             trusted: false,
+            calls_per_minute: None,
         }
     }
 }

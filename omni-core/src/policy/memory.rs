@@ -6,7 +6,22 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet};
-use crate::identity::Principal;
+use crate::{
+    identity::Principal,
+    registry::{BuildError, Registry},
+};
+
+/// Adds the kind `memory`: everybody is super admin. Only where no configuration says otherwise.
+pub fn register(registry: &mut Registry) {
+    registry.policies.register("memory", |config| {
+        Box::pin(async move {
+            if config.dir.is_some() {
+                return Err(BuildError::invalid("the policy `memory` allows everything; a configuration needs `yaml`"));
+            }
+            Ok(Arc::new(MemoryPolicy::allow_all()) as Arc<dyn PolicyStore>)
+        })
+    });
+}
 
 /// What a subject gets.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Tool-name patterns with the semantics of Python's `fnmatch.fnmatchcase` on a whole name.
 //!
-//! A pattern is parsed by [`token`] into what `fnmatch` makes of it, written down again in the
+//! A pattern is parsed by `token` into what `fnmatch` makes of it, written down again in the
 //! dialect of `globset`, and many of them are matched at once. `globset` works on bytes, so a name
 //! that is not ASCII is matched token by token.
 

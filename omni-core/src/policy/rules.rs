@@ -35,7 +35,7 @@ struct Rules {
 #[derive(Debug)]
 struct ServerRules {
     gates: Vec<Gate>,
-    set: PatternSet,
+    set: Arc<PatternSet>,
     rules: Vec<Arc<Rule>>,
     confirm: Range<usize>,
     passed: Arc<Rule>,
@@ -53,8 +53,23 @@ enum Gate {
 #[derive(Debug)]
 struct ArgumentRule {
     names: Vec<String>,
-    values: PatternSet,
+    values: Arc<PatternSet>,
     rule: Arc<Rule>,
+}
+
+/// Compiled pattern sets by their patterns: many people have the same ones.
+#[derive(Debug, Default)]
+pub(super) struct PatternSets(HashMap<Vec<String>, Arc<PatternSet>>);
+
+impl PatternSets {
+    fn compiled(&mut self, patterns: Vec<String>) -> Result<Arc<PatternSet>, PatternError> {
+        if let Some(set) = self.0.get(&patterns) {
+            return Ok(set.clone());
+        }
+        let set = Arc::new(PatternSet::new(&patterns)?);
+        self.0.insert(patterns, set.clone());
+        Ok(set)
+    }
 }
 
 impl RuleSet {
@@ -71,7 +86,6 @@ impl RuleSet {
     }
 
     /// Rules in code: each server's tools by name pattern.
-    #[must_use]
     pub fn builder() -> RuleSetBuilder {
         RuleSetBuilder::default()
     }
@@ -102,14 +116,14 @@ impl RuleSet {
         Arc::new(Self { fingerprint, rules: self.rules.clone(), ceiling: Some(ceiling) })
     }
 
-    /// Compiles a plan.
-    pub(super) fn compile(plan: Plan) -> Result<Arc<Self>, PatternError> {
+    /// Compiles a plan, with the pattern sets that other plans left in `sets`.
+    pub(super) fn compile(plan: Plan, sets: &mut PatternSets) -> Result<Arc<Self>, PatternError> {
         let fingerprint = plan.fingerprint();
-        let other = ServerRules::compile(plan.other)?;
+        let other = ServerRules::compile(plan.other, sets)?;
         let servers = plan
             .servers
             .into_iter()
-            .map(|(name, plan)| Ok((name.into_boxed_str(), ServerRules::compile(plan)?)))
+            .map(|(name, plan)| Ok((name.into_boxed_str(), ServerRules::compile(plan, sets)?)))
             .collect::<Result<_, PatternError>>()?;
         Ok(Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers, other }), ceiling: None }))
     }
@@ -123,7 +137,7 @@ impl RuleSet {
         });
         let other = ServerRules {
             gates: gates.collect(),
-            set: PatternSet::default(),
+            set: Arc::default(),
             rules: Vec::new(),
             confirm: 0..0,
             passed: plan.passed,
@@ -142,7 +156,7 @@ fn lower(own: Decision, ceiling: Decision) -> Decision {
 }
 
 impl ServerRules {
-    fn compile(plan: ServerPlan) -> Result<Self, PatternError> {
+    fn compile(plan: ServerPlan, sets: &mut PatternSets) -> Result<Self, PatternError> {
         let mut patterns = Vec::new();
         let mut rules = Vec::new();
         let mut add = |clauses: Vec<Clause>| {
@@ -163,8 +177,8 @@ impl ServerRules {
             })
             .collect();
         let confirm = add(plan.confirm);
-        let argument = plan.argument.map(ArgumentRule::compile).transpose()?;
-        Ok(Self { gates, set: PatternSet::new(&patterns)?, rules, confirm, passed: plan.passed, argument })
+        let argument = plan.argument.map(|plan| ArgumentRule::compile(plan, sets)).transpose()?;
+        Ok(Self { gates, set: sets.compiled(patterns)?, rules, confirm, passed: plan.passed, argument })
     }
 
     fn decide(&self, tool: &str, arguments: Option<&Value>) -> Decision {
@@ -203,8 +217,8 @@ impl ServerRules {
 }
 
 impl ArgumentRule {
-    fn compile(plan: ArgumentPlan) -> Result<Self, PatternError> {
-        Ok(Self { names: plan.names, values: PatternSet::new(&plan.values)?, rule: plan.rule })
+    fn compile(plan: ArgumentPlan, sets: &mut PatternSets) -> Result<Self, PatternError> {
+        Ok(Self { names: plan.names, values: sets.compiled(plan.values)?, rule: plan.rule })
     }
 
     /// Whether every argument of one of the names has a permitted value; one that is not there is fine.

@@ -137,7 +137,7 @@ fn push_class(glob: &mut String, class: &Token) {
     let dash = if taken('-') { "-" } else { "" };
     match (plain.is_empty() && bracket.is_empty(), syntax.as_str(), dash) {
         // The class takes no ASCII character: neither does this.
-        (true, "", "") => glob.push_str("\u{80}"),
+        (true, "", "") => glob.push('\u{80}'),
         (true, "^!", "") => glob.push_str("{^,!}"),
         (true, one, "") => glob.push_str(one),
         (true, _, _) => glob.extend(["[", dash, syntax.as_str(), "]"]),

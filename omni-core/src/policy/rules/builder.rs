@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Clause, GatePlan, Plan, RuleSet, ServerPlan};
+use super::{Clause, GatePlan, PatternSets, Plan, RuleSet, ServerPlan};
 use crate::policy::{PatternError, Rule};
 
 /// The name that stands for every server.
@@ -59,10 +59,11 @@ impl RuleSetBuilder {
     pub fn build(self) -> Result<Arc<RuleSet>, PatternError> {
         let names: BTreeSet<&String> = self.allow.keys().chain(self.deny.keys()).chain(self.confirm.keys()).collect();
         let servers = names.into_iter().filter(|name| *name != EVERY_SERVER);
-        RuleSet::compile(Plan {
+        let plan = Plan {
             servers: servers.map(|name| (name.clone(), self.server(name))).collect(),
             other: self.server(EVERY_SERVER),
-        })
+        };
+        RuleSet::compile(plan, &mut PatternSets::default())
     }
 
     fn server(&self, name: &str) -> ServerPlan {

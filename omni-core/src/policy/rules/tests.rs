@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{ArgumentPlan, Plan, RuleSet, ServerPlan};
+use super::{ArgumentPlan, PatternSets, Plan, RuleSet, ServerPlan};
 use crate::policy::{Effect, Rule};
 
 #[test]
@@ -68,7 +68,8 @@ fn an_argument_rule_decides_calls_and_leaves_listing_alone() {
         values: vec!["way4_*".into(), "7".into()],
         rule: Rule::new("databases", None).into(),
     });
-    let rules = RuleSet::compile(Plan { servers: [("db".into(), server)].into(), ..Plan::default() }).unwrap();
+    let plan = Plan { servers: [("db".into(), server)].into(), ..Plan::default() };
+    let rules = RuleSet::compile(plan, &mut PatternSets::default()).unwrap();
     let decide = |arguments| rules.decide("db", "t", Some(&arguments)).is_allowed();
     assert!(rules.decide("db", "t", None).is_allowed());
     assert!(decide(json!({ "database": "way4_docker7", "other": "prod" })));

@@ -1,0 +1,110 @@
+//! `${VAR}`, `${VAR:-default}` and `${VAR:default}` in string values, never in keys, never twice.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::yaml::join;
+
+/// A variable that a value needs and that is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unset {
+    /// The value's key path.
+    pub(crate) path: String,
+    /// The variable.
+    pub(crate) variable: String,
+}
+
+/// Replaces the variables in every string of `value`. One that is not set and has no default
+/// becomes nothing, and is reported.
+pub(crate) fn interpolate(value: &mut Value, env: &BTreeMap<String, String>) -> Vec<Unset> {
+    let mut unset = Vec::new();
+    visit(value, "", env, &mut unset);
+    unset
+}
+
+fn visit(value: &mut Value, path: &str, env: &BTreeMap<String, String>, unset: &mut Vec<Unset>) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let missing = |variable: &str| unset.push(Unset { path: path.into(), variable: variable.into() });
+            *text = replace(text, env, missing);
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter_mut().enumerate() {
+                visit(item, &format!("{path}[{at}]"), env, unset);
+            }
+        }
+        Value::Object(entries) => {
+            for (key, item) in entries {
+                visit(item, &join(path, key), env, unset);
+            }
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn replace(text: &str, env: &BTreeMap<String, String>, mut missing: impl FnMut(&str)) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start + 2..].find('}').filter(|length| *length > 0) else { break };
+        result.push_str(&rest[..start]);
+        let (variable, default) = split(&rest[start + 2..start + 2 + length]);
+        match (env.get(variable).filter(|value| default.is_none() || !value.is_empty()), default) {
+            (Some(value), _) => result.push_str(value),
+            (None, Some(default)) => result.push_str(default),
+            (None, None) => missing(variable),
+        }
+        rest = &rest[start + 3 + length..];
+    }
+    result.push_str(rest);
+    result
+}
+
+fn split(inside: &str) -> (&str, Option<&str>) {
+    match inside.split_once(':') {
+        Some((variable, default)) => (variable, Some(default.strip_prefix('-').unwrap_or(default))),
+        None => (inside, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Unset, interpolate};
+
+    fn run(text: &str) -> (String, Vec<String>) {
+        let env = [("A", "1"), ("EMPTY", ""), ("AGAIN", "${A}")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let mut value = json!(text);
+        let unset = interpolate(&mut value, &env);
+        (value.as_str().unwrap().into(), unset.into_iter().map(|unset| unset.variable).collect())
+    }
+
+    #[test]
+    fn variables_and_both_kinds_of_defaults_are_replaced() {
+        assert_eq!(run("x${A}y${A}").0, "x1y1");
+        assert_eq!(run("${NO:-d}${NO:e}${NO:-}").0, "de");
+        assert_eq!(run("${A:-d}${EMPTY:-d}").0, "1d");
+        assert_eq!(run("${NO:-http://h:1/p}").0, "http://h:1/p");
+    }
+
+    #[test]
+    fn an_unset_variable_is_nothing_and_reported_but_an_empty_one_is_not() {
+        assert_eq!(run("a${NO}b${EMPTY}"), ("ab".into(), vec!["NO".into()]));
+    }
+
+    #[test]
+    fn what_was_put_in_is_not_read_again_and_half_a_variable_is_text() {
+        assert_eq!(run("${AGAIN}").0, "${A}");
+        assert_eq!(run("${}$A ${A").0, "${}$A ${A");
+    }
+
+    #[test]
+    fn keys_are_left_alone_and_paths_are_exact() {
+        let mut value = json!({ "${A}": [{ "b": "${NO}" }] });
+        let unset = interpolate(&mut value, &[("A".into(), "1".into())].into());
+        assert_eq!(value, json!({ "${A}": [{ "b": "" }] }));
+        assert_eq!(unset, [Unset { path: "${A}[0].b".into(), variable: "NO".into() }]);
+    }
+}

@@ -1,0 +1,101 @@
+//! Where the ledger goes.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::{
+    Ack, AuditConfig, Need, Severity,
+    load::{Findings, Source, not_set},
+    search,
+    spec::AckSpec,
+};
+
+/// The file in the data directory.
+const SQLITE_FILE: &str = "omni.db";
+
+/// Where omni keeps its files.
+pub(super) fn data_dir(source: &Source<'_>) -> PathBuf {
+    match (&source.settings.data_dir, source.dir) {
+        (Some(own), Some(dir)) if !own.is_empty() => source.cwd.join(dir).join(own),
+        _ => search::data_dir(source.env, source.cwd),
+    }
+}
+
+/// The ledger.
+pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Findings) -> AuditConfig {
+    let spec = &source.settings.audit;
+    let url = location(source, findings).unwrap_or_else(|| data_dir.join(SQLITE_FILE).display().to_string());
+    let is_enabled = spec.enabled.unwrap_or(true);
+    if !is_enabled {
+        let message = "no record outlives this process";
+        findings.all.push(source.settings_lines.finding(Severity::Warning, "audit.enabled", message));
+    }
+    let ack = spec.ack.map(|ack| match ack {
+        AckSpec::Local => Ack::Local,
+        AckSpec::Fsync => Ack::Fsync,
+        AckSpec::Database => Ack::Database,
+    });
+    AuditConfig {
+        kind: if is_enabled { kind(&url) } else { "memory".into() },
+        url,
+        dir: data_dir.to_owned(),
+        ack,
+        required: spec.required.unwrap_or(true),
+    }
+}
+
+/// `DATABASE_URL`, else the parts of one, else the file's; `None` is the data directory.
+fn location(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
+    let set = |name: &str| source.env.get(name).filter(|value| !value.is_empty());
+    let from_env = set("DATABASE_URL").cloned().or_else(|| from_parts(&set));
+    if let Some(url) = from_env {
+        return Some(plain(url));
+    }
+    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "database.url") {
+        let message = format!("{}, and the ledger needs it", not_set(&unset.variable));
+        findings.problem(Need::Ledger, source.settings_lines.finding(Severity::Warning, &unset.path, message));
+    }
+    let url = plain(source.settings.database.url.clone().filter(|url| !url.is_empty())?);
+    Some(if is_path(&url) { source.cwd.join(source.dir?).join(url).display().to_string() } else { url })
+}
+
+/// A URL of `DATABASE_HOST`, `_PORT`, `_NAME`, `_USER` and `_PASSWORD`.
+fn from_parts<'a>(set: &impl Fn(&str) -> Option<&'a String>) -> Option<String> {
+    let host = set("DATABASE_HOST")?;
+    let mut url = Url::parse(&format!("postgresql://{host}")).ok()?;
+    let port = set("DATABASE_PORT").and_then(|port| port.parse().ok()).unwrap_or(5432);
+    url.set_port(Some(port)).ok()?;
+    url.set_username(set("DATABASE_USER").map_or("postgres", String::as_str)).ok()?;
+    url.set_password(set("DATABASE_PASSWORD").map(String::as_str)).ok()?;
+    url.set_path(set("DATABASE_NAME").map_or("omni", String::as_str));
+    Some(url.into())
+}
+
+/// The URL without the Python driver's name.
+fn plain(url: String) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.split('+').next().unwrap_or_default()),
+        None => url,
+    }
+}
+
+fn is_path(url: &str) -> bool {
+    !url.contains(':') && url != "memory"
+}
+
+/// The kind of sink: the URL's scheme; a path is SQLite, or JSON lines by its ending.
+fn kind(url: &str) -> String {
+    let kind = match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => "postgres",
+        Some(("memory", _)) => "memory",
+        Some(("jsonl", _)) => "jsonl",
+        Some(("sqlite", _)) => "sqlite",
+        // A scheme that nobody knows; the registry lists those of this build.
+        Some((other, rest)) if rest.starts_with("//") => other,
+        None if url == "memory" => "memory",
+        Some(_) | None if url.ends_with(".jsonl") => "jsonl",
+        Some(_) | None => "sqlite",
+    };
+    kind.into()
+}

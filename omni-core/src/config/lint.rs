@@ -1,0 +1,252 @@
+//! What a configuration says that is probably not meant.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Config, ConfigFiles, Diagnostic, Severity, nearest,
+    spec::{AllowedMcps, Compat, McpAccess, McpMode, OneOrMany, ToolPolicy, UsersSpec},
+};
+use crate::policy::{
+    Pattern,
+    yaml::{is_same_server, known_roles},
+};
+
+/// Knowledge domains that the original names to the language model.
+const DOMAINS: [&str; 7] =
+    ["general_knowledge", "python_help", "code_review", "database_help", "sql_help", "testing_help", "data_analysis"];
+
+impl Config {
+    /// All findings, the gravest first: what loading noticed, and what is wrong once it is needed.
+    #[must_use]
+    pub fn check(&self) -> Vec<Diagnostic> {
+        let mut findings = self.diagnostics.clone();
+        findings.extend(self.files.problems.iter().map(|problem| problem.finding.clone()));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        findings
+    }
+
+    /// What is to be said of how the files fit together.
+    pub(super) fn lint(&self) -> Vec<Diagnostic> {
+        let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
+        linter.servers();
+        match &self.files.users {
+            Some(users) => linter.users(users),
+            None => linter.no_users(),
+        }
+        linter.findings
+    }
+}
+
+struct Linter<'a> {
+    files: &'a ConfigFiles,
+    roles: BTreeSet<String>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Linter<'_> {
+    fn server_note(&mut self, severity: Severity, path: &str, message: impl Into<String>) {
+        self.findings.push(self.files.mcps_lines.finding(severity, path, message));
+    }
+
+    fn user_note(&mut self, severity: Severity, path: &str, message: impl Into<String>) {
+        self.findings.push(self.files.users_lines.finding(severity, path, message));
+    }
+
+    fn no_users(&mut self) {
+        let message = "there is no users.yaml: the person at the terminal is super admin, everybody else is refused";
+        self.findings.push(Diagnostic {
+            severity: Severity::Info,
+            source: None,
+            key: String::new(),
+            message: message.into(),
+        });
+    }
+
+    fn servers(&mut self) {
+        let files = self.files;
+        let global = &files.mcps.global;
+        let lists = [
+            ("blocked_tools", &global.blocked_tools),
+            ("admin_only_tools", &global.admin_only_tools),
+            ("confirm", &global.confirm),
+        ];
+        lists.iter().for_each(|(key, list)| self.server_patterns(&format!("global.{key}"), list));
+        for (at, server) in files.mcps.mcps.iter().enumerate() {
+            let path = format!("mcps[{at}]");
+            let lists = [
+                ("blocked_tools", &server.blocked_tools),
+                ("admin_only_tools", &server.admin_only_tools),
+                ("allowed_tools", &server.allowed_tools),
+                ("denied_tools", &server.denied_tools),
+                ("confirm", &server.confirm),
+            ];
+            lists.iter().for_each(|(key, list)| self.server_patterns(&format!("{path}.{key}"), list));
+            if let Some(ToolPolicy::Rules(rules)) = &server.tool_policy {
+                self.server_patterns(&format!("{path}.tool_policy.allow"), &rules.allow);
+                self.server_patterns(&format!("{path}.tool_policy.exclude"), &rules.exclude);
+            }
+            for (role, rule) in &server.role_restrictions {
+                let path = format!("{path}.role_restrictions.{role}");
+                if !self.roles.contains(role) {
+                    let message = self.unknown_role(role);
+                    self.server_note(Severity::Warning, &path, message);
+                }
+                self.server_patterns(&format!("{path}.allow_only"), rule.allow_only.as_deref().unwrap_or_default());
+                self.server_patterns(&format!("{path}.deny"), &rule.deny);
+                self.server_patterns(&format!("{path}.allow_all_except"), &rule.allow_all_except);
+            }
+            let is_restricted = !server.role_restrictions.is_empty() && server.enabled != Some(false);
+            if is_restricted {
+                self.roles_without_rule(&path, at);
+            }
+        }
+    }
+
+    /// Roles that people have and a restricted server does not speak of.
+    fn roles_without_rule(&mut self, path: &str, at: usize) {
+        let files = self.files;
+        let rules = &files.mcps.mcps[at].role_restrictions;
+        let users = files.users.iter().flat_map(|users| &users.users);
+        let roles: BTreeSet<&str> = users.map(|user| user.role.as_deref().unwrap_or("read_only")).collect();
+        let missing: Vec<&str> =
+            roles.into_iter().filter(|role| *role != "super_admin" && !rules.contains_key(*role)).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let (severity, so) = match files.settings.policy.compat {
+            Compat::Strict => (
+                Severity::Info,
+                "may do nothing here unless allowed_mcps says so; the original allowed them everything",
+            ),
+            Compat::Permissive => (Severity::Warning, "may do everything here, because policy.compat is permissive"),
+        };
+        let message = format!("no rule for {}: they {so}", missing.join(", "));
+        self.server_note(severity, &format!("{path}.role_restrictions"), message);
+    }
+
+    fn server_patterns(&mut self, path: &str, patterns: &[String]) {
+        for (at, error) in malformed(patterns) {
+            self.server_note(Severity::Error, &format!("{path}[{at}]"), error);
+        }
+    }
+
+    fn user_patterns(&mut self, path: &str, patterns: &[String]) {
+        for (at, error) in malformed(patterns) {
+            self.user_note(Severity::Error, &format!("{path}[{at}]"), error);
+        }
+    }
+
+    fn users(&mut self, users: &UsersSpec) {
+        let lists = [("super_admins", &users.super_admins), ("users", &users.users)];
+        let mut seen = BTreeSet::new();
+        for (list, people) in lists {
+            for (at, user) in people.iter().enumerate() {
+                let path = format!("{list}[{at}]");
+                let email = user.email.trim().to_lowercase();
+                if email.is_empty() {
+                    self.user_note(Severity::Warning, &path, "the e-mail address is empty; nobody is this person");
+                } else if !seen.insert(email) {
+                    let message = "this person is listed twice; super_admins holds, else the last entry";
+                    self.user_note(Severity::Warning, &format!("{path}.email"), message);
+                }
+                self.role(&path, user.role.as_deref());
+                self.access(&path, user.allowed_mcps.as_ref());
+                self.domains(&path, user.allowed_domains.as_ref());
+                self.user_patterns(&format!("{path}.allowed_databases"), texts(user.allowed_databases.as_ref()));
+            }
+        }
+        if let Some(anybody) = &users.default_user {
+            self.role("default_user", anybody.role.as_deref());
+            self.access("default_user", anybody.allowed_mcps.as_ref());
+            self.domains("default_user", anybody.allowed_domains.as_ref());
+            self.user_patterns("default_user.allowed_databases", texts(anybody.allowed_databases.as_ref()));
+            if anybody.allowed_mcps.is_none() {
+                self.user_note(Severity::Info, "default_user", "without allowed_mcps it may use no server");
+            }
+        }
+        for (name, role) in &users.roles {
+            self.user_patterns(&format!("roles.{name}.denied_tools"), &role.denied_tools);
+        }
+    }
+
+    fn role(&mut self, path: &str, role: Option<&str>) {
+        if let Some(role) = role.filter(|role| !self.roles.contains(*role)) {
+            let message = format!("whoever has it is denied everything: {}", self.unknown_role(role));
+            self.user_note(Severity::Warning, &format!("{path}.role"), message);
+        }
+    }
+
+    fn unknown_role(&self, role: &str) -> String {
+        let near = nearest(role, self.roles.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        format!("the role {role:?} is not known{near}")
+    }
+
+    fn access(&mut self, path: &str, allowed: Option<&AllowedMcps>) {
+        let path = format!("{path}.allowed_mcps");
+        match allowed {
+            None => {}
+            Some(AllowedMcps::Word(name)) => self.server_name(&path, name),
+            Some(AllowedMcps::Names(names)) => {
+                names.iter().enumerate().for_each(|(at, name)| self.server_name(&format!("{path}[{at}]"), name));
+            }
+            Some(AllowedMcps::Map(map)) => {
+                for (name, access) in map {
+                    let path = format!("{path}.{name}");
+                    self.server_name(&path, name);
+                    self.map_entry(&path, access);
+                }
+            }
+        }
+    }
+
+    fn map_entry(&mut self, path: &str, access: &McpAccess) {
+        match access {
+            McpAccess::Word(word) if word == "*" => {}
+            McpAccess::Word(word) => {
+                let message = format!("{word:?} gives no tool; \"*\" gives all, and a mapping with mode the rest");
+                self.user_note(Severity::Warning, path, message);
+            }
+            McpAccess::Rules(rules) => {
+                let tools = [("tools", &rules.tools), ("allowed_tools", &rules.allowed_tools)];
+                for (key, tools) in tools.into_iter().filter_map(|(key, tools)| Some((key, tools.as_ref()?))) {
+                    self.user_patterns(&format!("{path}.{key}"), tools);
+                    if rules.mode != McpMode::Custom {
+                        let message = "not used: it counts only with mode: custom";
+                        self.user_note(Severity::Warning, &format!("{path}.{key}"), message);
+                    }
+                }
+                self.user_patterns(&format!("{path}.deny"), &rules.deny);
+                self.user_patterns(&format!("{path}.denied_tools"), &rules.denied_tools);
+            }
+        }
+    }
+
+    fn server_name(&mut self, path: &str, name: &str) {
+        let servers = &self.files.mcps.mcps;
+        if name == "*" || servers.iter().any(|server| is_same_server(&server.name, name)) {
+            return;
+        }
+        let near = nearest(name, servers.iter().map(|server| server.name.as_str()));
+        let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        self.user_note(Severity::Warning, path, format!("mcps.yaml has no server {name:?}{near}"));
+    }
+
+    fn domains(&mut self, path: &str, domains: Option<&OneOrMany>) {
+        for domain in texts(domains).iter().filter(|domain| *domain != "*" && !DOMAINS.contains(&domain.as_str())) {
+            let near = nearest(domain, DOMAINS.into_iter());
+            let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            let message = format!("the domain {domain:?} is not known{near}");
+            self.user_note(Severity::Warning, &format!("{path}.allowed_domains"), message);
+        }
+    }
+}
+
+fn texts(texts: Option<&OneOrMany>) -> &[String] {
+    texts.map(OneOrMany::items).unwrap_or_default()
+}
+
+fn malformed(patterns: &[String]) -> Vec<(usize, String)> {
+    let errors = patterns.iter().enumerate().filter_map(|(at, text)| Some((at, Pattern::new(text).err()?.to_string())));
+    errors.collect()
+}

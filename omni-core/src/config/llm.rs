@@ -1,0 +1,122 @@
+//! Which language model: what `settings.yaml` sets, else what the environment has.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::{
+    LlmConfig, Need, Severity,
+    load::{Findings, Source, not_set},
+    spec::LlmSpec,
+};
+use crate::cost::alias;
+
+/// A vendor's variables.
+struct Variables {
+    key: &'static str,
+    base_url: &'static str,
+    model: &'static str,
+    max_tokens: &'static str,
+}
+
+const ANTHROPIC: Variables = Variables {
+    key: "ANTHROPIC_API_KEY",
+    base_url: "ANTHROPIC_BASE_URL",
+    model: "ANTHROPIC_MODEL",
+    max_tokens: "ANTHROPIC_MAX_TOKENS",
+};
+const OPENAI: Variables = Variables {
+    key: "OPENAI_API_KEY",
+    base_url: "OPENAI_BASE_URL",
+    model: "OPENAI_MODEL",
+    max_tokens: "OPENAI_MAX_TOKENS",
+};
+
+/// The language model.
+pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> LlmConfig {
+    let spec = &source.settings.llm;
+    let mut llm = LlmConfig::new(provider(spec, source.env));
+    let variables = match llm.provider.as_str() {
+        "anthropic" => Some(&ANTHROPIC),
+        "openai" => Some(&OPENAI),
+        _ => None,
+    };
+    let from_env = |name: fn(&Variables) -> &'static str| variables.and_then(|own| text(source.env, name(own)));
+    let model = spec.model.clone().or_else(|| from_env(|own| own.model));
+    llm.model = model.map(|model| alias(&model).map_or(model, str::to_owned));
+    llm.base_url = filled(spec.base_url.as_ref()).or_else(|| from_env(|own| own.base_url));
+    llm.api_key = key(spec).or_else(|| from_env(|own| own.key).filter(|key| !is_placeholder(key)).map(Into::into));
+    llm.api_version = filled(spec.api_version.as_ref());
+    llm.max_tokens = spec.max_tokens.or_else(|| from_env(|own| own.max_tokens)?.parse().ok()).unwrap_or(llm.max_tokens);
+    llm.timeout = seconds(source, findings, llm.timeout);
+    llm.max_retries = spec.max_retries.unwrap_or(llm.max_retries);
+    llm.extra = extra(spec);
+    if llm.api_key.is_none() && !matches!(llm.provider.as_str(), "offline") {
+        report_missing_key(source, findings);
+    }
+    llm
+}
+
+/// The provider that is named; else the one whose key the configuration or the environment has.
+fn provider(spec: &LlmSpec, env: &BTreeMap<String, String>) -> String {
+    let has_key = |name: &str| text(env, name).is_some_and(|key| !is_placeholder(&key));
+    if let Some(named) = filled(spec.provider.as_ref()) {
+        return named.trim().to_lowercase();
+    }
+    let provider = match () {
+        // The original knew one provider, so a key without a name is for that one.
+        () if key(spec).is_some() || has_key(ANTHROPIC.key) => "anthropic",
+        () if has_key(OPENAI.key) || text(env, OPENAI.base_url).is_some() => "openai",
+        () => "offline",
+    };
+    provider.into()
+}
+
+fn key(spec: &LlmSpec) -> Option<SecretString> {
+    spec.api_key.clone().filter(|key| !is_placeholder(key.expose_secret()))
+}
+
+/// A key that nobody filled in: empty, or as samples have it.
+pub(super) fn is_placeholder(key: &str) -> bool {
+    let key = key.trim().to_lowercase();
+    key.is_empty()
+        || key.starts_with("your-")
+        || key.starts_with('<')
+        || key.contains("-your-")
+        || key.ends_with("...")
+        || key.ends_with("-here")
+        || matches!(key.as_str(), "changeme" | "change-me" | "xxx")
+}
+
+fn seconds(source: &Source<'_>, findings: &mut Findings, default: Duration) -> Duration {
+    findings.seconds(source.settings.llm.timeout_seconds, default, source.settings_lines, "llm.timeout_seconds")
+}
+
+fn extra(spec: &LlmSpec) -> serde_json::Map<String, Value> {
+    let mut extra = spec.extra.clone();
+    let sampling = [
+        ("temperature", spec.temperature.map(Value::from)),
+        ("top_p", spec.top_p.map(Value::from)),
+        ("top_k", spec.top_k.map(Value::from)),
+    ];
+    extra.extend(sampling.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    extra
+}
+
+/// A key that the configuration takes from a variable that is not set is needed once the model is.
+fn report_missing_key(source: &Source<'_>, findings: &mut Findings) {
+    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "llm.api_key") {
+        let message = format!("{}, and the language model needs it", not_set(&unset.variable));
+        findings.problem(Need::Llm, source.settings_lines.finding(Severity::Warning, &unset.path, message));
+    }
+}
+
+/// A variable that is set to something.
+fn text(env: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    filled(env.get(name))
+}
+
+fn filled(value: Option<&String>) -> Option<String> {
+    value.filter(|value| !value.trim().is_empty()).cloned()
+}

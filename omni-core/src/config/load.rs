@@ -1,0 +1,315 @@
+//! Reads files, `.env` and environment once and makes a [`Config`] of them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
+    interpolate::{Unset, interpolate},
+    ledger, llm, one_or_several, search, servers,
+    shape::shape,
+    spec::{self, McpsSpec, OnError, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec},
+    yaml::{self, Lines},
+};
+use crate::{cost::NanoUsd, policy::AskBounds};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Longest time-out that a file may set.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Everything that the parts are made from.
+pub(super) struct Source<'a> {
+    pub(super) dir: Option<&'a Path>,
+    pub(super) cwd: &'a Path,
+    pub(super) env: &'a BTreeMap<String, String>,
+    pub(super) settings: &'a SettingsSpec,
+    pub(super) settings_lines: &'a Lines,
+    pub(super) settings_unset: &'a [Unset],
+    pub(super) mcps: &'a McpsSpec,
+    pub(super) mcps_lines: &'a Lines,
+    pub(super) mcps_unset: &'a [Unset],
+}
+
+/// What was noticed on the way.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) all: Vec<Diagnostic>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Findings {
+    pub(super) fn problem(&mut self, need: Need, finding: Diagnostic) {
+        self.problems.push(Problem { need, finding });
+    }
+
+    /// A time-out in seconds, or `default` where none is set.
+    pub(super) fn seconds(&mut self, value: Option<f64>, default: Duration, lines: &Lines, path: &str) -> Duration {
+        match value {
+            None => default,
+            Some(seconds) if seconds > 0.0 && seconds <= MAX_SECONDS => Duration::from_secs_f64(seconds),
+            Some(seconds) => {
+                let message =
+                    format!("a time-out must be more than 0 and at most {MAX_SECONDS} seconds, not {seconds}");
+                self.all.push(lines.finding(Severity::Error, path, message));
+                default
+            }
+        }
+    }
+
+    /// A variable that is not set, where the value does without.
+    pub(super) fn unset(&mut self, severity: Severity, lines: &Lines, unset: &Unset, so: &str) {
+        self.all.push(lines.finding(severity, &unset.path, format!("{}{so}", not_set(&unset.variable))));
+    }
+}
+
+/// `the environment variable X is not set`.
+pub(super) fn not_set(variable: &str) -> String {
+    format!("the environment variable {variable} is not set")
+}
+
+/// A file that was read.
+struct Loaded<T> {
+    spec: T,
+    lines: Lines,
+    unset: Vec<Unset>,
+}
+
+impl Config {
+    /// Finds and reads the configuration; with none to be found, the embedded default.
+    ///
+    /// The directory is `options.dir`, else `$OMNI_CONFIG`, else `./config`, else
+    /// `$XDG_CONFIG_HOME/omni`. A `.env` of the working directory, then one of that directory, add
+    /// what the environment does not have.
+    ///
+    /// # Errors
+    /// The directory asked for is not there, a file cannot be read, or a file is not right: every
+    /// finding with file, line, key and nearest known name.
+    pub fn load(options: LoadOptions) -> Result<Self, ConfigError> {
+        let LoadOptions { dir, mut env, cwd, strict } = options;
+        add_dotenv(&mut env, &cwd)?;
+        let Some(dir) = search::find(dir, &cwd, &env)? else { return Ok(Self::embedded(&env, &cwd)) };
+        add_dotenv(&mut env, &dir)?;
+
+        let mut findings = Findings::default();
+        let settings = read::<SettingsSpec>(&dir, "settings.yaml", &env, &mut findings)?;
+        let mcps = read::<McpsSpec>(&dir, "mcps.yaml", &env, &mut findings)?;
+        let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
+        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?.map(|file| (file.lines, file.unset));
+        let threading =
+            read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?.map(|file| (file.lines, file.unset));
+        for (lines, unset) in slack.iter().chain(&threading) {
+            unset.iter().for_each(|unset| findings.unset(Severity::Info, lines, unset, ""));
+        }
+        let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
+        config.diagnostics = findings.all;
+        config.diagnostics.extend(config.lint());
+        config.diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+
+        let least = if strict { Severity::Warning } else { Severity::Error };
+        let grave = config.diagnostics.iter().filter(|finding| finding.severity >= least).cloned();
+        one_or_several(grave.collect())?;
+        Ok(config)
+    }
+
+    /// The configuration of those who have none: the ledger in the data directory, everybody at
+    /// this terminal super admin, the language model that the environment has a key for, or else
+    /// the offline one.
+    #[must_use]
+    pub fn embedded(env: &BTreeMap<String, String>, cwd: &Path) -> Self {
+        let mut findings = Findings::default();
+        let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
+        config.diagnostics = findings.all;
+        config
+    }
+}
+
+fn assemble(
+    dir: Option<PathBuf>,
+    cwd: &Path,
+    env: &BTreeMap<String, String>,
+    settings: Option<Loaded<SettingsSpec>>,
+    mcps: Option<Loaded<McpsSpec>>,
+    users: Option<Loaded<UsersSpec>>,
+    findings: &mut Findings,
+) -> Config {
+    let settings = settings.unwrap_or_else(|| Loaded::empty("settings.yaml"));
+    let mcps = mcps.unwrap_or_else(|| Loaded::empty("mcps.yaml"));
+    let source = Source {
+        dir: dir.as_deref(),
+        cwd,
+        env,
+        settings: &settings.spec,
+        settings_lines: &settings.lines,
+        settings_unset: &settings.unset,
+        mcps: &mcps.spec,
+        mcps_lines: &mcps.lines,
+        mcps_unset: &mcps.unset,
+    };
+    if let Some(users) = &users {
+        users.unset.iter().for_each(|unset| findings.unset(Severity::Warning, &users.lines, unset, ""));
+    }
+    let servers = servers::build(&source, findings);
+    let llm = llm::build(&source, findings);
+    let data_dir = ledger::data_dir(&source);
+    let audit = ledger::build(&source, &data_dir, findings);
+    let bounds = bounds(&source, findings);
+    report_other_unset(&source, findings);
+    let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
+    Config {
+        llm,
+        servers,
+        policy_kind: if dir.is_some() { "yaml" } else { "memory" }.into(),
+        limiter_kind: "memory".into(),
+        limits_enabled: source.settings.rate_limiting.enabled.unwrap_or(true),
+        limits_fail_open: source.settings.limit.on_error == OnError::Allow,
+        audit,
+        store_content: store_content(source.settings),
+        data_dir,
+        log_level: log_level(&source),
+        bounds,
+        os_users: os_users(users.as_ref()),
+        diagnostics: Vec::new(),
+        files: Arc::new(ConfigFiles {
+            settings: settings.spec,
+            mcps: mcps.spec,
+            mcps_lines: mcps.lines,
+            users,
+            users_lines,
+            problems: std::mem::take(&mut findings.problems),
+        }),
+        dir,
+    }
+}
+
+impl<T: Default> Loaded<T> {
+    fn empty(file: &str) -> Self {
+        Self { spec: T::default(), lines: Lines::of(file), unset: Vec::new() }
+    }
+}
+
+/// Reads one file, if it is there. What is wrong with its content goes into `findings`, so that
+/// one look shows all of it.
+fn read<T: DeserializeOwned + JsonSchema + Default>(
+    dir: &Path,
+    file: &str,
+    env: &BTreeMap<String, String>,
+    findings: &mut Findings,
+) -> Result<Option<Loaded<T>>, ConfigError> {
+    let Some(text) = read_text(&dir.join(file))? else { return Ok(None) };
+    let mut document = match yaml::parse(file, &text) {
+        Ok(document) => document,
+        Err(ConfigError::Invalid(finding)) => {
+            findings.all.push(*finding);
+            return Ok(Some(Loaded::empty(file)));
+        }
+        Err(other) => return Err(other),
+    };
+    let unset = interpolate(&mut document.value, env);
+    let found = shape(&mut document.value, &spec::schema::<T>(), &document.lines);
+    let is_sound = found.iter().all(|finding| finding.severity < Severity::Error);
+    findings.all.extend(found);
+    let spec = match serde_json::from_value(document.value) {
+        Ok(spec) => spec,
+        Err(error) => {
+            if is_sound {
+                findings.all.push(document.lines.finding(Severity::Error, "", error.to_string()));
+            }
+            T::default()
+        }
+    };
+    Ok(Some(Loaded { spec, lines: document.lines, unset }))
+}
+
+/// A file's text; `None` if there is no such file.
+fn read_text(path: &Path) -> Result<Option<String>, ConfigError> {
+    let failed = |message: String| ConfigError::Read { path: path.display().to_string(), message };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(failed("it is larger than 1 MiB".into()));
+    }
+    Ok(Some(text))
+}
+
+/// Adds the variables of a directory's `.env` that are not there yet.
+fn add_dotenv(env: &mut BTreeMap<String, String>, dir: &Path) -> Result<(), ConfigError> {
+    let path = dir.join(".env");
+    if !path.is_file() {
+        return Ok(());
+    }
+    for (name, value) in dotenv::parse(&read_text(&path)?.unwrap_or_default()) {
+        env.entry(name).or_insert(value);
+    }
+    Ok(())
+}
+
+fn bounds(source: &Source<'_>, findings: &mut Findings) -> AskBounds {
+    let default = AskBounds::default();
+    let (agent, lines) = (&source.settings.agent, source.settings_lines);
+    if agent.max_turns == Some(0) {
+        findings.all.push(lines.finding(Severity::Error, "agent.max_turns", "an ask needs at least 1 turn"));
+    }
+    if agent.max_cost_usd.is_some_and(|usd| !usd.is_finite() || usd < 0.0) {
+        findings.all.push(lines.finding(Severity::Error, "agent.max_cost_usd", "a cost cannot be negative"));
+    }
+    let performance = source.settings.performance.request_timeout_seconds;
+    let timeout = findings.seconds(performance, default.timeout, lines, "performance.request_timeout_seconds");
+    AskBounds {
+        max_turns: agent.max_turns.unwrap_or(default.max_turns),
+        timeout: findings.seconds(agent.timeout_seconds, timeout, lines, "agent.timeout_seconds"),
+        max_tokens: agent.max_tokens,
+        max_cost: agent.max_cost_usd.map(NanoUsd::from_usd),
+    }
+}
+
+/// Variables that no part above has spoken of.
+fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
+    for unset in source.settings_unset {
+        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url") {
+            findings.unset(Severity::Warning, source.settings_lines, unset, "");
+        }
+    }
+    for unset in source.mcps_unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
+        findings.unset(Severity::Warning, source.mcps_lines, unset, "");
+    }
+}
+
+fn store_content(settings: &SettingsSpec) -> StoreContent {
+    match settings.audit.store_content {
+        None | Some(StoreContentSpec::Full) => StoreContent::Full,
+        Some(StoreContentSpec::Preview) => StoreContent::Preview,
+        Some(StoreContentSpec::None) => StoreContent::None,
+    }
+}
+
+fn log_level(source: &Source<'_>) -> Option<String> {
+    let is_debug = source.env.get("DEBUG").is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true"));
+    let level = source.env.get("LOG_LEVEL").filter(|level| !level.is_empty()).cloned();
+    let level = level.or_else(|| is_debug.then(|| "DEBUG".into()));
+    level.or_else(|| source.settings.audit.log_level.clone()).map(|level| level.to_uppercase())
+}
+
+/// Subjects by operating-system user.
+fn os_users(users: Option<&UsersSpec>) -> BTreeMap<String, String> {
+    let people = users.into_iter().flat_map(|users| users.super_admins.iter().chain(&users.users));
+    let mapped = people.flat_map(|person| {
+        let names = person.os_user.iter().flat_map(|names| names.items());
+        names.map(|name| (name.clone(), person.email.trim().to_lowercase()))
+    });
+    mapped.collect()
+}

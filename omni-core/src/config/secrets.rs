@@ -1,0 +1,67 @@
+//! The values of the configuration that nobody may see.
+
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{Config, ServerAuth, ServerConfig};
+use crate::redact::Redactor;
+
+/// Parts of a variable's or header's name that tell of a secret. Other values, such as a port, are
+/// too ordinary to be removed from everything.
+const SECRET_NAMES: [&str; 7] = ["key", "token", "secret", "passw", "pwd", "credential", "auth"];
+
+impl Config {
+    /// A redactor that knows every secret of this configuration.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        let mut secrets: Vec<String> = self.llm.api_key.iter().map(|key| key.expose_secret().to_owned()).collect();
+        secrets.extend(self.servers.iter().flat_map(of_server));
+        secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).filter_map(|url| password(url)));
+        secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
+    }
+}
+
+fn of_server(server: &ServerConfig) -> Vec<String> {
+    let own = match &server.auth {
+        ServerAuth::None => None,
+        ServerAuth::Bearer(secret)
+        | ServerAuth::Basic { password: secret, .. }
+        | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
+    };
+    let named = server.env.iter().chain(&server.headers).filter(|(name, _)| is_secret(name));
+    let named = named.map(|(_, value)| value.expose_secret().to_owned());
+    own.into_iter().chain(named).chain(server.url.as_deref().and_then(password)).collect()
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// The password within an address.
+fn password(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.password().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, ServerAuth, ServerConfig};
+
+    #[test]
+    fn the_redactor_knows_keys_credentials_and_passwords_but_no_ports() {
+        let env = [("ANTHROPIC_API_KEY", "model-key-1"), ("DATABASE_URL", "postgresql://u:database-pass@h/d")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mut config = Config::embedded(&env, Path::new("/work"));
+        let mut server = ServerConfig::new("a", "http");
+        server.auth = ServerAuth::Bearer("bearer-value-2".to_owned().into());
+        server.env = [("MY_TOKEN", "env-value-3"), ("PORT", "8080")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned().into()))
+            .into();
+        config.servers.push(server);
+        let text = "model-key-1 database-pass bearer-value-2 env-value-3 8080";
+        let redacted = config.redactor().text(text);
+        assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] 8080");
+    }
+}

@@ -1,0 +1,218 @@
+//! From an entry of `mcps.yaml` to a server that can be connected to.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{
+    Need, ServerAuth, ServerConfig, Severity,
+    llm::is_placeholder,
+    load::{Findings, Source, not_set},
+    spec::{AuthSpec, AuthType, ServerSpec},
+    yaml::join,
+};
+use crate::{mcp::ServerOptions, policy::PatternSet};
+
+/// All servers, in the order of the file.
+pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> Vec<ServerConfig> {
+    let mut servers: Vec<ServerConfig> = Vec::new();
+    for (at, spec) in source.mcps.mcps.iter().enumerate() {
+        let path = format!("mcps[{at}]");
+        if spec.name.trim().is_empty() || servers.iter().any(|server| server.name == spec.name) {
+            let message = format!("the name {:?} is empty or taken by another server", spec.name);
+            findings.all.push(source.mcps_lines.finding(Severity::Error, &format!("{path}.name"), message));
+        }
+        let server = Entry { source, spec, path: &path }.build(findings);
+        servers.push(server);
+    }
+    servers
+}
+
+/// One entry on its way.
+struct Entry<'a> {
+    source: &'a Source<'a>,
+    spec: &'a ServerSpec,
+    path: &'a str,
+}
+
+impl Entry<'_> {
+    fn build(&self, findings: &mut Findings) -> ServerConfig {
+        let spec = self.spec;
+        let mut server = ServerConfig::new(&spec.name, self.kind());
+        server.url = spec.url.as_deref().filter(|url| !url.is_empty()).map(|url| self.url(url, &server.kind));
+        server.command = spec.command.clone().filter(|command| !command.is_empty());
+        server.args.clone_from(&spec.args);
+        let base = self.source.dir.map_or_else(|| self.source.cwd.to_owned(), |dir| self.source.cwd.join(dir));
+        server.cwd = spec.cwd.as_ref().filter(|cwd| !cwd.is_empty()).map(|cwd| base.join(cwd));
+        server.env = self.env();
+        server.auth = spec.authentication.as_ref().map_or(ServerAuth::None, auth);
+        server.headers = filled(&spec.headers);
+        server.tags.clone_from(&spec.tags);
+        server.options = self.options(findings);
+        server.source = Some(self.source.mcps_lines.at(self.path));
+        self.check(&server, findings);
+        server
+    }
+
+    /// `transport`, else what the address ends in, else `protocol`, else what there is.
+    fn kind(&self) -> String {
+        let spec = self.spec;
+        let named = spec.transport.as_ref().or(spec.protocol.as_ref()).filter(|kind| !kind.trim().is_empty());
+        let kind = named.map(|kind| kind.trim().to_lowercase().replace('_', "-"));
+        let is_sse = spec.url.as_ref().is_some_and(|url| url.trim_end_matches('/').ends_with("/sse"));
+        match kind.as_deref() {
+            Some("http" | "https") | None if is_sse && spec.transport.is_none() => "sse".into(),
+            Some("http" | "https" | "streamable-http" | "http-streamable" | "streamable") => "http".into(),
+            Some(other) => other.into(),
+            None if spec.url.is_none() && spec.command.is_some() => "stdio".into(),
+            None => "http".into(),
+        }
+    }
+
+    /// The address, with `/mcp` added where the original added it and it makes sense.
+    fn url(&self, text: &str, kind: &str) -> String {
+        let Ok(mut url) = Url::parse(text) else { return text.into() };
+        let path = url.path().trim_end_matches('/').to_owned();
+        if self.spec.transport.is_some() || kind != "http" || path.ends_with("/mcp") || path.ends_with("/sse") {
+            return text.into();
+        }
+        url.set_path(&format!("{path}/mcp"));
+        url.into()
+    }
+
+    /// What the process sees: the allowed variables of omni's own, then those set for it.
+    fn env(&self) -> BTreeMap<String, SecretString> {
+        let own = self.source.env;
+        let allowed = self.spec.env_allow.iter().filter_map(|name| Some((name, own.get(name)?)));
+        let mut env: BTreeMap<String, SecretString> =
+            allowed.map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let is_unset = |name: &str| {
+            let path = self.at(&join("env", name));
+            self.source.mcps_unset.iter().any(|unset| unset.path == path)
+        };
+        let set = self.spec.env.iter().filter(|(name, value)| !(value.expose_secret().is_empty() && is_unset(name)));
+        env.extend(set.map(|(name, value)| (name.clone(), value.clone())));
+        env
+    }
+
+    fn options(&self, findings: &mut Findings) -> ServerOptions {
+        let default = ServerOptions::default();
+        let (spec, mcps, lines) = (self.spec, self.source.mcps, self.source.mcps_lines);
+        let settings = &self.source.settings.mcp;
+        let timeout = findings.seconds(
+            settings.request_timeout_seconds,
+            default.call_timeout,
+            self.source.settings_lines,
+            "mcp.request_timeout_seconds",
+        );
+        let global = mcps.global.default_timeout_seconds;
+        let timeout = findings.seconds(global, timeout, lines, "global.default_timeout_seconds");
+        let call_timeout = findings.seconds(spec.timeout_seconds, timeout, lines, &self.at("timeout_seconds"));
+        let connect = call_timeout.min(Duration::from_secs(30));
+        let attempts = |attempts: Option<u32>| attempts.filter(|attempts| *attempts > 0);
+        let retry = attempts(spec.retry.max_attempts).or_else(|| attempts(mcps.global.retry.max_attempts));
+        let number = |value: Option<u32>| value.filter(|value| *value > 0).and_then(|value| value.try_into().ok());
+        ServerOptions {
+            display_name: spec.display_name.clone(),
+            description: spec.description.clone(),
+            enabled: spec.enabled.unwrap_or(true),
+            call_timeout,
+            connect_timeout: findings.seconds(
+                spec.connect_timeout_seconds,
+                connect,
+                lines,
+                &self.at("connect_timeout_seconds"),
+            ),
+            max_concurrent: number(spec.max_concurrent).unwrap_or(default.max_concurrent),
+            max_output_chars: number(spec.max_output_chars).unwrap_or(default.max_output_chars),
+            retry_safe: self.retry_safe(findings),
+            max_attempts: retry.unwrap_or(default.max_attempts),
+            trusted: spec.trusted,
+            calls_per_minute: spec.rate_limit.requests_per_minute.filter(|calls| *calls > 0),
+        }
+    }
+
+    fn retry_safe(&self, findings: &mut Findings) -> PatternSet {
+        PatternSet::new(&self.spec.retry_safe).unwrap_or_else(|error| {
+            let finding = self.source.mcps_lines.finding(Severity::Error, &self.at("retry_safe"), error.to_string());
+            findings.all.push(finding);
+            PatternSet::default()
+        })
+    }
+
+    fn at(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+
+    /// What is missing once the server is needed; nothing of a disabled one is.
+    fn check(&self, server: &ServerConfig, findings: &mut Findings) {
+        let lines = self.source.mcps_lines;
+        let inside = format!("{}.", self.path);
+        let mut has_unset_address = false;
+        for unset in self.source.mcps_unset.iter().filter(|unset| unset.path.starts_with(&inside)) {
+            let key = unset.path[inside.len()..].split(['.', '[']).next().unwrap_or_default();
+            let is_address = matches!(key, "url" | "command" | "args" | "cwd");
+            has_unset_address |= is_address;
+            match () {
+                () if !server.options.enabled => findings.unset(Severity::Info, lines, unset, ""),
+                () if is_address => findings.problem(
+                    Need::Servers,
+                    lines.finding(
+                        Severity::Warning,
+                        &unset.path,
+                        format!("{}, and the server needs it", not_set(&unset.variable)),
+                    ),
+                ),
+                () => findings.unset(Severity::Warning, lines, unset, "; the server gets nothing in its place"),
+            }
+        }
+        if server.options.enabled && !has_unset_address {
+            self.check_address(server, findings);
+        }
+    }
+
+    fn check_address(&self, server: &ServerConfig, findings: &mut Findings) {
+        let (key, message) = match (server.kind.as_str(), &server.url, &server.command) {
+            ("http" | "sse", None, _) => ("url", "a server over HTTP needs a url, such as http://host:8300".into()),
+            ("http" | "sse", Some(url), _) => match Url::parse(url) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") => return,
+                Ok(url) => ("url", format!("the address starts with {}:, not with http: or https:", url.scheme())),
+                Err(error) => ("url", format!("this is no address: {error}")),
+            },
+            ("stdio", _, None) => ("command", "a stdio server needs a command".into()),
+            _ => return,
+        };
+        let finding = self.source.mcps_lines.finding(Severity::Error, &self.at(key), message);
+        findings.problem(Need::Servers, finding);
+    }
+}
+
+/// The credentials that are really there; an empty or sample value is none.
+fn auth(spec: &AuthSpec) -> ServerAuth {
+    let given = |secret: &Option<SecretString>| secret.clone().filter(|secret| !is_placeholder(secret.expose_secret()));
+    if spec.enabled == Some(false) {
+        return ServerAuth::None;
+    }
+    let found = match spec.kind {
+        AuthType::Bearer => given(&spec.api_key).map(ServerAuth::Bearer),
+        AuthType::Basic => spec
+            .username
+            .clone()
+            .zip(spec.password.clone().or_else(|| given(&spec.api_key)))
+            .map(|(username, password)| ServerAuth::Basic { username, password }),
+        AuthType::ApiKey | AuthType::CustomHeaders => {
+            given(&spec.header_value).or_else(|| given(&spec.api_key)).map(|value| ServerAuth::Header {
+                name: spec.header_name.clone().unwrap_or_else(|| "X-API-Key".into()),
+                value,
+            })
+        }
+    };
+    found.unwrap_or(ServerAuth::None)
+}
+
+/// Headers that have a value.
+fn filled(headers: &BTreeMap<String, SecretString>) -> BTreeMap<String, SecretString> {
+    let filled = headers.iter().filter(|(_, value)| !value.expose_secret().is_empty());
+    filled.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

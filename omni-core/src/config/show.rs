@@ -1,0 +1,133 @@
+//! The effective configuration for people, and the schema of the files.
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Config, LlmConfig, ServerAuth, ServerConfig, spec, yaml};
+
+/// What stands in a secret's place.
+const HIDDEN: &str = "***";
+
+impl Config {
+    /// The effective configuration, with every secret hidden.
+    #[must_use]
+    pub fn show(&self) -> Value {
+        json!({
+            "dir": self.dir,
+            "data_dir": self.data_dir,
+            "log_level": self.log_level,
+            "llm": llm(&self.llm),
+            "servers": self.servers.iter().map(server).collect::<Vec<_>>(),
+            "policy": { "kind": self.policy_kind },
+            "limits": {
+                "kind": self.limiter_kind,
+                "enabled": self.limits_enabled,
+                "on_error": if self.limits_fail_open { "allow" } else { "deny" },
+            },
+            "audit": {
+                "kind": self.audit.kind,
+                "url": without_password(&self.audit.url),
+                "dir": self.audit.dir,
+                "ack": self.audit.ack,
+                "required": self.audit.required,
+                "store_content": self.store_content,
+            },
+            "agent": {
+                "max_turns": self.bounds.max_turns,
+                "timeout_seconds": self.bounds.timeout.as_secs_f64(),
+                "max_tokens": self.bounds.max_tokens,
+                "max_cost_usd": self.bounds.max_cost.map(crate::cost::NanoUsd::as_usd),
+            },
+            "os_users": self.os_users,
+        })
+    }
+
+    /// [`Config::show`] as YAML text.
+    #[must_use]
+    pub fn show_yaml(&self) -> String {
+        yaml::print(&self.show())
+    }
+
+    /// JSON Schema of the five files, by file name.
+    #[must_use]
+    pub fn schema() -> Value {
+        let mut schemas = json!(spec::schemas());
+        declare_ignored(&mut schemas);
+        schemas
+    }
+}
+
+/// Makes properties of the keys that are accepted and not used, so that editors know them.
+fn declare_ignored(value: &mut Value) {
+    match value {
+        Value::Object(entries) => {
+            entries.values_mut().for_each(declare_ignored);
+            for mark in ["x-own", "x-enforced", "x-keep-empty"] {
+                entries.remove(mark);
+            }
+            if let Some(Value::Array(names)) = entries.remove("x-ignored") {
+                let properties = entries.entry("properties").or_insert_with(|| json!({}));
+                for name in names.iter().filter_map(Value::as_str) {
+                    properties[name] = json!({ "description": "Accepted and not used by omni." });
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(declare_ignored),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn llm(llm: &LlmConfig) -> Value {
+    json!({
+        "provider": llm.provider,
+        "model": llm.model,
+        "base_url": llm.base_url.as_deref().map(without_password),
+        "api_key": llm.api_key.as_ref().map(|_| HIDDEN),
+        "api_version": llm.api_version,
+        "max_tokens": llm.max_tokens,
+        "timeout_seconds": llm.timeout.as_secs_f64(),
+        "max_retries": llm.max_retries,
+        "extra": llm.extra,
+    })
+}
+
+fn server(server: &ServerConfig) -> Value {
+    let auth = match &server.auth {
+        ServerAuth::None => Value::Null,
+        ServerAuth::Bearer(_) => json!({ "type": "bearer", "api_key": HIDDEN }),
+        ServerAuth::Basic { username, .. } => json!({ "type": "basic", "username": username, "password": HIDDEN }),
+        ServerAuth::Header { name, .. } => json!({ "type": "api_key", "header_name": name, "header_value": HIDDEN }),
+    };
+    let hidden =
+        |names: Vec<&String>| names.into_iter().map(|name| (name.clone(), Value::from(HIDDEN))).collect::<Value>();
+    json!({
+        "name": server.name,
+        "enabled": server.options.enabled,
+        "protocol": server.kind,
+        "url": server.url.as_deref().map(without_password),
+        "command": server.command,
+        "args": server.args,
+        "cwd": server.cwd,
+        "env": hidden(server.env.keys().collect()),
+        "headers": hidden(server.headers.keys().collect()),
+        "authentication": auth,
+        "timeout_seconds": server.options.call_timeout.as_secs_f64(),
+        "max_attempts": server.options.max_attempts,
+        "max_concurrent": server.options.max_concurrent,
+        "trusted": server.options.trusted,
+        "tags": server.tags,
+    })
+}
+
+/// An address without its password and without the values of its query, where keys like to travel.
+pub(super) fn without_password(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return text.into() };
+    if url.password().is_some() && url.set_password(Some(HIDDEN)).is_err() {
+        return HIDDEN.into();
+    }
+    if url.query().is_some() {
+        let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}={HIDDEN}")).collect();
+        url.set_query(Some(&names.join("&")));
+    }
+    url.into()
+}

@@ -1,0 +1,46 @@
+//! The files as they are written: one type a mapping. What omni does not use is listed by name, so
+//! that a misspelt key is still found.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+mod mcps;
+mod settings;
+mod users;
+
+pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
+pub(crate) use settings::{AckSpec, Compat, LlmSpec, OnError, SettingsSpec, StoreContentSpec};
+pub(crate) use users::{AllowedMcps, McpAccess, McpMode, OneOrMany, QuotaSpec, RoleSpec, UserSpec, UsersSpec};
+
+/// The schema of one file, as the shape check wants it.
+pub(crate) fn schema<T: schemars::JsonSchema>() -> Value {
+    schemars::SchemaGenerator::default().into_root_schema_for::<T>().to_value()
+}
+
+/// The five files and their schemas.
+pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
+    [
+        ("settings.yaml", schema::<SettingsSpec>()),
+        ("mcps.yaml", schema::<McpsSpec>()),
+        ("users.yaml", schema::<UsersSpec>()),
+        ("slack.yaml", schema::<SlackSpec>()),
+        ("threading.yaml", schema::<ThreadingSpec>()),
+    ]
+    .into()
+}
+
+/// `slack.yaml`.
+#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "slack", "commands", "behavior", "channels", "allowed_channels", "formatting", "templates", "interactive",
+    "mentions", "security", "logging", "advanced", "user_info_display", "diagnostic_info",
+]))]
+pub(crate) struct SlackSpec {}
+
+/// `threading.yaml`.
+#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["threading", "direct_messages", "channel_overrides"]))]
+pub(crate) struct ThreadingSpec {}

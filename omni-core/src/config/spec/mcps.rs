@@ -1,0 +1,227 @@
+//! `mcps.yaml`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::OneOrMany;
+
+/// `mcps.yaml`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["tool_patterns", "audit", "advanced"]))]
+pub(crate) struct McpsSpec {
+    pub(crate) global: GlobalSpec,
+    /// The servers.
+    pub(crate) mcps: Vec<ServerSpec>,
+    /// Role names that this file knows; what else it says of them is not used.
+    pub(crate) roles: BTreeMap<String, serde_json::Value>,
+}
+
+/// What holds for all servers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "auto_discovery_enabled", "discovery_interval_minutes", "health_check_interval_seconds",
+]))]
+pub(crate) struct GlobalSpec {
+    /// How long a call may take where the server does not say.
+    pub(crate) default_timeout_seconds: Option<f64>,
+    pub(crate) retry: RetrySpec,
+    /// Tools that nobody but super admins may use.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) blocked_tools: Vec<String>,
+    /// Tools that only admins may use.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) admin_only_tools: Vec<String>,
+    /// Tools that a human must agree to.
+    pub(crate) confirm: Vec<String>,
+}
+
+/// Repeated attempts.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["delay_seconds", "connection_max_age_seconds"]))]
+pub(crate) struct RetrySpec {
+    /// Total attempts; 0 counts as not set.
+    pub(crate) max_attempts: Option<u32>,
+}
+
+/// One server.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub(crate) struct ServerSpec {
+    /// The name used everywhere.
+    pub(crate) name: String,
+    /// The name for people.
+    #[serde(default)]
+    pub(crate) display_name: Option<String>,
+    /// `http`, `sse` or `stdio`.
+    #[serde(default)]
+    pub(crate) protocol: Option<String>,
+    /// As `protocol`, and the address is taken as it stands.
+    #[serde(default)]
+    pub(crate) transport: Option<String>,
+    /// The address; `/mcp` is added unless it ends in `/mcp` or `/sse`.
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    /// The program.
+    #[serde(default)]
+    pub(crate) command: Option<String>,
+    /// Its arguments.
+    #[serde(default)]
+    pub(crate) args: Vec<String>,
+    /// Its working directory, relative to this file's.
+    #[serde(default)]
+    pub(crate) cwd: Option<String>,
+    /// Variables set for it.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(crate) env: BTreeMap<String, SecretString>,
+    /// Variables of omni's own environment that it may see.
+    #[serde(default)]
+    pub(crate) env_allow: Vec<String>,
+    /// More headers.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(crate) headers: BTreeMap<String, SecretString>,
+    /// Whether it is used at all.
+    #[serde(default)]
+    pub(crate) enabled: Option<bool>,
+    /// How long a call may take.
+    #[serde(default)]
+    pub(crate) timeout_seconds: Option<f64>,
+    /// How long connecting and listing may take.
+    #[serde(default)]
+    pub(crate) connect_timeout_seconds: Option<f64>,
+    /// What it is for.
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) authentication: Option<AuthSpec>,
+    #[serde(default)]
+    pub(crate) retry: RetrySpec,
+    #[serde(default)]
+    pub(crate) tool_policy: Option<ToolPolicy>,
+    /// Only these tools.
+    #[serde(default)]
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) allowed_tools: Vec<String>,
+    /// Not these tools.
+    #[serde(default)]
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) denied_tools: Vec<String>,
+    /// Tools that nobody but super admins may use.
+    #[serde(default)]
+    pub(crate) blocked_tools: Vec<String>,
+    /// Tools that only admins may use.
+    #[serde(default)]
+    pub(crate) admin_only_tools: Vec<String>,
+    /// Rules by role. With any, a role that has none may do nothing.
+    #[serde(default)]
+    pub(crate) role_restrictions: BTreeMap<String, RoleRule>,
+    /// Tools that a human must agree to.
+    #[serde(default)]
+    pub(crate) confirm: Vec<String>,
+    /// Free labels.
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+    #[serde(default)]
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) rate_limit: ServerRateLimit,
+    /// Tools that may be called again when the connection broke.
+    #[serde(default)]
+    pub(crate) retry_safe: Vec<String>,
+    /// Whether the server's `readOnlyHint` is believed.
+    #[serde(default)]
+    pub(crate) trusted: bool,
+    /// How many calls may run at once.
+    #[serde(default)]
+    pub(crate) max_concurrent: Option<u32>,
+    /// Most characters of a result that reach a model or a person.
+    #[serde(default)]
+    pub(crate) max_output_chars: Option<u32>,
+    /// Arguments that name a database, for `allowed_databases`.
+    #[serde(default)]
+    pub(crate) database_argument: Option<OneOrMany>,
+}
+
+/// Calls of one person to one server.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["burst"]))]
+pub(crate) struct ServerRateLimit {
+    /// Calls in any minute; 0 is unlimited.
+    pub(crate) requests_per_minute: Option<u64>,
+}
+
+/// Credentials.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct AuthSpec {
+    /// Whether they are sent; absent: if there are any.
+    pub(crate) enabled: Option<bool>,
+    #[serde(rename = "type")]
+    pub(crate) kind: AuthType,
+    #[schemars(with = "Option<String>")]
+    pub(crate) api_key: Option<SecretString>,
+    pub(crate) username: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(crate) password: Option<SecretString>,
+    /// For `api_key`; absent: `X-API-Key`.
+    pub(crate) header_name: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub(crate) header_value: Option<SecretString>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuthType {
+    #[default]
+    Bearer,
+    Basic,
+    ApiKey,
+    CustomHeaders,
+}
+
+/// Which tools the server offers at all: a mapping, or the mode alone.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ToolPolicy {
+    Mode(PolicyMode),
+    Rules(ToolPolicySpec),
+}
+
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ToolPolicySpec {
+    pub(crate) mode: PolicyMode,
+    /// For `allow_only`.
+    pub(crate) allow: Vec<String>,
+    /// For `allow_all_except`.
+    pub(crate) exclude: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) enum PolicyMode {
+    #[default]
+    #[serde(rename = "allow_all")]
+    All,
+    #[serde(rename = "allow_only")]
+    Only,
+    #[serde(rename = "allow_all_except")]
+    AllExcept,
+}
+
+/// What a role may use of a server. An empty rule is everything; a deny always holds.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct RoleRule {
+    pub(crate) allow_all: bool,
+    pub(crate) deny_all: bool,
+    /// Only these; an empty list is none.
+    pub(crate) allow_only: Option<Vec<String>>,
+    pub(crate) deny: Vec<String>,
+    pub(crate) allow_all_except: Vec<String>,
+}

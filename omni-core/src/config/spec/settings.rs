@@ -1,0 +1,214 @@
+//! `settings.yaml`.
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// `settings.yaml`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "monitoring", "features", "notifications", "maintenance", "development", "logging",
+]))]
+pub(crate) struct SettingsSpec {
+    pub(crate) app: AppSpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) database: DatabaseSpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) llm: LlmSpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) mcp: McpSpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) audit: AuditSpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) rate_limiting: RateLimitingSpec,
+    pub(crate) security: SecuritySpec,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) performance: PerformanceSpec,
+    pub(crate) agent: AgentSpec,
+    pub(crate) policy: PolicySpec,
+    pub(crate) limit: LimitSpec,
+    /// Where omni keeps its files, relative to this one.
+    pub(crate) data_dir: Option<String>,
+}
+
+/// What the service calls itself.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "name", "version", "description", "host", "port", "debug", "reload", "cors_enabled", "cors_origins",
+]))]
+pub(crate) struct AppSpec {}
+
+/// Where the ledger goes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "pool_size", "max_overflow", "pool_timeout", "pool_recycle", "echo", "echo_pool",
+]))]
+pub(crate) struct DatabaseSpec {
+    /// `sqlite:…`, a path, or `postgresql://…`.
+    pub(crate) url: Option<String>,
+}
+
+/// The language model.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["retry_delay_seconds"]))]
+pub(crate) struct LlmSpec {
+    /// `anthropic`, `openai`, `offline`; absent: whichever the environment has a key for.
+    pub(crate) provider: Option<String>,
+    /// A model id, or `haiku`, `sonnet`, `opus`.
+    pub(crate) model: Option<String>,
+    /// The API's address.
+    pub(crate) base_url: Option<String>,
+    /// The API key; absent: the provider's variable.
+    #[schemars(with = "Option<String>")]
+    pub(crate) api_key: Option<SecretString>,
+    /// The API's version header.
+    pub(crate) api_version: Option<String>,
+    /// Most output tokens of a turn.
+    pub(crate) max_tokens: Option<u32>,
+    /// How long one turn may take, retries included.
+    pub(crate) timeout_seconds: Option<f64>,
+    /// Most retries before the first event.
+    pub(crate) max_retries: Option<u32>,
+    /// Sent only if set.
+    pub(crate) temperature: Option<f64>,
+    /// Sent only if set.
+    pub(crate) top_p: Option<f64>,
+    /// Sent only if set.
+    pub(crate) top_k: Option<u32>,
+    /// Put into every request as it is.
+    pub(crate) extra: Map<String, Value>,
+}
+
+/// All servers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "discovery_interval_minutes", "health_check_interval_seconds", "health_check_retries", "tool_cache_ttl_seconds",
+]))]
+pub(crate) struct McpSpec {
+    /// How long a call may take where the server does not say.
+    pub(crate) request_timeout_seconds: Option<f64>,
+}
+
+/// The ledger.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "retention_days", "log_format", "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts",
+    "log_blocked_actions",
+]))]
+pub(crate) struct AuditSpec {
+    /// Whether records are kept beyond this process.
+    pub(crate) enabled: Option<bool>,
+    /// Whether asks are refused when the ledger cannot take them.
+    pub(crate) required: Option<bool>,
+    /// When a caller may see the end.
+    pub(crate) ack: Option<AckSpec>,
+    /// How much of questions and answers is kept.
+    pub(crate) store_content: Option<StoreContentSpec>,
+    /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AckSpec {
+    Local,
+    Fsync,
+    Database,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StoreContentSpec {
+    Full,
+    Preview,
+    None,
+}
+
+/// Limits where no role says otherwise.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["default_burst", "cleanup_interval_seconds"]))]
+pub(crate) struct RateLimitingSpec {
+    /// Whether there are limits at all.
+    pub(crate) enabled: Option<bool>,
+    /// Asks and direct calls in any minute; 0 is unlimited.
+    pub(crate) default_requests_per_minute: Option<u64>,
+    /// Asks and direct calls in any hour; 0 is unlimited.
+    pub(crate) default_requests_per_hour: Option<u64>,
+}
+
+/// The HTTP door.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "mode", "api_key_enabled", "api_key_header", "jwt_enabled", "jwt_secret", "jwt_algorithm", "jwt_expiration_hours",
+    "allow_credentials", "allowed_methods", "allowed_headers",
+]))]
+pub(crate) struct SecuritySpec {}
+
+/// Bounds of every ask.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["compression_enabled", "compression_level", "caching_enabled"]))]
+pub(crate) struct PerformanceSpec {
+    /// Wall time of an ask.
+    pub(crate) request_timeout_seconds: Option<f64>,
+    /// Asks and direct calls of one person at the same time; 0 is unlimited.
+    pub(crate) max_concurrent_requests_per_user: Option<u64>,
+}
+
+/// Bounds of every ask.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct AgentSpec {
+    /// Model turns.
+    pub(crate) max_turns: Option<u32>,
+    /// Wall time.
+    pub(crate) timeout_seconds: Option<f64>,
+    /// Input and output tokens together.
+    pub(crate) max_tokens: Option<u64>,
+    /// Cost in US dollars.
+    pub(crate) max_cost_usd: Option<f64>,
+}
+
+/// How the access rules are read.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct PolicySpec {
+    /// `strict`, or `permissive`: as the original read them, where it allowed more.
+    pub(crate) compat: Compat,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Compat {
+    #[default]
+    Strict,
+    Permissive,
+}
+
+/// The rate limiter.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct LimitSpec {
+    /// What happens when the limiter cannot be asked.
+    pub(crate) on_error: OnError,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnError {
+    #[default]
+    Deny,
+    Allow,
+}

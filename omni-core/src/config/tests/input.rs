@@ -1,0 +1,172 @@
+use super::{Config, ConfigError, LoadOptions, Severity, dir, env, error, findings, load};
+use crate::config::Need;
+
+#[test]
+fn malformed_yaml_is_named_with_its_line() {
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps:\n  - name: a\n    url: [http://x\n")]), @"mcps.yaml:4: this is not valid YAML: did not find expected ',' or ']'");
+    insta::assert_snapshot!(error(&[("users.yaml", "users:\n\t- email: a\n")]), @"users.yaml:2: this is not valid YAML: found character that cannot start any token");
+}
+
+#[test]
+fn a_duplicate_key_is_an_error() {
+    insta::assert_snapshot!(error(&[("users.yaml", "roles:\n  dba: {}\n  dba: {}\n")]), @"users.yaml:3: roles.dba: this key is there twice");
+}
+
+#[test]
+fn a_wrong_type_is_named_with_what_was_expected() {
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps:\n  - name: a\n    tool_policy:\n      exclude: drop_*\n")]), @"mcps.yaml:4: mcps[0].tool_policy.exclude: expected a list, found a string");
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps: {}\n")]), @"mcps.yaml:1: mcps: expected a list, found a mapping");
+    insta::assert_snapshot!(error(&[("mcps.yaml", "- a\n")]), @"mcps.yaml:1: the file must be a mapping of keys to values");
+    insta::assert_snapshot!(error(&[("settings.yaml", "llm:\n  max_tokens: many\n")]), @"settings.yaml:2: llm.max_tokens: expected a whole number, found a string");
+    insta::assert_snapshot!(error(&[("settings.yaml", "llm:\n  max_tokens: -1\n")]), @"settings.yaml:2: llm.max_tokens: expected a number from 0 to 4294967295, found -1");
+    insta::assert_snapshot!(error(&[("users.yaml", "users:\n  - email: a\n    allowed_mcps: { db: 3 }\n")]), @"users.yaml:3: users[0].allowed_mcps.db: expected a string or a mapping, found a whole number");
+}
+
+#[test]
+fn an_unknown_value_is_named_with_the_values_there_are() {
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps:\n- name: a\n  tool_policy: { mode: allow_al }\n")]), @r#"mcps.yaml:3: mcps[0].tool_policy.mode: unknown value "allow_al"; did you mean "allow_all"? It may be: allow_all, allow_only, allow_all_except"#);
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps:\n- name: a\n  tool_policy: allow_onyl\n")]), @r#"mcps.yaml:3: mcps[0].tool_policy: unknown value "allow_onyl"; did you mean "allow_only"? It may be: allow_all, allow_only, allow_all_except"#);
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    insta::assert_snapshot!(error(&[("mcps.yaml", "mcps:\n\n- url: http://x\n")]), @r#"mcps.yaml:3: mcps[0]: the key "name" is missing"#);
+    insta::assert_snapshot!(error(&[("users.yaml", "users:\n- role: dba\n")]), @r#"users.yaml:2: users[0]: the key "email" is missing"#);
+}
+
+#[test]
+fn several_errors_are_reported_at_once() {
+    let text = error(&[
+        ("settings.yaml", "agent: { max_turns: 0, timeout_seconds: -1 }\n"),
+        ("mcps.yaml", "mcps:\n- name: a\n- name: a\n"),
+    ]);
+    insta::assert_snapshot!(text, @r#"
+    mcps.yaml:3: mcps[1].name: the name "a" is empty or taken by another server
+    settings.yaml:1: agent.max_turns: an ask needs at least 1 turn
+    settings.yaml:1: agent.timeout_seconds: a time-out must be more than 0 and at most 86400 seconds, not -1
+    "#);
+}
+
+#[test]
+fn an_unknown_key_is_a_warning_with_the_nearest_name_where_the_original_had_the_mapping() {
+    let files = [("mcps.yaml", "mcps:\n  - name: a\n    url: http://x\n    tool_polcy: {}\n    zzz: 1\n")];
+    let config = load(&files, &[]).unwrap();
+    insta::assert_snapshot!(findings(&config, Severity::Warning).join("\n"), @r#"
+    mcps.yaml:4: mcps[0].tool_polcy: unknown key; did you mean "tool_policy"?
+    mcps.yaml:5: mcps[0].zzz: unknown key
+    "#);
+
+    let dir = dir(&files);
+    let strict = LoadOptions::new(env(&[]), dir.path()).with_dir(dir.path()).with_strict(true);
+    assert!(matches!(Config::load(strict), Err(ConfigError::Several { findings }) if findings.len() == 2));
+}
+
+#[test]
+fn an_unknown_key_is_an_error_where_only_omni_has_the_mapping() {
+    insta::assert_snapshot!(error(&[("settings.yaml", "agent:\n  max_turn: 3\n")]), @r#"settings.yaml:2: agent.max_turn: unknown key; did you mean "max_turns"?"#);
+}
+
+#[test]
+fn an_unknown_role_is_named_with_the_nearest() {
+    let users = "users:\n  - email: a@b.c\n    role: jnior_dba\n";
+    let mcps = "mcps:\n- name: a\n  url: http://x\n  role_restrictions:\n    junior_dba: {}\n    readonly: {}\n";
+    let config = load(&[("users.yaml", users), ("mcps.yaml", mcps)], &[]).unwrap();
+    insta::assert_snapshot!(findings(&config, Severity::Warning).join("\n"), @r#"
+    mcps.yaml:6: mcps[0].role_restrictions.readonly: the role "readonly" is not known; did you mean "read_only"?
+    users.yaml:3: users[0].role: whoever has it is denied everything: the role "jnior_dba" is not known; did you mean "junior_dba"?
+    "#);
+}
+
+#[test]
+fn names_that_lead_nowhere_are_reported() {
+    let users = "
+users:
+  - email: a@b.c
+    allowed_mcps: [databse_mcp]
+    allowed_domains: [sql_hepl]
+  - email: A@b.c
+    allowed_mcps:
+      database_mcp: { tools: [get_*] }
+      other: yes
+";
+    let config = load(&[("users.yaml", users), ("mcps.yaml", "mcps:\n- { name: database_mcp, url: http://x }\n")], &[]);
+    insta::assert_snapshot!(findings(&config.unwrap(), Severity::Warning).join("\n"), @r#"
+    users.yaml:4: users[0].allowed_mcps[0]: mcps.yaml has no server "databse_mcp"; did you mean "database_mcp"?
+    users.yaml:5: users[0].allowed_domains: the domain "sql_hepl" is not known; did you mean "sql_help"?
+    users.yaml:6: users[1].email: this person is listed twice; super_admins holds, else the last entry
+    users.yaml:8: users[1].allowed_mcps.database_mcp.tools: not used: it counts only with mode: custom
+    users.yaml:9: users[1].allowed_mcps.other: mcps.yaml has no server "other"
+    users.yaml:9: users[1].allowed_mcps.other: "yes" gives no tool; "*" gives all, and a mapping with mode the rest
+    "#);
+}
+
+#[test]
+fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
+    let mcps = "global:\n  blocked_tools: [drop_*]\n  admin_only_tools: []\ntool_patterns: {}\n";
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}")], &[]).unwrap();
+    insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
+    mcps.yaml:2: global.blocked_tools: now enforced; the original ignored it
+    mcps.yaml:1: accepted and not used by omni: tool_patterns
+    ");
+}
+
+#[test]
+fn an_unset_variable_is_a_warning_and_an_error_only_for_who_needs_it() {
+    let files = [
+        ("settings.yaml", "llm:\n  provider: anthropic\n  api_key: ${SOME_KEY}\ndatabase:\n  url: ${SOME_DB}\n"),
+        ("mcps.yaml", "mcps:\n- name: a\n  url: http://${SOME_HOST}\n- name: b\n  enabled: false\n  url: ${NO}\n"),
+    ];
+    let config = load(&files, &[]).unwrap();
+    insta::assert_snapshot!(findings(&config, Severity::Warning).join("\n"), @"
+    mcps.yaml:3: mcps[0].url: the environment variable SOME_HOST is not set, and the server needs it
+    settings.yaml:3: llm.api_key: the environment variable SOME_KEY is not set, and the language model needs it
+    settings.yaml:5: database.url: the environment variable SOME_DB is not set, and the ledger needs it
+    ");
+    let needs = [Need::Llm, Need::Servers, Need::Ledger];
+    let errors: Vec<String> = needs.iter().map(|need| config.require(*need).unwrap_err().to_string()).collect();
+    insta::assert_snapshot!(errors.join("\n"), @"
+    settings.yaml:3: llm.api_key: the environment variable SOME_KEY is not set, and the language model needs it
+    mcps.yaml:3: mcps[0].url: the environment variable SOME_HOST is not set, and the server needs it
+    settings.yaml:5: database.url: the environment variable SOME_DB is not set, and the ledger needs it
+    ");
+
+    let set = [("SOME_KEY", "k"), ("SOME_DB", "sqlite:x"), ("SOME_HOST", "h")];
+    let config = load(&files, &set).unwrap();
+    assert!(needs.iter().all(|need| config.require(*need).is_ok()));
+}
+
+#[test]
+fn a_server_without_an_address_is_an_error_for_who_needs_servers() {
+    let mcps =
+        "mcps:\n- name: a\n- { name: b, protocol: stdio }\n- { name: c, url: 'ftp://x' }\n- { name: d, url: '::' }\n";
+    let config = load(&[("mcps.yaml", mcps)], &[]).unwrap();
+    insta::assert_snapshot!(config.require(Need::Servers).unwrap_err().to_string(), @"
+    mcps.yaml:2: mcps[0].url: a server over HTTP needs a url, such as http://host:8300
+    mcps.yaml:3: mcps[1].command: a stdio server needs a command
+    mcps.yaml:4: mcps[2].url: the address starts with ftp:, not with http: or https:
+    mcps.yaml:5: mcps[3].url: this is no address: relative URL without a base
+    ");
+}
+
+#[test]
+fn a_file_over_a_mebibyte_is_refused() {
+    let text = format!("#{}", "x".repeat(1 << 20));
+    assert!(error(&[("users.yaml", &text)]).contains("larger than 1 MiB"));
+}
+
+#[test]
+fn empty_files_and_empty_keys_are_fine() {
+    let files = [("settings.yaml", ""), ("mcps.yaml", "mcps:\nglobal:\n"), ("users.yaml", "users:\nroles:\n  x:\n")];
+    let config = load(&files, &[]).unwrap();
+    assert_eq!(findings(&config, Severity::Warning), Vec::<String>::new());
+    assert!(config.files.users.as_ref().unwrap().roles.contains_key("x"));
+}
+
+#[test]
+fn yaml_of_older_days_reads_as_it_did() {
+    let mcps = "mcps:\n- &a { name: a, url: http://x, enabled: no, timeout_seconds: \"${T}\" }\n- { <<: *a, name: b, enabled: on }\n";
+    let config = load(&[("mcps.yaml", mcps)], &[("T", "7")]).unwrap();
+    let enabled: Vec<bool> = config.servers.iter().map(|server| server.options.enabled).collect();
+    assert_eq!(enabled, [false, true]);
+    assert_eq!(config.servers[1].options.call_timeout.as_secs(), 7);
+}

@@ -1,0 +1,62 @@
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::{Config, env, load};
+use crate::config::LlmConfig;
+
+fn from_env(variables: &[(&str, &str)]) -> LlmConfig {
+    Config::embedded(&env(variables), "/nowhere".as_ref()).llm
+}
+
+fn from_settings(settings: &str, variables: &[(&str, &str)]) -> LlmConfig {
+    load(&[("settings.yaml", settings)], variables).unwrap().llm
+}
+
+fn key(llm: &LlmConfig) -> Option<&str> {
+    llm.api_key.as_ref().map(ExposeSecret::expose_secret)
+}
+
+#[test]
+fn without_any_key_the_offline_provider_answers() {
+    assert_eq!(from_env(&[]).provider, "offline");
+    assert_eq!(from_env(&[("ANTHROPIC_API_KEY", "")]).provider, "offline");
+}
+
+#[test]
+fn the_environment_chooses_anthropic_then_openai() {
+    let both = [("ANTHROPIC_API_KEY", "a"), ("OPENAI_API_KEY", "o"), ("ANTHROPIC_BASE_URL", "http://proxy")];
+    let llm = from_env(&both);
+    assert_eq!(
+        (llm.provider.as_str(), key(&llm), llm.base_url.as_deref()),
+        ("anthropic", Some("a"), Some("http://proxy"))
+    );
+    let llm = from_env(&[("OPENAI_BASE_URL", "http://ollama"), ("OPENAI_MODEL", "m")]);
+    assert_eq!((llm.provider.as_str(), key(&llm), llm.model.as_deref()), ("openai", None, Some("m")));
+    let llm = from_env(&[("ANTHROPIC_API_KEY", "a"), ("ANTHROPIC_MODEL", "m"), ("ANTHROPIC_MAX_TOKENS", "9")]);
+    assert_eq!((llm.model.as_deref(), llm.max_tokens), (Some("m"), 9));
+}
+
+#[test]
+fn a_key_that_nobody_filled_in_is_none() {
+    for key in ["your-anthropic-api-key-here", "sk-ant-your-api-key", "sk-ant-...", "<key>", " "] {
+        assert_eq!(from_env(&[("ANTHROPIC_API_KEY", key)]).provider, "offline", "{key}");
+    }
+}
+
+#[test]
+fn settings_win_for_what_they_set_and_the_environment_fills_the_rest() {
+    let variables = [("ANTHROPIC_API_KEY", "a"), ("OPENAI_API_KEY", "o"), ("OPENAI_MODEL", "env-model")];
+    let llm = from_settings("llm: { provider: OpenAI, max_retries: 7, timeout_seconds: 1.5 }", &variables);
+    assert_eq!((llm.provider.as_str(), key(&llm), llm.model.as_deref()), ("openai", Some("o"), Some("env-model")));
+    assert_eq!((llm.max_retries, llm.timeout.as_millis()), (7, 1_500));
+    let llm = from_settings("llm: { provider: openai, api_key: mine, model: my-model }", &variables);
+    assert_eq!((key(&llm), llm.model.as_deref()), (Some("mine"), Some("my-model")));
+    assert_eq!(from_settings("llm: { api_key: mine }", &[]).provider, "anthropic");
+}
+
+#[test]
+fn sampling_parameters_are_sent_only_if_set() {
+    assert!(from_settings("llm: { provider: offline }", &[]).extra.is_empty());
+    let llm = from_settings("llm: { provider: offline, temperature: 0.0, top_k: 5, extra: { seed: 1 } }", &[]);
+    assert_eq!(json!(llm.extra), json!({ "temperature": 0.0, "top_k": 5, "seed": 1 }));
+}

@@ -1,0 +1,102 @@
+//! Roles and how much they may do.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    config::{
+        ConfigFiles,
+        spec::{QuotaSpec, RoleSpec},
+    },
+    policy::{Quota, Role},
+};
+
+/// Roles that exist without being declared.
+const BUILT_IN: [&str; 12] = [
+    "admin",
+    "super_admin",
+    "dba",
+    "senior_dev",
+    "power_user",
+    "junior_dba",
+    "qa_tester",
+    "read_only",
+    "contractor",
+    "developer",
+    "qa",
+    "analyst",
+];
+/// Requests in an hour where neither file nor role says otherwise.
+const PER_HOUR: u64 = 30;
+/// The role of a person who has none.
+pub(super) const NO_ROLE: &str = "read_only";
+const ADMIN: &str = "admin";
+const SUPER_ADMIN: &str = "super_admin";
+
+/// Every role that may be given to a person.
+pub(crate) fn known_roles(files: &ConfigFiles) -> BTreeSet<String> {
+    let declared = files.users.iter().flat_map(|users| users.roles.keys()).chain(files.mcps.roles.keys());
+    BUILT_IN.iter().map(ToString::to_string).chain(declared.cloned()).collect()
+}
+
+/// A role by its name.
+pub(super) fn role(name: &str) -> Role {
+    let mut role = Role::new(name);
+    role.is_super_admin = name == SUPER_ADMIN;
+    role.is_admin = role.is_super_admin || name == ADMIN;
+    role
+}
+
+/// The role of somebody whom `super_admins` lists, whatever else they are called.
+pub(super) fn super_admin(name: Option<&str>) -> Role {
+    Role { name: name.unwrap_or(SUPER_ADMIN).into(), ..Role::super_admin() }
+}
+
+/// What `users.yaml` declares of a role.
+pub(super) fn declared<'a>(files: &'a ConfigFiles, role: &Role) -> Option<&'a RoleSpec> {
+    files.users.as_ref()?.roles.get(&*role.name)
+}
+
+/// How much a person may do: what is set for the person, else for the role, else in general.
+pub(super) fn quota(files: &ConfigFiles, role: &Role, own: &QuotaSpec) -> Quota {
+    let settings = &files.settings;
+    if settings.rate_limiting.enabled == Some(false) {
+        return Quota::default();
+    }
+    let none = QuotaSpec::default();
+    let declared = declared(files, role).map_or(&none, |role| &role.rate_limit);
+    let default_hour = settings.rate_limiting.default_requests_per_hour.unwrap_or(PER_HOUR);
+    let per_hour =
+        own.requests_per_hour.or(declared.requests_per_hour).or_else(|| built_in(role)).unwrap_or(default_hour);
+    // The defaults are for those who are limited at all.
+    let default = |value: Option<u64>| value.filter(|_| per_hour > 0);
+    let per_minute = own
+        .requests_per_minute
+        .or(declared.requests_per_minute)
+        .or_else(|| default(settings.rate_limiting.default_requests_per_minute));
+    let concurrent = own
+        .concurrent_requests
+        .or(declared.concurrent_requests)
+        .or_else(|| default(settings.performance.max_concurrent_requests_per_user));
+    let limited = |value: u64| Some(value).filter(|value| *value > 0);
+    Quota {
+        per_hour: limited(per_hour),
+        per_minute: per_minute.and_then(limited),
+        concurrent: concurrent.and_then(limited),
+    }
+}
+
+/// The original's table; 0 is unlimited.
+fn built_in(role: &Role) -> Option<u64> {
+    if role.is_admin {
+        return Some(0);
+    }
+    Some(match &*role.name {
+        "dba" => 200,
+        "senior_dev" => 150,
+        "power_user" => 100,
+        "junior_dba" | "qa_tester" => 50,
+        "read_only" => 30,
+        "contractor" => 20,
+        _ => return None,
+    })
+}

@@ -1,0 +1,137 @@
+//! What holds for any two files.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{YamlPolicy, config, grant};
+use crate::policy::Pattern;
+
+const TOOLS: [&str; 5] = ["get_a", "get_b", "drop_a", "kill_b", "list"];
+const EMAILS: [&str; 6] = ["u0", "u1", "u2", "u3", "boss", "a stranger"];
+
+fn globs() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::collection::vec(prop::sample::select(vec!["*", "get_*", "*_a", "drop_*", "kill_?", "list", "[gk]*"]), 0..3)
+}
+
+fn role() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["dba", "admin", "contractor", "super_admin", "read_only"])
+}
+
+fn role_rule() -> impl Strategy<Value = Value> {
+    (any::<bool>(), prop::bool::weighted(0.2), prop::option::of(globs()), globs()).prop_map(
+        |(all, none, only, deny)| {
+            let mut rule = json!({ "allow_all": all, "deny_all": none, "deny": deny });
+            if let Some(only) = only {
+                rule["allow_only"] = json!(only);
+            }
+            rule
+        },
+    )
+}
+
+fn server(name: &'static str) -> impl Strategy<Value = Value> {
+    let mode = prop::sample::select(vec!["allow_all", "allow_only", "allow_all_except"]);
+    let rules = prop::collection::btree_map(role(), role_rule(), 0..4);
+    (mode, globs(), globs(), rules, globs(), prop::bool::weighted(0.9)).prop_map(
+        move |(mode, allow, exclude, rules, confirm, enabled)| {
+            json!({
+                "name": name, "url": "http://h", "enabled": enabled, "confirm": confirm, "role_restrictions": rules,
+                "tool_policy": { "mode": mode, "allow": allow, "exclude": exclude },
+            })
+        },
+    )
+}
+
+fn allowed_mcps() -> impl Strategy<Value = Value> {
+    let mode = prop::sample::select(vec!["inherit", "custom", "all", "none"]);
+    let entry = (mode, globs(), globs()).prop_map(|(mode, tools, deny)| {
+        if mode == "custom" {
+            json!({ "mode": mode, "tools": tools, "deny": deny })
+        } else {
+            json!({ "mode": mode, "deny": deny })
+        }
+    });
+    prop_oneof![
+        Just(json!("*")),
+        Just(json!(["one"])),
+        Just(json!({ "one": "*" })),
+        entry.prop_map(|entry| json!({ "one": entry, "two": { "mode": "inherit" } })),
+    ]
+}
+
+fn users() -> impl Strategy<Value = Value> {
+    let user = (role(), prop::option::of(allowed_mcps()), prop::option::of(globs()));
+    prop::collection::vec(user, 4).prop_map(|users| {
+        let people: Vec<Value> = users
+            .into_iter()
+            .enumerate()
+            .map(|(at, (role, mcps, databases))| {
+                let mut user = json!({ "email": format!("u{at}"), "role": role });
+                if let Some(mcps) = mcps {
+                    user["allowed_mcps"] = mcps;
+                }
+                if let Some(databases) = databases {
+                    user["allowed_databases"] = json!(databases);
+                }
+                user
+            })
+            .collect();
+        let stranger = json!({ "role": "read_only", "allowed_mcps": ["one"] });
+        json!({ "users": people, "super_admins": [{ "email": "boss" }], "default_user": stranger })
+    })
+}
+
+fn hits(globs: &Value, tool: &str) -> bool {
+    let globs = globs.as_array().into_iter().flatten().filter_map(Value::as_str);
+    globs.into_iter().any(|glob| Pattern::new(glob).unwrap().is_match(tool))
+}
+
+/// Whether something in the files denies the tool by name, for an ordinary person.
+fn is_denied(server: &Value, user: &Value, tool: &str) -> bool {
+    let rule = &server["role_restrictions"][user["role"].as_str().unwrap_or_default()];
+    let own = &user["allowed_mcps"][server["name"].as_str().unwrap_or_default()];
+    hits(&server["tool_policy"]["exclude"], tool)
+        || hits(&rule["deny"], tool)
+        || rule["deny_all"] == true
+        || hits(&own["deny"], tool)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_deny_always_wins_and_what_may_be_called_may_be_listed(
+        one in server("one"),
+        two in server("two"),
+        blocked in globs(),
+        users in users(),
+    ) {
+        let mcps = json!({ "global": { "blocked_tools": blocked }, "mcps": [one, two] });
+        let policy = YamlPolicy::from_config(&config(&mcps.to_string(), &users.to_string())).unwrap();
+        for email in EMAILS {
+            let grant = grant(&policy, email);
+            let user = users["users"].as_array().unwrap().iter().find(|user| user["email"] == email);
+            for server in mcps["mcps"].as_array().unwrap() {
+                let name = server["name"].as_str().unwrap();
+                for tool in TOOLS {
+                    let listed = grant.decide(name, tool, None);
+                    for database in ["list", "other"] {
+                        let called = grant.decide(name, tool, Some(&json!({ "database": database })));
+                        prop_assert!(listed.is_allowed() || !called.is_allowed(), "{email} {name} {tool}");
+                    }
+                    prop_assert!(!listed.confirm || (listed.is_allowed() && hits(&server["confirm"], tool)));
+                    if !grant.role.is_super_admin && hits(&mcps["global"]["blocked_tools"], tool) {
+                        prop_assert!(!listed.is_allowed(), "{email} {name} {tool} is blocked");
+                    }
+                    if server["enabled"] == false || hits(&server["tool_policy"]["exclude"], tool) {
+                        prop_assert!(!listed.is_allowed(), "{email} {name} {tool} is off");
+                    }
+                    if let Some(user) = user.filter(|user| user["role"] != "super_admin") {
+                        prop_assert!(!(is_denied(server, user, tool) && listed.is_allowed()), "{email} {name} {tool}");
+                    }
+                }
+            }
+            prop_assert!(!grant.decide("nowhere", "get_a", None).is_allowed() || email == "boss");
+        }
+    }
+}
