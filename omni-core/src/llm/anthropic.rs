@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo,
-    vendor::{Endpoint, Vendor, key_header, merged},
+    vendor::{Endpoint, Vendor, key_header, merged, told_once},
 };
 use crate::{
     config::LlmConfig,
@@ -163,6 +163,7 @@ impl LlmProvider for Anthropic {
         let extra = merged(&inner.extra, &request.extra);
         let made = request::make(&request, &model, &inner.api_version, extra)?;
         let decoder = || stream::Messages::new(&model);
-        inner.endpoint.turn(&model, made.body, request.deadline, made.warnings, decoder).await
+        let warnings = told_once(made.warnings, &request.messages);
+        inner.endpoint.turn(&model, made.body, request.deadline, warnings, decoder).await
     }
 }

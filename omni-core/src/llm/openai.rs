@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo,
-    vendor::{Endpoint, Vendor, key_header, merged},
+    vendor::{Endpoint, Vendor, key_header, merged, told_once},
 };
 use crate::{
     config::LlmConfig,
@@ -151,6 +151,7 @@ impl LlmProvider for OpenAi {
         let made = request::make(&request, &model, inner.endpoint.host(), extra)?;
         let prompt_bytes = made.body.len();
         let decoder = || stream::Completion::new(&model, prompt_bytes);
-        inner.endpoint.turn(&model, made.body, request.deadline, made.warnings, decoder).await
+        let warnings = told_once(made.warnings, &request.messages);
+        inner.endpoint.turn(&model, made.body, request.deadline, warnings, decoder).await
     }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{ChatEvent, LlmError};
+use super::{Block, ChatEvent, LlmError, Message};
 use crate::{
     config::LlmConfig,
     cost::{alias, model_info, models_of},
@@ -101,6 +101,13 @@ impl Vendor {
         url.set_path(&format!("{path}{version}{endpoint}"));
         Ok(url)
     }
+}
+
+/// What to tell in this turn: in an ask's later turns, which bring results, it was all told before.
+pub(super) fn told_once(warnings: Vec<String>, messages: &[Message]) -> Vec<String> {
+    let is_result = |block: &Block| matches!(block, Block::ToolResult { .. });
+    let later = messages.last().is_some_and(|newest| newest.blocks.iter().any(is_result));
+    if later { Vec::new() } else { warnings }
 }
 
 /// The operator's parameters for one request: those of the configuration, and over them those of the request.

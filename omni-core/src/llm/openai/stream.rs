@@ -23,7 +23,7 @@ pub(super) struct Completion {
     model: String,
     prompt_bytes: usize,
     text: String,
-    refusal: String,
+    refused: bool,
     calls: Calls,
     usage: Option<Usage>,
     finish: Option<String>,
@@ -72,7 +72,7 @@ impl Completion {
             model: model.into(),
             prompt_bytes,
             text: String::new(),
-            refusal: String::new(),
+            refused: false,
             calls: Calls::default(),
             usage: None,
             finish: None,
@@ -99,10 +99,11 @@ impl Completion {
         Ok(())
     }
 
+    /// A refusal is text like any other, and known as what it is by how the answer ends.
     fn say(&mut self, said: Said, out: &mut VecDeque<ChatEvent>) {
-        for (more, all) in [(said.content, &mut self.text), (said.refusal, &mut self.refusal)] {
-            let Some(more) = more.filter(|more| !more.is_empty()) else { continue };
-            all.push_str(&more);
+        self.refused |= said.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
+        for more in [said.content, said.refusal].into_iter().flatten().filter(|more| !more.is_empty()) {
+            self.text.push_str(&more);
             out.push_back(ChatEvent::Text(more));
         }
         said.tool_calls.into_iter().flatten().for_each(|piece| self.calls.add(piece));
@@ -111,10 +112,8 @@ impl Completion {
     fn complete(&mut self, out: &mut VecDeque<ChatEvent>) {
         let usage = self.usage.unwrap_or_else(|| self.estimate());
         let stop = self.stop();
-        for text in [&mut self.text, &mut self.refusal] {
-            if !text.is_empty() {
-                out.push_back(ChatEvent::Block(Block::Text { text: std::mem::take(text) }));
-            }
+        if !self.text.is_empty() {
+            out.push_back(ChatEvent::Block(Block::Text { text: std::mem::take(&mut self.text) }));
         }
         out.extend(std::mem::take(&mut self.calls).blocks().map(ChatEvent::Block));
         out.push_back(ChatEvent::Usage(usage));
@@ -124,7 +123,7 @@ impl Completion {
 
     fn estimate(&self) -> Usage {
         let tokens = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
-        let said = self.text.len() + self.refusal.len() + self.calls.len();
+        let said = self.text.len() + self.calls.len();
         Usage { estimated: true, ..Usage::new(tokens(self.prompt_bytes), tokens(said)) }
     }
 
@@ -134,9 +133,7 @@ impl Completion {
             Some("length") => StopReason::MaxTokens,
             Some("content_filter") => StopReason::Refusal,
             Some("stop" | "tool_calls" | "function_call" | "") | None if !self.calls.is_empty() => StopReason::ToolUse,
-            Some("stop" | "tool_calls" | "function_call" | "") | None if !self.refusal.is_empty() => {
-                StopReason::Refusal
-            }
+            Some("stop" | "tool_calls" | "function_call" | "") | None if self.refused => StopReason::Refusal,
             Some("stop" | "tool_calls" | "function_call" | "") | None => StopReason::EndTurn,
             Some(other) => StopReason::Other(other.into()),
         }
@@ -153,7 +150,7 @@ impl Decoder for Completion {
 
     fn whole(&mut self, body: &[u8], out: &mut VecDeque<ChatEvent>) -> Result<(), LlmError> {
         self.read(body, out)?;
-        if self.finish.is_none() && self.text.is_empty() && self.refusal.is_empty() && self.calls.is_empty() {
+        if self.finish.is_none() && self.text.is_empty() && self.calls.is_empty() {
             return Err(protocol("a JSON document that holds no answer"));
         }
         self.complete(out);

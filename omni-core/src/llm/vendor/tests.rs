@@ -184,6 +184,16 @@ fn a_key_is_not_in_what_is_shown_for_debugging() {
     assert!(!format!("{provider:?}").contains("very-secret"));
 }
 
+#[test]
+fn warnings_are_told_with_the_question_and_not_with_every_result() {
+    let warnings = vec!["careful".to_owned()];
+    let question = Message::user("which?");
+    let result = Block::ToolResult { id: "a".into(), content: vec![], is_error: false };
+    let results = Message { speaker: crate::llm::Speaker::User, blocks: vec![result] };
+    assert_eq!(told_once(warnings.clone(), std::slice::from_ref(&question)), warnings);
+    assert!(told_once(warnings, &[question, results]).is_empty());
+}
+
 proptest! {
     #[test]
     fn any_arguments_can_be_said_again_as_an_object(text in ".{0,80}") {

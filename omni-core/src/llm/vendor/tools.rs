@@ -61,9 +61,10 @@ impl Form {
     fn make(&self, tools: &[OfferedTool]) -> (Arc<RawValue>, Vec<String>) {
         let mut warnings = Vec::new();
         let mut names = HashSet::new();
+        let mut repaired = Vec::new();
         let mut legal = Vec::new();
         for tool in tools {
-            match self.legal(tool, &mut names, &mut warnings) {
+            match self.legal(tool, &mut names, &mut repaired) {
                 Ok(tool) => legal.push(tool),
                 Err(why) => warnings.push(format!("the tool {} is left out: {why}", tool.def.full_name())),
             }
@@ -73,6 +74,7 @@ impl Form {
             warnings.push(format!("{dropped} tools are left out: the vendor takes {max} at most; allow fewer"));
             legal.truncate(max);
         }
+        warnings.extend(repairs(&repaired));
         let last = legal.len().saturating_sub(1);
         let json = legal
             .into_iter()
@@ -85,7 +87,7 @@ impl Form {
         &self,
         tool: &'a OfferedTool,
         names: &mut HashSet<&'a str>,
-        warnings: &mut Vec<String>,
+        repaired: &mut Vec<String>,
     ) -> Result<Legal<'a>, String> {
         let name: &str = &tool.llm_name;
         let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -95,10 +97,17 @@ impl Form {
         if !names.insert(name) {
             return Err(format!("another tool has the name {name:?}"));
         }
-        let repaired = sanitise(&tool.def.input_schema, self.dialect).map_err(|error| error.message)?;
-        let note = |note| format!("the schema of the tool {} was repaired: {note}", tool.def.full_name());
-        warnings.extend(repaired.notes.iter().map(note));
-        Ok(Legal { name, description: self.description(&tool.def), schema: repaired.schema })
+        let made = sanitise(&tool.def.input_schema, self.dialect).map_err(|error| error.message)?;
+        if !made.notes.is_empty() {
+            let name = tool.def.full_name();
+            tracing::info!(
+                tool = name,
+                notes = made.notes.join("; "),
+                "the schema of a tool was repaired for the vendor"
+            );
+            repaired.push(name);
+        }
+        Ok(Legal { name, description: self.description(&tool.def), schema: made.schema })
     }
 
     /// `[server] description`: the model sees whose tool it is.
@@ -107,6 +116,15 @@ impl Form {
         let text = text.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         format!("[{}] {text}", def.server).chars().take(self.max_description).collect()
     }
+}
+
+/// One warning for all repairs: they change nothing that can be called.
+fn repairs(tools: &[String]) -> Option<String> {
+    const SHOWN: usize = 5;
+    let shown = tools.get(..SHOWN).unwrap_or(tools).join(", ");
+    let more = if tools.len() > SHOWN { ", …" } else { "" };
+    let n = tools.len();
+    (n > 0).then(|| format!("schemas that the vendor would refuse were repaired ({n}): {shown}{more}"))
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {

@@ -73,7 +73,8 @@ async fn every_reason_to_stop_has_its_meaning() {
     for (word, delta, reason) in cases {
         assert_eq!(read(&finished(word, delta)).await.stop, Some(reason), "{word} {delta}");
     }
-    assert_eq!(read(&finished("stop", refusal)).await.text, "I can't.");
+    let both = read(&finished("stop", r#"{"content":"Hm. ","refusal":"I can't."}"#)).await;
+    assert_eq!((both.text.as_str(), both.shown()), ("Hm. I can't.", vec!["text Hm. I can't.".to_owned()]));
 }
 
 #[tokio::test]
