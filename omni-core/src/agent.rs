@@ -3,8 +3,8 @@
 //! [`run`] decides without I/O and can be stored between any two steps; `drive` performs what it
 //! decides; [`prompt`] writes what the model is told.
 
-pub(crate) mod drive;
 mod dispatch;
+pub(crate) mod drive;
 pub mod plan;
 pub mod prompt;
 pub mod run;

@@ -48,6 +48,15 @@ pub enum AuditError {
         /// What is full, and what to do.
         message: String,
     },
+    /// The ledger was shut down.
+    #[error("the ledger is closed")]
+    Closed,
+    /// A record has no canonical form.
+    #[error("a record cannot be written: {message}")]
+    Invalid {
+        /// What is wrong with it.
+        message: String,
+    },
     /// A file of the ledger cannot be read or written.
     #[error("the ledger's file {path} failed: {message}")]
     File {

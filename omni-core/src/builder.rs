@@ -14,7 +14,7 @@ use crate::{
     llm::{LlmProvider, offline::Offline},
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
     omni::Omni,
-    parts::{Parts, ToolSets},
+    parts::{Acks, Parts, ToolSets},
     policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
     thread::{OneShot, ThreadStore},
@@ -38,6 +38,7 @@ pub struct OmniBuilder {
     sink: Arc<dyn AuditSink>,
     ledger: LedgerOptions,
     ledger_dir: Option<PathBuf>,
+    acks: Acks,
     redactor: Redactor,
     bounds: AskBounds,
     max_output: u32,
@@ -53,9 +54,10 @@ impl OmniBuilder {
             threads: Arc::new(OneShot),
             llm: Arc::new(Offline::new()),
             servers: BTreeMap::new(),
-            sink: Arc::new(MemorySink::new()),
+            sink: Arc::new(MemorySink::default()),
             ledger: LedgerOptions::new(SealKey::generate()),
             ledger_dir: None,
+            acks: Acks::default(),
             redactor: Redactor::new(),
             bounds: AskBounds::default(),
             max_output: MAX_OUTPUT,
@@ -116,9 +118,10 @@ impl OmniBuilder {
         self
     }
 
-    /// When a record counts as written; `Fsync` unless set.
+    /// When the record of an ask and of a direct call counts as written; unless set, asks wait for
+    /// the disk (`Fsync`) and direct calls for the operating system (`Local`).
     pub fn ledger_ack(mut self, ack: Ack) -> Self {
-        self.ledger.ack = ack;
+        self.acks = Acks { ask: ack, direct: ack };
         self
     }
 
@@ -166,7 +169,7 @@ impl OmniBuilder {
         if self.llm.models().is_empty() {
             return Err(Error::Invalid { message: "the LLM provider offers no model".into() });
         }
-        let mut ledger = self.ledger.with_redactor(self.redactor.clone());
+        let mut ledger = self.ledger.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);
         if let Some(dir) = self.ledger_dir {
             ledger.key = SealKey::load_or_create(&dir)?;
             ledger.dir = Some(dir);
@@ -179,6 +182,7 @@ impl OmniBuilder {
             pool: Pool::new(self.servers),
             llm: self.llm,
             ledger: Ledger::open(ledger, self.sink).await?,
+            acks: self.acks,
             redactor: self.redactor,
             bounds: self.bounds,
             max_output: self.max_output,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     agent::{Disposition, PlannedCall, Refused},
     answer::{CallStatus, CallSummary},
+    config::Ack,
     confirm::{Approver, ConfirmRequest, Verdict},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     mcp::{CallContext, McpError, ToolOutput},
@@ -26,6 +27,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) grant: &'a Arc<Grant>,
     pub(crate) approver: &'a dyn Approver,
     pub(crate) deadline: Instant,
+    /// How durable the start of the call must be before it is sent.
+    pub(crate) ack: Ack,
 }
 
 /// How a call ended.
@@ -99,7 +102,7 @@ async fn note_start(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> R
     let started = record(call, CallStatus::Ok, None, 0);
     let started = CallRecord { outcome: Outcome::UnknownOutcome, ..started };
     let record = Record::new(caller.request_id, Some(caller.party.clone()), Event::Started(started));
-    parts.ledger.write(record).await.map_err(|error| {
+    parts.ledger.write_with(record, caller.ack).await.map_err(|error| {
         tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
         CallEnd::failed(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
     })

@@ -19,7 +19,7 @@ pub mod name;
 pub mod schema;
 
 pub use name::NameRules;
-pub use schema::{SchemaCheck, SchemaError};
+pub use schema::{Dialect, Sanitised, SchemaCheck, SchemaError, sanitise};
 
 /// What a server says of a tool. Hints only: those of an untrusted server never loosen anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use crate::{
     config::{Config, ServerConfig},
     error::Error,
     identity::Authenticator,
-    mcp::Connector,
+    limit::unlimited::Unlimited,
     omni::Omni,
     registry::{BuildError, Registry},
 };
@@ -27,21 +27,24 @@ impl Omni {
             .llm(registry.llm.build(&config.llm.provider, config.llm.clone()).await?);
         if config.limits_enabled {
             builder = builder.limiter(registry.limiters.build(&config.limiter_kind, shared.clone()).await?);
+        } else {
+            builder = builder.limiter(Unlimited);
         }
         for server in &config.servers {
             builder = add_server(builder, server, registry).await?;
         }
-        builder
+        builder = builder
             .bounds(config.bounds.clone())
             .max_output(config.llm.max_tokens)
             .llm_extra(config.llm.extra.clone())
             .redactor(config.redactor())
             .audit(registry.sinks.build(&config.audit.kind, config.audit.clone()).await?)
             .ledger_dir(&config.audit.dir)
-            .ledger_ack(config.audit.ack)
-            .ledger_required(config.audit.required)
-            .build()
-            .await
+            .ledger_required(config.audit.required);
+        match config.audit.ack {
+            Some(ack) => builder.ledger_ack(ack).build().await,
+            None => builder.build().await,
+        }
     }
 }
 
@@ -73,16 +76,5 @@ fn located(server: &ServerConfig, error: BuildError) -> BuildError {
             BuildError::Invalid { message: format!("{place}server {}: {message}", server.name) }
         }
         unknown @ BuildError::UnknownKind { .. } => unknown,
-    }
-}
-
-#[async_trait::async_trait]
-impl Connector for Arc<dyn Connector> {
-    fn kind(&self) -> &'static str {
-        (**self).kind()
-    }
-
-    async fn connect(&self, cx: &crate::mcp::CallContext) -> Result<Arc<dyn crate::McpTransport>, crate::mcp::McpError> {
-        (**self).connect(cx).await
     }
 }

@@ -204,8 +204,8 @@ pub struct AuditConfig {
     pub url: String,
     /// The directory of the write-ahead file and the sealing key.
     pub dir: PathBuf,
-    /// When a caller may see the end.
-    pub ack: Ack,
+    /// When a caller may see the end; `None` is [`Ack::Fsync`] for asks and [`Ack::Local`] for direct calls.
+    pub ack: Option<Ack>,
     /// Whether asks are refused when the ledger cannot take them.
     pub required: bool,
 }
@@ -253,3 +253,9 @@ pub struct Config {
 /// The files as they were parsed.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigFiles {}
+
+impl Config {
+    pub fn redactor(&self) -> crate::redact::Redactor {
+        crate::redact::Redactor::new()
+    }
+}

@@ -1,185 +1,289 @@
 //! Step 11, the ledger: redact → seal → local write-ahead file → sink, in one order.
+//!
+//! One writer task seals records and appends them to the write-ahead file, many at a time; one
+//! drain task brings them to the [`AuditSink`]. A sink that is away makes the way longer, not
+//! another one. Each process start is a chain of its own with files of its own, so processes that
+//! share a directory never wait for each other; what one leaves behind when it dies, the next one
+//! that starts brings home.
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time,
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{ask::Source, cost::NanoUsd, llm::Usage};
+use crate::{
+    audit::{AuditError, AuditSink, memory::MemorySink},
+    config::Ack,
+    redact::Redactor,
+};
 
-/// How an ask or a direct call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Answered.
-    Success,
-    /// Answered, with a warning.
-    Warning,
-    /// Failed.
-    Error,
-    /// Refused by policy.
-    Denied,
-    /// Refused by a limit.
-    RateLimited,
-    /// Given up by the asker.
-    Cancelled,
-    /// Ran out of time.
-    Timeout,
-    /// The process died in the middle; nobody knows.
-    UnknownOutcome,
+mod canonical;
+mod dead;
+mod drain;
+pub(crate) mod files;
+mod options;
+mod record;
+mod seal;
+mod shared;
+mod unsettled;
+pub mod verify;
+mod wal;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
+pub use options::LedgerOptions;
+pub use record::{AskRecord, CallRecord, Event, Outcome, Party, Record};
+pub use seal::SealKey;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use seal::seal_all;
+pub(crate) use seal::{from_hex, to_hex};
+
+use dead::{DeadChain, Head};
+use drain::Drain;
+use seal::Sealer;
+use shared::{Place, Shared};
+use unsettled::{Orphans, Role, Unsettled};
+use wal::Wal;
+use writer::{Accepted, Ended, Writer};
+
+/// Records that may wait for the writer task; it takes hundreds at a time.
+const QUEUE: usize = 1024;
+
+/// The one path of records. Clones are the same ledger.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
 }
 
-/// Who, by which door.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Party {
-    /// The tenant.
-    pub tenant: String,
-    /// Whose rights counted.
-    pub subject: String,
-    /// Who acted, if somebody else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<String>,
-    /// The role; `None` when the policy gave no grant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// The door.
-    pub source: Source,
+#[derive(Debug)]
+struct Inner {
+    chain_id: Uuid,
+    shared: Arc<Shared>,
+    records: mpsc::Sender<Accepted>,
+    redactor: Redactor,
+    ack: Ack,
+    ack_within: Duration,
+    shutdown_within: Duration,
+    close: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Party {
-    /// Somebody without a role yet.
-    #[must_use]
-    pub fn new(principal: &crate::Principal, source: Source) -> Self {
-        Self {
-            tenant: principal.tenant.clone(),
-            subject: principal.subject.clone(),
-            actor: principal.actor.clone(),
-            role: None,
-            source,
+/// What the directory gave at the start.
+#[derive(Debug, Default)]
+struct Found {
+    wal: Option<Wal>,
+    dead: Vec<DeadChain>,
+    previous: Option<Head>,
+    orphans: Orphans,
+}
+
+impl Ledger {
+    /// Opens a new chain. What dead processes left in the directory goes to the sink first, and
+    /// their open requests are closed as [`Outcome::UnknownOutcome`] before this returns. A sink
+    /// that is away does not keep a ledger from opening.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] when the directory cannot be used; it says which file.
+    pub async fn open(options: LedgerOptions, sink: Arc<dyn AuditSink>) -> Result<Self, AuditError> {
+        let chain_id = Uuid::now_v7();
+        let mut found = match options.dir.clone() {
+            Some(dir) => files::blocking(move || look_around(&dir, chain_id)).await?,
+            None => Found::default(),
+        };
+        let closings = std::mem::take(&mut found.orphans).closings();
+        let ledger = Self::start(options, sink, chain_id, found);
+        for closing in closings {
+            ledger.write_with(closing, Ack::Local).await?;
         }
+        Ok(ledger)
+    }
+
+    /// A ledger in memory, and where its records go: for tests, and where no record must outlive
+    /// the process. Needs a Tokio runtime.
+    #[must_use]
+    pub fn in_memory() -> (Self, MemorySink) {
+        let sink = MemorySink::default();
+        let options = LedgerOptions::new(SealKey::generate());
+        (Self::start(options, Arc::new(sink.clone()), Uuid::now_v7(), Found::default()), sink)
+    }
+
+    fn start(options: LedgerOptions, sink: Arc<dyn AuditSink>, chain_id: Uuid, found: Found) -> Self {
+        let shared = Arc::new(Shared::new(&options));
+        let (records, accepted) = mpsc::channel(QUEUE);
+        let (sync, syncs) = mpsc::channel(QUEUE);
+        // Room for the longest backlog, so that the writer never waits for the sink.
+        let (drain, pending) = mpsc::channel(options.max_backlog.clamp(1, 1 << 24) * 2 + QUEUE);
+        let writer = Writer {
+            shared: shared.clone(),
+            sealer: Sealer::new(&options.key, chain_id),
+            wal: found.wal,
+            previous: found.previous,
+            unsettled: Unsettled::default(),
+            sync,
+            drain,
+            last: None,
+        };
+        let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), within: options.shutdown_within };
+        let close = CancellationToken::new();
+        let (ending, dir) = (close.clone(), options.dir.clone());
+        let dead = found.dead;
+        let progress = shared.clone();
+        let task = tokio::spawn(async move {
+            let syncing = writer::sync(syncs);
+            let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
+            finish(ended, dir, chain_id, progress.backlog() == 0).await;
+        });
+        Self {
+            inner: Arc::new(Inner {
+                chain_id,
+                shared,
+                records,
+                redactor: options.redactor,
+                ack: options.ack,
+                ack_within: options.ack_within,
+                shutdown_within: options.shutdown_within,
+                close,
+                task: Mutex::new(Some(task)),
+            }),
+        }
+    }
+
+    /// The chain of this process.
+    #[must_use]
+    pub fn chain_id(&self) -> Uuid {
+        self.inner.chain_id
+    }
+
+    /// Whether a new ask may begin.
+    ///
+    /// # Errors
+    /// [`AuditError::Full`] when the sink is too far behind, [`AuditError::File`] shortly after a
+    /// write failed (both only where the ledger is required), [`AuditError::Closed`] after `shutdown`.
+    pub fn admit(&self) -> Result<(), AuditError> {
+        self.inner.shared.admit()
+    }
+
+    /// Writes a record with the assurance of the options.
+    ///
+    /// # Errors
+    /// As [`Ledger::write_with`].
+    pub async fn write(&self, record: Record) -> Result<(), AuditError> {
+        self.write_with(record, self.inner.ack).await
+    }
+
+    /// Writes a record, and returns when it is as safe as `ack` says. Dropping the future does not
+    /// take back a record that was accepted.
+    ///
+    /// # Errors
+    /// [`AuditError::Full`] when even running asks have no room left, [`AuditError::File`] when the
+    /// file cannot be written, [`AuditError::Unavailable`] when the assurance did not come in time
+    /// (the record may still arrive), [`AuditError::Closed`] after `shutdown`. Where the ledger is
+    /// not required, a record without room is counted and `Ok`.
+    pub async fn write_with(&self, record: Record, ack: Ack) -> Result<(), AuditError> {
+        let inner = &self.inner;
+        if inner.shared.place()? == Place::Dropped {
+            return Ok(());
+        }
+        let record = canonical::clean(record, &inner.redactor);
+        let bytes = canonical::canonical(&record)?;
+        let (done, wait) = oneshot::channel();
+        let role = Role::of(&record.event);
+        let accepted = Accepted { request_id: record.request_id, role, bytes, ack, done };
+        let assured = async {
+            let place = inner.records.reserve().await.map_err(|_| AuditError::Closed)?;
+            inner.shared.take(accepted.bytes.len());
+            place.send(accepted);
+            wait.await.unwrap_or(Err(AuditError::Closed))
+        };
+        time::timeout(inner.ack_within, assured).await.unwrap_or_else(|_| Err(late(ack)))
+    }
+
+    /// Waits until the sink has every record that was accepted before the call, and those of dead
+    /// processes.
+    ///
+    /// # Errors
+    /// [`AuditError::Unavailable`] when that takes longer than `within`.
+    pub async fn flush(&self, within: Duration) -> Result<(), AuditError> {
+        let shared = &self.inner.shared;
+        shared.gap.notify_one();
+        let (target, mut progress) = (shared.sent(), shared.progress.subscribe());
+        let arrived = progress.wait_for(|progress| progress.replayed && progress.done >= target);
+        match time::timeout(within, arrived).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                Err(AuditError::Unavailable { message: format!("{} records still wait for it", shared.backlog()) })
+            }
+        }
+    }
+
+    /// Ends the chain: nothing more is accepted, the sink gets what waits for it within the bound
+    /// of the options, and what it did not take is synced and left for the next start.
+    pub async fn shutdown(&self) {
+        self.inner.close.cancel();
+        let task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(task) = task else { return };
+        // The tasks keep the bound themselves; the rest is for their last file work.
+        let within = self.inner.shutdown_within + Duration::from_secs(5);
+        if time::timeout(within, task).await.is_err() {
+            tracing::error!("the ledger did not come to its end in time");
+        }
+    }
+
+    /// How many records wait for the sink.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.inner.shared.backlog()
     }
 }
 
-/// One tool call of an ask, or a direct call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CallRecord {
-    /// The model's id of the call; empty for direct calls.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub call_id: String,
-    /// The server.
-    pub server: String,
-    /// The tool.
-    pub tool: String,
-    /// The arguments, redacted and capped.
-    pub arguments: Value,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// The rule that decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// How long the server took, in milliseconds.
-    pub duration_ms: u64,
-    /// What went wrong, redacted and capped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+fn late(ack: Ack) -> AuditError {
+    let what = match ack {
+        Ack::Local | Ack::Fsync => "the ledger's file",
+        Ack::Database => "the database",
+    };
+    AuditError::Unavailable { message: format!("{what} did not take the record in time; it may still arrive") }
 }
 
-impl CallRecord {
-    /// A call that ended.
-    #[must_use]
-    pub fn new(server: &str, tool: &str, arguments: Value, outcome: Outcome) -> Self {
-        Self {
-            call_id: String::new(),
-            server: server.into(),
-            tool: tool.into(),
-            arguments,
-            outcome,
-            rule: None,
-            duration_ms: 0,
-            error: None,
-        }
+/// Finds out what there is in the directory, and makes this chain's first file.
+fn look_around(dir: &std::path::Path, chain_id: Uuid) -> Result<Found, AuditError> {
+    files::create_dir(dir)?;
+    let mut found = Found { dead: dead::find(dir)?, previous: dead::read_head(dir), ..Found::default() };
+    for chain in &found.dead {
+        let head = chain.scan(&mut found.orphans)?;
+        // Ids of chains grow with time: the youngest one is the one before.
+        found.previous = found.previous.max(head);
     }
+    found.wal = Some(Wal::create(dir, chain_id)?);
+    Ok(found)
 }
 
-/// The closing record of an ask.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AskRecord {
-    /// The question, redacted and capped.
-    pub question: String,
-    /// The answer, redacted and capped.
-    pub answer: String,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// `max_iterations_reached`, `max_tokens_budget`, `max_cost`, `timeout`, …
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-    /// What went wrong, redacted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Model turns.
-    pub iterations: u32,
-    /// `server.tool` of every call that ran, in order.
-    pub tools_used: Vec<String>,
-    /// Tokens.
-    pub usage: Usage,
-    /// Cost; `None` when a price is unknown.
-    pub cost: Option<NanoUsd>,
-    /// From the first step to this record, in milliseconds.
-    pub duration_ms: u64,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Event {
-    /// A chain begins.
-    ChainOpened {
-        /// The chain before, and its last seal in hex.
-        previous: Option<(Uuid, String)>,
-    },
-    /// A call that is not trusted as read-only is about to be sent.
-    Started(CallRecord),
-    /// A tool call of an ask ended.
-    ToolCall(CallRecord),
-    /// An ask ended.
-    Ask(Box<AskRecord>),
-    /// A direct call ended.
-    DirectCall(CallRecord),
-    /// Records were lost while `audit.required` was false.
-    Gap {
-        /// How many.
-        count: u64,
-    },
-}
-
-/// One entry of the ledger, before it is sealed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Record {
-    /// The ask or direct call it belongs to; nil for the chain's own records.
-    pub request_id: Uuid,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who; `None` for the chain's own records.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub party: Option<Party>,
-    /// What.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-impl Record {
-    /// An entry of now.
-    #[must_use]
-    pub fn new(request_id: Uuid, party: Option<Party>, event: Event) -> Self {
-        Self { request_id, at: Utc::now(), party, event }
+/// Leaves the directory as the next start wants it.
+async fn finish(ended: Ended, dir: Option<PathBuf>, chain_id: Uuid, drained: bool) {
+    let (Some(wal), Some(dir)) = (ended.wal, dir) else { return };
+    let left = files::blocking(move || {
+        if !drained {
+            return wal.segment().sync();
+        }
+        if ended.at != seal::Place::START {
+            dead::write_head(&dir, (chain_id, ended.at.previous))?;
+        }
+        wal.remove();
+        Ok(())
+    });
+    if let Err(error) = left.await {
+        tracing::error!(%error, "the ledger's directory could not be left in order");
     }
 }

@@ -34,11 +34,11 @@
 //! parser.
 
 pub mod agent;
-mod call;
 pub mod answer;
 pub mod ask;
 pub mod audit;
 pub mod builder;
+mod call;
 pub mod catalog;
 pub mod compose;
 pub mod config;
@@ -57,6 +57,8 @@ mod parts;
 pub mod policy;
 pub mod redact;
 pub mod registry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod thread;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};

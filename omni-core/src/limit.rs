@@ -6,8 +6,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod charges;
 pub mod memory;
 pub mod unlimited;
+
+pub use charges::charges_for;
 
 /// Identifies a reservation; settling it twice changes nothing.
 pub type ReservationId = Uuid;
@@ -236,7 +239,7 @@ pub trait RateLimiter: Send + Sync + fmt::Debug {
     /// Takes all charges, or refuses all.
     ///
     /// # Errors
-    /// [`LimitError::Refused`] with the fullest count, [`LimitError::Unavailable`] when the backend is away.
+    /// [`LimitError::Refused`] with the count that stays full the longest, [`LimitError::Unavailable`] when the backend is away.
     async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError>;
 
     /// Corrects budgets to what was really used and gives leases back.

@@ -16,11 +16,13 @@ mod ext;
 #[cfg(feature = "mcp-http")]
 pub mod http;
 pub mod in_process;
+mod lines;
 pub mod pool;
 #[cfg(feature = "mcp-http")]
 pub mod sse;
 #[cfg(feature = "mcp-stdio")]
 pub mod stdio;
+mod tap;
 
 pub use ext::McpTransportExt;
 pub use pool::Pool;
@@ -325,6 +327,17 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`McpError::Connect`], [`McpError::Unauthorized`] or [`McpError::Timeout`].
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError>;
+}
+
+#[async_trait]
+impl<T: Connector + ?Sized> Connector for Arc<T> {
+    fn kind(&self) -> &'static str {
+        (**self).kind()
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        (**self).connect(cx).await
+    }
 }
 
 /// How the pool treats one server.

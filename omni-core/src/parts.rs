@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Catalog, NameRules, ToolSet},
+    config::Ack,
     cost,
     error::Error,
     identity::Authenticator,
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) pool: Pool,
     pub(crate) llm: Arc<dyn LlmProvider>,
     pub(crate) ledger: Ledger,
+    pub(crate) acks: Acks,
     pub(crate) redactor: Redactor,
     pub(crate) bounds: AskBounds,
     /// Most output tokens of a turn.
@@ -44,6 +46,19 @@ pub(crate) struct Parts {
     /// Parameters that the operator set for every request.
     pub(crate) extra: Map<String, Value>,
     pub(crate) tool_sets: ToolSets,
+}
+
+/// When records count as written, by who waits for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acks {
+    pub(crate) ask: Ack,
+    pub(crate) direct: Ack,
+}
+
+impl Default for Acks {
+    fn default() -> Self {
+        Self { ask: Ack::Fsync, direct: Ack::Local }
+    }
 }
 
 /// Tool sets by what they depend on; bounded.
@@ -75,7 +90,8 @@ impl Parts {
             (None, _) => default.id.clone(),
         };
         if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(&id)) {
-            let message = format!("the role {} may not use the model {id}; it may use: {}", grant.role.name, allowed.join(", "));
+            let message =
+                format!("the role {} may not use the model {id}; it may use: {}", grant.role.name, allowed.join(", "));
             return Err(Error::Denied { message });
         }
         let known = self.llm.models().iter().find(|model| model.id == id);

@@ -90,6 +90,19 @@ impl Decision {
         Self { effect: Effect::Deny, confirm: false, rule }
     }
 
+    /// The decision as JSON, for people who ask why:
+    /// `{"effect": "deny", "confirm": false, "rule": "…", "source": "mcps.yaml:12"}`; `source` is
+    /// `null` for a built-in rule.
+    #[must_use]
+    pub fn explain(&self) -> serde_json::Value {
+        serde_json::json!({
+            "effect": self.effect,
+            "confirm": self.confirm,
+            "rule": self.rule.text,
+            "source": self.rule.source.as_ref().map(ToString::to_string),
+        })
+    }
+
     /// Whether the call may run.
     #[must_use]
     pub fn is_allowed(&self) -> bool {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures::future::BoxFuture;
 
 use crate::{
-    audit::AuditSink,
+    audit::{AuditReader, AuditSink},
     config::{AuditConfig, Config, LlmConfig, ServerConfig},
     limit::RateLimiter,
     llm::LlmProvider,
@@ -101,6 +101,8 @@ pub struct Registry {
     pub limiters: Kinds<Arc<Config>, Arc<dyn RateLimiter>>,
     /// Audit sinks.
     pub sinks: Kinds<AuditConfig, Arc<dyn AuditSink>>,
+    /// Readers over what the sinks of the same kind stored.
+    pub readers: Kinds<AuditConfig, Arc<dyn AuditReader>>,
 }
 
 impl Registry {
@@ -113,6 +115,7 @@ impl Registry {
             policies: Kinds::new("policy store"),
             limiters: Kinds::new("rate limiter"),
             sinks: Kinds::new("audit sink"),
+            readers: Kinds::new("audit reader"),
         }
     }
 }

@@ -1,1 +1,3 @@
 //! One binary for all integration tests: linking dominates on small machines.
+
+mod pipeline;

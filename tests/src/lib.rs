@@ -1,1 +1,5 @@
-//! What the integration tests share: stand-ins for vendors, and where the real parts are.
+//! What the integration tests share: stand-ins for vendors and servers, and where the real parts are.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
+
+pub mod recorder;
+pub mod server;

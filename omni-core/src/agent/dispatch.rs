@@ -64,6 +64,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall) -> Finis
         grant: cx.grant,
         approver: &*cx.approver,
         deadline: cx.deadline,
+        ack: parts.acks.ask,
     };
     let end = call::perform(parts, &caller, &call).await;
     Finished { call, end, duration_ms: millis(started.elapsed()) }

@@ -99,8 +99,6 @@ enum Phase {
 pub struct Run {
     limits: RunLimits,
     messages: Arc<Vec<Message>>,
-    /// Messages that were there before this run: history and the question.
-    given: usize,
     turns: u32,
     usage: Usage,
     seen: HashMap<String, u32>,
@@ -113,7 +111,6 @@ impl Run {
     pub fn new(messages: Vec<Message>, limits: RunLimits) -> Self {
         Self {
             limits,
-            given: messages.len(),
             messages: Arc::new(messages),
             turns: 0,
             usage: Usage::default(),
@@ -135,7 +132,11 @@ impl Run {
     }
 
     /// The model made its turn; `plan` judges each of its calls.
-    pub fn model_answered(&mut self, turn: ModelTurn, mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall) {
+    pub fn model_answered(
+        &mut self,
+        turn: ModelTurn,
+        mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall,
+    ) {
         self.turns += 1;
         self.usage += turn.usage;
         let mut calls: Vec<PlannedCall> = Vec::new();
@@ -182,12 +183,6 @@ impl Run {
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
-    }
-
-    /// What this run added to the conversation.
-    #[must_use]
-    pub fn added(&self) -> &[Message] {
-        self.messages.get(self.given..).unwrap_or_default()
     }
 
     fn push(&mut self, message: Message) {

@@ -9,7 +9,10 @@ use crate::{
     answer::{AnswerEvent, EventSender, Warning},
     cost::{NanoUsd, Price},
     error::Error,
-    llm::{Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice, Usage},
+    llm::{
+        Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice,
+        Usage,
+    },
     parts::Parts,
 };
 

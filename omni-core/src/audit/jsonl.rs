@@ -1,1 +1,259 @@
-//! A sink that writes JSON lines.
+//! A sink that writes JSON lines: `{"chain_id":…,"seq":…,"mac":…,"record":{…}}`.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions, TryLockError},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{AuditError, AuditReader, AuditSink, SealedRecord};
+use crate::{
+    Registry,
+    ledger::{files, from_hex, to_hex},
+    registry::BuildError,
+};
+
+/// How long a writer waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Appends to a file, and reads it back. Every read goes through the whole file.
+#[derive(Debug, Clone)]
+pub struct JsonlSink {
+    file: Arc<Mutex<Appending>>,
+    path: Arc<Path>,
+}
+
+#[derive(Debug)]
+struct Appending {
+    file: File,
+    path: PathBuf,
+    /// The next place of every chain that this sink has written or looked for.
+    next: HashMap<Uuid, u64>,
+}
+
+/// Most chains that are remembered; others are looked for in the file.
+const MAX_CHAINS: usize = 1_000;
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    chain_id: Uuid,
+    seq: u64,
+    mac: String,
+    #[serde(borrow)]
+    record: &'a RawValue,
+}
+
+impl JsonlSink {
+    /// Opens a file; one that is not there is made, for its owner alone.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] with the path when it cannot be opened or written.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self, AuditError> {
+        let path = path.into();
+        files::blocking(move || {
+            if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+                files::create_dir(dir)?;
+            }
+            let opened = files::private(OpenOptions::new().read(true).append(true).create(true)).open(&path);
+            let file = opened.map_err(|error| files::failed(&path, &error))?;
+            let shared = path.as_path().into();
+            Ok(Self { file: Arc::new(Mutex::new(Appending { file, path, next: HashMap::new() })), path: shared })
+        })
+        .await
+    }
+}
+
+impl Appending {
+    fn append(&mut self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        lock(&self.file, &self.path)?;
+        let appended = self.append_locked(batch);
+        let unlocked = self.file.unlock().map_err(|error| files::failed(&self.path, &error));
+        appended.and(unlocked)
+    }
+
+    fn append_locked(&mut self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error: std::io::Error| files::failed(&path, &error)
+        };
+        let len = self.cut_torn_end().map_err(failed(&self.path))?;
+        let mut text = Vec::new();
+        let mut next = self.next.clone();
+        for record in batch {
+            let known = self.next_of(&mut next, record.chain_id)?;
+            if record.seq < known {
+                self.compare(record)?;
+                continue;
+            }
+            write_line(&mut text, record)?;
+            next.insert(record.chain_id, record.seq + 1);
+        }
+        if let Err(error) = self.file.write_all(&text).and_then(|()| self.file.sync_data()) {
+            let _ = self.file.set_len(len);
+            return Err(files::failed(&self.path, &error));
+        }
+        self.next = if next.len() > MAX_CHAINS { HashMap::new() } else { next };
+        Ok(())
+    }
+
+    /// Removes the half line of a process that died while writing.
+    fn cut_torn_end(&mut self) -> std::io::Result<u64> {
+        let len = self.file.seek(SeekFrom::End(0))?;
+        let mut end = len;
+        let mut byte = [0];
+        while end > 0 {
+            self.file.seek(SeekFrom::Start(end - 1))?;
+            self.file.read_exact(&mut byte)?;
+            if byte == *b"\n" {
+                break;
+            }
+            end -= 1;
+        }
+        if end < len {
+            self.file.set_len(end)?;
+        }
+        Ok(end)
+    }
+
+    fn next_of(&self, next: &mut HashMap<Uuid, u64>, chain_id: Uuid) -> Result<u64, AuditError> {
+        if let Some(known) = next.get(&chain_id) {
+            return Ok(*known);
+        }
+        let mut found = 0;
+        scan(&self.path, |record| {
+            if record.chain_id == chain_id {
+                found = record.seq + 1;
+            }
+            true
+        })?;
+        next.insert(chain_id, found);
+        Ok(found)
+    }
+
+    fn compare(&self, record: &SealedRecord) -> Result<(), AuditError> {
+        let mut same = false;
+        scan(&self.path, |known| {
+            let found = known.chain_id == record.chain_id && known.seq == record.seq;
+            same |= found && known == *record;
+            !found
+        })?;
+        if same { Ok(()) } else { Err(AuditError::Conflict { chain_id: record.chain_id, seq: record.seq }) }
+    }
+}
+
+/// Takes the file's lock, which other processes hold for one batch at a time.
+fn lock(file: &File, path: &Path) -> Result<(), AuditError> {
+    let since = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if since.elapsed() < BUSY => std::thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(AuditError::Unavailable { message: format!("another process holds {}", path.display()) });
+            }
+            Err(TryLockError::Error(error)) => return Err(files::failed(path, &error)),
+        }
+    }
+}
+
+fn write_line(text: &mut Vec<u8>, record: &SealedRecord) -> Result<(), AuditError> {
+    let invalid = |error: serde_json::Error| AuditError::Invalid { message: error.to_string() };
+    let bytes: &RawValue = serde_json::from_slice(&record.bytes).map_err(invalid)?;
+    let line = Line { chain_id: record.chain_id, seq: record.seq, mac: to_hex(&record.mac), record: bytes };
+    serde_json::to_writer(&mut *text, &line).map_err(invalid)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+/// Shows every record to `see`, until it has seen enough (`false`). What is no record is skipped:
+/// the verification misses it.
+fn scan(path: &Path, mut see: impl FnMut(SealedRecord) -> bool) -> Result<(), AuditError> {
+    let failed = |error: std::io::Error| files::failed(path, &error);
+    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+        if let Some(record) = parse(&line)
+            && !see(record)
+        {
+            break;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+fn parse(line: &[u8]) -> Option<SealedRecord> {
+    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    let bytes = Bytes::copy_from_slice(line.record.get().as_bytes());
+    Some(SealedRecord { chain_id: line.chain_id, seq: line.seq, bytes, mac: from_hex(&line.mac)? })
+}
+
+#[async_trait]
+impl AuditSink for JsonlSink {
+    async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        let (file, batch) = (self.file.clone(), batch.to_vec());
+        files::blocking(move || file.lock().unwrap_or_else(PoisonError::into_inner).append(&batch)).await
+    }
+}
+
+#[async_trait]
+impl AuditReader for JsonlSink {
+    async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError> {
+        let path = self.path.clone();
+        files::blocking(move || {
+            let mut records = Vec::new();
+            scan(&path, |record| {
+                if record.chain_id == chain_id && record.seq >= from_seq {
+                    records.push(record);
+                }
+                records.len() < limit
+            })?;
+            Ok(records)
+        })
+        .await
+    }
+
+    async fn chains(&self) -> Result<Vec<Uuid>, AuditError> {
+        let path = self.path.clone();
+        files::blocking(move || {
+            let mut chains = std::collections::BTreeSet::new();
+            scan(&path, |record| {
+                chains.insert(record.chain_id);
+                true
+            })?;
+            // Ids of chains grow with time.
+            Ok(chains.into_iter().collect())
+        })
+        .await
+    }
+}
+
+/// Adds the kind `jsonl`, to write and to read.
+pub fn register(registry: &mut Registry) {
+    registry.sinks.register("jsonl", |config| {
+        async move { open(&config.url).await.map(|sink| Arc::new(sink) as Arc<dyn AuditSink>) }.boxed()
+    });
+    registry.readers.register("jsonl", |config| {
+        async move { open(&config.url).await.map(|sink| Arc::new(sink) as Arc<dyn AuditReader>) }.boxed()
+    });
+}
+
+async fn open(url: &str) -> Result<JsonlSink, BuildError> {
+    let path = url.strip_prefix("jsonl:").unwrap_or(url);
+    JsonlSink::open(path)
+        .await
+        .map_err(|error| BuildError::invalid(format!("{error}; set the audit url to a file that omni may write")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,21 @@
 //! The names by which a model calls tools: legal for its vendor, and never two alike.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
 
 use super::ToolDef;
+
+#[cfg(test)]
+mod tests;
 
 /// What a vendor allows in a tool name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NameRules {
-    /// Longest name, in characters of `[a-zA-Z0-9_-]`.
+    /// Longest name, in characters of `[a-zA-Z0-9_-]`. Below 16 there is no room to tell many tools apart.
     pub max_len: usize,
 }
 
@@ -17,7 +25,84 @@ impl Default for NameRules {
     }
 }
 
-/// One name per tool, in the order of the tools.
-pub(super) fn assign(tools: &[Arc<ToolDef>], _rules: NameRules) -> Vec<Arc<str>> {
-    tools.iter().map(|def| Arc::from(format!("{}__{}", def.server, def.name))).collect()
+/// How many characters of hash a name gets when it has to differ, and by how many more each time
+/// that this is not enough.
+const HASH_STEP: usize = 8;
+/// Rounds until the whole hash is in the name.
+const MAX_ROUNDS: usize = 8;
+
+/// One name per tool, in the order of the tools: `server__tool` with the illegal characters
+/// replaced. A name that is too long, or that two tools would share, ends in a hash of the tool's
+/// full name instead, so that no name depends on the order of the tools or on unrelated ones.
+pub(super) fn assign(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Arc<str>> {
+    let mut names = candidates(tools, rules);
+    for _ in 0..MAX_ROUNDS {
+        let shared = shared(&names);
+        if shared.is_empty() {
+            break;
+        }
+        for candidate in names.iter_mut().filter(|candidate| shared.contains(&candidate.name)) {
+            candidate.lengthen(rules);
+        }
+    }
+    names.into_iter().map(|candidate| candidate.name.into()).collect()
+}
+
+struct Candidate {
+    plain: String,
+    hash: String,
+    hash_len: usize,
+    name: String,
+}
+
+impl Candidate {
+    fn lengthen(&mut self, rules: NameRules) {
+        self.hash_len += HASH_STEP;
+        let hash = &self.hash[..self.hash_len.min(self.hash.len()).min(rules.max_len)];
+        let room = rules.max_len.saturating_sub(hash.len() + 1);
+        self.name = match room {
+            0 => hash.to_owned(),
+            room => format!("{}_{hash}", &self.plain[..room.min(self.plain.len())]),
+        };
+    }
+}
+
+fn candidates(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Candidate> {
+    let mut listed: HashMap<(&str, &str), u32> = HashMap::new();
+    let number = |def| {
+        // A server that lists one name twice must not make every request fail.
+        let times: &mut u32 = listed.entry(def).or_default();
+        *times += 1;
+        *times
+    };
+    let keys = tools.iter().map(|def| (&*def.server, &*def.name));
+    keys.clone().map(number).zip(keys).map(|(times, key)| candidate(key, times, rules)).collect()
+}
+
+fn candidate((server, tool): (&str, &str), times: u32, rules: NameRules) -> Candidate {
+    let plain = format!("{}__{}", legal(server), legal(tool));
+    let full = if times == 1 { format!("{server}\0{tool}") } else { format!("{server}\0{tool}\0{times}") };
+    let mut candidate = Candidate { name: plain.clone(), plain, hash: hex(&Sha256::digest(full)), hash_len: 0 };
+    if candidate.name.len() > rules.max_len {
+        candidate.lengthen(rules);
+    }
+    candidate
+}
+
+fn shared(names: &[Candidate]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    names.iter().filter(|candidate| !seen.insert(&candidate.name)).map(|candidate| candidate.name.clone()).collect()
+}
+
+/// All characters that a vendor may refuse become `_`; what is left is ASCII.
+fn legal(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -2,9 +2,17 @@
 
 use std::sync::OnceLock;
 
+use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Value, value::RawValue};
 
-/// Why arguments do not fit, in words that a model can act on.
+mod refs;
+mod sanitise;
+#[cfg(test)]
+mod tests;
+
+pub use sanitise::{Dialect, MAX_SCHEMA_BYTES, Sanitised, sanitise};
+
+/// Why arguments do not fit, in words that a model can act on; or why a schema cannot be offered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SchemaError {
@@ -12,10 +20,25 @@ pub struct SchemaError {
     pub message: String,
 }
 
+impl SchemaError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Most misfits that one error names.
+const MAX_MISFITS: usize = 8;
+/// Longest description of one misfit, in characters.
+const MAX_MISFIT_CHARS: usize = 300;
+/// Steps that a pattern of an untrusted server may take.
+const BACKTRACK_LIMIT: usize = 20_000;
+/// Most bytes of a compiled pattern.
+const PATTERN_BYTES: usize = 1 << 20;
+
 /// Checks arguments against a schema; compiles it at most once, at the first check.
 pub struct SchemaCheck {
     schema: Box<RawValue>,
-    compiled: OnceLock<Option<jsonschema::Validator>>,
+    compiled: OnceLock<Option<Validator>>,
 }
 
 impl SchemaCheck {
@@ -25,20 +48,94 @@ impl SchemaCheck {
         Self { schema: schema.to_owned(), compiled: OnceLock::new() }
     }
 
-    /// Checks arguments. A schema that cannot be compiled lets everything pass: the server judges.
+    /// Checks arguments, which must be an object whatever the schema says. A schema that cannot be
+    /// compiled, or that refers to anything outside itself, lets every object pass: the server judges.
     ///
     /// # Errors
-    /// A [`SchemaError`] that names every misfit.
-    pub fn check(&self, _arguments: &Value) -> Result<(), SchemaError> {
-        let _ = self.compiled.get_or_init(|| {
-            serde_json::from_str(self.schema.get()).ok().and_then(|schema| jsonschema::validator_for(&schema).ok())
-        });
-        Ok(())
+    /// A [`SchemaError`] that names every misfit, up to a cap.
+    pub fn check(&self, arguments: &Value) -> Result<(), SchemaError> {
+        if !arguments.is_object() {
+            return Err(SchemaError::new(format!("the arguments must be a JSON object, not {}", kind_of(arguments))));
+        }
+        match self.compiled.get_or_init(|| compile(&self.schema)) {
+            Some(validator) if !validator.is_valid(arguments) => Err(self.explain(validator, arguments)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn explain(&self, validator: &Validator, arguments: &Value) -> SchemaError {
+        let mut misfits: Vec<String> =
+            validator.iter_errors(arguments).take(MAX_MISFITS + 1).map(|error| self.describe(&error)).collect();
+        if misfits.len() > MAX_MISFITS {
+            misfits[MAX_MISFITS] = "and more".into();
+        }
+        SchemaError::new(misfits.join("; "))
+    }
+
+    fn describe(&self, error: &ValidationError<'_>) -> String {
+        let text = match error.kind() {
+            ValidationErrorKind::Required { property } => format!("missing required property {property}"),
+            ValidationErrorKind::AdditionalProperties { unexpected } => self.unexpected(error, unexpected),
+            _ => error.to_string(),
+        };
+        let path = error.instance_path().as_str();
+        let text = if path.is_empty() { text } else { format!("{path:?}: {text}") };
+        shorten(&text, MAX_MISFIT_CHARS)
+    }
+
+    fn unexpected(&self, error: &ValidationError<'_>, unexpected: &[String]) -> String {
+        let mut text = format!("unknown property {}", quoted(unexpected));
+        let at_root = error.instance_path().as_str().is_empty();
+        let schema: Option<Value> = serde_json::from_str(self.schema.get()).ok().filter(|_| at_root);
+        if let Some(known) = schema.as_ref().and_then(|schema| schema.get("properties")?.as_object()) {
+            let known: Vec<&String> = known.keys().collect();
+            text.push_str(&match known.is_empty() {
+                true => " (the tool takes no arguments)".into(),
+                false => format!(" (known: {})", quoted(&known)),
+            });
+        }
+        text
     }
 }
 
 impl std::fmt::Debug for SchemaCheck {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SchemaCheck").finish_non_exhaustive()
+    }
+}
+
+/// Compiles a schema without fetching anything; the draft is that of `$schema`, else 2020-12.
+fn compile(schema: &RawValue) -> Option<Validator> {
+    let schema: Value = serde_json::from_str(schema.get()).ok()?;
+    if refs::is_unsafe(&schema) {
+        return None;
+    }
+    let patterns = PatternOptions::fancy_regex()
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .size_limit(PATTERN_BYTES)
+        .dfa_size_limit(PATTERN_BYTES);
+    jsonschema::options().offline().with_pattern_options(patterns).build(&schema).ok()
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("{:?}", name.as_ref())).collect();
+    names.join(", ")
+}
+
+fn shorten(text: &str, max_chars: usize) -> String {
+    match text.char_indices().nth(max_chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

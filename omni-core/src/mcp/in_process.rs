@@ -1,1 +1,90 @@
 //! MCP servers in this process.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use rmcp::{ServerHandler, ServiceExt};
+use tokio::{
+    io::{DuplexStream, duplex, split},
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    CallContext, Connector, McpError, McpTransport,
+    client::{Client, Lifecycle, millis, refused},
+    lines::{Keeper, Lines},
+    tap::Tap,
+};
+
+/// Bytes on the way in one direction before the sender waits.
+const PIPE_BYTES: usize = 64 * 1024;
+
+type Serve = dyn Fn(DuplexStream) -> JoinHandle<()> + Send + Sync;
+
+/// A server that lives in this process: an rmcp service made anew for each connection.
+pub struct InProcess {
+    serve: Box<Serve>,
+}
+
+impl InProcess {
+    /// A server from whatever makes its service.
+    pub fn new<S, F>(factory: F) -> Self
+    where
+        S: ServerHandler,
+        F: Fn() -> S + Send + Sync + 'static,
+    {
+        Self {
+            serve: Box::new(move |pipe| {
+                let service = factory();
+                tokio::spawn(async move {
+                    if let Ok(running) = service.serve(split(pipe)).await {
+                        let _ = running.waiting().await;
+                    }
+                })
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Connector for InProcess {
+    fn kind(&self) -> &'static str {
+        "in_process"
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        let started = Instant::now();
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        let (reader, writer) = split(ours);
+        let tap = Tap::new();
+        let lines = Lines::new(reader, writer, Task((self.serve)(theirs)), tap.clone());
+        match timeout_at(cx.deadline, Client::start(lines, tap, Lifecycle::Legacy)).await {
+            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
+        }
+    }
+}
+
+/// The server's task.
+struct Task(JoinHandle<()>);
+
+#[async_trait]
+impl Keeper for Task {
+    async fn end(&mut self) {
+        self.0.abort();
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

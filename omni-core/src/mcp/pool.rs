@@ -1,11 +1,31 @@
 //! The pool: every configured server, its connection, its health and its tools.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
+use futures::future::join_all;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CallContext, Connector, McpError, ServerOptions, ToolOutput};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ToolDef};
+
+mod connection;
+mod listing;
+mod server;
+
+use server::Server;
+
+/// How long connections that were given up may take to end at a shutdown.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a call waits before it is repeated, times the attempts made.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 
 /// One server that the pool is given.
 #[derive(Debug, Clone)]
@@ -19,32 +39,50 @@ pub struct ServerEntry {
 /// Keeps many servers usable.
 #[derive(Debug)]
 pub struct Pool {
-    _servers: BTreeMap<String, ServerEntry>,
+    servers: BTreeMap<String, Server>,
+    catalog: ArcSwap<Catalog>,
+    /// Held while a snapshot is put together and published, never across an await.
+    publishing: Mutex<()>,
+    tasks: TaskTracker,
+    down: CancellationToken,
 }
 
 impl Pool {
     /// A pool that has connected to nothing yet.
     #[must_use]
     pub fn new(servers: BTreeMap<String, ServerEntry>) -> Self {
-        Self { _servers: servers }
+        let (tasks, down) = (TaskTracker::new(), CancellationToken::new());
+        let servers: BTreeMap<_, _> = servers
+            .into_iter()
+            .map(|(name, entry)| (name.clone(), Server::new(name, entry, tasks.clone(), down.clone())))
+            .collect();
+        let views = servers.values().map(Server::view).collect();
+        Self {
+            servers,
+            catalog: ArcSwap::from_pointee(Catalog::new(1, views)),
+            publishing: Mutex::new(()),
+            tasks,
+            down,
+        }
     }
 
     /// The newest snapshot, without asking anybody.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::new(Catalog::default())
+        self.catalog.load_full()
     }
 
     /// A snapshot in which every enabled server was asked once: connects what is not connected and
     /// lists what was not listed, all servers at once. A dead or hung one costs its own deadline and
-    /// is unhealthy. Calls at the same time share one discovery.
+    /// is unhealthy; it is asked again after a pause that grows from 30 s to 5 min, so that it does
+    /// not hold up every ask. Calls at the same time share one discovery.
     pub async fn discover(&self) -> Arc<Catalog> {
-        self.catalog()
+        self.ask(false).await
     }
 
     /// Asks every enabled server again, whatever is known (`servers check`).
     pub async fn refresh(&self) -> Arc<Catalog> {
-        self.catalog()
+        self.ask(true).await
     }
 
     /// Calls a tool. Takes the server's concurrency permit, keeps `cx.deadline`, repeats only what
@@ -55,19 +93,93 @@ impl Pool {
     pub async fn call(
         &self,
         server: &str,
-        _tool: &str,
-        _arguments: &RawValue,
-        _cx: &CallContext,
+        tool: &str,
+        arguments: &RawValue,
+        cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
-        Err(McpError::UnknownServer { server: server.into() })
+        let unknown = || McpError::UnknownServer { server: server.into() };
+        let server = self.servers.get(server).filter(|server| server.options().enabled).ok_or_else(unknown)?;
+        let mut cx = cx.clone();
+        cx.deadline = cx.deadline.min(Instant::now() + server.options().call_timeout);
+        let _permit = server.permit(cx.deadline).await?;
+        let mut attempt = 1;
+        loop {
+            let error = match server.call(tool, arguments, &cx).await {
+                Ok(output) => return Ok(output),
+                Err(error) => error,
+            };
+            let again = Instant::now() + REPEAT_AFTER * attempt;
+            let repeat = attempt < server.options().max_attempts && again < cx.deadline;
+            if !repeat || !may_repeat(&error, || self.is_harmless(server, tool)) {
+                return Err(error);
+            }
+            tracing::info!(server = %server.name(), tool, attempt, %error, "a call is repeated");
+            sleep_until(again).await;
+            attempt += 1;
+        }
     }
 
     /// How a server is treated; `None` for an unknown one.
     #[must_use]
     pub fn options(&self, server: &str) -> Option<&ServerOptions> {
-        self._servers.get(server).map(|entry| &entry.options)
+        self.servers.get(server).map(Server::options)
     }
 
-    /// Closes every connection; leaves no process.
-    pub async fn shutdown(&self) {}
+    /// Closes every connection; leaves no process. Later calls fail.
+    pub async fn shutdown(&self) {
+        self.down.cancel();
+        join_all(self.servers.values().map(Server::close)).await;
+        self.tasks.close();
+        if timeout(SHUTDOWN_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a connection to a server did not end in time");
+        }
+    }
+
+    async fn ask(&self, again: bool) -> Arc<Catalog> {
+        join_all(self.servers.values().map(|server| server.discover(again))).await;
+        self.publish()
+    }
+
+    /// Puts a new snapshot in place. Its version grows only when something else is in it.
+    fn publish(&self) -> Arc<Catalog> {
+        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.catalog.load_full();
+        let mut new = Catalog::new(old.version, self.servers.values().map(Server::view).collect());
+        if !listing::same(&old, &new) {
+            new.version += 1;
+        }
+        let new = Arc::new(new);
+        self.catalog.store(new.clone());
+        new
+    }
+
+    /// Whether a tool may be called twice: configuration says so, or a server says so whose hints
+    /// configuration believes.
+    fn is_harmless(&self, server: &Server, tool: &str) -> bool {
+        let options = server.options();
+        if options.retry_safe.is_match(tool) {
+            return true;
+        }
+        let hinted = |def: &Arc<ToolDef>| {
+            def.annotations.read_only_hint == Some(true) || def.annotations.idempotent_hint == Some(true)
+        };
+        options.trusted && self.catalog.load().tool(server.name(), tool).is_some_and(hinted)
+    }
 }
+
+/// Whether a failed call may be made again: nothing of it was sent, or it does no harm twice.
+fn may_repeat(error: &McpError, is_harmless: impl FnOnce() -> bool) -> bool {
+    match error {
+        McpError::Connect { .. } | McpError::Closed { unsent: true, .. } => true,
+        McpError::Closed { unsent: false, .. } => is_harmless(),
+        McpError::Timeout { .. }
+        | McpError::Protocol { .. }
+        | McpError::Unauthorized { .. }
+        | McpError::Rpc { .. }
+        | McpError::UnknownServer { .. }
+        | McpError::Busy { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

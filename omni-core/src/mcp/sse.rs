@@ -1,1 +1,218 @@
-//! MCP servers over the legacy SSE transport.
+//! MCP servers over the legacy SSE transport: answers come on one stream, requests are posted to
+//! the address that its first event names.
+
+use std::{future::Future, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream::BoxStream};
+use http::{HeaderMap, HeaderValue, header::ACCEPT};
+use rmcp::{
+    RoleClient,
+    model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage},
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::Transport,
+};
+use secrecy::SecretString;
+use sse_stream::{Error as SseError, Sse, SseStream};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::{
+    CallContext, Connector, McpError, McpTransport,
+    client::{Client, Lifecycle, millis, refused},
+    http::{
+        capped,
+        endpoint::{Endpoint, send_error, status_error},
+    },
+    tap::{Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+};
+use crate::{
+    config::{ServerAuth, ServerConfig},
+    registry::{BuildError, Registry},
+};
+
+/// Most of an error page that is read, in bytes.
+const MAX_ERROR_BYTES: usize = 16 * 1024;
+
+/// A server with a stream at a URL.
+#[derive(Debug, Clone)]
+pub struct SseServer {
+    endpoint: Endpoint,
+}
+
+impl SseServer {
+    /// A server from the `http` or `https` address of its stream, taken as it is.
+    ///
+    /// # Errors
+    /// [`BuildError::Invalid`] when that is no such address.
+    pub fn new(url: impl AsRef<str>) -> Result<Self, BuildError> {
+        Ok(Self { endpoint: Endpoint::new(url.as_ref())? })
+    }
+
+    /// The same with credentials.
+    #[must_use]
+    pub fn with_auth(mut self, auth: ServerAuth) -> Self {
+        self.endpoint.set_auth(auth);
+        self
+    }
+
+    /// The same with one header more.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: SecretString) -> Self {
+        self.endpoint.add_header(name.into(), value);
+        self
+    }
+
+    async fn start(&self) -> Result<Client, McpError> {
+        let tap = Tap::new();
+        let stream = Stream::open(&self.endpoint, tap.clone()).await?;
+        Client::start(stream, tap, Lifecycle::Legacy).await
+    }
+}
+
+#[async_trait]
+impl Connector for SseServer {
+    fn kind(&self) -> &'static str {
+        "sse"
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        let started = Instant::now();
+        match timeout_at(cx.deadline, Box::pin(self.start())).await {
+            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
+        }
+    }
+}
+
+/// Adds the kind `sse`.
+pub fn register(registry: &mut Registry) {
+    registry.transports.register("sse", |config: ServerConfig| {
+        Box::pin(async move {
+            let endpoint = Endpoint::from_config(&config)?;
+            Ok(Arc::new(SseServer { endpoint }) as Arc<dyn Connector>)
+        })
+    });
+}
+
+type Events = BoxStream<'static, Result<Sse, SseError>>;
+
+/// The transport.
+struct Stream {
+    client: reqwest::Client,
+    headers: HeaderMap,
+    post_to: Url,
+    events: Option<Events>,
+    tap: Arc<Tap>,
+}
+
+impl Stream {
+    async fn open(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
+        let (client, headers) = (endpoint.client()?, endpoint.header_map()?);
+        let request = client.get(endpoint.url().clone()).headers(headers.clone());
+        let request = request.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let response = checked(request.send().await.map_err(|error| send_error(&error))?).await?;
+        let chunks = capped::events(response.bytes_stream(), MAX_MESSAGE_BYTES);
+        let mut events: Events = SseStream::from_bytes_stream(chunks).boxed();
+        let post_to = post_address(&mut events, endpoint.url()).await?;
+        Ok(Self { client, headers, post_to, events: Some(events), tap })
+    }
+
+    /// The next message's text; `None` at the end.
+    async fn next(&mut self) -> Option<String> {
+        let events = self.events.as_mut()?;
+        loop {
+            match events.next().await {
+                Some(Ok(event)) if event.event.as_deref().is_none_or(|kind| kind == "message") => {
+                    if let Some(data) = event.data.filter(|data| !data.trim().is_empty()) {
+                        return Some(data);
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    self.tap.close(format!("the stream broke: {}", words(&error.to_string())));
+                    return None;
+                }
+                None => {
+                    self.tap.close("the server ended the stream");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the address that requests go to. It must be of the stream's own origin: elsewhere a
+/// server could send credentials and arguments to anybody.
+async fn post_address(events: &mut Events, stream: &Url) -> Result<Url, McpError> {
+    let connect = |message: String| McpError::Connect { message };
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|error| connect(format!("the stream broke: {}", words(&error.to_string()))))?;
+        if event.event.as_deref() != Some("endpoint") {
+            continue;
+        }
+        let address = event.data.unwrap_or_default();
+        let url = stream.join(address.trim()).map_err(|_| connect("the stream names no address to post to".into()))?;
+        if url.origin() != stream.origin() {
+            return Err(connect(format!(
+                "the stream wants requests posted to {}, which is not where it comes from",
+                words(&url.origin().ascii_serialization())
+            )));
+        }
+        return Ok(url);
+    }
+    Err(connect("the stream ended before it named the address to post to".into()))
+}
+
+async fn checked(response: reqwest::Response) -> Result<reqwest::Response, McpError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = capped::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
+    Err(status_error(status, &String::from_utf8_lossy(&body)))
+}
+
+impl Transport<RoleClient> for Stream {
+    type Error = Fault;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleClient>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let mut headers = self.headers.clone();
+        if let Some(slot) = slot(&item) {
+            headers.extend(slot.headers().clone());
+        }
+        let request = self.client.post(self.post_to.clone()).headers(headers).json(&item);
+        async move {
+            let response = request.send().await.map_err(|error| Fault(send_error(&error)))?;
+            checked(response).await.map(drop).map_err(Fault)
+        }
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
+        loop {
+            let data = self.next().await?;
+            match self.tap.decode(data.as_bytes()) {
+                Ok(JsonRpcMessage::Error(error)) if error.id.is_none() => {
+                    tracing::debug!(code = error.error.code.0, "a server sent an error that answers no request");
+                }
+                Ok(message) => return Some(message),
+                Err(error) => tracing::debug!(%error, "a server sent an event that is no message"),
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.events = None;
+        Ok(())
+    }
+}
+
+fn slot(message: &ClientJsonRpcMessage) -> Option<&Slot> {
+    match message {
+        JsonRpcMessage::Request(request) => request.request.extensions().get::<Slot>(),
+        JsonRpcMessage::Notification(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => None,
+    }
+}

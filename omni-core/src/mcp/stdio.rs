@@ -1,1 +1,141 @@
 //! MCP servers as child processes.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    CallContext, Connector, McpError, McpTransport,
+    client::{Client, Lifecycle, millis, refused},
+    lines::Lines,
+    tap::Tap,
+};
+use crate::{
+    config::ServerConfig,
+    registry::{BuildError, Registry},
+};
+
+mod process;
+mod stderr;
+
+/// Variables of omni's own environment that a child may have: enough to find programs, a home, a
+/// language and a time zone, and no credentials.
+pub const BASE_ENV: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TERM",
+    "TZ",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// A server that is started as a child process: its own process group, an environment of its own,
+/// gone with its last descendant when the connection ends, and when this process does.
+#[derive(Debug, Clone)]
+pub struct StdioServer {
+    command: String,
+    args: Vec<String>,
+    env: BTreeMap<String, SecretString>,
+    cwd: Option<PathBuf>,
+}
+
+impl StdioServer {
+    /// A server from its program. It has an empty environment: see [`Self::with_base_env`].
+    #[must_use]
+    pub fn new(command: impl Into<String>) -> Self {
+        Self { command: command.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None }
+    }
+
+    /// The same with arguments.
+    #[must_use]
+    pub fn with_args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with these variables more; they win over those set before.
+    #[must_use]
+    pub fn with_env(mut self, env: impl IntoIterator<Item = (String, SecretString)>) -> Self {
+        self.env.extend(env);
+        self
+    }
+
+    /// The same with those of `vars` that [`BASE_ENV`] allows, such as from [`std::env::vars`].
+    #[must_use]
+    pub fn with_base_env(self, vars: impl IntoIterator<Item = (String, String)>) -> Self {
+        let allowed = vars.into_iter().filter(|(name, _)| BASE_ENV.contains(&name.as_str()));
+        self.with_env(allowed.map(|(name, value)| (name, SecretString::from(value))))
+    }
+
+    /// The same in another working directory.
+    #[must_use]
+    pub fn with_cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(cwd.into());
+        self
+    }
+
+    /// The server of a configuration entry.
+    ///
+    /// # Errors
+    /// [`BuildError::Invalid`] without `command`.
+    pub fn from_config(config: ServerConfig) -> Result<Self, BuildError> {
+        let command = config.command.filter(|command| !command.trim().is_empty()).ok_or_else(|| {
+            BuildError::invalid(format!("the server {:?} of kind stdio needs the key `command`", config.name))
+        })?;
+        Ok(Self { command, args: config.args, env: config.env, cwd: config.cwd })
+    }
+
+    /// `initialize` comes first: every server that runs as a child knows it, some end at any other
+    /// first request, and a child gains nothing from being stateless. One that answers with an
+    /// error is started again and asked by `server/discover`.
+    async fn start(&self) -> Result<Client, McpError> {
+        match self.begin(Lifecycle::Legacy).await {
+            Err(McpError::Rpc { .. }) => self.begin(Lifecycle::Modern).await,
+            other => other,
+        }
+    }
+
+    async fn begin(&self, lifecycle: Lifecycle) -> Result<Client, McpError> {
+        let tap = Tap::new();
+        let (process, stdin, stdout) = process::spawn(self)?;
+        Client::start(Lines::new(stdout, stdin, process, tap.clone()), tap, lifecycle).await
+    }
+}
+
+#[async_trait]
+impl Connector for StdioServer {
+    fn kind(&self) -> &'static str {
+        "stdio"
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        let started = Instant::now();
+        match timeout_at(cx.deadline, Box::pin(self.start())).await {
+            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
+        }
+    }
+}
+
+/// Adds the kind `stdio`.
+pub fn register(registry: &mut Registry) {
+    registry.transports.register("stdio", |config| {
+        Box::pin(async move { StdioServer::from_config(config).map(|server| Arc::new(server) as Arc<dyn Connector>) })
+    });
+}
+
+#[cfg(test)]
+mod tests;

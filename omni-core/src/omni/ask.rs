@@ -83,13 +83,7 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
         .await;
 }
 
-async fn steps(
-    parts: &Parts,
-    ask: &Ask,
-    known: &mut Known,
-    progress: &mut Progress,
-    events: &mut EventSender,
-) -> End {
+async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
         Err(error) => End::Failed(error),
         Ok((grant, deadline)) => {
@@ -158,6 +152,7 @@ async fn answer(
     let catalog = catalog(parts, ask, deadline).await;
     let tools = tool_set(parts, ask, &catalog, grant, &model);
     started(ask, grant, &catalog, &tools, &model, progress, events).await;
+    let history = messages.len();
     messages.push(prompt::question(ask, &catalog, Utc::now()));
     let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
     let system = prompt::system(grant, &catalog, &tools).into();
@@ -177,7 +172,7 @@ async fn answer(
     limits.max_tokens = parts.bounds.max_tokens;
     let (ended, run) = drive(parts, &cx, messages, limits, progress, events).await?;
     if let Some(thread) = &ask.thread {
-        parts.threads.append(thread, run.added().to_vec()).await?;
+        parts.threads.append(thread, run.messages()[history..].to_vec()).await?;
     }
     Ok(End::Ran(ended))
 }
@@ -290,7 +285,9 @@ fn conclude_model(stop: &StopReason, answer: &mut Answer) {
             Some(Warning::new("empty_answer", "the model ended without saying anything"))
         }
         StopReason::EndTurn | StopReason::StopSequence | StopReason::ToolUse => None,
-        StopReason::MaxTokens => Some(Warning::new("max_tokens", "the answer is cut: the model's output limit was reached")),
+        StopReason::MaxTokens => {
+            Some(Warning::new("max_tokens", "the answer is cut: the model's output limit was reached"))
+        }
         StopReason::Refusal => Some(Warning::new("refusal", "the model declined to answer")),
         StopReason::ContextExceeded => {
             Some(Warning::new("context_exceeded", "the conversation does not fit into the model's window"))
@@ -361,7 +358,10 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         duration_ms: answer.duration_ms,
     };
     let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source)));
-    let written = parts.ledger.write(Record::new(ask.request_id, party, Event::Ask(Box::new(closing)))).await;
+    let written = parts
+        .ledger
+        .write_with(Record::new(ask.request_id, party, Event::Ask(Box::new(closing))), parts.acks.ask)
+        .await;
     match written {
         Ok(()) => error,
         Err(failed) => {

@@ -38,11 +38,7 @@ pub(super) async fn run(parts: &Parts, call: DirectCall, cancel: CancellationTok
 
 async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
-    let mut known = Known {
-        party: steps::nobody(call.source),
-        planned: planned(&call),
-        reservation: None,
-    };
+    let mut known = Known { party: steps::nobody(call.source), planned: planned(&call), reservation: None };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -53,7 +49,8 @@ async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken)
     steps::settle(parts, known.reservation).await;
     let duration_ms = millis(started.elapsed());
     let record = Event::DirectCall(closing(&known.planned, &ended, duration_ms));
-    parts.ledger.write(Record::new(call.request_id, Some(known.party), record)).await?;
+    let record = Record::new(call.request_id, Some(known.party), record);
+    parts.ledger.write_with(record, parts.acks.direct).await?;
     reply(parts, &known.planned, ended?, duration_ms)
 }
 
@@ -86,8 +83,14 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     if let Disposition::Refuse { reason, message } = &known.planned.disposition {
         return Err(refused(call, &tools, *reason, message));
     }
-    let caller =
-        Caller { request_id: call.request_id, party: &known.party, grant: &grant, approver: &*call.approver, deadline };
+    let caller = Caller {
+        request_id: call.request_id,
+        party: &known.party,
+        grant: &grant,
+        approver: &*call.approver,
+        deadline,
+        ack: parts.acks.direct,
+    };
     Ok(call::perform(parts, &caller, &known.planned).await)
 }
 

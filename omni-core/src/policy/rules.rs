@@ -1,14 +1,59 @@
 //! The rules of a grant and the one function that decides.
+//!
+//! A server's rules are gates in a row. A tool passes when no gate stops it: a gate refuses
+//! everything, refuses what matches, or refuses what does not match. So an explicit deny always
+//! wins, wherever it stands in the row; the order only says which rule is named.
 
-use std::sync::Arc;
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
-use super::{Decision, Rule};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Decision, PatternError, PatternSet, Rule};
+
+mod builder;
+mod plan;
+
+pub use builder::RuleSetBuilder;
+pub(super) use plan::{ArgumentPlan, Clause, GatePlan, Plan, ServerPlan};
 
 /// Everything that decides about tools, compiled. Users with equal rules share one.
 #[derive(Debug)]
 pub struct RuleSet {
     fingerprint: String,
-    allow: bool,
+    rules: Arc<Rules>,
+    ceiling: Option<Arc<Self>>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    servers: HashMap<Box<str>, ServerRules>,
+    other: ServerRules,
+}
+
+/// The gates of one server. All patterns of all gates are in one set and matched in one pass.
+#[derive(Debug)]
+struct ServerRules {
+    gates: Vec<Gate>,
+    set: PatternSet,
+    rules: Vec<Arc<Rule>>,
+    confirm: Range<usize>,
+    passed: Arc<Rule>,
+    argument: Option<ArgumentRule>,
+}
+
+#[derive(Debug)]
+enum Gate {
+    Refuse(Arc<Rule>),
+    Deny(Range<usize>),
+    Require(Range<usize>, Arc<Rule>),
+}
+
+/// Values that arguments of certain names must have.
+#[derive(Debug)]
+struct ArgumentRule {
+    names: Vec<String>,
+    values: PatternSet,
     rule: Arc<Rule>,
 }
 
@@ -16,36 +61,173 @@ impl RuleSet {
     /// Every tool of every server.
     #[must_use]
     pub fn allow_all() -> Arc<Self> {
-        Arc::new(Self {
-            fingerprint: "allow-all".into(),
-            allow: true,
-            rule: Arc::new(Rule::new("everything is allowed", None)),
-        })
+        Self::uniform(ServerPlan::open(Rule::new("everything is allowed", None)))
     }
 
     /// No tool at all.
     #[must_use]
     pub fn deny_all() -> Arc<Self> {
-        Arc::new(Self {
-            fingerprint: "deny-all".into(),
-            allow: false,
-            rule: Arc::new(Rule::new("nothing is allowed", None)),
-        })
+        Self::uniform(ServerPlan::closed(Rule::new("nothing is allowed", None)))
     }
 
-    /// Equal for equal rules, and only for these.
+    /// Rules in code: each server's tools by name pattern.
+    #[must_use]
+    pub fn builder() -> RuleSetBuilder {
+        RuleSetBuilder::default()
+    }
+
+    /// Equal for equal rules, and only for these: the SHA-256 of what they say, in hexadecimal.
+    /// Where a rule stands and how it is worded is not part of it.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Decides one tool. Without `arguments` the question is whether it may be listed.
+    /// Decides one tool. Without `arguments` the question is whether it may be listed; a call that
+    /// is allowed with arguments is always allowed without them.
     #[must_use]
-    pub fn decide(&self, _server: &str, _tool: &str, _arguments: Option<&serde_json::Value>) -> Decision {
-        if self.allow { Decision::allow(self.rule.clone()) } else { Decision::deny(self.rule.clone()) }
+    pub fn decide(&self, server: &str, tool: &str, arguments: Option<&Value>) -> Decision {
+        let rules = self.rules.servers.get(server).unwrap_or(&self.rules.other);
+        let own = rules.decide(tool, arguments);
+        match &self.ceiling {
+            Some(ceiling) if own.is_allowed() => lower(own, ceiling.decide(server, tool, arguments)),
+            Some(_) | None => own,
+        }
+    }
+
+    /// These rules under a ceiling: only what both allow is allowed.
+    #[must_use]
+    pub fn under(&self, ceiling: Arc<Self>) -> Arc<Self> {
+        let fingerprint = hex(&Sha256::digest(format!("{}\n{}", self.fingerprint, ceiling.fingerprint)));
+        Arc::new(Self { fingerprint, rules: self.rules.clone(), ceiling: Some(ceiling) })
+    }
+
+    /// Compiles a plan.
+    pub(super) fn compile(plan: Plan) -> Result<Arc<Self>, PatternError> {
+        let fingerprint = plan.fingerprint();
+        let other = ServerRules::compile(plan.other)?;
+        let servers = plan
+            .servers
+            .into_iter()
+            .map(|(name, plan)| Ok((name.into_boxed_str(), ServerRules::compile(plan)?)))
+            .collect::<Result<_, PatternError>>()?;
+        Ok(Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers, other }), ceiling: None }))
+    }
+
+    /// The same for every server; `plan` has no patterns, so nothing can fail.
+    fn uniform(plan: ServerPlan) -> Arc<Self> {
+        let fingerprint = Plan { other: plan.clone(), ..Plan::default() }.fingerprint();
+        let gates = plan.gates.into_iter().filter_map(|gate| match gate {
+            GatePlan::Refuse(rule) => Some(Gate::Refuse(rule)),
+            GatePlan::Deny(_) | GatePlan::Require(..) => None,
+        });
+        let other = ServerRules {
+            gates: gates.collect(),
+            set: PatternSet::default(),
+            rules: Vec::new(),
+            confirm: 0..0,
+            passed: plan.passed,
+            argument: None,
+        };
+        Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers: HashMap::new(), other }), ceiling: None })
     }
 }
 
-/// Makes a [`RuleSet`].
-#[derive(Debug, Default)]
-pub struct RuleSetBuilder {}
+/// What is left of an allowed decision under a ceiling's.
+fn lower(own: Decision, ceiling: Decision) -> Decision {
+    if !ceiling.is_allowed() {
+        return ceiling;
+    }
+    Decision { confirm: own.confirm || ceiling.confirm, ..own }
+}
+
+impl ServerRules {
+    fn compile(plan: ServerPlan) -> Result<Self, PatternError> {
+        let mut patterns = Vec::new();
+        let mut rules = Vec::new();
+        let mut add = |clauses: Vec<Clause>| {
+            let from = patterns.len();
+            for clause in clauses {
+                patterns.push(clause.pattern);
+                rules.push(clause.rule);
+            }
+            from..patterns.len()
+        };
+        let gates = plan
+            .gates
+            .into_iter()
+            .map(|gate| match gate {
+                GatePlan::Refuse(rule) => Gate::Refuse(rule),
+                GatePlan::Deny(clauses) => Gate::Deny(add(clauses)),
+                GatePlan::Require(clauses, otherwise) => Gate::Require(add(clauses), otherwise),
+            })
+            .collect();
+        let confirm = add(plan.confirm);
+        let argument = plan.argument.map(ArgumentRule::compile).transpose()?;
+        Ok(Self { gates, set: PatternSet::new(&patterns)?, rules, confirm, passed: plan.passed, argument })
+    }
+
+    fn decide(&self, tool: &str, arguments: Option<&Value>) -> Decision {
+        let decision = self.set.with_matches(tool, |matches| self.pass(matches));
+        if let (true, Some(argument), Some(arguments)) = (decision.is_allowed(), &self.argument, arguments)
+            && !argument.accepts(arguments)
+        {
+            return Decision::deny(argument.rule.clone());
+        }
+        decision
+    }
+
+    /// Goes through the gates with the sorted positions of the patterns that match.
+    fn pass(&self, matches: &[usize]) -> Decision {
+        let first_in = |range: &Range<usize>| {
+            let at = matches.partition_point(|&position| position < range.start);
+            matches.get(at).filter(|&&position| position < range.end).map(|&position| &self.rules[position])
+        };
+        let mut allowing = &self.passed;
+        for gate in &self.gates {
+            match gate {
+                Gate::Refuse(rule) => return Decision::deny(rule.clone()),
+                Gate::Deny(range) => {
+                    if let Some(rule) = first_in(range) {
+                        return Decision::deny(rule.clone());
+                    }
+                }
+                Gate::Require(range, otherwise) => match first_in(range) {
+                    Some(rule) => allowing = rule,
+                    None => return Decision::deny(otherwise.clone()),
+                },
+            }
+        }
+        Decision { confirm: first_in(&self.confirm).is_some(), ..Decision::allow(allowing.clone()) }
+    }
+}
+
+impl ArgumentRule {
+    fn compile(plan: ArgumentPlan) -> Result<Self, PatternError> {
+        Ok(Self { names: plan.names, values: PatternSet::new(&plan.values)?, rule: plan.rule })
+    }
+
+    /// Whether every argument of one of the names has a permitted value; one that is not there is fine.
+    fn accepts(&self, arguments: &Value) -> bool {
+        let Some(arguments) = arguments.as_object() else { return true };
+        self.names.iter().filter_map(|name| arguments.get(name)).all(|value| self.permits(value))
+    }
+
+    fn permits(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::String(text) => self.values.is_match(text),
+            Value::Array(items) => items.iter().all(|item| self.permits(item)),
+            Value::Bool(_) | Value::Number(_) => self.values.is_match(&value.to_string()),
+            Value::Object(_) => false,
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

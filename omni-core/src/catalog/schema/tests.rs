@@ -1,0 +1,107 @@
+use serde_json::{Value, json, value::RawValue};
+
+use super::*;
+
+mod rules;
+
+fn raw(schema: &Value) -> Box<RawValue> {
+    RawValue::from_string(schema.to_string()).unwrap()
+}
+
+fn check(schema: &Value, arguments: &Value) -> Result<(), String> {
+    SchemaCheck::new(&raw(schema)).check(arguments).map_err(|error| error.message)
+}
+
+#[test]
+fn every_misfit_is_named_with_its_place() {
+    let schema = json!({
+        "type": "object",
+        "properties": { "zone": { "type": "string" }, "city": { "type": "string" } },
+        "required": ["city"]
+    });
+    assert_eq!(
+        check(&schema, &json!({ "zone": 5 })).unwrap_err(),
+        r#"missing required property "city"; "/zone": 5 is not of type "string""#
+    );
+    assert_eq!(check(&schema, &json!({ "city": "Rome" })), Ok(()));
+}
+
+#[test]
+fn unknown_property_error_lists_the_known_ones() {
+    let schema = json!({ "properties": { "a": {}, "b": {} }, "additionalProperties": false });
+    assert_eq!(check(&schema, &json!({ "c": 1 })).unwrap_err(), r#"unknown property "c" (known: "a", "b")"#);
+}
+
+#[test]
+fn arguments_that_are_no_object_are_refused_whatever_the_schema_says() {
+    for schema in [json!({}), json!({ "type": "array" }), json!({ "$ref": "https://example.com/s.json" })] {
+        assert_eq!(check(&schema, &json!([1])).unwrap_err(), "the arguments must be a JSON object, not an array");
+    }
+}
+
+#[test]
+fn misfits_are_capped_in_count_and_length() {
+    let schema = json!({ "additionalProperties": { "type": "integer" } });
+    let many: serde_json::Map<String, Value> = (0..50).map(|i| (format!("k{i}"), json!("x".repeat(5_000)))).collect();
+    let message = check(&schema, &Value::Object(many)).unwrap_err();
+    assert!(message.ends_with("; and more"), "{message}");
+    assert!(message.chars().count() < (MAX_MISFITS + 1) * (MAX_MISFIT_CHARS + 10), "{}", message.len());
+}
+
+#[test]
+fn schema_that_cannot_be_compiled_lets_objects_pass() {
+    for schema in [
+        json!({ "type": 7 }),
+        json!({ "$ref": "https://example.com/schema.json" }),
+        json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } }),
+        json!({ "properties": { "a": { "pattern": "(" } } }),
+    ] {
+        assert_eq!(check(&schema, &json!({ "a": 1 })), Ok(()), "{schema}");
+    }
+}
+
+#[test]
+fn reference_that_chases_itself_does_not_hang_the_check() {
+    for schema in [
+        json!({ "$ref": "#" }),
+        json!({ "allOf": [{ "$ref": "#" }] }),
+        json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "not": { "$ref": "#/$defs/a" } } } }),
+        json!({ "properties": { "a": { "$id": "https://example.com/x", "$ref": "#" } } }),
+    ] {
+        assert_eq!(check(&schema, &json!({ "a": 1 })), Ok(()), "{schema}");
+    }
+}
+
+#[test]
+fn references_that_multiply_do_not_stall_the_check() {
+    let mut defs = serde_json::Map::new();
+    for i in 0..40 {
+        let next = json!({ "$ref": format!("#/$defs/d{}", i + 1) });
+        defs.insert(format!("d{i}"), json!({ "allOf": [next, next] }));
+    }
+    defs.insert("d40".into(), json!({}));
+    let started = std::time::Instant::now();
+    assert_eq!(check(&json!({ "$ref": "#/$defs/d0", "$defs": defs }), &json!({})), Ok(()));
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn recursive_schema_is_checked_at_every_level() {
+    let schema = json!({ "properties": { "child": { "$ref": "#" }, "n": { "type": "integer" } } });
+    assert_eq!(check(&schema, &json!({ "child": { "child": { "n": 1 } } })), Ok(()));
+    let message = check(&schema, &json!({ "child": { "child": { "n": "x" } } })).unwrap_err();
+    assert_eq!(message, r#""/child/child/n": "x" is not of type "integer""#);
+}
+
+#[test]
+fn draft_of_the_schema_decides() {
+    let tuple = |draft: &str| json!({ "$schema": draft, "properties": { "a": { "items": [{ "type": "string" }] } } });
+    let seventh = tuple("http://json-schema.org/draft-07/schema#");
+    assert!(check(&seventh, &json!({ "a": [1] })).is_err());
+    let exclusive = json!({
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "properties": { "a": { "minimum": 3, "exclusiveMinimum": true } }
+    });
+    assert!(check(&exclusive, &json!({ "a": 3 })).is_err());
+    assert_eq!(check(&exclusive, &json!({ "a": 4 })), Ok(()));
+}

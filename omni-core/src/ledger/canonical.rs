@@ -1,0 +1,135 @@
+//! What a record looks like when it is sealed: without secrets, capped, in one spelling.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{AskRecord, CallRecord, Event, Record};
+use crate::{audit::AuditError, redact::Redactor};
+
+/// Most characters of a question or an answer.
+pub const MAX_TEXT: usize = 32 * 1024;
+/// Most characters of a call's arguments as JSON.
+pub const MAX_ARGUMENTS: usize = 16 * 1024;
+/// Most characters of an error.
+pub const MAX_ERROR: usize = 2 * 1024;
+
+/// Takes secrets out of a record and cuts what is too long.
+pub(crate) fn clean(mut record: Record, redactor: &Redactor) -> Record {
+    match &mut record.event {
+        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
+        Event::Ask(ask) => clean_ask(ask, redactor),
+        Event::ChainOpened { .. } | Event::Gap { .. } => {}
+    }
+    record
+}
+
+fn clean_call(call: &mut CallRecord, redactor: &Redactor) {
+    call.arguments = cut_json(redactor.json(&call.arguments), MAX_ARGUMENTS);
+    clean_error(&mut call.error, redactor);
+}
+
+fn clean_ask(ask: &mut AskRecord, redactor: &Redactor) {
+    for text in [&mut ask.question, &mut ask.answer] {
+        *text = cut(redactor.text(text), MAX_TEXT);
+    }
+    clean_error(&mut ask.error, redactor);
+}
+
+fn clean_error(error: &mut Option<String>, redactor: &Redactor) {
+    if let Some(error) = error {
+        *error = cut(redactor.text(error), MAX_ERROR);
+    }
+}
+
+/// The first `max` characters, with a mark where more was.
+fn cut(mut text: String, max: usize) -> String {
+    // As many bytes hold at most as many characters.
+    if text.len() <= max {
+        return text;
+    }
+    if let Some((end, _)) = text.char_indices().nth(max) {
+        let all = text.chars().count();
+        text.truncate(end);
+        text.push_str(&format!("… [cut: {max} of {all} characters]"));
+    }
+    text
+}
+
+/// The value, or the beginning of its JSON under `_cut` where it is too long.
+fn cut_json(value: Value, max: usize) -> Value {
+    let text = value.to_string();
+    if text.len() <= max || text.chars().count() <= max { value } else { json!({ "_cut": cut(text, max) }) }
+}
+
+/// Sorted keys, no spaces.
+pub(crate) fn canonical(record: &Record) -> Result<Bytes, AuditError> {
+    let invalid = |error: serde_json::Error| AuditError::Invalid { message: error.to_string() };
+    let mut value = serde_json::to_value(record).map_err(invalid)?;
+    // Maps sort themselves, unless some crate of the build switches that off.
+    value.sort_all_objects();
+    serde_json::to_vec(&value).map(Bytes::from).map_err(invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ledger::Outcome;
+
+    fn ask(question: &str) -> Record {
+        Record::new(Uuid::nil(), None, Event::Ask(Box::new(AskRecord::new(question, Outcome::Success))))
+    }
+
+    fn call(arguments: Value) -> Record {
+        Record::new(Uuid::nil(), None, Event::ToolCall(CallRecord::new("db", "query", arguments, Outcome::Success)))
+    }
+
+    fn arguments(record: &Record) -> &Value {
+        match &record.event {
+            Event::ToolCall(call) => &call.arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn canonical_bytes_have_sorted_keys_and_no_spaces() {
+        let bytes = canonical(&call(json!({"b": 1, "a": {"d": [1, 2], "c": "x y"}}))).unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        assert!(text.contains(r#""arguments":{"a":{"c":"x y","d":[1,2]},"b":1}"#), "{text}");
+        assert!(text.starts_with(r#"{"arguments""#), "{text}");
+    }
+
+    #[test]
+    fn a_record_survives_its_canonical_form() {
+        let record = call(json!({"limit": 18_446_744_073_709_551_615_u64, "ratio": 0.1}));
+        let back: Record = serde_json::from_slice(&canonical(&record).unwrap()).unwrap();
+        assert_eq!(back, record);
+        let ask = ask("naïve?");
+        assert_eq!(serde_json::from_slice::<Record>(&canonical(&ask).unwrap()).unwrap(), ask);
+    }
+
+    #[test]
+    fn long_questions_are_cut_by_characters_and_say_so() {
+        let record = clean(ask(&"é".repeat(MAX_TEXT + 5)), &Redactor::new());
+        let Event::Ask(ask) = record.event else { panic!("an ask") };
+        assert!(ask.question.ends_with(&format!("é… [cut: {MAX_TEXT} of {} characters]", MAX_TEXT + 5)));
+        assert_eq!(ask.question.matches('é').count(), MAX_TEXT);
+    }
+
+    #[test]
+    fn long_arguments_stay_json_and_are_marked_as_cut() {
+        let record = clean(call(json!({"text": "x".repeat(MAX_ARGUMENTS)})), &Redactor::new());
+        let text = arguments(&record)["_cut"].as_str().unwrap();
+        assert!(text.starts_with(r#"{"text":"xxx"#) && text.contains("[cut: "), "{text}");
+    }
+
+    #[test]
+    fn secrets_are_gone_before_anything_is_cut() {
+        let secret = "s3cr3t-value-of-the-config";
+        let redactor = Redactor::new().with_value(secret);
+        let question = format!("{}{secret}", "x".repeat(MAX_TEXT - 5));
+        let bytes = canonical(&clean(ask(&question), &redactor)).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("s3cr"));
+    }
+}

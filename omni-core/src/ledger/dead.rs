@@ -1,0 +1,149 @@
+//! What processes that are gone left in the directory: their segments and their heads.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use uuid::Uuid;
+
+use super::{
+    Record, files,
+    seal::{Seal, from_hex, to_hex},
+    unsettled::Orphans,
+    wal::{self, Contents},
+};
+use crate::audit::AuditError;
+
+/// A chain, and its last seal.
+pub(crate) type Head = (Uuid, Seal);
+
+/// The segments of one chain whose process is gone. They stay locked as long as this lives.
+#[derive(Debug)]
+pub(crate) struct DeadChain {
+    pub(crate) chain_id: Uuid,
+    segments: Vec<(PathBuf, File)>,
+}
+
+/// Every chain in `dir` that nobody writes any more, oldest first.
+pub(crate) fn find(dir: &Path) -> Result<Vec<DeadChain>, AuditError> {
+    let mut chains: BTreeMap<Uuid, BTreeSet<PathBuf>> = BTreeMap::new();
+    for entry in fs::read_dir(dir).map_err(|error| files::failed(dir, &error))? {
+        let path = entry.map_err(|error| files::failed(dir, &error))?.path();
+        if let Some(chain_id) = chain_of(&path, "wal") {
+            chains.entry(chain_id).or_default().insert(path);
+        } else if chain_of(&path, "new").is_some() {
+            remove_old_draft(&path);
+        }
+    }
+    Ok(chains.into_iter().filter_map(|(chain_id, paths)| lock(chain_id, paths)).collect())
+}
+
+fn chain_of(path: &Path, extension: &str) -> Option<Uuid> {
+    let name = path.file_name()?.to_str()?.strip_suffix(extension)?;
+    name.split('.').next()?.parse().ok()
+}
+
+/// A draft lives for the moment between its creation and its lock; an hour later nobody wants it.
+fn remove_old_draft(path: &Path) {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let age = written.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+    if age.is_some_and(|age| age > Duration::from_secs(3600)) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// All segments of a chain, or `None` when somebody holds one of them.
+fn lock(chain_id: Uuid, paths: BTreeSet<PathBuf>) -> Option<DeadChain> {
+    let mut segments = Vec::new();
+    for path in paths {
+        // A file that went away belonged to a process that lives, or was replayed by another.
+        let Ok(file) = File::open(&path) else { continue };
+        match file.try_lock() {
+            Ok(()) => segments.push((path, file)),
+            Err(TryLockError::WouldBlock) => return None,
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(path = %path.display(), %error, "cannot lock a write-ahead file; it is left alone");
+                return None;
+            }
+        }
+    }
+    (!segments.is_empty()).then_some(DeadChain { chain_id, segments })
+}
+
+impl DeadChain {
+    /// How many segments there are.
+    pub(crate) fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// What one segment holds. A damaged one is kept beside as `.damaged`.
+    pub(crate) fn read(&self, index: usize) -> Result<Contents, AuditError> {
+        let Some((path, file)) = self.segments.get(index) else { return Ok(Contents::default()) };
+        let mut text = Vec::new();
+        let failed = |error: std::io::Error| files::failed(path, &error);
+        // Each read has its own place in the file: the lock's handle is read more than once.
+        let mut reader = File::open(path).or_else(|_| file.try_clone()).map_err(failed)?;
+        reader.read_to_end(&mut text).map_err(failed)?;
+        let contents = wal::parse(self.chain_id, &text);
+        if contents.damaged {
+            let copy = path.with_extension("damaged");
+            tracing::error!(path = %copy.display(), "a write-ahead file is damaged in the middle; what is readable is kept, the rest is in this copy");
+            fs::write(&copy, &text).map_err(|error| files::failed(&copy, &error))?;
+        }
+        Ok(contents)
+    }
+
+    /// Tells `orphans` every record, and says where the chain ended.
+    pub(crate) fn scan(&self, orphans: &mut Orphans) -> Result<Option<Head>, AuditError> {
+        let mut head = None;
+        for index in 0..self.len() {
+            for sealed in self.read(index)?.records {
+                head = Some((self.chain_id, sealed.mac));
+                if let Ok(record) = serde_json::from_slice::<Record>(&sealed.bytes) {
+                    orphans.observe(record);
+                }
+            }
+        }
+        Ok(head)
+    }
+
+    /// Removes the segments: the sink has their records.
+    pub(crate) fn remove(self) {
+        for (path, _) in &self.segments {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Keeps the segments for a human: the sink holds other records in their places.
+    pub(crate) fn set_aside(self) {
+        for (path, _) in &self.segments {
+            let _ = fs::rename(path, path.with_extension("conflict"));
+        }
+    }
+}
+
+/// The head of the youngest chain that ended well, as its process left it.
+pub(crate) fn read_head(dir: &Path) -> Option<Head> {
+    let text = fs::read_to_string(dir.join("head")).ok()?;
+    let (chain_id, seal) = text.trim().split_once(' ')?;
+    Some((chain_id.parse().ok()?, from_hex(seal)?))
+}
+
+/// Writes down where a chain ended, unless a younger one did so. Ids of chains grow with time.
+pub(crate) fn write_head(dir: &Path, head: Head) -> Result<(), AuditError> {
+    if read_head(dir).is_some_and(|known| known.0 > head.0) {
+        return Ok(());
+    }
+    let path = dir.join("head");
+    let draft = dir.join(format!("head.{}", head.0));
+    let mut options = OpenOptions::new();
+    files::private(options.write(true).create(true).truncate(true))
+        .open(&draft)
+        .and_then(|mut file| writeln!(file, "{} {}", head.0, to_hex(&head.1)))
+        .and_then(|()| fs::rename(&draft, &path))
+        .map_err(|error| files::failed(&path, &error))
+}

@@ -1,0 +1,132 @@
+//! The one task that feeds the sink: first what dead processes left, then this chain, in order.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, time};
+
+use super::{
+    dead::{self, DeadChain},
+    files,
+    shared::Shared,
+    writer::Done,
+};
+use crate::audit::{AuditError, AuditSink, SealedRecord};
+
+/// Most records of one append.
+const BATCH: usize = 256;
+/// How long one append may take.
+const APPEND_WITHIN: Duration = Duration::from_secs(30);
+/// The first and the longest pause after a failure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// A record that the sink does not have yet, and who waits for that.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) record: SealedRecord,
+    pub(crate) done: Option<Done>,
+}
+
+pub(crate) struct Drain {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sink: Arc<dyn AuditSink>,
+    pub(crate) dir: Option<std::path::PathBuf>,
+    /// How long the sink has once no more records come.
+    pub(crate) within: Duration,
+}
+
+impl Drain {
+    /// Feeds the sink until no more records come and it has them all, or its time is up.
+    pub(crate) async fn run(self, dead: Vec<DeadChain>, records: mpsc::Receiver<Pending>) {
+        let late = async {
+            self.shared.closing.cancelled().await;
+            time::sleep(self.within).await;
+        };
+        tokio::select! {
+            () = self.work(dead, records) => {}
+            () = late => tracing::warn!("the audit store did not take every record in time; the next start brings the rest"),
+        }
+    }
+
+    async fn work(&self, dead: Vec<DeadChain>, mut records: mpsc::Receiver<Pending>) {
+        for chain in dead {
+            self.replay(chain).await;
+        }
+        self.shared.progress.send_modify(|progress| progress.replayed = true);
+        let mut batch = Vec::with_capacity(BATCH);
+        while records.recv_many(&mut batch, BATCH).await > 0 {
+            self.deliver(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn deliver(&self, batch: Vec<Pending>) {
+        let bytes = batch.iter().map(|pending| pending.record.bytes.len()).sum();
+        let (records, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|pending| (pending.record, pending.done)).unzip();
+        // Other bytes in the sink mean that somebody forged this chain: nothing of it goes on
+        // until a human looked.
+        while let Err(error) = self.append(&records).await {
+            tracing::error!(%error, "the audit store holds what this ledger never wrote; nothing more is stored");
+            time::sleep(PAUSES.1).await;
+        }
+        if let Some(last) = records.last() {
+            self.shared.store(last.seq + 1);
+        }
+        self.shared.finish(records.len(), bytes);
+        for done in waiting.into_iter().flatten() {
+            let _ = done.send(Ok(()));
+        }
+    }
+
+    /// Appends, again and again while the sink is away. Only a conflict comes back.
+    async fn append(&self, records: &[SealedRecord]) -> Result<(), AuditError> {
+        let mut pause = PAUSES.0;
+        loop {
+            let error = match time::timeout(APPEND_WITHIN, self.sink.append(records)).await {
+                Ok(Ok(())) => {
+                    self.shared.report_sink(None);
+                    return Ok(());
+                }
+                Ok(Err(error @ AuditError::Conflict { .. })) => return Err(error),
+                Ok(Err(error)) => error,
+                Err(_) => AuditError::Unavailable { message: "it did not answer in time".into() },
+            };
+            if pause == PAUSES.0 {
+                tracing::warn!(%error, "the audit store does not take records; they wait");
+            }
+            self.shared.report_sink(Some(error));
+            time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Brings the sink what a dead process left, and forgets the files then.
+    async fn replay(&self, chain: DeadChain) {
+        let chain = Arc::new(chain);
+        let mut head = None;
+        for index in 0..chain.len() {
+            let segment = chain.clone();
+            let records = match files::blocking(move || segment.read(index)).await {
+                Ok(contents) => contents.records,
+                Err(error) => return tracing::error!(%error, "a write-ahead file cannot be read; it is left alone"),
+            };
+            head = records.last().map(|record| (record.chain_id, record.mac)).or(head);
+            for batch in records.chunks(BATCH) {
+                if let Err(error) = self.append(batch).await {
+                    tracing::error!(%error, "a write-ahead file contradicts the audit store; it is kept as .conflict");
+                    return Arc::into_inner(chain).into_iter().for_each(DeadChain::set_aside);
+                }
+            }
+        }
+        let dir = self.dir.clone();
+        let forget = move || {
+            if let (Some(dir), Some(head)) = (dir, head) {
+                dead::write_head(&dir, head)?;
+            }
+            Arc::into_inner(chain).into_iter().for_each(DeadChain::remove);
+            Ok(())
+        };
+        if let Err(error) = files::blocking(forget).await {
+            tracing::error!(%error, "replayed write-ahead files stay until the next start");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Files that only their owner may read, and errors that name them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::Path,
+};
+
+use crate::audit::AuditError;
+
+/// An input or output error as an [`AuditError`] that names the file.
+pub(crate) fn failed(path: &Path, error: &io::Error) -> AuditError {
+    AuditError::File { path: path.display().to_string(), message: error.to_string() }
+}
+
+/// Makes a directory and its parents; a new one is its owner's alone.
+pub(crate) fn create_dir(dir: &Path) -> Result<(), AuditError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| failed(dir, &error))
+}
+
+/// New files of these options are their owner's alone.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Takes a file's rights away from everybody but its owner.
+#[cfg(unix)]
+pub(crate) fn restrict(path: &Path) -> Result<(), AuditError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path).map_err(|error| failed(path, &error))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::warn!(path = %path.display(), "others could read the ledger's key; their rights are taken away");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| failed(path, &error))
+}
+
+/// Rights are the directory's matter here.
+#[cfg(not(unix))]
+pub(crate) fn restrict(_path: &Path) -> Result<(), AuditError> {
+    Ok(())
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+/// Runs file work where it may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, AuditError> {
+    let broken = |error: tokio::task::JoinError| AuditError::Unavailable { message: error.to_string() };
+    tokio::task::spawn_blocking(work).await.map_err(broken)?
+}

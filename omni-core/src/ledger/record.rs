@@ -1,0 +1,222 @@
+//! What the ledger records.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{ask::Source, cost::NanoUsd, llm::Usage};
+
+/// How an ask or a direct call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Answered.
+    Success,
+    /// Answered, with a warning.
+    Warning,
+    /// Failed.
+    Error,
+    /// Refused by policy.
+    Denied,
+    /// Refused by a limit.
+    RateLimited,
+    /// Given up by the asker.
+    Cancelled,
+    /// Ran out of time.
+    Timeout,
+    /// The process died in the middle; nobody knows.
+    UnknownOutcome,
+}
+
+impl Outcome {
+    /// The name as the ledger stores it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate_limited",
+            Self::Cancelled => "cancelled",
+            Self::Timeout => "timeout",
+            Self::UnknownOutcome => "unknown_outcome",
+        }
+    }
+}
+
+/// Who, by which door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Party {
+    /// The tenant.
+    pub tenant: String,
+    /// Whose rights counted.
+    pub subject: String,
+    /// Who acted, if somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The role; `None` when the policy gave no grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The door.
+    pub source: Source,
+}
+
+impl Party {
+    /// Somebody without a role yet.
+    #[must_use]
+    pub fn new(principal: &crate::Principal, source: Source) -> Self {
+        Self {
+            tenant: principal.tenant.clone(),
+            subject: principal.subject.clone(),
+            actor: principal.actor.clone(),
+            role: None,
+            source,
+        }
+    }
+}
+
+/// One tool call of an ask, or a direct call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallRecord {
+    /// The model's id of the call; empty for direct calls.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub call_id: String,
+    /// The server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, redacted and capped.
+    pub arguments: Value,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How long the server took, in milliseconds.
+    pub duration_ms: u64,
+    /// What went wrong, redacted and capped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl CallRecord {
+    /// A call that ended.
+    #[must_use]
+    pub fn new(server: &str, tool: &str, arguments: Value, outcome: Outcome) -> Self {
+        Self {
+            call_id: String::new(),
+            server: server.into(),
+            tool: tool.into(),
+            arguments,
+            outcome,
+            rule: None,
+            duration_ms: 0,
+            error: None,
+        }
+    }
+}
+
+/// The closing record of an ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AskRecord {
+    /// The question, redacted and capped.
+    pub question: String,
+    /// The answer, redacted and capped.
+    pub answer: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// `max_iterations_reached`, `max_tokens_budget`, `max_cost`, `timeout`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// What went wrong, redacted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Model turns.
+    pub iterations: u32,
+    /// `server.tool` of every call that ran, in order.
+    pub tools_used: Vec<String>,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost; `None` when a price is unknown.
+    pub cost: Option<NanoUsd>,
+    /// From the first step to this record, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl AskRecord {
+    /// An ask that ended, with nothing else known of it.
+    #[must_use]
+    pub fn new(question: impl Into<String>, outcome: Outcome) -> Self {
+        Self {
+            question: question.into(),
+            answer: String::new(),
+            outcome,
+            warning: None,
+            error: None,
+            model: None,
+            iterations: 0,
+            tools_used: Vec::new(),
+            usage: Usage::default(),
+            cost: None,
+            duration_ms: 0,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A chain begins.
+    ChainOpened {
+        /// The chain before, and its last seal in hex.
+        previous: Option<(Uuid, String)>,
+    },
+    /// A call that is not trusted as read-only is about to be sent.
+    Started(CallRecord),
+    /// A tool call of an ask ended.
+    ToolCall(CallRecord),
+    /// An ask ended.
+    Ask(Box<AskRecord>),
+    /// A direct call ended.
+    DirectCall(CallRecord),
+    /// Records were lost while `audit.required` was false.
+    Gap {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// One entry of the ledger, before it is sealed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// The ask or direct call it belongs to; nil for the chain's own records.
+    pub request_id: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; `None` for the chain's own records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Party>,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// An entry of now.
+    #[must_use]
+    pub fn new(request_id: Uuid, party: Option<Party>, event: Event) -> Self {
+        Self { request_id, at: Utc::now(), party, event }
+    }
+}

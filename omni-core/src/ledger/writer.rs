@@ -1,0 +1,216 @@
+//! The one task that seals: order, places and chain are right because nobody else makes them.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Event, Record, canonical,
+    dead::Head,
+    drain::Pending,
+    files,
+    seal::{Place, Sealer, to_hex},
+    shared::Shared,
+    unsettled::{Role, Unsettled},
+    wal::{Segment, Wal},
+};
+use crate::{
+    audit::{AuditError, SealedRecord},
+    config::Ack,
+};
+
+/// Most records of one write.
+const BATCH: usize = 256;
+
+/// Tells whoever wrote a record what became of it.
+pub(crate) type Done = oneshot::Sender<Result<(), AuditError>>;
+
+/// A record on its way into the chain.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) request_id: Uuid,
+    pub(crate) role: Role,
+    pub(crate) bytes: Bytes,
+    pub(crate) ack: Ack,
+    pub(crate) done: Done,
+}
+
+/// A waiter for the disk: what must be synced first, and whom to tell.
+pub(crate) type Sync = (Arc<Segment>, Done);
+
+pub(crate) struct Writer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) sealer: Sealer,
+    pub(crate) wal: Option<Wal>,
+    /// The chain before, for this chain's first record.
+    pub(crate) previous: Option<Head>,
+    pub(crate) unsettled: Unsettled,
+    pub(crate) sync: mpsc::Sender<Sync>,
+    pub(crate) drain: mpsc::Sender<Pending>,
+    /// The last record, for the next segment.
+    pub(crate) last: Option<SealedRecord>,
+}
+
+/// What a writer leaves when it ends.
+pub(crate) struct Ended {
+    pub(crate) wal: Option<Wal>,
+    pub(crate) at: Place,
+}
+
+impl Writer {
+    /// Writes until `close`, or until no handle is left; then what was accepted before.
+    pub(crate) async fn run(mut self, mut records: mpsc::Receiver<Accepted>, close: CancellationToken) -> Ended {
+        let shared = self.shared.clone();
+        loop {
+            tokio::select! {
+                first = records.recv() => match first {
+                    Some(first) => self.commit(collect(first, &mut records), false).await,
+                    None => break,
+                },
+                () = shared.gap.notified() => self.commit(VecDeque::new(), false).await,
+                () = close.cancelled(), if !records.is_closed() => records.close(),
+            }
+        }
+        self.commit(VecDeque::new(), true).await;
+        self.shared.closing.cancel();
+        Ended { wal: self.wal, at: self.sealer.place() }
+    }
+
+    /// Seals a batch, after the chain's own records that are due, and hands it on; or none of it.
+    async fn commit(&mut self, batch: VecDeque<Accepted>, at_the_end: bool) {
+        let gap = self.shared.take_gap(at_the_end);
+        if batch.is_empty() && gap.is_none() {
+            return;
+        }
+        let place = self.sealer.place();
+        match self.write(&batch, gap).await {
+            Ok(sealed) => self.hand_on(batch, sealed).await,
+            Err(error) => {
+                self.sealer.rewind(place);
+                self.shared.lose(gap.unwrap_or(0));
+                self.refuse(batch, &error);
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: &VecDeque<Accepted>, gap: Option<u64>) -> Result<Vec<SealedRecord>, AuditError> {
+        let mut sealed = Vec::with_capacity(batch.len() + 2);
+        for event in self.due(gap) {
+            let record = Record::new(Uuid::nil(), None, event);
+            sealed.push(self.sealer.seal(canonical::canonical(&record)?));
+        }
+        sealed.extend(batch.iter().map(|accepted| self.sealer.seal(accepted.bytes.clone())));
+        self.rotate_if_full().await?;
+        if let Some(wal) = &mut self.wal {
+            // A write to the page cache takes microseconds: less than a hop to another thread.
+            wal.append(&sealed)?;
+        }
+        Ok(sealed)
+    }
+
+    /// The chain's own records: its opening is its first one, whatever else comes.
+    fn due(&mut self, gap: Option<u64>) -> Vec<Event> {
+        let previous = self.previous.map(|(chain_id, seal)| (chain_id, to_hex(&seal)));
+        let opening = (self.sealer.place() == Place::START).then_some(Event::ChainOpened { previous });
+        opening.into_iter().chain(gap.map(|count| Event::Gap { count })).collect()
+    }
+
+    async fn rotate_if_full(&mut self) -> Result<(), AuditError> {
+        let Some(mut wal) = self.wal.take_if(|wal| wal.is_full()) else { return Ok(()) };
+        let mut carried = self.unsettled.records();
+        carried.extend(self.last.clone().filter(|last| carried.iter().all(|record| record.seq != last.seq)));
+        let next = self.last.as_ref().map_or(0, |last| last.seq + 1);
+        let (wal, rotated) = files::blocking(move || {
+            let rotated = wal.rotate(next, &carried);
+            Ok((wal, rotated))
+        })
+        .await?;
+        self.wal = Some(wal);
+        rotated
+    }
+
+    async fn hand_on(&mut self, mut batch: VecDeque<Accepted>, sealed: Vec<SealedRecord>) {
+        self.shared.report_file(None);
+        self.last = sealed.last().cloned().or(self.last.take());
+        let own = sealed.len() - batch.len();
+        for (index, record) in sealed.into_iter().enumerate() {
+            let accepted = if index < own { None } else { batch.pop_front() };
+            let done = match accepted {
+                Some(accepted) => {
+                    self.unsettled.observe(accepted.request_id, accepted.role, &record);
+                    self.assure(accepted).await
+                }
+                None => {
+                    self.shared.take(record.bytes.len());
+                    None
+                }
+            };
+            // The drain ends before this task only when its time is up; the record is in the file then.
+            let _ = self.drain.send(Pending { record, done }).await;
+        }
+        if let Some(wal) = &mut self.wal {
+            wal.forget(self.shared.stored());
+        }
+    }
+
+    /// Tells the writer of a record that it is as safe as it asked for, or leaves that to the
+    /// disk or to the sink.
+    async fn assure(&self, accepted: Accepted) -> Option<Done> {
+        match (accepted.ack, &self.wal) {
+            (Ack::Local, _) => {
+                let _ = accepted.done.send(Ok(()));
+                None
+            }
+            (Ack::Fsync, Some(wal)) => {
+                let _ = self.sync.send((wal.segment(), accepted.done)).await;
+                None
+            }
+            (Ack::Fsync, None) | (Ack::Database, _) => Some(accepted.done),
+        }
+    }
+
+    fn refuse(&self, batch: VecDeque<Accepted>, error: &AuditError) {
+        tracing::error!(%error, records = batch.len(), "the ledger cannot write");
+        self.shared.report_file(Some(error.clone()));
+        let bytes = batch.iter().map(|accepted| accepted.bytes.len()).sum();
+        self.shared.finish(batch.len(), bytes);
+        if !self.shared.is_required() {
+            self.shared.lose(batch.len() as u64);
+        }
+        for accepted in batch {
+            let answer = if self.shared.is_required() { Err(error.clone()) } else { Ok(()) };
+            let _ = accepted.done.send(answer);
+        }
+    }
+}
+
+fn collect(first: Accepted, records: &mut mpsc::Receiver<Accepted>) -> VecDeque<Accepted> {
+    let mut batch = VecDeque::from([first]);
+    while batch.len() < BATCH
+        && let Ok(next) = records.try_recv()
+    {
+        batch.push_back(next);
+    }
+    batch
+}
+
+/// Syncs segments, each once for all who wait for it.
+pub(crate) async fn sync(mut waiters: mpsc::Receiver<Sync>) {
+    let mut waiting = Vec::new();
+    while waiters.recv_many(&mut waiting, 1024).await > 0 {
+        let mut rest = std::mem::take(&mut waiting);
+        while let Some((segment, _)) = rest.first() {
+            let segment = segment.clone();
+            let (same, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|(other, _)| Arc::ptr_eq(other, &segment));
+            rest = others;
+            let synced = files::blocking(move || segment.sync()).await;
+            for (_, done) in same {
+                let _ = done.send(synced.clone());
+            }
+        }
+    }
+}

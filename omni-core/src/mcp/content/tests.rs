@@ -1,0 +1,170 @@
+use proptest::prelude::*;
+use serde_json::{json, value::to_raw_value};
+
+use super::*;
+
+fn output(result: Value, max_chars: usize) -> ToolOutput {
+    from_wire(&to_raw_value(&result).unwrap(), max_chars).unwrap()
+}
+
+fn texts(output: &ToolOutput) -> Vec<String> {
+    let text = |part: ResultPart| match part {
+        ResultPart::Text { text } => text,
+        ResultPart::Image { mime, .. } => format!("<{mime}>"),
+    };
+    for_model(output).into_iter().map(text).collect()
+}
+
+#[test]
+fn every_kind_of_content_reaches_the_model() {
+    let result = output(
+        json!({ "content": [
+            { "type": "text", "text": "plain" },
+            { "type": "image", "mimeType": "image/png", "data": "aGk=" },
+            { "type": "image", "mimeType": "image/tiff", "data": "aGkh" },
+            { "type": "audio", "mimeType": "audio/wav", "data": "aGkh" },
+            { "type": "resource", "resource": { "uri": "file:///a.txt", "mimeType": "text/plain", "text": "inside" } },
+            { "type": "resource", "resource": { "uri": "file:///b.bin", "blob": "aGkh" } },
+            { "type": "resource_link", "uri": "file:///c", "name": "c", "description": "the third" },
+            { "type": "hologram", "depth": 3 },
+        ] }),
+        10_000,
+    );
+    assert_eq!(
+        texts(&result),
+        [
+            "plain",
+            "<image/png>",
+            "[image: image/tiff, 3 bytes]",
+            "[audio: audio/wav, 3 bytes]",
+            "[resource file:///a.txt (text/plain)]\ninside",
+            "[resource file:///b.bin: 3 bytes that are not text]",
+            "[link to resource c at file:///c: the third]",
+            r#"[content of unknown kind "hologram": {"depth":3,"type":"hologram"}]"#,
+        ]
+    );
+    assert!(!result.truncated);
+}
+
+#[test]
+fn an_empty_result_is_never_empty_for_a_reader() {
+    for result in [json!({}), json!({ "content": [] }), json!({ "content": [{ "type": "text", "text": " " }] })] {
+        assert_eq!(texts(&output(result.clone(), 100)), [NOTHING], "{result}");
+        assert_eq!(for_person(&output(result, 100)), NOTHING);
+    }
+}
+
+#[test]
+fn structured_content_is_shown_when_no_text_says_the_same() {
+    let alone = output(json!({ "content": [], "structuredContent": { "rows": 3 } }), 100);
+    assert_eq!(texts(&alone), [r#"{"rows":3}"#]);
+
+    let beside = json!({ "content": [{ "type": "text", "text": "done" }], "structuredContent": { "rows": 3 } });
+    assert_eq!(texts(&output(beside, 100)), ["done", r#"{"rows":3}"#]);
+
+    let same =
+        json!({ "content": [{ "type": "text", "text": "{ \"rows\": 3 }" }], "structuredContent": { "rows": 3 } });
+    assert_eq!(texts(&output(same, 100)), ["{ \"rows\": 3 }"]);
+
+    let wrapped = json!({ "content": [{ "type": "text", "text": "hi" }], "structuredContent": { "result": "hi" } });
+    assert_eq!(texts(&output(wrapped, 100)), ["hi"]);
+}
+
+#[test]
+fn structured_content_over_the_cap_is_dropped_and_flagged() {
+    let result = output(json!({ "content": [], "structuredContent": { "text": "x".repeat(500) } }), 100);
+    assert_eq!(result.structured, None);
+    assert!(result.truncated);
+}
+
+#[test]
+fn a_cut_text_says_so() {
+    let result = output(json!({ "content": [{ "type": "text", "text": "é".repeat(60_000) }] }), 12_345);
+    assert!(result.truncated);
+    let shown = texts(&result);
+    assert_eq!(shown.len(), 2);
+    assert!(shown[0].chars().all(|c| c == 'é'));
+    assert_eq!(shown[1], format!("[cut: {} of 60,000 characters shown]", thousands(shown[0].chars().count())));
+    assert_eq!(shown.iter().map(|text| text.chars().count()).sum::<usize>(), 12_345);
+}
+
+#[test]
+fn the_text_of_a_resource_is_cut_too() {
+    let resource = json!({ "type": "resource", "resource": { "uri": "u:1", "text": "x".repeat(1_000) } });
+    let shown = texts(&output(json!({ "content": [resource] }), 200));
+    assert!(shown[0].starts_with("[resource u:1]\nxxx"), "{shown:?}");
+    assert!(shown[1].starts_with("[cut: "), "{shown:?}");
+}
+
+#[test]
+fn a_picture_that_is_too_large_is_replaced_by_a_note() {
+    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(MAX_BINARY + 1) });
+    let result = output(json!({ "content": [picture] }), 1_000);
+    assert_eq!(texts(&result), ["[image (image/png) left out: 5,242,881 characters of base64 are too many]"]);
+}
+
+#[test]
+fn many_pictures_share_one_bound() {
+    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(4 * 1024 * 1024) });
+    let result = output(json!({ "content": [picture, picture, picture] }), 1_000);
+    let shown = texts(&result);
+    assert_eq!(&shown[..2], ["<image/png>", "<image/png>"]);
+    assert!(shown[2].ends_with("left out: too much in one result"), "{shown:?}");
+    assert!(result.truncated);
+}
+
+#[test]
+fn control_characters_and_hidden_text_are_stripped() {
+    let hidden = "a\u{1b}[31m\tb\r\nc\u{0}\u{200B}\u{202E}\u{E0041}\u{FEFF}\u{2066}d\u{9b}";
+    assert_eq!(clean(hidden, usize::MAX), "a[31m\tb\ncd");
+    let result = output(json!({ "content": [], "structuredContent": { "k\u{200B}": ["\u{E0041}v"] } }), 100);
+    assert_eq!(result.structured, Some(json!({ "k": ["v"] })));
+}
+
+#[test]
+fn what_is_no_result_is_a_protocol_error() {
+    let raw = to_raw_value(&json!({ "content": "text" })).unwrap();
+    assert!(matches!(from_wire(&raw, 100), Err(McpError::Protocol { .. })));
+}
+
+#[test]
+fn the_error_flag_is_kept() {
+    assert!(output(json!({ "content": [], "isError": true }), 100).is_error);
+}
+
+fn any_part() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        ".{0,80}".prop_map(|text| json!({ "type": "text", "text": text })),
+        "[A-Za-z0-9]{0,40}".prop_map(|data| json!({ "type": "image", "mimeType": "image/png", "data": data })),
+        ("\\PC{0,30}", "[A-Za-z0-9]{0,40}")
+            .prop_map(|(mime, data)| json!({ "type": "audio", "mimeType": mime, "data": data })),
+        (".{0,40}", ".{0,80}")
+            .prop_map(|(uri, text)| json!({ "type": "resource", "resource": { "uri": uri, "text": text } })),
+        (".{0,40}", ".{0,40}").prop_map(|(uri, name)| json!({ "type": "resource_link", "uri": uri, "name": name })),
+        ".{0,20}".prop_map(|kind| json!({ "type": kind })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_a_model_reads_is_never_more_than_the_cap(
+        parts in prop::collection::vec(any_part(), 0..12),
+        structured in prop::option::of(".{0,60}"),
+        cap in 40_usize..400,
+    ) {
+        let mut result = json!({ "content": parts });
+        if let Some(text) = structured {
+            result["structuredContent"] = json!({ "text": text });
+        }
+        let output = output(result, cap);
+        let shown: usize = for_model(&output)
+            .iter()
+            .map(|part| match part {
+                ResultPart::Text { text } => text.chars().count(),
+                ResultPart::Image { .. } => 0,
+            })
+            .sum();
+        prop_assert!(shown <= cap, "{} > {}", shown, cap);
+        prop_assert!(!for_model(&output).is_empty());
+    }
+}

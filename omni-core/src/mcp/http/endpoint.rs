@@ -1,0 +1,131 @@
+//! Where a server is and what is sent to it with every request.
+
+use std::{
+    str::FromStr,
+    sync::{Arc, OnceLock},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::{
+    config::{ServerAuth, ServerConfig},
+    mcp::{McpError, tap::words},
+    net::{self, ClientOptions},
+    registry::BuildError,
+};
+
+/// An address, credentials, headers, and the client that is shared by all connections to it.
+#[derive(Debug, Clone)]
+pub(in crate::mcp) struct Endpoint {
+    url: Url,
+    auth: ServerAuth,
+    headers: Vec<(String, SecretString)>,
+    client: Arc<OnceLock<reqwest::Client>>,
+}
+
+impl Endpoint {
+    pub(in crate::mcp) fn new(url: &str) -> Result<Self, BuildError> {
+        let parsed = Url::parse(url).map_err(|error| BuildError::invalid(format!("{url:?} is not a URL: {error}")))?;
+        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
+            return Err(BuildError::invalid(format!("{url:?} is not an address of http or https")));
+        }
+        Ok(Self { url: parsed, auth: ServerAuth::None, headers: Vec::new(), client: Arc::default() })
+    }
+
+    /// The endpoint of a configuration entry; its headers are checked here and now.
+    pub(in crate::mcp) fn from_config(config: &ServerConfig) -> Result<Self, BuildError> {
+        let (name, kind) = (&config.name, &config.kind);
+        let missing = || BuildError::invalid(format!("the server {name:?} of kind {kind} needs the key `url`"));
+        let url = config.url.as_deref().filter(|url| !url.trim().is_empty()).ok_or_else(missing)?;
+        let wrong = |error: &dyn std::fmt::Display| BuildError::invalid(format!("the server {name:?}: {error}"));
+        let mut endpoint = Self::new(url).map_err(|error| wrong(&error))?;
+        endpoint.set_auth(config.auth.clone());
+        endpoint.headers = config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        endpoint.header_map().map_err(|error| wrong(&error))?;
+        Ok(endpoint)
+    }
+
+    pub(in crate::mcp) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(in crate::mcp) fn set_auth(&mut self, auth: ServerAuth) {
+        self.auth = auth;
+    }
+
+    pub(in crate::mcp) fn add_header(&mut self, name: String, value: SecretString) {
+        self.headers.push((name, value));
+    }
+
+    /// The client, built at first use: a connection that is never made costs nothing.
+    pub(in crate::mcp) fn client(&self) -> Result<reqwest::Client, McpError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = net::client(&ClientOptions::for_url(&self.url))
+            .map_err(|error| McpError::Connect { message: error.to_string() })?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Credentials and headers as they are sent.
+    pub(in crate::mcp) fn header_map(&self) -> Result<HeaderMap, McpError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            insert(&mut headers, name, value.expose_secret())?;
+        }
+        match &self.auth {
+            ServerAuth::None => {}
+            ServerAuth::Bearer(token) => {
+                insert(&mut headers, "authorization", &format!("Bearer {}", token.expose_secret()))?;
+            }
+            ServerAuth::Basic { username, password } => {
+                let value = basic(&self.client()?, self.url.clone(), username, password)?;
+                headers.insert(http::header::AUTHORIZATION, value);
+            }
+            ServerAuth::Header { name, value } => insert(&mut headers, name, value.expose_secret())?,
+        }
+        Ok(headers)
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), McpError> {
+    const OURS: [&str; 5] = ["accept", "content-type", "mcp-session-id", "mcp-protocol-version", "last-event-id"];
+    let wrong = |what: &str| McpError::Connect { message: format!("the header {name:?} {what}") };
+    let key = HeaderName::from_str(name).map_err(|_| wrong("has no usable name"))?;
+    if OURS.contains(&key.as_str()) {
+        return Err(wrong("belongs to the protocol and cannot be set"));
+    }
+    let mut value = HeaderValue::from_str(value).map_err(|_| wrong("has a value that cannot be sent"))?;
+    value.set_sensitive(true);
+    headers.insert(key, value);
+    Ok(())
+}
+
+/// reqwest encodes it for us, on a request that is never sent.
+fn basic(client: &reqwest::Client, url: Url, user: &str, password: &SecretString) -> Result<HeaderValue, McpError> {
+    let request = client.get(url).basic_auth(user, Some(password.expose_secret())).build().ok();
+    request
+        .and_then(|request| request.headers().get(http::header::AUTHORIZATION).cloned())
+        .ok_or_else(|| McpError::Connect { message: "the user name and password cannot be sent".into() })
+}
+
+/// What a failed request means. Without a connection nothing was sent.
+pub(in crate::mcp) fn send_error(error: &reqwest::Error) -> McpError {
+    McpError::Closed { message: words(&net::describe(error)), unsent: error.is_connect() }
+}
+
+/// What a status that is no success means; `body` is the server's explanation.
+pub(in crate::mcp) fn status_error(status: StatusCode, body: &str) -> McpError {
+    let body = words(body.trim());
+    let message = if body.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {body}") };
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return McpError::Unauthorized { message };
+    }
+    if status.is_redirection() {
+        let message = format!("{message}: it redirects elsewhere; configure the address it redirects to");
+        return McpError::Connect { message };
+    }
+    McpError::Closed { message, unsent: false }
+}

@@ -1,0 +1,225 @@
+//! The HTTP half of rmcp's streamable HTTP transport: one request at a time, results as they came.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{StreamExt, stream::BoxStream};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use reqwest::Response;
+use rmcp::{
+    model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult},
+    transport::streamable_http_client::{
+        SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
+    },
+};
+use sse_stream::{Sse, SseStream};
+
+use super::{
+    capped,
+    endpoint::{Endpoint, send_error, status_error},
+};
+use crate::mcp::{
+    McpError,
+    tap::{Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: &str = "text/event-stream";
+const JSON: &str = "application/json";
+
+/// Most of an error page that is read, in bytes.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+type WireError = StreamableHttpError<Fault>;
+type Headers = HashMap<HeaderName, HeaderValue>;
+
+/// One connection's way to its server.
+#[derive(Clone)]
+pub(super) struct Wire {
+    client: reqwest::Client,
+    headers: HeaderMap,
+    tap: Arc<Tap>,
+}
+
+impl Wire {
+    pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
+        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, tap })
+    }
+
+    /// Configured headers, then those of the caller's own credentials, then the protocol's.
+    fn headers(&self, slot: Option<&Slot>, session: Option<&str>, protocol: Headers) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(slot) = slot {
+            headers.extend(slot.headers().clone());
+        }
+        headers.extend(protocol);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        if let Some(value) = session.and_then(|session| HeaderValue::from_str(session).ok()) {
+            headers.insert(SESSION, value);
+        }
+        headers
+    }
+
+    async fn post(
+        &self,
+        uri: &str,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        headers: Headers,
+    ) -> Result<StreamableHttpPostResponse, WireError> {
+        let (asked, slot) = match &message {
+            JsonRpcMessage::Request(request) => {
+                (Some(request.id.clone()), request.request.extensions().get::<Slot>().cloned())
+            }
+            _ => (None, None),
+        };
+        let headers = self.headers(slot.as_ref(), session.as_deref(), headers);
+        let request = self.client.post(uri).headers(headers).json(&message);
+        let response = request.send().await.map_err(|error| fault(send_error(&error)))?;
+        match response.status() {
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
+            StatusCode::NOT_FOUND if session.is_some() => Err(StreamableHttpError::SessionExpired),
+            status if status.is_success() => self.answer(response, asked).await,
+            _ => refusal(response, asked).await,
+        }
+    }
+
+    async fn answer(
+        &self,
+        response: Response,
+        asked: Option<RequestId>,
+    ) -> Result<StreamableHttpPostResponse, WireError> {
+        let session = response.headers().get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        if is(&response, EVENT_STREAM) {
+            return Ok(StreamableHttpPostResponse::Sse(self.stream(response, asked), session));
+        }
+        let body = capped::body(response, MAX_MESSAGE_BYTES)
+            .await
+            .map_err(|error| fault(McpError::Protocol { message: words(&error.to_string()) }))?;
+        // Nobody waits for the answer to a notification, whatever it is.
+        let Some(asked) = asked else { return Ok(StreamableHttpPostResponse::Accepted) };
+        let message = self.tap.decode(&body)?;
+        Ok(StreamableHttpPostResponse::Json(addressed(message, Some(&asked)), session))
+    }
+
+    /// Events, with results kept and replaced as in [`Tap::decode`].
+    fn stream(&self, response: Response, asked: Option<RequestId>) -> BoxStream<'static, Result<Sse, SseError>> {
+        let tap = self.tap.clone();
+        let events = SseStream::from_bytes_stream(capped::events(response.bytes_stream(), MAX_MESSAGE_BYTES));
+        events
+            .map(move |event| {
+                let mut event = event?;
+                if let Some(text) = event.data.as_deref().and_then(|data| rewritten(&tap, data, asked.as_ref())) {
+                    event.data = Some(text);
+                }
+                Ok(event)
+            })
+            .boxed()
+    }
+}
+
+/// An event's text where rmcp must read another one than the server sent.
+fn rewritten(tap: &Tap, data: &str, asked: Option<&RequestId>) -> Option<String> {
+    let message = match tap.catch(data.as_bytes()) {
+        Some(id) => JsonRpcMessage::response(ServerResult::empty(()), id),
+        None if data.contains("\"error\"") => addressed(serde_json::from_str(data).ok()?, asked),
+        None => return None,
+    };
+    serde_json::to_string(&message).ok()
+}
+
+/// An answer that is no success. A JSON-RPC error in it is the answer; one without an id, as
+/// servers send it for a session they do not know, would otherwise reach nobody.
+async fn refusal(response: Response, asked: Option<RequestId>) -> Result<StreamableHttpPostResponse, WireError> {
+    let (status, json) = (response.status(), is(&response, JSON));
+    let body = capped::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
+    if json && let Ok(JsonRpcMessage::Error(error)) = serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+        let ours = asked.is_some() && error.id == asked;
+        if ours && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None));
+        }
+        return Err(fault(status_error(status, &error.error.message)));
+    }
+    Err(fault(status_error(status, &String::from_utf8_lossy(&body))))
+}
+
+/// An error without an id, in the answer to one request, is the answer to that request.
+fn addressed(message: ServerJsonRpcMessage, asked: Option<&RequestId>) -> ServerJsonRpcMessage {
+    match message {
+        JsonRpcMessage::Error(mut error) if error.id.is_none() => {
+            error.id = asked.cloned();
+            JsonRpcMessage::Error(error)
+        }
+        other => other,
+    }
+}
+
+fn is(response: &Response, kind: &str) -> bool {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(kind))
+}
+
+fn fault(error: McpError) -> WireError {
+    StreamableHttpError::Client(Fault(error))
+}
+
+impl StreamableHttpClient for Wire {
+    type Error = Fault;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        _auth: Option<String>,
+        headers: Headers,
+    ) -> Result<StreamableHttpPostResponse, WireError> {
+        self.post(&uri, message, session_id, headers).await
+    }
+
+    async fn post_message_with_response_limits(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        _auth: Option<String>,
+        headers: Headers,
+        _limits: StreamableHttpResponseLimits,
+    ) -> Result<StreamableHttpPostResponse, WireError> {
+        self.post(&uri, message, session_id, headers).await
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        _auth: Option<String>,
+        headers: Headers,
+    ) -> Result<(), WireError> {
+        let request = self.client.delete(&*uri).headers(self.headers(None, Some(&session), headers));
+        request.send().await.map(drop).map_err(|error| fault(send_error(&error)))
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session_id: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        _auth: Option<String>,
+        headers: Headers,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, WireError> {
+        let mut headers = self.headers(None, session_id.as_deref(), headers);
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+            headers.insert(LAST_EVENT, id);
+        }
+        let response = self.client.get(&*uri).headers(headers).send().await.map_err(|e| fault(send_error(&e)))?;
+        // A server need not have a stream of its own accord, and says so in many ways.
+        if !response.status().is_success() || !is(&response, EVENT_STREAM) {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        Ok(self.stream(response, None))
+    }
+}

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use super::*;
+
+fn shell(script: &str) -> StdioServer {
+    StdioServer::new("/bin/sh").with_args(["-c", script])
+}
+
+async fn connect(server: &StdioServer, within: Duration) -> McpError {
+    server.connect(&CallContext::within(within)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_named() {
+    let error = connect(&StdioServer::new("/no/such/program"), Duration::from_secs(30)).await;
+    assert!(error.to_string().contains("/no/such/program"), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_words_of_a_server_that_ended_are_told() {
+    let error = connect(&shell("echo the licence is missing >&2; exit 3"), Duration::from_secs(30)).await;
+    let text = error.to_string();
+    assert!(text.contains("the licence is missing") && text.contains("exit status: 3"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_costs_its_deadline() {
+    let started = Instant::now();
+    let error = connect(&shell("sleep 600"), Duration::from_millis(300)).await;
+    assert!(matches!(error, McpError::Timeout { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_server_that_floods_without_a_line_end_is_cut_off() {
+    let error = connect(&shell("exec tr '\\0' x < /dev/zero"), Duration::from_secs(60)).await;
+    assert!(error.to_string().contains("more than"), "{error}");
+}
+
+#[tokio::test]
+async fn a_child_has_no_environment_but_its_own() {
+    let vars = [("PATH", "/usr/bin:/bin"), ("AWS_SECRET_ACCESS_KEY", "no")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let server = shell("env >&2; exit 1")
+        .with_base_env(vars)
+        .with_env([("TOKEN".to_owned(), SecretString::from("mine".to_owned()))]);
+    let text = connect(&server, Duration::from_secs(30)).await.to_string();
+    assert!(text.contains("TOKEN=mine") && text.contains("PATH=/usr/bin:/bin"), "{text}");
+    assert!(!text.contains("AWS_SECRET"), "{text}");
+    assert!(!format!("{server:?}").contains("mine"));
+}
+
+#[tokio::test]
+async fn a_server_without_command_names_the_key() {
+    let mut registry = Registry::empty();
+    register(&mut registry);
+    let error = registry.transports.build("stdio", ServerConfig::new("files", "stdio")).await.unwrap_err();
+    assert_eq!(error.to_string(), r#"the server "files" of kind stdio needs the key `command`"#);
+}

@@ -1,0 +1,92 @@
+//! Rules in code, for embedders.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{Clause, GatePlan, Plan, RuleSet, ServerPlan};
+use crate::policy::{PatternError, Rule};
+
+/// The name that stands for every server.
+const EVERY_SERVER: &str = "*";
+
+/// Makes a [`RuleSet`]. What nothing allows is denied; a deny always wins.
+///
+/// Server names are exact, or `*` for every server; tools are patterns as in the files.
+///
+/// ```
+/// # fn run() -> Result<(), omni_core::policy::PatternError> {
+/// use omni_core::policy::RuleSet;
+///
+/// let rules = RuleSet::builder().allow("database", "*").deny("*", "drop_*").confirm("database", "kill_*").build()?;
+/// assert!(rules.decide("database", "get_health", None).is_allowed());
+/// assert!(!rules.decide("database", "drop_table", None).is_allowed());
+/// # Ok(()) }
+/// # run().unwrap();
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct RuleSetBuilder {
+    allow: BTreeMap<String, Vec<Clause>>,
+    deny: BTreeMap<String, Vec<Clause>>,
+    confirm: BTreeMap<String, Vec<Clause>>,
+}
+
+impl RuleSetBuilder {
+    /// Allows the tools of a server that match.
+    pub fn allow(mut self, server: &str, tools: &str) -> Self {
+        add(&mut self.allow, "allow", server, tools);
+        self
+    }
+
+    /// Denies the tools of a server that match, whatever else allows them.
+    pub fn deny(mut self, server: &str, tools: &str) -> Self {
+        add(&mut self.deny, "deny", server, tools);
+        self
+    }
+
+    /// Asks a human before a tool that matches runs. It allows nothing by itself.
+    pub fn confirm(mut self, server: &str, tools: &str) -> Self {
+        add(&mut self.confirm, "confirm", server, tools);
+        self
+    }
+
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    /// The first pattern that cannot be used.
+    pub fn build(self) -> Result<Arc<RuleSet>, PatternError> {
+        let names: BTreeSet<&String> = self.allow.keys().chain(self.deny.keys()).chain(self.confirm.keys()).collect();
+        let servers = names.into_iter().filter(|name| *name != EVERY_SERVER);
+        RuleSet::compile(Plan {
+            servers: servers.map(|name| (name.clone(), self.server(name))).collect(),
+            other: self.server(EVERY_SERVER),
+        })
+    }
+
+    fn server(&self, name: &str) -> ServerPlan {
+        let otherwise = Arc::new(Rule::new(format!("{name}: nothing allows this tool"), None));
+        ServerPlan {
+            gates: vec![
+                GatePlan::Deny(clauses(&self.deny, name)),
+                GatePlan::Require(clauses(&self.allow, name), otherwise.clone()),
+            ],
+            confirm: clauses(&self.confirm, name),
+            argument: None,
+            passed: otherwise,
+        }
+    }
+}
+
+fn add(to: &mut BTreeMap<String, Vec<Clause>>, effect: &str, server: &str, tools: &str) {
+    let rule = Arc::new(Rule::new(format!("{server}.{effect}: {tools}"), None));
+    to.entry(server.into()).or_default().push(Clause { pattern: tools.into(), rule });
+}
+
+/// A server's own clauses, then those for every server.
+fn clauses(from: &BTreeMap<String, Vec<Clause>>, name: &str) -> Vec<Clause> {
+    let own = from.get(name).into_iter().flatten();
+    let every = from.get(EVERY_SERVER).filter(|_| name != EVERY_SERVER).into_iter().flatten();
+    own.chain(every).cloned().collect()
+}

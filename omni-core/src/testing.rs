@@ -1,0 +1,10 @@
+//! Contracts as test suites: every implementation of a trait runs the suite of its trait.
+//!
+//! A suite panics where a contract is broken. It can run against a backend that others use: all
+//! that it writes is under fresh random names.
+
+mod audit;
+mod limit;
+
+pub use audit::{audit_sink_contract, sealed};
+pub use limit::rate_limiter_contract;
