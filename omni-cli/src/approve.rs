@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn asked(typed: &str) -> (Verdict, String) {
-        let arguments = RawValue::from_string("{\"name\":\"\u{1b}[2Jusers\"}".into()).unwrap();
+        let arguments = RawValue::from_string("{\"name\":\"\u{9b}2J\u{202e}users\"}".into()).unwrap();
         let request = ConfirmRequest::new("db", "drop_table", arguments, Rule::new("mcps.db.confirm: drop_*", None));
         let mut output = Vec::new();
         let verdict = prompt(&mut typed.as_bytes(), &mut output, &request).unwrap();
@@ -182,12 +182,12 @@ mod tests {
     #[test]
     fn the_question_names_tool_and_arguments_and_details_name_the_rule() {
         let (_, shown) = asked("d\nn\n");
-        assert!(shown.starts_with("omni wants to run db.drop_table {\"name\":\"users\"}"), "{shown}");
+        assert!(shown.starts_with("omni wants to run db.drop_table {\"name\":\"2Jusers\"}"), "{shown}");
         assert!(shown.contains("Rule: mcps.db.confirm: drop_*"), "{shown}");
     }
 
     #[test]
     fn arguments_cannot_control_the_terminal() {
-        assert!(!asked("d\nn\n").1.contains('\u{1b}'));
+        assert!(!asked("d\nn\n").1.contains(['\u{9b}', '\u{202e}']));
     }
 }

@@ -69,21 +69,13 @@ impl Console {
     /// Writes a JSON document.
     pub(crate) fn json(&self, document: &impl serde::Serialize) -> Result<(), crate::Fault> {
         let text = serde_json::to_string_pretty(document)?;
-        Ok(self.write(&format!("{text}\n"))?)
+        Ok(self.write(&format!("{}\n", clean::escape(&text)))?)
     }
 
     /// Writes a JSON document on one line.
     pub(crate) fn json_line(&self, document: &impl serde::Serialize) -> Result<(), crate::Fault> {
         let text = serde_json::to_string(document)?;
-        Ok(self.write(&format!("{text}\n"))?)
-    }
-
-    /// Says something on standard error. Nobody can be told when that fails.
-    pub(crate) fn say(&self, text: &str) {
-        self.spinner.clear();
-        let mut err = lock(&self.err);
-        let _ = writeln!(err, "{}", Cleaner::all(text));
-        let _ = err.flush();
+        Ok(self.write(&format!("{}\n", clean::escape(&text)))?)
     }
 
     /// Says what went wrong.
@@ -105,7 +97,7 @@ impl Console {
         }
     }
 
-    /// Says a line that begins with a mark of its own style.
+    /// Says a line that begins with a mark of its own style. Nobody can be told when that fails.
     pub(crate) fn marked(&self, mark: &str, style: Style, message: &str) {
         let message = Cleaner::all(message);
         self.spinner.clear();

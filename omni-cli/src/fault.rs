@@ -88,13 +88,13 @@ impl From<serde_json::Error> for Fault {
 ///
 /// The person at the terminal is the operator too, so nothing is kept back.
 #[must_use]
-pub fn line(error: &Error) -> String {
+pub(crate) fn line(error: &Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The advice that goes with an error.
 #[must_use]
-pub fn advice(error: &Error) -> Option<String> {
+pub(crate) fn advice(error: &Error) -> Option<String> {
     ErrorJson::from(error).hint
 }
 

@@ -1,3 +1,4 @@
 //! One binary for all integration tests: linking dominates on small machines.
 
+mod cli;
 mod pipeline;

@@ -1,5 +1,7 @@
 //! What the integration tests share: stand-ins for vendors and servers, and where the real parts are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
 
+pub mod loopback;
+pub mod program;
 pub mod recorder;
 pub mod server;
