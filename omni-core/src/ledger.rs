@@ -144,7 +144,8 @@ impl Ledger {
         let task = tokio::spawn(async move {
             let syncing = writer::sync(syncs);
             let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
-            finish(ended, dir, chain_id, progress.backlog() == 0).await;
+            let drained = progress.stored() == ended.at.seq;
+            finish(ended, dir, chain_id, drained).await;
         });
         Self {
             inner: Arc::new(Inner {

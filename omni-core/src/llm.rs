@@ -18,11 +18,13 @@ pub mod anthropic;
 pub mod offline;
 #[cfg(feature = "openai")]
 pub mod openai;
-#[cfg(feature = "net")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod retry;
 pub mod scripted;
-#[cfg(feature = "net")]
+#[cfg(any(feature = "anthropic", feature = "openai"))]
 mod sse;
+#[cfg(any(feature = "anthropic", feature = "openai"))]
+mod vendor;
 
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -81,6 +81,14 @@ pub struct CallReply {
     pub output: ToolOutput,
 }
 
+impl CallReply {
+    /// What a person reads of the result.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.output.for_person()
+    }
+}
+
 impl Omni {
     /// Starts to build one.
     #[must_use]

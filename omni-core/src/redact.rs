@@ -157,14 +157,12 @@ struct Pattern {
 
 /// What secrets look like, and what is left of them. The order counts: what is found whole must
 /// not be cut by a later rule.
-const LOOKS: [(&str, &str); 5] = [
+const LOOKS: [(&str, &str); 6] = [
     (r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)", REDACTED),
     // scheme://user:password@
     (r#"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@"']*):[^\s"']+@"#, "${1}:[redacted]@"),
-    (
-        r"(?i)\b(bearer|basic)(\s+)[a-z0-9._~+/-]*[0-9._~+/=-][a-z0-9._~+/=-]*|\b(bearer)(\s+)[a-z0-9]{3,}",
-        "${1}${3}${2}${4}[redacted]",
-    ),
+    (r"(?i)\b(bearer\s+)[a-z0-9._~+/=-]{3,}", "${1}[redacted]"),
+    (r"(?i)\b(basic\s+)[a-z0-9+/]{8,}=+", "${1}[redacted]"),
     (
         r"(?x) \b(?:
             sk-[A-Za-z0-9_-]{12,} | (?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,} |
@@ -180,7 +178,8 @@ const LOOKS: [(&str, &str); 5] = [
     (
         r#"(?xi) ( (?: pass(?:word|wd|phrase) | secret | api[-_\ ]?key | access[-_]?key | private[-_]?key | signing[-_]?key
             | authorization | credentials? | cookie | connection[-_]?string | database[-_]?url | \bpwd | token\b | \bdsn )
-            [\w-]* \\?["']? \s* [:=] \s* ) (?: \\?"[^"\\]*\\?"? | '[^']*'? | [^\s"',;&}\])]+ )"#,
+            [\w-]* \\?["']? \s* [:=] \s* )
+            (?: (?:(?:basic|bearer|digest)\s+)? \[redacted\] | (?:basic|bearer|digest)\s+[^\s"',;]+ | \\?"[^"\\]*\\?"? | '[^']*'? | [^\s"',;&}\])]+ )"#,
         "${1}[redacted]",
     ),
 ];

@@ -5,3 +5,4 @@ pub mod loopback;
 pub mod program;
 pub mod recorder;
 pub mod server;
+pub mod vendor;

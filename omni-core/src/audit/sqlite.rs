@@ -19,6 +19,7 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{AuditError, AuditReader, AuditSink, SealedRecord};
@@ -53,13 +54,15 @@ impl SqliteSink {
     pub async fn open(url: &str) -> Result<Self, AuditError> {
         let target = Target::parse(url);
         let options = target.options()?;
-        // One connection writes; in memory there is one database a connection.
-        let connections = if target == Target::Memory { 1 } else { 4 };
-        let pool = SqlitePoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(ACQUIRE);
-        let pool = pool.idle_timeout(None).max_lifetime(None).connect_with(options).await;
-        let pool = pool.map_err(|error| target.failed(&error.to_string()))?;
-        migrate(&pool).await.map_err(|error| target.failed(&error.to_string()))?;
-        Ok(Self { pool })
+        let since = Instant::now();
+        loop {
+            match target.connect(options.clone()).await {
+                Ok(pool) => return Ok(Self { pool }),
+                // SQLite does not wait by itself while another process switches the journal's mode.
+                Err(error) if is_busy(&error) && since.elapsed() < BUSY => sleep(Duration::from_millis(20)).await,
+                Err(error) => return Err(target.failed(&error.to_string())),
+            }
+        }
     }
 
     /// The database, for whoever reads the projections.
@@ -81,6 +84,15 @@ impl Target {
         // Options such as `?mode=rwc` of other tools' URLs do not change what omni needs.
         let path = path.split('?').next().unwrap_or(path);
         if path == ":memory:" { Self::Memory } else { Self::File(path.into()) }
+    }
+
+    async fn connect(&self, options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+        // SQLite has one writer at a time; in memory there is one database a connection.
+        let connections = if *self == Self::Memory { 1 } else { 4 };
+        let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+        let pool = pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?;
+        migrate(&pool).await?;
+        Ok(pool)
     }
 
     fn failed(&self, message: &str) -> AuditError {
@@ -110,14 +122,28 @@ fn make(path: &Path) -> Result<(), AuditError> {
     opened.map(drop).map_err(|error| files::failed(path, &error))
 }
 
+fn is_busy(error: &sqlx::Error) -> bool {
+    // The low byte of SQLite's extended codes is the primary one; 5 is SQLITE_BUSY.
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}
+
 async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::migrate::MigrateError> {
     let sql = include_str!("../../migrations/sqlite/0001_ledger.sql");
     let ledger = Migration::new(1, "ledger".into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false);
-    Migrator::with_migrations(vec![ledger]).run(pool).await
+    // Under the write lock: two processes may bring a database up to date at once.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    // (`run` does the same for connections that are Send for one lifetime only.)
+    Migrator::with_migrations(vec![ledger]).run_direct(None, &mut *transaction, false).await?;
+    Ok(transaction.commit().await?)
 }
 
 fn away(error: sqlx::Error) -> AuditError {
-    AuditError::Unavailable { message: error.to_string() }
+    let message = match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    };
+    AuditError::Unavailable { message }
 }
 
 /// A time as the tables hold it: as SQLite's own functions write it, so that texts compare as times.

@@ -23,6 +23,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) record: SealedRecord,
+    /// Whether it is the chain's own record, which nobody asked to write.
+    pub(crate) of_chain: bool,
     pub(crate) done: Option<Done>,
 }
 
@@ -59,7 +61,8 @@ impl Drain {
     }
 
     async fn deliver(&self, batch: Vec<Pending>) {
-        let bytes = batch.iter().map(|pending| pending.record.bytes.len()).sum();
+        let asked = || batch.iter().filter(|pending| !pending.of_chain);
+        let (count, bytes) = (asked().count(), asked().map(|pending| pending.record.bytes.len()).sum());
         let (records, waiting): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|pending| (pending.record, pending.done)).unzip();
         // Other bytes in the sink mean that somebody forged this chain: nothing of it goes on
@@ -71,7 +74,7 @@ impl Drain {
         if let Some(last) = records.last() {
             self.shared.store(last.seq + 1);
         }
-        self.shared.finish(records.len(), bytes);
+        self.shared.finish(count, bytes);
         for done in waiting.into_iter().flatten() {
             let _ = done.send(Ok(()));
         }

@@ -96,6 +96,15 @@ impl Wal {
         self
     }
 
+    /// The same with a file that cannot be written.
+    #[cfg(test)]
+    pub(crate) fn broken(mut self) -> Self {
+        let path = self.current.path.clone();
+        let file = File::open(&path).unwrap();
+        self.current = Arc::new(Segment { file, path, named: AtomicBool::new(true) });
+        self
+    }
+
     /// The segment that the last append went to.
     pub(crate) fn segment(&self) -> Arc<Segment> {
         self.current.clone()

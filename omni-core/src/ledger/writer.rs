@@ -138,18 +138,16 @@ impl Writer {
         let own = sealed.len() - batch.len();
         for (index, record) in sealed.into_iter().enumerate() {
             let accepted = if index < own { None } else { batch.pop_front() };
+            let of_chain = accepted.is_none();
             let done = match accepted {
                 Some(accepted) => {
                     self.unsettled.observe(accepted.request_id, accepted.role, &record);
                     self.assure(accepted).await
                 }
-                None => {
-                    self.shared.take(record.bytes.len());
-                    None
-                }
+                None => None,
             };
             // The drain ends before this task only when its time is up; the record is in the file then.
-            let _ = self.drain.send(Pending { record, done }).await;
+            let _ = self.drain.send(Pending { record, of_chain, done }).await;
         }
         if let Some(wal) = &mut self.wal {
             wal.forget(self.shared.stored());

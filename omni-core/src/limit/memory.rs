@@ -26,8 +26,10 @@ use count::{Count, Taken};
 
 /// How often idle counts are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Most counts, and most reservations held; beyond them everything new is refused.
-const MAX_HELD: usize = 100_000;
+/// How often at most, when there are too many counts.
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Most counts, and most reservations that are not settled; beyond them everything new is refused.
+const MAX_HELD: usize = 250_000;
 
 /// A moment, by the clock that measures and by the one on the wall.
 #[derive(Debug, Clone, Copy)]
@@ -171,11 +173,12 @@ impl State {
 
     /// Forgets what is idle, from time to time or when there is too much of it.
     fn make_room(&mut self, request: &Reserve, now: Now, max_held: usize) -> Result<(), LimitError> {
-        let wanted = self.counts.len().max(self.held.len()) + request.charges.len();
-        if wanted > max_held || now.instant.duration_since(self.swept) >= SWEEP_EVERY {
+        let fits = |state: &Self| state.counts.len().max(state.held.len()) + request.charges.len() <= max_held;
+        let pause = if fits(self) { SWEEP_EVERY } else { SWEEP_AT_MOST_EVERY };
+        if now.instant.duration_since(self.swept) >= pause {
             self.sweep(now);
         }
-        if self.counts.len().max(self.held.len()) + request.charges.len() > max_held {
+        if !fits(self) {
             return Err(LimitError::Unavailable { message: format!("it counts {max_held} things already") });
         }
         Ok(())

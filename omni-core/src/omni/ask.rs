@@ -88,7 +88,12 @@ async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progr
         Err(error) => End::Failed(error),
         Ok((grant, deadline)) => {
             let answered = answer(parts, ask, &grant, deadline, known, progress, events);
-            timeout_at(deadline, answered).await.map_or(End::TimedOut, |end| end.unwrap_or_else(End::Failed))
+            match timeout_at(deadline, answered).await {
+                Ok(Ok(end)) => end,
+                // Whatever gives up at the ask's own deadline is the ask running out of time.
+                Ok(Err(error)) if Instant::now() < deadline || error.kind() != ErrorKind::Timeout => End::Failed(error),
+                Ok(Err(_)) | Err(_) => End::TimedOut,
+            }
         }
     }
 }

@@ -42,8 +42,8 @@ fn text_that_looks_like_a_secret_is_removed() {
 fn named_values_in_text_are_removed_and_their_names_stay() {
     let cases = [
         ("password=hunter2 host=db", "password=[redacted] host=db"),
-        ("Authorization: Bearer xyz", "Authorization: [redacted] [redacted]"),
-        ("curl -H 'Authorization: Basic dXNlcjpwYXNz'", "curl -H 'Authorization: [redacted] [redacted]'"),
+        ("Authorization: Bearer xyz", "Authorization: [redacted]"),
+        ("curl -H 'Authorization: Basic dXNlcjpwYXNz'", "curl -H 'Authorization: [redacted]'"),
         ("Bearer xyz", "Bearer [redacted]"),
         (r#"{"api_key": "abc def", "host": "db"}"#, r#"{"api_key": [redacted], "host": "db"}"#),
         (r#"{\"token\": \"abc\", \"host\": \"db\"}"#, r#"{\"token\": [redacted], \"host\": \"db\"}"#),
@@ -99,9 +99,8 @@ fn keys_that_only_sound_like_secrets_keep_their_values() {
 
 #[test]
 fn known_values_are_removed_from_keys_numbers_and_nested_text() {
-    let redactor = Redactor::new().with_value("12345678").with_value("pa\"ss word");
-    let value =
-        json!({ "a pa\"ss word": 1, "n": 12_345_678, "url": "x?q=pa%22ss+word", "json": "{\"p\":\"pa\\\"ss word\"}" });
+    let redactor = Redactor::new().with_value("12345678").with_value("va\"l ue");
+    let value = json!({ "a va\"l ue": 1, "n": 12_345_678, "url": "x?q=va%22l+ue", "json": "{\"p\":\"va\\\"l ue\"}" });
     let expected =
         json!({ "a [redacted]": 1, "n": REDACTED, "url": "x?q=[redacted]", "json": "{\"p\":\"[redacted]\"}" });
     assert_eq!(redactor.json(&value), expected);

@@ -275,7 +275,7 @@ async fn a_path_that_cannot_be_written_is_named() {
             kind: "sqlite".into(),
             url: url.clone(),
             dir: dir.path().into(),
-            ack: Ack::Local,
+            ack: Some(Ack::Local),
             required: true,
         };
         let error = registry.sinks.build("sqlite", config).await.unwrap_err().to_string();

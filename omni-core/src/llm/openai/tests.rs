@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json, value::RawValue};
+
+use super::*;
+use crate::llm::{
+    Block, Message, ResultPart, Speaker, StopReason, ToolChoice, Usage,
+    vendor::fake::{Canned, Fake, LIMITS, Seen, decode, tools, turn},
+};
+
+mod requests;
+mod streams;
+
+/// A provider for `fake` that does not wait long before it tries again.
+fn provider(fake: &Fake) -> OpenAi {
+    let made = OpenAi::from_config(&fake.config("openai")).unwrap();
+    let inner = Arc::into_inner(made.inner).unwrap();
+    OpenAi { inner: Arc::new(Inner { endpoint: inner.endpoint.impatient(LIMITS), ..inner }) }
+}
+
+fn ask() -> ChatRequest {
+    ChatRequest::new("gpt-6-luna", vec![Message::user("hello")], 64)
+}
+
+const HELLO: &str = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"finish_reason":null}],"usage":null}
+
+data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}],"usage":null}
+
+data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":null}],"usage":null}
+
+data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}
+
+data: {"choices":[],"usage":{"prompt_tokens":1200,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":1024}}}
+
+data: [DONE]
+
+"#;
+
+#[tokio::test]
+async fn a_turn_is_asked_for_with_a_bearer_key_and_streamed() {
+    let fake = Fake::start(vec![Canned::events(HELLO)]).await;
+
+    let seen = turn(&provider(&fake), ask()).await;
+
+    assert_eq!((seen.text.as_str(), seen.stop), ("Hello", Some(StopReason::EndTurn)));
+    let (head, body) = fake.asked().remove(0);
+    assert!(head.starts_with("post /v1/chat/completions http/1.1"), "{head}");
+    assert!(head.contains("authorization: bearer test-key"), "{head}");
+    assert_eq!(body["stream_options"], json!({"include_usage": true}));
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_needs_no_key() {
+    let fake = Fake::start(vec![Canned::events(HELLO)]).await;
+    let provider = OpenAi::builder().base_url(&fake.url).model("llama3").build().unwrap();
+
+    let seen = turn(&provider, ChatRequest { model: String::new(), ..ask() }).await;
+
+    assert_eq!(seen.text, "Hello");
+    let (head, body) = fake.asked().remove(0);
+    assert!(!head.contains("authorization"), "{head}");
+    assert_eq!(body["model"], "llama3");
+}
+
+#[tokio::test]
+async fn a_spent_quota_is_not_tried_again_and_a_passing_limit_is() {
+    let error = |code: &str| json!({"error": {"message": "no", "type": code, "code": code}}).to_string();
+    let fake = Fake::start(vec![Canned::json(429, &error("insufficient_quota"))]).await;
+    assert!(matches!(turn(&provider(&fake), ask()).await.error, Some(LlmError::Quota { .. })));
+
+    let limited = Canned::json(429, &error("rate_limit_exceeded")).header("retry-after-ms", "20");
+    let fake = Fake::start(vec![limited, Canned::json(503, &error("server_error")), Canned::events(HELLO)]).await;
+    assert_eq!(turn(&provider(&fake), ask()).await.text, "Hello");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_stream_is_understood() {
+    let call = json!({"id": "c1", "type": "function", "function": {"name": "db__query", "arguments": "{\"sql\":1}"}});
+    let whole = json!({"object": "chat.completion", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": null, "tool_calls": [call]}, "finish_reason": "tool_calls"},
+    ], "usage": {"prompt_tokens": 5, "completion_tokens": 7}});
+    let fake = Fake::start(vec![Canned::json(200, &whole.to_string())]).await;
+
+    let seen = turn(&provider(&fake), ask()).await;
+
+    assert_eq!(seen.shown(), [r#"call c1 db__query {"sql":1}"#]);
+    assert_eq!((seen.stop, seen.usage), (Some(StopReason::ToolUse), Usage::new(5, 7)));
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_answer_is_no_empty_answer() {
+    let fake = Fake::start(vec![Canned::json(200, r#"{"status":"ok"}"#)]).await;
+    assert!(matches!(turn(&provider(&fake), ask()).await.error, Some(LlmError::Protocol { .. })));
+    let fake = Fake::start(vec![Canned::json(200, r#"{"error":{"message":"boo","code":"model_not_found"}}"#)]).await;
+    assert!(matches!(turn(&provider(&fake), ask()).await.error, Some(LlmError::UnknownModel { .. })));
+}
+
+#[tokio::test]
+async fn the_kind_is_built_from_the_registry() {
+    let mut registry = Registry::empty();
+    register(&mut registry);
+    let mut config = LlmConfig::new("openai");
+    config.base_url = Some("http://localhost:11434/v1".into());
+    config.model = Some("llama3".into());
+    let provider = registry.llm.build("openai", config).await.unwrap();
+    assert_eq!((provider.models()[0].id.as_str(), provider.models()[0].tool_name_len), ("llama3", 64));
+}
