@@ -6,6 +6,7 @@ mod mcp_in_process;
 mod mcp_modern;
 mod mcp_real;
 mod mcp_stdio;
+mod cli;
 mod pipeline;
 mod revoked;
 mod vendor_ask;

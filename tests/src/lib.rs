@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
 
 pub mod parts;
+pub mod loopback;
+pub mod program;
 pub mod recorder;
 pub mod server;
 pub mod vendor;

@@ -1,0 +1,53 @@
+//! What every command needs: configuration, registry, identity, console.
+
+use std::sync::Arc;
+
+use omni_core::{
+    Config, Error, Omni, Registry,
+    config::LoadOptions,
+    identity::Credential,
+};
+
+use crate::{args::Global, console::Console, fault::Fault, process::Process};
+
+/// One run of the program.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct App {
+    pub(crate) process: Process,
+    pub(crate) global: Global,
+    pub(crate) registry: Registry,
+    pub(crate) console: Arc<Console>,
+}
+
+impl App {
+    /// A run with these arguments over these implementations.
+    #[must_use]
+    pub fn new(process: Process, global: Global, registry: Registry) -> Self {
+        let console = Arc::new(Console::of(&process, &global));
+        Self { process, global, registry, console }
+    }
+
+    /// The configuration, or the embedded default.
+    pub(crate) fn config(&self) -> Result<Config, Fault> {
+        let mut options = LoadOptions::default();
+        options.dir.clone_from(&self.global.config);
+        options.env.clone_from(&self.process.env);
+        options.cwd.clone_from(&self.process.cwd);
+        let config = Config::load(options).map_err(Error::from)?;
+        for finding in &config.diagnostics {
+            tracing::info!(finding = %finding, "the configuration has a peculiarity; `omni config check` lists all");
+        }
+        Ok(config)
+    }
+
+    /// The pipeline that the configuration describes. Whoever takes it shuts it down.
+    pub(crate) async fn omni(&self) -> Result<Omni, Fault> {
+        Ok(Omni::from_config(&self.config()?, &self.registry).await?)
+    }
+
+    /// The person at the terminal, perhaps acting as somebody else.
+    pub(crate) fn credential(&self, act_as: Option<&str>) -> Credential {
+        Credential::Local { os_user: self.process.os_user().into(), act_as: act_as.map(str::to_owned) }
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+mod ask;
+mod config;
+mod policy;
+mod servers;
+mod tools;
+
+pub use ask::{Approvals, ApproveMode, AskArgs};
+pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
+pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
+pub use servers::ServersCommand;
+pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
+
+use crate::render::Format;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 answered          1 failed             2 wrong usage        3 configuration or credentials
+  4 input needed      5 denied             6 rate or budget     7 timeout or turn limit
+  8 upstream is away (try again)         130 interrupted
+
+Without any configuration omni works offline; set ANTHROPIC_API_KEY or OPENAI_API_KEY for a model.";
+
+/// Ask your MCP servers in plain language.
+#[derive(Debug, Parser)]
+#[command(name = "omni", bin_name = "omni", version, after_help = EXIT_CODES, propagate_version = true)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Say only the answer and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log more; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask one question
+    Ask(AskArgs),
+    /// List, show or call tools
+    #[command(subcommand)]
+    Tools(ToolsCommand),
+    /// List or check servers
+    #[command(subcommand)]
+    Servers(ServersCommand),
+    /// Explain who may do what
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// What a user may do at a server
+    #[command(hide = true)]
+    ValidatePolicy(ValidateArgs),
+    /// Check, show or describe the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check that everything works: ledger, servers, model
+    Doctor(DoctorArgs),
+    /// Write a configuration to start from
+    Init(InitArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  omni completions bash > ~/.local/share/bash-completion/completions/omni")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version and what this build has
+    Version {
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Command {
+    /// In which form the command's result is wanted.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Ask(args) => args.format(),
+            Self::Tools(command) => command.format(),
+            Self::Servers(command) => command.format(),
+            Self::Policy(PolicyCommand::Explain(args)) => Format::json_if(args.json),
+            Self::ValidatePolicy(args) => Format::json_if(args.json),
+            Self::Config(command) => command.format(),
+            Self::Doctor(args) => Format::json_if(args.json),
+            Self::Version { json } => Format::json_if(*json),
+            Self::Init(_) | Self::Completions { .. } => Format::Text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! `omni policy` and `omni validate-policy`.
+
+use clap::{Args, Subcommand};
+
+/// What to do with the policy.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PolicyCommand {
+    /// Say what a user may do, and which rule of which file decides
+    Explain(ExplainArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  omni policy explain --user dba@company.com
+  omni policy explain --user dba@company.com --server database_mcp --tool drop_table
+  omni policy explain --user junior@company.com --server database_mcp --tool query --args '{\"database\": \"prod\"}' --json";
+
+/// Say what a user may do, and which rule of which file decides.
+///
+/// Decided from the configuration alone: no server is asked.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ExplainArgs {
+    /// The user
+    #[arg(short, long, value_name = "EMAIL")]
+    pub user: String,
+    /// At this server only
+    #[arg(short, long)]
+    pub server: Option<String>,
+    /// This tool only
+    #[arg(short, long, requires = "server")]
+    pub tool: Option<String>,
+    /// Arguments of the call, as a JSON object
+    #[arg(long, value_name = "OBJECT", requires = "tool")]
+    pub args: Option<String>,
+    /// Connect, and decide on every tool that there is
+    #[arg(long, conflicts_with = "tool")]
+    pub live: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a user may do at a server.
+#[derive(Debug, Clone, Args)]
+pub struct ValidateArgs {
+    /// The user
+    #[arg(long, value_name = "EMAIL")]
+    pub user: String,
+    /// The server
+    #[arg(long, value_name = "SERVER")]
+    pub mcp: Option<String>,
+    /// Connect, and decide on every tool that there is
+    #[arg(long)]
+    pub live: bool,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl From<ValidateArgs> for ExplainArgs {
+    fn from(args: ValidateArgs) -> Self {
+        Self { user: args.user, server: args.mcp, tool: None, args: None, live: args.live, json: args.json }
+    }
+}

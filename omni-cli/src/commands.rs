@@ -1,0 +1,51 @@
+//! One file per command.
+
+mod ask;
+mod calls;
+mod config;
+mod doctor;
+mod follow;
+mod init;
+mod policy;
+mod servers;
+mod tools;
+mod version;
+
+use crate::{
+    app::App,
+    args::{Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
+    exit::Exit,
+    fault::Fault,
+    render,
+};
+
+/// Runs a command, and tells of its failure.
+pub async fn run(app: &App, cli: &Cli) -> Exit {
+    match Box::pin(dispatch(app, &cli.command)).await {
+        Ok(exit) => exit,
+        Err(fault) => {
+            let is_ask = matches!(cli.command, Command::Ask(_));
+            render::fault(&app.console, &fault, cli.command.format(), is_ask)
+        }
+    }
+}
+
+async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
+    match command {
+        Command::Ask(args) => ask::run(app, args).await,
+        Command::Tools(ToolsCommand::List(args)) => tools::list(app, args).await,
+        Command::Tools(ToolsCommand::Show(args)) => tools::show(app, args).await,
+        Command::Tools(ToolsCommand::Call(args)) => calls::run(app, args).await,
+        Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
+        Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
+        Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
+        Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
+        Command::Config(ConfigCommand::Check(args)) => config::check(app, args),
+        Command::Config(ConfigCommand::Schema) => config::schema(app),
+        Command::Config(ConfigCommand::Show) => config::effective(app),
+        Command::Doctor(args) => doctor::run(app, args).await,
+        Command::Init(args) => init::run(app, args),
+        Command::Completions { shell } => version::completions(app, *shell),
+        Command::Version { json } => version::run(app, *json),
+    }
+}

@@ -1,0 +1,103 @@
+//! `omni ask`.
+
+use omni_core::{
+    Ask, Omni, Source,
+    ask::AskOptions,
+    cost::NanoUsd,
+    omni::Preview,
+};
+use serde_json::json;
+
+use super::follow;
+use crate::{
+    app::App,
+    approve,
+    args::AskArgs,
+    exit::Exit,
+    fault::Fault,
+    input::{self, Input},
+    render::{Document, Ending, Format, Lines, Render, Text},
+};
+
+/// Asks, shows what happens, and leaves nothing behind unrecorded.
+pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
+    let input = input::read(app, &args.question, args.timeout).await?;
+    let omni = app.omni().await?;
+    let ask = ask(app, args, input);
+    let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };
+    follow::close(&omni).await;
+    result
+}
+
+fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
+    let mut options = AskOptions::default();
+    options.model.clone_from(&args.model);
+    options.no_tools = args.no_tools;
+    options.timeout = args.timeout;
+    options.max_cost = args.max_cost.map(NanoUsd::from_usd);
+    options.max_turns = args.max_iterations;
+    let mut ask = Ask::new(app.credential(args.act_as.as_deref()), input.question)
+        .with_source(Source::Cli)
+        .with_options(options)
+        .with_approver(approve::approver(app, args.approvals));
+    ask.attachments.extend(input.attachment);
+    ask
+}
+
+async fn answer(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exit, Fault> {
+    let mut render = renderer(app, args);
+    let result = follow::follow(omni.ask_stream(ask), &mut *render).await?;
+    let ending = Ending::new(result, args.allow_denied);
+    render.end(&ending)?;
+    Ok(ending.exit)
+}
+
+fn renderer<'a>(app: &'a App, args: &AskArgs) -> Box<dyn Render + Send + 'a> {
+    let console = &*app.console;
+    match args.format() {
+        Format::Text => Box::new(Text::new(console, !args.no_stream)),
+        Format::Json => Box::new(Document { console }),
+        Format::Jsonl => Box::new(Lines { console }),
+    }
+}
+
+async fn dry_run(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exit, Fault> {
+    let preview = omni.preview(ask).await?;
+    match args.format() {
+        Format::Text => app.console.line(&shown(&preview))?,
+        Format::Json => app.console.json(&document(&preview))?,
+        Format::Jsonl => app.console.json_line(&document(&preview))?,
+    }
+    Ok(Exit::Success)
+}
+
+fn document(preview: &Preview) -> serde_json::Value {
+    let tools = preview.tools.tools().iter();
+    json!({
+        "schema": "omni.dry-run/1",
+        "ok": true,
+        "exit_code": 0,
+        "model": preview.model.id,
+        "provider": preview.model.provider,
+        "user": preview.grant.principal.subject,
+        "role": &*preview.grant.role.name,
+        "tools": tools.map(|tool| tool.def.full_name()).collect::<Vec<_>>(),
+        "system": preview.system,
+    })
+}
+
+fn shown(preview: &Preview) -> String {
+    let mut text = format!(
+        "Model: {} ({})\nUser:  {}\nRole:  {}\nTools: {}\n",
+        preview.model.id,
+        preview.model.provider,
+        preview.grant.principal.subject,
+        preview.grant.role.name,
+        preview.tools.len(),
+    );
+    for tool in preview.tools.tools() {
+        text.push_str(&format!("  {}\n", tool.def.full_name()));
+    }
+    text.push_str(&format!("\nSystem prompt:\n{}", preview.system));
+    text
+}

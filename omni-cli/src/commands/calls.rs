@@ -1,0 +1,158 @@
+//! `omni tools call`.
+
+use omni_core::{
+    Error, Omni, Source,
+    answer::json::CallJson,
+    ask::DirectCall,
+    catalog::{OfferedTool, ToolSet},
+    omni::CallReply,
+    policy::Grant,
+};
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{follow, tools};
+use crate::{
+    app::App,
+    approve,
+    args::{CallArgs, CallFormat},
+    exit::Exit,
+    fault::Fault,
+};
+
+/// Calls a tool as the person, without a model.
+pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
+    let given = given(args)?;
+    let omni = app.omni().await?;
+    let result = call(app, args, given, &omni).await;
+    follow::close(&omni).await;
+    result
+}
+
+async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni) -> Result<Exit, Fault> {
+    let who = app.credential(args.act_as.as_deref());
+    app.console.spinner.show("asking the servers …");
+    let tools = omni.tools(who.clone()).await?;
+    let Some(tool) = tools::find(&tools, &args.tool) else {
+        return Err(absent(omni, &*omni.grant(who).await?, &tools, &args.tool).await);
+    };
+    let arguments = typed(given, &args.args, &schema(tool));
+    let arguments = RawValue::from_string(Value::Object(arguments).to_string())?;
+    app.console.spinner.show(&format!("{} …", args.tool));
+    let call = DirectCall::new(who, &*tool.def.server, &*tool.def.name, arguments)
+        .with_source(Source::Cli)
+        .with_timeout(args.timeout)
+        .with_approver(approve::approver(app, args.approvals));
+    let reply = omni.call_tool(call).await?;
+    show(app, args, &reply)
+}
+
+/// The error for a name that is not among the person's tools. Whoever sits here can read the policy
+/// too, so a tool that is there and denied is called that.
+pub(super) async fn absent(omni: &Omni, grant: &Grant, tools: &ToolSet, name: &str) -> Fault {
+    let catalog = omni.catalog().await;
+    let denied = catalog.tools().find(|def| def.full_name() == name);
+    let Some(def) = denied else { return tools::unknown(tools, name).into() };
+    let user = &grant.principal.subject;
+    let rule = grant.decide(&def.server, &def.name, None).rule;
+    Fault::from(Error::Denied { message: format!("{user} may not use {name}: {}", rule.text) }).hint(format!(
+        "`omni policy explain --user {user} --server {} --tool {}` shows which rule decides",
+        def.server, def.name
+    ))
+}
+
+/// The tool's JSON Schema.
+pub(super) fn schema(tool: &OfferedTool) -> Value {
+    serde_json::from_str(tool.def.input_schema.get()).unwrap_or_default()
+}
+
+/// The object of `--json`.
+fn given(args: &CallArgs) -> Result<Map<String, Value>, Fault> {
+    let Some(text) = &args.json else { return Ok(Map::new()) };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Fault::usage("--json takes a JSON object, such as '{\"database\": \"prod\"}'")),
+        Err(error) => Err(Fault::usage(format!("--json is not JSON: {error}"))),
+    }
+}
+
+/// The arguments of `--json` with those of `--arg` over them, each of the type that the schema says.
+fn typed(mut arguments: Map<String, Value>, pairs: &[(String, String)], schema: &Value) -> Map<String, Value> {
+    for (key, text) in pairs {
+        let value = value(text, &schema["properties"][key]);
+        arguments.insert(key.clone(), value);
+    }
+    arguments
+}
+
+/// Text as a value of the schema's type. What does not fit stays text, for the check to name.
+fn value(text: &str, schema: &Value) -> Value {
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let parsed = serde_json::from_str::<Value>(text).ok();
+    let fits = |value: &Value| match value {
+        Value::Null => kinds.contains(&"null"),
+        Value::Bool(_) => kinds.contains(&"boolean"),
+        Value::Number(_) => kinds.contains(&"number") || kinds.contains(&"integer"),
+        Value::Array(_) => kinds.contains(&"array"),
+        Value::Object(_) => kinds.contains(&"object"),
+        Value::String(_) => false,
+    };
+    match parsed {
+        Some(value) if kinds.is_empty() || fits(&value) => value,
+        Some(_) | None => Value::String(text.to_owned()),
+    }
+}
+
+fn show(app: &App, args: &CallArgs, reply: &CallReply) -> Result<Exit, Fault> {
+    let exit = if reply.output.is_error { Exit::Failed } else { Exit::Success };
+    if args.output == Some(CallFormat::Json) {
+        app.console.json(&json!({
+            "schema": "omni.call/1",
+            "ok": exit == Exit::Success,
+            "exit_code": exit.code(),
+            "call": CallJson::from(&reply.summary),
+            "content": reply.output.content,
+            "structured": reply.output.structured,
+            "truncated": reply.output.truncated,
+        }))?;
+    } else {
+        app.console.line(reply.output.for_person().trim_end_matches('\n'))?;
+    }
+    if reply.output.is_error {
+        app.console.error(&format!("{} says that it failed", args.tool));
+    }
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_the_type_that_the_schema_says() {
+        let schema = json!({"properties": {
+            "n": {"type": "integer"}, "on": {"type": "boolean"}, "id": {"type": "string"},
+            "list": {"type": "array"}, "maybe": {"type": ["null", "number"]},
+        }});
+        let pairs = [("n", "5"), ("on", "true"), ("id", "5"), ("list", "[1]"), ("maybe", "null"), ("free", "5"), ("text", "a b")];
+        let pairs = pairs.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        let expected = json!({"n": 5, "on": true, "id": "5", "list": [1], "maybe": null, "free": 5, "text": "a b"});
+        assert_eq!(Value::Object(typed(Map::new(), &pairs, &schema)), expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_text_for_the_check_to_name() {
+        assert_eq!(value("five", &json!({"type": "integer"})), json!("five"));
+        assert_eq!(value("{", &json!({"type": "object"})), json!("{"));
+    }
+
+    #[test]
+    fn single_arguments_win_over_the_object() {
+        let object = json!({"a": 1, "b": 2}).as_object().cloned().unwrap();
+        let arguments = typed(object, &[("b".into(), "3".into())], &json!({}));
+        assert_eq!(Value::Object(arguments), json!({"a": 1, "b": 3}));
+    }
+}

@@ -1,0 +1,155 @@
+//! `omni policy explain` and `omni validate-policy`.
+
+use std::sync::Arc;
+
+use omni_core::{
+    Config, Error, Principal,
+    policy::{Decision, Grant, PolicyError},
+};
+use serde_json::{Value, json};
+
+use super::follow;
+use crate::{app::App, args::ExplainArgs, exit::Exit, fault::Fault};
+
+/// One decision on one tool, or on all whose name fits a pattern.
+struct Decided {
+    server: String,
+    tool: String,
+    decision: Decision,
+}
+
+/// Explains. A denial is an answer like any other: the exit code is 0.
+pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    known_server(&config, args)?;
+    let grant = match resolve(app, &config, &args.user).await? {
+        Ok(grant) => grant,
+        Err(refused) => return no_grant(app, args, &refused),
+    };
+    match (&args.server, &args.tool) {
+        (Some(server), Some(tool)) => one(app, args, &grant, server, tool),
+        _ if args.live => many(app, args, &grant, live(app, args, &grant).await?),
+        _ => many(app, args, &grant, by_rule(&config, args, &grant)),
+    }
+}
+
+/// The grant by the files alone, or why there is none.
+async fn resolve(app: &App, config: &Config, user: &str) -> Result<Result<Arc<Grant>, PolicyError>, Fault> {
+    let built = app.registry.policies.build(&config.policy_kind, Arc::new(config.clone())).await;
+    let policy = built.map_err(Error::from)?;
+    match policy.resolve(&Principal::email(user)).await {
+        Ok(grant) => Ok(Ok(grant)),
+        Err(error @ PolicyError::Unavailable { .. }) => Err(Error::from(error).into()),
+        Err(refused) => Ok(Err(refused)),
+    }
+}
+
+/// A name that no server bears is more likely a mistake than a question.
+fn known_server(config: &Config, args: &ExplainArgs) -> Result<(), Fault> {
+    let Some(wanted) = &args.server else { return Ok(()) };
+    if config.servers.iter().any(|server| server.name == *wanted) || config.servers.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
+    Err(Fault::usage(format!("there is no server {wanted:?}")).hint(format!("the servers are: {}", names.join(", "))))
+}
+
+/// Whoever has no grant may do nothing.
+fn no_grant(app: &App, args: &ExplainArgs, refused: &PolicyError) -> Result<Exit, Fault> {
+    if args.json {
+        app.console.json(&json!({ "effect": "deny", "confirm": false, "rule": refused.to_string(), "source": null }))?;
+    } else {
+        app.console.line(&format!("deny: {refused}"))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn one(app: &App, args: &ExplainArgs, grant: &Grant, server: &str, tool: &str) -> Result<Exit, Fault> {
+    let arguments = args.args.as_deref().map(serde_json::from_str::<Value>).transpose();
+    let arguments = arguments.map_err(|error| Fault::usage(format!("--args is not JSON: {error}")))?;
+    let decision = grant.decide(server, tool, arguments.as_ref());
+    if args.json {
+        app.console.json(&document(&decision))?;
+    } else {
+        app.console.line(&format!("{}\n{}", head(grant), line(&format!("{server}.{tool}"), &decision)))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// `{"effect", "confirm", "rule", "source"}`; `source` is `null` for a built-in rule.
+fn document(decision: &Decision) -> Value {
+    json!({
+        "effect": decision.effect,
+        "confirm": decision.confirm,
+        "rule": decision.rule.text,
+        "source": decision.rule.source.as_ref().map(ToString::to_string),
+    })
+}
+
+/// Every tool of the servers, decided.
+async fn live(app: &App, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
+    let omni = app.omni().await?;
+    app.console.spinner.show("asking the servers …");
+    let catalog = omni.catalog().await;
+    follow::close(&omni).await;
+    let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
+    let tools = catalog.tools().filter(|def| wanted(&def.server));
+    Ok(tools.map(|def| decided(grant, &def.server, &def.name)).collect())
+}
+
+/// Every pattern that a server's rules name, decided as if it were a tool's name, and any other tool.
+fn by_rule(config: &Config, args: &ExplainArgs, grant: &Grant) -> Vec<Decided> {
+    let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
+    let servers = config.servers.iter().map(|server| &*server.name).filter(|server| wanted(server));
+    servers.flat_map(|server| rules_of(grant, server)).collect()
+}
+
+fn rules_of(grant: &Grant, server: &str) -> Vec<Decided> {
+    vec![decided(grant, server, "*")]
+}
+
+fn decided(grant: &Grant, server: &str, tool: &str) -> Decided {
+    Decided { server: server.into(), tool: tool.into(), decision: grant.decide(server, tool, None) }
+}
+
+fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: Vec<Decided>) -> Result<Exit, Fault> {
+    if args.json {
+        app.console.json(&json!({
+            "user": grant.principal.subject,
+            "role": &*grant.role.name,
+            "basis": if args.live { "tools" } else { "rules" },
+            "decisions": decisions.iter().map(entry).collect::<Vec<_>>(),
+        }))?;
+        return Ok(Exit::Success);
+    }
+    let mut text = head(grant);
+    for Decided { server, tool, decision } in &decisions {
+        text.push_str(&format!("\n{}", line(&format!("{server}.{tool}"), decision)));
+    }
+    app.console.line(&text)?;
+    if !args.live {
+        app.console.hint("decided by the rules alone; --live asks the servers which tools there are");
+    }
+    Ok(Exit::Success)
+}
+
+fn entry(decided: &Decided) -> Value {
+    let mut entry = document(&decided.decision);
+    entry["server"] = decided.server.clone().into();
+    entry["tool"] = decided.tool.clone().into();
+    entry
+}
+
+fn head(grant: &Grant) -> String {
+    format!("{} (role: {})", grant.principal.subject, grant.role.name)
+}
+
+fn line(name: &str, decision: &Decision) -> String {
+    let effect = match (decision.is_allowed(), decision.confirm) {
+        (true, true) => "allow, after approval",
+        (true, false) => "allow",
+        (false, _) => "deny",
+    };
+    let source = decision.rule.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+    format!("{name}: {effect}: {}{source}", decision.rule.text)
+}

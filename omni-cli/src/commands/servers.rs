@@ -1,0 +1,147 @@
+//! `omni servers`.
+
+use comfy_table::{Table, presets};
+use omni_core::{
+    catalog::{Health, ServerView},
+    config::ServerConfig,
+};
+use serde_json::{Value, json};
+
+use super::follow;
+use crate::{app::App, exit::Exit, fault::Fault};
+
+/// Lists what is configured.
+pub(super) fn list(app: &App, json: bool) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    if json {
+        let servers: Vec<Value> = config.servers.iter().map(document).collect();
+        app.console.json(&servers)?;
+        return Ok(Exit::Success);
+    }
+    let mut table = table(["SERVER", "TRANSPORT", "STATE", "AT", "DESCRIPTION"]);
+    for server in &config.servers {
+        let state = if server.options.enabled { "enabled" } else { "disabled" };
+        let description = server.options.description.lines().next().unwrap_or_default();
+        table.add_row([&*server.name, &server.kind, state, &place(server), description]);
+    }
+    show(app, &table, config.servers.is_empty())?;
+    Ok(Exit::Success)
+}
+
+fn document(server: &ServerConfig) -> Value {
+    json!({
+        "server": server.name,
+        "display_name": server.options.display_name,
+        "description": server.options.description,
+        "transport": server.kind,
+        "enabled": server.options.enabled,
+        "at": place(server),
+        "source": server.source.as_ref().map(ToString::to_string),
+    })
+}
+
+/// Where the server is: its program's name, or its address without credentials and query.
+fn place(server: &ServerConfig) -> String {
+    if let Some(command) = &server.command {
+        return command.clone();
+    }
+    let Some(url) = &server.url else { return String::new() };
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// Asks every server, or those named.
+pub(super) async fn check(app: &App, names: &[String], json: bool) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    if let Some(unknown) = names.iter().find(|name| !config.servers.iter().any(|server| server.name == **name)) {
+        let message = format!("there is no server {unknown:?}");
+        return Err(Fault::usage(message).hint("`omni servers list` shows which there are"));
+    }
+    let omni = app.omni().await?;
+    app.console.spinner.show("asking the servers …");
+    let catalog = omni.refresh().await;
+    follow::close(&omni).await;
+    let wanted = |view: &&ServerView| names.is_empty() || names.iter().any(|name| **name == *view.name);
+    let views: Vec<&ServerView> = catalog.servers.iter().filter(wanted).collect();
+    if json {
+        app.console.json(&views.iter().map(|view| health(view)).collect::<Vec<_>>())?;
+    } else {
+        show(app, &checked(&views), views.is_empty())?;
+    }
+    let away = views.iter().any(|view| matches!(view.health, Health::Unhealthy { .. } | Health::Unknown));
+    Ok(if away { Exit::Failed } else { Exit::Success })
+}
+
+fn checked(views: &[&ServerView]) -> Table {
+    let mut table = table(["SERVER", "TRANSPORT", "STATE", "TOOLS", "TIME", "REASON"]);
+    for view in views {
+        let (state, reason) = state(&view.health);
+        let time = view.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        table.add_row([&*view.name, &view.kind, state, &view.tools.len().to_string(), &time, reason]);
+    }
+    table
+}
+
+/// A server's health as a document.
+pub(super) fn health(view: &ServerView) -> Value {
+    let (state, reason) = state(&view.health);
+    json!({
+        "server": &*view.name,
+        "transport": view.kind,
+        "status": state,
+        "reason": if reason.is_empty() { None } else { Some(reason) },
+        "tools": view.tools.len(),
+        "latency_ms": view.latency_ms,
+    })
+}
+
+/// A state's name, and what is wrong.
+pub(super) fn state(health: &Health) -> (&'static str, &str) {
+    match health {
+        Health::Healthy => ("healthy", ""),
+        Health::Unhealthy { reason } => ("unhealthy", reason),
+        Health::Disabled => ("disabled", ""),
+        _ => ("unknown", ""),
+    }
+}
+
+/// A table without lines, so that it can be cut and searched.
+fn table<const N: usize>(head: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    table
+}
+
+fn show(app: &App, table: &Table, empty: bool) -> Result<(), Fault> {
+    if empty {
+        app.console.hint("no server is configured; `omni init` writes a configuration to start from");
+        return Ok(());
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    Ok(app.console.line(&lines.join("\n"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        let mut server = ServerConfig::new("db", "http");
+        for (url, shown) in [
+            ("http://user:secret@host:8/mcp?key=secret#x", "http://host:8/mcp"),
+            ("https://host", "https://host"),
+            ("https://host/a@b", "https://host/a@b"),
+        ] {
+            server.url = Some(url.into());
+            assert_eq!(place(&server), shown);
+        }
+    }
+}

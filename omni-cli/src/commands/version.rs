@@ -1,0 +1,35 @@
+//! `omni version` and `omni completions`.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use serde_json::json;
+
+use crate::{app::App, args::Cli, exit::Exit, fault::Fault, registry};
+
+/// Prints the version, and what this build has.
+pub(super) fn run(app: &App, json: bool) -> Result<Exit, Fault> {
+    let version = env!("CARGO_PKG_VERSION");
+    let kinds = &app.registry;
+    if json {
+        app.console.json(&json!({
+            "name": "omni",
+            "version": version,
+            "features": registry::features(),
+            "llm": kinds.llm.kinds(),
+            "transports": kinds.transports.kinds(),
+            "audit": kinds.sinks.kinds(),
+        }))?;
+    } else {
+        let (llm, transports) = (kinds.llm.kinds().join(", "), kinds.transports.kinds().join(", "));
+        app.console.line(&format!("omni {version}\nmodels: {llm}\nservers: {transports}"))?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Prints a completion script.
+pub(super) fn completions(app: &App, shell: Shell) -> Result<Exit, Fault> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "omni", &mut script);
+    app.console.write(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,43 @@
+//! What this build of `omni` ships: one row per implementation.
+
+use omni_core::{Registry, audit, limit, llm, policy};
+#[cfg(any(feature = "mcp-http", feature = "mcp-stdio"))]
+use omni_core::mcp;
+
+/// Every implementation under its feature.
+#[must_use]
+pub fn registry() -> Registry {
+    let mut r = Registry::empty();
+    llm::offline::register(&mut r);
+    #[cfg(feature = "anthropic")]
+    llm::anthropic::register(&mut r);
+    #[cfg(feature = "openai")]
+    llm::openai::register(&mut r);
+    #[cfg(feature = "mcp-http")]
+    mcp::http::register(&mut r);
+    #[cfg(feature = "mcp-http")]
+    mcp::sse::register(&mut r);
+    #[cfg(feature = "mcp-stdio")]
+    mcp::stdio::register(&mut r);
+    policy::yaml::register(&mut r);
+    policy::memory::register(&mut r);
+    limit::memory::register(&mut r);
+    #[cfg(feature = "sqlite")]
+    audit::sqlite::register(&mut r);
+    audit::jsonl::register(&mut r);
+    audit::memory::register(&mut r);
+    r
+}
+
+/// The features that this build was made with.
+#[must_use]
+pub fn features() -> Vec<&'static str> {
+    let all = [
+        ("anthropic", cfg!(feature = "anthropic")),
+        ("openai", cfg!(feature = "openai")),
+        ("mcp-http", cfg!(feature = "mcp-http")),
+        ("mcp-stdio", cfg!(feature = "mcp-stdio")),
+        ("sqlite", cfg!(feature = "sqlite")),
+    ];
+    all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
+}

@@ -1,0 +1,128 @@
+//! `omni.ask/1`: the one JSON document of an ask, also when it failed.
+//!
+//! Its JSON Schema is `schema/ask.json` beside this crate's sources; a test holds both together.
+
+use omni_core::{
+    Answer,
+    answer::{
+        Status,
+        json::{AnswerJson, CallJson, DenialJson, ErrorJson, UsageJson, WarningJson},
+    },
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Ending;
+use crate::{exit::Exit, fault};
+
+/// The name of the form, in every document.
+pub const ASK_SCHEMA: &str = "omni.ask/1";
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct AskDocument {
+    /// Always `omni.ask/1`.
+    pub schema: String,
+    /// Whether the exit code is 0.
+    pub ok: bool,
+    /// How it ended; `denied` also when an answer had to do without a call that was refused.
+    pub status: Status,
+    /// The exit code.
+    pub exit_code: u8,
+    /// The answer's text; of a failed ask, what there was.
+    pub answer: String,
+    /// Structured data that was asked for; `null` where none was.
+    pub data: Option<Value>,
+    /// The conversation; `null` for a one-shot question.
+    pub session_id: Option<String>,
+    /// Identifies the ask in logs and ledger; nil if it never began.
+    pub request_id: Uuid,
+    /// Whose rights counted; empty if it never came so far.
+    pub user: String,
+    /// Their role.
+    pub role: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// Why the model stopped.
+    pub stop_reason: Option<String>,
+    /// Every tool call, refused ones too, in order.
+    pub tool_calls: Vec<CallJson>,
+    /// Every refusal, in order.
+    pub denials: Vec<DenialJson>,
+    /// Tokens and cost.
+    pub usage: UsageJson,
+    /// Model turns.
+    pub iterations: u32,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// What the asker should know.
+    pub warnings: Vec<WarningJson>,
+    /// Why it failed.
+    pub error: Option<ErrorJson>,
+}
+
+impl AskDocument {
+    /// Of an ask that ended.
+    pub(crate) fn of(ending: &Ending) -> Self {
+        let error = ending.result.as_ref().err().map(|failure| {
+            let mut json = ErrorJson::from(&failure.error);
+            json.message = fault::line(&failure.error);
+            json
+        });
+        Self::of_fault(ending.answer(), error, ending.exit)
+    }
+
+    pub(crate) fn of_fault(answer: &Answer, error: Option<ErrorJson>, exit: Exit) -> Self {
+        let json = AnswerJson::from(answer);
+        Self {
+            schema: ASK_SCHEMA.into(),
+            ok: exit == Exit::Success,
+            status: if exit == Exit::Denied { Status::Denied } else { json.status },
+            exit_code: exit.code(),
+            answer: json.answer,
+            data: None,
+            session_id: None,
+            request_id: json.request_id,
+            user: json.user,
+            role: json.role,
+            model: json.model,
+            stop_reason: json.stop_reason,
+            tool_calls: json.calls,
+            denials: json.denials,
+            usage: json.usage,
+            iterations: json.iterations,
+            duration_ms: json.duration_ms,
+            warnings: json.warnings,
+            error,
+        }
+    }
+}
+
+/// A command other than `ask` that failed.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct FaultDocument {
+    /// Always `false`.
+    pub ok: bool,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why.
+    pub error: Option<ErrorJson>,
+}
+
+impl FaultDocument {
+    pub(crate) fn new(error: Option<ErrorJson>, exit: Exit) -> Self {
+        Self { ok: false, exit_code: exit.code(), error }
+    }
+}
+
+/// JSON Schema of [`AskDocument`].
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(AskDocument).to_value();
+    schema["properties"]["schema"]["const"] = ASK_SCHEMA.into();
+    schema
+}

@@ -1,0 +1,149 @@
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use omni_tests::loopback::Loopback;
+
+use super::{omni, schema, with_server};
+
+#[test]
+fn without_configuration_and_key_a_question_is_answered_offline() {
+    let ran = omni().run(&["ask", "What", "can", "you", "do?"]).exits(0);
+    assert!(ran.out.to_lowercase().contains("offline"), "{ran:?}");
+    assert!(ran.out.ends_with('\n') && ran.err.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn the_document_names_user_role_and_calls() {
+    let server = Loopback::start();
+    let document = schema::document(&with_server(&server, "").run(&["ask", "--json", "database health"]).exits(0));
+    assert_eq!(document["status"], "completed");
+    assert_eq!(document["tool_calls"][0]["tool"], "get_health", "{document:#}");
+    assert!(document["answer"].as_str().unwrap().contains("all healthy"), "{document:#}");
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[test]
+fn lines_tell_the_ask_from_its_start_to_its_end() {
+    let server = Loopback::start();
+    let events = schema::events(&with_server(&server, "").run(&["ask", "--jsonl", "database health"]).exits(0));
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names[0], "started", "{names:?}");
+    for name in ["tool_start", "tool_end", "token", "usage"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    let text: String = events.iter().filter_map(|event| event["text"].as_str()).collect();
+    assert_eq!(events.last().unwrap()["answer"], text.as_str());
+}
+
+#[test]
+fn what_is_piped_in_goes_along_and_a_dash_is_the_question() {
+    let home = omni();
+    let dash = home.run_piped("What can you do?", &["ask", "-", "--json"]).exits(0);
+    let alone = home.run_piped("What can you do?", &["ask", "--json"]).exits(0);
+    let words = home.run(&["ask", "--json", "What can you do?"]).exits(0);
+    assert_eq!(dash.json()["answer"], words.json()["answer"]);
+    assert_eq!(alone.json()["answer"], words.json()["answer"]);
+    let long = "x".repeat(2 * 1024 * 1024);
+    let cut = home.run_piped(&long, &["ask", "What is this?"]).exits(0);
+    assert!(cut.err.contains("longer than 1 MiB"), "{}", cut.err);
+}
+
+#[test]
+fn a_dry_run_shows_everything_and_asks_nothing() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let ran = home.run(&["ask", "--dry-run", "database health"]).exits(0);
+    for part in ["offline", "local:tester", "super_admin", "db.get_health", "You are omni"] {
+        assert!(ran.out.contains(part), "{part} in {}", ran.out);
+    }
+    let bare = home.run(&["ask", "--dry-run", "--no-tools", "--json", "database health"]).exits(0);
+    assert_eq!(bare.json()["tools"], serde_json::json!([]));
+    assert_eq!(server.calls().len(), 0);
+}
+
+#[test]
+fn nothing_of_a_terminal_is_printed_where_there_is_none() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    for env in [&[][..], &[("NO_COLOR", "1")], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]] {
+        let ran = home.run_with(env, &["ask", "paint with terminal colours"]).exits(0);
+        assert!(ran.out.contains("red"), "{ran:?}");
+        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{ran:?}");
+    }
+    let forced = home.run(&["--color", "always", "ask", "--model", "", " "]);
+    assert!(forced.err.contains('\u{1b}'), "{forced:?}");
+}
+
+#[test]
+fn a_call_that_nobody_can_approve_is_denied_and_the_exit_code_says_so() {
+    let server = Loopback::start();
+    let home = with_server(&server, "    confirm: [\"drop_*\"]\n");
+    let question = ["ask", "drop table \"users\""];
+    let ran = home.run(&question).exits(5);
+    assert!(ran.err.contains("--approve auto or -y"), "{}", ran.err);
+    assert_eq!(server.calls().len(), 0);
+    let document = schema::document(&home.run(&[&question[..], &["--json"]].concat()).exits(5));
+    assert_eq!(document["status"], "denied");
+    assert_eq!(document["denials"][0]["reason"], "approval");
+    home.run(&[&question[..], &["--allow-denied"]].concat()).exits(0);
+    home.run(&[&question[..], &["--approve", "never"]].concat()).exits(5);
+    assert_eq!(server.calls().len(), 0);
+    home.run(&[&question[..], &["-y"]].concat()).exits(0);
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let home = omni();
+    let mut child = home.command(&["ask", "--jsonl", "What can you do?"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+    assert_eq!(err, "");
+}
+
+/// A vendor that takes the connection and says nothing.
+fn silent_vendor() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+#[test]
+fn a_timeout_is_kept_and_has_its_exit_code() {
+    let (_vendor, url) = silent_vendor();
+    let since = Instant::now();
+    let env = [("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &*url), ("OPENAI_MODEL", "gpt-test")];
+    let ran = omni().run_with(&env, &["ask", "--json", "--timeout", "700ms", "hello"]).exits(7);
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert_eq!(schema::document(&ran)["status"], "timeout");
+}
+
+#[test]
+fn an_interruption_ends_the_ask_and_leaves_a_document() {
+    let (vendor, url) = silent_vendor();
+    let home = omni();
+    let mut command = home.command(&["ask", "--json", "hello"]);
+    command.env("OPENAI_API_KEY", "sk-test").env("OPENAI_BASE_URL", &url).env("OPENAI_MODEL", "gpt-test");
+    let child = command.spawn().unwrap();
+    let _connection = vendor.accept().unwrap();
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ran = omni_tests::program::Ran::from(child.wait_with_output().unwrap()).exits(130);
+    assert_eq!(schema::document(&ran)["status"], "cancelled");
+}
+
+#[test]
+fn standard_input_that_never_ends_is_not_waited_for_beyond_the_timeout() {
+    let home = omni();
+    let mut child = home.command(&["ask", "--timeout", "500ms", "hello"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut held = child.stdin.take().unwrap();
+    held.write_all(b"some").unwrap();
+    let ran = omni_tests::program::Ran::from(child.wait_with_output().unwrap()).exits(7);
+    assert!(ran.err.contains("standard input did not end"), "{}", ran.err);
+}

@@ -1,0 +1,70 @@
+use super::omni;
+
+/// One line that names the fault, perhaps advice, and nothing on standard output.
+fn one_clear_line(ran: &omni_tests::program::Ran) -> &str {
+    assert_eq!(ran.out, "", "{ran:?}");
+    let mut lines = ran.err.lines();
+    let first = lines.next().unwrap_or_default();
+    assert!(first.starts_with("error: "), "{ran:?}");
+    assert!(lines.all(|line| line.starts_with("hint: ")), "{ran:?}");
+    first
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    for args in [&["ask", "--nonsense"][..], &["ask", "--timeout", "soon", "hi"], &["frobnicate"], &["ask", "-o", "xml", "hi"]] {
+        let ran = omni().run(args).exits(2);
+        assert!(ran.err.contains("error:") && ran.out.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_question_that_is_not_there_is_exit_code_4() {
+    let ran = omni().run(&["ask"]).exits(4);
+    assert!(one_clear_line(&ran).contains("no question"), "{ran:?}");
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let ran = omni().run(&["--config", "no/where", "ask", "hi"]).exits(3);
+    assert!(one_clear_line(&ran).contains("no/where"), "{ran:?}");
+}
+
+#[test]
+fn malformed_yaml_is_named_by_file_and_line() {
+    let home = omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: [unclosed\n");
+    let ran = home.run(&["ask", "hi"]).exits(3);
+    assert!(one_clear_line(&ran).contains("mcps.yaml:"), "{ran:?}");
+}
+
+#[test]
+fn an_unknown_provider_kind_lists_the_kinds_of_this_build() {
+    let home = omni().with_file("settings.yaml", "llm:\n  provider: oracle\n");
+    let ran = home.run(&["ask", "hi"]).exits(3);
+    let line = one_clear_line(&ran);
+    for part in ["oracle", "anthropic", "openai", "offline"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+}
+
+#[test]
+fn an_unset_variable_for_the_key_is_named() {
+    let home = omni().with_file("settings.yaml", "llm:\n  provider: anthropic\n  api_key: ${MY_LLM_KEY}\n");
+    let ran = home.run(&["ask", "hi"]).exits(3);
+    assert!(one_clear_line(&ran).contains("MY_LLM_KEY"), "{ran:?}");
+}
+
+#[test]
+fn a_model_that_cannot_be_reached_is_worth_another_try() {
+    let yaml = "llm:\n  provider: openai\n  model: m\n  api_key: sk-x\n  base_url: http://127.0.0.1:1/v1\n  max_retries: 0\n";
+    let ran = omni().with_file("settings.yaml", yaml).run(&["ask", "hi"]).exits(8);
+    assert!(one_clear_line(&ran).contains("127.0.0.1:1"), "{ran:?}");
+}
+
+#[test]
+fn an_unknown_user_is_denied() {
+    let users = "users:\n  - email: dba@company.com\n    name: Dba\n    role: dba\n";
+    let home = omni().with_file("users.yaml", users);
+    let ran = home.run(&["ask", "--as", "nobody@company.com", "hi"]).exits(5);
+    assert!(one_clear_line(&ran).contains("nobody@company.com"), "{ran:?}");
+}

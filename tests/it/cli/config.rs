@@ -1,0 +1,70 @@
+use super::omni;
+
+#[test]
+fn a_good_configuration_passes_and_a_bad_one_is_exit_code_1() {
+    let good = omni().with_file("settings.yaml", "llm:\n  provider: offline\n");
+    good.run(&["config", "check"]).exits(0);
+    let bad = omni().with_file("settings.yaml", "llm:\n  provider: oracle\n");
+    let ran = bad.run(&["config", "check"]).exits(1);
+    assert!(ran.err.contains("oracle"), "{ran:?}");
+    let broken = omni().with_file("mcps.yaml", "mcps: [\n");
+    let document = broken.run(&["config", "check", "--json"]).exits(1).json();
+    assert_eq!(document["findings"][0]["severity"], "error");
+    assert!(document["findings"][0]["source"].as_str().unwrap().starts_with("mcps.yaml:"), "{document}");
+}
+
+#[test]
+fn strict_makes_warnings_fail() {
+    let odd = omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: http://127.0.0.1:1/mcp\n    protocl: http\n");
+    let loose = odd.run(&["config", "check"]).exits(0);
+    assert!(loose.err.contains("protocl"), "{loose:?}");
+    odd.run(&["config", "check", "--strict"]).exits(1);
+}
+
+#[test]
+fn what_is_shown_holds_no_secret() {
+    let yaml = "llm:\n  provider: anthropic\n  api_key: sk-very-secret-value\n";
+    let ran = omni().with_file("settings.yaml", yaml).run(&["config", "show"]).exits(0);
+    assert!(!ran.out.contains("sk-very-secret-value") && ran.out.contains("anthropic"), "{ran:?}");
+}
+
+#[test]
+fn the_schema_of_the_files_is_a_json_schema() {
+    let schema = omni().run(&["config", "schema"]).exits(0).json();
+    assert!(schema.is_object(), "{schema}");
+}
+
+#[test]
+fn what_init_writes_loads_and_is_never_overwritten() {
+    for example in ["minimal", "team"] {
+        let home = omni();
+        let wrote = home.run(&["init", "--example", example]).exits(0);
+        assert!(wrote.out.lines().all(|file| home.home().join(file).is_file()), "{wrote:?}");
+        home.run(&["config", "check"]).exits(0);
+        let again = home.run(&["init", "--example", example]).exits(1);
+        assert!(again.err.contains("exists already"), "{again:?}");
+    }
+    let home = omni();
+    home.run(&["init"]).exits(0);
+    home.run(&["ask", "What can you do?"]).exits(0);
+}
+
+#[test]
+fn completions_and_version_need_no_configuration() {
+    let home = omni();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = home.run(&["--config", "nowhere", "completions", shell]).exits(0);
+        assert!(ran.out.contains("omni") && ran.out.contains("dry-run"), "{shell}");
+    }
+    assert!(home.run(&["--version"]).exits(0).out.starts_with("omni "));
+    let version = home.run(&["version", "--json"]).exits(0).json();
+    assert!(version["llm"].as_array().unwrap().contains(&"offline".into()), "{version}");
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in [&["ask"][..], &["tools", "list"], &["tools", "call"], &["servers", "check"], &["policy", "explain"], &["config", "check"], &["doctor"], &["init"], &["completions"]] {
+        let ran = omni().run(&[command, &["--help"]].concat()).exits(0);
+        assert!(ran.out.contains("Example"), "{command:?}");
+    }
+}

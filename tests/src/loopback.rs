@@ -1,0 +1,119 @@
+//! A small MCP server on the loopback interface, for a program in another process.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::oneshot};
+
+type Calls = Arc<Mutex<Vec<Value>>>;
+
+/// Serves `get_health`, `drop_table`, `fail` and `paint` over streamable HTTP until it is dropped.
+#[derive(Debug)]
+pub struct Loopback {
+    url: String,
+    calls: Calls,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loopback {
+    /// Starts it on a thread of its own.
+    pub fn start() -> Self {
+        let calls = Calls::default();
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let served = calls.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                let router = Router::new().route("/mcp", post(answer)).with_state(served);
+                tokio::select! {
+                    served = axum::serve(listener, router) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let url = format!("http://{}/mcp", told.recv().unwrap());
+        Self { url, calls, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The parameters of every call, in order.
+    pub fn calls(&self) -> Vec<Value> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// `mcps.yaml` with this server as `db`, and more keys for it.
+    pub fn mcps(&self, more: &str) -> String {
+        format!("mcps:\n  - name: db\n    url: {}\n    protocol: http\n    enabled: true\n{more}", self.url)
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Response {
+    let Some(id) = message.get("id").cloned() else { return StatusCode::ACCEPTED.into_response() };
+    let result = match message["method"].as_str().unwrap_or_default() {
+        "initialize" => json!({
+            "protocolVersion": message["params"]["protocolVersion"],
+            "capabilities": { "tools": {} },
+            "serverInfo": { "name": "loopback", "version": "1" },
+        }),
+        "ping" => json!({}),
+        "tools/list" => json!({ "tools": tools() }),
+        "tools/call" => {
+            calls.lock().unwrap().push(message["params"].clone());
+            call(&message["params"])
+        }
+        _ => {
+            let error = json!({ "code": -32601, "message": "method not found" });
+            return Json(json!({ "jsonrpc": "2.0", "id": id, "error": error })).into_response();
+        }
+    };
+    Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
+}
+
+fn tools() -> Value {
+    let tool = |name: &str, description: &str, properties: Value| {
+        json!({ "name": name, "description": description, "inputSchema": { "type": "object", "properties": properties } })
+    };
+    json!([
+        tool("get_health", "Health of the database: connections, locks and uptime.", json!({ "limit": { "type": "integer" } })),
+        tool("drop_table", "Drops a table for ever.", json!({ "table": { "type": "string" } })),
+        tool("fail", "Always fails on purpose.", json!({})),
+        tool("paint", "Paints with terminal colours.", json!({})),
+    ])
+}
+
+fn call(params: &Value) -> Value {
+    let said = |text: &str, is_error: bool| json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
+    match params["name"].as_str().unwrap_or_default() {
+        "get_health" => said(&format!("all healthy, limit {}", params["arguments"]["limit"]), false),
+        "drop_table" => said("dropped", false),
+        "paint" => said("\u{1b}[31mred\u{1b}[0m", false),
+        _ => said("it broke", true),
+    }
+}
