@@ -1,14 +1,17 @@
 //! `cargo bench -p omni-benches`: what omni itself costs, without network and model.
 #![allow(missing_docs, clippy::unwrap_used, reason = "benchmarks may stop at a fault")]
 
+use std::sync::Arc;
+
 use divan::{Bencher, black_box, counter::ItemsCount};
 use omni_benches::{Instant, catalog, rules};
 use omni_core::{
     Ask, Omni, Principal,
-    catalog::{NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolSet},
     config::Ack,
     llm::{
-        Speaker,
+        ChatRequest, Message, Speaker,
+        anthropic::bench,
         scripted::{Scripted, call_turn, text_turn},
     },
     policy::RuleSet,
@@ -34,30 +37,36 @@ fn tool_set_build(bencher: Bencher, tools: usize) {
     bencher.counter(ItemsCount::new(tools)).bench(|| ToolSet::build(&catalog, &rules, NameRules::default()));
 }
 
-/// Serialising a tool set for a vendor: once per catalog version and rule set.
+/// Writing a request for a vendor with a tool set that was never written before: once per catalog
+/// version and rule set.
 #[divan::bench(args = [100, 1_000])]
-fn tool_set_serialise(bencher: Bencher, tools: usize) {
+fn request_first(bencher: Bencher, tools: usize) {
     let catalog = catalog(tools);
-    bencher
-        .with_inputs(|| ToolSet::build(&catalog, &RuleSet::allow_all(), NameRules::default()))
-        .bench_refs(|set| omni_core::llm::anthropic::bench::rendered_tools(set));
+    bencher.with_inputs(|| request(&catalog)).bench_values(|request| bench::body(&request).unwrap().len());
 }
 
-/// Serialising it again: what every later request costs.
-#[divan::bench(args = [1_000])]
-fn tool_set_serialise_again(bencher: Bencher, tools: usize) {
-    let set = ToolSet::build(&catalog(tools), &RuleSet::allow_all(), NameRules::default());
-    bencher.bench(|| omni_core::llm::anthropic::bench::rendered_tools(&set));
+/// Writing a request with a tool set that was written before: what every later turn costs.
+#[divan::bench(args = [100, 1_000])]
+fn request_again(bencher: Bencher, tools: usize) {
+    let request = request(&catalog(tools));
+    bencher.bench(|| bench::body(&request).unwrap().len());
+}
+
+fn request(catalog: &Catalog) -> ChatRequest {
+    let mut request = ChatRequest::new("claude-haiku-5-5", vec![Message::user("Say hi")], 1_024);
+    request.tools = Arc::new(ToolSet::build(catalog, &RuleSet::allow_all(), NameRules { max_len: 128 }));
+    request
 }
 
 /// Decoding a streamed answer of `deltas` text events.
 #[divan::bench(args = [100, 1_000])]
 fn sse_parse(bencher: Bencher, deltas: usize) {
     let runtime = runtime();
-    let body = omni_core::llm::anthropic::bench::recorded_stream(deltas);
-    bencher
-        .counter(ItemsCount::new(deltas))
-        .bench(|| runtime.block_on(omni_core::llm::anthropic::bench::decode(body.clone())));
+    let body = bench::recorded_stream(deltas);
+    bencher.counter(ItemsCount::new(deltas)).bench(|| {
+        let events = runtime.block_on(bench::decode(body.clone())).unwrap();
+        assert!(events > deltas);
+    });
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -17,6 +17,8 @@ use crate::{
     registry::{BuildError, Registry},
 };
 
+#[cfg(feature = "testing")]
+pub mod bench;
 mod request;
 mod stream;
 #[cfg(test)]

@@ -18,7 +18,7 @@ mod endpoint;
 pub(super) mod legal;
 pub(super) mod refusal;
 pub(super) mod tools;
-mod turn;
+pub(super) mod turn;
 
 pub(super) use endpoint::{Endpoint, key_header};
 

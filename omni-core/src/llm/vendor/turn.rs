@@ -17,7 +17,7 @@ use crate::llm::{ChatEvent, ChatStream, LlmError};
 const END_OF_BODY: Duration = Duration::from_millis(50);
 
 /// One turn: bytes in, chat events out.
-pub(super) struct Turn<D> {
+pub(in crate::llm) struct Turn<D> {
     provider: &'static str,
     deadline: Instant,
     events: BoxStream<'static, Result<Sse, LlmError>>,
@@ -28,7 +28,7 @@ pub(super) struct Turn<D> {
 
 impl<D: Decoder> Turn<D> {
     /// A turn that is streamed.
-    pub(super) fn events(
+    pub(in crate::llm) fn events(
         provider: &'static str,
         deadline: Instant,
         events: BoxStream<'static, Result<Sse, LlmError>>,
@@ -53,7 +53,7 @@ impl<D: Decoder> Turn<D> {
     }
 
     /// The chat events; an error is the last item.
-    pub(super) fn into_stream(self) -> ChatStream {
+    pub(in crate::llm) fn into_stream(self) -> ChatStream {
         Box::pin(stream::unfold(self, |mut turn| async { turn.next().await.map(|event| (event, turn)) }))
     }
 
