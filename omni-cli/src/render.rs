@@ -5,7 +5,11 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use omni_core::{
     Answer, AnswerEvent, Error,
-    answer::{Failure, json::{ErrorJson, EventJson}},
+    answer::{
+        Failure,
+        json::{ErrorJson, EventJson},
+    },
+    config::ConfigError,
 };
 use uuid::Uuid;
 
@@ -108,6 +112,9 @@ pub(crate) fn fault(console: &Console, fault: &Fault, format: Format, is_ask: bo
 pub(crate) fn error_lines(console: &Console, error: &Error, hint: Option<String>) {
     let line = fault::line(error);
     match error {
+        Error::Config(ConfigError::Several { findings }) => {
+            findings.iter().for_each(|finding| console.error(&finding.to_string()));
+        }
         Error::Limit(_) => console.marked("🚫", owo_colors::Style::new(), &line),
         _ => console.error(&line),
     }

@@ -22,7 +22,7 @@ use crate::{
 /// Calls a tool as the person, without a model.
 pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
     let given = given(args)?;
-    let omni = app.omni().await?;
+    let omni = app.omni_without_model().await?;
     let result = call(app, args, given, &omni).await;
     follow::close(&omni).await;
     result
@@ -137,7 +137,15 @@ mod tests {
             "n": {"type": "integer"}, "on": {"type": "boolean"}, "id": {"type": "string"},
             "list": {"type": "array"}, "maybe": {"type": ["null", "number"]},
         }});
-        let pairs = [("n", "5"), ("on", "true"), ("id", "5"), ("list", "[1]"), ("maybe", "null"), ("free", "5"), ("text", "a b")];
+        let pairs = [
+            ("n", "5"),
+            ("on", "true"),
+            ("id", "5"),
+            ("list", "[1]"),
+            ("maybe", "null"),
+            ("free", "5"),
+            ("text", "a b"),
+        ];
         let pairs = pairs.map(|(key, text)| (key.to_owned(), text.to_owned()));
         let expected = json!({"n": 5, "on": true, "id": "5", "list": [1], "maybe": null, "free": 5, "text": "a b"});
         assert_eq!(Value::Object(typed(Map::new(), &pairs, &schema)), expected);

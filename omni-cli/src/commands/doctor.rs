@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use omni_core::{
-    Ask, Config, Error, Omni, Source,
+    Ask, Config, Omni, Source,
     ask::AskOptions,
     catalog::{Health, ServerView},
     config::Severity,
@@ -70,7 +70,7 @@ async fn examine(app: &App) -> Vec<Check> {
         Err(fault) => return vec![Check::new("configuration", State::Problem, fault.to_string())],
     };
     let mut checks = vec![configuration(app, &config)];
-    match Omni::from_config(&config, &app.registry).await {
+    match app.build(&config).await {
         Ok(omni) => {
             checks.push(ledger(&config, &omni));
             let catalog = omni.refresh().await;
@@ -78,17 +78,9 @@ async fn examine(app: &App) -> Vec<Check> {
             checks.push(model(app, &config, &omni).await);
             follow::close(&omni).await;
         }
-        Err(error) => checks.push(Check::new(part(&error), State::Problem, error.to_string())),
+        Err(fault) => checks.push(Check::new("set-up", State::Problem, fault.to_string())),
     }
     checks
-}
-
-/// Which part could not be built.
-fn part(error: &Error) -> &'static str {
-    match error {
-        Error::Audit(_) => "ledger",
-        _ => "set-up",
-    }
 }
 
 fn configuration(app: &App, config: &Config) -> Check {
@@ -131,14 +123,17 @@ async fn model(app: &App, config: &Config, omni: &Omni) -> Check {
     options.no_tools = true;
     options.timeout = Some(MODEL_TIMEOUT);
     options.max_turns = Some(1);
-    let ask = Ask::new(app.credential(None), "Reply with the single word: ok")
-        .with_source(Source::Cli)
-        .with_options(options);
+    let ask =
+        Ask::new(app.credential(None), "Reply with the single word: ok").with_source(Source::Cli).with_options(options);
     let since = Instant::now();
     match omni.ask(ask).await {
         Ok(answer) => {
             let model = answer.model.unwrap_or_default();
-            Check::new("model", State::Ok, format!("{provider}, {model} answered in {} ms", since.elapsed().as_millis()))
+            Check::new(
+                "model",
+                State::Ok,
+                format!("{provider}, {model} answered in {} ms", since.elapsed().as_millis()),
+            )
         }
         Err(error) => Check::new("model", State::Problem, format!("{provider}: {error}")),
     }
