@@ -35,7 +35,7 @@ pub(crate) async fn read(app: &App, words: &[String], wait: Option<Duration>) ->
             (_, false) => piped(app, wait).await?,
         };
         return match question {
-            Some(question) => Ok(Input { question, attachment: None }),
+            Some(question) => Ok(Input { question: question.trim().to_owned(), attachment: None }),
             None => Err(missing(app)),
         };
     }

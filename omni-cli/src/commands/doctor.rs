@@ -16,6 +16,8 @@ use crate::{app::App, args::DoctorArgs, exit::Exit, fault::Fault};
 
 /// How long the model may take for its tiny answer.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the database may take for what is on its way to it.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,10 +74,11 @@ async fn examine(app: &App) -> Vec<Check> {
     let mut checks = vec![configuration(app, &config)];
     match app.build(&config).await {
         Ok(omni) => {
-            checks.push(ledger(&config, &omni));
             let catalog = omni.refresh().await;
             checks.extend(catalog.servers.iter().map(server));
             checks.push(model(app, &config, &omni).await);
+            // After the model's turn, so that there is a record on its way to the database.
+            checks.insert(1, ledger(&config, &omni).await);
             follow::close(&omni).await;
         }
         Err(fault) => checks.push(Check::new("set-up", State::Problem, fault.to_string())),
@@ -94,8 +97,12 @@ fn configuration(app: &App, config: &Config) -> Check {
     Check::new("configuration", state, format!("{place}, {errors} errors"))
 }
 
-fn ledger(config: &Config, omni: &Omni) -> Check {
-    match omni.ledger().admit() {
+async fn ledger(config: &Config, omni: &Omni) -> Check {
+    let written = match omni.ledger().admit() {
+        Ok(()) => omni.ledger().flush(LEDGER_TIMEOUT).await,
+        Err(error) => Err(error),
+    };
+    match written {
         Ok(()) => Check::new("ledger", State::Ok, format!("{} takes records", config.audit.kind)),
         Err(error) => Check::new("ledger", State::Problem, error.to_string()),
     }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use omni_tests::loopback::Loopback;
+use omni_tests::{
+    loopback::Loopback,
+    program::{Program, Ran},
+};
 
 use super::{omni, schema, with_server};
 
@@ -50,6 +53,35 @@ fn what_is_piped_in_goes_along_and_a_dash_is_the_question() {
     let long = "x".repeat(2 * 1024 * 1024);
     let cut = home.run_piped(&long, &["ask", "What is this?"]).exits(0);
     assert!(cut.err.contains("longer than 1 MiB"), "{}", cut.err);
+}
+
+#[test]
+fn the_model_is_given_what_was_piped_in() {
+    let (vendor, url) = silent_vendor();
+    let yaml = format!("llm:\n  provider: openai\n  model: m\n  api_key: sk-x\n  base_url: {url}\n  max_retries: 0\n");
+    let home = omni().with_file("settings.yaml", &yaml);
+    let heard = std::thread::spawn(move || {
+        let (mut connection, _) = vendor.accept().unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut heard = Vec::new();
+        let _ = connection.read_to_end(&mut heard);
+        String::from_utf8_lossy(&heard).into_owned()
+    });
+    let ran = home.run_piped("disk full on node 7", &["ask", "What went wrong?"]);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    let heard = heard.join().unwrap();
+    for part in ["What went wrong?", "<attachment name=\\\"stdin\\\">", "disk full on node 7"] {
+        assert!(heard.contains(part), "{part} in {heard}");
+    }
+}
+
+#[test]
+fn an_ask_that_runs_out_of_turns_says_what_it_has_and_is_exit_code_7() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let document = schema::document(&home.run(&["ask", "--json", "--max-iterations", "1", "database health"]).exits(7));
+    assert!(document["answer"].as_str().unwrap().contains("all healthy"), "{document:#}");
+    assert_eq!(document["warnings"][0]["code"], "max_iterations_reached");
 }
 
 #[test]
@@ -105,6 +137,17 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
     assert_eq!(err, "");
+    assert_eq!(statuses(&home).len(), 1);
+}
+
+/// How the asks of a home ended, by its audit log.
+fn statuses(home: &Program) -> Vec<String> {
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+        sqlx::query_scalar("SELECT status FROM audit_logs ORDER BY id").fetch_all(&pool).await.unwrap()
+    })
 }
 
 /// A vendor that takes the connection and says nothing.
@@ -134,8 +177,9 @@ fn an_interruption_ends_the_ask_and_leaves_a_document() {
     let _connection = vendor.accept().unwrap();
     let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    let ran = omni_tests::program::Ran::from(child.wait_with_output().unwrap()).exits(130);
+    let ran = Ran::from(child.wait_with_output().unwrap()).exits(130);
     assert_eq!(schema::document(&ran)["status"], "cancelled");
+    assert_eq!(statuses(&home), ["cancelled"]);
 }
 
 #[test]
@@ -144,6 +188,6 @@ fn standard_input_that_never_ends_is_not_waited_for_beyond_the_timeout() {
     let mut child = home.command(&["ask", "--timeout", "500ms", "hello"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut held = child.stdin.take().unwrap();
     held.write_all(b"some").unwrap();
-    let ran = omni_tests::program::Ran::from(child.wait_with_output().unwrap()).exits(7);
+    let ran = Ran::from(child.wait_with_output().unwrap()).exits(7);
     assert!(ran.err.contains("standard input did not end"), "{}", ran.err);
 }
