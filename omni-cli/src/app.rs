@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_core::{
-    Config, Error, Omni, Registry,
-    config::LoadOptions,
-    identity::Credential,
-};
+use omni_core::{Config, Error, Omni, Registry, config::LoadOptions, identity::Credential};
 
 use crate::{args::Global, console::Console, fault::Fault, process::Process};
 

@@ -2,10 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use omni_core::{
-    Answer, Error, ErrorKind,
-    answer::Status,
-};
+use omni_core::{Answer, Error, ErrorKind, answer::Status};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,7 +95,11 @@ mod tests {
     use std::time::Duration;
 
     use omni_core::{
-        config::ConfigError, identity::{AuthError, Scope}, llm::LlmError, mcp::McpError, policy::PolicyError,
+        config::ConfigError,
+        identity::{AuthError, Scope},
+        llm::LlmError,
+        mcp::McpError,
+        policy::PolicyError,
     };
     use uuid::Uuid;
 

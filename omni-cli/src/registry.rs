@@ -1,8 +1,8 @@
 //! What this build of `omni` ships: one row per implementation.
 
-use omni_core::{Registry, audit, limit, llm, policy};
 #[cfg(any(feature = "mcp-http", feature = "mcp-stdio"))]
 use omni_core::mcp;
+use omni_core::{Registry, audit, limit, llm, policy};
 
 /// Every implementation under its feature.
 #[must_use]

@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use omni_core::{
     Answer, AnswerEvent, Error,
-    answer::{Failure, json::{ErrorJson, EventJson}},
+    answer::{
+        Failure,
+        json::{ErrorJson, EventJson},
+    },
 };
 use uuid::Uuid;
 

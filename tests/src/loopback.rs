@@ -97,11 +97,13 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
 }
 
 fn tools() -> Value {
-    let tool = |name: &str, description: &str, properties: Value| {
-        json!({ "name": name, "description": description, "inputSchema": { "type": "object", "properties": properties } })
-    };
+    let tool = |name: &str, description: &str, properties: Value| json!({ "name": name, "description": description, "inputSchema": { "type": "object", "properties": properties } });
     json!([
-        tool("get_health", "Health of the database: connections, locks and uptime.", json!({ "limit": { "type": "integer" } })),
+        tool(
+            "get_health",
+            "Health of the database: connections, locks and uptime.",
+            json!({ "limit": { "type": "integer" } })
+        ),
         tool("drop_table", "Drops a table for ever.", json!({ "table": { "type": "string" } })),
         tool("fail", "Always fails on purpose.", json!({})),
         tool("paint", "Paints with terminal colours.", json!({})),
@@ -109,7 +111,8 @@ fn tools() -> Value {
 }
 
 fn call(params: &Value) -> Value {
-    let said = |text: &str, is_error: bool| json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
+    let said =
+        |text: &str, is_error: bool| json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
     match params["name"].as_str().unwrap_or_default() {
         "get_health" => said(&format!("all healthy, limit {}", params["arguments"]["limit"]), false),
         "drop_table" => said("dropped", false),

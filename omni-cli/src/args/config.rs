@@ -42,7 +42,9 @@ pub struct CheckArgs {
 
 /// Check that everything works: ledger, servers, model.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  omni doctor\n\nExits 0 when all is well and 1 when there are problems. Asks the model one tiny question.")]
+#[command(
+    after_help = "Example:\n  omni doctor\n\nExits 0 when all is well and 1 when there are problems. Asks the model one tiny question."
+)]
 pub struct DoctorArgs {
     /// Print a JSON document
     #[arg(long)]
@@ -51,7 +53,9 @@ pub struct DoctorArgs {
 
 /// Write a configuration to start from.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  omni init\n  omni init --dir /etc/omni --example team\n\nNever overwrites a file.")]
+#[command(
+    after_help = "Examples:\n  omni init\n  omni init --dir /etc/omni --example team\n\nNever overwrites a file."
+)]
 pub struct InitArgs {
     /// Where to
     #[arg(long, default_value = "config")]

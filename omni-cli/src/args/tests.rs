@@ -21,7 +21,9 @@ fn the_grammar_is_consistent() {
 
 #[test]
 fn times_are_read_as_people_write_them() {
-    for (text, millis) in [("500ms", 500), ("60s", 60_000), ("2m", 120_000), ("1h", 3_600_000), ("45", 45_000), ("1.5s", 1500)] {
+    for (text, millis) in
+        [("500ms", 500), ("60s", 60_000), ("2m", 120_000), ("1h", 3_600_000), ("45", 45_000), ("1.5s", 1500)]
+    {
         assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
     }
     for text in ["", "s", "0", "-1s", "5 s", "1d", "1e400h", "9999999999999999999999h"] {
@@ -49,7 +51,13 @@ fn yes_is_approve_auto() {
 
 #[test]
 fn bounds_that_bound_nothing_are_refused() {
-    for args in [["--max-cost", "0"], ["--max-cost", "inf"], ["--max-cost", "-1"], ["--max-iterations", "0"], ["--timeout", "0s"]] {
+    for args in [
+        ["--max-cost", "0"],
+        ["--max-cost", "inf"],
+        ["--max-cost", "-1"],
+        ["--max-iterations", "0"],
+        ["--timeout", "0s"],
+    ] {
         assert!(refused(&["ask", "hi", args[0], args[1]]), "{args:?}");
     }
 }

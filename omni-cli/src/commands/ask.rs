@@ -1,11 +1,6 @@
 //! `omni ask`.
 
-use omni_core::{
-    Ask, Omni, Source,
-    ask::AskOptions,
-    cost::NanoUsd,
-    omni::Preview,
-};
+use omni_core::{Ask, Omni, Source, ask::AskOptions, cost::NanoUsd, omni::Preview};
 use serde_json::json;
 
 use super::follow;

@@ -137,7 +137,15 @@ mod tests {
             "n": {"type": "integer"}, "on": {"type": "boolean"}, "id": {"type": "string"},
             "list": {"type": "array"}, "maybe": {"type": ["null", "number"]},
         }});
-        let pairs = [("n", "5"), ("on", "true"), ("id", "5"), ("list", "[1]"), ("maybe", "null"), ("free", "5"), ("text", "a b")];
+        let pairs = [
+            ("n", "5"),
+            ("on", "true"),
+            ("id", "5"),
+            ("list", "[1]"),
+            ("maybe", "null"),
+            ("free", "5"),
+            ("text", "a b"),
+        ];
         let pairs = pairs.map(|(key, text)| (key.to_owned(), text.to_owned()));
         let expected = json!({"n": 5, "on": true, "id": "5", "list": [1], "maybe": null, "free": 5, "text": "a b"});
         assert_eq!(Value::Object(typed(Map::new(), &pairs, &schema)), expected);

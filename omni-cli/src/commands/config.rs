@@ -86,8 +86,12 @@ pub(super) fn findings(app: &App, config: &Config) -> Vec<Finding> {
     let known = app.registry.transports.kinds();
     for server in config.servers.iter().filter(|server| !known.contains(&server.kind)) {
         let source = server.source.as_ref().map(ToString::to_string);
-        let message =
-            format!("server {}: unknown MCP transport {:?}; this build has: {}", server.name, server.kind, known.join(", "));
+        let message = format!(
+            "server {}: unknown MCP transport {:?}; this build has: {}",
+            server.name,
+            server.kind,
+            known.join(", ")
+        );
         findings.push(Finding::error("protocol", source, message));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

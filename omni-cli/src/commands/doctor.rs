@@ -131,14 +131,17 @@ async fn model(app: &App, config: &Config, omni: &Omni) -> Check {
     options.no_tools = true;
     options.timeout = Some(MODEL_TIMEOUT);
     options.max_turns = Some(1);
-    let ask = Ask::new(app.credential(None), "Reply with the single word: ok")
-        .with_source(Source::Cli)
-        .with_options(options);
+    let ask =
+        Ask::new(app.credential(None), "Reply with the single word: ok").with_source(Source::Cli).with_options(options);
     let since = Instant::now();
     match omni.ask(ask).await {
         Ok(answer) => {
             let model = answer.model.unwrap_or_default();
-            Check::new("model", State::Ok, format!("{provider}, {model} answered in {} ms", since.elapsed().as_millis()))
+            Check::new(
+                "model",
+                State::Ok,
+                format!("{provider}, {model} answered in {} ms", since.elapsed().as_millis()),
+            )
         }
         Err(error) => Check::new("model", State::Problem, format!("{provider}: {error}")),
     }

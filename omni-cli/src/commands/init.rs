@@ -27,9 +27,8 @@ pub(super) fn run(app: &App, args: &InitArgs) -> Result<Exit, Fault> {
         let message = format!("{} exists already, and nothing is overwritten", dir.join(name).display());
         return Err(Fault::with_exit(message, Exit::Failed).hint("choose another directory with --dir"));
     }
-    write(&dir, files).map_err(|error| {
-        Fault::with_exit(format!("cannot write to {}: {error}", dir.display()), Exit::Failed)
-    })?;
+    write(&dir, files)
+        .map_err(|error| Fault::with_exit(format!("cannot write to {}: {error}", dir.display()), Exit::Failed))?;
     for (name, _) in files {
         app.console.line(&args.dir.join(name).display().to_string())?;
     }

@@ -57,7 +57,8 @@ fn known_server(config: &Config, args: &ExplainArgs) -> Result<(), Fault> {
 /// Whoever has no grant may do nothing.
 fn no_grant(app: &App, args: &ExplainArgs, refused: &PolicyError) -> Result<Exit, Fault> {
     if args.json {
-        app.console.json(&json!({ "effect": "deny", "confirm": false, "rule": refused.to_string(), "source": null }))?;
+        app.console
+            .json(&json!({ "effect": "deny", "confirm": false, "rule": refused.to_string(), "source": null }))?;
     } else {
         app.console.line(&format!("deny: {refused}"))?;
     }

@@ -85,7 +85,11 @@ impl<'a> Text<'a> {
 
     fn denials(&self, answer: &Answer) {
         for denial in &answer.denials {
-            let tool = if denial.server.is_empty() { denial.tool.clone() } else { format!("{}.{}", denial.server, denial.tool) };
+            let tool = if denial.server.is_empty() {
+                denial.tool.clone()
+            } else {
+                format!("{}.{}", denial.server, denial.tool)
+            };
             self.console.warning(&format!("{tool} was denied ({}): {}", denial.reason, denial.rule));
         }
     }

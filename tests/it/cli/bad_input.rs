@@ -12,7 +12,9 @@ fn one_clear_line(ran: &omni_tests::program::Ran) -> &str {
 
 #[test]
 fn a_wrong_command_line_is_exit_code_2() {
-    for args in [&["ask", "--nonsense"][..], &["ask", "--timeout", "soon", "hi"], &["frobnicate"], &["ask", "-o", "xml", "hi"]] {
+    for args in
+        [&["ask", "--nonsense"][..], &["ask", "--timeout", "soon", "hi"], &["frobnicate"], &["ask", "-o", "xml", "hi"]]
+    {
         let ran = omni().run(args).exits(2);
         assert!(ran.err.contains("error:") && ran.out.is_empty(), "{ran:?}");
     }
@@ -56,7 +58,8 @@ fn an_unset_variable_for_the_key_is_named() {
 
 #[test]
 fn a_model_that_cannot_be_reached_is_worth_another_try() {
-    let yaml = "llm:\n  provider: openai\n  model: m\n  api_key: sk-x\n  base_url: http://127.0.0.1:1/v1\n  max_retries: 0\n";
+    let yaml =
+        "llm:\n  provider: openai\n  model: m\n  api_key: sk-x\n  base_url: http://127.0.0.1:1/v1\n  max_retries: 0\n";
     let ran = omni().with_file("settings.yaml", yaml).run(&["ask", "hi"]).exits(8);
     assert!(one_clear_line(&ran).contains("127.0.0.1:1"), "{ran:?}");
 }

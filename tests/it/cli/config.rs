@@ -15,7 +15,8 @@ fn a_good_configuration_passes_and_a_bad_one_is_exit_code_1() {
 
 #[test]
 fn strict_makes_warnings_fail() {
-    let odd = omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: http://127.0.0.1:1/mcp\n    protocl: http\n");
+    let odd =
+        omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: http://127.0.0.1:1/mcp\n    protocl: http\n");
     let loose = odd.run(&["config", "check"]).exits(0);
     assert!(loose.err.contains("protocl"), "{loose:?}");
     odd.run(&["config", "check", "--strict"]).exits(1);
@@ -63,7 +64,17 @@ fn completions_and_version_need_no_configuration() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in [&["ask"][..], &["tools", "list"], &["tools", "call"], &["servers", "check"], &["policy", "explain"], &["config", "check"], &["doctor"], &["init"], &["completions"]] {
+    for command in [
+        &["ask"][..],
+        &["tools", "list"],
+        &["tools", "call"],
+        &["servers", "check"],
+        &["policy", "explain"],
+        &["config", "check"],
+        &["doctor"],
+        &["init"],
+        &["completions"],
+    ] {
         let ran = omni().run(&[command, &["--help"]].concat()).exits(0);
         assert!(ran.out.contains("Example"), "{command:?}");
     }

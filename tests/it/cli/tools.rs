@@ -100,7 +100,8 @@ fn a_server_that_is_away_fails_the_check_and_not_the_list() {
 fn the_doctor_names_what_is_wrong() {
     let server = Loopback::start();
     let well = with_server(&server, "").run(&["doctor", "--json"]).exits(0).json();
-    let states: Vec<_> = well["checks"].as_array().unwrap().iter().map(|check| (&check["name"], &check["state"])).collect();
+    let states: Vec<_> =
+        well["checks"].as_array().unwrap().iter().map(|check| (&check["name"], &check["state"])).collect();
     assert!(states.contains(&(&json!("server db"), &json!("ok"))), "{states:?}");
     assert!(states.contains(&(&json!("model"), &json!("skipped"))), "{states:?}");
     let mcps = "mcps:\n  - name: gone\n    url: http://127.0.0.1:1/mcp\n    protocol: http\n    enabled: true\n";
