@@ -26,6 +26,8 @@ Exit codes:
 
 Without any configuration omni works offline; set ANTHROPIC_API_KEY or OPENAI_API_KEY for a model.";
 
+const CONFIG_HELP: &str = "Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]";
+
 /// Ask your MCP servers in plain language.
 #[derive(Debug, Parser)]
 #[command(name = "omni", bin_name = "omni", version, after_help = EXIT_CODES, propagate_version = true)]
@@ -42,8 +44,8 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
-    /// Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Configuration directory
+    #[arg(long, global = true, value_name = "DIR", help = CONFIG_HELP)]
     pub config: Option<PathBuf>,
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]

@@ -67,7 +67,7 @@ fn directives(process: &Process, cli: &Cli) -> String {
         (1, _) => return "info,rmcp=warn".into(),
         (2, _) => return "debug,rmcp=info,hyper=info,h2=info,sqlx=info".into(),
         (3.., _) => return "trace".into(),
-        (0, true) => return "error".into(),
+        (0, true) => return "error,rmcp=off".into(),
         (0, false) => {}
     }
     if let Some(directives) = process.var("RUST_LOG") {
@@ -77,8 +77,9 @@ fn directives(process: &Process, cli: &Cli) -> String {
     match level.as_str() {
         "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
         "info" => "info,rmcp=warn".into(),
-        "error" | "critical" => "error".into(),
-        _ => "warn,rmcp=error".into(),
+        "error" | "critical" => "error,rmcp=off".into(),
+        // What ails a server is part of what every command shows.
+        _ => "warn,rmcp=off,omni_core::mcp=error".into(),
     }
 }
 
@@ -114,6 +115,6 @@ mod tests {
         assert_eq!(level(&[("RUST_LOG", "omni_core=debug")], &[]), "omni_core=debug");
         assert_eq!(level(&[("RUST_LOG", "trace")], &["-v"]), "info,rmcp=warn");
         assert_eq!(level(&[("LOG_LEVEL", "INFO")], &[]), "info,rmcp=warn");
-        assert_eq!(level(&[("LOG_LEVEL", "INFO")], &["-q"]), "error");
+        assert_eq!(level(&[("LOG_LEVEL", "INFO")], &["-q"]), "error,rmcp=off");
     }
 }

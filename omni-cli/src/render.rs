@@ -9,6 +9,7 @@ use omni_core::{
         Failure,
         json::{ErrorJson, EventJson},
     },
+    config::ConfigError,
 };
 use uuid::Uuid;
 
@@ -111,6 +112,9 @@ pub(crate) fn fault(console: &Console, fault: &Fault, format: Format, is_ask: bo
 pub(crate) fn error_lines(console: &Console, error: &Error, hint: Option<String>) {
     let line = fault::line(error);
     match error {
+        Error::Config(ConfigError::Several { findings }) => {
+            findings.iter().for_each(|finding| console.error(&finding.to_string()));
+        }
         Error::Limit(_) => console.marked("🚫", owo_colors::Style::new(), &line),
         _ => console.error(&line),
     }

@@ -81,10 +81,10 @@ impl Program {
         self.command(args).envs(env.iter().copied()).output().unwrap().into()
     }
 
-    /// Runs it with text on standard input.
+    /// Runs it with text on standard input; it need not read all of it.
     pub fn run_piped(&self, input: &str, args: &[&str]) -> Ran {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap().into()
     }
 }

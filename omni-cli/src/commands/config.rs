@@ -43,7 +43,7 @@ impl Finding {
 pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit, Fault> {
     let findings = match load(app)? {
         Ok(config) => findings(app, &config),
-        Err(error) => vec![unusable(error)],
+        Err(error) => unusable(error),
     };
     let worst = findings.iter().map(|finding| finding.severity).max();
     let bad = if args.strict { worst >= Some(Severity::Warning) } else { worst == Some(Severity::Error) };
@@ -68,10 +68,11 @@ fn load(app: &App) -> Result<Result<Config, ConfigError>, Fault> {
     }
 }
 
-fn unusable(error: ConfigError) -> Finding {
+fn unusable(error: ConfigError) -> Vec<Finding> {
     match error {
-        ConfigError::Invalid(found) => (*found).into(),
-        other => Finding::error("", None, other.to_string()),
+        ConfigError::Invalid(found) => vec![(*found).into()],
+        ConfigError::Several { findings } => findings.into_iter().map(Finding::from).collect(),
+        other => vec![Finding::error("", None, other.to_string())],
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use omni_core::{
-    Ask, Config, Error, Omni, Source,
+    Ask, Config, Omni, Source,
     ask::AskOptions,
     catalog::{Health, ServerView},
     config::Severity,
@@ -70,7 +70,7 @@ async fn examine(app: &App) -> Vec<Check> {
         Err(fault) => return vec![Check::new("configuration", State::Problem, fault.to_string())],
     };
     let mut checks = vec![configuration(app, &config)];
-    match Omni::from_config(&config, &app.registry).await {
+    match app.build(&config).await {
         Ok(omni) => {
             checks.push(ledger(&config, &omni));
             let catalog = omni.refresh().await;
@@ -78,17 +78,9 @@ async fn examine(app: &App) -> Vec<Check> {
             checks.push(model(app, &config, &omni).await);
             follow::close(&omni).await;
         }
-        Err(error) => checks.push(Check::new(part(&error), State::Problem, error.to_string())),
+        Err(fault) => checks.push(Check::new("set-up", State::Problem, fault.to_string())),
     }
     checks
-}
-
-/// Which part could not be built.
-fn part(error: &Error) -> &'static str {
-    match error {
-        Error::Audit(_) => "ledger",
-        _ => "set-up",
-    }
 }
 
 fn configuration(app: &App, config: &Config) -> Check {

@@ -16,8 +16,22 @@ use crate::{
 /// A file of an example: its name in the directory, and its text.
 type File = (&'static str, &'static str);
 
-const MINIMAL: &[File] = &[];
-const TEAM: &[File] = &[];
+/// A file of the repository's examples, at build time.
+macro_rules! example {
+    ($example:literal, $name:literal) => {
+        ($name, include_str!(concat!("../../../examples/config/", $example, "/", $name)))
+    };
+}
+
+const MINIMAL: &[File] = &[example!("minimal", "mcps.yaml")];
+
+const TEAM: &[File] = &[
+    example!("team", "mcps.yaml"),
+    example!("team", "settings.yaml"),
+    example!("team", "slack.yaml"),
+    example!("team", "threading.yaml"),
+    example!("team", "users.yaml"),
+];
 
 /// Writes an example's files, all or none, over nothing that is there.
 pub(super) fn run(app: &App, args: &InitArgs) -> Result<Exit, Fault> {

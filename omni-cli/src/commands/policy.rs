@@ -1,6 +1,6 @@
 //! `omni policy explain` and `omni validate-policy`.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use omni_core::{
     Config, Error, Principal,
@@ -28,8 +28,8 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
     };
     match (&args.server, &args.tool) {
         (Some(server), Some(tool)) => one(app, args, &grant, server, tool),
-        _ if args.live => many(app, args, &grant, live(app, args, &grant).await?),
-        _ => many(app, args, &grant, by_rule(&config, args, &grant)),
+        _ if args.live => many(app, args, &grant, &live(app, args, &grant).await?),
+        _ => many(app, args, &grant, &by_rule(&config, args, &grant)),
     }
 }
 
@@ -89,7 +89,7 @@ fn document(decision: &Decision) -> Value {
 
 /// Every tool of the servers, decided.
 async fn live(app: &App, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
-    let omni = app.omni().await?;
+    let omni = app.omni_without_model().await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
     follow::close(&omni).await;
@@ -106,14 +106,18 @@ fn by_rule(config: &Config, args: &ExplainArgs, grant: &Grant) -> Vec<Decided> {
 }
 
 fn rules_of(grant: &Grant, server: &str) -> Vec<Decided> {
-    vec![decided(grant, server, "*")]
+    let mut patterns: Vec<&str> = grant.rules.patterns(server).iter().map(String::as_str).collect();
+    patterns.push("*");
+    let mut seen = HashSet::new();
+    patterns.retain(|pattern| seen.insert(*pattern));
+    patterns.into_iter().map(|pattern| decided(grant, server, pattern)).collect()
 }
 
 fn decided(grant: &Grant, server: &str, tool: &str) -> Decided {
     Decided { server: server.into(), tool: tool.into(), decision: grant.decide(server, tool, None) }
 }
 
-fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: Vec<Decided>) -> Result<Exit, Fault> {
+fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: &[Decided]) -> Result<Exit, Fault> {
     if args.json {
         app.console.json(&json!({
             "user": grant.principal.subject,
@@ -124,7 +128,7 @@ fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: Vec<Decided>) -
         return Ok(Exit::Success);
     }
     let mut text = head(grant);
-    for Decided { server, tool, decision } in &decisions {
+    for Decided { server, tool, decision } in decisions {
         text.push_str(&format!("\n{}", line(&format!("{server}.{tool}"), decision)));
     }
     app.console.line(&text)?;

@@ -64,7 +64,7 @@ pub(super) async fn check(app: &App, names: &[String], json: bool) -> Result<Exi
         let message = format!("there is no server {unknown:?}");
         return Err(Fault::usage(message).hint("`omni servers list` shows which there are"));
     }
-    let omni = app.omni().await?;
+    let omni = app.omni_without_model().await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.refresh().await;
     follow::close(&omni).await;
@@ -124,7 +124,7 @@ fn show(app: &App, table: &Table, empty: bool) -> Result<(), Fault> {
         app.console.hint("no server is configured; `omni init` writes a configuration to start from");
         return Ok(());
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     Ok(app.console.line(&lines.join("\n"))?)
 }
 

@@ -2,7 +2,7 @@
 
 use omni_core::{
     Answer, AnswerEvent,
-    answer::{CallStatus, CallSummary},
+    answer::{CallStatus, CallSummary, Denial},
 };
 use owo_colors::Style;
 
@@ -58,7 +58,11 @@ impl<'a> Text<'a> {
         self.make_room()?;
         let (mark, style) = mark(call.status);
         let reason = call.error.as_deref().map(|error| format!(": {}", first_line(error))).unwrap_or_default();
-        self.console.marked(mark, style, &format!("{} {} ms{reason}", name(call), call.duration_ms));
+        self.console.marked(
+            mark,
+            style,
+            &format!("{} {} ms{reason}", full_name(&call.server, &call.tool), call.duration_ms),
+        );
         self.console.spinner.show("thinking …");
         Ok(())
     }
@@ -85,12 +89,12 @@ impl<'a> Text<'a> {
 
     fn denials(&self, answer: &Answer) {
         for denial in &answer.denials {
-            let tool = if denial.server.is_empty() {
-                denial.tool.clone()
-            } else {
-                format!("{}.{}", denial.server, denial.tool)
-            };
-            self.console.warning(&format!("{tool} was denied ({}): {}", denial.reason, denial.rule));
+            let Denial { server, tool, reason, rule, .. } = denial;
+            let tool = full_name(server, tool);
+            match &**reason {
+                "approval" => self.console.warning(&format!("{tool} was not approved")),
+                reason => self.console.warning(&format!("{tool} was denied ({reason}): {rule}")),
+            }
         }
     }
 }
@@ -130,8 +134,9 @@ impl Render for Text<'_> {
     }
 }
 
-fn name(call: &CallSummary) -> String {
-    if call.server.is_empty() { call.tool.clone() } else { format!("{}.{}", call.server, call.tool) }
+/// `server.tool`, or the bare name of what is no tool.
+fn full_name(server: &str, tool: &str) -> String {
+    if server.is_empty() { tool.to_owned() } else { format!("{server}.{tool}") }
 }
 
 fn mark(status: CallStatus) -> (&'static str, Style) {

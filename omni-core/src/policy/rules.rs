@@ -109,6 +109,12 @@ impl RuleSet {
         }
     }
 
+    /// The patterns of a server's rules, in the order in which they decide; a ceiling's are left out.
+    #[must_use]
+    pub fn patterns(&self, server: &str) -> &[String] {
+        self.rules.servers.get(server).unwrap_or(&self.rules.other).set.patterns()
+    }
+
     /// These rules under a ceiling: only what both allow is allowed.
     #[must_use]
     pub fn under(&self, ceiling: Arc<Self>) -> Arc<Self> {
