@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::{AuditSink, memory::MemorySink},
-    config::Ack,
+    config::{Ack, StoreContent},
     error::Error,
     identity::Authenticator,
     ledger::{Ledger, LedgerOptions, SealKey},
@@ -33,7 +33,7 @@ pub struct OmniBuilder {
     policy: Arc<dyn PolicyStore>,
     limiter: Arc<dyn RateLimiter>,
     threads: Arc<dyn ThreadStore>,
-    llm: Arc<dyn LlmProvider>,
+    llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
     sink: Arc<dyn AuditSink>,
     ledger: LedgerOptions,
@@ -52,7 +52,7 @@ impl OmniBuilder {
             policy: Arc::new(MemoryPolicy::allow_all()),
             limiter: Arc::new(MemoryLimiter::new()),
             threads: Arc::new(OneShot),
-            llm: Arc::new(Offline::new()),
+            llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
             sink: Arc::new(MemorySink::default()),
             ledger: LedgerOptions::new(SealKey::generate()),
@@ -67,7 +67,13 @@ impl OmniBuilder {
 
     /// The language model.
     pub fn llm(mut self, llm: impl LlmProvider + 'static) -> Self {
-        self.llm = Arc::new(llm);
+        self.llm = Ok(Arc::new(llm));
+        self
+    }
+
+    /// No language model, and why: asks fail with `error`, everything else works.
+    pub fn without_llm(mut self, error: Error) -> Self {
+        self.llm = Err(error);
         self
     }
 
@@ -131,6 +137,12 @@ impl OmniBuilder {
         self
     }
 
+    /// How much of questions, answers and arguments the ledger keeps; all unless set.
+    pub fn ledger_content(mut self, content: StoreContent) -> Self {
+        self.ledger.content = content;
+        self
+    }
+
     /// How credentials become principals.
     pub fn authenticator(mut self, authenticator: Authenticator) -> Self {
         self.authenticator = authenticator;
@@ -166,7 +178,7 @@ impl OmniBuilder {
     /// # Errors
     /// When the ledger cannot be opened, or the provider has no model.
     pub async fn build(self) -> Result<Omni, Error> {
-        if self.llm.models().is_empty() {
+        if self.llm.as_ref().is_ok_and(|llm| llm.models().is_empty()) {
             return Err(Error::Invalid { message: "the LLM provider offers no model".into() });
         }
         let mut ledger = self.ledger.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);

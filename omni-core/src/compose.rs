@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     builder::OmniBuilder,
-    config::{Config, ServerConfig},
+    config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
-    limit::unlimited::Unlimited,
+    limit::{fail_open::FailOpen, unlimited::Unlimited},
+    llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
 };
@@ -20,16 +21,18 @@ impl Omni {
     /// When a kind is not in this build or a part cannot be built from its configuration; the
     /// message says which, and what to do.
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
+        config.require(Need::Ledger)?;
+        config.require(Need::Servers)?;
         let shared = Arc::new(config.clone());
         let mut builder = Self::builder()
             .authenticator(authenticator(config))
-            .policy(registry.policies.build(&config.policy_kind, shared.clone()).await?)
-            .llm(registry.llm.build(&config.llm.provider, config.llm.clone()).await?);
-        if config.limits_enabled {
-            builder = builder.limiter(registry.limiters.build(&config.limiter_kind, shared.clone()).await?);
-        } else {
-            builder = builder.limiter(Unlimited);
-        }
+            .policy(registry.policies.build(&config.policy_kind, shared.clone()).await?);
+        builder = match llm(config, registry).await {
+            Ok(llm) => builder.llm(llm),
+            // What needs no model works without one; an ask says what is missing.
+            Err(error) => builder.without_llm(error),
+        };
+        builder = limiter(builder, config, &shared, registry).await?;
         for server in &config.servers {
             builder = add_server(builder, server, registry).await?;
         }
@@ -40,12 +43,31 @@ impl Omni {
             .redactor(config.redactor())
             .audit(registry.sinks.build(&config.audit.kind, config.audit.clone()).await?)
             .ledger_dir(&config.audit.dir)
+            .ledger_content(config.store_content)
             .ledger_required(config.audit.required);
         match config.audit.ack {
             Some(ack) => builder.ledger_ack(ack).build().await,
             None => builder.build().await,
         }
     }
+}
+
+async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider>, Error> {
+    config.require(Need::Llm)?;
+    Ok(registry.llm.build(&config.llm.provider, config.llm.clone()).await?)
+}
+
+async fn limiter(
+    builder: OmniBuilder,
+    config: &Config,
+    shared: &Arc<Config>,
+    registry: &Registry,
+) -> Result<OmniBuilder, Error> {
+    if !config.limits_enabled {
+        return Ok(builder.limiter(Unlimited));
+    }
+    let limiter = registry.limiters.build(&config.limiter_kind, shared.clone()).await?;
+    Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
 }
 
 /// Whoever can read config and database may act as anybody: they are root here anyway.

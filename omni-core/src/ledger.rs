@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::{AuditError, AuditSink, memory::MemorySink},
-    config::Ack,
+    config::{Ack, StoreContent},
     redact::Redactor,
 };
 
@@ -74,6 +74,7 @@ struct Inner {
     shared: Arc<Shared>,
     records: mpsc::Sender<Accepted>,
     redactor: Redactor,
+    content: StoreContent,
     ack: Ack,
     ack_within: Duration,
     shutdown_within: Duration,
@@ -153,6 +154,7 @@ impl Ledger {
                 shared,
                 records,
                 redactor: options.redactor,
+                content: options.content,
                 ack: options.ack,
                 ack_within: options.ack_within,
                 shutdown_within: options.shutdown_within,
@@ -198,7 +200,7 @@ impl Ledger {
         if inner.shared.place()? == Place::Dropped {
             return Ok(());
         }
-        let record = canonical::clean(record, &inner.redactor);
+        let record = canonical::clean(record, &inner.redactor, inner.content);
         let bytes = canonical::canonical(&record)?;
         let (done, wait) = oneshot::channel();
         let role = Role::of(&record.event);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 mod charges;
+pub mod fail_open;
 pub mod memory;
 pub mod unlimited;
 

@@ -191,9 +191,11 @@ impl Omni {
     }
 
     /// The models on offer, the default first.
-    #[must_use]
-    pub fn models(&self) -> &[ModelInfo] {
-        self.inner.parts.llm.models()
+    ///
+    /// # Errors
+    /// Why there is no language model.
+    pub fn models(&self) -> Result<&[ModelInfo], Error> {
+        Ok(self.inner.parts.llm()?.models())
     }
 
     /// The ledger.

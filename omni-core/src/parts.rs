@@ -36,7 +36,8 @@ pub(crate) struct Parts {
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,
     pub(crate) pool: Pool,
-    pub(crate) llm: Arc<dyn LlmProvider>,
+    /// The language model, or why there is none.
+    pub(crate) llm: Result<Arc<dyn LlmProvider>, Error>,
     pub(crate) ledger: Ledger,
     pub(crate) acks: Acks,
     pub(crate) redactor: Redactor,
@@ -78,10 +79,16 @@ impl ToolSets {
 }
 
 impl Parts {
+    /// The language model.
+    pub(crate) fn llm(&self) -> Result<&Arc<dyn LlmProvider>, Error> {
+        self.llm.as_ref().map_err(Clone::clone)
+    }
+
     /// The model to use: the one asked for, if the role may use it; else the provider's default.
     pub(crate) fn model(&self, requested: Option<&str>, grant: &Grant) -> Result<ModelInfo, Error> {
         let resolve = |name: &str| cost::alias(name).unwrap_or(name).to_owned();
-        let default = &self.llm.models()[0];
+        let models = self.llm()?.models();
+        let default = &models[0];
         let allowed: Option<Vec<String>> =
             grant.models.as_ref().map(|models| models.iter().map(|name| resolve(name)).collect());
         let id = match (requested, &allowed) {
@@ -94,7 +101,7 @@ impl Parts {
                 format!("the role {} may not use the model {id}; it may use: {}", grant.role.name, allowed.join(", "));
             return Err(Error::Denied { message });
         }
-        let known = self.llm.models().iter().find(|model| model.id == id);
+        let known = models.iter().find(|model| model.id == id);
         Ok(known.cloned().unwrap_or_else(|| ModelInfo { id, price: None, ..default.clone() }))
     }
 }

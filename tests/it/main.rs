@@ -1,13 +1,14 @@
 //! One binary for all integration tests: linking dominates on small machines.
 #![cfg(test)]
 
+mod cli;
 mod mcp_http;
 mod mcp_in_process;
 mod mcp_modern;
 mod mcp_real;
 mod mcp_stdio;
-mod cli;
 mod pipeline;
+mod real_ask;
 mod revoked;
 mod vendor_ask;
 mod vendor_fake;

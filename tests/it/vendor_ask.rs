@@ -34,9 +34,8 @@ fn openai(vendor: &Vendor, key: &str) -> Arc<dyn LlmProvider> {
 async fn rig_with(name: &'static str, key: &str) -> Rig {
     let vendor = Vendor::start().await;
     let llm = if name == "anthropic" { anthropic(&vendor, key) } else { openai(&vendor, key) };
-    let server = FakeServer::echo().tool("count", any(), |arguments| {
-        Box::pin(async move { Ok(text(&format!("counted {}", arguments["n"]))) })
-    });
+    let server = FakeServer::echo()
+        .tool("count", any(), |arguments| Box::pin(async move { Ok(text(&format!("counted {}", arguments["n"]))) }));
     let recorder = Recorder::default();
     let builder = Omni::builder().llm(llm).server("lab", server.clone()).audit(recorder.clone());
     Rig { name, omni: builder.build().await.unwrap(), vendor, recorder, server }
@@ -91,7 +90,11 @@ async fn three_parallel_calls() {
         let question = r#"#parallel lab__count {"n":1} ;; lab__count {"n":2} ;; lab__count {"n":3}"#;
         let answer = rig.ask(question).await.unwrap();
         assert_eq!((answer.tool_calls.len(), answer.iterations), (3, 2), "{}", rig.name);
-        assert!(["counted 1", "counted 2", "counted 3"].iter().all(|part| answer.text.contains(part)), "{}", answer.text);
+        assert!(
+            ["counted 1", "counted 2", "counted 3"].iter().all(|part| answer.text.contains(part)),
+            "{}",
+            answer.text
+        );
         assert_eq!(rig.done(1).await, [Outcome::Success]);
     }
 }
@@ -119,7 +122,12 @@ async fn the_same_call_for_ever_is_broken_off() {
 async fn a_tool_that_was_not_offered() {
     for rig in rigs().await {
         let answer = rig.ask("#notoffered").await.unwrap();
-        assert_eq!((answer.status, answer.tool_calls[0].status), (Status::Completed, CallStatus::Error), "{}", rig.name);
+        assert_eq!(
+            (answer.status, answer.tool_calls[0].status),
+            (Status::Completed, CallStatus::Error),
+            "{}",
+            rig.name
+        );
         assert_eq!(rig.server.calls(), 0);
         assert_eq!(rig.done(1).await, [Outcome::Success]);
     }
@@ -253,11 +261,14 @@ async fn a_tool_whose_schema_the_vendor_would_refuse_does_not_fail_the_request()
     for name in ["anthropic", "openai"] {
         let vendor = Vendor::start().await;
         let llm = if name == "anthropic" { anthropic(&vendor, KEY) } else { openai(&vendor, KEY) };
-        let odd = serde_json::json!({ "anyOf": [{ "type": "object", "properties": { "a": {} } }, { "type": "object" }] });
-        let broken = serde_json::json!({ "type": "object", "properties": { "bad key!": {} }, "required": ["bad key!"] });
+        let odd =
+            serde_json::json!({ "anyOf": [{ "type": "object", "properties": { "a": {} } }, { "type": "object" }] });
+        let broken =
+            serde_json::json!({ "type": "object", "properties": { "bad key!": {} }, "required": ["bad key!"] });
         let hello = |_| -> futures::future::BoxFuture<'static, _> { Box::pin(async { Ok(text("hello")) }) };
         let server = FakeServer::echo().tool("odd", odd, hello).tool("broken", broken, hello);
-        let omni = Omni::builder().llm(llm).server("a.very.long.server name with spaces", server).build().await.unwrap();
+        let omni =
+            Omni::builder().llm(llm).server("a.very.long.server name with spaces", server).build().await.unwrap();
         let answer = omni.ask(Ask::new(Principal::email("ada@company.com"), "#plain fine")).await.unwrap();
         assert_eq!(answer.text, "fine", "{name}");
         assert_eq!(vendor.violations(), Vec::<String>::new(), "{name}");

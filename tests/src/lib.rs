@@ -1,8 +1,8 @@
 //! What the integration tests share: stand-ins for vendors and servers, and where the real parts are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
 
-pub mod parts;
 pub mod loopback;
+pub mod parts;
 pub mod program;
 pub mod recorder;
 pub mod server;

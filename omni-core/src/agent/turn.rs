@@ -94,7 +94,7 @@ pub(super) async fn make(
     events: &mut EventSender,
 ) -> Result<ModelTurn, Error> {
     progress.begin_turn(prompt_bound(&request));
-    let mut stream = parts.llm.stream(request).await?;
+    let mut stream = parts.llm()?.stream(request).await?;
     let mut blocks = Vec::new();
     let mut bytes = 0;
     let mut streamed = false;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{AskRecord, CallRecord, Event, Record};
-use crate::{audit::AuditError, redact::Redactor};
+use crate::{audit::AuditError, config::StoreContent, redact::Redactor};
 
 /// Most characters of a question or an answer.
 pub const MAX_TEXT: usize = 32 * 1024;
@@ -13,8 +13,34 @@ pub const MAX_ARGUMENTS: usize = 16 * 1024;
 /// Most characters of an error.
 pub const MAX_ERROR: usize = 2 * 1024;
 
-/// Takes secrets out of a record and cuts what is too long.
-pub(crate) fn clean(mut record: Record, redactor: &Redactor) -> Record {
+/// Most characters of a question or an answer of which only a preview is kept.
+const MAX_PREVIEW: usize = 200;
+
+/// Takes secrets out of a record and cuts what is too long, or more than is to be kept.
+pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) -> Record {
+    let mut record = without_secrets(record, redactor);
+    let keep = match content {
+        StoreContent::Full => return record,
+        StoreContent::Preview => MAX_PREVIEW,
+        StoreContent::None => 0,
+    };
+    let shorten = |text: &mut String| *text = text.chars().take(keep).collect();
+    match &mut record.event {
+        Event::Ask(ask) => [&mut ask.question, &mut ask.answer].into_iter().for_each(shorten),
+        Event::AskStarted { question } => shorten(question),
+        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) if keep == 0 => {
+            call.arguments = Value::Null;
+        }
+        Event::Started(_)
+        | Event::ToolCall(_)
+        | Event::DirectCall(_)
+        | Event::ChainOpened { .. }
+        | Event::Gap { .. } => {}
+    }
+    record
+}
+
+fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
     match &mut record.event {
         Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
         Event::Ask(ask) => clean_ask(ask, redactor),
@@ -94,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn a_preview_is_short_and_none_keeps_neither_words_nor_arguments() {
+        let kept = |record, content| clean(record, &Redactor::new(), content).event;
+        let question = "x".repeat(500);
+        let Event::Ask(preview) = kept(ask(&question), StoreContent::Preview) else { panic!("an ask") };
+        let Event::Ask(none) = kept(ask(&question), StoreContent::None) else { panic!("an ask") };
+        assert_eq!((preview.question.len(), none.question.len()), (MAX_PREVIEW, 0));
+        let Event::ToolCall(call) = kept(call(json!({"a": 1})), StoreContent::None) else { panic!("a call") };
+        assert_eq!(call.arguments, Value::Null);
+    }
+
+    #[test]
     fn canonical_bytes_have_sorted_keys_and_no_spaces() {
         let bytes = canonical(&call(json!({"b": 1, "a": {"d": [1, 2], "c": "x y"}}))).unwrap();
         let text = std::str::from_utf8(&bytes).unwrap();
@@ -112,7 +149,7 @@ mod tests {
 
     #[test]
     fn long_questions_are_cut_by_characters_and_say_so() {
-        let record = clean(ask(&"é".repeat(MAX_TEXT + 5)), &Redactor::new());
+        let record = clean(ask(&"é".repeat(MAX_TEXT + 5)), &Redactor::new(), StoreContent::Full);
         let Event::Ask(ask) = record.event else { panic!("an ask") };
         assert!(ask.question.ends_with(&format!("é… [cut: {MAX_TEXT} of {} characters]", MAX_TEXT + 5)));
         assert_eq!(ask.question.matches('é').count(), MAX_TEXT);
@@ -120,7 +157,7 @@ mod tests {
 
     #[test]
     fn long_arguments_stay_json_and_are_marked_as_cut() {
-        let record = clean(call(json!({"text": "x".repeat(MAX_ARGUMENTS)})), &Redactor::new());
+        let record = clean(call(json!({"text": "x".repeat(MAX_ARGUMENTS)})), &Redactor::new(), StoreContent::Full);
         let text = arguments(&record)["_cut"].as_str().unwrap();
         assert!(text.starts_with(r#"{"text":"xxx"#) && text.contains("[cut: "), "{text}");
     }
@@ -130,7 +167,7 @@ mod tests {
         let secret = "s3cr3t-value-of-the-config";
         let redactor = Redactor::new().with_value(secret);
         let question = format!("{}{secret}", "x".repeat(MAX_TEXT - 5));
-        let bytes = canonical(&clean(ask(&question), &redactor)).unwrap();
+        let bytes = canonical(&clean(ask(&question), &redactor, StoreContent::Full)).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains("s3cr"));
     }
 }

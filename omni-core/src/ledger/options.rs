@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::SealKey;
-use crate::{config::Ack, redact::Redactor};
+use crate::{
+    config::{Ack, StoreContent},
+    redact::Redactor,
+};
 
 /// How a [`Ledger`](super::Ledger) is opened.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct LedgerOptions {
     pub shutdown_within: Duration,
     /// What keeps secrets out.
     pub redactor: Redactor,
+    /// How much of questions, answers and arguments is kept.
+    pub content: StoreContent,
 }
 
 impl LedgerOptions {
@@ -45,6 +50,7 @@ impl LedgerOptions {
             ack_within: Duration::from_secs(30),
             shutdown_within: Duration::from_secs(5),
             redactor: Redactor::new(),
+            content: StoreContent::default(),
         }
     }
 

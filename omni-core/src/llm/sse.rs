@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: SseLimits = SseLimits { event_bytes: 64, total_bytes: 256, idle: Duration::from_millis(40) };
+    const LIMITS: SseLimits = SseLimits { event_bytes: 64, total_bytes: 256, idle: Duration::from_millis(150) };
 
     async fn read(chunks: Vec<Vec<u8>>) -> Vec<Result<(Option<String>, String), LlmError>> {
         let body = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
@@ -168,8 +168,8 @@ mod tests {
     async fn comments_keep_a_stream_alive() {
         let drip = stream::unfold(0, |n| async move {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            let chunk: &[u8] = if n == 8 { b"data: late\n\n" } else { b": wait\n" };
-            (n < 9).then(|| (Ok(Bytes::from_static(chunk)), n + 1))
+            let chunk: &[u8] = if n == 20 { b"data: late\n\n" } else { b":\n" };
+            (n < 21).then(|| (Ok(Bytes::from_static(chunk)), n + 1))
         });
         let events = collect(drip).await;
         assert_eq!(events[0].as_ref().unwrap().1, "late");

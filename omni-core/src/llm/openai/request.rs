@@ -189,14 +189,11 @@ fn text<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<String> {
 
 /// A result in words: this API has no field for errors and takes no pictures here.
 fn result(content: &[ResultPart], is_error: bool) -> String {
-    let mut parts: Vec<Cow<'_, str>> = Vec::new();
-    if is_error {
-        parts.push("[the tool failed]".into());
-    }
-    parts.extend(content.iter().map(|part| match part {
+    let parts = content.iter().map(|part| match part {
         ResultPart::Text { text } => Cow::Borrowed(text.as_str()),
         ResultPart::Image { mime, data } => Cow::Owned(legal::picture_in_words(mime, data)),
-    }));
-    parts.retain(|part| !part.trim().is_empty());
-    if parts.is_empty() { "(no output)".into() } else { parts.join("\n") }
+    });
+    let said: Vec<Cow<'_, str>> = parts.filter(|part| !part.trim().is_empty()).collect();
+    let text = if said.is_empty() { "(no output)".to_owned() } else { said.join("\n") };
+    if is_error { format!("Error: {text}") } else { text }
 }

@@ -101,7 +101,7 @@ impl Fake {
 
 /// Bounds that a test can run into.
 pub(in crate::llm) const LIMITS: SseLimits =
-    SseLimits { event_bytes: 1 << 16, total_bytes: 1 << 20, idle: Duration::from_millis(200) };
+    SseLimits { event_bytes: 1 << 16, total_bytes: 1 << 20, idle: Duration::from_millis(400) };
 
 async fn serve(socket: TcpStream, answer: Canned, asked: &Mutex<Vec<Asked>>) {
     let mut socket = BufReader::new(socket);
