@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_core::{
-    Config, Error, Omni, Registry,
-    config::{LlmConfig, LoadOptions, Need},
-    identity::Credential,
-};
+use omni_core::{Config, Error, Omni, Registry, config::LoadOptions, identity::Credential};
 
 use crate::{args::Global, console::Console, fault::Fault, process::Process};
 
@@ -43,23 +39,11 @@ impl App {
 
     /// The pipeline that the configuration describes. Whoever takes it shuts it down.
     pub(crate) async fn omni(&self) -> Result<Omni, Fault> {
-        let config = self.config()?;
-        config.require(Need::Llm).map_err(Error::from)?;
-        self.build(&config).await
+        self.build(&self.config()?).await
     }
 
-    /// The same for commands that ask no model: they need no key of one.
-    pub(crate) async fn omni_without_model(&self) -> Result<Omni, Fault> {
-        let mut config = self.config()?;
-        config.llm = LlmConfig::new("offline");
-        self.build(&config).await
-    }
-
-    /// The pipeline of a configuration, if its servers and its ledger can be used.
+    /// The pipeline of a configuration.
     pub(crate) async fn build(&self, config: &Config) -> Result<Omni, Fault> {
-        for need in [Need::Servers, Need::Ledger] {
-            config.require(need).map_err(Error::from)?;
-        }
         Ok(Omni::from_config(config, &self.registry).await?)
     }
 

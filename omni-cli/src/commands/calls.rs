@@ -22,7 +22,7 @@ use crate::{
 /// Calls a tool as the person, without a model.
 pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
     let given = given(args)?;
-    let omni = app.omni_without_model().await?;
+    let omni = app.omni().await?;
     let result = call(app, args, given, &omni).await;
     follow::close(&omni).await;
     result

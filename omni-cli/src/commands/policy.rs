@@ -89,7 +89,7 @@ fn document(decision: &Decision) -> Value {
 
 /// Every tool of the servers, decided.
 async fn live(app: &App, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
-    let omni = app.omni_without_model().await?;
+    let omni = app.omni().await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
     follow::close(&omni).await;

@@ -20,7 +20,7 @@ const MAX_SUMMARY: usize = 90;
 
 /// Lists what the person may use.
 pub(super) async fn list(app: &App, args: &ListArgs) -> Result<Exit, Fault> {
-    let omni = app.omni_without_model().await?;
+    let omni = app.omni().await?;
     let result = list_with(app, args, &omni).await;
     follow::close(&omni).await;
     result
@@ -97,7 +97,7 @@ fn document(tool: &OfferedTool, grant: &Grant) -> Value {
 
 /// Shows one tool.
 pub(super) async fn show(app: &App, args: &ShowArgs) -> Result<Exit, Fault> {
-    let omni = app.omni_without_model().await?;
+    let omni = app.omni().await?;
     let result = show_with(app, args, &omni).await;
     follow::close(&omni).await;
     result

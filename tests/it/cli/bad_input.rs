@@ -54,6 +54,10 @@ fn an_unset_variable_for_the_key_is_named() {
     let home = omni().with_file("settings.yaml", "llm:\n  provider: anthropic\n  api_key: ${MY_LLM_KEY}\n");
     let ran = home.run(&["ask", "hi"]).exits(3);
     assert!(one_clear_line(&ran).contains("MY_LLM_KEY"), "{ran:?}");
+    home.run(&["tools", "list"]).exits(0);
+    home.run(&["servers", "check"]).exits(0);
+    let doctor = home.run(&["doctor"]).exits(1);
+    assert!(doctor.out.contains("✗ model") && doctor.out.contains("MY_LLM_KEY"), "{doctor:?}");
 }
 
 #[test]
