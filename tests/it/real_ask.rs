@@ -32,7 +32,13 @@ fn node(script: std::path::PathBuf, arguments: &[&str]) -> StdioServer {
 }
 
 /// Both providers ask the same server: one finds the tool by itself, the other is told.
-async fn both_providers(connector: impl Connector + 'static, question: &str, tool: &str, arguments: serde_json::Value, expected: &str) {
+async fn both_providers(
+    connector: impl Connector + 'static,
+    question: &str,
+    tool: &str,
+    arguments: serde_json::Value,
+    expected: &str,
+) {
     let connector: Arc<dyn Connector> = Arc::new(connector);
     let offline = omni(Offline::new(), connector.clone()).await;
     let answer = ask(&offline, question).await;

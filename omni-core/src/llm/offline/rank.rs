@@ -33,6 +33,8 @@ const UNUSED: f64 = 0.3;
 const CHANGES: f64 = 0.9;
 /// How many of the best are looked at for whether the question fills their arguments.
 const LOOKED_AT: usize = 24;
+/// A catalog counts as no smaller than this: in one of two tools no word would tell anything.
+const MIN_TOOLS: usize = 20;
 /// How many words of a question are looked up.
 const MAX_WORDS: usize = 64;
 
@@ -151,7 +153,7 @@ impl Index {
     }
 
     fn idf(&self, df: usize) -> f64 {
-        let (n, df) = (self.entries.len() as f64, df as f64);
+        let (n, df) = (self.entries.len().max(MIN_TOOLS) as f64, df as f64);
         (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
     }
 

@@ -232,3 +232,22 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn a_tool_is_found_among_two_as_well_as_among_many() {
+    let tool = |name: &str, about: &str| {
+        let schema = serde_json::value::to_raw_value(&json!({ "type": "object", "properties": {} })).unwrap();
+        Arc::new(crate::catalog::ToolDef::new("db", name, schema).with_description(about))
+    };
+    let mut view = crate::catalog::ServerView::new("db", "in_process");
+    view.tools = vec![tool("drop_table", "Drops a table."), tool("list_tables", "Lists the tables.")];
+    let catalog = crate::catalog::Catalog::new(1, vec![view]);
+    let names = crate::catalog::NameRules::default();
+    let mut request = request(vec![Message::user("list the tables")]);
+    request.tools = Arc::new(ToolSet::build(&catalog, &crate::policy::RuleSet::allow_all(), names));
+    let events = events(&Offline::new(), request).await;
+    let called = events
+        .iter()
+        .any(|event| matches!(event, ChatEvent::Block(Block::ToolUse { name, .. }) if name == "db__list_tables"));
+    assert!(called, "{events:?}");
+}
