@@ -340,6 +340,28 @@ impl<T: Connector + ?Sized> Connector for Arc<T> {
     }
 }
 
+/// Variables of omni's own environment that a child may have: enough to find programs, a home, a
+/// language and a time zone, and no credentials.
+pub const BASE_ENV: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TERM",
+    "TZ",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+
 /// How the pool treats one server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

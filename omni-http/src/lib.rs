@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The HTTP door of omni: a small adapter over `omni-core`. It is not built yet.

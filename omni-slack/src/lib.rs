@@ -1,1 +1,1 @@
-//! Placeholder.
+//! The Slack door of omni: a small adapter over `omni-core`. It is not built yet.

@@ -8,6 +8,7 @@ mod mcp_modern;
 mod mcp_real;
 mod mcp_stdio;
 mod pipeline;
+mod readme;
 mod real_ask;
 mod revoked;
 mod vendor_ask;

@@ -17,7 +17,12 @@ use crate::{
 /// Asks, shows what happens, and leaves nothing behind unrecorded.
 pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
     let input = input::read(app, &args.question, args.timeout).await?;
-    let omni = app.omni().await?;
+    let config = app.config()?;
+    if config.servers.is_empty() && !args.no_tools {
+        app.console
+            .hint("no MCP server is configured yet; `omni init --example minimal` writes a configuration with one");
+    }
+    let omni = app.build(&config).await?;
     let ask = ask(app, args, input);
     let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };
     follow::close(&omni).await;

@@ -12,7 +12,10 @@ use super::{
     spec::{AuthSpec, AuthType, ServerSpec},
     yaml::join,
 };
-use crate::{mcp::ServerOptions, policy::PatternSet};
+use crate::{
+    mcp::{BASE_ENV, ServerOptions},
+    policy::PatternSet,
+};
 
 /// All servers, in the order of the file.
 pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> Vec<ServerConfig> {
@@ -81,12 +84,13 @@ impl Entry<'_> {
         url.into()
     }
 
-    /// What the process sees: the allowed variables of omni's own, then those set for it.
+    /// What the process sees: what every process needs and the allowed variables of omni's own,
+    /// then those set for it.
     fn env(&self) -> BTreeMap<String, SecretString> {
         let own = self.source.env;
-        let allowed = self.spec.env_allow.iter().filter_map(|name| Some((name, own.get(name)?)));
+        let allowed = BASE_ENV.iter().copied().chain(self.spec.env_allow.iter().map(String::as_str));
         let mut env: BTreeMap<String, SecretString> =
-            allowed.map(|(name, value)| (name.clone(), value.clone().into())).collect();
+            allowed.filter_map(|name| Some((name.to_owned(), own.get(name)?.clone().into()))).collect();
         let is_unset = |name: &str| {
             let path = self.at(&join("env", name));
             self.source.mcps_unset.iter().any(|unset| unset.path == path)

@@ -20,28 +20,6 @@ use crate::{
 mod process;
 mod stderr;
 
-/// Variables of omni's own environment that a child may have: enough to find programs, a home, a
-/// language and a time zone, and no credentials.
-pub const BASE_ENV: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TERM",
-    "TZ",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
-];
-
 /// A server that is started as a child process: its own process group, an environment of its own,
 /// gone with its last descendant when the connection ends, and when this process does.
 #[derive(Debug, Clone)]
@@ -73,10 +51,10 @@ impl StdioServer {
         self
     }
 
-    /// The same with those of `vars` that [`BASE_ENV`] allows, such as from [`std::env::vars`].
+    /// The same with those of `vars` that [`BASE_ENV`](super::BASE_ENV) allows, such as from [`std::env::vars`].
     #[must_use]
     pub fn with_base_env(self, vars: impl IntoIterator<Item = (String, String)>) -> Self {
-        let allowed = vars.into_iter().filter(|(name, _)| BASE_ENV.contains(&name.as_str()));
+        let allowed = vars.into_iter().filter(|(name, _)| super::BASE_ENV.contains(&name.as_str()));
         self.with_env(allowed.map(|(name, value)| (name, SecretString::from(value))))
     }
 

@@ -29,7 +29,7 @@ fn the_path_mcp_is_added_where_the_original_added_it() {
 }
 
 #[test]
-fn a_command_without_a_protocol_is_stdio_and_sees_only_what_it_is_given() {
+fn a_command_without_a_protocol_is_stdio_and_sees_what_every_process_needs_and_what_it_is_given() {
     let mcps = "
 mcps:
   - name: a
@@ -37,14 +37,17 @@ mcps:
     args: [-y, pkg]
     cwd: tools
     env: { TOKEN: \"${TOKEN}\", PORT: 8080, UNSET: \"${UNSET}\", EMPTY: '' }
-    env_allow: [PATH, MISSING]
+    env_allow: [DB_HOST, MISSING]
 ";
-    let server = servers(mcps, &[("TOKEN", "t"), ("PATH", "/bin"), ("OTHER", "x")]).remove(0);
+    let own = [("TOKEN", "t"), ("PATH", "/bin"), ("HOME", "/home/a"), ("DB_HOST", "db"), ("OTHER_KEY", "x")];
+    let server = servers(mcps, &own).remove(0);
     assert_eq!((server.kind.as_str(), server.command.as_deref()), ("stdio", Some("npx")));
     assert_eq!(server.args, ["-y", "pkg"]);
     assert!(server.cwd.unwrap().ends_with("tools"));
     let env: Vec<_> = server.env.iter().map(|(name, value)| (name.as_str(), value.expose_secret())).collect();
-    assert_eq!(env, [("EMPTY", ""), ("PATH", "/bin"), ("PORT", "8080"), ("TOKEN", "t")]);
+    let expected =
+        [("DB_HOST", "db"), ("EMPTY", ""), ("HOME", "/home/a"), ("PATH", "/bin"), ("PORT", "8080"), ("TOKEN", "t")];
+    assert_eq!(env, expected);
 }
 
 #[test]

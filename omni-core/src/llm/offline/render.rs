@@ -88,7 +88,9 @@ fn sample(param: &Param) -> String {
 pub(super) fn abilities(tools: &ToolSet, hits: &[Hit], why: &str) -> String {
     let mut text = format!("(offline: no language model is configured; {why})\n\n");
     if tools.is_empty() {
-        text.push_str("No tool may be used here, so there is nothing to answer with.");
+        text.push_str(
+            "There is no tool to answer with: no MCP server is configured, or none offers a tool that you may use.",
+        );
         return text;
     }
     text.push_str(
