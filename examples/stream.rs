@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
             AnswerEvent::ToolFinished(call) => {
                 writeln!(out, "[{}.{} {} ms]", call.server, call.tool, call.duration_ms)?
             }
-            AnswerEvent::Done(answer) => writeln!(out, "\n({} turns)", answer.iterations)?,
+            AnswerEvent::Done(answer) => writeln!(out, "\n(model turns: {})", answer.iterations)?,
             AnswerEvent::Error(failure) => writeln!(out, "\nfailed: {}", failure.error)?,
             // More kinds of events may come with later versions.
             _ => {}

@@ -4,7 +4,7 @@
 //! identity → policy → limit → thread → catalog → agent ⇄ tools → answer → settle → ledger
 //! ```
 //!
-//! An ask passes these steps in [`ask`], a direct call in [`direct`]; both call the same functions.
+//! An ask passes these steps in `omni/ask.rs`, a direct call in `omni/direct.rs`; both call the same functions.
 
 use std::{
     sync::{
@@ -91,7 +91,6 @@ impl CallReply {
 
 impl Omni {
     /// Starts to build one.
-    #[must_use]
     pub fn builder() -> OmniBuilder {
         OmniBuilder::new()
     }

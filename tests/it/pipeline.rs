@@ -32,7 +32,7 @@ fn options(change: impl FnOnce(&mut AskOptions)) -> AskOptions {
     options
 }
 
-fn raw(value: serde_json::Value) -> Box<RawValue> {
+fn raw(value: &serde_json::Value) -> Box<RawValue> {
     RawValue::from_string(value.to_string()).unwrap()
 }
 
@@ -164,9 +164,9 @@ async fn no_tool_runs_unless_the_grant_allows_it_and_a_hidden_tool_is_unknown() 
 async fn a_direct_call_passes_the_same_policy_and_leaves_one_record() {
     let server = FakeServer::echo().tool("drop_all", any(), |_| Box::pin(async { Ok(text("gone")) }));
     let rig = rig(Scripted::new(), server, |b| b.policy(only_echo())).await;
-    let allowed = DirectCall::new(ada(), "lab", "echo", raw(json!({ "message": "hi" })));
-    let denied = DirectCall::new(ada(), "lab", "drop_all", raw(json!({})));
-    let misfit = DirectCall::new(ada(), "lab", "echo", raw(json!({ "message": 1 })));
+    let allowed = DirectCall::new(ada(), "lab", "echo", raw(&json!({ "message": "hi" })));
+    let denied = DirectCall::new(ada(), "lab", "drop_all", raw(&json!({})));
+    let misfit = DirectCall::new(ada(), "lab", "echo", raw(&json!({ "message": 1 })));
     let ids = [allowed.request_id, denied.request_id, misfit.request_id];
     assert_eq!(rig.omni.call_tool(allowed).await.unwrap().text(), "hi");
     assert_eq!(rig.omni.call_tool(denied).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -53,7 +53,7 @@ fn shell(program: &Program, line: &str) -> Ran {
     let prepared = program.command(&[]);
     command.arg("-c").arg(line).current_dir(program.home()).env_clear();
     command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let path = std::env::var("PATH").unwrap();
+    let path = omni_tests::parts::base_env().into_iter().find(|(name, _)| name == "PATH").unwrap().1;
     command.env("PATH", format!("{}:{path}", bin.display()));
     command.output().unwrap().into()
 }

@@ -25,7 +25,7 @@ async fn ask(omni: &Omni, question: &str) -> Answer {
     answer
 }
 
-fn node(script: std::path::PathBuf, arguments: &[&str]) -> StdioServer {
+fn node(script: &std::path::Path, arguments: &[&str]) -> StdioServer {
     let script = script.display().to_string();
     let arguments = std::iter::once(script.as_str()).chain(arguments.iter().copied());
     StdioServer::new(Parts::find().node()).with_args(arguments).with_base_env(base_env())
@@ -56,7 +56,7 @@ async fn both_providers(
 
 #[tokio::test]
 async fn an_ask_through_server_everything_over_stdio() {
-    let server = node(Parts::find().everything(), &["stdio", "ask-over-stdio"]);
+    let server = node(&Parts::find().everything(), &["stdio", "ask-over-stdio"]);
     both_providers(server, "What is the sum of 17 and 25?", "get-sum", json!({ "a": 17, "b": 25 }), "42").await;
     assert_eq!(processes("ask-over-stdio"), [0_u32; 0]);
 }
@@ -64,14 +64,14 @@ async fn an_ask_through_server_everything_over_stdio() {
 #[tokio::test]
 async fn an_ask_through_server_everything_over_streamable_http() {
     let part = Parts::find().serve_everything("streamableHttp");
-    let server = HttpServer::new(&part.url("/mcp")).unwrap();
+    let server = HttpServer::new(part.url("/mcp")).unwrap();
     both_providers(server, "Echo \"good morning\"", "echo", json!({ "message": "good morning" }), "good morning").await;
 }
 
 #[tokio::test]
 async fn an_ask_through_server_everything_over_sse() {
     let part = Parts::find().serve_everything("sse");
-    let server = SseServer::new(&part.url("/sse")).unwrap();
+    let server = SseServer::new(part.url("/sse")).unwrap();
     both_providers(server, "Echo \"good evening\"", "echo", json!({ "message": "good evening" }), "good evening").await;
 }
 
@@ -81,7 +81,7 @@ async fn an_ask_through_server_filesystem() {
     let dir = dir.path().canonicalize().unwrap();
     let file = dir.join("notes.txt");
     std::fs::write(&file, "the meeting is at noon").unwrap();
-    let server = node(Parts::find().filesystem(), &[&dir.display().to_string()]);
+    let server = node(&Parts::find().filesystem(), &[&dir.display().to_string()]);
     let path = file.display().to_string();
     let question = format!("Read the text file {path}");
     both_providers(server, &question, "read_text_file", json!({ "path": path }), "the meeting is at noon").await;
@@ -98,7 +98,7 @@ async fn an_ask_through_mcp_server_time() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_in_mid_call_is_a_tool_error_and_the_ask_still_answers() {
-    let server = node(Parts::find().everything(), &["stdio", "ask-killed"]);
+    let server = node(&Parts::find().everything(), &["stdio", "ask-killed"]);
     let llm = Scripted::new()
         .call(&[("lab__trigger-long-running-operation", json!({ "duration": 60, "steps": 60 }))])
         .call(&[("lab__echo", json!({ "message": "back again" }))])
@@ -128,7 +128,7 @@ async fn a_server_that_is_killed_in_mid_call_is_a_tool_error_and_the_ask_still_a
 #[tokio::test]
 async fn a_dead_server_is_a_warning_and_not_the_end() {
     let port = omni_tests::parts::free_port();
-    let dead = HttpServer::new(&format!("http://127.0.0.1:{port}/mcp")).unwrap();
+    let dead = HttpServer::new(format!("http://127.0.0.1:{port}/mcp")).unwrap();
     let omni = Omni::builder()
         .llm(Scripted::new().say("Without it, then."))
         .server("dead", dead)

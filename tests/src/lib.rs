@@ -1,5 +1,11 @@
 //! What the integration tests share: stand-ins for vendors and servers, and where the real parts are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of this is test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "all of this is test code"
+)]
 
 pub mod loopback;
 pub mod parts;

@@ -11,13 +11,14 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Block, ChatEvent, ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo, StopReason, Usage};
 
+type Played = Result<Vec<ChatEvent>, LlmError>;
 type Play = dyn Fn(&ChatRequest) -> Result<Vec<ChatEvent>, LlmError> + Send + Sync;
 
 /// Plays one turn per request: first the queued ones, then what the fallback makes of the request.
 #[derive(Clone)]
 pub struct Scripted {
     models: Vec<ModelInfo>,
-    queue: Arc<Mutex<VecDeque<Result<Vec<ChatEvent>, LlmError>>>>,
+    queue: Arc<Mutex<VecDeque<Played>>>,
     fallback: Option<Arc<Play>>,
     requests: Arc<Mutex<Vec<ChatRequest>>>,
 }
