@@ -18,14 +18,14 @@ use crate::{
 pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
     let input = input::read(app, &args.question, args.timeout).await?;
     let config = app.config()?;
-    if config.servers.is_empty() && !args.no_tools {
-        app.console
-            .hint("no MCP server is configured yet; `omni init --example minimal` writes a configuration with one");
-    }
     let omni = app.build(&config).await?;
     let ask = ask(app, args, input);
     let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };
     follow::close(&omni).await;
+    if config.servers.is_empty() && !args.no_tools && matches!(result, Ok(Exit::Success)) {
+        app.console
+            .hint("no MCP server is configured yet; `omni init --example minimal` writes a configuration with one");
+    }
     result
 }
 

@@ -1,6 +1,6 @@
 //! The way of a question, step by step.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::FutureExt as _;
@@ -27,6 +27,9 @@ use crate::{
     parts::Parts,
     policy::Grant,
 };
+
+/// How long the last events wait for a reader who holds the stream and does not read it.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// How an ask ended, before it is recorded.
 enum End {
@@ -71,16 +74,16 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
     let results = progress.results_so_far();
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
-    let said = answer.text.len();
+    let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
-    events.text(&answer.text[said..]);
     let error = record(parts, ask, &known, &answer, error).await;
-    events
-        .send(match error {
-            None => AnswerEvent::Done(Box::new(answer)),
-            Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
-        })
-        .await;
+    events.text(&answer.text[said..]);
+    let mut last: Vec<AnswerEvent> = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning).collect();
+    last.push(match error {
+        None => AnswerEvent::Done(Box::new(answer)),
+        Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
+    });
+    events.end(last, LAST_WORDS).await;
 }
 
 async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
