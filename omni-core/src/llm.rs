@@ -3,18 +3,20 @@
 //! Providers stream; a collected answer is a folded stream. Wire forms live in each provider's
 //! module and nowhere else.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::{catalog::ToolSet, cost::Price};
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
+mod error;
+mod message;
 pub mod offline;
 #[cfg(feature = "openai")]
 pub mod openai;
@@ -25,6 +27,9 @@ pub mod scripted;
 mod sse;
 #[cfg(any(feature = "anthropic", feature = "openai"))]
 mod vendor;
+
+pub use error::LlmError;
+pub use message::{Block, Message, ResultPart, Speaker};
 
 /// What is known of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,136 +67,6 @@ impl ModelInfo {
             cache_min_tokens: None,
             price: None,
         }
-    }
-}
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Speaker {
-    /// The person, and the results of tools.
-    User,
-    /// The model.
-    Assistant,
-}
-
-/// A part of a tool's result that a model can read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ResultPart {
-    /// Text.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// A picture.
-    Image {
-        /// Its media type, such as `image/png`.
-        mime: String,
-        /// Its bytes in base64.
-        data: String,
-    },
-}
-
-/// A part of a message.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Block {
-    /// Text; never empty.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// The model calls a tool.
-    ToolUse {
-        /// The vendor's id of the call.
-        id: String,
-        /// The name as the model wrote it.
-        name: String,
-        /// The arguments as the model wrote them: valid JSON, or the text as a JSON string where it is not.
-        #[serde(with = "raw_text")]
-        input: Box<RawValue>,
-    },
-    /// The answer to a tool call.
-    ToolResult {
-        /// The call's id.
-        id: String,
-        /// What came back; never empty.
-        content: Vec<ResultPart>,
-        /// Whether it is an error.
-        is_error: bool,
-    },
-    /// What only its vendor understands, such as signed thinking: replayed byte for byte to the
-    /// same model, dropped for any other.
-    Opaque {
-        /// The provider's kind.
-        provider: String,
-        /// The model's id.
-        model: String,
-        /// The block as it came.
-        #[serde(with = "raw_text")]
-        raw: Box<RawValue>,
-    },
-}
-
-/// Raw JSON stored as a string: what is tagged within cannot be read back in raw form otherwise.
-mod raw_text {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-    use serde_json::value::RawValue;
-
-    pub(super) fn serialize<S: Serializer>(raw: &RawValue, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(raw.get())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
-        RawValue::from_string(String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
-impl Block {
-    /// A text block.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into() }
-    }
-}
-
-/// One message of a conversation.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks.
-    pub speaker: Speaker,
-    /// What is said, in order.
-    pub blocks: Vec<Block>,
-}
-
-impl Message {
-    /// The person says something.
-    #[must_use]
-    pub fn user(text: impl Into<String>) -> Self {
-        Self { speaker: Speaker::User, blocks: vec![Block::text(text)] }
-    }
-
-    /// The model said something.
-    #[must_use]
-    pub fn assistant(blocks: Vec<Block>) -> Self {
-        Self { speaker: Speaker::Assistant, blocks }
-    }
-
-    /// All its text, joined.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let texts: Vec<&str> = self
-            .blocks
-            .iter()
-            .filter_map(|block| match block {
-                Block::Text { text } => Some(text.as_str()),
-                Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Opaque { .. } => None,
-            })
-            .collect();
-        texts.join("\n")
     }
 }
 
@@ -400,110 +275,6 @@ impl ModelTurn {
     pub fn new(blocks: Vec<Block>, usage: Usage, stop: StopReason) -> Self {
         Self { blocks, usage, stop }
     }
-}
-
-/// What went wrong with a model, by meaning.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum LlmError {
-    /// The key is missing or wrong.
-    #[error("{provider} refused the API key: {message}; set {variable} to a valid key")]
-    Auth {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The variable that holds the key.
-        variable: &'static str,
-        /// The vendor's words.
-        message: String,
-    },
-    /// Too many requests, retries included.
-    #[error("{provider} limits the rate of requests: {message}")]
-    RateLimited {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The vendor's words.
-        message: String,
-        /// When the vendor says to come back.
-        retry_after: Option<Duration>,
-    },
-    /// The account has no credit or has spent its quota.
-    #[error("{provider} has no credit left for this key: {message}")]
-    Quota {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The vendor's words.
-        message: String,
-    },
-    /// The vendor is overloaded or has a fault, retries included.
-    #[error("{provider} is not available ({status}): {message}")]
-    Unavailable {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The HTTP status, or the vendor's error type.
-        status: String,
-        /// The vendor's words.
-        message: String,
-    },
-    /// No such model.
-    #[error("{provider} has no model {model:?}: {message}")]
-    UnknownModel {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The model asked for.
-        model: String,
-        /// The vendor's words, and a replacement where one is known.
-        message: String,
-    },
-    /// The conversation is too long for the model.
-    #[error("the conversation is too long for {model}: {message}")]
-    ContextExceeded {
-        /// The model.
-        model: String,
-        /// The vendor's words.
-        message: String,
-    },
-    /// The vendor refused the request. A fault of omni or of an operator's parameter.
-    #[error("{provider} refused the request ({status}): {message}")]
-    InvalidRequest {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The vendor's words.
-        message: String,
-    },
-    /// The vendor cannot be reached.
-    #[error("cannot reach {provider} at {url}: {message}")]
-    Network {
-        /// The provider's kind.
-        provider: &'static str,
-        /// The base URL, without credentials.
-        url: String,
-        /// What went wrong.
-        message: String,
-    },
-    /// The answer was not complete in time.
-    #[error("{provider} did not answer in time")]
-    Timeout {
-        /// The provider's kind.
-        provider: &'static str,
-    },
-    /// The answer broke off.
-    #[error("the answer of {provider} broke off: {message}")]
-    Cut {
-        /// The provider's kind.
-        provider: &'static str,
-        /// What went wrong.
-        message: String,
-    },
-    /// The answer cannot be understood.
-    #[error("{provider} sent something that is not its protocol: {message}")]
-    Protocol {
-        /// The provider's kind.
-        provider: &'static str,
-        /// What was wrong, without the body.
-        message: String,
-    },
 }
 
 /// A source of model turns.
