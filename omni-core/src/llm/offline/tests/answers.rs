@@ -176,7 +176,7 @@ async fn no_tool_is_called_where_none_may_be() {
     assert!(said(forbidden).await.contains("no tool may be called in this turn"));
     let mut without = request(vec![Message::user("add 2 and 3")]);
     without.tools = Arc::new(ToolSet::empty());
-    assert!(said(without).await.contains("No tool may be used here"));
+    assert!(said(without).await.contains("There is no tool to answer with"));
 }
 
 #[tokio::test]
