@@ -51,6 +51,9 @@ pub(super) trait Decoder: Send + 'static {
     /// The stream ended: the last events, or that it was cut.
     fn end(&mut self, out: &mut VecDeque<ChatEvent>) -> Result<(), LlmError>;
 
+    /// Whether something of the answer was read, even if nothing of it can be given out yet.
+    fn has_begun(&self) -> bool;
+
     /// Whether `Done` was given out.
     fn is_done(&self) -> bool;
 }
