@@ -195,6 +195,6 @@ pub(crate) fn summary(
 fn refusal_status(reason: Refused) -> CallStatus {
     match reason {
         Refused::Policy => CallStatus::Denied,
-        Refused::Unknown | Refused::Arguments | Refused::Repeated => CallStatus::Error,
+        Refused::Unknown | Refused::Arguments | Refused::Repeated | Refused::Cut => CallStatus::Error,
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use crate::policy::SourceRef;
+use crate::{cost::PriceTable, policy::SourceRef};
 
 mod dotenv;
 mod interpolate;
@@ -166,12 +166,14 @@ pub struct LlmConfig {
     pub api_version: Option<String>,
     /// Most output tokens of a turn.
     pub max_tokens: u32,
-    /// How long one turn may take, retries included.
+    /// How long until an answer begins, retries included, and how long it may be silent after that.
     pub timeout: Duration,
     /// Most retries before the first event.
     pub max_retries: u32,
     /// Parameters put into every request as they are, such as `temperature`. Empty unless set.
     pub extra: Map<String, Value>,
+    /// Prices that the operator set, over the known ones.
+    pub prices: PriceTable,
 }
 
 impl LlmConfig {
@@ -188,6 +190,7 @@ impl LlmConfig {
             timeout: Duration::from_secs(60),
             max_retries: 3,
             extra: Map::new(),
+            prices: PriceTable::default(),
         }
     }
 }

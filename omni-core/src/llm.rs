@@ -41,8 +41,8 @@ pub struct ModelInfo {
     pub provider: &'static str,
     /// Context window in tokens.
     pub context_window: u64,
-    /// Most output tokens.
-    pub max_output: u32,
+    /// Most output tokens; `None` where it is not known.
+    pub max_output: Option<u32>,
     /// Longest tool name.
     pub tool_name_len: usize,
     /// Most tools in a request; `None` is no limit.
@@ -61,7 +61,7 @@ impl ModelInfo {
             id: id.into(),
             provider,
             context_window: 128_000,
-            max_output: 4_096,
+            max_output: None,
             tool_name_len: 64,
             max_tools: None,
             cache_min_tokens: None,
@@ -177,24 +177,32 @@ impl Usage {
     /// The whole prompt.
     #[must_use]
     pub fn prompt(&self) -> u64 {
-        self.input + self.cache_write + self.cache_write_1h + self.cache_read
+        [self.cache_write, self.cache_write_1h, self.cache_read].into_iter().fold(self.input, u64::saturating_add)
     }
 
     /// Prompt and output.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.prompt() + self.output
+        self.prompt().saturating_add(self.output)
     }
 }
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.input += other.input;
-        self.output += other.output;
-        self.cache_write += other.cache_write;
-        self.cache_write_1h += other.cache_write_1h;
-        self.cache_read += other.cache_read;
-        self.estimated |= other.estimated;
+        // The numbers are a vendor's, and may be anything.
+        let sums = [
+            (&mut self.input, other.input),
+            (&mut self.output, other.output),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_write_1h, other.cache_write_1h),
+            (&mut self.cache_read, other.cache_read),
+        ];
+        for (sum, more) in sums {
+            *sum = sum.saturating_add(more);
+        }
+        if other.estimated {
+            self.estimated = true;
+        }
     }
 }
 
@@ -213,7 +221,7 @@ pub enum StopReason {
     StopSequence,
     /// It refused.
     Refusal,
-    /// It paused a long turn: send the conversation again as it is.
+    /// It paused a long turn, and goes on when it is asked again.
     PauseTurn,
     /// The conversation does not fit into the window.
     ContextExceeded,

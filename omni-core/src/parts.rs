@@ -107,6 +107,50 @@ impl Parts {
             return Err(Error::Denied { message });
         }
         let known = models.iter().find(|model| model.id == id);
-        Ok(known.cloned().unwrap_or_else(|| ModelInfo { id, price: None, ..default.clone() }))
+        Ok(known.cloned().unwrap_or_else(|| unlisted(models, id)))
+    }
+}
+
+/// A model that the provider does not list: what is known of its family, and of a vendor's model in general.
+fn unlisted(models: &[ModelInfo], id: String) -> ModelInfo {
+    let default = &models[0];
+    if let Some(kin) = models.iter().find(|model| cost::family(&model.id) == cost::family(&id)) {
+        return ModelInfo { id, ..kin.clone() };
+    }
+    if cost::is_vendor(default.provider) {
+        return cost::model_info(default.provider, &id);
+    }
+    ModelInfo { id, price: None, ..default.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::{Price, Rates};
+
+    #[test]
+    fn a_dated_model_is_known_by_its_family_and_another_by_its_vendor() {
+        let listed = cost::models_of("anthropic");
+        let dated = unlisted(&listed, "claude-haiku-4-5-20251001".into());
+        let family = cost::model_info("anthropic", "claude-haiku-4-5");
+        assert_eq!(dated, ModelInfo { id: "claude-haiku-4-5-20251001".into(), ..family });
+
+        let other = unlisted(&listed, "claude-next-9".into());
+        assert_eq!((other.tool_name_len, other.max_output, other.price), (128, None, None));
+    }
+
+    #[test]
+    fn a_model_of_a_server_of_ones_own_has_the_price_that_the_operator_set() {
+        let mut listed = cost::model_info("openai", "llama3");
+        listed.price = Some(Price::flat(Rates::new(1, 2, 3, 4, 5)));
+        assert_eq!(unlisted(&[listed.clone()], "llama3-20260101".into()).price, listed.price);
+        assert_eq!(unlisted(&[listed], "qwen".into()).price, None);
+    }
+
+    #[test]
+    fn a_model_of_an_embedding_programs_provider_is_like_its_default() {
+        let mut default = ModelInfo::new("mine", "a");
+        default.tool_name_len = 32;
+        assert_eq!(unlisted(&[default.clone()], "b".into()), ModelInfo { id: "b".into(), ..default });
     }
 }

@@ -14,3 +14,4 @@ mod real_ask;
 mod revoked;
 mod vendor_ask;
 mod vendor_fake;
+mod vendor_program;

@@ -47,9 +47,19 @@ pub(crate) struct InFlight {
 
 #[derive(Debug)]
 struct OpenTurn {
-    prompt_bound: u64,
-    streamed_bytes: usize,
+    prompt: u64,
+    max_tokens: u32,
     usage: Option<Usage>,
+}
+
+impl OpenTurn {
+    /// What the turn may have taken at most, beginning with what the vendor said.
+    fn bound(&self) -> Usage {
+        let mut usage = self.usage.unwrap_or_else(|| Usage::new(self.prompt, 0));
+        usage.output = usage.output.max(self.max_tokens.into());
+        usage.estimated = true;
+        usage
+    }
 }
 
 /// How far an ask has come. It outlives the future that drives it, so that an ask that is dropped,
@@ -86,9 +96,14 @@ impl Progress {
         if results.is_empty() { None } else { Some(format!("Results so far:\n\n{results}")) }
     }
 
-    pub(super) fn begin_turn(&mut self, prompt_bound: u64) {
-        self.turn = Some(OpenTurn { prompt_bound, streamed_bytes: 0, usage: None });
+    pub(super) fn begin_turn(&mut self, prompt: u64, max_tokens: u32) {
+        self.turn = Some(OpenTurn { prompt, max_tokens, usage: None });
         self.said_in_turn = false;
+    }
+
+    /// The turn was refused at the door: there is nothing to settle.
+    pub(super) fn forget_turn(&mut self) {
+        self.turn = None;
     }
 
     /// What stands between this turn's text and what was said before it.
@@ -103,9 +118,6 @@ impl Progress {
 
     pub(super) fn say(&mut self, text: &str) {
         self.answer.text.push_str(text);
-        if let Some(turn) = &mut self.turn {
-            turn.streamed_bytes += text.len();
-        }
     }
 
     pub(super) fn turn_usage(&mut self, usage: Usage) {
@@ -115,19 +127,17 @@ impl Progress {
     }
 
     pub(super) fn end_turn(&mut self, model: &ModelInfo) -> Usage {
-        let usage = self.turn.take().and_then(|turn| turn.usage).unwrap_or_default();
+        let turn = self.turn.take();
+        let usage = turn.map(|turn| turn.usage.unwrap_or_else(|| turn.bound())).unwrap_or_default();
         self.settle(usage, model);
         self.answer.iterations += 1;
         usage
     }
 
-    /// Settles a turn that broke off at what the vendor said last, or else at its bound.
+    /// Settles a turn that broke off at its bound: what the model thought and wrote unseen is charged too.
     pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
         let Some(turn) = self.turn.take() else { return };
-        let mut usage = turn.usage.unwrap_or_else(|| Usage::new(turn.prompt_bound, 0));
-        usage.output = usage.output.max((turn.streamed_bytes as u64).div_ceil(2));
-        usage.estimated = true;
-        self.settle(usage, model);
+        self.settle(turn.bound(), model);
         self.answer.iterations += 1;
     }
 
@@ -161,7 +171,7 @@ pub(crate) async fn drive(
         match run.step() {
             Step::CallModel { messages, tool_choice } => {
                 let spent = progress.answer.cost.unwrap_or_default();
-                let Some(request) = turn::request(parts, cx, messages, tool_choice, spent) else {
+                let Some(request) = turn::request(parts, cx, messages, tool_choice, spent, run.tokens_left()) else {
                     return Ok((Ended::MaxCost, run));
                 };
                 let made = turn::make(parts, cx, request, progress, events).await?;
@@ -170,11 +180,31 @@ pub(crate) async fn drive(
                 let judge = Judge { tools: &cx.tools, catalog: cx.catalog, grants: &[cx.grant] };
                 run.model_answered(made, |id, name, input| judge.plan(id, name, input));
             }
-            Step::Dispatch(calls) => dispatch::dispatch(parts, cx, calls, &mut run, progress, events).await,
+            Step::Dispatch(calls) => {
+                dispatch::dispatch(parts, cx, some(calls)?, &mut run, progress, events).await;
+            }
             Step::Wait(_) => {
                 return Err(Error::Internal { message: "a run waits for a human that this door cannot ask".into() });
             }
             Step::Done(finish) => return Ok((Ended::Finished(finish), run)),
         }
+    }
+}
+
+/// A dispatch of nothing would come again at once and for ever, and let nobody break it off.
+fn some(calls: Vec<PlannedCall>) -> Result<Vec<PlannedCall>, Error> {
+    if calls.is_empty() {
+        return Err(Error::Internal { message: "a run waits for calls of which none is left".into() });
+    }
+    Ok(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dispatch_of_nothing_is_an_error_and_no_endless_loop() {
+        assert!(matches!(some(Vec::new()), Err(Error::Internal { .. })));
     }
 }

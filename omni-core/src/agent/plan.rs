@@ -21,6 +21,8 @@ pub enum Refused {
     Arguments,
     /// The very same call was made too often.
     Repeated,
+    /// The output limit cut it off.
+    Cut,
 }
 
 /// What is to be done with a call.

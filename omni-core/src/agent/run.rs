@@ -1,14 +1,19 @@
 //! The agent's state machine: no I/O, no clock, serialisable between any two steps.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{PlannedCall, Refused};
+use super::plan::{Disposition, PlannedCall, Refused};
 use crate::llm::{Block, Message, ModelTurn, ResultPart, Speaker, StopReason, ToolChoice, Usage};
 
 /// How often a run may make the very same call before it is broken off.
 const MAX_IDENTICAL_CALLS: u32 = 3;
+/// How many calls of one turn are carried out.
+const MAX_CALLS: usize = 64;
 
 /// Bounds that the machine itself keeps. Time and money are kept by whoever drives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +107,8 @@ pub struct Run {
     turns: u32,
     usage: Usage,
     seen: HashMap<String, u32>,
+    /// The ids of all calls in the conversation.
+    ids: HashSet<String>,
     phase: Phase,
 }
 
@@ -109,8 +116,12 @@ impl Run {
     /// A run over `messages`, the question last.
     #[must_use]
     pub fn new(messages: Vec<Message>, limits: RunLimits) -> Self {
+        let blocks = messages.iter().flat_map(|message| &message.blocks);
+        let ids =
+            blocks.filter_map(|block| if let Block::ToolUse { id, .. } = block { Some(id.clone()) } else { None });
         Self {
             limits,
+            ids: ids.collect(),
             messages: Arc::new(messages),
             turns: 0,
             usage: Usage::default(),
@@ -134,24 +145,37 @@ impl Run {
     /// The model made its turn; `plan` judges each of its calls.
     pub fn model_answered(
         &mut self,
-        turn: ModelTurn,
+        mut turn: ModelTurn,
         mut plan: impl FnMut(&str, &str, &serde_json::value::RawValue) -> PlannedCall,
     ) {
         self.turns += 1;
         self.usage += turn.usage;
+        self.name_calls(&mut turn.blocks);
         let mut calls: Vec<PlannedCall> = Vec::new();
         for block in &turn.blocks {
             if let Block::ToolUse { id, name, input } = block {
                 calls.push(plan(id, name, input));
             }
         }
+        // The limit may have cut the last block, even where what is left of it looks whole.
+        let is_cut = turn.stop == StopReason::MaxTokens && matches!(turn.blocks.last(), Some(Block::ToolUse { .. }));
+        if let Some(call) = calls.last_mut().filter(|_| is_cut) {
+            refuse_cut(call);
+        }
         if !turn.blocks.is_empty() {
             self.push(Message::assistant(turn.blocks));
         }
         self.phase = match turn.stop {
-            StopReason::PauseTurn if calls.is_empty() => self.next_turn(),
+            StopReason::PauseTurn if calls.is_empty() => self.go_on(),
             stop if calls.is_empty() => Phase::Done(Finish::Model(stop)),
-            _ => self.plan_tools(calls),
+            // What the model said before it broke off was not meant to be carried out.
+            stop @ (StopReason::Refusal | StopReason::ContextExceeded | StopReason::Other(_)) => {
+                self.end_without(calls, Finish::Model(stop))
+            }
+            stop @ StopReason::MaxTokens => self.plan_tools(calls, Finish::Model(stop)),
+            StopReason::EndTurn | StopReason::ToolUse | StopReason::StopSequence | StopReason::PauseTurn => {
+                self.plan_tools(calls, Finish::ToolLoop)
+            }
         };
     }
 
@@ -179,6 +203,12 @@ impl Run {
         self.usage
     }
 
+    /// How many tokens the bound leaves; `None` where there is no bound.
+    #[must_use]
+    pub fn tokens_left(&self) -> Option<u64> {
+        self.limits.max_tokens.map(|max| max.saturating_sub(self.usage.total()))
+    }
+
     /// The whole conversation.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
@@ -189,7 +219,35 @@ impl Run {
         Arc::make_mut(&mut self.messages).push(message);
     }
 
-    fn plan_tools(&mut self, mut calls: Vec<PlannedCall>) -> Phase {
+    /// Gives a call an id of its own where it has none, or that of an earlier call: results, records
+    /// and vendors tell calls apart by it.
+    fn name_calls(&mut self, blocks: &mut [Block]) {
+        for block in blocks {
+            let Block::ToolUse { id, .. } = block else { continue };
+            if id.is_empty() || self.ids.contains(id) {
+                *id = self.fresh_id();
+            }
+            self.ids.insert(id.clone());
+        }
+    }
+
+    fn fresh_id(&self) -> String {
+        let ids = (self.ids.len()..).map(|n| format!("call_{n}"));
+        ids.into_iter().find(|id| !self.ids.contains(id)).unwrap_or_default()
+    }
+
+    /// A paused turn goes on where it stands if the vendor's own tool had the last word. Behind
+    /// anything else vendors want the user's.
+    fn go_on(&mut self) -> Phase {
+        let last = self.messages.last().and_then(|message| message.blocks.last());
+        if !matches!(last, Some(Block::Opaque { .. })) {
+            self.push(Message::user("Go on."));
+        }
+        self.next_turn()
+    }
+
+    /// Plans the calls of a turn; `stuck_as` is how the run ends if none of them is new.
+    fn plan_tools(&mut self, mut calls: Vec<PlannedCall>, stuck_as: Finish) -> Phase {
         let mut stuck = true;
         for call in &mut calls {
             let times = self.seen.entry(call.signature()).or_insert(0);
@@ -201,13 +259,19 @@ impl Run {
                 ));
             }
         }
-        if !stuck {
-            return Phase::Tools { calls, outcomes: HashMap::new() };
+        if stuck {
+            return self.end_without(calls, stuck_as);
         }
-        // Every call is answered even now, so that the conversation stays one that a vendor accepts.
-        let outcomes = calls.iter().map(|call| (call.id.clone(), CallOutcome::error("Not called again."))).collect();
+        let too_many = format!("Not called: at most {MAX_CALLS} calls are carried out at once. Make it again.");
+        let outcomes = unanswered(calls.get(MAX_CALLS..).unwrap_or_default(), &too_many);
+        Phase::Tools { calls, outcomes }
+    }
+
+    /// Every call is answered even now, so that the conversation stays one that a vendor accepts.
+    fn end_without(&mut self, calls: Vec<PlannedCall>, finish: Finish) -> Phase {
+        let outcomes = unanswered(&calls, "Not called: the run ended here.");
         self.push(answers(calls, outcomes));
-        Phase::Done(Finish::ToolLoop)
+        Phase::Done(finish)
     }
 
     fn close_dispatch(&mut self) {
@@ -226,6 +290,18 @@ impl Run {
             Some(_) | None => Phase::Model,
         }
     }
+}
+
+/// A tool that may not be used stays what it is: unknown.
+fn refuse_cut(call: &mut PlannedCall) {
+    if !matches!(call.disposition, Disposition::Refuse { reason: Refused::Unknown | Refused::Policy, .. }) {
+        let message = "Not called: the output limit cut this call off. Make it again, shorter or alone.";
+        call.refuse(Refused::Cut, message.into());
+    }
+}
+
+fn unanswered(calls: &[PlannedCall], why: &str) -> HashMap<String, CallOutcome> {
+    calls.iter().map(|call| (call.id.clone(), CallOutcome::error(why))).collect()
 }
 
 /// Every call is answered, in the order of the calls, at the head of the next user message.

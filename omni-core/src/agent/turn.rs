@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use super::drive::{AskContext, Progress};
 use crate::{
     answer::{AnswerEvent, EventSender, Warning},
-    cost::{NanoUsd, Price},
+    cost::{self, NanoUsd, Price},
     error::Error,
     llm::{
         Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice,
@@ -28,8 +28,11 @@ pub(super) fn request(
     messages: Arc<Vec<Message>>,
     tool_choice: ToolChoice,
     spent: NanoUsd,
+    tokens_left: Option<u64>,
 ) -> Option<ChatRequest> {
-    let mut request = ChatRequest::new(cx.model.id.clone(), Vec::new(), parts.max_output.min(cx.model.max_output));
+    let left = tokens_left.map(|left| u32::try_from(left).unwrap_or(u32::MAX).max(1));
+    let max_tokens = [cx.model.max_output, left].into_iter().flatten().fold(parts.max_output, u32::min);
+    let mut request = ChatRequest::new(cx.model.id.clone(), Vec::new(), max_tokens);
     request.system = cx.system.clone();
     request.tools = cx.tools.clone();
     request.messages = messages;
@@ -56,8 +59,17 @@ fn affordable(left: NanoUsd, price: &Price, prompt: u64) -> Option<u32> {
     }
 }
 
-/// A bound on the prompt's tokens: two bytes a token is more than any vendor counts for text.
-pub(super) fn prompt_bound(request: &ChatRequest) -> u64 {
+/// A bound on the prompt's tokens: no token is less than a byte.
+fn prompt_bound(request: &ChatRequest) -> u64 {
+    prompt_bytes(request) + 64
+}
+
+/// What the prompt will hardly pass: two bytes a token is more than vendors count for text.
+fn prompt_estimate(request: &ChatRequest) -> u64 {
+    prompt_bytes(request) / 2 + 64
+}
+
+fn prompt_bytes(request: &ChatRequest) -> u64 {
     let tools: usize = request
         .tools
         .tools()
@@ -65,7 +77,7 @@ pub(super) fn prompt_bound(request: &ChatRequest) -> u64 {
         .map(|tool| tool.def.description.len() + tool.def.input_schema.get().len() + tool.llm_name.len() + 40)
         .sum();
     let messages: usize = request.messages.iter().flat_map(|message| &message.blocks).map(block_bytes).sum();
-    ((request.system.len() + tools + messages) as u64) / 2 + 64
+    (request.system.len() + tools + messages) as u64
 }
 
 fn block_bytes(block: &Block) -> usize {
@@ -93,8 +105,20 @@ pub(super) async fn make(
     progress: &mut Progress,
     events: &mut EventSender,
 ) -> Result<ModelTurn, Error> {
-    progress.begin_turn(prompt_bound(&request));
-    let mut stream = parts.llm()?.stream(request).await?;
+    let llm = parts.llm()?;
+    progress.begin_turn(prompt_estimate(&request), request.max_tokens);
+    let mut stream = match llm.stream(request).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            if !error.may_be_charged() {
+                progress.forget_turn();
+            }
+            return Err(error.into());
+        }
+    };
+    if progress.answer.iterations == 0 {
+        note_price(cx.model, progress, events).await;
+    }
     let mut blocks = Vec::new();
     let mut bytes = 0;
     let mut streamed = false;
@@ -102,12 +126,13 @@ pub(super) async fn make(
         match event? {
             ChatEvent::Text(text) => {
                 streamed = true;
+                bytes = within_bounds(cx.model, bytes, text.len())?;
                 say(&text, progress, events);
             }
             ChatEvent::Block(block) => {
-                bytes += block_bytes(&block);
-                if bytes > MAX_TURN_BYTES {
-                    return Err(too_large(cx.model).into());
+                // Text that was streamed comes again as a block, and is neither counted nor said twice.
+                if !(streamed && matches!(block, Block::Text { .. })) {
+                    bytes = within_bounds(cx.model, bytes, block_bytes(&block))?;
                 }
                 if let (Block::Text { text }, false) = (&block, streamed) {
                     say(text, progress, events);
@@ -116,15 +141,24 @@ pub(super) async fn make(
                 blocks.push(block);
             }
             ChatEvent::Usage(usage) => progress.turn_usage(usage),
-            ChatEvent::Warning(message) => {
-                let warning = Warning::new("llm", message);
-                progress.answer.warnings.push(warning.clone());
-                events.send(AnswerEvent::Warning(warning)).await;
-            }
+            ChatEvent::Warning(message) => note(Warning::new("llm", message), progress, events).await,
             ChatEvent::Done(stop) => return Ok(finish(cx.model, blocks, stop, progress)),
         }
     }
     Err(LlmError::Cut { provider: cx.model.provider, message: "the stream ended before the turn did".into() }.into())
+}
+
+/// Says once that what this ask costs will not be known.
+async fn note_price(model: &ModelInfo, progress: &mut Progress, events: &mut EventSender) {
+    if model.price.is_none() && cost::is_vendor(model.provider) {
+        let message = format!("the price of {} is not known; set it in llm.prices", model.id);
+        note(Warning::new("unknown_price", message), progress, events).await;
+    }
+}
+
+async fn note(warning: Warning, progress: &mut Progress, events: &mut EventSender) {
+    progress.answer.warnings.push(warning.clone());
+    events.send(AnswerEvent::Warning(warning)).await;
 }
 
 fn finish(model: &ModelInfo, blocks: Vec<Block>, stop: StopReason, progress: &mut Progress) -> ModelTurn {
@@ -144,6 +178,30 @@ fn say(text: &str, progress: &mut Progress, events: &mut EventSender) {
     events.text(text);
 }
 
-fn too_large(model: &ModelInfo) -> LlmError {
-    LlmError::Protocol { provider: model.provider, message: format!("a turn of more than {MAX_TURN_BYTES} bytes") }
+/// `bytes` and `more`, if a turn may be that large.
+fn within_bounds(model: &ModelInfo, bytes: usize, more: usize) -> Result<usize, LlmError> {
+    let bytes = bytes.saturating_add(more);
+    if bytes > MAX_TURN_BYTES {
+        let message = format!("a turn of more than {MAX_TURN_BYTES} bytes");
+        return Err(LlmError::Protocol { provider: model.provider, message });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cost::Rates;
+
+    #[test]
+    fn a_prompt_is_never_paid_for_with_less_than_a_token_a_byte() {
+        let mut request = ChatRequest::new("m", vec![Message::user("x".repeat(1_000))], 8);
+        request.system = "y".repeat(500).into();
+        let bound = prompt_bound(&request);
+        assert!(bound >= 1_500);
+        let price = Price::flat(Rates::new(10, 10, 20, 30, 1));
+        let tokens = affordable(NanoUsd(bound * 20 + 1_000), &price, bound);
+        assert_eq!(tokens, Some(100), "what the prompt takes at most is put aside");
+        assert_eq!(affordable(NanoUsd(bound * 20), &price, bound), None);
+    }
 }

@@ -8,9 +8,13 @@ use serde_json::Value;
 use super::{
     LlmConfig, Need, Severity,
     load::{Findings, Source, not_set},
-    spec::LlmSpec,
+    spec::{LlmSpec, PriceSpec},
+    yaml::join,
 };
-use crate::cost::alias;
+use crate::cost::{Price, PriceTable, Rates, alias};
+
+/// Most dollars for a million tokens: more is a slip of the pen.
+const MAX_PRICE: f64 = 1e6;
 
 /// A vendor's variables.
 struct Variables {
@@ -52,6 +56,7 @@ pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> LlmConfig {
     llm.timeout = seconds(source, findings, llm.timeout);
     llm.max_retries = spec.max_retries.unwrap_or(llm.max_retries);
     llm.extra = extra(spec);
+    llm.prices = prices(source, findings);
     if llm.api_key.is_none() && !matches!(llm.provider.as_str(), "offline") {
         report_missing_key(source, findings);
     }
@@ -102,6 +107,34 @@ fn extra(spec: &LlmSpec) -> serde_json::Map<String, Value> {
     ];
     extra.extend(sampling.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     extra
+}
+
+fn prices(source: &Source<'_>, findings: &mut Findings) -> PriceTable {
+    source.settings.llm.prices.iter().fold(PriceTable::default(), |table, (model, spec)| {
+        let at = join("llm.prices", model);
+        let rates = rates(spec, |key, usd| {
+            let message = format!("a price is between 0 and {MAX_PRICE} dollars for a million tokens, not {usd}");
+            findings.all.push(source.settings_lines.finding(Severity::Error, &join(&at, key), message));
+        });
+        table.with_price(alias(model).unwrap_or(model), Price::flat(rates))
+    })
+}
+
+/// Rates of one model; `report` is told what is no price.
+fn rates(spec: &PriceSpec, mut report: impl FnMut(&str, f64)) -> Rates {
+    let mut nano_per_token = |key, usd: Option<f64>| {
+        if let Some(usd) = usd.filter(|usd| !(0.0..=MAX_PRICE).contains(usd)) {
+            report(key, usd);
+        }
+        (usd.unwrap_or(spec.input) * 1e3).round() as u64
+    };
+    Rates::new(
+        nano_per_token("input", Some(spec.input)),
+        nano_per_token("output", Some(spec.output)),
+        nano_per_token("cache_write", spec.cache_write),
+        nano_per_token("cache_write_1h", spec.cache_write_1h),
+        nano_per_token("cache_read", spec.cache_read),
+    )
 }
 
 /// A key that the configuration takes from a variable that is not set is needed once the model is.

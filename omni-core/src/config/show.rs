@@ -88,6 +88,7 @@ fn llm(llm: &LlmConfig) -> Value {
         "timeout_seconds": llm.timeout.as_secs_f64(),
         "max_retries": llm.max_retries,
         "extra": llm.extra,
+        "prices": llm.prices.own_models().collect::<Vec<_>>(),
     })
 }
 

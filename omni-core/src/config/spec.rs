@@ -10,7 +10,7 @@ mod settings;
 mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
-pub(crate) use settings::{AckSpec, Compat, LlmSpec, OnError, SettingsSpec, StoreContentSpec};
+pub(crate) use settings::{AckSpec, Compat, LlmSpec, OnError, PriceSpec, SettingsSpec, StoreContentSpec};
 pub(crate) use users::{AllowedMcps, McpAccess, McpMode, OneOrMany, QuotaSpec, RoleSpec, UserSpec, UsersSpec};
 
 /// The schema of one file, as the shape check wants it.

@@ -19,6 +19,11 @@ impl PriceTable {
         self
     }
 
+    /// The models of which the operator set the price.
+    pub(crate) fn own_models(&self) -> impl Iterator<Item = &str> {
+        self.own.keys().map(String::as_str)
+    }
+
     /// The price of a model; dated ids match their family. `None` where it is not known, never a guess.
     #[must_use]
     pub fn price(&self, model: &str) -> Option<Price> {
@@ -37,6 +42,9 @@ struct Known {
     cache_min_tokens: Option<u64>,
     price: Option<Price>,
 }
+
+/// The longest prefix that any of Anthropic's models needs before it is cached.
+const LONGEST_CACHE_MIN: u64 = 4_096;
 
 const ANTHROPIC: &str = "anthropic";
 const OPENAI: &str = "openai";
@@ -102,7 +110,7 @@ fn known(model: &str) -> Option<&'static Known> {
 }
 
 /// The id without its date: `-20261001`, `-2026-10-01` or `-latest`.
-fn family(model: &str) -> &str {
+pub(crate) fn family(model: &str) -> &str {
     if let Some(family) = model.strip_suffix("-latest") {
         return family;
     }
@@ -125,16 +133,26 @@ pub fn model_info(provider: &'static str, id: &str) -> ModelInfo {
     let mut info = ModelInfo::new(provider, id);
     if let Some(known) = known(id) {
         info.context_window = known.context_window;
-        info.max_output = known.max_output;
+        info.max_output = Some(known.max_output);
         info.cache_min_tokens = known.cache_min_tokens;
         info.price = known.price;
     }
     match provider {
-        ANTHROPIC => info.tool_name_len = 128,
+        ANTHROPIC => {
+            info.tool_name_len = 128;
+            // The vendor caches for all its models; a marker before too short a prefix does no harm.
+            info.cache_min_tokens.get_or_insert(LONGEST_CACHE_MIN);
+        }
         OPENAI => info.max_tools = Some(128),
         _ => {}
     }
     info
+}
+
+/// Whether a provider's models are in the table, so that one that is not is one of an unknown price.
+/// An embedding program's own provider says itself what is known of its models.
+pub(crate) fn is_vendor(provider: &str) -> bool {
+    MODELS.iter().any(|known| known.provider == provider)
 }
 
 /// The models of one provider, its default first.

@@ -122,7 +122,7 @@ impl AnthropicBuilder {
         self
     }
 
-    /// How long a turn may take, retries included.
+    /// How long until an answer begins, retries included, and how long it may be silent after that.
     #[must_use]
     pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
         self.config.timeout = timeout;

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+#[cfg(any(feature = "anthropic", feature = "openai"))]
+use crate::redact::Redactor;
+
 /// What went wrong with a model, by meaning.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LlmError {
     /// The key is missing or wrong.
-    #[error("{provider} refused the API key: {message}; set {variable} to a valid key")]
+    #[error("{provider} refused the API key: {message}; set llm.api_key in settings.yaml or {variable} to a valid key")]
     Auth {
         /// The provider's kind.
         provider: &'static str,
-        /// The variable that holds the key.
+        /// The variable that holds the key where the configuration sets none.
         variable: &'static str,
         /// The vendor's words.
         message: String,
@@ -104,4 +107,41 @@ pub enum LlmError {
         /// What was wrong, without the body.
         message: String,
     },
+}
+
+impl LlmError {
+    /// Whether the vendor may have begun the turn, and charge for it.
+    pub(crate) fn may_be_charged(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Cut { .. } => true,
+            Self::Auth { .. }
+            | Self::RateLimited { .. }
+            | Self::Quota { .. }
+            | Self::Unavailable { .. }
+            | Self::UnknownModel { .. }
+            | Self::ContextExceeded { .. }
+            | Self::InvalidRequest { .. }
+            | Self::Network { .. }
+            | Self::Protocol { .. } => false,
+        }
+    }
+
+    /// The same error without secrets: some servers say the key that they refuse.
+    #[cfg(any(feature = "anthropic", feature = "openai"))]
+    pub(super) fn redacted(mut self, redactor: &Redactor) -> Self {
+        match &mut self {
+            Self::Auth { message, .. }
+            | Self::RateLimited { message, .. }
+            | Self::Quota { message, .. }
+            | Self::Unavailable { message, .. }
+            | Self::UnknownModel { message, .. }
+            | Self::ContextExceeded { message, .. }
+            | Self::InvalidRequest { message, .. }
+            | Self::Network { message, .. }
+            | Self::Cut { message, .. }
+            | Self::Protocol { message, .. } => *message = redactor.text(message),
+            Self::Timeout { .. } => {}
+        }
+        self
+    }
 }

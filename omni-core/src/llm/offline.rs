@@ -79,7 +79,7 @@ impl Offline {
     pub fn new() -> Self {
         let mut model = ModelInfo::new("offline", "offline");
         model.context_window = 1_000_000;
-        model.max_output = 64_000;
+        model.max_output = Some(64_000);
         model.price = Some(Price::flat(Rates::default()));
         Self { models: vec![model], indexes: Arc::default() }
     }

@@ -33,6 +33,10 @@ const VENDOR: Vendor = Vendor {
 };
 
 /// A model behind Chat Completions: OpenAI, Ollama, vLLM, llama.cpp, LiteLLM. A clone shares connections.
+///
+/// Text and tool calls are kept. What some servers add to them, such as `reasoning_content` or
+/// `extra_content`, is not, and is not sent back: a model that insists on it is to be used through an
+/// API that has a place for it.
 #[derive(Debug, Clone)]
 pub struct OpenAi {
     inner: Arc<Inner>,
@@ -107,7 +111,7 @@ impl OpenAiBuilder {
         self
     }
 
-    /// How long a turn may take, retries included.
+    /// How long until an answer begins, retries included, and how long it may be silent after that.
     #[must_use]
     pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
         self.config.timeout = timeout;

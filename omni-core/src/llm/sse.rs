@@ -156,7 +156,7 @@ mod tests {
         assert!(events.last().unwrap().as_ref().unwrap_err().to_string().contains("256 bytes"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn silence_cuts_the_stream() {
         let body = stream::iter([Ok(Bytes::from_static(b"data: 1\n\n"))]).chain(stream::pending());
         let events = collect(body).await;
@@ -164,10 +164,10 @@ mod tests {
         assert!(events[1].as_ref().unwrap_err().to_string().contains("nothing came"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn comments_keep_a_stream_alive() {
         let drip = stream::unfold(0, |n| async move {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             let chunk: &[u8] = if n == 20 { b"data: late\n\n" } else { b":\n" };
             (n < 21).then(|| (Ok(Bytes::from_static(chunk)), n + 1))
         });

@@ -51,6 +51,9 @@ pub(super) trait Decoder: Send + 'static {
     /// The stream ended: the last events, or that it was cut.
     fn end(&mut self, out: &mut VecDeque<ChatEvent>) -> Result<(), LlmError>;
 
+    /// Whether something of the answer was read, even if nothing of it can be given out yet.
+    fn has_begun(&self) -> bool;
+
     /// Whether `Done` was given out.
     fn is_done(&self) -> bool;
 }
@@ -67,7 +70,7 @@ impl Vendor {
         config
     }
 
-    /// The models on offer, the configured one first.
+    /// The models on offer, the configured one first; the operator's prices come before the known ones.
     pub(super) fn models(&self, config: &LlmConfig) -> Vec<ModelInfo> {
         let mut models = models_of(self.kind);
         if let Some(id) = &config.model {
@@ -77,6 +80,14 @@ impl Vendor {
         }
         if config.base_url.is_some() && !self.followed {
             models.truncate(1);
+        }
+        for id in config.prices.own_models() {
+            if !models.iter().any(|model| model.id == id) {
+                models.push(model_info(self.kind, id));
+            }
+        }
+        for model in &mut models {
+            model.price = config.prices.price(&model.id);
         }
         models
     }

@@ -361,7 +361,7 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         question: ask.question.clone(),
         answer: answer.text.clone(),
         outcome: outcome(answer, error.as_ref()),
-        warning: answer.warnings.iter().find(|warning| warning.code != "server_unhealthy").map(|w| w.code.clone()),
+        warning: answer.warnings.iter().find(|warning| !is_note(warning)).map(|w| w.code.clone()),
         error: error.as_ref().map(ToString::to_string),
         model: answer.model.clone(),
         iterations: answer.iterations,
@@ -389,9 +389,14 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
     }
 }
 
+/// Whether a warning only tells the operator something: the answer is no worse for it.
+fn is_note(warning: &Warning) -> bool {
+    matches!(warning.code.as_str(), "server_unhealthy" | "llm" | "unknown_price")
+}
+
 fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
     match (answer.status, error) {
-        (Status::Completed, None) if answer.warnings.iter().any(|w| w.code != "server_unhealthy") => Outcome::Warning,
+        (Status::Completed, None) if !answer.warnings.iter().all(is_note) => Outcome::Warning,
         (Status::Completed, _) => Outcome::Success,
         (Status::Denied, _) => Outcome::Denied,
         // A bound that was met in the middle left an answer; a limit at the door did not.

@@ -102,7 +102,7 @@ fn refused(call: &DirectCall, tools: &ToolSet, reason: Refused, message: &str) -
         Refused::Policy if tools.by_name(&call.server, &call.tool).is_none() => unknown(call, tools),
         Refused::Policy => Error::Denied { message: message.into() },
         Refused::Unknown => unknown(call, tools),
-        Refused::Arguments | Refused::Repeated => Error::Invalid { message: message.into() },
+        Refused::Arguments | Refused::Repeated | Refused::Cut => Error::Invalid { message: message.into() },
     }
 }
 

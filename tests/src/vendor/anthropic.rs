@@ -199,6 +199,13 @@ fn block(part: &Part, thought: &mut Option<String>, memory: &mut Memory) -> (Val
             deltas.push(json!({ "type": "signature_delta", "signature": signature }));
             (json!({ "type": "thinking", "thinking": "", "signature": "" }), deltas)
         }
+        Part::Vendors => {
+            let id = memory.id("srvtoolu_");
+            (
+                json!({ "type": "server_tool_use", "id": id, "name": "web_search", "input": { "query": "x" } }),
+                Vec::new(),
+            )
+        }
         Part::Call(name, arguments) => {
             let id = memory.id("toolu_");
             if let Some(signature) = thought {

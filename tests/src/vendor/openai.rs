@@ -200,7 +200,7 @@ pub(super) fn frames(plan: &Plan, body: &Value, memory: &mut Memory) -> Vec<Stri
     for part in &plan.parts {
         match part {
             Part::Text(text) => frames.extend(pieces(text, 9).map(|text| delta(json!({ "content": text }), None))),
-            Part::Thought(_) => {}
+            Part::Thought(_) | Part::Vendors => {}
             Part::Call(name, arguments) => {
                 let start = json!({ "index": calls, "id": memory.id("call_"), "type": "function", "function": { "name": name, "arguments": "" } });
                 frames.push(delta(json!({ "tool_calls": [start] }), None));

@@ -13,6 +13,8 @@
 //! | `#schemaargs [NAME] {json}` | calls with arguments that break the schema; after an error with these |
 //! | `#thinktool [NAME] [{json}]` | thinks (signed) and calls; the thought must come back as it was |
 //! | `#max_tokens` `#refusal` `#pause` `#context` `#empty` `#unicode` | as named |
+//! | `#max_tokens_tool [NAME]` | calls, and meets the output limit before the first argument |
+//! | `#pause_tool` | pauses in a tool of the vendor's own; the turn must come back as it was |
 //! | `#429 [n=1] [retry=1]` `#529 [n=1]` `#500 [n=1]` | refuses the first n attempts |
 //! | `#401` `#quota` | refuses |
 //! | `#cut` `#malformed` `#streamerror` `#hang` | breaks off, sends rubbish, sends an error, falls silent in the stream |
@@ -52,6 +54,8 @@ pub enum Part {
     Text(String),
     /// A signed thought; dropped where the vendor has none.
     Thought(String),
+    /// A call of a tool of the vendor's own; dropped where the vendor has none.
+    Vendors,
     /// A call: name and arguments, as written.
     Call(String, String),
 }
@@ -138,8 +142,10 @@ fn scenario(text: &str) -> (&str, &str) {
         "schemaargs",
         "thinktool",
         "max_tokens",
+        "max_tokens_tool",
         "refusal",
         "pause",
+        "pause_tool",
         "context",
         "empty",
         "unicode",
@@ -186,8 +192,11 @@ pub(super) fn plan(asked: &Asked, attempts: &mut HashMap<String, u32>) -> Result
         "context" => Ok(Plan::text("The window is full").stopping("model_context_window_exceeded")),
         "refusal" => Ok(Plan { parts: Vec::new(), ..Plan::text("").stopping("refusal") }),
         "empty" => Ok(Plan { parts: Vec::new(), ..Plan::text("") }),
-        "pause" if asked.rounds == 0 => Ok(Plan::text("Still working.").stopping("pause_turn")),
-        "pause" => Ok(Plan::text("Done after the pause.")),
+        "pause" => Ok(Plan::text("Still working.").stopping("pause_turn")),
+        "pause_tool" if asked.rounds == 0 => {
+            Ok(Plan { parts: vec![Part::Vendors], ..Plan::text("").stopping("pause_turn") })
+        }
+        "pause_tool" => Ok(Plan::text("Done after the pause.")),
         "plain" => Ok(Plan::text(arguments)),
         "usage" => {
             let of = |name| number(arguments, name, 0);
@@ -226,6 +235,7 @@ fn tools(name: &str, arguments: &str, asked: &Asked) -> Plan {
         "tool" if first => Plan::calls(vec![one()]).after(Part::Text("Let me look.".into())),
         "thinktool" if first => Plan::calls(vec![one()]).after(Part::Thought("I should call a tool.".into())),
         "same" => Plan::calls(vec![one()]),
+        "max_tokens_tool" if first => Plan::calls(vec![(one().0, String::new())]).stopping("max_tokens"),
         "notoffered" if first => Plan::calls(vec![("no_such_tool".into(), "{}".into())]),
         "badargs" if first => Plan::calls(vec![(one().0, "{\"text\": \"unfinis".into())]),
         "schemaargs" if first => Plan::calls(vec![(one().0, r#"{"__unexpected__":[1,2,3]}"#.into())]),

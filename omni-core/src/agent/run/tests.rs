@@ -43,6 +43,12 @@ fn dispatched(run: &Run) -> Vec<PlannedCall> {
     }
 }
 
+fn finish_all(run: &mut Run) {
+    for call in dispatched(run) {
+        run.call_finished(&call.id, ok());
+    }
+}
+
 #[test]
 fn an_answer_without_calls_ends_the_run() {
     let mut run = run(10);
@@ -89,22 +95,133 @@ fn the_fourth_identical_call_is_refused_and_a_fifth_ends_the_run() {
     for round in 1..=3 {
         run.model_answered(calls(&["same"]), planned);
         assert_eq!(dispatched(&run)[0].disposition, Disposition::Run, "round {round}");
-        run.call_finished("same", ok());
+        finish_all(&mut run);
     }
     run.model_answered(calls(&["same"]), planned);
     assert!(matches!(dispatched(&run)[0].disposition, Disposition::Refuse { reason: Refused::Repeated, .. }));
-    run.call_finished("same", CallOutcome::error("again"));
+    finish_all(&mut run);
     run.model_answered(calls(&["same"]), planned);
     assert!(matches!(run.step(), Step::Done(Finish::ToolLoop)));
     assert!(matches!(run.messages().last().unwrap().blocks[0], Block::ToolResult { is_error: true, .. }));
 }
 
-#[test]
-fn a_paused_turn_goes_on_with_the_conversation_as_it_is() {
+fn pauses_with(block: Block) -> Vec<Message> {
     let mut run = run(10);
-    run.model_answered(ModelTurn::new(vec![Block::text("so far")], Usage::new(1, 1), StopReason::PauseTurn), planned);
+    run.model_answered(ModelTurn::new(vec![block], Usage::new(1, 1), StopReason::PauseTurn), planned);
     let Step::CallModel { messages, .. } = run.step() else { panic!("expected a model turn") };
+    messages.to_vec()
+}
+
+#[test]
+fn a_turn_that_paused_in_a_tool_of_the_vendors_is_sent_back_as_it_is() {
+    let raw = raw(&json!({ "type": "server_tool_use" }));
+    let messages = pauses_with(Block::Opaque { provider: "anthropic".into(), model: "m".into(), raw });
     assert_eq!(messages.last().unwrap().speaker, Speaker::Assistant);
+}
+
+#[test]
+fn a_turn_that_paused_in_the_middle_of_its_text_is_asked_to_go_on() {
+    let messages = pauses_with(Block::text("so far"));
+    assert_eq!((messages.len(), messages[2].speaker, messages[2].text().as_str()), (3, Speaker::User, "Go on."));
+}
+
+#[test]
+fn a_model_that_only_pauses_meets_the_bound_on_turns() {
+    let mut run = run(3);
+    for _ in 0..3 {
+        let pause = ModelTurn::new(vec![Block::text("wait")], Usage::new(1, 1), StopReason::PauseTurn);
+        run.model_answered(pause, planned);
+    }
+    assert!(matches!(run.step(), Step::Done(Finish::MaxTurns)));
+}
+
+#[test]
+fn calls_with_the_same_id_or_none_are_told_apart_in_the_whole_run() {
+    let mut run = run(10);
+    for _ in 0..2 {
+        run.model_answered(calls(&["", "", "a", "a"]), planned);
+        assert_eq!(dispatched(&run).len(), 4);
+        finish_all(&mut run);
+    }
+    let (mut called, mut answered) = (Vec::new(), Vec::new());
+    for block in run.messages().iter().flat_map(|message| &message.blocks) {
+        match block {
+            Block::ToolUse { id, .. } => called.push(id.clone()),
+            Block::ToolResult { id, .. } => answered.push(id.clone()),
+            Block::Text { .. } | Block::Opaque { .. } => {}
+        }
+    }
+    let distinct: HashSet<&String> = called.iter().filter(|id| !id.is_empty()).collect();
+    assert_eq!((distinct.len(), &called), (8, &answered), "{called:?}");
+    assert_eq!(called[2], "a");
+    assert!(matches!(run.step(), Step::CallModel { .. }));
+}
+
+#[test]
+fn an_id_of_an_earlier_question_is_not_used_again() {
+    let earlier = Block::ToolUse { id: "a".into(), name: "echo".into(), input: raw(&json!({})) };
+    let mut run = Run::new(vec![Message::assistant(vec![earlier]), Message::user("q")], RunLimits::turns(5));
+    run.model_answered(calls(&["a"]), planned);
+    assert_ne!(dispatched(&run)[0].id, "a");
+}
+
+fn stopped(mut turn: ModelTurn, stop: StopReason) -> ModelTurn {
+    turn.stop = stop;
+    turn
+}
+
+#[test]
+fn a_call_that_the_output_limit_cut_is_refused_and_those_before_it_run() {
+    let mut run = run(10);
+    run.model_answered(stopped(calls(&["a", "b"]), StopReason::MaxTokens), planned);
+    let planned_calls = dispatched(&run);
+    assert_eq!(planned_calls[0].disposition, Disposition::Run);
+    assert!(matches!(planned_calls[1].disposition, Disposition::Refuse { reason: Refused::Cut, .. }));
+
+    let mut whole = calls(&["c"]);
+    whole.blocks.push(Block::text("And the"));
+    let mut run = Run::new(vec![Message::user("q")], RunLimits::turns(10));
+    run.model_answered(stopped(whole, StopReason::MaxTokens), planned);
+    assert_eq!(dispatched(&run)[0].disposition, Disposition::Run);
+}
+
+#[test]
+fn a_call_that_is_cut_again_and_again_ends_the_run_at_the_output_limit() {
+    let mut run = run(20);
+    for _ in 0..4 {
+        run.model_answered(stopped(calls(&["a"]), StopReason::MaxTokens), planned);
+        assert!(matches!(dispatched(&run)[0].disposition, Disposition::Refuse { .. }));
+        finish_all(&mut run);
+    }
+    run.model_answered(stopped(calls(&["a"]), StopReason::MaxTokens), planned);
+    assert!(matches!(run.step(), Step::Done(Finish::Model(StopReason::MaxTokens))));
+}
+
+#[test]
+fn calls_of_a_turn_that_broke_off_are_answered_and_not_carried_out() {
+    for stop in [StopReason::Refusal, StopReason::ContextExceeded, StopReason::Other("tired".into())] {
+        let mut run = run(10);
+        run.model_answered(stopped(calls(&["a", "b"]), stop.clone()), planned);
+        let Step::Done(Finish::Model(why)) = run.step() else { panic!("{:?}", run.step()) };
+        assert_eq!(why, stop);
+        let blocks = &run.messages().last().unwrap().blocks;
+        assert!(blocks.iter().all(|block| matches!(block, Block::ToolResult { is_error: true, .. })));
+        assert_eq!(blocks.len(), 2);
+    }
+}
+
+#[test]
+fn calls_beyond_what_one_turn_may_make_are_answered_and_not_carried_out() {
+    let ids: Vec<String> = (0..MAX_CALLS + 3).map(|n| format!("n{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut run = run(10);
+    run.model_answered(calls(&ids), planned);
+    assert_eq!(dispatched(&run).len(), MAX_CALLS);
+    finish_all(&mut run);
+    assert!(matches!(run.step(), Step::CallModel { .. }));
+    let results = &run.messages().last().unwrap().blocks;
+    let errors = results.iter().filter(|block| matches!(block, Block::ToolResult { is_error: true, .. }));
+    assert_eq!((results.len(), errors.count()), (MAX_CALLS + 3, 3));
 }
 
 #[test]

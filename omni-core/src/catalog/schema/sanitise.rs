@@ -118,6 +118,7 @@ fn modernise(schema: &mut Value, notes: &mut Notes) {
         root.remove("$schema");
     }
     refs::walk_mut(schema, &mut |map| {
+        drop_empty(map);
         tuples(map);
         exclusive_bound(map, "exclusiveMinimum", "minimum");
         exclusive_bound(map, "exclusiveMaximum", "maximum");
@@ -128,6 +129,15 @@ fn modernise(schema: &mut Value, notes: &mut Notes) {
             map.remove("required");
             notes.add("a \"required\" that is no list was dropped");
         }
+    });
+}
+
+/// Some generators write a keyword that is not set as `null`, and `examples` as a map as `OpenAPI` has it.
+fn drop_empty(map: &mut Map<String, Value>) {
+    map.retain(|key, value| match key.as_str() {
+        "default" | "const" | "enum" => true,
+        "examples" => value.is_array(),
+        _ => !value.is_null(),
     });
 }
 

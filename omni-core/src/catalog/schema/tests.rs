@@ -80,9 +80,9 @@ fn references_that_multiply_do_not_stall_the_check() {
         defs.insert(format!("d{i}"), json!({ "allOf": [next, next] }));
     }
     defs.insert("d40".into(), json!({}));
-    let started = std::time::Instant::now();
-    assert_eq!(check(&json!({ "$ref": "#/$defs/d0", "$defs": defs }), &json!({})), Ok(()));
-    assert!(started.elapsed().as_secs() < 5);
+    let schema = json!({ "$ref": "#/$defs/d0", "$defs": defs });
+    assert!(refs::is_unsafe(&schema));
+    assert_eq!(check(&schema, &json!({})), Ok(()));
 }
 
 #[test]

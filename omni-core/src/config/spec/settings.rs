@@ -1,5 +1,7 @@
 //! `settings.yaml`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -70,7 +72,7 @@ pub(crate) struct LlmSpec {
     pub(crate) api_version: Option<String>,
     /// Most output tokens of a turn.
     pub(crate) max_tokens: Option<u32>,
-    /// How long one turn may take, retries included.
+    /// How long until an answer begins, retries included, and how long it may be silent after that.
     pub(crate) timeout_seconds: Option<f64>,
     /// Most retries before the first event.
     pub(crate) max_retries: Option<u32>,
@@ -82,6 +84,27 @@ pub(crate) struct LlmSpec {
     pub(crate) top_k: Option<u32>,
     /// Put into every request as it is.
     pub(crate) extra: Map<String, Value>,
+    /// Prices by model id, over the built-in ones.
+    pub(crate) prices: BTreeMap<String, PriceSpec>,
+}
+
+/// What a model costs, in US dollars per million tokens.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct PriceSpec {
+    /// Input.
+    pub(crate) input: f64,
+    /// Output.
+    pub(crate) output: f64,
+    /// Input written to a five-minute cache; absent: as `input`.
+    #[serde(default)]
+    pub(crate) cache_write: Option<f64>,
+    /// Input written to a one-hour cache; absent: as `input`.
+    #[serde(default)]
+    pub(crate) cache_write_1h: Option<f64>,
+    /// Input read from a cache; absent: as `input`.
+    #[serde(default)]
+    pub(crate) cache_read: Option<f64>,
 }
 
 /// All servers.

@@ -2,7 +2,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{Config, env, load};
-use crate::config::LlmConfig;
+use crate::{config::LlmConfig, cost::Rates};
 
 fn from_env(variables: &[(&str, &str)]) -> LlmConfig {
     Config::embedded(&env(variables), "/nowhere".as_ref()).llm
@@ -59,4 +59,26 @@ fn sampling_parameters_are_sent_only_if_set() {
     assert!(from_settings("llm: { provider: offline }", &[]).extra.is_empty());
     let llm = from_settings("llm: { provider: offline, temperature: 0.0, top_k: 5, extra: { seed: 1 } }", &[]);
     assert_eq!(json!(llm.extra), json!({ "temperature": 0.0, "top_k": 5, "seed": 1 }));
+}
+
+#[test]
+fn prices_are_dollars_for_a_million_tokens() {
+    let prices = "llm: { provider: offline, prices: { mine: { input: 0.125, output: 2, cache_read: 0 }, opus: { input: 1, output: 1 } } }";
+    let prices = from_settings(prices, &[]).prices;
+    assert_eq!(prices.price("mine").unwrap().base, Rates::new(125, 2_000, 125, 125, 0));
+    assert_eq!(prices.price("claude-opus-5-5").unwrap().base, Rates::new(1_000, 1_000, 1_000, 1_000, 1_000));
+}
+
+#[test]
+fn a_price_that_is_none_names_its_place() {
+    for (prices, said) in [
+        ("m: { input: -1, output: 2 }", "llm.prices.m.input: a price is between 0 and"),
+        ("m: { input: 1, output: 2, cache_read: 1e9 }", "llm.prices.m.cache_read: a price is"),
+        ("m: { input: 1 }", r#"the key "output" is missing"#),
+        ("m: { input: 1, output: 2, cache_writes: 3 }", "did you mean \"cache_write\"?"),
+    ] {
+        let settings = format!("llm: {{ provider: offline, prices: {{ {prices} }} }}");
+        let error = load(&[("settings.yaml", &settings)], &[]).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }

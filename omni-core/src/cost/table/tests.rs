@@ -90,9 +90,12 @@ fn a_description_follows_the_rules_of_the_provider_and_the_facts_of_the_model() 
     let opus = model_info("anthropic", "claude-opus-5-5-20261001");
     assert_eq!(
         (opus.id.as_str(), opus.context_window, opus.max_output),
-        ("claude-opus-5-5-20261001", 1_000_000, 128_000)
+        ("claude-opus-5-5-20261001", 1_000_000, Some(128_000))
     );
     assert_eq!((opus.tool_name_len, opus.max_tools, opus.cache_min_tokens), (128, None, Some(512)));
+
+    let newer = model_info("anthropic", "claude-next-9");
+    assert_eq!((newer.max_output, newer.cache_min_tokens), (None, Some(4_096)));
 
     let local = model_info("openai", "llama3");
     assert_eq!((local.tool_name_len, local.max_tools, local.cache_min_tokens), (64, Some(128), None));

@@ -51,7 +51,7 @@ pub async fn decode(body: Bytes) -> Result<usize, LlmError> {
     let pieces: Vec<_> = body.chunks(1_400).map(|piece| Ok(body.slice_ref(piece))).collect();
     let events = sse::events(VENDOR.kind, futures::stream::iter(pieces), SseLimits::default());
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut turn = Turn::events(VENDOR.kind, deadline, events, Messages::new("bench")).into_stream();
+    let mut turn = Turn::events(VENDOR.kind, Some(deadline), events, Messages::new("bench")).into_stream();
     let mut count = 0;
     while let Some(event) = turn.next().await {
         event?;

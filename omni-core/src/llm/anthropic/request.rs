@@ -204,14 +204,14 @@ fn system(text: &str, cached: bool) -> Option<[Part<'_>; 1]> {
 
 /// The messages, neighbours of one speaker joined; what the API would refuse is left out.
 fn turns<'a>(messages: &'a [Message], model: &str, with_tools: bool) -> Vec<Turn<'a>> {
-    let turns = legal::turns(messages).map(|(role, messages)| {
-        let blocks = messages.iter().flat_map(|message| &message.blocks);
-        let mut content: Vec<Part<'a>> = blocks.filter_map(|block| part(block, model, with_tools)).collect();
-        // Every result must come before any text.
-        content.sort_by_key(|part| !matches!(part, Part::Known { block: Known::ToolResult { .. }, .. }));
-        Turn { role, content }
-    });
-    turns.filter(|turn| !turn.content.is_empty()).collect()
+    let turns = legal::turns(messages, |block| part(block, model, with_tools)).into_iter();
+    turns
+        .map(|(role, mut content)| {
+            // Every result must come before any text.
+            content.sort_by_key(|part| !matches!(part, Part::Known { block: Known::ToolResult { .. }, .. }));
+            Turn { role, content }
+        })
+        .collect()
 }
 
 fn part<'a>(block: &'a Block, model: &str, with_tools: bool) -> Option<Part<'a>> {

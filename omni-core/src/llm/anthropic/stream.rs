@@ -53,8 +53,11 @@ struct Event<'a> {
     message: Option<&'a RawValue>,
     #[serde(borrow)]
     content_block: Option<&'a RawValue>,
-    delta: Option<Delta>,
-    usage: Option<WireUsage>,
+    /// As it came: what it holds is a matter of the event's kind, and kinds are added to the API.
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// What is added to a block, or to the message. Members of all kinds in one: unknown ones do no harm.
@@ -186,7 +189,7 @@ impl Messages {
         let parts = wire.cache_creation.as_ref();
         let hour = parts.and_then(|parts| parts.ephemeral_1h_input_tokens).unwrap_or(self.usage.cache_write_1h);
         let five = parts.and_then(|parts| parts.ephemeral_5m_input_tokens).unwrap_or(self.usage.cache_write);
-        let total = wire.cache_creation_input_tokens.unwrap_or(hour + five);
+        let total = wire.cache_creation_input_tokens.unwrap_or(hour.saturating_add(five));
         self.usage.cache_write_1h = hour.min(total);
         self.usage.cache_write = total - self.usage.cache_write_1h;
     }
@@ -240,14 +243,17 @@ impl Decoder for Messages {
             }
             "content_block_delta" => {
                 let delta = event.delta.ok_or_else(|| protocol("a delta without a delta"))?;
-                self.add(event.index, delta, out)?;
+                self.add(event.index, parse(delta.get().as_bytes())?, out)?;
             }
             "content_block_stop" => self.close(event.index, out),
             "message_delta" => {
                 if let Some(delta) = event.delta {
+                    let delta: Delta = parse(delta.get().as_bytes())?;
                     self.stopped(delta.stop_reason, delta.stop_details.as_ref(), out);
                 }
-                event.usage.iter().for_each(|usage| self.count(usage, out));
+                if let Some(usage) = event.usage {
+                    self.count(&parse(usage.get().as_bytes())?, out);
+                }
             }
             "message_stop" => self.finish(out)?,
             "error" => return Err(self.error(data.as_bytes())),
@@ -281,6 +287,10 @@ impl Decoder for Messages {
             return self.finish(out);
         }
         Err(LlmError::Cut { provider: VENDOR.kind, message: "the stream ended before the message did".into() })
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.open.is_empty()
     }
 
     fn is_done(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Which tool a question is for: BM25 over what the tools say of themselves, with weights by field.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
     facts::{Facts, Is},
@@ -36,10 +36,11 @@ const LOOKED_AT: usize = 24;
 /// A catalog counts as no smaller than this: in one of two tools no word would tell anything.
 const MIN_TOOLS: usize = 20;
 /// How many words of a question are looked up.
-const MAX_WORDS: usize = 64;
+pub(super) const MAX_WORDS: usize = 64;
 
-/// By tool: its score for a word, and how much of the word's worth it covers.
-type Matches = HashMap<usize, (f64, f64)>;
+/// By tool: its score for a word, and how much of the word's worth it covers. Everything that is summed
+/// up here is summed in one order: sums of fractions depend on it, and a tie must fall one way only.
+type Matches = BTreeMap<usize, (f64, f64)>;
 
 /// One tool of the index.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub(super) struct Entry {
 pub(super) struct Index {
     pub(super) entries: Vec<Entry>,
     /// By stem: the entries that have it, and how much it counts in each.
-    postings: HashMap<String, Vec<(usize, f64)>>,
+    postings: BTreeMap<String, Vec<(usize, f64)>>,
     mean_length: f64,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct Hit {
     pub(super) coverage: f64,
 }
 
-struct Asked {
+pub(super) struct Asked {
     word: Word,
     /// Whether a tool that does not know it knows less of the question.
     counts: bool,
@@ -77,7 +78,7 @@ struct Asked {
 
 impl Index {
     pub(super) fn build(set: &ToolSet) -> Self {
-        let mut postings: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
+        let mut postings: BTreeMap<String, Vec<(usize, f64)>> = BTreeMap::new();
         let mut entries = Vec::with_capacity(set.len());
         for (i, tool) in set.tools().iter().enumerate() {
             let params = params(&tool.def);
@@ -204,7 +205,7 @@ fn sort(hits: &mut [Hit]) {
 
 /// The words of a question, each once. What is quoted is not asked about; an address or a path is no
 /// loss to a tool that does not know its words.
-fn asked(facts: &Facts) -> Vec<Asked> {
+pub(super) fn asked(facts: &Facts) -> Vec<Asked> {
     let mut seen = HashSet::new();
     let mut asked = Vec::new();
     for token in facts.tokens.iter().filter(|token| !facts.quoted.contains(&token.text)) {
@@ -227,8 +228,8 @@ fn name_stems(tool: &OfferedTool) -> Vec<String> {
     words(&format!("{} {title}", tool.def.name)).into_iter().map(|word| word.stem).collect()
 }
 
-fn weights(tool: &OfferedTool, params: &[Param]) -> HashMap<String, f64> {
-    let mut weights: HashMap<String, f64> = HashMap::new();
+fn weights(tool: &OfferedTool, params: &[Param]) -> BTreeMap<String, f64> {
+    let mut weights: BTreeMap<String, f64> = BTreeMap::new();
     let mut add = |text: &str, weight: f64| {
         for word in words(text) {
             *weights.entry(word.stem).or_default() += weight;

@@ -1,6 +1,6 @@
 //! Tool calls that come in pieces.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use uuid::Uuid;
 
 use crate::llm::{Block, vendor::legal};
@@ -27,10 +27,20 @@ struct Call {
     arguments: String,
 }
 
+impl Call {
+    /// Whether a piece without an id that bears `name` begins another call. Some servers repeat the
+    /// name in every piece.
+    fn is_over(&self, name: &str) -> bool {
+        let is_whole = || serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok();
+        !name.is_empty() && !self.name.is_empty() && (self.name != name || is_whole())
+    }
+}
+
 /// The calls of one answer, in the order in which they began.
 ///
 /// Pieces belong together by their index, which is a key and no position: a server may begin at 1.
-/// Some give no index, or the same one to every call, and tell calls apart by the id.
+/// Some give no index, or the same one to every call, and tell calls apart by the id; where there is
+/// no id either, a name begins a call.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     calls: Vec<Call>,
@@ -43,10 +53,12 @@ impl Calls {
 
     pub(super) fn add(&mut self, piece: Piece) {
         let id = piece.id.unwrap_or_default();
+        let name = piece.function.as_ref().and_then(|function| function.name.as_deref()).unwrap_or_default();
         let known = self.calls.iter().rposition(|call| {
             (piece.index.is_none() || call.index == piece.index)
                 && (id.is_empty() || call.id.is_empty() || call.id == id)
         });
+        let known = known.filter(|&at| !id.is_empty() || !self.calls[at].is_over(name));
         let at = known.unwrap_or_else(|| {
             self.calls.push(Call {
                 index: piece.index,

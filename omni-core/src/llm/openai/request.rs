@@ -100,10 +100,9 @@ pub(super) fn make(
         warnings.push(format!("the parameter {key:?} is not sent: omni sets it itself"));
     }
     drop_sampling(&mut extra, model, &mut warnings);
-    for key in ["max_tokens", "max_completion_tokens"] {
-        extra.remove(key);
-    }
-    extra.insert(output_limit(host).into(), request.max_tokens.into());
+    // The number is omni's; the operator may say by which name the server knows it.
+    let named = OUTPUT_LIMITS.into_iter().filter(|name| extra.remove(*name).is_some()).last();
+    extra.insert(named.unwrap_or(output_limit(host)).into(), request.max_tokens.into());
     let body = Body {
         model,
         messages: messages(&request.system, &request.messages),
@@ -117,6 +116,9 @@ pub(super) fn make(
         .map_err(|error| LlmError::Protocol { provider: VENDOR.kind, message: error.to_string() })?;
     Ok(Made { body, warnings })
 }
+
+/// The names of the output limit, the older first.
+const OUTPUT_LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// OpenAI's newer models know only the newer name, most other servers only the older.
 fn output_limit(host: &str) -> &'static str {
@@ -142,14 +144,23 @@ fn messages<'a>(system: &'a str, messages: &'a [Message]) -> Vec<Wire<'a>> {
     if !system.trim().is_empty() {
         wire.push(Wire::System { content: system });
     }
-    for (speaker, turn) in legal::turns(messages) {
-        let blocks = turn.iter().flat_map(|message| &message.blocks);
+    for (speaker, blocks) in legal::turns(messages, said) {
+        let blocks = blocks.into_iter();
         match speaker {
             Speaker::User => user(blocks, &mut wire),
             Speaker::Assistant => assistant(blocks, &mut wire),
         }
     }
     wire
+}
+
+/// What can be said in this API: all but blank text and what only another vendor understands.
+fn said(block: &Block) -> Option<&Block> {
+    match block {
+        Block::Text { text } if text.trim().is_empty() => None,
+        Block::Opaque { .. } => None,
+        Block::Text { .. } | Block::ToolUse { .. } | Block::ToolResult { .. } => Some(block),
+    }
 }
 
 /// Results first, each a message of its own, then what the person said.
@@ -180,8 +191,8 @@ fn call(block: &Block) -> Option<Call<'_>> {
 fn text<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<String> {
     let texts: Vec<&str> = blocks
         .filter_map(|block| match block {
-            Block::Text { text } if !text.trim().is_empty() => Some(text.as_str()),
-            Block::Text { .. } | Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Opaque { .. } => None,
+            Block::Text { text } => Some(text.as_str()),
+            Block::ToolUse { .. } | Block::ToolResult { .. } | Block::Opaque { .. } => None,
         })
         .collect();
     (!texts.is_empty()).then(|| texts.join("\n\n"))

@@ -30,7 +30,7 @@ pub(super) struct Completion {
     done: bool,
 }
 
-/// A chunk or a whole completion: `delta` of the one is `message` of the other.
+/// A chunk or a whole completion.
 #[derive(Deserialize)]
 struct Chunk {
     choices: Option<Vec<Choice>>,
@@ -42,16 +42,40 @@ struct Chunk {
 struct Choice {
     #[serde(default)]
     index: u64,
-    #[serde(alias = "message")]
+    /// In a chunk; some servers send both.
     delta: Option<Said>,
+    /// In a whole completion.
+    message: Option<Said>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Said {
-    content: Option<String>,
+    content: Option<Content>,
     refusal: Option<String>,
     tool_calls: Option<Vec<Piece>>,
+}
+
+/// Text, or a list of parts in which some servers put it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<ContentPart>),
+}
+
+#[derive(Deserialize)]
+struct ContentPart {
+    text: Option<String>,
+}
+
+impl Content {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,7 +116,7 @@ impl Completion {
         // Only one answer is asked for; another one is nobody's.
         for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
             self.finish = choice.finish_reason.or(self.finish.take());
-            if let Some(said) = choice.delta {
+            if let Some(said) = choice.delta.or(choice.message) {
                 self.say(said, out);
             }
         }
@@ -102,7 +126,9 @@ impl Completion {
     /// A refusal is text like any other, and known as what it is by how the answer ends.
     fn say(&mut self, said: Said, out: &mut VecDeque<ChatEvent>) {
         self.refused |= said.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
-        for more in [said.content, said.refusal].into_iter().flatten().filter(|more| !more.is_empty()) {
+        for more in
+            [said.content.map(Content::text), said.refusal].into_iter().flatten().filter(|more| !more.is_empty())
+        {
             self.text.push_str(&more);
             out.push_back(ChatEvent::Text(more));
         }
@@ -166,6 +192,10 @@ impl Decoder for Completion {
         }
         self.complete(out);
         Ok(())
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.calls.is_empty()
     }
 
     fn is_done(&self) -> bool {

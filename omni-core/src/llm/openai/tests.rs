@@ -88,6 +88,16 @@ async fn a_server_that_does_not_stream_is_understood() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_begun_is_not_asked_for_again() {
+    let call =
+        r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"x"}}]}}]}"#;
+    let fake = Fake::start(vec![Canned::Cut(vec![format!("{call}\n\n")]), Canned::events(HELLO)]).await;
+    let seen = turn(&provider(&fake), ask()).await;
+    assert!(matches!(seen.error, Some(LlmError::Cut { .. })), "{seen:?}");
+    assert_eq!(fake.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_document_that_is_no_answer_is_no_empty_answer() {
     let fake = Fake::start(vec![Canned::json(200, r#"{"status":"ok"}"#)]).await;
     assert!(matches!(turn(&provider(&fake), ask()).await.error, Some(LlmError::Protocol { .. })));

@@ -22,6 +22,7 @@ use crate::{
         sse::{self, SseLimits},
     },
     net::{self, ClientOptions},
+    redact::Redactor,
     registry::BuildError,
 };
 
@@ -36,9 +37,12 @@ pub(in crate::llm) struct Endpoint {
     client: Client,
     /// Sent with every request; the key in it is marked as sensitive.
     headers: HeaderMap,
+    /// How long until an answer begins, retries included.
     timeout: Duration,
     retries: Retries,
     limits: SseLimits,
+    /// Knows the key.
+    redactor: Redactor,
 }
 
 impl Endpoint {
@@ -55,7 +59,12 @@ impl Endpoint {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream, application/json"));
         let retries = Retries::new(config.max_retries);
-        Ok(Self { vendor, url, client, headers, timeout: config.timeout, retries, limits: SseLimits::default() })
+        let limits = SseLimits { idle: config.timeout, ..SseLimits::default() };
+        let redactor = config
+            .api_key
+            .iter()
+            .fold(Redactor::new(), |redactor, key| redactor.with_value(key.expose_secret().trim()));
+        Ok(Self { vendor, url, client, headers, timeout: config.timeout, retries, limits, redactor })
     }
 
     /// The host that answers.
@@ -64,7 +73,8 @@ impl Endpoint {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Makes one turn: sends `body` until the answer begins, then streams it.
+    /// Makes one turn: sends `body` until the answer begins, then streams it. An answer that has begun
+    /// may take as long as `deadline` lets it, unless it falls silent.
     pub(in crate::llm) async fn turn<D: Decoder>(
         &self,
         model: &str,
@@ -74,19 +84,32 @@ impl Endpoint {
         decoder: impl Fn() -> D,
     ) -> Result<ChatStream, LlmError> {
         let own = Instant::now() + self.timeout;
-        let deadline = deadline.map_or(own, |deadline| deadline.min(own));
+        let begins_by = deadline.map_or(own, |deadline| deadline.min(own));
         let body = Bytes::from(body);
         let attempt = || self.attempt(model, body.clone(), deadline, decoder());
-        let turn = self.retries.run(self.vendor.kind, deadline, attempt).await?;
+        let turn = self.retries.run(self.vendor.kind, begins_by, attempt).await?;
         let warnings = stream::iter(warnings.into_iter().map(|warning| Ok(ChatEvent::Warning(warning))));
-        Ok(Box::pin(warnings.chain(turn.into_stream())))
+        let redactor = self.redactor.clone();
+        let events = turn.into_stream().map(move |event| event.map_err(|error| error.redacted(&redactor)));
+        Ok(Box::pin(warnings.chain(events)))
     }
 
     async fn attempt<D: Decoder>(
         &self,
         model: &str,
         body: Bytes,
-        deadline: Instant,
+        deadline: Option<Instant>,
+        decoder: D,
+    ) -> Result<Turn<D>, Failed> {
+        let begun = self.begin(model, body, deadline, decoder).await;
+        begun.map_err(|failed| Failed { error: failed.error.redacted(&self.redactor), ..failed })
+    }
+
+    async fn begin<D: Decoder>(
+        &self,
+        model: &str,
+        body: Bytes,
+        deadline: Option<Instant>,
         decoder: D,
     ) -> Result<Turn<D>, Failed> {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);

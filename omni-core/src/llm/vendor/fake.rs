@@ -101,7 +101,7 @@ impl Fake {
 
 /// Bounds that a test can run into.
 pub(in crate::llm) const LIMITS: SseLimits =
-    SseLimits { event_bytes: 1 << 16, total_bytes: 1 << 20, idle: Duration::from_millis(400) };
+    SseLimits { event_bytes: 1 << 16, total_bytes: 1 << 20, idle: Duration::from_secs(5) };
 
 async fn serve(socket: TcpStream, answer: Canned, asked: &Mutex<Vec<Asked>>) {
     let mut socket = BufReader::new(socket);
@@ -204,7 +204,7 @@ pub(in crate::llm) async fn decode<D: Decoder>(decoder: D, chunks: &[&[u8]]) -> 
     let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
     let events = sse::events("test", futures::stream::iter(chunks), LIMITS);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut events = Turn::events("test", deadline, events, decoder).into_stream();
+    let mut events = Turn::events("test", Some(deadline), events, decoder).into_stream();
     let mut seen = Seen::default();
     while let Some(event) = events.next().await {
         seen.add(event);

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use serde_json::{
-    json,
+    Value, json,
     value::{RawValue, to_raw_value},
 };
 
-use crate::llm::{Message, Speaker};
+use crate::llm::{Block, Message, Speaker};
 
 /// Longest name of a called tool.
 const MAX_NAME: usize = 128;
@@ -34,11 +34,14 @@ fn word<'a>(text: &'a str, max_len: usize, empty: &'a str) -> Cow<'a, str> {
 }
 
 /// Arguments as an object, byte for byte where they are one. What a model wrote that was no JSON, or
-/// no object, becomes the member `input` of one.
+/// no object, becomes the member `input` of one. Not all that looks like JSON is: half a surrogate
+/// pair does, and vendors refuse it.
 pub(in crate::llm) fn object(input: &RawValue) -> Cow<'_, RawValue> {
-    if input.get().trim_start().starts_with('{') {
-        return Cow::Borrowed(input);
-    }
+    let input = match serde_json::from_str(input.get()) {
+        Ok(Value::Object(_)) => return Cow::Borrowed(input),
+        Ok(other) => other,
+        Err(_) => input.get().into(),
+    };
     Cow::Owned(to_raw_value(&json!({ "input": input })).unwrap_or_default())
 }
 
@@ -61,7 +64,20 @@ pub(in crate::llm) fn place_of(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-/// Messages in turns: neighbours of one speaker belong together.
-pub(in crate::llm) fn turns(messages: &[Message]) -> impl Iterator<Item = (Speaker, &[Message])> {
-    messages.chunk_by(|a, b| a.speaker == b.speaker).filter_map(|turn| Some((turn.first()?.speaker, turn)))
+/// Messages in turns, made of what `part` makes of their blocks. Neighbours of one speaker belong
+/// together, and so do those of whom only a message without a part stood between.
+pub(in crate::llm) fn turns<'a, P>(
+    messages: &'a [Message],
+    part: impl Fn(&'a Block) -> Option<P>,
+) -> Vec<(Speaker, Vec<P>)> {
+    let mut turns: Vec<(Speaker, Vec<P>)> = Vec::new();
+    for message in messages {
+        let parts: Vec<P> = message.blocks.iter().filter_map(&part).collect();
+        match turns.last_mut() {
+            _ if parts.is_empty() => {}
+            Some((speaker, turn)) if *speaker == message.speaker => turn.extend(parts),
+            Some(_) | None => turns.push((message.speaker, parts)),
+        }
+    }
+    turns
 }

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::cost::{Price, PriceTable, Rates};
 use crate::llm::{
     anthropic, openai,
     retry::{Again, Failed},
@@ -76,7 +77,9 @@ fn refusals_are_sorted_by_what_they_mean() {
 #[test]
 fn messages_say_what_to_do_and_hold_no_page() {
     let text = |status, body: &str| refused(status, body).error.to_string();
-    assert!(text(401, &typed("authentication_error", "invalid x-api-key")).contains("set ANTHROPIC_API_KEY"));
+    assert!(
+        text(401, &typed("authentication_error", "invalid x-api-key")).contains("or ANTHROPIC_API_KEY to a valid key")
+    );
     assert!(text(404, &typed("not_found_error", "model: x")).contains("claude-sonnet-5-5 replaces it"));
     assert_eq!(text(502, "<html>\n<h1>secret</h1>"), "anthropic is not available (502): Bad Gateway (a web page)");
     let long = text(500, &"ä ".repeat(5_000));
@@ -179,6 +182,23 @@ fn the_configured_model_comes_first() {
 }
 
 #[test]
+fn the_operators_prices_come_before_the_known_ones() {
+    let own = Price::flat(Rates::new(1, 2, 3, 4, 5));
+    let mut config = LlmConfig::new("openai");
+    config.model = Some("llama3".into());
+    config.base_url = Some("http://localhost:11434".into());
+    config.prices = PriceTable::default().with_price("llama3", own).with_price("qwen", own);
+    let prices: Vec<_> = OPENAI.models(&config).into_iter().map(|model| (model.id, model.price)).collect();
+    assert_eq!(prices, [("llama3".to_owned(), Some(own)), ("qwen".to_owned(), Some(own))]);
+
+    let mut config = LlmConfig::new("anthropic");
+    config.prices = PriceTable::default().with_price("claude-opus-5", own);
+    let price = |id: &str| TEST.models(&config).into_iter().find(|model| model.id == id).unwrap().price;
+    assert_eq!((price("claude-opus-5"), price("claude-opus-4-8")), (Some(own), None));
+    assert_eq!(price("claude-opus-5-5"), PriceTable::default().price("claude-opus-5-5"));
+}
+
+#[test]
 fn a_key_is_not_in_what_is_shown_for_debugging() {
     let provider = anthropic::Anthropic::builder().api_key("sk-very-secret").build().unwrap();
     assert!(!format!("{provider:?}").contains("very-secret"));
@@ -211,6 +231,24 @@ proptest! {
 }
 
 #[test]
+fn of_many_tools_that_are_left_out_a_few_are_named() {
+    let names: Vec<String> = (0..40).map(|n| format!("tool{n}")).collect();
+    let all: Vec<_> = names.iter().map(|name| ("db", name.as_str(), "", "7")).collect();
+    let form = tools::Form {
+        key: "test",
+        warnings_key: "test.warnings",
+        max_tools: 10,
+        max_name: 64,
+        max_description: 100,
+        tool: |name, _, _, _| name.into(),
+        dialect: crate::catalog::Dialect::OpenAi,
+    };
+    let warnings = form.render(&super::fake::tools(&all)).warnings;
+    assert_eq!(warnings.len(), 6, "{warnings:?}");
+    assert_eq!(warnings[5], "35 more tools are left out");
+}
+
+#[test]
 fn arguments_that_are_objects_stay_as_they_are() {
     let text = r#"{"b": 1.0, "a":[ ]}"#;
     let raw = legal::arguments(text);
@@ -218,4 +256,6 @@ fn arguments_that_are_objects_stay_as_they_are() {
     assert_eq!(legal::arguments("").get(), "{}");
     assert_eq!(legal::object(&legal::arguments(r#"{"query": "unfinis"#)).get(), r#"{"input":"{\"query\": \"unfinis"}"#);
     assert_eq!(legal::object(&legal::arguments("[1]")).get(), r#"{"input":[1]}"#);
+    let half = legal::object(&legal::arguments(r#"{"a":"\ud83d"}"#)).into_owned();
+    assert_eq!(half.get(), r#"{"input":"{\"a\":\"\\ud83d\"}"}"#);
 }

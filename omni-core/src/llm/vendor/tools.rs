@@ -9,6 +9,9 @@ use serde_json::{
 
 use crate::catalog::{Dialect, OfferedTool, ToolDef, ToolSet, sanitise};
 
+/// How many tools that are left out are named.
+const MAX_LEFT_OUT: usize = 5;
+
 /// How one vendor wants its tools.
 pub(in crate::llm) struct Form {
     /// The key under which a [`ToolSet`] keeps the rendered tools.
@@ -68,6 +71,10 @@ impl Form {
                 Ok(tool) => legal.push(tool),
                 Err(why) => warnings.push(format!("the tool {} is left out: {why}", tool.def.full_name())),
             }
+        }
+        if let Some(more) = warnings.len().checked_sub(MAX_LEFT_OUT).filter(|more| *more > 0) {
+            warnings.truncate(MAX_LEFT_OUT);
+            warnings.push(format!("{more} more tools are left out"));
         }
         if legal.len() > self.max_tools {
             let (max, dropped) = (self.max_tools, legal.len() - self.max_tools);

@@ -19,7 +19,7 @@ const END_OF_BODY: Duration = Duration::from_millis(50);
 /// One turn: bytes in, chat events out.
 pub(in crate::llm) struct Turn<D> {
     provider: &'static str,
-    deadline: Instant,
+    deadline: Option<Instant>,
     events: BoxStream<'static, Result<Sse, LlmError>>,
     decoder: D,
     ready: VecDeque<ChatEvent>,
@@ -30,7 +30,7 @@ impl<D: Decoder> Turn<D> {
     /// A turn that is streamed.
     pub(in crate::llm) fn events(
         provider: &'static str,
-        deadline: Instant,
+        deadline: Option<Instant>,
         events: BoxStream<'static, Result<Sse, LlmError>>,
         decoder: D,
     ) -> Self {
@@ -41,12 +41,12 @@ impl<D: Decoder> Turn<D> {
     pub(super) fn whole(provider: &'static str, body: &[u8], mut decoder: D) -> Result<Self, LlmError> {
         let mut ready = VecDeque::new();
         decoder.whole(body, &mut ready)?;
-        Ok(Self { provider, deadline: Instant::now(), events: Box::pin(stream::empty()), decoder, ready, over: true })
+        Ok(Self { provider, deadline: None, events: Box::pin(stream::empty()), decoder, ready, over: true })
     }
 
     /// Waits for the first event: until then the request can be made again.
     pub(super) async fn begin(&mut self) -> Result<(), LlmError> {
-        while self.ready.is_empty() && !self.over {
+        while self.ready.is_empty() && !self.decoder.has_begun() && !self.over {
             self.read().await?;
         }
         Ok(())
@@ -75,8 +75,13 @@ impl<D: Decoder> Turn<D> {
     }
 
     async fn read(&mut self) -> Result<(), LlmError> {
-        let event = timeout_at(self.deadline, self.events.next()).await;
-        match event.map_err(|_| LlmError::Timeout { provider: self.provider })? {
+        let event = match self.deadline {
+            Some(deadline) => timeout_at(deadline, self.events.next())
+                .await
+                .map_err(|_| LlmError::Timeout { provider: self.provider })?,
+            None => self.events.next().await,
+        };
+        match event {
             Some(event) => {
                 if let Some(data) = event?.data {
                     self.decoder.event(&data, &mut self.ready)?;

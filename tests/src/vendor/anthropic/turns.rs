@@ -41,10 +41,10 @@ pub(super) fn check(body: &Value, memory: &Memory) -> Judged {
     check_end(&turns)
 }
 
-/// The user has the last word, unless a paused turn is sent back.
+/// The user has the last word, unless a turn that paused in a tool of the vendor's is sent back.
 fn check_end(turns: &[(&str, Vec<Value>)]) -> Judged {
     let Some(("assistant", blocks)) = turns.last().map(|(role, blocks)| (*role, blocks)) else { return Ok(()) };
-    let is_paused = blocks.iter().any(|block| str_of(block, "text") == "Still working.");
+    let is_paused = blocks.last().is_some_and(|block| block["type"] == "server_tool_use");
     ensure(is_paused, || {
         "This model does not support assistant message prefill. The conversation must end with a user message.".into()
     })
@@ -68,6 +68,7 @@ fn check_block(block: &Value, role: &str, at: &str, memory: &Memory) -> Judged {
             check_result(block, at)
         }
         "image" if role == "user" => Ok(()),
+        "server_tool_use" if role == "assistant" => Ok(()),
         "thinking" if role == "assistant" => {
             let known = memory.thoughts.get(str_of(block, "signature"));
             ensure(known == Some(block), || format!("{at}: Invalid `signature` in `thinking` block"))

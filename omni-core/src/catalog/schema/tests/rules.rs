@@ -70,6 +70,31 @@ fn good_schema_is_left_as_it_is() {
 }
 
 #[test]
+fn keywords_that_are_not_set_are_dropped_and_cost_no_tool() {
+    let schema = json!({
+        "type": "object", "description": null, "required": null, "additionalProperties": null,
+        "properties": {
+            "a": { "type": "string", "default": null, "enum": ["x", null], "pattern": null, "examples": { "one": {} } },
+            "b": { "const": null, "properties": null, "examples": ["y"] }
+        }
+    });
+    for dialect in [Dialect::Anthropic, Dialect::OpenAi] {
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "a": { "type": "string", "default": null, "enum": ["x", null] },
+                "b": { "const": null, "examples": ["y"] }
+            }
+        });
+        assert_eq!(clean(&schema, dialect).schema, expected);
+    }
+    assert_eq!(
+        clean(&json!({ "type": "object", "properties": null }), Dialect::OpenAi).schema["properties"],
+        json!({})
+    );
+}
+
+#[test]
 fn missing_type_and_properties_are_added() {
     assert_eq!(clean(&json!({}), Dialect::OpenAi).schema, json!({ "type": "object", "properties": {} }));
     let sanitised = clean(&json!({ "type": ["object", "null"] }), Dialect::Anthropic);

@@ -119,10 +119,8 @@ fn blank_text_and_empty_messages_are_left_out_and_neighbours_joined() {
         Message::user("three"),
     ]);
     request.cache = CachePlan::off();
-    let user = |text: &str| json!({"role": "user", "content": [{"type": "text", "text": text}]});
-    let three =
-        json!({"role": "user", "content": [{"type": "text", "text": "two"}, {"type": "text", "text": "three"}]});
-    assert_eq!(json(&request)["messages"], json!([user("one"), three]));
+    let texts = ["one", "two", "three"].map(|text| json!({"type": "text", "text": text}));
+    assert_eq!(json(&request)["messages"], json!([{"role": "user", "content": texts}]));
 }
 
 #[test]

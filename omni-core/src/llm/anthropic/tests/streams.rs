@@ -72,7 +72,7 @@ event: content_block_stop
 data: {"type":"content_block_stop","index":5}
 
 event: something_new
-data: {"type":"something_new","with":["any","thing"]}
+data: {"type":"something_new","with":["any","thing"],"delta":"of a form of its own","usage":7}
 
 event: message_delta
 data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":12,"cache_creation_input_tokens":300,"cache_read_input_tokens":2000,"output_tokens":89}}

@@ -202,7 +202,7 @@ fn tool_sets_are_indexed_once_and_not_for_ever() {
 }
 
 #[test]
-fn long_question_over_a_thousand_tools_is_ranked_in_time() {
+fn long_question_over_a_thousand_tools_is_looked_up_in_part() {
     let schema = RawValue::from_string(r#"{"type":"object","properties":{"query":{"type":"string"}}}"#.into()).unwrap();
     let mut view = ServerView::new("many", "stdio");
     for i in 0..1_000 {
@@ -210,13 +210,30 @@ fn long_question_over_a_thousand_tools_is_ranked_in_time() {
         view.tools.push(Arc::new(def.with_description(&format!("Handles matter number{i} of kind{}", i % 13))));
     }
     let tools = set(vec![view]);
-    let provider = Offline::new();
-    let question = "unheardof wordsalad ".repeat(5_000) + "kind7";
-    let started = std::time::Instant::now();
-    for _ in 0..10 {
-        let _ = provider.answer(&question[..MAX_QUESTION_CHARS], &tools);
+    let question: Vec<String> = (0..1_000).map(|n| format!("word{n}")).collect();
+    let question = question.join(" ");
+    assert_eq!(rank::asked(&facts::read(&question, today())).len(), rank::MAX_WORDS);
+    let _ = Offline::new().answer(&question, &tools);
+}
+
+#[test]
+fn the_first_of_two_twins_always_wins() {
+    let schema =
+        r#"{"type":"object","properties":{"query":{"type":"string","description":"What to look for, in words"}}}"#;
+    let views = ["east", "west"].map(|server| {
+        let mut def = ToolDef::new(server, "find_old_reports", RawValue::from_string(schema.into()).unwrap());
+        def =
+            def.with_description("Finds the reports of last year, by author, title, region and month of publication.");
+        let mut view = ServerView::new(server, "stdio");
+        view.tools.push(Arc::new(def));
+        view
+    });
+    let tools = set(views.into());
+    let question = "find the reports of last year by author and region";
+    for _ in 0..50 {
+        let hits = Index::build(&tools).rank(&tools, question, &facts::read(question, today()));
+        assert_eq!((hits[0].tool, hits[0].score.to_bits()), (0, hits[1].score.to_bits()));
     }
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 
 proptest! {

@@ -65,6 +65,18 @@ fn the_output_limit_has_the_name_that_the_host_knows() {
 }
 
 #[test]
+fn the_operator_may_name_the_output_limit_and_omni_sets_it() {
+    let mut request = conversation();
+    for (host, name) in [("localhost", "max_completion_tokens"), ("api.openai.com", "max_tokens")] {
+        request.extra = json!({ name: 1 }).as_object().unwrap().clone();
+        let (body, _) = made(&request, host);
+        let limits: Vec<_> =
+            ["max_tokens", "max_completion_tokens"].iter().filter(|key| !body[**key].is_null()).collect();
+        assert_eq!((limits, &body[name]), (vec![&name], &json!(1024)), "{host}");
+    }
+}
+
+#[test]
 fn tools_beyond_the_128th_are_left_out_and_told() {
     let names: Vec<String> = (0..130).map(|n| format!("tool{n}")).collect();
     let all: Vec<_> = names.iter().map(|name| ("db", name.as_str(), "", r#"{"type":"object"}"#)).collect();
@@ -77,12 +89,14 @@ fn tools_beyond_the_128th_are_left_out_and_told() {
 
 #[test]
 fn an_answer_without_text_and_calls_is_not_sent_and_neither_are_empty_lists() {
-    let mut request =
-        ChatRequest::new("m", vec![Message::user("a"), Message::assistant(vec![]), Message::user("b")], 8);
+    let mut request = ChatRequest::new(
+        "m",
+        vec![Message::user("a"), Message::assistant(vec![Block::text(" ")]), Message::user("b")],
+        8,
+    );
     request.tool_choice = ToolChoice::None;
     let (body, _) = made(&request, "localhost");
-    let said = |text: &str| json!({"role": "user", "content": text});
-    assert_eq!(body["messages"], json!([said("a"), said("b")]));
+    assert_eq!(body["messages"], json!([{"role": "user", "content": "a\n\nb"}]));
     assert!(body.get("tools").is_none() && body.get("tool_choice").is_none());
 }
 

@@ -91,6 +91,37 @@ async fn calls_without_an_index_or_an_id_stay_apart_and_get_an_id() {
 }
 
 #[tokio::test]
+async fn calls_without_any_mark_are_told_apart_by_where_a_name_stands() {
+    let chunk = |pieces: &[(&str, &str)], mark: &str| {
+        let call = |(name, arguments): &(&str, &str)| {
+            format!(r#"{{{mark}"function":{{"name":{name},"arguments":"{arguments}"}}}}"#)
+        };
+        let calls: Vec<String> = pieces.iter().map(call).collect();
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{}]}}}}]}}\n\n", calls.join(","))
+    };
+    for mark in ["", r#""index":0,"id":"","#] {
+        let whole = chunk(&[("\"x\"", "{}"), ("\"x\"", "{}"), ("\"y\"", "{}")], mark);
+        let seen = read(&format!("{whole}{}", finished("stop", "{}"))).await;
+        let names: Vec<String> = seen.shown().iter().map(|call| call[call.len() - 4..].to_owned()).collect();
+        assert_eq!(names, ["x {}", "x {}", "y {}"], "{mark}");
+
+        let pieces =
+            [chunk(&[("\"x\"", "{\\\"a\\\"")], mark), chunk(&[("\"x\"", ":1}")], mark), chunk(&[("null", "")], mark)];
+        let seen = read(&format!("{}{}", pieces.concat(), finished("stop", "{}"))).await;
+        assert_eq!(seen.blocks.len(), 1, "{mark} {:?}", seen.shown());
+        assert!(seen.shown()[0].ends_with(r#"x {"a":1}"#), "{mark} {:?}", seen.shown());
+    }
+}
+
+#[tokio::test]
+async fn text_in_parts_and_a_chunk_with_both_forms_are_understood() {
+    let parts =
+        r#"{"content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]},"message":{"content":"Hello"}"#;
+    let seen = read(&finished("stop", parts)).await;
+    assert_eq!((seen.text.as_str(), seen.stop), ("Hello", Some(StopReason::EndTurn)), "{:?}", seen.error);
+}
+
+#[tokio::test]
 async fn arguments_that_are_no_json_are_kept_as_text() {
     let half = r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":"{\"query\": \"unf"}}]}"#;
     assert_eq!(read(&finished("length", half)).await.shown(), [r#"call a x "{\"query\": \"unf""#]);
