@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::identity::{Keys, keys::sql::SqlKeys};
 use crate::{
     builder::OmniBuilder,
     config::{Config, Need, ServerConfig},
@@ -24,8 +26,7 @@ impl Omni {
         config.require(Need::Ledger)?;
         config.require(Need::Servers)?;
         let shared = Arc::new(config.clone());
-        let mut builder = Self::builder()
-            .authenticator(authenticator(config))
+        let mut builder = people(Self::builder(), config)
             .policy(registry.policies.build(&config.policy_kind, shared.clone()).await?);
         builder = match llm(config, registry).await {
             Ok(llm) => builder.llm(llm),
@@ -68,6 +69,17 @@ async fn limiter(
     }
     let limiter = registry.limiters.build(&config.limiter_kind, shared.clone()).await?;
     Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
+}
+
+/// Who credentials belong to: people at the terminal, and keys where there is a database.
+fn people(builder: OmniBuilder, config: &Config) -> OmniBuilder {
+    let authenticator = authenticator(config);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(tables) = crate::people::Tables::of_config(config) {
+        let keys = Keys::new(SqlKeys::new(tables.clone()));
+        return builder.authenticator(authenticator.with_keys(keys)).people(tables);
+    }
+    builder.authenticator(authenticator)
 }
 
 /// Whoever can read config and database may act as anybody: they are root here anyway.

@@ -25,8 +25,9 @@ mod show;
 pub(crate) mod spec;
 mod yaml;
 
+pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
-pub(crate) use yaml::Lines;
+pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -28,9 +28,14 @@ use crate::{
     policy::Grant,
 };
 
+mod admin;
 mod ask;
 mod direct;
 mod steps;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use admin::{ListedUser, UserStatus};
+pub use admin::{Admin, NewKey};
 
 /// Events that wait for a slow reader, and the last one.
 const EVENT_BUFFER: usize = 64 + 1;
@@ -151,7 +156,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential or the policy says no.
     pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
-        let principal = self.inner.parts.authenticator.authenticate(who.into())?;
+        let principal = self.inner.parts.authenticator.authenticate(who.into()).await?;
         steps::policy(&self.inner.parts, &principal).await
     }
 

@@ -35,6 +35,9 @@ type ToolSetKey = (u64, String, usize);
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) authenticator: Authenticator,
+    /// The people whom a database knows, where there is one.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) tables: Option<crate::people::Tables>,
     pub(crate) policy: Arc<dyn PolicyStore>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,

@@ -305,7 +305,7 @@ fn log_level(source: &Source<'_>) -> Option<String> {
 }
 
 /// Subjects by operating-system user.
-fn os_users(users: Option<&UsersSpec>) -> BTreeMap<String, String> {
+pub(crate) fn os_users(users: Option<&UsersSpec>) -> BTreeMap<String, String> {
     let people = users.into_iter().flat_map(|users| users.super_admins.iter().chain(&users.users));
     let mapped = people.flat_map(|person| {
         let names = person.os_user.iter().flat_map(|names| names.items());

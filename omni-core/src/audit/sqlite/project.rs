@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Sqlite, Transaction};
 
 use super::{SealedRecord, stamp};
-use crate::ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record};
+use crate::ledger::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record};
 
 type Tx = Transaction<'static, Sqlite>;
 
@@ -18,6 +18,7 @@ pub(super) async fn project(tx: &mut Tx, sealed: &SealedRecord, record: &Record)
             tool_call(tx, sealed, record, call).await?;
             audit_log(tx, sealed, record, &Row::of_call(call)).await
         }
+        Event::Admin(admin) => audit_log(tx, sealed, record, &Row::of_admin(admin)).await,
         Event::Ask(ask) => audit_log(tx, sealed, record, &Row::of_ask(ask)).await,
         Event::ChainOpened { .. } | Event::AskStarted { .. } | Event::Started(_) | Event::Gap { .. } => Ok(()),
     }
@@ -89,6 +90,7 @@ struct Row<'a> {
     servers: BTreeSet<&'a str>,
     call: Option<&'a CallRecord>,
     ask: Option<&'a AskRecord>,
+    admin: Option<&'a AdminRecord>,
     warning: Option<&'a str>,
     error: Option<&'a str>,
     duration_ms: u64,
@@ -107,6 +109,7 @@ impl<'a> Row<'a> {
             servers: ask.tools_used.iter().filter_map(|tool| tool.split('.').next()).collect(),
             call: None,
             ask: Some(ask),
+            admin: None,
             warning: ask.warning.as_deref(),
             error: ask.error.as_deref(),
             duration_ms: ask.duration_ms,
@@ -122,6 +125,17 @@ impl<'a> Row<'a> {
             call: Some(call),
             error: call.error.as_deref(),
             duration_ms: call.duration_ms,
+            ..Self::default()
+        }
+    }
+
+    fn of_admin(admin: &'a AdminRecord) -> Self {
+        Self {
+            request_type: "admin",
+            message: Some(&admin.action),
+            outcome: Some(admin.outcome),
+            admin: Some(admin),
+            error: admin.error.as_deref(),
             ..Self::default()
         }
     }
@@ -181,8 +195,8 @@ async fn audit_log(tx: &mut Tx, sealed: &SealedRecord, record: &Record, row: &Ro
     .bind(cost.map(|cost| (cost.as_usd() * 1e6).round() / 1e6))
     .bind(cost.map(|cost| whole(cost.0)))
     .bind(row.call.map(|call| call.server.as_str()))
-    .bind(row.call.map(|call| call.tool.as_str()))
-    .bind(row.call.map(|call| call.arguments.to_string()))
+    .bind(row.call.map(|call| call.tool.as_str()).or(row.admin.map(|admin| admin.target.as_str())))
+    .bind(row.call.map(|call| call.arguments.to_string()).or(row.admin.map(|admin| admin.details.to_string())))
     .bind(row.is_success())
     .bind(row.outcome.map(Outcome::as_str))
     .bind(row.warning)
