@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
 };
 
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use crate::{
     llm::{LlmProvider, offline::Offline},
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
     omni::Omni,
-    parts::{Acks, Parts, ToolSets},
+    parts::{Acks, Live, Parts, ToolSets},
     policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
     thread::{OneShot, ThreadStore},
@@ -190,6 +190,7 @@ impl OmniBuilder {
             ledger.key = SealKey::load_or_create(&dir)?;
             ledger.dir = Some(dir);
         }
+        let live_policy = self.policy.clone();
         Ok(Omni::from_parts(Parts {
             authenticator: self.authenticator,
             policy: self.policy,
@@ -204,7 +205,7 @@ impl OmniBuilder {
             max_output: self.max_output,
             extra: self.extra,
             tool_sets: ToolSets::new(),
-            closing: AtomicBool::new(false),
+            live: Arc::new(Live::new(live_policy)),
         }))
     }
 }

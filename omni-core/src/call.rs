@@ -80,11 +80,12 @@ async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEn
 }
 
 async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
-    if *parts.policy.version().borrow() == caller.grant.version {
+    let live = parts.live.policy();
+    if Arc::ptr_eq(&live, &parts.policy) && *live.version().borrow() == caller.grant.version {
         return Ok(());
     }
     let denied = |message: String| CallEnd::failed(CallStatus::Denied, message);
-    let current = timeout(STEP_TIMEOUT, parts.policy.resolve(&caller.grant.principal)).await;
+    let current = timeout(STEP_TIMEOUT, live.resolve(&caller.grant.principal)).await;
     let current = match current {
         Ok(Ok(grant)) => grant,
         Ok(Err(error)) => return Err(denied(error.to_string())),
