@@ -18,7 +18,7 @@ mod llm;
 mod load;
 mod nearest;
 mod search;
-mod secrets;
+pub(crate) mod secrets;
 mod servers;
 mod shape;
 mod show;

@@ -33,7 +33,8 @@ fn of_server(server: &ServerConfig) -> Vec<String> {
     own.into_iter().chain(named).chain(server.url.as_deref().and_then(password)).collect()
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a variable or header of this name holds a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
