@@ -21,6 +21,7 @@ impl Omni {
     /// When a kind is not in this build or a part cannot be built from its configuration; the
     /// message says which, and what to do.
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
+        config.require(Need::Policy)?;
         config.require(Need::Ledger)?;
         config.require(Need::Servers)?;
         let shared = Arc::new(config.clone());
