@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cli;
+mod examples;
 mod mcp_http;
 mod mcp_in_process;
 mod mcp_modern;

@@ -331,7 +331,10 @@ fn has_a_say(path: &str) -> bool {
     let key = |part: &str| part.split('[').next().unwrap_or_default().to_owned();
     let (first, last) = (path.split('.').next().map(key), path.rsplit('.').next().map(key));
     matches!(first.as_deref(), Some("default_user" | "super_admins" | "users" | "roles"))
-        && !matches!(last.as_deref(), Some("name" | "description" | "slack_user_id" | "teams" | "display_name" | "color"))
+        && !matches!(
+            last.as_deref(),
+            Some("name" | "description" | "slack_user_id" | "teams" | "display_name" | "color")
+        )
 }
 
 fn store_content(settings: &SettingsSpec) -> StoreContent {

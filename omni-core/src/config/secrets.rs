@@ -84,9 +84,10 @@ mod tests {
             .into();
         config.servers.push(server);
         let mut program = ServerConfig::new("b", "stdio");
-        program.args = ["--token", "flag-value-4", "--port", "8080", "--api-key=flag-value-5", "http://u:url-value-6@h"]
-            .map(str::to_owned)
-            .into();
+        program.args =
+            ["--token", "flag-value-4", "--port", "8080", "--api-key=flag-value-5", "http://u:url-value-6@h"]
+                .map(str::to_owned)
+                .into();
         config.servers.push(program);
         let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);

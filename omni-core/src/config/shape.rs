@@ -110,15 +110,19 @@ impl<'a> Shaper<'a> {
             }
             return;
         }
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-        entries.retain(|key, value| match properties.get(key) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        if properties.is_none() && schema.get("x-ignored").is_none() {
+            return;
+        }
+        let property = |key: &str| properties.and_then(|properties| properties.get(key));
+        entries.retain(|key, value| match property(key) {
             Some(schema) => self.keep(value, schema),
             None => true,
         });
         let mut ignored = Vec::new();
         for (key, value) in entries.iter_mut() {
             let at = join(path, key);
-            match properties.get(key) {
+            match property(key) {
                 Some(schema) => {
                     self.note_enforced(schema, value, &at);
                     let around = self.is_own;
@@ -163,10 +167,10 @@ impl<'a> Shaper<'a> {
         }
     }
 
-    fn unknown_key(&mut self, key: &str, properties: &Map<String, Value>, schema: &Value, path: &str) {
+    fn unknown_key(&mut self, key: &str, properties: Option<&Map<String, Value>>, schema: &Value, path: &str) {
         let is_own = self.is_own || schema.get("x-own").is_some();
         let severity = if is_own { Severity::Error } else { Severity::Warning };
-        let known = properties.keys().map(String::as_str).chain(list(schema, "x-ignored"));
+        let known = properties.into_iter().flat_map(Map::keys).map(String::as_str).chain(list(schema, "x-ignored"));
         let hint = nearest(key, known).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
         self.report(severity, path, format!("unknown key{hint}"));
     }

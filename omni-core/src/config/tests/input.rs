@@ -55,6 +55,8 @@ fn an_unknown_key_is_a_warning_with_the_nearest_name_where_the_original_had_the_
     mcps.yaml:4: mcps[0].tool_polcy: unknown key; did you mean "tool_policy"?
     mcps.yaml:5: mcps[0].zzz: unknown key
     "#);
+    let unused = load(&[("settings.yaml", "app:\n  prot: 1\n")], &[]).unwrap();
+    insta::assert_snapshot!(findings(&unused, Severity::Warning).join("\n"), @r#"settings.yaml:2: app.prot: unknown key; did you mean "port"?"#);
 
     let dir = dir(&files);
     let strict = LoadOptions::new(env(&[]), dir.path()).with_dir(dir.path()).with_strict(true);
