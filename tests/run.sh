@@ -20,5 +20,8 @@ first_question() {
 
 export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
-if [ $# = 0 ]; then first_question; fi
+if [ $# = 0 ]; then
+  first_question
+  cargo test --workspace --all-features --locked --bench pipeline # each one once
+fi
 exec cargo test --workspace --all-features --locked --no-fail-fast -- "$@"
