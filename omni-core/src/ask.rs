@@ -69,8 +69,8 @@ pub struct AskOptions {
     pub max_turns: Option<u32>,
 }
 
-/// One question on its way into the pipeline.
-#[derive(Debug, Clone)]
+/// One question on its way into the pipeline. A clone is another ask, with an id of its own.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Ask {
     /// Who asks, as the frontend found it.
@@ -89,6 +89,21 @@ pub struct Ask {
     pub approver: Arc<dyn Approver>,
     /// Identifies the ask in logs, events and the ledger.
     pub request_id: Uuid,
+}
+
+impl Clone for Ask {
+    fn clone(&self) -> Self {
+        Self {
+            credential: self.credential.clone(),
+            question: self.question.clone(),
+            attachments: self.attachments.clone(),
+            thread: self.thread.clone(),
+            source: self.source,
+            options: self.options.clone(),
+            approver: self.approver.clone(),
+            request_id: Uuid::now_v7(),
+        }
+    }
 }
 
 impl Ask {
@@ -150,8 +165,9 @@ impl Ask {
     }
 }
 
-/// One tool call without a model: `omni tools call`, an HTTP call, a gateway call.
-#[derive(Debug, Clone)]
+/// One tool call without a model: `omni tools call`, an HTTP call, a gateway call. A clone is
+/// another call, with an id of its own.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct DirectCall {
     /// Who calls.
@@ -170,6 +186,21 @@ pub struct DirectCall {
     pub approver: Arc<dyn Approver>,
     /// Identifies the call in logs and the ledger.
     pub request_id: Uuid,
+}
+
+impl Clone for DirectCall {
+    fn clone(&self) -> Self {
+        Self {
+            credential: self.credential.clone(),
+            server: self.server.clone(),
+            tool: self.tool.clone(),
+            arguments: self.arguments.clone(),
+            source: self.source,
+            timeout: self.timeout,
+            approver: self.approver.clone(),
+            request_id: Uuid::now_v7(),
+        }
+    }
 }
 
 impl DirectCall {

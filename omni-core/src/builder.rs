@@ -1,6 +1,10 @@
 //! Builds an [`Omni`] by hand: what an embedding program uses.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use serde_json::{Map, Value};
 
@@ -200,6 +204,7 @@ impl OmniBuilder {
             max_output: self.max_output,
             extra: self.extra,
             tool_sets: ToolSets::new(),
+            closing: AtomicBool::new(false),
         }))
     }
 }

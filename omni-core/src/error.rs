@@ -174,8 +174,50 @@ impl Error {
     pub fn public_message(&self) -> String {
         match self {
             Self::Internal { .. } => "an internal error; the operator finds it in the log".into(),
-            other => other.to_string(),
+            Self::Config(_) | Self::Build(_) => "the service is not configured rightly; the operator knows more".into(),
+            Self::Policy(PolicyError::Unavailable { .. }) => "who may do what cannot be looked up at the moment".into(),
+            Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),
+            Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
+            Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
+            Self::Llm(error) => llm_message(error).into(),
+            Self::Server { server, source } => format!("{server}: {}", server_message(source)),
+            Self::Auth(_)
+            | Self::Policy(_)
+            | Self::Limit(LimitError::Refused(_))
+            | Self::Denied { .. }
+            | Self::UnknownTool { .. }
+            | Self::Invalid { .. }
+            | Self::Timeout { .. }
+            | Self::Cancelled
+            | Self::ShuttingDown => self.to_string(),
         }
+    }
+}
+
+fn llm_message(error: &LlmError) -> &'static str {
+    match error {
+        LlmError::Auth { .. } | LlmError::UnknownModel { .. } | LlmError::Quota { .. } => {
+            "the language model is not set up rightly; the operator knows more"
+        }
+        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } | LlmError::Network { .. } => {
+            "the language model is not available at the moment"
+        }
+        LlmError::Timeout { .. } => "the language model did not answer in time",
+        LlmError::ContextExceeded { .. } => "the conversation is too long for the language model",
+        LlmError::InvalidRequest { .. } => "the language model refused the request",
+        LlmError::Cut { .. } | LlmError::Protocol { .. } => "the language model's answer broke off",
+    }
+}
+
+fn server_message(error: &McpError) -> &'static str {
+    match error {
+        McpError::Connect { .. } | McpError::Closed { .. } => "the server is away",
+        McpError::Unauthorized { .. } => "the server does not accept omni's credentials",
+        McpError::Timeout { .. } => "the server did not answer in time",
+        McpError::Busy { .. } => "the server is busy",
+        McpError::UnknownServer { .. } => "there is no such server",
+        McpError::Rpc { .. } => "the server refused the request",
+        McpError::Protocol { .. } => "the server broke its protocol",
     }
 }
 
@@ -200,5 +242,24 @@ fn server_kind(error: &McpError) -> ErrorKind {
         McpError::Timeout { .. } => ErrorKind::Timeout,
         McpError::UnknownServer { .. } => ErrorKind::NotFound,
         McpError::Rpc { .. } | McpError::Protocol { .. } => ErrorKind::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_anybody_may_read_names_no_host_no_path_and_no_vendors_words() {
+        let network =
+            LlmError::Network { provider: "openai", url: "http://10.0.0.7:8080".into(), message: "refused".into() };
+        let connect = McpError::Connect { message: "/opt/servers/db: no such file".into() };
+        let file = AuditError::File { path: "/var/lib/omni".into(), message: "disk full".into() };
+        let errors = [Error::Llm(network), Error::Server { server: "db".into(), source: connect }, Error::Audit(file)];
+        for error in errors {
+            let message = error.public_message();
+            assert!(error.to_string().contains('/') && !message.contains('/'), "{message}");
+        }
+        assert_eq!(Error::Denied { message: "not for you".into() }.public_message(), "not for you");
     }
 }

@@ -50,6 +50,25 @@ pub enum Scope {
     ActAs,
 }
 
+impl Scope {
+    /// The name in configurations and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Tools => "tools",
+            Self::Admin => "admin",
+            Self::ActAs => "act_as",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A set of [`Scope`]s.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

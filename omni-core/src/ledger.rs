@@ -109,6 +109,8 @@ impl Ledger {
         for closing in closings {
             ledger.write_with(closing, Ack::Local).await?;
         }
+        // Only now may go away what says that they were open.
+        ledger.inner.shared.swept.cancel();
         Ok(ledger)
     }
 
@@ -136,6 +138,7 @@ impl Ledger {
             sync,
             drain,
             last: None,
+            broken: None,
         };
         let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), within: options.shutdown_within };
         let close = CancellationToken::new();
@@ -143,7 +146,7 @@ impl Ledger {
         let dead = found.dead;
         let progress = shared.clone();
         let task = tokio::spawn(async move {
-            let syncing = writer::sync(syncs);
+            let syncing = writer::sync(syncs, progress.clone());
             let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
             let drained = progress.stored() == ended.at.seq;
             finish(ended, dir, chain_id, drained).await;

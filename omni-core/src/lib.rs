@@ -44,6 +44,8 @@ pub mod compose;
 pub mod config;
 pub mod confirm;
 pub mod cost;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod db;
 pub mod error;
 pub mod identity;
 pub mod ledger;

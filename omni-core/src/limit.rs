@@ -184,7 +184,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let minutes = self.retry_after.as_secs().div_ceil(60).max(1);
+        let minutes = self.retry_after.as_millis().div_ceil(60_000).max(1);
         match self.limit {
             Limit::Window { max, per } if per == Duration::from_secs(3600) => write!(
                 f,
@@ -196,7 +196,7 @@ impl fmt::Display for Refusal {
                 "Rate limit exceeded. You've made {}/{max} requests in the last {} seconds. Please try again in {} seconds.",
                 self.used,
                 per.as_secs(),
-                self.retry_after.as_secs().max(1)
+                self.retry_after.as_millis().div_ceil(1000).max(1)
             ),
             Limit::Concurrent { max } => write!(
                 f,

@@ -7,10 +7,7 @@
 //! An ask passes these steps in `omni/ask.rs`, a direct call in `omni/direct.rs`; both call the same functions.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,12 +15,12 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    answer::{Answer, AnswerEvent, AnswerStream, CallSummary, EventSender, Failure},
+    answer::{Answer, AnswerStream, CallSummary, EventSender},
     ask::{Ask, DirectCall},
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
     error::Error,
-    identity::Credential,
+    identity::{Credential, Scope},
     ledger::Ledger,
     llm::ModelInfo,
     mcp::ToolOutput,
@@ -35,8 +32,8 @@ mod ask;
 mod direct;
 mod steps;
 
-/// Events that wait for a slow reader.
-const EVENT_BUFFER: usize = 64;
+/// Events that wait for a slow reader, and the last one.
+const EVENT_BUFFER: usize = 64 + 1;
 /// How long `shutdown` lets running asks finish before it cancels them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
@@ -50,7 +47,6 @@ pub struct Omni {
 struct Inner {
     parts: Arc<Parts>,
     tasks: TaskTracker,
-    closing: AtomicBool,
     /// Cancels everything that still runs when the grace of `shutdown` is over.
     kill: CancellationToken,
 }
@@ -96,12 +92,7 @@ impl Omni {
     }
 
     pub(crate) fn from_parts(parts: Parts) -> Self {
-        let inner = Inner {
-            parts: Arc::new(parts),
-            tasks: TaskTracker::new(),
-            closing: AtomicBool::new(false),
-            kill: CancellationToken::new(),
-        };
+        let inner = Inner { parts: Arc::new(parts), tasks: TaskTracker::new(), kill: CancellationToken::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -122,14 +113,9 @@ impl Omni {
         let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
         let cancel = self.inner.kill.child_token();
         let stream = AnswerStream::new(ask.request_id, receiver, cancel.clone());
-        let mut events = EventSender::new(sender);
-        if self.inner.closing.load(Ordering::Acquire) {
-            let failure = Failure::new(Error::ShuttingDown, Answer::empty(ask.request_id, ""));
-            self.inner.tasks.spawn(async move { events.send(AnswerEvent::Error(Box::new(failure))).await });
-        } else {
-            let parts = self.inner.parts.clone();
-            self.inner.tasks.spawn(async move { ask::run(&parts, ask, cancel, events).await });
-        }
+        let events = EventSender::new(sender);
+        let parts = self.inner.parts.clone();
+        self.inner.tasks.spawn(async move { ask::run(&parts, ask, cancel, events).await });
         stream
     }
 
@@ -140,9 +126,6 @@ impl Omni {
     /// # Errors
     /// An [`Error`]. A tool that says it failed is an `Ok` whose output says so.
     pub async fn call_tool(&self, call: DirectCall) -> Result<CallReply, Error> {
-        if self.inner.closing.load(Ordering::Acquire) {
-            return Err(Error::ShuttingDown);
-        }
         let parts = self.inner.parts.clone();
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
@@ -158,6 +141,7 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let grant = self.grant(who).await?;
+        grant.require(Scope::Tools)?;
         let catalog = self.inner.parts.pool.discover().await;
         Ok(self.inner.parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
@@ -206,13 +190,15 @@ impl Omni {
     /// Refuses new asks, lets running ones finish for a while, cancels the rest, drains the ledger
     /// and closes every server.
     pub async fn shutdown(&self) {
-        self.inner.closing.store(true, Ordering::Release);
+        self.inner.parts.closing.store(true, Ordering::Release);
         self.inner.tasks.close();
         if timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
             self.inner.kill.cancel();
             let _ = timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await;
         }
-        self.inner.parts.pool.shutdown().await;
+        if timeout(SHUTDOWN_GRACE, self.inner.parts.pool.shutdown()).await.is_err() {
+            tracing::warn!("a server did not let itself be closed in time");
+        }
         self.inner.parts.ledger.shutdown().await;
     }
 }

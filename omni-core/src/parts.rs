@@ -1,6 +1,9 @@
 //! Everything that an [`Omni`](crate::Omni) is made of, and what its steps share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 use serde_json::{Map, Value};
@@ -47,6 +50,8 @@ pub(crate) struct Parts {
     /// Parameters that the operator set for every request.
     pub(crate) extra: Map<String, Value>,
     pub(crate) tool_sets: ToolSets,
+    /// Nothing new begins.
+    pub(crate) closing: AtomicBool,
 }
 
 /// When records count as written, by who waits for them.

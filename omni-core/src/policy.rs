@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::identity::Principal;
+use crate::identity::{Principal, Scope};
 
 pub mod memory;
 pub mod pattern;
@@ -206,6 +206,18 @@ impl Grant {
         }
     }
 
+    /// Whether the credential is made for what is about to be done. What the subject may do is cut
+    /// by it, never widened.
+    ///
+    /// # Errors
+    /// [`PolicyError::MissingScope`].
+    pub fn require(&self, scope: Scope) -> Result<(), PolicyError> {
+        if self.principal.scopes.contains(scope) {
+            return Ok(());
+        }
+        Err(PolicyError::MissingScope { subject: self.principal.subject.clone(), scope })
+    }
+
     /// Decides one tool; `arguments` are the call's, where there is a call. Without them the
     /// question is whether the tool may be listed.
     #[must_use]
@@ -231,6 +243,14 @@ pub enum PolicyError {
         subject: String,
         /// Why.
         reason: String,
+    },
+    /// The credential is not made for this.
+    #[error("{subject} may not do this: the credential lacks the scope `{scope}`")]
+    MissingScope {
+        /// Who asked.
+        subject: String,
+        /// What is missing.
+        scope: Scope,
     },
     /// The store cannot be asked. Fail closed.
     #[error("the policy store cannot be reached: {message}")]

@@ -3,6 +3,7 @@
 
 mod cli;
 mod examples;
+mod invariants;
 mod mcp_http;
 mod mcp_in_process;
 mod mcp_modern;

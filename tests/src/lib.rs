@@ -11,5 +11,6 @@ pub mod loopback;
 pub mod parts;
 pub mod program;
 pub mod recorder;
+pub mod rig;
 pub mod server;
 pub mod vendor;

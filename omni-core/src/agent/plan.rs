@@ -5,7 +5,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     catalog::{Catalog, OfferedTool, ToolDef, ToolSet},
-    policy::{Decision, Grant, Rule},
+    policy::{Grant, Rule},
 };
 
 /// Why a call is not carried out.
@@ -107,6 +107,14 @@ impl Judge<'_> {
     pub(crate) fn judge(&self, call: &mut PlannedCall, def: &ToolDef) {
         call.server = def.server.to_string();
         call.tool = def.name.to_string();
+        // A tool that may not be listed does not say what it thinks of the arguments.
+        for grant in self.grants {
+            let decision = grant.decide(&def.server, &def.name, None);
+            if !decision.is_allowed() {
+                call.rule = rule_text(&decision.rule);
+                return call.refuse(Refused::Policy, self.no_such_tool(&def.full_name()));
+            }
+        }
         let arguments = match arguments_object(&call.arguments) {
             Ok(arguments) => arguments,
             Err(message) => return call.refuse(Refused::Arguments, message),
@@ -116,7 +124,9 @@ impl Judge<'_> {
             let decision = grant.decide(&def.server, &def.name, Some(&arguments));
             call.rule = rule_text(&decision.rule);
             if !decision.is_allowed() {
-                return call.refuse(Refused::Policy, self.denial(grant, def, &decision));
+                let rule = &decision.rule.text;
+                let message = format!("{} may not be called with these arguments ({rule}).", def.full_name());
+                return call.refuse(Refused::Policy, message);
             }
             confirm |= decision.confirm;
         }
@@ -124,14 +134,6 @@ impl Judge<'_> {
             return call.refuse(Refused::Arguments, format!("The arguments do not fit the tool: {misfit}"));
         }
         call.disposition = if confirm { Disposition::Ask } else { Disposition::Run };
-    }
-
-    /// A tool that may not be listed is unknown; one that may, with other arguments, says why not.
-    fn denial(&self, grant: &Grant, def: &ToolDef, decision: &Decision) -> String {
-        if grant.decide(&def.server, &def.name, None).is_allowed() {
-            return format!("{} may not be called with these arguments ({}).", def.full_name(), decision.rule.text);
-        }
-        self.no_such_tool(&def.full_name())
     }
 
     fn unknown(&self, call: &mut PlannedCall, name: &str) {

@@ -10,12 +10,16 @@ use super::AnswerEvent;
 #[derive(Debug)]
 pub(crate) struct EventSender {
     events: mpsc::Sender<AnswerEvent>,
+    /// The place of the last event: whoever reads at all learns how it ended.
+    last: Option<mpsc::OwnedPermit<AnswerEvent>>,
     pending: String,
 }
 
 impl EventSender {
+    /// A sender into a channel, one place of which it keeps for the last event.
     pub(crate) fn new(events: mpsc::Sender<AnswerEvent>) -> Self {
-        Self { events, pending: String::new() }
+        let last = events.clone().try_reserve_owned().ok();
+        Self { events, last, pending: String::new() }
     }
 
     /// Sends text now if there is room; otherwise it is joined to what waits.
@@ -29,25 +33,36 @@ impl EventSender {
         }
     }
 
-    /// Sends the last events; a reader who does not read cannot keep the ask from ending.
-    pub(crate) async fn end(&mut self, events: Vec<AnswerEvent>, within: Duration) {
+    /// Sends the last events. A reader who does not read cannot keep the ask from ending, and finds
+    /// the very last one whenever they go on.
+    pub(crate) async fn end(&mut self, mut events: Vec<AnswerEvent>, within: Duration) {
+        let Some(last) = events.pop() else { return };
         let all = async {
             for event in events {
                 self.send(event).await;
             }
+            self.flush().await;
         };
         if timeout(within, all).await.is_err() {
             tracing::debug!("nobody reads the end of an answer");
+        }
+        match self.last.take() {
+            Some(place) => drop(place.send(last)),
+            None => drop(self.events.try_send(last)),
         }
     }
 
     /// Sends an event after all text before it; waits for room. A reader who is gone is no error.
     pub(crate) async fn send(&mut self, event: AnswerEvent) {
+        self.flush().await;
+        let _ = self.events.send(event).await;
+    }
+
+    async fn flush(&mut self) {
         if !self.pending.is_empty() {
             let text = std::mem::take(&mut self.pending);
             let _ = self.events.send(AnswerEvent::Text { text }).await;
         }
-        let _ = self.events.send(event).await;
     }
 }
 
@@ -64,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn text_for_a_slow_reader_is_joined_and_none_is_lost() {
-        let (sender, mut receiver) = mpsc::channel(1);
+        let (sender, mut receiver) = mpsc::channel(2);
         let mut events = EventSender::new(sender);
         for piece in ["a", "b", "c", ""] {
             events.text(piece);
@@ -75,11 +90,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_who_never_reads_does_not_keep_an_ask_from_ending() {
-        let (sender, _receiver) = mpsc::channel(1);
+    async fn a_reader_who_does_not_read_does_not_keep_an_ask_from_ending_and_still_learns_how_it_ended() {
+        let (sender, mut receiver) = mpsc::channel(2);
         let mut events = EventSender::new(sender);
         events.text("fills the channel");
-        events.end(vec![AnswerEvent::Text { text: "never read".into() }], Duration::from_millis(20)).await;
+        let ends = ["has no room", "the last"].map(|text| AnswerEvent::Text { text: text.into() });
+        events.end(ends.into(), Duration::from_millis(20)).await;
+        drop(events);
+        assert_eq!(text(receiver.recv().await), "fills the channel");
+        assert_eq!(text(receiver.recv().await), "the last");
+        assert!(receiver.recv().await.is_none());
     }
 
     #[tokio::test]

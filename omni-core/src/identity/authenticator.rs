@@ -9,7 +9,7 @@ use super::{Credential, Principal, Scope, Scopes, Via};
 #[non_exhaustive]
 pub enum AuthError {
     /// The credential lacks a scope.
-    #[error("{subject} lacks the scope {scope:?}")]
+    #[error("{subject} may not act for others: the scope `{scope}` is missing")]
     MissingScope {
         /// Who asked.
         subject: String,

@@ -13,6 +13,8 @@ pub const MAX_ARGUMENTS: usize = 16 * 1024;
 /// Most characters of an error.
 pub const MAX_ERROR: usize = 2 * 1024;
 
+/// Most characters of a name or a rule.
+const MAX_NAME: usize = 512;
 /// Most characters of a question or an answer of which only a preview is kept.
 const MAX_PREVIEW: usize = 200;
 
@@ -28,14 +30,14 @@ pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) 
     match &mut record.event {
         Event::Ask(ask) => [&mut ask.question, &mut ask.answer].into_iter().for_each(shorten),
         Event::AskStarted { question } => shorten(question),
-        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) if keep == 0 => {
-            call.arguments = Value::Null;
+        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => {
+            // What a tool says of its failure is its output, and may quote the arguments.
+            call.error.iter_mut().for_each(shorten);
+            if keep == 0 {
+                call.arguments = Value::Null;
+            }
         }
-        Event::Started(_)
-        | Event::ToolCall(_)
-        | Event::DirectCall(_)
-        | Event::ChainOpened { .. }
-        | Event::Gap { .. } => {}
+        Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
     record
 }
@@ -51,6 +53,10 @@ fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
 }
 
 fn clean_call(call: &mut CallRecord, redactor: &Redactor) {
+    // A model or a caller made these up, perhaps.
+    for name in [&mut call.server, &mut call.tool, &mut call.call_id].into_iter().chain(&mut call.rule) {
+        *name = cut(redactor.text(name), MAX_NAME);
+    }
     call.arguments = cut_json(redactor.json(&call.arguments), MAX_ARGUMENTS);
     clean_error(&mut call.error, redactor);
 }
@@ -160,6 +166,16 @@ mod tests {
         let record = clean(call(json!({"text": "x".repeat(MAX_ARGUMENTS)})), &Redactor::new(), StoreContent::Full);
         let text = arguments(&record)["_cut"].as_str().unwrap();
         assert!(text.starts_with(r#"{"text":"xxx"#) && text.contains("[cut: "), "{text}");
+    }
+
+    #[test]
+    fn names_that_somebody_made_up_are_cut_and_hold_no_secret() {
+        let mut call = CallRecord::new("db", &"x".repeat(1_000_000), Value::Null, Outcome::Error);
+        call.call_id = "sk-abcdefghijklmnopqrstuvwxyz".into();
+        let record = Record::new(Uuid::nil(), None, Event::DirectCall(call));
+        let bytes = canonical(&clean(record, &Redactor::new(), StoreContent::Full)).unwrap();
+        assert!(bytes.len() < 2_000, "{}", bytes.len());
+        assert!(!String::from_utf8_lossy(&bytes).contains("abcdefghijklmnop"));
     }
 
     #[test]

@@ -63,7 +63,9 @@ fn lock(chain_id: Uuid, paths: BTreeSet<PathBuf>) -> Option<DeadChain> {
         // A file that went away belonged to a process that lives, or was replayed by another.
         let Ok(file) = File::open(&path) else { continue };
         match file.try_lock() {
-            Ok(()) => segments.push((path, file)),
+            // Another process may have replayed and removed it between the two.
+            Ok(()) if path.exists() => segments.push((path, file)),
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => return None,
             Err(TryLockError::Error(error)) => {
                 tracing::warn!(path = %path.display(), %error, "cannot lock a write-ahead file; it is left alone");

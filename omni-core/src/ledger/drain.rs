@@ -50,6 +50,9 @@ impl Drain {
     }
 
     async fn work(&self, dead: Vec<DeadChain>, mut records: mpsc::Receiver<Pending>) {
+        if !dead.is_empty() {
+            self.shared.swept.cancelled().await;
+        }
         for chain in dead {
             self.replay(chain).await;
         }

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) progress: watch::Sender<Progress>,
     /// Rings when a gap may be sealed.
     pub(crate) gap: Notify,
+    /// What dead processes left open is closed in this chain's file.
+    pub(crate) swept: CancellationToken,
     /// No more records come.
     pub(crate) closing: CancellationToken,
     /// What the file suffers from, since when.
@@ -71,6 +73,7 @@ impl Shared {
             stored: AtomicU64::new(0),
             progress: watch::Sender::new(Progress::default()),
             gap: Notify::new(),
+            swept: CancellationToken::new(),
             closing: CancellationToken::new(),
             trouble: Mutex::new(None),
             away: Mutex::new(None),

@@ -48,6 +48,15 @@ impl Unsettled {
         }
     }
 
+    /// The records that close what is still open.
+    pub(crate) fn closings(&self) -> Vec<Record> {
+        let mut orphans = Orphans::default();
+        let records = self.records();
+        let records = records.iter().filter_map(|sealed| serde_json::from_slice::<Record>(&sealed.bytes).ok());
+        records.for_each(|record| orphans.observe(record));
+        orphans.closings()
+    }
+
     /// All of them, in the order of their places.
     pub(crate) fn records(&self) -> Vec<SealedRecord> {
         let mut records: Vec<_> = self.requests.values().flatten().cloned().collect();

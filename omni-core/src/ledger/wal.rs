@@ -33,6 +33,8 @@ pub(crate) struct Segment {
     file: File,
     path: PathBuf,
     named: AtomicBool,
+    /// The disk did not take what was written.
+    failed: AtomicBool,
 }
 
 impl Segment {
@@ -46,7 +48,7 @@ impl Segment {
         let file = file.map_err(|error| failed(&error))?;
         file.lock().map_err(|error| failed(&error))?;
         fs::rename(&draft, &path).map_err(|error| failed(&error))?;
-        Ok(Self { file, path, named: AtomicBool::new(false) })
+        Ok(Self { file, path, named: AtomicBool::new(false), failed: AtomicBool::new(false) })
     }
 
     /// Makes all that was written durable, the first time the file's name too.
@@ -55,7 +57,14 @@ impl Segment {
             Some(dir) if !self.named.load(Ordering::Acquire) => files::sync_dir(dir),
             Some(_) | None => Ok(()),
         };
-        self.file.sync_data().and_then(|()| named()).map_err(|error| files::failed(&self.path, &error))?;
+        if self.failed.load(Ordering::Acquire) {
+            return Err(files::failed(&self.path, &std::io::Error::other("the disk did not take an earlier write")));
+        }
+        let synced = self.file.sync_data().and_then(|()| named());
+        synced.map_err(|error| {
+            self.failed.store(true, Ordering::Release);
+            files::failed(&self.path, &error)
+        })?;
         self.named.store(true, Ordering::Release);
         Ok(())
     }
@@ -101,7 +110,7 @@ impl Wal {
     pub(crate) fn broken(mut self) -> Self {
         let path = self.current.path.clone();
         let file = File::open(&path).unwrap();
-        self.current = Arc::new(Segment { file, path, named: AtomicBool::new(true) });
+        self.current = Arc::new(Segment { file, path, named: AtomicBool::new(true), failed: AtomicBool::new(false) });
         self
     }
 
@@ -124,7 +133,7 @@ impl Wal {
 
     /// Whether the next append belongs into a new segment.
     pub(crate) fn is_full(&self) -> bool {
-        self.torn || self.len >= self.limit
+        self.torn || self.current.failed.load(Ordering::Acquire) || self.len >= self.limit
     }
 
     /// Begins a new segment with the records that the next start must see: those of requests that

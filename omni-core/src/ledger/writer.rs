@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) drain: mpsc::Sender<Pending>,
     /// The last record, for the next segment.
     pub(crate) last: Option<SealedRecord>,
+    /// Why nothing can be written any more.
+    pub(crate) broken: Option<AuditError>,
 }
 
 /// What a writer leaves when it ends.
@@ -67,26 +69,37 @@ impl Writer {
         loop {
             tokio::select! {
                 first = records.recv() => match first {
-                    Some(first) => self.commit(collect(first, &mut records), false).await,
+                    Some(first) => self.commit(collect(first, &mut records), Vec::new(), false).await,
                     None => break,
                 },
-                () = shared.gap.notified() => self.commit(VecDeque::new(), false).await,
+                () = shared.gap.notified() => self.commit(VecDeque::new(), Vec::new(), false).await,
                 () = close.cancelled(), if !records.is_closed() => records.close(),
             }
         }
-        self.commit(VecDeque::new(), true).await;
+        // Whoever went without a last word: a task that was killed, a closing that found no room.
+        self.close_open_requests().await;
+        self.commit(VecDeque::new(), Vec::new(), true).await;
         self.shared.closing.cancel();
         Ended { wal: self.wal, at: self.sealer.place() }
     }
 
-    /// Seals a batch, after the chain's own records that are due, and hands it on; or none of it.
-    async fn commit(&mut self, batch: VecDeque<Accepted>, at_the_end: bool) {
+    async fn close_open_requests(&mut self) {
+        let closings = std::mem::take(&mut self.unsettled).closings();
+        if !closings.is_empty() {
+            tracing::warn!(records = closings.len(), "requests without an end are closed as unknown");
+            self.commit(VecDeque::new(), closings, true).await;
+        }
+    }
+
+    /// Seals a batch, after the chain's `own` records and those that are due, and hands it on; or
+    /// none of it.
+    async fn commit(&mut self, batch: VecDeque<Accepted>, own: Vec<Record>, at_the_end: bool) {
         let gap = self.shared.take_gap(at_the_end);
-        if batch.is_empty() && gap.is_none() {
+        if batch.is_empty() && own.is_empty() && gap.is_none() {
             return;
         }
         let place = self.sealer.place();
-        match self.write(&batch, gap).await {
+        match self.write(&batch, own, gap).await {
             Ok(sealed) => self.hand_on(batch, sealed).await,
             Err(error) => {
                 self.sealer.rewind(place);
@@ -96,10 +109,18 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: &VecDeque<Accepted>, gap: Option<u64>) -> Result<Vec<SealedRecord>, AuditError> {
-        let mut sealed = Vec::with_capacity(batch.len() + 2);
-        for event in self.due(gap) {
-            let record = Record::new(Uuid::nil(), None, event);
+    async fn write(
+        &mut self,
+        batch: &VecDeque<Accepted>,
+        own: Vec<Record>,
+        gap: Option<u64>,
+    ) -> Result<Vec<SealedRecord>, AuditError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let mut sealed = Vec::with_capacity(batch.len() + own.len() + 2);
+        let due = self.due(gap).into_iter().map(|event| Record::new(Uuid::nil(), None, event));
+        for record in due.chain(own) {
             sealed.push(self.sealer.seal(canonical::canonical(&record)?));
         }
         sealed.extend(batch.iter().map(|accepted| self.sealer.seal(accepted.bytes.clone())));
@@ -123,13 +144,21 @@ impl Writer {
         let mut carried = self.unsettled.records();
         carried.extend(self.last.clone().filter(|last| carried.iter().all(|record| record.seq != last.seq)));
         let next = self.last.as_ref().map_or(0, |last| last.seq + 1);
-        let (wal, rotated) = files::blocking(move || {
+        let work = files::blocking(move || {
             let rotated = wal.rotate(next, &carried);
             Ok((wal, rotated))
-        })
-        .await?;
-        self.wal = Some(wal);
-        rotated
+        });
+        match work.await {
+            Ok((wal, rotated)) => {
+                self.wal = Some(wal);
+                rotated
+            }
+            // The file went with the task that had it; without one no record would be safe.
+            Err(error) => {
+                self.broken = Some(error.clone());
+                Err(error)
+            }
+        }
     }
 
     async fn hand_on(&mut self, mut batch: VecDeque<Accepted>, sealed: Vec<SealedRecord>) {
@@ -195,8 +224,9 @@ fn collect(first: Accepted, records: &mut mpsc::Receiver<Accepted>) -> VecDeque<
     batch
 }
 
-/// Syncs segments, each once for all who wait for it.
-pub(crate) async fn sync(mut waiters: mpsc::Receiver<Sync>) {
+/// Syncs segments, each once for all who wait for it. One that cannot be synced is not written to
+/// again: what the disk did not take once it does not take the next time either, and says it did.
+pub(crate) async fn sync(mut waiters: mpsc::Receiver<Sync>, shared: Arc<Shared>) {
     let mut waiting = Vec::new();
     while waiters.recv_many(&mut waiting, 1024).await > 0 {
         let mut rest = std::mem::take(&mut waiting);
@@ -206,6 +236,10 @@ pub(crate) async fn sync(mut waiters: mpsc::Receiver<Sync>) {
                 rest.into_iter().partition(|(other, _)| Arc::ptr_eq(other, &segment));
             rest = others;
             let synced = files::blocking(move || segment.sync()).await;
+            if let Err(error) = &synced {
+                tracing::error!(%error, "the ledger's file cannot be made durable");
+                shared.report_file(Some(error.clone()));
+            }
             for (_, done) in same {
                 let _ = done.send(synced.clone());
             }

@@ -1,8 +1,14 @@
 //! Lets asks pass when the limiter is away, where the operator prefers that to refusing them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle};
+
+/// How long a limiter that does not answer is waited for: well within the time of its step.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A limiter whose absence lets everything pass. What it can still refuse, it refuses.
 #[derive(Debug)]
@@ -21,13 +27,13 @@ impl<L: RateLimiter> FailOpen<L> {
 #[async_trait]
 impl<L: RateLimiter> RateLimiter for FailOpen<L> {
     async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
-        match self.inner.reserve(request).await {
-            Err(LimitError::Unavailable { message }) => {
-                tracing::warn!(message, "the rate limiter is away and lets an ask pass unlimited");
-                Ok(Reservation::new(request.id, Vec::new()))
-            }
-            decided => decided,
-        }
+        let message = match timeout(PATIENCE, self.inner.reserve(request)).await {
+            Ok(Err(LimitError::Unavailable { message })) => message,
+            Ok(decided) => return decided,
+            Err(_) => "no answer in time".into(),
+        };
+        tracing::warn!(message, "the rate limiter is away and lets an ask pass unlimited");
+        Ok(Reservation::new(request.id, Vec::new()))
     }
 
     async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
@@ -60,6 +66,29 @@ mod tests {
         async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
             Ok(())
         }
+    }
+
+    #[derive(Debug)]
+    struct Hung;
+
+    #[async_trait]
+    impl RateLimiter for Hung {
+        async fn reserve(&self, _: &Reserve) -> Result<Reservation, LimitError> {
+            std::future::pending().await
+        }
+
+        async fn settle(&self, _: &Settle) -> Result<(), LimitError> {
+            Ok(())
+        }
+
+        async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limiter_that_hangs_is_away_too() {
+        assert!(FailOpen::new(Hung).reserve(&Reserve::new(Vec::new())).await.is_ok());
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ use crate::{
     catalog::{Catalog, Health, NameRules, ToolSet},
     config::Ack,
     error::{Error, ErrorKind},
+    identity::Scope,
     ledger::{AskRecord, Event, Outcome, Party, Record},
     limit::ReservationId,
     llm::{ModelInfo, StopReason},
@@ -116,11 +117,12 @@ async fn admitted(
     if let Some(party) = &mut known.party {
         party.role = Some(grant.role.name.to_string());
     }
+    grant.require(Scope::Ask)?;
     check_question(&ask.question)?;
-    parts.ledger.admit()?;
+    steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
     let deadline = Instant::now() + timeout;
-    known.reservation = steps::limit(parts, ask.request_id, &grant, deadline).await?;
+    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     note_start(parts, ask, known).await?;
     Ok((grant, deadline))
 }
@@ -405,6 +407,7 @@ fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
 pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     let principal = parts.authenticator.authenticate(ask.credential.clone())?;
     let grant = steps::policy(parts, &principal).await?;
+    grant.require(Scope::Ask)?;
     check_question(&ask.question)?;
     let model = parts.model(ask.options.model.as_deref(), &grant)?;
     let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);

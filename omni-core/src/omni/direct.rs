@@ -18,6 +18,7 @@ use crate::{
     call::{self, CallEnd, Caller},
     catalog::{NameRules, ToolSet},
     error::Error,
+    identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::ReservationId,
     parts::Parts,
@@ -70,9 +71,10 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     known.party = Party::new(&principal, call.source);
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());
-    parts.ledger.admit()?;
-    let deadline = Instant::now() + call.timeout.unwrap_or(parts.bounds.timeout);
-    known.reservation = steps::limit(parts, call.request_id, &grant, deadline).await?;
+    grant.require(Scope::Tools)?;
+    steps::admit(parts)?;
+    let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
+    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     let catalog = parts.pool.discover().await;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };

@@ -1,9 +1,13 @@
 //! The steps that asks and direct calls have in common.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
 use crate::{
     ask::Source,
@@ -31,33 +35,49 @@ pub(super) async fn policy(parts: &Parts, principal: &Principal) -> Result<Arc<G
     }
 }
 
-/// Step 3: every charge of one ask or direct call, or none.
+/// Whether anything new may begin: this `Omni` is not closing, and its ledger has room.
+pub(super) fn admit(parts: &Parts) -> Result<(), Error> {
+    if parts.closing.load(Ordering::Acquire) {
+        return Err(Error::ShuttingDown);
+    }
+    Ok(parts.ledger.admit()?)
+}
+
+/// Step 3: every charge of one ask or direct call, or none. `held` is what has to be settled, also
+/// when this is given up in the middle of it.
 pub(super) async fn limit(
     parts: &Parts,
-    id: Uuid,
     grant: &Grant,
     deadline: Instant,
-) -> Result<Option<ReservationId>, Error> {
+    held: &mut Option<ReservationId>,
+) -> Result<(), Error> {
     let charges = charges_for(&grant.principal, &grant.quota);
     if charges.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let ttl = deadline.saturating_duration_since(Instant::now()) + LEASE_SLACK;
-    let mut request = Reserve::new(charges).with_ttl(ttl);
-    request.id = id;
+    let request = Reserve::new(charges).with_ttl(ttl);
+    *held = Some(request.id);
     match timeout(STEP_TIMEOUT, parts.limiter.reserve(&request)).await {
-        Ok(reserved) => Ok(Some(reserved?.id)),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(refused)) => {
+            *held = None;
+            Err(refused.into())
+        }
         Err(_) => Err(LimitError::Unavailable { message: "no answer in time".into() }.into()),
     }
 }
 
-/// Step 10: gives leases back. A limiter that is away lets them lapse by their ttl.
+/// Step 10: gives leases back. A limiter that is away lets them lapse by their ttl; one that panics
+/// does not take the ask's record with it.
 pub(super) async fn settle(parts: &Parts, reservation: Option<ReservationId>) {
     let Some(id) = reservation else { return };
     let settle = Settle::new(id);
-    match timeout(STEP_TIMEOUT, parts.limiter.settle(&settle)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "a reservation was not settled; its lease lapses by itself"),
+    let settling = AssertUnwindSafe(parts.limiter.settle(&settle)).catch_unwind();
+    match timeout(STEP_TIMEOUT, settling).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "a reservation was not settled; its lease lapses by itself"),
+        Ok(Err(_)) => tracing::error!("the limiter panicked; a reservation's lease lapses by itself"),
         Err(_) => tracing::warn!("a reservation was not settled in time; its lease lapses by itself"),
     }
 }

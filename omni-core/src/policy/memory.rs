@@ -72,6 +72,11 @@ impl Default for MemoryPolicy {
 #[async_trait]
 impl PolicyStore for MemoryPolicy {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+        // Roles are not known here, so no ceiling can be kept but the lowest.
+        if let Some(role) = &principal.ceiling_role {
+            let reason = format!("this policy does not know the credential's role {role:?}");
+            return Err(PolicyError::Blocked { subject: principal.subject.clone(), reason });
+        }
         let entry = self
             .subjects
             .get(&principal.subject)

@@ -27,9 +27,15 @@ fn party() -> Party {
 async fn project(events: Vec<Event>) -> SqliteSink {
     let sink = SqliteSink::open("sqlite::memory:").await.unwrap();
     let ledger = Ledger::open(LedgerOptions::new(SealKey::generate()), Arc::new(sink.clone())).await.unwrap();
+    let mut request_id = Uuid::now_v7();
     for event in events {
-        ledger.write_with(Record::new(Uuid::now_v7(), Some(party()), event), Ack::Database).await.unwrap();
+        let closes = matches!(event, Event::Ask(_) | Event::DirectCall(_));
+        ledger.write_with(Record::new(request_id, Some(party()), event), Ack::Database).await.unwrap();
+        if closes {
+            request_id = Uuid::now_v7();
+        }
     }
+    ledger.shutdown().await;
     sink
 }
 

@@ -30,6 +30,10 @@ fn started(request_id: Uuid, call_id: &str) -> Record {
     Record::new(request_id, Some(party()), Event::Started(call(call_id, Outcome::UnknownOutcome)))
 }
 
+fn ended(request_id: Uuid) -> Record {
+    Record::new(request_id, Some(party()), Event::DirectCall(call("", Outcome::Success)))
+}
+
 fn call(call_id: &str, outcome: Outcome) -> CallRecord {
     let mut call = CallRecord::new("db", "drop_table", json!({ "table": "t" }), outcome);
     call.call_id = call_id.into();
@@ -211,11 +215,33 @@ async fn an_open_call_outlives_its_segment() {
 }
 
 #[tokio::test]
+async fn what_is_open_at_a_clean_end_is_closed_as_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = MemorySink::default();
+    let ledger = open(options(dir.path()), sink.clone()).await;
+    let (open_ask, closed) = (Uuid::now_v7(), Uuid::now_v7());
+    for record in [started(open_ask, "1"), started(closed, ""), ended(closed)] {
+        ledger.write(record).await.unwrap();
+    }
+    ledger.shutdown().await;
+    let last: Vec<_> = sink.records().into_iter().skip(4).map(|record| (record.request_id, record.event)).collect();
+    assert!(
+        matches!(&last[..], [(call_of, Event::ToolCall(call)), (ask_of, Event::Ask(ask))]
+            if [*call_of, *ask_of] == [open_ask; 2]
+            && [call.outcome, ask.outcome] == [Outcome::UnknownOutcome; 2]),
+        "{last:?}"
+    );
+    assert_eq!(files_of(dir.path()), Vec::<String>::new());
+    assert_verifies(&sink, 6).await;
+}
+
+#[tokio::test]
 async fn two_ledgers_in_one_directory_do_not_touch_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let flaky = Flaky::away();
     let first = open(options(dir.path()), flaky.clone()).await;
-    first.write(started(Uuid::now_v7(), "")).await.unwrap();
+    let running = Uuid::now_v7();
+    first.write(started(running, "")).await.unwrap();
     let second = open(options(dir.path()), flaky.clone()).await;
     second.write(ask("second")).await.unwrap();
     assert_eq!(files_of(dir.path()).len(), 2);
@@ -224,10 +250,13 @@ async fn two_ledgers_in_one_directory_do_not_touch_each_other() {
     next_start(dir.path(), &flaky.sink).await;
     assert_eq!(questions(&flaky.sink), ["second"]);
     first.write(ask("first")).await.unwrap();
+    first.write(ended(running)).await.unwrap();
     first.flush(SOON).await.unwrap();
     first.shutdown().await;
     assert_eq!(questions(&flaky.sink), ["second", "first"]);
-    assert!(!flaky.sink.records().iter().any(|record| matches!(record.event, Event::DirectCall(_))), "nobody died");
+    let unknown =
+        |record: &Record| matches!(&record.event, Event::DirectCall(call) if call.outcome != Outcome::Success);
+    assert!(!flaky.sink.records().iter().any(unknown), "nobody died");
     assert_eq!(verify(&flaky.sink, &key()).await.unwrap().first_break, None);
 }
 

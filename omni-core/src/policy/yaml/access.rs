@@ -154,6 +154,8 @@ impl Maker<'_> {
         let role = self.subject.role;
         let is_permissive = self.files.settings.policy.compat == Compat::Permissive;
         let is_replaced = matches!(access, Access::Everything(_) | Access::Custom(..));
+        // `"*"` for every server names none: it does not open one that has rules, but none for the role.
+        let is_opened = is_replaced && (role.is_admin || listed.is_some_and(|(_, spec)| self.names(&spec.name)));
         if role.is_super_admin || (is_permissive && is_replaced) {
             return Vec::new();
         }
@@ -161,7 +163,7 @@ impl Maker<'_> {
         let Some((at, spec)) = listed else { return gates };
         match spec.role_restrictions.get(&*role.name) {
             Some(rule) => gates.extend(self.role_rule(at, spec, rule, is_replaced)),
-            None if spec.role_restrictions.is_empty() || is_permissive || is_replaced => {}
+            None if spec.role_restrictions.is_empty() || is_permissive || is_opened => {}
             None => {
                 let text = format!("has no rule for the role {}", role.name);
                 gates.push(GatePlan::Refuse(Arc::new(self.server_rule(at, spec, "role_restrictions", &text))));
@@ -248,6 +250,12 @@ impl Maker<'_> {
             }
         };
         (access, denied)
+    }
+
+    /// Whether the person's `allowed_mcps` says something of this very server.
+    fn names(&self, server: &str) -> bool {
+        matches!(&self.subject.user.allowed_mcps,
+            Some(AllowedMcps::Map(map)) if map.keys().any(|name| is_same_server(name, server)))
     }
 
     /// Servers that the person's `allowed_mcps` names.

@@ -48,6 +48,19 @@ fn a_server_with_rules_for_other_roles_only_is_closed() {
 }
 
 #[test]
+fn a_wildcard_for_every_server_opens_none_that_has_rules_for_other_roles_only() {
+    const ADMINS_ONLY: &str = "role_restrictions: { admin: { allow_all: true } }";
+    for everything in ["'*'", "['*']", "{ '*': '*' }", "{ '*': { mode: all } }"] {
+        assert_eq!(dba(ADMINS_ONLY, &format!("allowed_mcps: {everything}")), [""; 0], "{everything}");
+    }
+    // A person's entry for this very server is meant so.
+    assert_eq!(dba(ADMINS_ONLY, "allowed_mcps: { a: { mode: all } }"), TOOLS);
+    assert_eq!(dba(ADMINS_ONLY, "allowed_mcps: { a: { mode: custom, tools: [get_*] } }"), ["get_a", "get_b"]);
+    let compat = |users: &str| person(ADMINS_ONLY, users, "policy: { compat: permissive }");
+    assert_eq!(compat("users: [{ email: u, role: dba, allowed_mcps: '*' }]"), TOOLS);
+}
+
+#[test]
 fn both_shapes_of_allowed_mcps_and_every_mode_are_read() {
     assert_eq!(dba("", "allowed_mcps: '*'"), TOOLS);
     assert_eq!(dba("", "allowed_mcps: a"), TOOLS);

@@ -1,0 +1,164 @@
+//! The SQL databases: one way to SQLite and PostgreSQL, so that a store is written once.
+//!
+//! Statements are written with `?` for each value, in the SQL that both understand; what differs is
+//! in [`Dialect`]. Values are always bound, never pasted.
+
+use std::time::Duration;
+
+use sqlx::SqlSafeStr as _;
+
+mod error;
+mod migrate;
+mod open;
+mod row;
+mod sql;
+mod tx;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::DbError;
+pub use migrate::{MigrationStatus, script};
+pub use row::Row;
+pub use sql::{insert_many, placeholders};
+pub use tx::Tx;
+pub use value::Val;
+
+/// How long anything waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(15);
+
+/// What the two databases say differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQLite: times and lists are text, and there is one writer at a time.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Dialect {
+    /// The database's present time, as its tables hold times.
+    #[must_use]
+    pub fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+            Self::Postgres => "clock_timestamp()",
+        }
+    }
+
+    /// What makes a row that was read stay as it is until the transaction ends. SQLite has locked
+    /// the whole database by then.
+    #[must_use]
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// Most values of one statement.
+    fn max_values(self) -> usize {
+        match self {
+            Self::Sqlite => 32_766,
+            Self::Postgres => 65_535,
+        }
+    }
+}
+
+/// A database. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pool: Pool,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::SqlitePool),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+}
+
+impl Db {
+    /// Which database it is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Begins a transaction that writes. In SQLite it has the write lock from the start: one that is
+    /// taken in the middle can fail at once.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub async fn begin(&self) -> Result<Tx, DbError> {
+        Ok(match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Runs a statement; returns how many rows it changed.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn execute(&self, sql: &str, values: &[Val<'_>]) -> Result<u64, DbError> {
+        match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => {
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
+                Ok(query.execute(pool).await?.rows_affected())
+            }
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => {
+                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(values)?);
+                Ok(query.execute(pool).await?.rows_affected())
+            }
+        }
+    }
+
+    /// All rows of a query.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn fetch_all(&self, sql: &str, values: &[Val<'_>]) -> Result<Vec<Row>, DbError> {
+        match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => {
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
+                Ok(query.fetch_all(pool).await?.into_iter().map(Row::from).collect())
+            }
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => {
+                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(values)?);
+                Ok(query.fetch_all(pool).await?.into_iter().map(Row::from).collect())
+            }
+        }
+    }
+
+    /// The first row of a query, if there is one.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn fetch_optional(&self, sql: &str, values: &[Val<'_>]) -> Result<Option<Row>, DbError> {
+        Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// Gives all connections back.
+    pub async fn close(&self) {
+        match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => pool.close().await,
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The tables: forward only, and harmless when they are there already.
+
+use std::fmt::Write as _;
+
+use sqlx::{
+    SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+use super::{Db, DbError, Dialect, Pool};
+
+/// One step of the tables' history: version, description, and its SQL by dialect.
+struct Step {
+    version: i64,
+    description: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! step {
+    ($version:literal, $description:literal, $file:literal) => {
+        Step {
+            version: $version,
+            description: $description,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("../../migrations/postgres/", $file)),
+        }
+    };
+}
+
+/// Every step, in order. One that was released is never changed.
+const STEPS: &[Step] = &[step!(1, "ledger", "0001_ledger.sql")];
+
+impl Step {
+    fn sql(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        }
+    }
+}
+
+fn migrator(dialect: Dialect) -> Migrator {
+    let step = |step: &Step| {
+        let sql = step.sql(dialect).into_sql_str();
+        Migration::new(step.version, step.description.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(step).collect())
+}
+
+/// All steps as one script, for whoever runs them by hand.
+#[must_use]
+pub fn script(dialect: Dialect) -> String {
+    STEPS.iter().fold(String::new(), |mut script, step| {
+        let _ = writeln!(script, "-- {:04} {}\n{}", step.version, step.description, step.sql(dialect).trim_end());
+        script
+    })
+}
+
+/// How far a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MigrationStatus {
+    /// The newest step of the database; 0 is none.
+    pub current: i64,
+    /// The newest step of this build.
+    pub latest: i64,
+}
+
+impl Db {
+    /// Brings the tables up to date. Safe when several processes do so at once.
+    ///
+    /// # Errors
+    /// A [`DbError`]; [`DbError::Schema`] when the database is newer than this build.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => {
+                // Under the write lock: two processes may bring a database up to date at once.
+                let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+                // (`run` does the same for connections that are Send for one lifetime only.)
+                migrator(Dialect::Sqlite).run_direct(None, &mut *tx, false).await?;
+                tx.commit().await?;
+            }
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                migrator(Dialect::Postgres).run_direct(None, &mut *connection, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the database is; changes nothing.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn migration_status(&self) -> Result<MigrationStatus, DbError> {
+        let latest = STEPS.last().map_or(0, |step| step.version);
+        let there = match self.dialect() {
+            Dialect::Sqlite => "SELECT 1 AS there FROM sqlite_master WHERE name = '_sqlx_migrations'",
+            Dialect::Postgres => "SELECT 1 AS there WHERE to_regclass('_sqlx_migrations') IS NOT NULL",
+        };
+        if self.fetch_optional(there, &[]).await?.is_none() {
+            return Ok(MigrationStatus { current: 0, latest });
+        }
+        let row = self.fetch_optional("SELECT max(version) AS version FROM _sqlx_migrations", &[]).await?;
+        let current = row.map(|row| row.optional_int("version")).transpose()?.flatten().unwrap_or(0);
+        Ok(MigrationStatus { current, latest })
+    }
+}

@@ -1,0 +1,164 @@
+//! Connecting.
+
+#[cfg(feature = "sqlite")]
+use std::{
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{ACQUIRE, Db, DbError, Pool};
+#[cfg(feature = "sqlite")]
+use crate::ledger::files;
+
+/// How long a writer waits for another process that writes.
+#[cfg(feature = "sqlite")]
+const BUSY: Duration = Duration::from_secs(10);
+/// Most connections to PostgreSQL.
+#[cfg(feature = "postgres")]
+const CONNECTIONS: u32 = 10;
+
+impl Db {
+    /// Connects to the database of a URL: `postgres://…` (also `postgresql://`, and with the Python
+    /// driver's `+asyncpg`), else SQLite: `sqlite:<path>`, a path, or `sqlite::memory:`. An SQLite
+    /// file that is not there is made, for its owner alone. The tables are left as they are; see
+    /// [`Db::migrate`].
+    ///
+    /// # Errors
+    /// [`DbError::Url`] when this build has no such database or the file cannot be used,
+    /// [`DbError::Unavailable`].
+    pub async fn connect(url: &str) -> Result<Self, DbError> {
+        let pool = if is_postgres(url) { postgres(url).await? } else { sqlite(url).await? };
+        Ok(Self { pool })
+    }
+
+    /// The database of a URL, which need not be there yet: the first statement connects. For SQLite
+    /// the same as [`Db::connect`].
+    ///
+    /// # Errors
+    /// As [`Db::connect`], save that nothing is [`DbError::Unavailable`].
+    pub async fn lazy(url: &str) -> Result<Self, DbError> {
+        #[cfg(feature = "postgres")]
+        if is_postgres(url) {
+            return Ok(Self { pool: Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)) });
+        }
+        Self::connect(url).await
+    }
+
+    /// Connects and brings the tables up to date.
+    ///
+    /// # Errors
+    /// As [`Db::connect`] and [`Db::migrate`].
+    pub async fn open(url: &str) -> Result<Self, DbError> {
+        let db = Self::connect(url).await?;
+        db.migrate().await?;
+        Ok(db)
+    }
+}
+
+fn is_postgres(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    matches!(scheme.split('+').next(), Some("postgres" | "postgresql"))
+}
+
+#[cfg(feature = "postgres")]
+fn pg_options(url: &str) -> Result<sqlx::postgres::PgConnectOptions, DbError> {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    let options: Result<sqlx::postgres::PgConnectOptions, sqlx::Error> = format!("postgres://{rest}").parse();
+    let unusable = |error| DbError::Url { message: format!("the database's URL cannot be used: {error}") };
+    Ok(options.map_err(unusable)?.application_name("omni"))
+}
+
+#[cfg(feature = "postgres")]
+fn pg_pool() -> sqlx::postgres::PgPoolOptions {
+    sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE)
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<Pool, DbError> {
+    use sqlx::{Connection as _, PgConnection};
+    let options = pg_options(url)?;
+    // A pool would try again and again for as long as anything may wait for a connection.
+    let first = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(&options)).await;
+    first.map_err(|_| DbError::Unavailable { message: "it did not answer in time".into() })??.close().await?;
+    Ok(Pool::Postgres(pg_pool().connect_lazy_with(options)))
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn postgres(_url: &str) -> Result<Pool, DbError> {
+    Err(DbError::Url { message: "this build has no PostgreSQL (feature `postgres`)".into() })
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite(url: &str) -> Result<Pool, DbError> {
+    let target = Target::parse(url);
+    let options = target.options()?;
+    let since = tokio::time::Instant::now();
+    loop {
+        match target.connect(options.clone()).await {
+            Ok(pool) => return Ok(Pool::Sqlite(pool)),
+            // SQLite does not wait by itself while another process switches the journal's mode.
+            Err(DbError::Contended { .. }) if since.elapsed() < BUSY => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(target.failed(&error.to_string())),
+        }
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite(_url: &str) -> Result<Pool, DbError> {
+    Err(DbError::Url { message: "this build has no SQLite (feature `sqlite`)".into() })
+}
+
+#[cfg(feature = "sqlite")]
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    Memory,
+    File(PathBuf),
+}
+
+#[cfg(feature = "sqlite")]
+impl Target {
+    fn parse(url: &str) -> Self {
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
+        // Options such as `?mode=rwc` of other tools' URLs do not change what omni needs.
+        let path = path.split('?').next().unwrap_or(path);
+        if path == ":memory:" { Self::Memory } else { Self::File(path.into()) }
+    }
+
+    fn options(&self) -> Result<sqlx::sqlite::SqliteConnectOptions, DbError> {
+        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+        let options = SqliteConnectOptions::new().foreign_keys(true).busy_timeout(BUSY);
+        let Self::File(path) = self else { return Ok(options.in_memory(true)) };
+        make(path).map_err(|error| DbError::Url { message: error.to_string() })?;
+        // A record counts as stored when it survives a power cut: its write-ahead file goes then.
+        let durable = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        Ok(durable.filename(path))
+    }
+
+    async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<sqlx::SqlitePool, DbError> {
+        // SQLite has one writer at a time; in memory there is one database a connection.
+        let connections = if *self == Self::Memory { 1 } else { 4 };
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
+        Ok(pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?)
+    }
+
+    fn failed(&self, message: &str) -> DbError {
+        let path = match self {
+            Self::Memory => ":memory:".into(),
+            Self::File(path) => path.display().to_string(),
+        };
+        DbError::Url { message: format!("the database {path} cannot be opened: {message}") }
+    }
+}
+
+/// Makes the file, or finds out that it cannot be written, before SQLite says so less clearly.
+#[cfg(feature = "sqlite")]
+fn make(path: &Path) -> Result<(), crate::audit::AuditError> {
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        files::create_dir(dir)?;
+    }
+    let opened = files::private(OpenOptions::new().append(true).create(true)).open(path);
+    opened.map(drop).map_err(|error| files::failed(path, &error))
+}

@@ -1,0 +1,66 @@
+//! Statements for both dialects.
+
+use std::fmt::Write as _;
+
+use sqlx::AssertSqlSafe;
+
+use super::{Dialect, Val};
+
+/// A statement as it is. Stores write theirs as literals, and bind what comes from outside.
+#[cfg(feature = "sqlite")]
+pub(super) fn safe(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(sql.to_owned())
+}
+
+/// A statement with `$1`, `$2`, … for each `?` that does not stand within quotes.
+#[cfg(feature = "postgres")]
+pub(super) fn numbered(sql: &str) -> AssertSqlSafe<String> {
+    let mut numbered = String::with_capacity(sql.len() + 32);
+    let (mut count, mut quoted) = (0_u32, false);
+    for part in sql.chars() {
+        match part {
+            '\'' => {
+                quoted = !quoted;
+                numbered.push(part);
+            }
+            '?' if !quoted => {
+                count += 1;
+                let _ = write!(numbered, "${count}");
+            }
+            other => numbered.push(other),
+        }
+    }
+    AssertSqlSafe(numbered)
+}
+
+/// `?, ?, ?`: one for each of `count` values.
+#[must_use]
+pub fn placeholders(count: usize) -> String {
+    vec!["?"; count].join(", ")
+}
+
+/// Inserts of many rows, a few statements for all of them. `into` is `INSERT INTO t (a, b) VALUES`,
+/// `rest` what follows the rows. Sizes are powers of two, so that a handful of statements is
+/// prepared once and used again.
+#[must_use]
+pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest: &str) -> Vec<(String, Vec<Val<'v>>)> {
+    let Some(width) = rows.first().map(Vec::len).filter(|width| *width > 0) else { return Vec::new() };
+    let most = prev_power_of_two(dialect.max_values() / width).min(256);
+    let row = format!("({})", placeholders(width));
+    let mut statements = Vec::new();
+    let mut left = rows;
+    while !left.is_empty() {
+        let (now, later) = left.split_at(prev_power_of_two(left.len()).min(most));
+        let sql = format!("{into} {} {rest}", vec![row.as_str(); now.len()].join(", "));
+        statements.push((sql, now.iter().flatten().cloned().collect()));
+        left = later;
+    }
+    statements
+}
+
+fn prev_power_of_two(number: usize) -> usize {
+    match number.checked_ilog2() {
+        Some(power) => 1 << power,
+        None => 1,
+    }
+}

@@ -1,0 +1,118 @@
+//! Both databases hold and return the same.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::*;
+
+const TABLE: &str = "CREATE TABLE things (id BIGINT PRIMARY KEY, name TEXT, ratio DOUBLE PRECISION, on_off BOOLEAN, at {TIME}, body {JSON}, tags {LIST}, raw {BYTES})";
+
+/// A database of each kind that can be had here, with an empty table `things`.
+async fn databases() -> Vec<Db> {
+    let mut all = vec![Db::connect("sqlite::memory:").await.unwrap()];
+    if let Some(url) = crate::testing::postgres_schema().await {
+        all.push(Db::connect(&url).await.unwrap());
+    }
+    for db in &all {
+        let types = match db.dialect() {
+            Dialect::Sqlite => ["TEXT", "TEXT", "TEXT", "BLOB"],
+            Dialect::Postgres => ["TIMESTAMPTZ", "JSONB", "TEXT[]", "BYTEA"],
+        };
+        let names = ["{TIME}", "{JSON}", "{LIST}", "{BYTES}"];
+        let table = names.into_iter().zip(types).fold(TABLE.to_owned(), |sql, (name, own)| sql.replace(name, own));
+        db.execute(&table, &[]).await.unwrap();
+    }
+    all
+}
+
+fn row(id: i64, name: &str) -> Vec<Val<'_>> {
+    let at: DateTime<Utc> = "2026-03-14T15:09:26.535897Z".parse().unwrap();
+    let tags = vec!["a".to_owned(), "it's".to_owned()];
+    let body = json!({ "text": "a\u{0}b", "n": 1 });
+    vec![
+        id.into(),
+        name.into(),
+        Some(0.5).into(),
+        true.into(),
+        at.into(),
+        body.into(),
+        tags.into(),
+        (&b"\x00\xff"[..]).into(),
+    ]
+}
+
+const INTO: &str = "INSERT INTO things (id, name, ratio, on_off, at, body, tags, raw) VALUES";
+
+#[tokio::test]
+async fn what_goes_in_comes_out_of_either_database() {
+    for db in databases().await {
+        let mut tx = db.begin().await.unwrap();
+        let rows: Vec<_> = (0..600).map(|id| row(id, "what? 'quoted'")).collect();
+        assert_eq!(tx.insert_many(INTO, &rows, "ON CONFLICT DO NOTHING").await.unwrap(), 600);
+        tx.commit().await.unwrap();
+        const QUERY: &str = "SELECT * FROM things WHERE name = ? AND name <> '?' ORDER BY id";
+        let found = db.fetch_all(QUERY, &["what? 'quoted'".into()]).await.unwrap();
+        assert_eq!(found.len(), 600);
+        let last = &found[599];
+        assert_eq!((last.int("id").unwrap(), last.bool("on_off").unwrap()), (599, true));
+        assert_eq!((last.optional_float("ratio").unwrap(), last.bytes("raw").unwrap()), (Some(0.5), vec![0, 255]));
+        assert_eq!(last.time("at").unwrap().to_rfc3339(), "2026-03-14T15:09:26.535897+00:00");
+        assert_eq!(last.texts("tags").unwrap(), ["a", "it's"]);
+        assert_eq!(last.optional_json("body").unwrap().unwrap()["n"], 1);
+        let sum = db
+            .fetch_optional("SELECT CAST(sum(id) AS BIGINT) AS sum, count(*) AS n FROM things", &[])
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((sum.int("sum").unwrap(), sum.unsigned("n").unwrap()), (599 * 300, 600));
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_missing_in_either_database_and_a_dropped_transaction_changes_nothing() {
+    for db in databases().await {
+        let nothing = [
+            7_i64.into(),
+            Val::Text(None),
+            Val::Float(None),
+            Val::Bool(Some(false)),
+            Val::Time(None),
+            Val::Json(None),
+            Val::Texts(Vec::new()),
+            Val::Bytes(None),
+        ];
+        db.execute(&format!("{INTO} ({})", placeholders(8)), &nothing).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("DELETE FROM things", &[]).await.unwrap();
+        drop(tx);
+        let row = db.fetch_optional("SELECT * FROM things", &[]).await.unwrap().unwrap();
+        assert_eq!((row.optional_text("name").unwrap(), row.optional_time("at").unwrap()), (None, None));
+        assert_eq!((row.optional_json("body").unwrap(), row.texts("tags").unwrap()), (None, Vec::<String>::new()));
+        assert!(matches!(row.text("name"), Err(DbError::Schema { .. })));
+        let again = db.execute(&format!("{INTO} ({})", placeholders(8)), &nothing).await.unwrap_err();
+        assert!(matches!(again, DbError::Constraint { .. }), "{again:?}");
+        assert!(db.execute("SELECT nothing FROM nowhere", &[]).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn tables_are_made_once_by_however_many_at_a_time() {
+    for db in databases().await {
+        assert_eq!(db.migration_status().await.unwrap().current, 0);
+        let both = tokio::join!(db.migrate(), db.migrate());
+        assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
+        let status = db.migration_status().await.unwrap();
+        assert_eq!(status.current, status.latest);
+        assert!(script(db.dialect()).contains("CREATE TABLE IF NOT EXISTS ledger"));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_says_so() {
+    let error = Db::connect("postgres://nobody@127.0.0.1:1/none").await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
+    let lazy = Db::lazy("postgresql+asyncpg://nobody@127.0.0.1:1/none").await.unwrap();
+    assert_eq!(lazy.dialect(), Dialect::Postgres);
+    let error = Db::connect("sqlite:///proc/nowhere/omni.db").await.unwrap_err();
+    assert!(error.to_string().contains("/proc/nowhere"), "{error}");
+}

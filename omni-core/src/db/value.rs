@@ -1,0 +1,204 @@
+//! Values on their way into a statement.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// A value to bind. Each kind may be missing, and keeps its type then.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Val<'a> {
+    /// Text.
+    Text(Option<Cow<'a, str>>),
+    /// A whole number.
+    Int(Option<i64>),
+    /// A number.
+    Float(Option<f64>),
+    /// Yes or no.
+    Bool(Option<bool>),
+    /// Bytes.
+    Bytes(Option<Cow<'a, [u8]>>),
+    /// A moment: `timestamptz`, or SQLite's own text for it, so that texts compare as times.
+    Time(Option<DateTime<Utc>>),
+    /// JSON: `jsonb`, or text.
+    Json(Option<Value>),
+    /// A list of texts: `text[]`, or a JSON array as text.
+    Texts(Vec<String>),
+}
+
+/// A time as SQLite's tables hold it.
+#[must_use]
+pub(super) fn stamp(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S%.6f").to_string()
+}
+
+#[cfg(feature = "sqlite")]
+pub(super) fn sqlite(values: &[Val<'_>]) -> Result<sqlx::sqlite::SqliteArguments, super::DbError> {
+    use sqlx::Arguments as _;
+    let mut arguments = sqlx::sqlite::SqliteArguments::default();
+    for value in values {
+        match value {
+            Val::Text(text) => arguments.add(text.as_deref().map(str::to_owned)),
+            Val::Int(number) => arguments.add(*number),
+            Val::Float(number) => arguments.add(*number),
+            Val::Bool(yes) => arguments.add(*yes),
+            Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
+            Val::Time(at) => arguments.add(at.map(stamp)),
+            Val::Json(json) => arguments.add(json.as_ref().map(Value::to_string)),
+            Val::Texts(texts) => arguments.add(Value::from(texts.clone()).to_string()),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+#[cfg(feature = "postgres")]
+pub(super) fn postgres(values: &[Val<'_>]) -> Result<sqlx::postgres::PgArguments, super::DbError> {
+    use sqlx::Arguments as _;
+    let mut arguments = sqlx::postgres::PgArguments::default();
+    for value in values {
+        match value {
+            // PostgreSQL has no character 0 in texts.
+            Val::Text(text) => arguments.add(text.as_deref().map(|text| text.replace('\0', "\u{fffd}"))),
+            Val::Int(number) => arguments.add(*number),
+            Val::Float(number) => arguments.add(*number),
+            Val::Bool(yes) => arguments.add(*yes),
+            Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
+            Val::Time(at) => arguments.add(*at),
+            Val::Json(json) => arguments.add(json.as_ref().map(without_nul)),
+            Val::Texts(texts) => {
+                arguments.add(texts.iter().map(|text| text.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
+            }
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// `jsonb` refuses the character 0, which JSON writes as `\u0000`.
+#[cfg(feature = "postgres")]
+fn without_nul(value: &Value) -> Value {
+    match value {
+        Value::String(text) => text.replace('\0', "\u{fffd}").into(),
+        Value::Array(items) => items.iter().map(without_nul).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+impl<'a> From<&'a str> for Val<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Some(text.into()))
+    }
+}
+
+impl<'a> From<&'a String> for Val<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Some(text.as_str().into()))
+    }
+}
+
+impl From<String> for Val<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text.into()))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Val<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        Self::Text(text.map(Into::into))
+    }
+}
+
+impl<'a> From<&'a Option<String>> for Val<'a> {
+    fn from(text: &'a Option<String>) -> Self {
+        Self::Text(text.as_deref().map(Into::into))
+    }
+}
+
+impl From<Option<String>> for Val<'_> {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text.map(Into::into))
+    }
+}
+
+impl From<i64> for Val<'_> {
+    fn from(number: i64) -> Self {
+        Self::Int(Some(number))
+    }
+}
+
+impl From<u32> for Val<'_> {
+    fn from(number: u32) -> Self {
+        Self::Int(Some(number.into()))
+    }
+}
+
+/// The databases' numbers are signed; what is beyond is as much as they can say.
+impl From<u64> for Val<'_> {
+    fn from(number: u64) -> Self {
+        Self::Int(Some(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+impl From<Option<u64>> for Val<'_> {
+    fn from(number: Option<u64>) -> Self {
+        Self::Int(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+impl From<Option<i64>> for Val<'_> {
+    fn from(number: Option<i64>) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<Option<f64>> for Val<'_> {
+    fn from(number: Option<f64>) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for Val<'_> {
+    fn from(yes: bool) -> Self {
+        Self::Bool(Some(yes))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Val<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Some(bytes.into()))
+    }
+}
+
+impl From<DateTime<Utc>> for Val<'_> {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self::Time(Some(at))
+    }
+}
+
+impl From<Option<DateTime<Utc>>> for Val<'_> {
+    fn from(at: Option<DateTime<Utc>>) -> Self {
+        Self::Time(at)
+    }
+}
+
+impl From<&Value> for Val<'_> {
+    fn from(json: &Value) -> Self {
+        Self::Json(Some(json.clone()))
+    }
+}
+
+impl From<Value> for Val<'_> {
+    fn from(json: Value) -> Self {
+        Self::Json(Some(json))
+    }
+}
+
+impl From<Vec<String>> for Val<'_> {
+    fn from(texts: Vec<String>) -> Self {
+        Self::Texts(texts)
+    }
+}
