@@ -24,4 +24,4 @@ if [ $# = 0 ]; then
   first_question
   cargo test --workspace --all-features --locked --bench pipeline # each one once
 fi
-exec cargo test --workspace --all-features --locked --no-fail-fast -- "$@"
+cargo test --workspace --all-features --locked --no-fail-fast -- "$@"

@@ -23,7 +23,9 @@ impl Omni {
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
         config.require(Need::Policy)?;
         config.require(Need::Ledger)?;
-        config.require(Need::Servers)?;
+        if !config.servers.is_empty() {
+            config.require(Need::Servers)?;
+        }
         let shared = Arc::new(config.clone());
         let mut builder = Self::builder()
             .authenticator(authenticator(config))

@@ -19,7 +19,11 @@ pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
         return Err(Fault::usage("--dry-run has no events; use --json"));
     }
     let input = input::read(app, &args.question, args.timeout).await?;
-    let config = app.config()?;
+    let mut config = app.config()?;
+    if args.no_tools {
+        // What is not offered need not be complete.
+        config.servers.clear();
+    }
     let omni = app.build(&config).await?;
     let ask = ask(app, args, input);
     let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };

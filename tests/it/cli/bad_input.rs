@@ -89,6 +89,7 @@ fn an_unset_variable_of_a_servers_address_is_named() {
     let line = one_clear_line(&ran);
     assert!(line.contains("mcps.yaml:3") && line.contains("DB_HOST"), "{line}");
     home.run(&["servers", "list"]).exits(0);
+    home.run(&["ask", "--no-tools", "hi"]).exits(0);
 }
 
 #[test]
