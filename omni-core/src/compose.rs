@@ -21,8 +21,11 @@ impl Omni {
     /// When a kind is not in this build or a part cannot be built from its configuration; the
     /// message says which, and what to do.
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
+        config.require(Need::Policy)?;
         config.require(Need::Ledger)?;
-        config.require(Need::Servers)?;
+        if !config.servers.is_empty() {
+            config.require(Need::Servers)?;
+        }
         let shared = Arc::new(config.clone());
         let mut builder = Self::builder()
             .authenticator(authenticator(config))

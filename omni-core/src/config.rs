@@ -148,6 +148,8 @@ pub enum Need {
     Servers,
     /// The ledger.
     Ledger,
+    /// Who may do what.
+    Policy,
 }
 
 /// The language model to use, as configuration and environment say together.
@@ -219,6 +221,17 @@ pub enum ServerAuth {
     },
 }
 
+/// A variable of the environment within an argument of a program.
+#[derive(Debug, Clone)]
+pub(crate) struct ArgVariable {
+    /// Which argument.
+    pub(crate) at: usize,
+    /// The variable.
+    pub(crate) name: String,
+    /// What it brought.
+    pub(crate) value: SecretString,
+}
+
 /// One entry of `mcps.yaml`, live.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -233,6 +246,8 @@ pub struct ServerConfig {
     pub command: Option<String>,
     /// Its arguments.
     pub args: Vec<String>,
+    /// What its arguments took from the environment.
+    pub(crate) arg_variables: Vec<ArgVariable>,
     /// Its working directory.
     pub cwd: Option<PathBuf>,
     /// Its environment: allow-listed variables of omni's own, and those set for it.
@@ -259,6 +274,7 @@ impl ServerConfig {
             url: None,
             command: None,
             args: Vec::new(),
+            arg_variables: Vec::new(),
             cwd: None,
             env: BTreeMap::new(),
             auth: ServerAuth::None,

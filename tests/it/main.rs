@@ -4,6 +4,7 @@
 mod away;
 mod calls;
 mod cli;
+mod examples;
 mod invariants;
 mod mcp_answers;
 mod mcp_http;

@@ -79,14 +79,14 @@ impl YamlPolicy {
     /// The policy of a loaded configuration.
     ///
     /// # Errors
-    /// A pattern that cannot be used.
+    /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let people = compile::people(config, 1)?;
         Ok(Self { people: ArcSwap::from_pointee(people), version: watch::Sender::new(1), reloading: Mutex::default() })
     }
 
     /// The policy of the files in a directory. No environment is read: `${VAR}` in them is its
-    /// default, or nothing. Where it matters, use [`Config::load`] and [`YamlPolicy::from_config`].
+    /// default, and a rule with one that has none is refused. Where it matters, use [`Config::load`] and [`YamlPolicy::from_config`].
     ///
     /// # Errors
     /// A [`ConfigError`] as of [`Config::load`].
@@ -100,7 +100,7 @@ impl YamlPolicy {
     /// Replaces the policy by that of a newer configuration; a bad one changes nothing.
     ///
     /// # Errors
-    /// A pattern that cannot be used.
+    /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn reload(&self, config: &Config) -> Result<PolicyVersion, ConfigError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let version = *self.version.borrow() + 1;

@@ -48,6 +48,7 @@ pub(crate) struct UserSpec {
     #[serde(default)]
     pub(crate) os_user: Option<OneOrMany>,
     #[serde(default)]
+    #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
 }
 
@@ -64,6 +65,7 @@ pub(crate) struct DefaultUserSpec {
     #[schemars(extend("x-enforced" = true))]
     pub(crate) allowed_databases: Option<OneOrMany>,
     pub(crate) is_active: Option<bool>,
+    #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{
-        Config, ConfigError, ConfigFiles, Diagnostic, Severity, nearest,
+        Config, ConfigError, ConfigFiles, Diagnostic, Need, Severity, nearest,
         spec::{OneOrMany, UserSpec},
     },
     cost::alias,
@@ -24,6 +24,7 @@ use crate::{
 
 /// Everybody whom the files know.
 pub(super) fn people(config: &Config, version: PolicyVersion) -> Result<People, ConfigError> {
+    config.require(Need::Policy)?;
     let files = &*config.files;
     Compiler { files, known: role::known_roles(files), made: HashMap::new(), sets: PatternSets::default() }
         .people(config, version)
