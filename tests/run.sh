@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 
 . tests/prepare.sh # compiler, node, python
 tests/parts.sh     # the real MCP servers
+. tests/services.sh # PostgreSQL and Redis
 
 # The README's first command, in a home where nothing is configured.
 first_question() {
