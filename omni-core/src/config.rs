@@ -409,6 +409,14 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether requests are counted in the same place by the same rules.
+    pub(crate) fn counts_like(&self, other: &Self) -> bool {
+        let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
+        self.limiter_kind == other.limiter_kind && rules(self) == rules(other)
+    }
+}
+
 /// An error of all findings, if there are any.
 fn one_or_several(mut findings: Vec<Diagnostic>) -> Result<(), ConfigError> {
     match findings.len() {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Catalog, NameRules, ToolSet},
-    config::Ack,
+    config::{Ack, Config},
     cost,
     error::Error,
     identity::Authenticator,
@@ -52,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) extra: Map<String, Value>,
     pub(crate) tool_sets: ToolSets,
     pub(crate) live: Arc<Live>,
+    /// What all of this was built from, where it was a configuration.
+    pub(crate) config: Option<Arc<Config>>,
 }
 
 /// What counts for every ask, whatever configuration it began with.

@@ -24,6 +24,26 @@ impl Config {
     }
 }
 
+impl ServerConfig {
+    /// Whether both are the same server, reached and treated in the same way. Where it stands in the
+    /// file is no part of it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let shown = |server: &Self| format!("{:?}", Self { source: None, ..server.clone() });
+        // What is shown hides the secrets.
+        let hidden = |server: &Self| {
+            let named = server.env.iter().chain(&server.headers).map(|(_, value)| value.expose_secret().to_owned());
+            let own = match &server.auth {
+                ServerAuth::None => None,
+                ServerAuth::Bearer(secret)
+                | ServerAuth::Basic { password: secret, .. }
+                | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
+            };
+            named.chain(own).collect::<Vec<_>>()
+        };
+        shown(self) == shown(other) && hidden(self) == hidden(other)
+    }
+}
+
 fn of_server(server: &ServerConfig) -> Vec<String> {
     let own = match &server.auth {
         ServerAuth::None => None,
