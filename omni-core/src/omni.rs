@@ -37,7 +37,7 @@ mod direct;
 mod steps;
 
 /// Events that wait for a slow reader, and the last one.
-const EVENT_BUFFER: usize = 64 + 1;
+const EVENT_BUFFER: usize = 32 + 1;
 /// How long `shutdown` lets running asks finish before it cancels them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
