@@ -4,3 +4,8 @@
 //! * `stream.rs`: the answer as it comes, event by event
 //! * `custom_provider.rs`: a language model of your own
 //! * `custom_policy.rs`: a policy of your own
+
+/// The README's sample compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,11 +4,10 @@
 #   tests/parts.sh            into tests/parts
 #   OMNI_TEST_PARTS=DIR …     into DIR; the tests look there too when it is set
 #
-# Needs node, npm and python3 with venv: installed with apt where they are missing.
+# Needs node, npm and python3 with venv: installed where they are missing or too old.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-parts=${OMNI_TEST_PARTS:-$here/parts}
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 npm_packages=(
   @modelcontextprotocol/server-everything@2026.8.31
@@ -18,35 +17,6 @@ pip_packages=(
   mcp-server-time==2026.10.19
   mcp==2.3.0
 )
-
-say() { printf 'parts: %s\n' "$*" >&2; }
-
-apt_install() {
-  local sudo=()
-  if ! command -v apt-get >/dev/null; then
-    say "missing: $* — install them and run this again (there is no apt-get here)"
-    exit 1
-  fi
-  if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-      say "missing: $* — run this as root, or: apt-get install $*"
-      exit 1
-    fi
-    sudo=(sudo)
-  fi
-  say "installing $* with apt"
-  "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >&2
-}
-
-need_programs() {
-  local missing=()
-  command -v node >/dev/null || missing+=(nodejs)
-  command -v npm >/dev/null || missing+=(npm)
-  command -v python3 >/dev/null || missing+=(python3)
-  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-  if [ "${#missing[@]}" -gt 0 ]; then apt_install "${missing[@]}"; fi
-}
 
 # One retry: a registry that hiccups once should not fail a test run.
 twice() { "$@" || { say "again: $*"; sleep 3; "$@"; }; }
@@ -71,7 +41,8 @@ if [ -f "$parts/installed" ] && [ "$(cat "$parts/installed")" = "$(wanted)" ]; t
   say "present in $parts"
   exit 0
 fi
-need_programs
+need_python
+need_node
 install_npm
 install_pip
 wanted >"$parts/installed"

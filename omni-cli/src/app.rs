@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use omni_core::{Config, Error, Omni, Registry, config::LoadOptions, identity::Credential};
+use omni_core::{
+    Config, Error, Omni, Registry,
+    config::{LoadOptions, Severity},
+    identity::Credential,
+};
 
-use crate::{args::Global, console::Console, fault::Fault, process::Process};
+use crate::{args::Global, console::Console, fault::Fault, logging::Logging, process::Process};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -14,6 +18,7 @@ pub struct App {
     pub(crate) global: Global,
     pub(crate) registry: Registry,
     pub(crate) console: Arc<Console>,
+    logging: Logging,
 }
 
 impl App {
@@ -21,19 +26,39 @@ impl App {
     #[must_use]
     pub fn new(process: Process, global: Global, registry: Registry) -> Self {
         let console = Arc::new(Console::of(&process, &global));
-        Self { process, global, registry, console }
+        Self { process, global, registry, console, logging: Logging::default() }
     }
 
-    /// The configuration, or the embedded default.
+    /// The same run, with a log that follows the configuration.
+    #[must_use]
+    pub fn with_logging(mut self, logging: Logging) -> Self {
+        self.logging = logging;
+        self
+    }
+
+    /// The configuration, or the embedded default. That there are warnings is told; what they are,
+    /// `omni config check` tells.
     pub(crate) fn config(&self) -> Result<Config, Fault> {
+        let config = self.load()?;
+        let warnings = config.diagnostics.iter().filter(|finding| finding.severity >= Severity::Warning).count();
+        match warnings {
+            0 => {}
+            1 => self.console.warning("the configuration has 1 warning; `omni config check` shows it"),
+            many => {
+                self.console.warning(&format!("the configuration has {many} warnings; `omni config check` shows them"))
+            }
+        }
+        Ok(config)
+    }
+
+    /// The same without a word on its warnings, for whoever shows them.
+    pub(crate) fn load(&self) -> Result<Config, Fault> {
         let mut options = LoadOptions::default();
         options.dir.clone_from(&self.global.config);
         options.env.clone_from(&self.process.env);
         options.cwd.clone_from(&self.process.cwd);
         let config = Config::load(options).map_err(Error::from)?;
-        for finding in &config.diagnostics {
-            tracing::info!(finding = %finding, "the configuration has a peculiarity; `omni config check` lists all");
-        }
+        self.logging.follow(config.log_level.as_deref());
         Ok(config)
     }
 
@@ -49,6 +74,6 @@ impl App {
 
     /// The person at the terminal, perhaps acting as somebody else.
     pub(crate) fn credential(&self, act_as: Option<&str>) -> Credential {
-        Credential::Local { os_user: self.process.os_user().into(), act_as: act_as.map(str::to_owned) }
+        Credential::Local { os_user: self.process.os_user.clone(), act_as: act_as.map(str::to_owned) }
     }
 }

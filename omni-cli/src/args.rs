@@ -101,6 +101,7 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the version and what this build has
+    #[command(after_help = "Example:\n  omni version --json")]
     Version {
         /// Print a JSON document
         #[arg(long)]

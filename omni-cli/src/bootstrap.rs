@@ -1,13 +1,12 @@
-//! What happens before a command runs: TLS, arguments, logging, the runtime.
+//! What happens before a command runs: TLS, arguments, the runtime.
 
 use std::{future::Future, time::Duration};
 
 use clap::{Parser as _, error::ErrorKind};
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     args::Cli,
-    console::{self, Console},
+    console::Console,
     exit::Exit,
     fault::Fault,
     process::Process,
@@ -44,43 +43,18 @@ fn misused(process: &Process, error: &clap::Error) -> Exit {
     let format = Format::guess(&process.args);
     if format != Format::Text {
         let console = Console::of(process, &Default::default());
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let is_ask = process.args.iter().skip(1).any(|arg| arg == "ask");
-        let _ = render::fault_document(&console, &Fault::usage(first), format, is_ask);
+        let _ = render::fault_document(&console, &Fault::usage(message(error)), format, is_ask);
     }
     Exit::Usage
 }
 
-/// Sends what omni logs to standard error: warnings, unless `-v`, `RUST_LOG` or `LOG_LEVEL` say otherwise.
-pub fn start_logging(process: &Process, cli: &Cli) {
-    let filter = EnvFilter::builder().parse_lossy(directives(process, cli));
-    let color = console::wants_color(process, cli.global.color, process.stderr_tty);
-    let verbose = cli.global.verbose > 0;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
-    // An error means that the embedding program has set up its own already.
-    let _ = if verbose { log.try_init() } else { log.without_time().with_target(false).try_init() };
-}
-
-fn directives(process: &Process, cli: &Cli) -> String {
-    match (cli.global.verbose, cli.global.quiet) {
-        (1, _) => return "info,rmcp=warn".into(),
-        (2, _) => return "debug,rmcp=info,hyper=info,h2=info,sqlx=info".into(),
-        (3.., _) => return "trace".into(),
-        (0, true) => return "error,rmcp=off".into(),
-        (0, false) => {}
-    }
-    if let Some(directives) = process.var("RUST_LOG") {
-        return directives.into();
-    }
-    let level = process.var("LOG_LEVEL").map(str::to_lowercase).unwrap_or_default();
-    match level.as_str() {
-        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
-        "info" => "info,rmcp=warn".into(),
-        "error" | "critical" => "error,rmcp=off".into(),
-        // What ails a server is part of what every command shows.
-        _ => "warn,rmcp=off,omni_core::mcp=error".into(),
-    }
+/// What is wrong, on one line and without the usage.
+fn message(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let is_advice = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let lines: Vec<&str> = text.lines().take_while(|line| !is_advice(line)).map(str::trim).collect();
+    lines.join(" ").trim_start_matches("error: ").trim_end().split("  ").collect::<Vec<_>>().join("; ")
 }
 
 /// Runs a command on a runtime of its own.
@@ -102,19 +76,18 @@ pub fn run(command: impl Future<Output = Exit>) -> Exit {
 mod tests {
     use super::*;
 
-    fn level(env: &[(&str, &str)], args: &[&str]) -> String {
-        let mut process = Process::capture();
-        process.env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let cli = Cli::try_parse_from(["omni", "version"].iter().chain(args)).unwrap();
-        directives(&process, &cli)
+    fn told(args: &[&str]) -> String {
+        message(&Cli::try_parse_from(["omni"].iter().chain(args)).unwrap_err())
     }
 
     #[test]
-    fn the_command_line_beats_the_environment() {
-        assert!(level(&[], &[]).starts_with("warn"));
-        assert_eq!(level(&[("RUST_LOG", "omni_core=debug")], &[]), "omni_core=debug");
-        assert_eq!(level(&[("RUST_LOG", "trace")], &["-v"]), "info,rmcp=warn");
-        assert_eq!(level(&[("LOG_LEVEL", "INFO")], &[]), "info,rmcp=warn");
-        assert_eq!(level(&[("LOG_LEVEL", "INFO")], &["-q"]), "error,rmcp=off");
+    fn a_mistake_in_the_arguments_is_told_whole_and_without_the_usage() {
+        let unknown = told(&["ask", "--josn", "hi"]);
+        assert!(unknown.starts_with("unexpected argument '--josn' found") && unknown.contains("'--json'"), "{unknown}");
+        let value = told(&["ask", "--timeout", "soon", "hi"]);
+        assert!(value.contains("'--timeout <TIME>'") && value.contains("unknown unit"), "{value}");
+        let both = told(&["ask", "--json", "--jsonl", "hi"]);
+        assert!(both.contains("'--json'") && both.contains("'--jsonl'"), "{both}");
+        assert!([unknown, value, both].iter().all(|told| !told.contains("Usage") && !told.contains("--help")));
     }
 }

@@ -40,7 +40,7 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
-        Command::Config(ConfigCommand::Check(args)) => config::check(app, args),
+        Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),
         Command::Config(ConfigCommand::Show) => config::effective(app),
         Command::Doctor(args) => doctor::run(app, args).await,

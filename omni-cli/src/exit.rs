@@ -97,6 +97,7 @@ mod tests {
     use omni_core::{
         config::ConfigError,
         identity::{AuthError, Scope},
+        limit::{Limit, LimitError, LimitKey, Refusal},
         llm::LlmError,
         mcp::McpError,
         policy::PolicyError,
@@ -112,6 +113,8 @@ mod tests {
     #[test]
     fn every_kind_of_error_has_its_documented_code() {
         let text = || "x".to_owned();
+        let hourly = Limit::Window { max: 1, per: Duration::from_secs(3600) };
+        let refusal = Refusal::new(LimitKey::new("default", "ask:a"), hourly, 1, Duration::from_secs(1));
         let table = [
             (Error::Invalid { message: text() }, 2),
             (ConfigError::NoDirectory { path: text() }.into(), 3),
@@ -128,6 +131,10 @@ mod tests {
             (server(McpError::Unauthorized { message: text() }), 3),
             (server(McpError::Timeout { after_ms: 1 }), 7),
             (server(McpError::Rpc { code: 1, message: text() }), 1),
+            (Error::Llm(LlmError::Auth { provider: "openai", variable: "OPENAI_API_KEY", message: text() }), 3),
+            (Error::Llm(LlmError::Quota { provider: "openai", message: text() }), 3),
+            (LimitError::Refused(Box::new(refusal)).into(), 6),
+            (LimitError::Unavailable { message: text() }.into(), 8),
             (Error::Llm(LlmError::Protocol { provider: "openai", message: text() }), 1),
         ];
         for (error, code) in table {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use omni_core::ask::Attachment;
-use tokio::time::timeout;
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 
 use crate::{app::App, exit::Exit, fault::Fault};
 
@@ -15,6 +18,10 @@ use crate::{app::App, exit::Exit, fault::Fault};
 const MAX_ATTACHED: usize = 1024 * 1024;
 /// How long whoever writes standard input may take, where no `--timeout` says otherwise.
 const MAX_WAIT: Duration = Duration::from_secs(600);
+/// How long nobody is told that standard input is waited for.
+const SILENT_WAIT: Duration = Duration::from_secs(2);
+
+const NO_INPUT: &str = "add `< /dev/null` if there is nothing to read";
 
 /// A question, with what was piped in.
 #[derive(Debug)]
@@ -66,15 +73,15 @@ async fn piped(app: &App, wait: Duration) -> Result<Option<String>, Fault> {
         let mut bytes = Vec::new();
         io::stdin().lock().take(MAX_ATTACHED as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
     });
-    let bytes = match timeout(wait, read).await {
-        Ok(Ok(Ok(bytes))) => bytes,
-        Ok(Ok(Err(error))) => {
+    let bytes = match patiently(app, wait, read).await {
+        Some(Ok(Ok(bytes))) => bytes,
+        Some(Ok(Err(error))) => {
             return Err(Fault::with_exit(format!("cannot read standard input: {error}"), Exit::Failed));
         }
-        Ok(Err(_)) => return Err(Fault::with_exit("cannot read standard input", Exit::Failed)),
-        Err(_) => {
+        Some(Err(_)) => return Err(Fault::with_exit("cannot read standard input", Exit::Failed)),
+        None => {
             let message = format!("standard input did not end within {} s", wait.as_secs_f32());
-            return Err(Fault::with_exit(message, Exit::Timeout).hint("add `< /dev/null` if there is nothing to read"));
+            return Err(Fault::with_exit(message, Exit::Timeout).hint(NO_INPUT));
         }
     };
     app.console.spinner.clear();
@@ -83,6 +90,19 @@ async fn piped(app: &App, wait: Duration) -> Result<Option<String>, Fault> {
         app.console.warning("standard input is longer than 1 MiB; the rest is left out");
     }
     Ok(Some(text).filter(|text| !text.trim().is_empty()))
+}
+
+/// What a task brings within the time, and a word on what is waited for if that takes a while: a
+/// parent that keeps the pipe open would otherwise wait for omni, and omni for it.
+async fn patiently<T>(app: &App, wait: Duration, mut task: JoinHandle<T>) -> Option<Result<T, JoinError>> {
+    let silent = SILENT_WAIT.min(wait);
+    if let Ok(read) = timeout(silent, &mut task).await {
+        return Some(read);
+    }
+    if wait > silent && !app.process.stdin_tty {
+        app.console.hint(&format!("reading standard input until it ends; {NO_INPUT}"));
+    }
+    timeout(wait - silent, task).await.ok()
 }
 
 /// As much of the bytes as may be attached, and whether something was cut.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use omni_cli::{App, Process, bootstrap, commands, registry};
+use omni_cli::{App, Logging, Process, bootstrap, commands, registry};
 
 fn main() -> ExitCode {
     bootstrap::install_tls();
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
-    bootstrap::start_logging(&process, &cli);
-    let app = App::new(process, cli.global.clone(), registry::registry());
+    let logging = Logging::start(&process, &cli);
+    let app = App::new(process, cli.global.clone(), registry::registry()).with_logging(logging);
     bootstrap::run(commands::run(&app, &cli)).into()
 }

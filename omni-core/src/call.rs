@@ -50,21 +50,27 @@ impl CallEnd {
 pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     match &call.disposition {
         Disposition::Refuse { reason, message } => return CallEnd::failed(refusal_status(*reason), message),
-        Disposition::Ask => {
-            if let Err(refused) = ask_human(caller, call).await {
-                return refused;
-            }
-        }
-        Disposition::Run => {}
+        Disposition::Ask | Disposition::Run => {}
+    }
+    match cleared(parts, caller, call).await {
+        Ok(()) => send(parts, caller, call).await,
+        Err(refused) => refused,
+    }
+}
+
+/// Everything that must be so before the call is sent.
+async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    let planned_to_ask = call.disposition == Disposition::Ask;
+    if planned_to_ask {
+        ask_human(caller, call).await?;
     }
     // The grant is asked again after the human and right before the call: rights may have been taken away since.
-    if let Err(refused) = still_allowed(parts, caller, call).await {
-        return refused;
+    let must_ask = still_allowed(parts, caller, call).await?;
+    if must_ask && !planned_to_ask {
+        ask_human(caller, call).await?;
+        still_allowed(parts, caller, call).await?;
     }
-    if let Err(refused) = note_start(parts, caller, call).await {
-        return refused;
-    }
-    send(parts, caller, call).await
+    note_start(parts, caller, call).await
 }
 
 async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
@@ -79,19 +85,24 @@ async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEn
     }
 }
 
-async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
-    if *parts.policy.version().borrow() == caller.grant.version {
-        return Ok(());
+/// Whether a human must agree, by the policy of now as far as it is another one.
+async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<bool, CallEnd> {
+    let live = parts.live.policy();
+    if Arc::ptr_eq(&live, &parts.policy) && *live.version().borrow() == caller.grant.version {
+        return Ok(false);
     }
     let denied = |message: String| CallEnd::failed(CallStatus::Denied, message);
-    let current = timeout(STEP_TIMEOUT, parts.policy.resolve(&caller.grant.principal)).await;
+    let current = timeout(STEP_TIMEOUT, live.resolve(&caller.grant.principal)).await;
     let current = match current {
         Ok(Ok(grant)) => grant,
         Ok(Err(error)) => return Err(denied(error.to_string())),
         Err(_) => return Err(denied("the policy store did not answer in time".into())),
     };
     let decision = current.decide(&call.server, &call.tool, Some(&call.arguments_json()));
-    if decision.is_allowed() { Ok(()) } else { Err(denied(format!("There is no tool {:?} any more.", call.tool))) }
+    match decision.is_allowed() {
+        true => Ok(decision.confirm),
+        false => Err(denied(format!("There is no tool {:?} any more.", call.tool))),
+    }
 }
 
 /// Before a call that may change something is sent, the ledger knows of it, durably.

@@ -18,7 +18,7 @@ mod llm;
 mod load;
 mod nearest;
 mod search;
-mod secrets;
+pub(crate) mod secrets;
 mod servers;
 mod shape;
 mod show;
@@ -149,6 +149,8 @@ pub enum Need {
     Servers,
     /// The ledger.
     Ledger,
+    /// Who may do what.
+    Policy,
 }
 
 /// The language model to use, as configuration and environment say together.
@@ -220,6 +222,17 @@ pub enum ServerAuth {
     },
 }
 
+/// A variable of the environment within an argument of a program.
+#[derive(Debug, Clone)]
+pub(crate) struct ArgVariable {
+    /// Which argument.
+    pub(crate) at: usize,
+    /// The variable.
+    pub(crate) name: String,
+    /// What it brought.
+    pub(crate) value: SecretString,
+}
+
 /// One entry of `mcps.yaml`, live.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -234,6 +247,8 @@ pub struct ServerConfig {
     pub command: Option<String>,
     /// Its arguments.
     pub args: Vec<String>,
+    /// What its arguments took from the environment.
+    pub(crate) arg_variables: Vec<ArgVariable>,
     /// Its working directory.
     pub cwd: Option<PathBuf>,
     /// Its environment: allow-listed variables of omni's own, and those set for it.
@@ -260,6 +275,7 @@ impl ServerConfig {
             url: None,
             command: None,
             args: Vec::new(),
+            arg_variables: Vec::new(),
             cwd: None,
             env: BTreeMap::new(),
             auth: ServerAuth::None,
@@ -391,6 +407,14 @@ impl Config {
         one_or_several(
             problems.map(|problem| Diagnostic { severity: Severity::Error, ..problem.finding.clone() }).collect(),
         )
+    }
+}
+
+impl Config {
+    /// Whether requests are counted in the same place by the same rules.
+    pub(crate) fn counts_like(&self, other: &Self) -> bool {
+        let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
+        self.limiter_kind == other.limiter_kind && rules(self) == rules(other)
     }
 }
 

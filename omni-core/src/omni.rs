@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::timeout};
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -38,7 +42,7 @@ pub use admin::{ListedUser, UserStatus};
 pub use admin::{Admin, NewKey};
 
 /// Events that wait for a slow reader, and the last one.
-const EVENT_BUFFER: usize = 64 + 1;
+const EVENT_BUFFER: usize = 32 + 1;
 /// How long `shutdown` lets running asks finish before it cancels them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
@@ -50,7 +54,11 @@ pub struct Omni {
 
 #[derive(Debug)]
 struct Inner {
-    parts: Arc<Parts>,
+    /// What new asks are made with; a running one keeps what it began with.
+    parts: ArcSwap<Parts>,
+    ledger: Ledger,
+    /// Held while parts are built that take the place of the present ones.
+    reloading: AsyncMutex<()>,
     tasks: TaskTracker,
     /// Cancels everything that still runs when the grace of `shutdown` is over.
     kill: CancellationToken,
@@ -97,8 +105,29 @@ impl Omni {
     }
 
     pub(crate) fn from_parts(parts: Parts) -> Self {
-        let inner = Inner { parts: Arc::new(parts), tasks: TaskTracker::new(), kill: CancellationToken::new() };
+        let inner = Inner {
+            ledger: parts.ledger.clone(),
+            parts: ArcSwap::from_pointee(parts),
+            reloading: AsyncMutex::new(()),
+            tasks: TaskTracker::new(),
+            kill: CancellationToken::new(),
+        };
         Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn parts(&self) -> Arc<Parts> {
+        self.inner.parts.load_full()
+    }
+
+    pub(crate) async fn reloading(&self) -> impl Drop {
+        self.inner.reloading.lock().await
+    }
+
+    /// Puts newer parts in the place of the present ones, for everything that begins from now on.
+    pub(crate) fn replace_parts(&self, parts: Parts) {
+        // First: from now on it is asked before every call, of running asks too.
+        parts.live.replace_policy(parts.policy.clone());
+        self.inner.parts.store(Arc::new(parts));
     }
 
     /// Asks, and waits for the whole answer.
@@ -119,7 +148,7 @@ impl Omni {
         let cancel = self.inner.kill.child_token();
         let stream = AnswerStream::new(ask.request_id, receiver, cancel.clone());
         let events = EventSender::new(sender);
-        let parts = self.inner.parts.clone();
+        let parts = self.parts();
         self.inner.tasks.spawn(async move { ask::run(&parts, ask, cancel, events).await });
         stream
     }
@@ -131,7 +160,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`]. A tool that says it failed is an `Ok` whose output says so.
     pub async fn call_tool(&self, call: DirectCall) -> Result<CallReply, Error> {
-        let parts = self.inner.parts.clone();
+        let parts = self.parts();
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
         let task = self.inner.tasks.spawn(async move { direct::run(&parts, call, cancel).await });
@@ -145,10 +174,12 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
-        let grant = self.grant(who).await?;
+        let parts = self.parts();
+        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
-        let catalog = self.inner.parts.pool.discover().await;
-        Ok(self.inner.parts.tool_sets.of(&catalog, &grant, NameRules::default()))
+        let catalog = parts.pool.discover().await;
+        Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 
     /// What somebody may do.
@@ -156,8 +187,9 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential or the policy says no.
     pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
-        let principal = self.inner.parts.authenticator.authenticate(who.into()).await?;
-        steps::policy(&self.inner.parts, &principal).await
+        let parts = self.parts();
+        let principal = parts.authenticator.authenticate(who.into()).await?;
+        steps::policy(&parts, &principal).await
     }
 
     /// What an ask would be given: nothing is asked, charged or recorded.
@@ -165,45 +197,45 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the ask would be refused.
     pub async fn preview(&self, ask: Ask) -> Result<Preview, Error> {
-        ask::preview(&self.inner.parts, ask).await
+        ask::preview(&self.parts(), ask).await
     }
 
     /// All servers, after each that was not asked yet was asked once.
     pub async fn catalog(&self) -> Arc<Catalog> {
-        self.inner.parts.pool.discover().await
+        self.parts().pool.discover().await
     }
 
     /// All servers, after each was asked again.
     pub async fn refresh(&self) -> Arc<Catalog> {
-        self.inner.parts.pool.refresh().await
+        self.parts().pool.refresh().await
     }
 
     /// The models on offer, the default first.
     ///
     /// # Errors
     /// Why there is no language model.
-    pub fn models(&self) -> Result<&[ModelInfo], Error> {
-        Ok(self.inner.parts.llm()?.models())
+    pub fn models(&self) -> Result<Vec<ModelInfo>, Error> {
+        Ok(self.parts().llm()?.models().to_vec())
     }
 
     /// The ledger.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
-        &self.inner.parts.ledger
+        &self.inner.ledger
     }
 
     /// Refuses new asks, lets running ones finish for a while, cancels the rest, drains the ledger
     /// and closes every server.
     pub async fn shutdown(&self) {
-        self.inner.parts.closing.store(true, Ordering::Release);
+        self.parts().live.closing.store(true, Ordering::Release);
         self.inner.tasks.close();
         if timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
             self.inner.kill.cancel();
             let _ = timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await;
         }
-        if timeout(SHUTDOWN_GRACE, self.inner.parts.pool.shutdown()).await.is_err() {
+        if timeout(SHUTDOWN_GRACE, self.parts().pool.shutdown()).await.is_err() {
             tracing::warn!("a server did not let itself be closed in time");
         }
-        self.inner.parts.ledger.shutdown().await;
+        self.inner.ledger.shutdown().await;
     }
 }

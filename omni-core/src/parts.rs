@@ -5,12 +5,13 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::{Catalog, NameRules, ToolSet},
-    config::Ack,
+    config::{Ack, Config},
     cost,
     error::Error,
     identity::Authenticator,
@@ -53,8 +54,32 @@ pub(crate) struct Parts {
     /// Parameters that the operator set for every request.
     pub(crate) extra: Map<String, Value>,
     pub(crate) tool_sets: ToolSets,
+    pub(crate) live: Arc<Live>,
+    /// What all of this was built from, where it was a configuration.
+    pub(crate) config: Option<Arc<Config>>,
+}
+
+/// What counts for every ask, whatever configuration it began with.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// The policy of the newest configuration.
+    policy: ArcSwap<Arc<dyn PolicyStore>>,
     /// Nothing new begins.
     pub(crate) closing: AtomicBool,
+}
+
+impl Live {
+    pub(crate) fn new(policy: Arc<dyn PolicyStore>) -> Self {
+        Self { policy: ArcSwap::from_pointee(policy), closing: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn policy(&self) -> Arc<dyn PolicyStore> {
+        Arc::clone(&self.policy.load())
+    }
+
+    pub(crate) fn replace_policy(&self, policy: Arc<dyn PolicyStore>) {
+        self.policy.store(Arc::new(policy));
+    }
 }
 
 /// When records count as written, by who waits for them.

@@ -1,12 +1,17 @@
 //! One binary for all integration tests: linking dominates on small machines.
 #![cfg(test)]
 
+mod away;
+mod calls;
 mod cli;
+mod examples;
 mod invariants;
+mod mcp_answers;
 mod mcp_http;
 mod mcp_in_process;
 mod mcp_modern;
 mod mcp_real;
+mod mcp_sse;
 mod mcp_stdio;
 mod pipeline;
 mod readme;

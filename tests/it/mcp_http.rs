@@ -1,36 +1,43 @@
-//! Streamable HTTP and SSE against servers that misbehave in one way each.
+//! Streamable HTTP against servers that misbehave in one way each.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::post,
 };
 use omni_core::{
     SecretString,
     config::ServerAuth,
     mcp::{
         CallContext, Connector, McpError, McpTransport, McpTransportExt, Pool, ServerOptions, ToolOutput,
-        http::HttpServer, pool::ServerEntry, sse::SseServer,
+        http::HttpServer, pool::ServerEntry,
     },
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-const LONG: Duration = Duration::from_secs(30);
+use crate::mcp_in_process::eventually;
 
-type Answer = fn(&Value) -> Option<Response>;
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+pub(crate) type Answer = fn(&Value) -> Option<Response>;
 
 /// A server that speaks 2025-11-25 well, except where `answer` says otherwise.
-struct Fake {
+pub(crate) struct Fake {
     answer: Answer,
+    /// Requests that it has not answered and whose connection is open.
+    open: AtomicUsize,
     seen: Mutex<Vec<(HeaderMap, Value)>>,
 }
 
@@ -40,18 +47,30 @@ impl Fake {
         self.seen.lock().unwrap().iter().map(method).collect()
     }
 
-    fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         self.methods().iter().filter(|seen| *seen == method).count()
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(SeqCst)
     }
 }
 
-async fn serve(answer: Answer) -> (String, Arc<Fake>) {
-    let fake = Arc::new(Fake { answer, seen: Mutex::default() });
+struct Open(Arc<Fake>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, SeqCst);
+    }
+}
+
+pub(crate) async fn serve(answer: Answer) -> (String, Arc<Fake>) {
+    let fake = Arc::new(Fake { answer, open: AtomicUsize::new(0), seen: Mutex::default() });
     let app = Router::new().route("/mcp", post(handle)).with_state(fake.clone());
     (format!("{}/mcp", listen(app).await), fake)
 }
 
-async fn listen(app: Router) -> String {
+pub(crate) async fn listen(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -61,6 +80,8 @@ async fn listen(app: Router) -> String {
 async fn handle(State(fake): State<Arc<Fake>>, headers: HeaderMap, body: Bytes) -> Response {
     let message: Value = serde_json::from_slice(&body).unwrap();
     fake.seen.lock().unwrap().push((headers, message.clone()));
+    fake.open.fetch_add(1, SeqCst);
+    let _open = Open(fake.clone());
     if let Some(response) = (fake.answer)(&message) {
         return if response.status() == StatusCode::REQUEST_TIMEOUT { std::future::pending().await } else { response };
     }
@@ -79,7 +100,7 @@ async fn handle(State(fake): State<Arc<Fake>>, headers: HeaderMap, body: Bytes) 
     rpc(&message, &result)
 }
 
-fn rpc(message: &Value, result: &Value) -> Response {
+pub(crate) fn rpc(message: &Value, result: &Value) -> Response {
     json_text(StatusCode::OK, json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }).to_string())
 }
 
@@ -87,34 +108,32 @@ fn idless(status: StatusCode, text: &str) -> Response {
     json_text(status, json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32000, "message": text } }).to_string())
 }
 
-fn json_text(status: StatusCode, text: String) -> Response {
+pub(crate) fn json_text(status: StatusCode, text: String) -> Response {
     (status, [("content-type", "application/json")], text).into_response()
 }
 
 /// Makes the fake keep silent.
-fn silence() -> Response {
+pub(crate) fn silence() -> Response {
     StatusCode::REQUEST_TIMEOUT.into_response()
 }
 
-fn is_call(message: &Value) -> bool {
+pub(crate) fn is_call(message: &Value) -> bool {
     message["method"] == "tools/call"
 }
 
-async fn connect(url: &str) -> Result<Arc<dyn McpTransport>, McpError> {
+pub(crate) async fn connect(url: &str) -> Result<Arc<dyn McpTransport>, McpError> {
     HttpServer::new(url).unwrap().connect(&CallContext::within(LONG)).await
 }
 
-async fn call(transport: &dyn McpTransport, within: Duration) -> Result<ToolOutput, McpError> {
+pub(crate) async fn call(transport: &dyn McpTransport, within: Duration) -> Result<ToolOutput, McpError> {
     transport.call_tool("t", &to_raw_value(&json!({})).unwrap(), 1_000, &CallContext::within(within)).await
 }
 
-/// The error of a call, which must come at once.
-async fn error_of(answer: Answer) -> McpError {
+/// The error of a call, which must come long before the call's own time is up.
+pub(crate) async fn error_of(answer: Answer) -> McpError {
     let (url, _) = serve(answer).await;
     let transport = connect(&url).await.unwrap();
-    let started = Instant::now();
-    let error = call(&*transport, LONG).await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let error = call(&*transport, Duration::from_secs(3_600)).await.unwrap_err();
     transport.close().await;
     error
 }
@@ -187,19 +206,13 @@ async fn a_server_that_keeps_silent_costs_the_deadline_and_is_told() {
     let transport = connect(&url).await.unwrap();
     let error = call(&*transport, Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error, McpError::Timeout { .. }), "{error}");
-    let started = Instant::now();
-    while fake.count("notifications/cancelled") == 0 {
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", fake.methods());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually(|| fake.count("notifications/cancelled") == 1).await;
 }
 
 #[tokio::test]
 async fn an_old_server_that_leaves_the_probe_unanswered_is_usable() {
     let (url, fake) = serve(|m| (m["method"] == "server/discover").then(silence)).await;
-    let started = Instant::now();
     let transport = connect(&url).await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     call(&*transport, LONG).await.unwrap();
     assert_eq!(fake.count("initialize"), 1);
 }
@@ -240,6 +253,14 @@ async fn schemas_and_results_arrive_as_they_were_sent() {
     );
 }
 
+/// A pool that makes a call up to five times, if it may.
+pub(crate) fn insistent(url: &str) -> Pool {
+    let mut options = ServerOptions::default();
+    options.max_attempts = 5;
+    let entry = ServerEntry { connector: Arc::new(HttpServer::new(url).unwrap()), options };
+    Pool::new(BTreeMap::from([("s".to_owned(), entry)]))
+}
+
 #[tokio::test]
 async fn a_call_to_a_forgotten_session_is_not_sent_twice_and_the_next_one_works() {
     let (url, fake) = serve(|m| {
@@ -248,47 +269,11 @@ async fn a_call_to_a_forgotten_session_is_not_sent_twice_and_the_next_one_works(
         first.then(|| StatusCode::NOT_FOUND.into_response())
     })
     .await;
-    let mut options = ServerOptions::default();
-    options.max_attempts = 5;
-    let entry = ServerEntry { connector: Arc::new(HttpServer::new(&url).unwrap()), options };
-    let pool = Pool::new(BTreeMap::from([("s".to_owned(), entry)]));
+    let pool = insistent(&url);
     let call = || async { pool.call("s", "t", &to_raw_value(&json!({})).unwrap(), &CallContext::within(LONG)).await };
     let error = call().await.unwrap_err();
     assert!(matches!(error, McpError::Closed { unsent: false, .. }), "{error}");
     assert_eq!(fake.count("tools/call"), 1);
     assert_eq!(call().await.unwrap().for_person(), "done");
     pool.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_stream_that_wants_requests_elsewhere_is_refused() {
-    let stream = |endpoint: &'static str| {
-        let answer = move || async move {
-            ([("content-type", "text/event-stream")], format!("event: endpoint\ndata: {endpoint}\n\n")).into_response()
-        };
-        Router::new().route("/sse", get(answer))
-    };
-    for elsewhere in ["http://evil.example/collect", "//evil.example/collect", "http://127.0.0.1:9/x", "file:///etc"] {
-        let url = format!("{}/sse", listen(stream(elsewhere)).await);
-        let server = SseServer::new(url).unwrap().with_auth(ServerAuth::Bearer(SecretString::from("t".to_owned())));
-        let error = server.connect(&CallContext::within(LONG)).await.unwrap_err();
-        assert!(error.to_string().contains("not where it comes from"), "{elsewhere}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn a_stream_that_never_says_where_to_post_costs_the_deadline() {
-    let endless = || async {
-        (
-            [("content-type", "text/event-stream")],
-            Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>()),
-        )
-            .into_response()
-    };
-    let url = format!("{}/sse", listen(Router::new().route("/sse", get(endless))).await);
-    let started = Instant::now();
-    let error =
-        SseServer::new(url).unwrap().connect(&CallContext::within(Duration::from_millis(300))).await.unwrap_err();
-    assert!(matches!(error, McpError::Timeout { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
 }

@@ -58,3 +58,17 @@ async fn a_server_is_asked_to_tell_when_its_tools_change() {
     assert!(matches!(event, Some(McpEvent::ToolsChanged)), "{event:?}");
     transport.close().await;
 }
+
+#[tokio::test]
+async fn a_server_that_ends_the_telling_of_changes_is_asked_to_go_on() {
+    let (transport, seen) = connect().await;
+    seen.ends_telling.store(true, SeqCst);
+    let mut events = transport.events();
+    seen.changed.notify_one();
+    for _ in 0..2 {
+        // The second one stands for whatever changed while nothing was told.
+        let event = tokio::time::timeout(LONG, events.next()).await.unwrap();
+        assert!(matches!(event, Some(McpEvent::ToolsChanged)), "{event:?}");
+    }
+    transport.close().await;
+}

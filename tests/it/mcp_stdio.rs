@@ -5,13 +5,15 @@ use std::{
     env, fs,
     process::{Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream};
 use omni_core::mcp::{CallContext, Connector, McpTransport, stdio::StdioServer};
 use omni_tests::parts::{Parts, base_env};
 use tokio::time::sleep;
+
+use crate::mcp_in_process::eventually;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -63,15 +65,12 @@ fn pids() -> impl Iterator<Item = u32> {
 }
 
 pub(crate) fn signal(signal: &str, pid: u32) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
+    // Not every machine has a program of that name, and every shell has a command.
+    assert!(Command::new("sh").args(["-c", &format!("kill {signal} {pid}")]).status().unwrap().success());
 }
 
 async fn eventually_gone(pids: impl Fn() -> Vec<u32>) {
-    let started = Instant::now();
-    while !pids().is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "still there: {:?}", pids());
-        sleep(Duration::from_millis(50)).await;
-    }
+    eventually(|| pids().is_empty()).await;
 }
 
 /// The node process is its group's leader; the watchdog is in the group too.
@@ -86,9 +85,7 @@ fn leader(marker: &str) -> u32 {
 async fn closing_a_connection_ends_the_server_and_its_children() {
     let connection = connect("closed-connection", "rude").await;
     let pgid = leader("closed-connection");
-    let started = Instant::now();
     connection.close().await;
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     eventually_gone(|| group(pgid)).await;
 }
 
@@ -128,11 +125,7 @@ async fn a_killed_omni_leaves_no_server() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let started = Instant::now();
-    while processes("killed-omni").len() < 2 {
-        assert!(started.elapsed() < LONG, "the server does not start");
-        sleep(Duration::from_millis(50)).await;
-    }
+    eventually(|| processes("killed-omni").len() >= 2).await;
     sleep(Duration::from_millis(300)).await;
     let pgid = leader("killed-omni");
     signal("-9", holder.id());

@@ -40,6 +40,8 @@ fn home() -> Program {
     let parts = Parts::find().everything();
     let modules = parts.ancestors().find(|path| path.ends_with("node_modules")).unwrap();
     symlink(modules, program.home().join("node_modules")).unwrap();
+    // What is not there already is not fetched.
+    fs::write(program.home().join(".npmrc"), "offline=true\nupdate-notifier=false\n").unwrap();
     program
 }
 

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 type Calls = Arc<Mutex<Vec<Value>>>;
 
-/// Serves `get_health`, `drop_table`, `fail` and `paint` over streamable HTTP until it is dropped.
+/// Serves `get_health`, `drop_table`, `fail`, `hang` and `paint` over streamable HTTP until it is dropped.
 #[derive(Debug)]
 pub struct Loopback {
     url: String,
@@ -86,6 +86,9 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
         "tools/list" => json!({ "tools": tools() }),
         "tools/call" => {
             calls.lock().unwrap().push(message["params"].clone());
+            if message["params"]["name"] == "hang" {
+                std::future::pending::<()>().await;
+            }
             call(&message["params"])
         }
         _ => {
@@ -106,6 +109,7 @@ fn tools() -> Value {
         ),
         tool("drop_table", "Drops a table for ever.", json!({ "table": { "type": "string" } })),
         tool("fail", "Always fails on purpose.", json!({})),
+        tool("hang", "Never ends.", json!({})),
         tool("paint", "Paints with terminal colours.", json!({})),
     ])
 }

@@ -12,8 +12,10 @@ pub enum ConfigCommand {
     /// Check the files; exits 1 if something is wrong
     Check(CheckArgs),
     /// Print the JSON Schema of the files
+    #[command(after_help = "Example:\n  omni config schema > omni-schemas.json")]
     Schema,
     /// Print what is in effect, secrets redacted
+    #[command(after_help = "Example:\n  omni --config ./config config show")]
     Show,
 }
 

@@ -20,6 +20,20 @@ fn the_grammar_is_consistent() {
 }
 
 #[test]
+fn every_command_has_help_with_an_example() {
+    fn visit(command: &clap::Command) {
+        let mut inner = command.get_subcommands().peekable();
+        if inner.peek().is_some() {
+            inner.for_each(visit);
+        } else if !command.is_hide_set() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+    visit(&Cli::command());
+}
+
+#[test]
 fn times_are_read_as_people_write_them() {
     for (text, millis) in
         [("500ms", 500), ("60s", 60_000), ("2m", 120_000), ("1h", 3_600_000), ("45", 45_000), ("1.5s", 1500)]

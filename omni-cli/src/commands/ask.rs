@@ -1,9 +1,8 @@
 //! `omni ask`.
 
 use omni_core::{Ask, Omni, Source, ask::AskOptions, cost::NanoUsd, omni::Preview};
-use serde_json::json;
 
-use super::follow;
+use super::follow::{self, Interruption};
 use crate::{
     app::App,
     approve,
@@ -11,13 +10,20 @@ use crate::{
     exit::Exit,
     fault::Fault,
     input::{self, Input},
-    render::{Document, Ending, Format, Lines, Render, Text},
+    render::{Document, Ending, Format, Lines, Render, Text, document::DryRunDocument},
 };
 
 /// Asks, shows what happens, and leaves nothing behind unrecorded.
 pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
+    if args.dry_run && args.format() == Format::Jsonl {
+        return Err(Fault::usage("--dry-run has no events; use --json"));
+    }
     let input = input::read(app, &args.question, args.timeout).await?;
-    let config = app.config()?;
+    let mut config = app.config()?;
+    if args.no_tools {
+        // What is not offered need not be complete.
+        config.servers.clear();
+    }
     let omni = app.build(&config).await?;
     let ask = ask(app, args, input);
     let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };
@@ -46,7 +52,8 @@ fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
 
 async fn answer(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exit, Fault> {
     let mut render = renderer(app, args);
-    let result = follow::follow(omni.ask_stream(ask), &mut *render).await?;
+    let mut interruption = Interruption::listen();
+    let result = follow::follow(omni.ask_stream(ask), &mut interruption, &mut *render).await?;
     let ending = Ending::new(result, args.allow_denied);
     render.end(&ending)?;
     Ok(ending.exit)
@@ -65,25 +72,9 @@ async fn dry_run(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exi
     let preview = omni.preview(ask).await?;
     match args.format() {
         Format::Text => app.console.line(&shown(&preview))?,
-        Format::Json => app.console.json(&document(&preview))?,
-        Format::Jsonl => app.console.json_line(&document(&preview))?,
+        Format::Json | Format::Jsonl => app.console.json(&DryRunDocument::of(&preview))?,
     }
     Ok(Exit::Success)
-}
-
-fn document(preview: &Preview) -> serde_json::Value {
-    let tools = preview.tools.tools().iter();
-    json!({
-        "schema": "omni.dry-run/1",
-        "ok": true,
-        "exit_code": 0,
-        "model": preview.model.id,
-        "provider": preview.model.provider,
-        "user": preview.grant.principal.subject,
-        "role": &*preview.grant.role.name,
-        "tools": tools.map(|tool| tool.def.full_name()).collect::<Vec<_>>(),
-        "system": preview.system,
-    })
 }
 
 fn shown(preview: &Preview) -> String {

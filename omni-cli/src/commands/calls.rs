@@ -2,28 +2,37 @@
 
 use omni_core::{
     Error, Omni, Source,
-    answer::json::CallJson,
     ask::DirectCall,
-    catalog::{OfferedTool, ToolSet},
+    catalog::{Catalog, ToolDef, ToolSet},
     omni::CallReply,
     policy::Grant,
 };
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
-use super::{follow, tools};
+use super::{
+    follow::{self, Interruption},
+    tools,
+};
 use crate::{
     app::App,
     approve,
     args::{CallArgs, CallFormat},
     exit::Exit,
     fault::Fault,
+    render::document::CallDocument,
 };
 
-/// Calls a tool as the person, without a model.
+/// Calls a tool as the person, without a model. An interruption gives the call up, and it is
+/// recorded as any other.
 pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
     let given = given(args)?;
     let omni = app.omni().await?;
-    let result = call(app, args, given, &omni).await;
+    let mut interruption = Interruption::listen();
+    let result = tokio::select! {
+        biased;
+        () = interruption.arrives() => Err(Error::Cancelled.into()),
+        result = call(app, args, given, &omni) => result,
+    };
     follow::close(&omni).await;
     result
 }
@@ -31,19 +40,35 @@ pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
 async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni) -> Result<Exit, Fault> {
     let who = app.credential(args.act_as.as_deref());
     app.console.spinner.show("asking the servers …");
-    let tools = omni.tools(who.clone()).await?;
-    let Some(tool) = tools::find(&tools, &args.tool) else {
-        return Err(absent(omni, &*omni.grant(who).await?, &tools, &args.tool).await);
-    };
-    let arguments = typed(given, &args.args, &schema(tool));
+    let catalog = omni.catalog().await;
+    let def = catalog.tools().find(|def| def.full_name() == args.tool);
+    let arguments = typed(given, &args.args, &def.map(|def| schema(def)).unwrap_or_default());
     let arguments = RawValue::from_string(Value::Object(arguments).to_string())?;
     app.console.spinner.show(&format!("{} …", args.tool));
-    let call = DirectCall::new(who, &*tool.def.server, &*tool.def.name, arguments)
+    let (server, tool) = halves(&catalog, &args.tool);
+    // A name that is no tool, or not for this person, is refused and recorded by the call itself.
+    let call = DirectCall::new(who.clone(), server, tool, arguments)
         .with_source(Source::Cli)
         .with_timeout(args.timeout)
         .with_approver(approve::approver(app, args.approvals));
-    let reply = omni.call_tool(call).await?;
-    show(app, args, &reply)
+    match omni.call_tool(call).await {
+        Ok(reply) => show(app, args, &reply),
+        Err(Error::UnknownTool { .. }) => {
+            let (grant, tools) = (omni.grant(who.clone()).await?, omni.tools(who).await?);
+            Err(absent(omni, &grant, &tools, &args.tool).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Server and tool of a `server.tool`. Both may have dots, so the longest server's name counts.
+fn halves<'a>(catalog: &Catalog, name: &'a str) -> (&'a str, &'a str) {
+    let of_server = |server: &str| {
+        let tool = name.strip_prefix(server)?.strip_prefix('.')?;
+        Some((&name[..server.len()], tool))
+    };
+    let known = catalog.servers.iter().filter_map(|view| of_server(&view.name)).max_by_key(|(server, _)| server.len());
+    known.or_else(|| name.split_once('.')).unwrap_or(("", name))
 }
 
 /// The error for a name that is not among the person's tools. Whoever sits here can read the policy
@@ -61,8 +86,8 @@ pub(super) async fn absent(omni: &Omni, grant: &Grant, tools: &ToolSet, name: &s
 }
 
 /// The tool's JSON Schema.
-pub(super) fn schema(tool: &OfferedTool) -> Value {
-    serde_json::from_str(tool.def.input_schema.get()).unwrap_or_default()
+pub(super) fn schema(def: &ToolDef) -> Value {
+    serde_json::from_str(def.input_schema.get()).unwrap_or_default()
 }
 
 /// The object of `--json`.
@@ -109,15 +134,7 @@ fn value(text: &str, schema: &Value) -> Value {
 fn show(app: &App, args: &CallArgs, reply: &CallReply) -> Result<Exit, Fault> {
     let exit = if reply.output.is_error { Exit::Failed } else { Exit::Success };
     if args.output == Some(CallFormat::Json) {
-        app.console.json(&json!({
-            "schema": "omni.call/1",
-            "ok": exit == Exit::Success,
-            "exit_code": exit.code(),
-            "call": CallJson::from(&reply.summary),
-            "content": reply.output.content,
-            "structured": reply.output.structured,
-            "truncated": reply.output.truncated,
-        }))?;
+        app.console.json(&CallDocument::new(reply, exit)?)?;
     } else {
         app.console.line(reply.output.for_person().trim_end_matches('\n'))?;
     }
@@ -129,7 +146,25 @@ fn show(app: &App, args: &CallArgs, reply: &CallReply) -> Result<Exit, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use omni_core::catalog::ServerView;
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_name_is_cut_behind_its_server_which_may_have_dots() {
+        let servers = ["db", "db.prod"].map(|name| ServerView::new(name, "http"));
+        let catalog = Catalog::new(1, servers.into());
+        for (name, server, tool) in [
+            ("db.get", "db", "get"),
+            ("db.prod.get", "db.prod", "get"),
+            ("db.prod.a.b", "db.prod", "a.b"),
+            ("other.get", "other", "get"),
+            ("get", "", "get"),
+        ] {
+            assert_eq!(halves(&catalog, name), (server, tool));
+        }
+    }
 
     #[test]
     fn arguments_have_the_type_that_the_schema_says() {

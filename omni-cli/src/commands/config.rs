@@ -2,7 +2,7 @@
 
 use omni_core::{
     Config, Error,
-    config::{ConfigError, Diagnostic, Severity},
+    config::{ConfigError, Diagnostic, Need, Severity},
 };
 use owo_colors::Style;
 use serde::Serialize;
@@ -40,9 +40,9 @@ impl Finding {
 }
 
 /// Checks the files, without connecting to anything.
-pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit, Fault> {
+pub(super) async fn check(app: &App, args: &CheckArgs) -> Result<Exit, Fault> {
     let findings = match load(app)? {
-        Ok(config) => findings(app, &config),
+        Ok(config) => findings(app, &config).await,
         Err(error) => unusable(error),
     };
     let worst = findings.iter().map(|finding| finding.severity).max();
@@ -58,7 +58,7 @@ pub(super) fn check(app: &App, args: &CheckArgs) -> Result<Exit, Fault> {
 
 /// The configuration, or what makes it unusable. A directory that is not there is not checked at all.
 fn load(app: &App) -> Result<Result<Config, ConfigError>, Fault> {
-    match app.config() {
+    match app.load() {
         Ok(config) => Ok(Ok(config)),
         Err(Fault::Failed { error, hint, exit }) => match &*error {
             Error::Config(found) if !matches!(found, ConfigError::NoDirectory { .. }) => Ok(Err(found.clone())),
@@ -77,26 +77,35 @@ fn unusable(error: ConfigError) -> Vec<Finding> {
 }
 
 /// What the configuration says of itself, and what it asks for that this build has not.
-pub(super) fn findings(app: &App, config: &Config) -> Vec<Finding> {
+pub(super) async fn findings(app: &App, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config.check().into_iter().map(Finding::from).collect();
-    let (llm, known) = (&config.llm.provider, app.registry.llm.kinds());
-    if !known.contains(llm) {
-        let message = format!("unknown LLM provider {llm:?}; this build has: {}", known.join(", "));
-        findings.push(Finding::error("llm.provider", None, message));
-    }
-    let known = app.registry.transports.kinds();
-    for server in config.servers.iter().filter(|server| !known.contains(&server.kind)) {
+    findings.extend(model(app, config).await);
+    findings.extend(unknown("database.url", None, "audit sink", &config.audit.kind, &app.registry.sinks.kinds()));
+    let transports = app.registry.transports.kinds();
+    findings.extend(config.servers.iter().filter_map(|server| {
         let source = server.source.as_ref().map(ToString::to_string);
-        let message = format!(
-            "server {}: unknown MCP transport {:?}; this build has: {}",
-            server.name,
-            server.kind,
-            known.join(", ")
-        );
-        findings.push(Finding::error("protocol", source, message));
-    }
+        let what = format!("server {}: MCP transport", server.name);
+        unknown("protocol", source, &what, &server.kind, &transports)
+    }));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+/// What is wrong with the language model, unless the configuration says so itself. Building one
+/// connects to nothing.
+async fn model(app: &App, config: &Config) -> Option<Finding> {
+    config.require(Need::Llm).ok()?;
+    let error = app.registry.llm.build(&config.llm.provider, config.llm.clone()).await.err()?;
+    Some(Finding::error("llm", None, error.to_string()))
+}
+
+/// The finding about a kind that this build has not.
+fn unknown(key: &str, source: Option<String>, what: &str, kind: &str, known: &[String]) -> Option<Finding> {
+    if known.iter().any(|known| known == kind) {
+        return None;
+    }
+    let message = format!("unknown {what} {kind:?}; this build has: {}", known.join(", "));
+    Some(Finding::error(key, source, message))
 }
 
 fn show(app: &App, findings: &[Finding], bad: bool) -> Result<(), Fault> {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use omni_core::{
-    Ask, Config, Omni, Source,
+    Answer, Ask, Config, Error, ErrorKind, Omni, Source,
+    answer::Status,
     ask::AskOptions,
     catalog::{Health, ServerView},
     config::Severity,
@@ -67,16 +68,16 @@ fn line(check: &Check) -> String {
 }
 
 async fn examine(app: &App) -> Vec<Check> {
-    let config = match app.config() {
+    let config = match app.load() {
         Ok(config) => config,
         Err(fault) => return vec![Check::new("configuration", State::Problem, fault.to_string())],
     };
-    let mut checks = vec![configuration(app, &config)];
+    let mut checks = vec![configuration(app, &config).await];
     match app.build(&config).await {
         Ok(omni) => {
             let catalog = omni.refresh().await;
             checks.extend(catalog.servers.iter().map(server));
-            checks.push(model(app, &config, &omni).await);
+            checks.extend(asker(app, &config, &omni).await);
             // After the model's turn, so that there is a record on its way to the database.
             checks.insert(1, ledger(&config, &omni).await);
             follow::close(&omni).await;
@@ -86,9 +87,9 @@ async fn examine(app: &App) -> Vec<Check> {
     checks
 }
 
-fn configuration(app: &App, config: &Config) -> Check {
+async fn configuration(app: &App, config: &Config) -> Check {
     let place = config.dir.as_ref().map_or_else(|| "embedded default".into(), |dir| dir.display().to_string());
-    let findings = config::findings(app, config);
+    let findings = config::findings(app, config).await;
     for finding in findings.iter().filter(|finding| finding.severity > Severity::Info) {
         config::tell(app, finding);
     }
@@ -119,29 +120,58 @@ fn server(view: &ServerView) -> Check {
     }
 }
 
+/// Who asks, and what the model says to them. What keeps them from asking says nothing of the model.
+async fn asker(app: &App, config: &Config, omni: &Omni) -> [Check; 2] {
+    let known = match omni.grant(app.credential(None)).await {
+        Ok(grant) => Check::new("identity", State::Ok, format!("{}, {}", grant.principal.subject, grant.role.name)),
+        Err(error) => return refused(&error),
+    };
+    match model(app, config, omni).await {
+        Ok(model) => [known, model],
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &Error) -> [Check; 2] {
+    let skipped = Check::new("model", State::Skipped, "whoever runs this may not ask it");
+    [Check::new("identity", State::Problem, error.to_string()), skipped]
+}
+
 /// One tiny question, for a key that is there may still be wrong.
-async fn model(app: &App, config: &Config, omni: &Omni) -> Check {
+///
+/// # Errors
+/// The asker was refused before the model was asked.
+async fn model(app: &App, config: &Config, omni: &Omni) -> Result<Check, Error> {
     let provider = &config.llm.provider;
     if provider == "offline" {
         let message = "offline needs no key; set ANTHROPIC_API_KEY or OPENAI_API_KEY for a model";
-        return Check::new("model", State::Skipped, message);
+        return Ok(Check::new("model", State::Skipped, message));
     }
     let mut options = AskOptions::default();
     options.no_tools = true;
-    options.timeout = Some(MODEL_TIMEOUT);
+    options.timeout = Some(MODEL_TIMEOUT.min(config.bounds.timeout));
     options.max_turns = Some(1);
     let ask =
         Ask::new(app.credential(None), "Reply with the single word: ok").with_source(Source::Cli).with_options(options);
     let since = Instant::now();
     match omni.ask(ask).await {
-        Ok(answer) => {
-            let model = answer.model.unwrap_or_default();
-            Check::new(
-                "model",
-                State::Ok,
-                format!("{provider}, {model} answered in {} ms", since.elapsed().as_millis()),
-            )
-        }
-        Err(error) => Check::new("model", State::Problem, format!("{provider}: {error}")),
+        Ok(answer) => Ok(answered(provider, &answer, since.elapsed())),
+        Err(error) if is_refusal(&error) => Err(error),
+        Err(error) => Ok(Check::new("model", State::Problem, format!("{provider}: {error}"))),
     }
+}
+
+/// Whether it was omni that said no.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::RateLimited)
+}
+
+/// An answer that ran into a bound is no answer, and says why in a warning.
+fn answered(provider: &str, answer: &Answer, took: Duration) -> Check {
+    let model = answer.model.as_deref().unwrap_or_default();
+    if answer.status == Status::Completed {
+        return Check::new("model", State::Ok, format!("{provider}, {model} answered in {} ms", took.as_millis()));
+    }
+    let reason = answer.warnings.first().map_or("it did not answer", |warning| &warning.message);
+    Check::new("model", State::Problem, format!("{provider}, {model}: {reason}"))
 }

@@ -1,27 +1,50 @@
 //! Follows a running ask, until it ends or the person gives it up.
 
+use std::{future::poll_fn, task::Poll};
+
 use omni_core::{
     Answer, AnswerEvent, AnswerStream, Error, Omni,
     answer::{Failure, Status},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{fault::Fault, render::Render};
 
-/// Shows every event until the ask ends; Ctrl-C and SIGTERM end it at once.
+/// Ctrl-C and SIGTERM, noted from the moment this is made. Where they cannot be, they end the
+/// process, as they always do.
+#[derive(Debug)]
+pub(super) struct Interruption(Vec<Signal>);
+
+impl Interruption {
+    /// From now on an interruption does not end the process.
+    pub(super) fn listen() -> Self {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
+    }
+
+    /// Comes back when the person wants to stop.
+    pub(super) async fn arrives(&mut self) {
+        poll_fn(|context| {
+            let has_arrived = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if has_arrived { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+/// Shows every event until the ask ends, or an interruption ends it at once.
 ///
 /// When nobody reads any more, the stream is dropped, and with it the ask.
 pub(super) async fn follow(
     mut stream: AnswerStream,
+    interruption: &mut Interruption,
     render: &mut (dyn Render + Send),
 ) -> Result<Result<Answer, Failure>, Fault> {
     let mut seen = Answer::empty(stream.request_id(), "");
-    let interrupted = interrupted();
-    tokio::pin!(interrupted);
     loop {
         let event = tokio::select! {
             biased;
-            () = &mut interrupted => return Ok(Err(given_up(seen))),
+            () = interruption.arrives() => return Ok(Err(given_up(seen))),
             event = stream.next() => event,
         };
         match event {
@@ -38,29 +61,10 @@ pub(super) async fn follow(
 
 /// Ends the pipeline; a second interruption does not wait for it.
 pub(super) async fn close(omni: &Omni) {
+    let mut interruption = Interruption::listen();
     tokio::select! {
         () = omni.shutdown() => {}
-        () = interrupted() => tracing::warn!("interrupted while closing"),
-    }
-}
-
-/// Comes back when the person wants to stop; never where signals cannot be listened to.
-async fn interrupted() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let pressed = async {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => {}
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = terminated => {}
-        () = pressed => {}
+        () = interruption.arrives() => tracing::warn!("interrupted while closing"),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `omni init`.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -23,7 +23,10 @@ macro_rules! example {
     };
 }
 
-const MINIMAL: &[File] = &[example!("minimal", "mcps.yaml")];
+/// The variables that the files may refer to.
+const VARIABLES: File = (".env.example", include_str!("../../../.env.example"));
+
+const MINIMAL: &[File] = &[example!("minimal", "mcps.yaml"), VARIABLES];
 
 const TEAM: &[File] = &[
     example!("team", "mcps.yaml"),
@@ -31,13 +34,14 @@ const TEAM: &[File] = &[
     example!("team", "slack.yaml"),
     example!("team", "threading.yaml"),
     example!("team", "users.yaml"),
+    VARIABLES,
 ];
 
 /// Writes an example's files, all or none, over nothing that is there.
 pub(super) fn run(app: &App, args: &InitArgs) -> Result<Exit, Fault> {
     let dir = app.process.cwd.join(&args.dir);
     let files = files(args.example);
-    if let Some((name, _)) = files.iter().find(|(name, _)| dir.join(name).exists()) {
+    if let Some((name, _)) = files.iter().find(|(name, _)| is_taken(&dir.join(name))) {
         let message = format!("{} exists already, and nothing is overwritten", dir.join(name).display());
         return Err(Fault::with_exit(message, Exit::Failed).hint("choose another directory with --dir"));
     }
@@ -60,10 +64,25 @@ fn files(example: Example) -> &'static [File] {
     }
 }
 
+/// Whether something is there, be it a link that leads nowhere.
+fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 fn write(dir: &Path, files: &[File]) -> io::Result<()> {
     fs::create_dir_all(dir)?;
+    let mut made: Vec<PathBuf> = Vec::new();
     for (name, text) in files {
-        OpenOptions::new().write(true).create_new(true).open(dir.join(name))?.write_all(text.as_bytes())?;
+        let path = dir.join(name);
+        let written = fs::File::create_new(&path).and_then(|mut file| {
+            made.push(path);
+            file.write_all(text.as_bytes())
+        });
+        if let Err(error) = written {
+            // What cannot be removed is no worse than what went wrong before.
+            made.iter().for_each(|path| drop(fs::remove_file(path)));
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use omni_core::{
     Config, Error, Principal,
+    config::Need,
     policy::{Decision, Grant, PolicyError},
 };
 use serde_json::{Value, json};
 
-use super::follow;
+use super::{follow, tools};
 use crate::{app::App, args::ExplainArgs, exit::Exit, fault::Fault};
 
 /// One decision on one tool, or on all whose name fits a pattern.
@@ -28,13 +29,14 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
     };
     match (&args.server, &args.tool) {
         (Some(server), Some(tool)) => one(app, args, &grant, server, tool),
-        _ if args.live => many(app, args, &grant, &live(app, args, &grant).await?),
+        _ if args.live => many(app, args, &grant, &live(app, &config, args, &grant).await?),
         _ => many(app, args, &grant, &by_rule(&config, args, &grant)),
     }
 }
 
 /// The grant by the files alone, or why there is none.
 async fn resolve(app: &App, config: &Config, user: &str) -> Result<Result<Arc<Grant>, PolicyError>, Fault> {
+    config.require(Need::Policy).map_err(Error::from)?;
     let built = app.registry.policies.build(&config.policy_kind, Arc::new(config.clone())).await;
     let policy = built.map_err(Error::from)?;
     match policy.resolve(&Principal::email(user)).await {
@@ -88,11 +90,12 @@ fn document(decision: &Decision) -> Value {
 }
 
 /// Every tool of the servers, decided.
-async fn live(app: &App, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
-    let omni = app.omni().await?;
+async fn live(app: &App, config: &Config, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
+    let omni = app.build(config).await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
     follow::close(&omni).await;
+    tools::tell_of_the_absent(app, &catalog, args.server.as_deref());
     let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
     let tools = catalog.tools().filter(|def| wanted(&def.server));
     Ok(tools.map(|def| decided(grant, &def.server, &def.name)).collect())

@@ -64,7 +64,7 @@ pub(super) async fn check(app: &App, names: &[String], json: bool) -> Result<Exi
         let message = format!("there is no server {unknown:?}");
         return Err(Fault::usage(message).hint("`omni servers list` shows which there are"));
     }
-    let omni = app.omni().await?;
+    let omni = app.build(&config).await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.refresh().await;
     follow::close(&omni).await;

@@ -2,7 +2,7 @@
 
 use omni_core::{
     Error, Omni,
-    catalog::{Health, OfferedTool, ToolSet},
+    catalog::{Catalog, Health, OfferedTool, ToolSet},
     policy::Grant,
 };
 use serde_json::{Value, json};
@@ -37,15 +37,14 @@ async fn list_with(app: &App, args: &ListArgs, omni: &Omni) -> Result<Exit, Faul
     } else {
         app.console.write(&rows(&tools, &grant))?;
     }
-    tell_of_the_absent(app, omni, args).await;
+    tell_of_the_absent(app, &*omni.catalog().await, args.server.as_deref());
     Ok(Exit::Success)
 }
 
 /// A list without a server's tools does not look like that server has none.
-async fn tell_of_the_absent(app: &App, omni: &Omni, args: &ListArgs) {
-    let catalog = omni.catalog().await;
-    if let Some(wanted) = &args.server
-        && !catalog.servers.iter().any(|view| *view.name == **wanted)
+pub(super) fn tell_of_the_absent(app: &App, catalog: &Catalog, wanted: Option<&str>) {
+    if let Some(wanted) = wanted
+        && !catalog.servers.iter().any(|view| *view.name == *wanted)
     {
         app.console.warning(&format!("there is no server {wanted:?}; `omni servers list` shows which there are"));
     }
@@ -91,7 +90,7 @@ fn document(tool: &OfferedTool, grant: &Grant) -> Value {
         "description": def.description,
         "annotations": def.annotations,
         "needs_approval": needs_approval(tool, grant),
-        "input_schema": calls::schema(tool),
+        "input_schema": calls::schema(def),
     })
 }
 
@@ -141,7 +140,7 @@ fn page(tool: &OfferedTool, grant: &Grant) -> String {
     if needs_approval(tool, grant) {
         page.push_str("Needs approval before it runs.\n\n");
     }
-    let schema = serde_json::to_string_pretty(&calls::schema(tool)).unwrap_or_default();
+    let schema = serde_json::to_string_pretty(&calls::schema(def)).unwrap_or_default();
     page.push_str(&format!("Arguments:\n{schema}"));
     page
 }

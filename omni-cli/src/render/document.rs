@@ -1,6 +1,7 @@
-//! `omni.ask/1`: the one JSON document of an ask, also when it failed.
+//! The JSON documents of commands: `omni.ask/1` of an ask, also when it failed, `omni.dry-run/1`,
+//! `omni.call/1`, and that of a failure.
 //!
-//! Its JSON Schema is `schema/ask.json` beside this crate's sources; a test holds both together.
+//! Their JSON Schemas are in `schema` beside this crate's sources; a test holds both together.
 
 use omni_core::{
     Answer,
@@ -8,6 +9,7 @@ use omni_core::{
         Status,
         json::{AnswerJson, CallJson, DenialJson, ErrorJson, UsageJson, WarningJson},
     },
+    omni::{CallReply, Preview},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,6 +21,10 @@ use crate::{exit::Exit, fault};
 
 /// The name of the form, in every document.
 pub const ASK_SCHEMA: &str = "omni.ask/1";
+/// The name of a dry run's form.
+pub const DRY_RUN_SCHEMA: &str = "omni.dry-run/1";
+/// The name of a direct call's form.
+pub const CALL_SCHEMA: &str = "omni.call/1";
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -119,10 +125,107 @@ impl FaultDocument {
     }
 }
 
+/// What an ask would be given: `ask --dry-run --json`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct DryRunDocument {
+    /// Always `omni.dry-run/1`.
+    pub schema: String,
+    /// Always `true`.
+    pub ok: bool,
+    /// Always 0.
+    pub exit_code: u8,
+    /// The model.
+    pub model: String,
+    /// Whose model it is.
+    pub provider: String,
+    /// Whose rights would count.
+    pub user: String,
+    /// Their role.
+    pub role: String,
+    /// The tools on offer, as `server.tool`.
+    pub tools: Vec<String>,
+    /// The system prompt.
+    pub system: String,
+}
+
+impl DryRunDocument {
+    pub(crate) fn of(preview: &Preview) -> Self {
+        Self {
+            schema: DRY_RUN_SCHEMA.into(),
+            ok: true,
+            exit_code: Exit::Success.code(),
+            model: preview.model.id.clone(),
+            provider: preview.model.provider.to_string(),
+            user: preview.grant.principal.subject.clone(),
+            role: preview.grant.role.name.to_string(),
+            tools: preview.tools.tools().iter().map(|tool| tool.def.full_name()).collect(),
+            system: preview.system.clone(),
+        }
+    }
+}
+
+/// What a tool returned: `tools call -o json`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct CallDocument {
+    /// Always `omni.call/1`.
+    pub schema: String,
+    /// Whether the exit code is 0.
+    pub ok: bool,
+    /// The exit code.
+    pub exit_code: u8,
+    /// The call.
+    pub call: CallJson,
+    /// The parts of the result, as MCP has them.
+    pub content: Vec<Value>,
+    /// Its structured form, if it has one.
+    pub structured: Option<Value>,
+    /// Whether something was cut.
+    pub truncated: bool,
+}
+
+impl CallDocument {
+    pub(crate) fn new(reply: &CallReply, exit: Exit) -> serde_json::Result<Self> {
+        let CallReply { summary, output, .. } = reply;
+        Ok(Self {
+            schema: CALL_SCHEMA.into(),
+            ok: exit == Exit::Success,
+            exit_code: exit.code(),
+            call: CallJson::from(summary),
+            content: output.content.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+            structured: output.structured.clone(),
+            truncated: output.truncated,
+        })
+    }
+}
+
 /// JSON Schema of [`AskDocument`].
 #[must_use]
-pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(AskDocument).to_value();
-    schema["properties"]["schema"]["const"] = ASK_SCHEMA.into();
+pub fn ask_schema() -> Value {
+    schema::<AskDocument>(ASK_SCHEMA)
+}
+
+/// JSON Schema of [`DryRunDocument`].
+#[must_use]
+pub fn dry_run_schema() -> Value {
+    schema::<DryRunDocument>(DRY_RUN_SCHEMA)
+}
+
+/// JSON Schema of [`CallDocument`].
+#[must_use]
+pub fn call_schema() -> Value {
+    schema::<CallDocument>(CALL_SCHEMA)
+}
+
+/// JSON Schema of [`FaultDocument`].
+#[must_use]
+pub fn fault_schema() -> Value {
+    schemars::schema_for!(FaultDocument).to_value()
+}
+
+fn schema<T: JsonSchema>(name: &str) -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
+    schema["properties"]["schema"]["const"] = name.into();
     schema
 }

@@ -1,7 +1,7 @@
 //! Carries out the calls of one turn, all at the same time.
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     drive::{AskContext, InFlight, Progress},
@@ -10,12 +10,17 @@ use super::{
     run::{CallOutcome, Run},
 };
 use crate::{
-    answer::{AnswerEvent, CallStatus, Denial, EventSender, millis},
+    answer::{AnswerEvent, CallStatus, CallSummary, Denial, EventSender, millis},
     call::{self, CallEnd, Caller},
-    config::Ack,
+    error::Error,
     ledger::{Event, Record},
+    llm::ResultPart,
     parts::Parts,
 };
+
+mod pictures;
+
+use pictures::Room;
 
 struct Finished {
     call: PlannedCall,
@@ -24,6 +29,9 @@ struct Finished {
 }
 
 /// Carries out `calls` and reports each to `run`, the events and the ledger.
+///
+/// # Errors
+/// [`Error::Audit`] when the ledger must take a call's record and cannot.
 pub(super) async fn dispatch(
     parts: &Parts,
     cx: &AskContext<'_>,
@@ -31,19 +39,47 @@ pub(super) async fn dispatch(
     run: &mut Run,
     progress: &mut Progress,
     events: &mut EventSender,
-) {
+) -> Result<(), Error> {
     let order: Vec<String> = calls.iter().map(|call| call.id.clone()).collect();
     let first = progress.answer.tool_calls.len();
     for call in &calls {
         announce(parts, call, progress, events).await;
     }
-    let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call)).collect();
-    while let Some(finished) = pending.next().await {
-        let outcome = report(parts, cx, &finished, progress, events).await;
-        run.call_finished(&finished.call.id, outcome);
-    }
+    // Room for every call: one that ended never waits for a slow reader, nor do those beside it.
+    let (told, ended) = mpsc::channel(calls.len().max(1));
+    let (worked, ()) = tokio::join!(work(parts, cx, calls, run, progress, told), tell(ended, events));
+    worked?;
     // Calls end in any order and are reported in the order in which the model made them.
     progress.answer.tool_calls[first..].sort_by_key(|call| order.iter().position(|id| *id == call.id));
+    Ok(())
+}
+
+async fn work(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    calls: Vec<PlannedCall>,
+    run: &mut Run,
+    progress: &mut Progress,
+    told: mpsc::Sender<CallSummary>,
+) -> Result<(), Error> {
+    let mut room = Room::beside(run.messages());
+    let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call)).collect();
+    loop {
+        tokio::select! {
+            Some(finished) = pending.next() => {
+                let _ = told.try_send(note(parts, cx, &finished, progress));
+                run.call_finished(&finished.call.id, outcome(&finished, &mut room));
+            }
+            Some(taken) = progress.recorded() => taken?,
+            else => return Ok(()),
+        }
+    }
+}
+
+async fn tell(mut ended: mpsc::Receiver<CallSummary>, events: &mut EventSender) {
+    while let Some(summary) = ended.recv().await {
+        events.send(AnswerEvent::ToolFinished(summary)).await;
+    }
 }
 
 async fn announce(parts: &Parts, call: &PlannedCall, progress: &mut Progress, events: &mut EventSender) {
@@ -70,41 +106,34 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall) -> Finis
     Finished { call, end, duration_ms: millis(started.elapsed()) }
 }
 
-async fn report(
-    parts: &Parts,
-    cx: &AskContext<'_>,
-    finished: &Finished,
-    progress: &mut Progress,
-    events: &mut EventSender,
-) -> CallOutcome {
+/// Takes down how a call ended, all at once: an ask that ends in the next moment has it whole.
+fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut Progress) -> CallSummary {
     let Finished { call, end, duration_ms } = finished;
     progress.in_flight.remove(&call.id);
     if let Some(output) = end.output.as_ref().filter(|output| !output.is_error) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
     }
-    let record = call::record(call, end.status, end.error.as_deref(), *duration_ms);
+    progress.answer.denials.extend(denial(call, end.status));
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
-    let record = Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record));
-    if let Err(error) = parts.ledger.write_with(record, Ack::Local).await {
-        tracing::error!(%error, "a tool call could not be recorded");
-    }
-    if let Some(denial) = denial(call, end.status) {
-        progress.answer.denials.push(denial);
-    }
+    let record = call::record(call, end.status, end.error.as_deref(), *duration_ms);
+    progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
     let summary = call::summary(parts, call, end.status, end.error.as_deref(), *duration_ms);
     progress.answer.tool_calls.push(summary.clone());
-    events.send(AnswerEvent::ToolFinished(summary)).await;
-    outcome(call, end)
+    summary
 }
 
-fn outcome(call: &PlannedCall, end: &CallEnd) -> CallOutcome {
-    match &end.output {
-        Some(output) => CallOutcome {
-            content: prompt::fence(&call.server, &call.tool, output.for_model()),
-            is_error: output.is_error,
-        },
-        None => CallOutcome::error(end.error.clone().unwrap_or_else(|| "The call failed.".into())),
+/// What the model reads. A server's words are fenced, also those of a failure.
+fn outcome(finished: &Finished, room: &mut Room) -> CallOutcome {
+    let Finished { call, end, .. } = finished;
+    let fence = |content| prompt::fence(&call.server, &call.tool, content);
+    if let Some(output) = &end.output {
+        return CallOutcome { content: fence(room.fit(output.for_model())), is_error: output.is_error };
+    }
+    let error = end.error.clone().unwrap_or_else(|| "The call failed.".into());
+    match end.fault {
+        Some(_) => CallOutcome { content: fence(vec![ResultPart::Text { text: error }]), is_error: true },
+        None => CallOutcome::error(error),
     }
 }
 

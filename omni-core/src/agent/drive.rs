@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -13,11 +14,13 @@ use super::{
 };
 use crate::{
     answer::{Answer, AnswerEvent, EventSender},
+    audit::AuditError,
     catalog::{Catalog, ToolSet},
+    config::Ack,
     confirm::Approver,
     cost::NanoUsd,
     error::Error,
-    ledger::Party,
+    ledger::{Ledger, Party, Record},
     llm::{Message, ModelInfo, Usage},
     parts::Parts,
     policy::Grant,
@@ -68,6 +71,8 @@ impl OpenTurn {
 pub(crate) struct Progress {
     pub(crate) answer: Answer,
     pub(crate) in_flight: BTreeMap<String, InFlight>,
+    /// Records on their way into the ledger: whoever is dropped while one is, drops none.
+    records: FuturesUnordered<BoxFuture<'static, Result<(), AuditError>>>,
     /// What tools returned, in short, should the ask break off before the model made an answer of it.
     results: Vec<String>,
     turn: Option<OpenTurn>,
@@ -80,7 +85,25 @@ const MAX_RESULT_CHARS: usize = 2_000;
 
 impl Progress {
     pub(crate) fn new(answer: Answer) -> Self {
-        Self { answer, in_flight: BTreeMap::new(), results: Vec::new(), turn: None, said_in_turn: false }
+        Self {
+            answer,
+            in_flight: BTreeMap::new(),
+            records: FuturesUnordered::new(),
+            results: Vec::new(),
+            turn: None,
+            said_in_turn: false,
+        }
+    }
+
+    /// Begins to write a record; [`Self::recorded`] brings it to its end.
+    pub(crate) fn write(&self, ledger: &Ledger, record: Record) {
+        let ledger = ledger.clone();
+        self.records.push(Box::pin(async move { ledger.write_with(record, Ack::Local).await }));
+    }
+
+    /// How the next record was taken; `None` when none is on its way.
+    pub(crate) async fn recorded(&mut self) -> Option<Result<(), AuditError>> {
+        self.records.next().await
     }
 
     pub(super) fn keep_result(&mut self, name: &str, text: &str) {
@@ -181,7 +204,7 @@ pub(crate) async fn drive(
                 run.model_answered(made, |id, name, input| judge.plan(id, name, input));
             }
             Step::Dispatch(calls) => {
-                dispatch::dispatch(parts, cx, some(calls)?, &mut run, progress, events).await;
+                dispatch::dispatch(parts, cx, some(calls)?, &mut run, progress, events).await?;
             }
             Step::Wait(_) => {
                 return Err(Error::Internal { message: "a run waits for a human that this door cannot ask".into() });

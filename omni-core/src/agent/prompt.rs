@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ask::Ask,
-    catalog::{Catalog, Health, ToolSet},
+    catalog::{Catalog, ServerView, ToolSet},
     llm::{Block, Message, ResultPart, Speaker},
     policy::Grant,
 };
@@ -78,10 +78,11 @@ fn domain(id: &str) -> &str {
     }
 }
 
-/// The question's message: context, attachments, and the question as its last block.
+/// The question's message: context with the servers that are `away`, attachments, and the question as
+/// its last block.
 #[must_use]
-pub fn question(ask: &Ask, catalog: &Catalog, now: DateTime<Utc>) -> Message {
-    let mut blocks = vec![Block::text(context(catalog, now))];
+pub fn question(ask: &Ask, away: &[&ServerView], now: DateTime<Utc>) -> Message {
+    let mut blocks = vec![Block::text(context(away, now))];
     for attachment in &ask.attachments {
         let body = cut(&attachment.text, MAX_ATTACHMENT_CHARS);
         let name = attribute(&attachment.name);
@@ -92,16 +93,11 @@ pub fn question(ask: &Ask, catalog: &Catalog, now: DateTime<Utc>) -> Message {
     Message { speaker: Speaker::User, blocks }
 }
 
-fn context(catalog: &Catalog, now: DateTime<Utc>) -> String {
+fn context(away: &[&ServerView], now: DateTime<Utc>) -> String {
     let mut text = format!("<context>\ndate: {} (UTC)\n", now.format("%A, %Y-%m-%d"));
-    let away: Vec<&str> = catalog
-        .servers
-        .iter()
-        .filter(|view| matches!(view.health, Health::Unhealthy { .. }))
-        .map(|view| &*view.name)
-        .collect();
     if !away.is_empty() {
-        let _ = writeln!(text, "servers that do not answer at the moment: {}", away.join(", "));
+        let names: Vec<&str> = away.iter().map(|view| &*view.name).collect();
+        let _ = writeln!(text, "servers that do not answer at the moment: {}", names.join(", "));
     }
     text.push_str("</context>");
     text

@@ -6,54 +6,64 @@ use serde_json::Value;
 
 use super::yaml::join;
 
-/// A variable that a value needs and that is not set.
+/// A variable that a value refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unset {
+pub(crate) struct Reference {
     /// The value's key path.
     pub(crate) path: String,
     /// The variable.
     pub(crate) variable: String,
 }
 
-/// Replaces the variables in every string of `value`. One that is not set and has no default
-/// becomes nothing, and is reported.
-pub(crate) fn interpolate(value: &mut Value, env: &BTreeMap<String, String>) -> Vec<Unset> {
-    let mut unset = Vec::new();
-    visit(value, "", env, &mut unset);
-    unset
+/// The variables that a file refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct References {
+    /// Those that are not set and have no default.
+    pub(crate) unset: Vec<Reference>,
+    /// Those whose value went into the file's.
+    pub(crate) filled: Vec<Reference>,
 }
 
-fn visit(value: &mut Value, path: &str, env: &BTreeMap<String, String>, unset: &mut Vec<Unset>) {
+/// Replaces the variables in every string of `value`. One that is not set and has no default
+/// becomes nothing, and is reported.
+pub(crate) fn interpolate(value: &mut Value, env: &BTreeMap<String, String>) -> References {
+    let mut found = References::default();
+    visit(value, "", env, &mut found);
+    found
+}
+
+fn visit(value: &mut Value, path: &str, env: &BTreeMap<String, String>, found: &mut References) {
     match value {
-        Value::String(text) if text.contains("${") => {
-            let missing = |variable: &str| unset.push(Unset { path: path.into(), variable: variable.into() });
-            *text = replace(text, env, missing);
-        }
+        Value::String(text) if text.contains("${") => *text = replace(text, path, env, found),
         Value::Array(items) => {
             for (at, item) in items.iter_mut().enumerate() {
-                visit(item, &format!("{path}[{at}]"), env, unset);
+                visit(item, &format!("{path}[{at}]"), env, found);
             }
         }
         Value::Object(entries) => {
             for (key, item) in entries {
-                visit(item, &join(path, key), env, unset);
+                visit(item, &join(path, key), env, found);
             }
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn replace(text: &str, env: &BTreeMap<String, String>, mut missing: impl FnMut(&str)) -> String {
+fn replace(text: &str, path: &str, env: &BTreeMap<String, String>, found: &mut References) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let Some(length) = rest[start + 2..].find('}').filter(|length| *length > 0) else { break };
         result.push_str(&rest[..start]);
         let (variable, default) = split(&rest[start + 2..start + 2 + length]);
+        let reference = || Reference { path: path.into(), variable: variable.into() };
         match (env.get(variable).filter(|value| default.is_none() || !value.is_empty()), default) {
-            (Some(value), _) => result.push_str(value),
+            (Some(value), _) => {
+                result.push_str(value);
+                found.filled.push(reference());
+            }
             (None, Some(default)) => result.push_str(default),
-            (None, None) => missing(variable),
+            (None, None) => found.unset.push(reference()),
         }
         rest = &rest[start + 3 + length..];
     }
@@ -72,12 +82,12 @@ fn split(inside: &str) -> (&str, Option<&str>) {
 mod tests {
     use serde_json::json;
 
-    use super::{Unset, interpolate};
+    use super::{Reference, interpolate};
 
     fn run(text: &str) -> (String, Vec<String>) {
         let env = [("A", "1"), ("EMPTY", ""), ("AGAIN", "${A}")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let mut value = json!(text);
-        let unset = interpolate(&mut value, &env);
+        let unset = interpolate(&mut value, &env).unset;
         (value.as_str().unwrap().into(), unset.into_iter().map(|unset| unset.variable).collect())
     }
 
@@ -102,9 +112,11 @@ mod tests {
 
     #[test]
     fn keys_are_left_alone_and_paths_are_exact() {
-        let mut value = json!({ "${A}": [{ "b": "${NO}" }] });
-        let unset = interpolate(&mut value, &[("A".into(), "1".into())].into());
-        assert_eq!(value, json!({ "${A}": [{ "b": "" }] }));
-        assert_eq!(unset, [Unset { path: "${A}[0].b".into(), variable: "NO".into() }]);
+        let mut value = json!({ "${A}": [{ "b": "${NO}", "c": "${A}${NO:-d}" }] });
+        let found = interpolate(&mut value, &[("A".into(), "1".into())].into());
+        assert_eq!(value, json!({ "${A}": [{ "b": "", "c": "1d" }] }));
+        let reference = |path: &str, variable: &str| Reference { path: path.into(), variable: variable.into() };
+        assert_eq!(found.unset, [reference("${A}[0].b", "NO")]);
+        assert_eq!(found.filled, [reference("${A}[0].c", "A")]);
     }
 }

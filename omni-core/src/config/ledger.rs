@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     Ack, AuditConfig, Need, Severity,
-    load::{Findings, Source, not_set},
+    load::{Findings, Source},
     search,
     spec::AckSpec,
 };
@@ -48,23 +48,30 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
 /// `DATABASE_URL`, else the parts of one, else the file's; `None` is the data directory.
 fn location(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
     let set = |name: &str| source.env.get(name).filter(|value| !value.is_empty());
-    let from_env = set("DATABASE_URL").cloned().or_else(|| from_parts(&set));
+    let from_env = set("DATABASE_URL").cloned().or_else(|| from_parts(&set, findings));
     if let Some(url) = from_env {
         return Some(plain(url));
     }
     if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "database.url") {
-        let message = format!("{}, and the ledger needs it", not_set(&unset.variable));
-        findings.problem(Need::Ledger, source.settings_lines.finding(Severity::Warning, &unset.path, message));
+        findings.needed(Need::Ledger, source.settings_lines, unset, "the ledger");
     }
     let url = plain(source.settings.database.url.clone().filter(|url| !url.is_empty())?);
     Some(if is_path(&url) { source.cwd.join(source.dir?).join(url).display().to_string() } else { url })
 }
 
 /// A URL of `DATABASE_HOST`, `_PORT`, `_NAME`, `_USER` and `_PASSWORD`.
-fn from_parts<'a>(set: &impl Fn(&str) -> Option<&'a String>) -> Option<String> {
+fn from_parts<'a>(set: &impl Fn(&str) -> Option<&'a String>, findings: &mut Findings) -> Option<String> {
     let host = set("DATABASE_HOST")?;
-    let mut url = Url::parse(&format!("postgresql://{host}")).ok()?;
-    let port = set("DATABASE_PORT").and_then(|port| port.parse().ok()).unwrap_or(5432);
+    let url = Url::parse(&format!("postgresql://{host}")).ok().filter(|url| url.host_str() == Some(host));
+    let Some(mut url) = url else {
+        findings.unusable(Need::Ledger, "DATABASE_HOST", format!("{host:?} is no host's name or address"));
+        return None;
+    };
+    let port = set("DATABASE_PORT").map_or(Ok(5432), |port| port.trim().parse().map_err(|_| port));
+    let port = port.unwrap_or_else(|port| {
+        findings.unusable(Need::Ledger, "DATABASE_PORT", format!("expected a port's number, found {port:?}"));
+        5432
+    });
     url.set_port(Some(port)).ok()?;
     url.set_username(set("DATABASE_USER").map_or("postgres", String::as_str)).ok()?;
     url.set_password(set("DATABASE_PASSWORD").map(String::as_str)).ok()?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     LlmConfig, Need, Severity,
-    load::{Findings, Source, not_set},
+    load::{Findings, Source},
     spec::{LlmSpec, PriceSpec},
     yaml::join,
 };
@@ -47,12 +47,12 @@ pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> LlmConfig {
         _ => None,
     };
     let from_env = |name: fn(&Variables) -> &'static str| variables.and_then(|own| text(source.env, name(own)));
-    let model = spec.model.clone().or_else(|| from_env(|own| own.model));
+    let model = filled(spec.model.as_ref()).or_else(|| from_env(|own| own.model));
     llm.model = model.map(|model| alias(&model).map_or(model, str::to_owned));
     llm.base_url = filled(spec.base_url.as_ref()).or_else(|| from_env(|own| own.base_url));
     llm.api_key = key(spec).or_else(|| from_env(|own| own.key).filter(|key| !is_placeholder(key)).map(Into::into));
     llm.api_version = filled(spec.api_version.as_ref());
-    llm.max_tokens = spec.max_tokens.or_else(|| from_env(|own| own.max_tokens)?.parse().ok()).unwrap_or(llm.max_tokens);
+    llm.max_tokens = spec.max_tokens.unwrap_or_else(|| max_tokens(variables, source, findings, llm.max_tokens));
     llm.timeout = seconds(source, findings, llm.timeout);
     llm.max_retries = spec.max_retries.unwrap_or(llm.max_retries);
     llm.extra = extra(spec);
@@ -98,6 +98,16 @@ fn seconds(source: &Source<'_>, findings: &mut Findings, default: Duration) -> D
     findings.seconds(source.settings.llm.timeout_seconds, default, source.settings_lines, "llm.timeout_seconds")
 }
 
+/// What the environment says of it, or `default`.
+fn max_tokens(own: Option<&Variables>, source: &Source<'_>, findings: &mut Findings, default: u32) -> u32 {
+    let Some(name) = own.map(|own| own.max_tokens) else { return default };
+    let Some(given) = text(source.env, name) else { return default };
+    given.trim().parse().unwrap_or_else(|_| {
+        findings.unusable(Need::Llm, name, format!("expected a whole number of tokens, found {given:?}"));
+        default
+    })
+}
+
 fn extra(spec: &LlmSpec) -> serde_json::Map<String, Value> {
     let mut extra = spec.extra.clone();
     let sampling = [
@@ -140,8 +150,7 @@ fn rates(spec: &PriceSpec, mut report: impl FnMut(&str, f64)) -> Rates {
 /// A key that the configuration takes from a variable that is not set is needed once the model is.
 fn report_missing_key(source: &Source<'_>, findings: &mut Findings) {
     if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "llm.api_key") {
-        let message = format!("{}, and the language model needs it", not_set(&unset.variable));
-        findings.problem(Need::Llm, source.settings_lines.finding(Severity::Warning, &unset.path, message));
+        findings.needed(Need::Llm, source.settings_lines, unset, "the language model");
     }
 }
 

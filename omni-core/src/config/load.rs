@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
-    interpolate::{Unset, interpolate},
+    interpolate::{Reference, References, interpolate},
     ledger, llm, one_or_several, search, servers,
     shape::shape,
     spec::{self, McpsSpec, OnError, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec},
@@ -27,6 +27,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Longest time-out that a file may set.
 const MAX_SECONDS: f64 = 86_400.0;
 
+/// What needs the variables of rules.
+pub(super) const POLICY: &str = "the policy";
+
 /// Everything that the parts are made from.
 pub(super) struct Source<'a> {
     pub(super) dir: Option<&'a Path>,
@@ -34,10 +37,10 @@ pub(super) struct Source<'a> {
     pub(super) env: &'a BTreeMap<String, String>,
     pub(super) settings: &'a SettingsSpec,
     pub(super) settings_lines: &'a Lines,
-    pub(super) settings_unset: &'a [Unset],
+    pub(super) settings_unset: &'a [Reference],
     pub(super) mcps: &'a McpsSpec,
     pub(super) mcps_lines: &'a Lines,
-    pub(super) mcps_unset: &'a [Unset],
+    pub(super) mcps_variables: &'a References,
 }
 
 /// What was noticed on the way.
@@ -50,6 +53,18 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn problem(&mut self, need: Need, finding: Diagnostic) {
         self.problems.push(Problem { need, finding });
+    }
+
+    /// A variable that is not set, for those who need its value.
+    pub(super) fn needed(&mut self, need: Need, lines: &Lines, unset: &Reference, who: &str) {
+        let message = format!("{}, and {who} needs it", not_set(&unset.variable));
+        self.problem(need, lines.finding(Severity::Warning, &unset.path, message));
+    }
+
+    /// A variable of the environment whose value cannot be used, for those who need it.
+    pub(super) fn unusable(&mut self, need: Need, variable: &str, message: String) {
+        let finding = Diagnostic { severity: Severity::Error, source: None, key: variable.into(), message };
+        self.problem(need, finding);
     }
 
     /// A time-out in seconds, or `default` where none is set.
@@ -67,13 +82,13 @@ impl Findings {
     }
 
     /// A variable that is not set, where the value does without.
-    pub(super) fn unset(&mut self, severity: Severity, lines: &Lines, unset: &Unset, so: &str) {
+    pub(super) fn unset(&mut self, severity: Severity, lines: &Lines, unset: &Reference, so: &str) {
         self.all.push(lines.finding(severity, &unset.path, format!("{}{so}", not_set(&unset.variable))));
     }
 }
 
 /// `the environment variable X is not set`.
-pub(super) fn not_set(variable: &str) -> String {
+fn not_set(variable: &str) -> String {
     format!("the environment variable {variable} is not set")
 }
 
@@ -81,7 +96,7 @@ pub(super) fn not_set(variable: &str) -> String {
 struct Loaded<T> {
     spec: T,
     lines: Lines,
-    unset: Vec<Unset>,
+    variables: References,
 }
 
 impl Config {
@@ -104,9 +119,8 @@ impl Config {
         let settings = read::<SettingsSpec>(&dir, "settings.yaml", &env, &mut findings)?;
         let mcps = read::<McpsSpec>(&dir, "mcps.yaml", &env, &mut findings)?;
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
-        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?.map(|file| (file.lines, file.unset));
-        let threading =
-            read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?.map(|file| (file.lines, file.unset));
+        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?.map(Loaded::unused);
+        let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?.map(Loaded::unused);
         for (lines, unset) in slack.iter().chain(&threading) {
             unset.iter().for_each(|unset| findings.unset(Severity::Info, lines, unset, ""));
         }
@@ -150,13 +164,13 @@ fn assemble(
         env,
         settings: &settings.spec,
         settings_lines: &settings.lines,
-        settings_unset: &settings.unset,
+        settings_unset: &settings.variables.unset,
         mcps: &mcps.spec,
         mcps_lines: &mcps.lines,
-        mcps_unset: &mcps.unset,
+        mcps_variables: &mcps.variables,
     };
     if let Some(users) = &users {
-        users.unset.iter().for_each(|unset| findings.unset(Severity::Warning, &users.lines, unset, ""));
+        report_unset_of_users(users, findings);
     }
     let servers = servers::build(&source, findings);
     let llm = llm::build(&source, findings);
@@ -193,7 +207,14 @@ fn assemble(
 
 impl<T: Default> Loaded<T> {
     fn empty(file: &str) -> Self {
-        Self { spec: T::default(), lines: Lines::of(file), unset: Vec::new() }
+        Self { spec: T::default(), lines: Lines::of(file), variables: References::default() }
+    }
+}
+
+impl<T> Loaded<T> {
+    /// Of a file that nothing is made from yet: where its keys stand, and the variables it lacks.
+    fn unused(self) -> (Lines, Vec<Reference>) {
+        (self.lines, self.variables.unset)
     }
 }
 
@@ -214,7 +235,7 @@ fn read<T: DeserializeOwned + JsonSchema + Default>(
         }
         Err(other) => return Err(other),
     };
-    let unset = interpolate(&mut document.value, env);
+    let variables = interpolate(&mut document.value, env);
     let found = shape(&mut document.value, &spec::schema::<T>(), &document.lines);
     let is_sound = found.iter().all(|finding| finding.severity < Severity::Error);
     findings.all.extend(found);
@@ -227,7 +248,7 @@ fn read<T: DeserializeOwned + JsonSchema + Default>(
             T::default()
         }
     };
-    Ok(Some(Loaded { spec, lines: document.lines, unset }))
+    Ok(Some(Loaded { spec, lines: document.lines, variables }))
 }
 
 /// A file's text; `None` if there is no such file.
@@ -284,9 +305,36 @@ fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }
-    for unset in source.mcps_unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
-        findings.unset(Severity::Warning, source.mcps_lines, unset, "");
+    for unset in source.mcps_variables.unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
+        let key = unset.path.strip_prefix("global.").unwrap_or_default();
+        if servers::is_rule(key) {
+            findings.needed(Need::Policy, source.mcps_lines, unset, POLICY);
+        } else {
+            findings.unset(Severity::Warning, source.mcps_lines, unset, "");
+        }
     }
+}
+
+/// A rule without the text of its variable would be another rule.
+fn report_unset_of_users(users: &Loaded<UsersSpec>, findings: &mut Findings) {
+    for unset in &users.variables.unset {
+        if has_a_say(&unset.path) {
+            findings.needed(Need::Policy, &users.lines, unset, POLICY);
+        } else {
+            findings.unset(Severity::Warning, &users.lines, unset, "");
+        }
+    }
+}
+
+/// Whether a value of `users.yaml` has a say in who may do what.
+fn has_a_say(path: &str) -> bool {
+    let key = |part: &str| part.split('[').next().unwrap_or_default().to_owned();
+    let (first, last) = (path.split('.').next().map(key), path.rsplit('.').next().map(key));
+    matches!(first.as_deref(), Some("default_user" | "super_admins" | "users" | "roles"))
+        && !matches!(
+            last.as_deref(),
+            Some("name" | "description" | "slack_user_id" | "teams" | "display_name" | "color")
+        )
 }
 
 fn store_content(settings: &SettingsSpec) -> StoreContent {

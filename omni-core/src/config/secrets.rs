@@ -10,6 +10,9 @@ use crate::redact::Redactor;
 /// too ordinary to be removed from everything.
 const SECRET_NAMES: [&str; 7] = ["key", "token", "secret", "passw", "pwd", "credential", "auth"];
 
+/// How an option's name ends that takes a secret.
+const SECRET_OPTIONS: [&str; 5] = ["key", "token", "secret", "password", "pwd"];
+
 impl Config {
     /// A redactor that knows every secret of this configuration.
     #[must_use]
@@ -18,6 +21,26 @@ impl Config {
         secrets.extend(self.servers.iter().flat_map(of_server));
         secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).filter_map(|url| password(url)));
         secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
+    }
+}
+
+impl ServerConfig {
+    /// Whether both are the same server, reached and treated in the same way. Where it stands in the
+    /// file is no part of it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let shown = |server: &Self| format!("{:?}", Self { source: None, ..server.clone() });
+        // What is shown hides the secrets.
+        let hidden = |server: &Self| {
+            let named = server.env.iter().chain(&server.headers).map(|(_, value)| value.expose_secret().to_owned());
+            let own = match &server.auth {
+                ServerAuth::None => None,
+                ServerAuth::Bearer(secret)
+                | ServerAuth::Basic { password: secret, .. }
+                | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
+            };
+            named.chain(own).collect::<Vec<_>>()
+        };
+        shown(self) == shown(other) && hidden(self) == hidden(other)
     }
 }
 
@@ -30,10 +53,31 @@ fn of_server(server: &ServerConfig) -> Vec<String> {
     };
     let named = server.env.iter().chain(&server.headers).filter(|(name, _)| is_secret(name));
     let named = named.map(|(_, value)| value.expose_secret().to_owned());
-    own.into_iter().chain(named).chain(server.url.as_deref().and_then(password)).collect()
+    let variables = server.arg_variables.iter().filter(|variable| is_secret(&variable.name));
+    let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
+    let in_urls = server.url.iter().chain(&server.args).filter_map(|text| password(text));
+    let flagged = flagged(&server.args).map(|(_, value)| value.to_owned());
+    own.into_iter().chain(named).chain(variables).chain(in_urls).chain(flagged).collect()
 }
 
-fn is_secret(name: &str) -> bool {
+/// The values of options whose names tell of a secret, as in `--token X` and `--api-key=X`, each
+/// with the position of the argument that it is in.
+pub(super) fn flagged(args: &[String]) -> impl Iterator<Item = (usize, &str)> {
+    let is_flag = |arg: &str| {
+        let name = arg.to_lowercase();
+        name.starts_with('-') && SECRET_OPTIONS.iter().any(|end| name.ends_with(end))
+    };
+    args.iter().enumerate().filter_map(move |(at, arg)| match arg.split_once('=') {
+        Some((flag, value)) if is_flag(flag) => Some((at, value)),
+        _ => {
+            let flag = args.get(at.checked_sub(1)?)?;
+            (is_flag(flag) && !flag.contains('=') && !arg.starts_with('-')).then_some((at, arg.as_str()))
+        }
+    })
+}
+
+/// Whether a variable or header of this name holds a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
@@ -60,8 +104,14 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned().into()))
             .into();
         config.servers.push(server);
-        let text = "model-key-1 database-pass bearer-value-2 env-value-3 8080";
+        let mut program = ServerConfig::new("b", "stdio");
+        program.args =
+            ["--token", "flag-value-4", "--port", "8080", "--api-key=flag-value-5", "http://u:url-value-6@h"]
+                .map(str::to_owned)
+                .into();
+        config.servers.push(program);
+        let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);
-        assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] 8080");
+        assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] [redacted] 8080");
     }
 }

@@ -6,9 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    Need, ServerAuth, ServerConfig, Severity,
+    ArgVariable, Need, ServerAuth, ServerConfig, Severity,
     llm::is_placeholder,
-    load::{Findings, Source, not_set},
+    load::{Findings, POLICY, Source},
     spec::{AuthSpec, AuthType, ServerSpec},
     yaml::join,
 };
@@ -46,11 +46,12 @@ impl Entry<'_> {
         server.url = spec.url.as_deref().filter(|url| !url.is_empty()).map(|url| self.url(url, &server.kind));
         server.command = spec.command.clone().filter(|command| !command.is_empty());
         server.args.clone_from(&spec.args);
+        server.arg_variables = self.arg_variables();
         let base = self.source.dir.map_or_else(|| self.source.cwd.to_owned(), |dir| self.source.cwd.join(dir));
         server.cwd = spec.cwd.as_ref().filter(|cwd| !cwd.is_empty()).map(|cwd| base.join(cwd));
         server.env = self.env();
-        server.auth = spec.authentication.as_ref().map_or(ServerAuth::None, auth);
-        server.headers = filled(&spec.headers);
+        server.auth = spec.authentication.as_ref().map_or(ServerAuth::None, |spec| self.auth(spec));
+        server.headers = self.headers();
         server.tags.clone_from(&spec.tags);
         server.options = self.options(findings);
         server.source = Some(self.source.mcps_lines.at(self.path));
@@ -91,13 +92,64 @@ impl Entry<'_> {
         let allowed = BASE_ENV.iter().copied().chain(self.spec.env_allow.iter().map(String::as_str));
         let mut env: BTreeMap<String, SecretString> =
             allowed.filter_map(|name| Some((name.to_owned(), own.get(name)?.clone().into()))).collect();
-        let is_unset = |name: &str| {
-            let path = self.at(&join("env", name));
-            self.source.mcps_unset.iter().any(|unset| unset.path == path)
-        };
-        let set = self.spec.env.iter().filter(|(name, value)| !(value.expose_secret().is_empty() && is_unset(name)));
+        let set = self.spec.env.iter().filter(|(name, _)| !self.lacks(&join("env", name)));
         env.extend(set.map(|(name, value)| (name.clone(), value.clone())));
         env
+    }
+
+    /// Headers that have a value.
+    fn headers(&self) -> BTreeMap<String, SecretString> {
+        let headers = self.spec.headers.iter();
+        let filled =
+            headers.filter(|(name, value)| !value.expose_secret().is_empty() && !self.lacks(&join("headers", name)));
+        filled.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// The credentials that are really there; an empty, half or sample value is none.
+    fn auth(&self, spec: &AuthSpec) -> ServerAuth {
+        if spec.enabled == Some(false) {
+            return ServerAuth::None;
+        }
+        let whole = |key: &str| !self.lacks(&join("authentication", key));
+        let filled = |key: &str, secret: &Option<SecretString>| {
+            secret.clone().filter(|secret| !secret.expose_secret().is_empty() && whole(key))
+        };
+        let given = |key: &str, secret: &Option<SecretString>| {
+            filled(key, secret).filter(|secret| !is_placeholder(secret.expose_secret()))
+        };
+        let api_key = || given("api_key", &spec.api_key);
+        let found = match spec.kind {
+            AuthType::Bearer => api_key().map(ServerAuth::Bearer),
+            AuthType::Basic => {
+                let username = spec.username.clone().filter(|name| !name.is_empty() && whole("username"));
+                let password = filled("password", &spec.password).or_else(api_key);
+                username.zip(password).map(|(username, password)| ServerAuth::Basic { username, password })
+            }
+            AuthType::ApiKey | AuthType::CustomHeaders => {
+                given("header_value", &spec.header_value).or_else(api_key).map(|value| ServerAuth::Header {
+                    name: spec.header_name.clone().unwrap_or_else(|| "X-API-Key".into()),
+                    value,
+                })
+            }
+        };
+        found.unwrap_or(ServerAuth::None)
+    }
+
+    /// Whether a value lacks a variable, and so is not what was meant, even where something is left of it.
+    fn lacks(&self, key: &str) -> bool {
+        let path = self.at(key);
+        self.source.mcps_variables.unset.iter().any(|unset| unset.path == path)
+    }
+
+    fn arg_variables(&self) -> Vec<ArgVariable> {
+        let inside = self.at("args[");
+        let filled = self.source.mcps_variables.filled.iter();
+        let variables = filled.filter_map(|filled| {
+            let at = filled.path.strip_prefix(&inside)?.strip_suffix(']')?.parse().ok()?;
+            let value = self.source.env.get(&filled.variable)?.clone().into();
+            Some(ArgVariable { at, name: filled.variable.clone(), value })
+        });
+        variables.collect()
     }
 
     fn options(&self, findings: &mut Findings) -> ServerOptions {
@@ -154,20 +206,14 @@ impl Entry<'_> {
         let lines = self.source.mcps_lines;
         let inside = format!("{}.", self.path);
         let mut has_unset_address = false;
-        for unset in self.source.mcps_unset.iter().filter(|unset| unset.path.starts_with(&inside)) {
-            let key = unset.path[inside.len()..].split(['.', '[']).next().unwrap_or_default();
-            let is_address = matches!(key, "url" | "command" | "args" | "cwd");
+        for unset in self.source.mcps_variables.unset.iter().filter(|unset| unset.path.starts_with(&inside)) {
+            let key = &unset.path[inside.len()..];
+            let is_address = matches!(first(key), "url" | "command" | "args" | "cwd");
             has_unset_address |= is_address;
             match () {
                 () if !server.options.enabled => findings.unset(Severity::Info, lines, unset, ""),
-                () if is_address => findings.problem(
-                    Need::Servers,
-                    lines.finding(
-                        Severity::Warning,
-                        &unset.path,
-                        format!("{}, and the server needs it", not_set(&unset.variable)),
-                    ),
-                ),
+                () if is_address => findings.needed(Need::Servers, lines, unset, "the server"),
+                () if is_rule(key) => findings.needed(Need::Policy, lines, unset, POLICY),
                 () => findings.unset(Severity::Warning, lines, unset, "; the server gets nothing in its place"),
             }
         }
@@ -192,31 +238,24 @@ impl Entry<'_> {
     }
 }
 
-/// The credentials that are really there; an empty or sample value is none.
-fn auth(spec: &AuthSpec) -> ServerAuth {
-    let given = |secret: &Option<SecretString>| secret.clone().filter(|secret| !is_placeholder(secret.expose_secret()));
-    if spec.enabled == Some(false) {
-        return ServerAuth::None;
-    }
-    let found = match spec.kind {
-        AuthType::Bearer => given(&spec.api_key).map(ServerAuth::Bearer),
-        AuthType::Basic => spec
-            .username
-            .clone()
-            .zip(spec.password.clone().or_else(|| given(&spec.api_key)))
-            .map(|(username, password)| ServerAuth::Basic { username, password }),
-        AuthType::ApiKey | AuthType::CustomHeaders => {
-            given(&spec.header_value).or_else(|| given(&spec.api_key)).map(|value| ServerAuth::Header {
-                name: spec.header_name.clone().unwrap_or_else(|| "X-API-Key".into()),
-                value,
-            })
-        }
-    };
-    found.unwrap_or(ServerAuth::None)
+/// Whether a key of a server, or of all servers, holds rules: without the text of its variable a
+/// deny would deny nothing.
+pub(super) fn is_rule(key: &str) -> bool {
+    matches!(
+        first(key),
+        "blocked_tools"
+            | "admin_only_tools"
+            | "allowed_tools"
+            | "denied_tools"
+            | "confirm"
+            | "tool_policy"
+            | "role_restrictions"
+            | "database_argument"
+            | "rate_limit"
+    )
 }
 
-/// Headers that have a value.
-fn filled(headers: &BTreeMap<String, SecretString>) -> BTreeMap<String, SecretString> {
-    let filled = headers.iter().filter(|(_, value)| !value.expose_secret().is_empty());
-    filled.map(|(name, value)| (name.clone(), value.clone())).collect()
+/// The first key of a path.
+fn first(path: &str) -> &str {
+    path.split(['.', '[']).next().unwrap_or_default()
 }

@@ -2,8 +2,8 @@
 //! line, path and nearest name.
 //!
 //! Only what the schema generator makes of the types in [`spec`](super::spec) is understood. Four
-//! annotations steer it: `x-own` (a mapping that only omni has, where an unknown key is an error),
-//! `x-ignored` (keys that are accepted and not used), `x-enforced` (a key that the original
+//! annotations steer it: `x-own` (a mapping that only omni has, by its type or by its key, where an
+//! unknown key is an error), `x-ignored` (keys that are accepted and not used), `x-enforced` (a key that the original
 //! ignored) and `x-keep-empty` (a key without a value names an empty entry).
 
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use super::{
 /// Checks `value` against `schema`, turns scalars into the types wanted, drops empty keys, and
 /// returns what was noticed. After it, deserialising fails only if an error was among that.
 pub(crate) fn shape(value: &mut Value, schema: &Value, lines: &Lines) -> Vec<Diagnostic> {
-    let mut shaper = Shaper { root: schema, lines, findings: Vec::new() };
+    let mut shaper = Shaper { root: schema, lines, is_own: false, findings: Vec::new() };
     shaper.walk(value, schema, "");
     shaper.findings
 }
@@ -25,6 +25,8 @@ pub(crate) fn shape(value: &mut Value, schema: &Value, lines: &Lines) -> Vec<Dia
 struct Shaper<'a> {
     root: &'a Value,
     lines: &'a Lines,
+    /// Within a mapping that only omni has.
+    is_own: bool,
     findings: Vec<Diagnostic>,
 }
 
@@ -108,18 +110,25 @@ impl<'a> Shaper<'a> {
             }
             return;
         }
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-        entries.retain(|key, value| match properties.get(key) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        if properties.is_none() && schema.get("x-ignored").is_none() {
+            return;
+        }
+        let property = |key: &str| properties.and_then(|properties| properties.get(key));
+        entries.retain(|key, value| match property(key) {
             Some(schema) => self.keep(value, schema),
             None => true,
         });
         let mut ignored = Vec::new();
         for (key, value) in entries.iter_mut() {
             let at = join(path, key);
-            match properties.get(key) {
+            match property(key) {
                 Some(schema) => {
                     self.note_enforced(schema, value, &at);
+                    let around = self.is_own;
+                    self.is_own |= schema.get("x-own").is_some();
                     self.walk(value, schema, &at);
+                    self.is_own = around;
                 }
                 None if list(schema, "x-ignored").any(|name| name == key) => ignored.push(key.as_str()),
                 None => self.unknown_key(key, properties, schema, &at),
@@ -158,9 +167,10 @@ impl<'a> Shaper<'a> {
         }
     }
 
-    fn unknown_key(&mut self, key: &str, properties: &Map<String, Value>, schema: &Value, path: &str) {
-        let severity = if schema.get("x-own").is_some() { Severity::Error } else { Severity::Warning };
-        let known = properties.keys().map(String::as_str).chain(list(schema, "x-ignored"));
+    fn unknown_key(&mut self, key: &str, properties: Option<&Map<String, Value>>, schema: &Value, path: &str) {
+        let is_own = self.is_own || schema.get("x-own").is_some();
+        let severity = if is_own { Severity::Error } else { Severity::Warning };
+        let known = properties.into_iter().flat_map(Map::keys).map(String::as_str).chain(list(schema, "x-ignored"));
         let hint = nearest(key, known).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
         self.report(severity, path, format!("unknown key{hint}"));
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Config, LlmConfig, ServerAuth, ServerConfig, spec, yaml};
+use super::{Config, LlmConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
@@ -107,7 +107,7 @@ fn server(server: &ServerConfig) -> Value {
         "protocol": server.kind,
         "url": server.url.as_deref().map(without_password),
         "command": server.command,
-        "args": server.args,
+        "args": args(server),
         "cwd": server.cwd,
         "env": hidden(server.env.keys().collect()),
         "headers": hidden(server.headers.keys().collect()),
@@ -118,6 +118,23 @@ fn server(server: &ServerConfig) -> Value {
         "trusted": server.options.trusted,
         "tags": server.tags,
     })
+}
+
+/// Arguments without what came from the environment and without the values of secret options.
+fn args(server: &ServerConfig) -> Vec<String> {
+    let mut shown: Vec<String> = server.args.iter().map(|arg| without_password(arg)).collect();
+    for (at, _) in flagged(&server.args) {
+        shown[at] = match server.args[at].split_once('=') {
+            Some((flag, _)) if flag.starts_with('-') => format!("{flag}={HIDDEN}"),
+            _ => HIDDEN.into(),
+        };
+    }
+    for variable in &server.arg_variables {
+        if let Some(arg) = shown.get_mut(variable.at) {
+            *arg = HIDDEN.into();
+        }
+    }
+    shown
 }
 
 /// An address without its password and without the values of its query, where keys like to travel.

@@ -65,12 +65,19 @@ fn show_hides_every_secret_and_schema_covers_the_five_files() {
         (
             "mcps.yaml",
             "mcps:\n- { name: a, url: 'http://h?key=secret3', headers: { X: secret4 }, \
-             authentication: { api_key: secret5 }, env: { T: secret6 } }",
+             authentication: { api_key: secret5 }, env: { T: secret6 } }\n\
+             - { name: b, command: sh, args: ['--token', secret-a, '--api-key=secret-b', 'postgresql://u:secret-c@h/d', \
+             '${VALUE}', 'x-${A_KEY}', '--port', 8080] }",
         ),
     ];
-    let config = load(&files, &[("DATABASE_URL", "postgresql://u:secret7@h/db")]).unwrap();
+    let variables = [("DATABASE_URL", "postgresql://u:secret7@h/db"), ("VALUE", "secret-d"), ("A_KEY", "secret-e")];
+    let config = load(&files, &variables).unwrap();
     for text in [config.show().to_string(), config.show_yaml()] {
         assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains("--port") && text.contains("8080"), "{text}");
+    }
+    for secret in ["secret-a", "secret-b", "secret-c", "secret-e"] {
+        assert!(!config.redactor().text(secret).contains(secret), "{secret}");
     }
     let debug = format!("{:?} {:?} {:?}", config.audit, config.llm.api_key, config.files);
     let hidden = ["secret1", "secret4", "secret5", "secret6", "secret7"];

@@ -29,19 +29,25 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::{
     sync::{broadcast::error::RecvError, mpsc},
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
     CallContext, McpError, McpEvent, McpReply, McpRequest, McpTransport,
+    ext::METHOD_NOT_FOUND,
     tap::{Slot, Tap, Tapped, meaning, words},
 };
+use crate::redact::Redactor;
 
 /// How long a server may take to end after it was told.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
 
 /// Cancellations kept while the connection is busy; more are not worth telling.
 const CANCELLATIONS: usize = 256;
+
+/// How long a server that ended the telling of changes is left alone at first, and at most.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+const LISTEN_AGAIN_AT_LAST: Duration = Duration::from_secs(300);
 
 /// How a connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +85,8 @@ impl Client {
     /// Runs the client on a transport. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// [`McpError::Connect`], [`McpError::Unauthorized`], or [`McpError::Rpc`] when the server
-    /// answered and does not want to begin like this.
+    /// What the transport met, [`McpError::Connect`], or [`McpError::Rpc`] when the server answered
+    /// and does not want to begin like this.
     pub(super) async fn start<T>(transport: T, tap: Arc<Tap>, lifecycle: Lifecycle) -> Result<Self, McpError>
     where
         T: Transport<RoleClient> + 'static,
@@ -97,7 +103,8 @@ impl Client {
             let (peer, tap) = (peer.clone(), tap.clone());
             async move {
                 let (closed, modern) = (tap.closed().clone(), lifecycle == Lifecycle::Modern);
-                let chores = async { tokio::join!(tell_cancellations(queue, &peer), hear_changes(&peer, modern)) };
+                let chores =
+                    async { tokio::join!(tell_cancellations(queue, &peer), hear_changes(&peer, &tap, modern)) };
                 closed.run_until_cancelled(chores).await;
             }
         });
@@ -106,7 +113,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
-        let slot = Slot::new(cx.progress.clone(), headers(cx)?, request.method == "tools/list");
+        let slot = Slot::new(cx.progress.clone(), headers(cx)?, cx.deadline, request.method == "tools/list");
         let mut message = typed(&request)?;
         message.extensions_mut().insert(slot.clone());
         let options = match trace(cx) {
@@ -132,11 +139,17 @@ impl Client {
         };
         guard.done = true;
         let result = answer.map_err(|error| self.service_error(error))?;
-        let raw = match slot.raw() {
-            Some(raw) => raw,
+        let raw = match slot.answer() {
+            Some(answer) => answer?,
             None => to_raw_value(&result).map_err(|error| protocol(&error))?,
         };
         reply(raw)
+    }
+
+    /// Knows the secrets that the server was given, by whomever.
+    fn redactor(&self, cx: &CallContext) -> Redactor {
+        let own = cx.credentials.iter().flatten().map(|(_, value)| value.expose_secret());
+        own.fold(self.tap.redactor().clone(), Redactor::with_value)
     }
 
     fn service_error(&self, error: ServiceError) -> McpError {
@@ -161,7 +174,7 @@ impl McpTransport for Client {
         let started = Instant::now();
         // Boxed: rmcp's messages are large, and this future is held by every caller.
         match timeout_at(cx.deadline, Box::pin(self.exchange(request, cx))).await {
-            Ok(reply) => reply,
+            Ok(reply) => reply.map_err(|error| error.redacted(&self.redactor(cx))),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }
@@ -227,17 +240,34 @@ async fn tell_cancellations(mut queue: mpsc::Receiver<RequestId>, peer: &Peer<Ro
     }
 }
 
-/// Since 2026-07-28 a server tells of changes only whoever asks to be told. The tap hears them.
-async fn hear_changes(peer: &Peer<RoleClient>, modern: bool) {
+/// Since 2026-07-28 a server tells of changes only whoever asks to be told. The tap hears them. A
+/// server that ends the telling is asked again, less and less often.
+async fn hear_changes(peer: &Peer<RoleClient>, tap: &Tap, modern: bool) {
     let changes = peer
         .peer_info()
         .is_some_and(|info| info.capabilities.tools.as_ref().is_some_and(|tools| tools.list_changed == Some(true)));
     if !modern || !changes {
         return;
     }
-    match peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await {
-        Ok(mut changes) => while let Ok(Some(_)) = changes.next().await {},
-        Err(error) => tracing::debug!(%error, "a server does not tell when its tools change"),
+    let mut pause = LISTEN_AGAIN;
+    loop {
+        match peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await {
+            Ok(mut changes) => {
+                if pause > LISTEN_AGAIN {
+                    // What changed while nobody listened was not told.
+                    tap.tools_changed();
+                }
+                while let Ok(Some(_)) = changes.next().await {}
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a server does not tell when its tools change");
+                if matches!(&error, ServiceError::McpError(error) if i64::from(error.code.0) == METHOD_NOT_FOUND) {
+                    return;
+                }
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LISTEN_AGAIN_AT_LAST);
     }
 }
 
@@ -248,10 +278,7 @@ fn us() -> ClientConfig {
 
 fn initialise_error(error: &ClientInitializeError, tap: &Tap) -> McpError {
     if let Some(fault) = meaning(error).or_else(|| cause(error)) {
-        return match fault {
-            McpError::Closed { message, .. } => McpError::Connect { message },
-            other => other,
-        };
+        return fault;
     }
     match error {
         ClientInitializeError::JsonRpcError(error) => {
@@ -319,9 +346,9 @@ fn reply(raw: Box<RawValue>) -> Result<McpReply, McpError> {
     })
 }
 
-/// What a refusal to begin means to whoever connects.
-pub(super) fn refused(error: McpError) -> McpError {
-    match error {
+/// What a refusal to begin means to whoever connects, without the secrets that `redactor` knows.
+pub(super) fn refused(error: McpError, redactor: &Redactor) -> McpError {
+    match error.redacted(redactor) {
         McpError::Rpc { code, message } => McpError::Connect { message: format!("{message} (code {code})") },
         McpError::Closed { message, .. } | McpError::Protocol { message } => McpError::Connect { message },
         other => other,

@@ -1,8 +1,13 @@
 //! Tool results: from the wire into capped parts, and from these to a model or a person.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::{
-    Map, Value,
+    Value,
     value::{RawValue, to_raw_value},
 };
 
@@ -10,6 +15,7 @@ use super::{Content, McpError, ToolOutput, client::protocol};
 use crate::llm::ResultPart;
 
 mod budget;
+mod picture;
 
 #[cfg(test)]
 mod tests;
@@ -23,14 +29,84 @@ const MAX_LABEL: usize = 500;
 /// What a model reads when there is nothing to read.
 const NOTHING: &str = "(the tool returned nothing)";
 
+/// Most bytes of a structured form for each character that may be shown of it: escapes and white
+/// space are not shown, and what is longer is not read.
+const BYTES_PER_CHAR: usize = 16;
+
+/// A structured form of so many bytes is always read.
+const SMALL: usize = 64 * 1024;
+
+/// How many times longer than its compact form a person may be shown JSON, for its line breaks.
+const MAX_STRETCH: usize = 4;
+
 #[derive(Deserialize)]
-struct Wire {
-    #[serde(default)]
-    content: Vec<Value>,
-    #[serde(default, rename = "structuredContent")]
-    structured: Option<Value>,
+struct Wire<'a> {
+    #[serde(default, borrow)]
+    content: Parts<'a>,
+    #[serde(default, borrow, rename = "structuredContent")]
+    structured: Option<&'a RawValue>,
     #[serde(default, rename = "isError")]
     is_error: bool,
+}
+
+/// The first parts of a result, unread, and whether there are more: millions of tiny values take
+/// many times their bytes once they are read.
+#[derive(Default)]
+struct Parts<'a> {
+    first: Vec<&'a RawValue>,
+    more: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Parts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Collect)
+    }
+}
+
+struct Collect;
+
+impl<'de> Visitor<'de> for Collect {
+    type Value = Parts<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of content parts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Parts<'de>, A::Error> {
+        let mut parts = Parts::default();
+        while parts.first.len() < MAX_PARTS {
+            let Some(part) = items.next_element()? else { return Ok(parts) };
+            parts.first.push(part);
+        }
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            parts.more = true;
+        }
+        Ok(parts)
+    }
+}
+
+/// The fields of a part, and of the resource in one. A field of the wrong type is as good as none.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mime_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow)]
+    blob: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource: Option<&'a RawValue>,
 }
 
 /// A result as it came, capped: what a model is shown of it has at most `max_chars` characters.
@@ -38,11 +114,13 @@ struct Wire {
 /// # Errors
 /// [`McpError::Protocol`] when it is no result of a tool.
 pub(super) fn from_wire(raw: &RawValue, max_chars: usize) -> Result<ToolOutput, McpError> {
-    let wire: Wire = serde_json::from_str(raw.get()).map_err(|error| protocol(&error))?;
-    let structured = wire.structured.filter(|value| !value.is_null()).map(clean_json);
-    let left_out = wire.content.len().saturating_sub(MAX_PARTS);
-    let parts = wire.content.iter().take(MAX_PARTS).map(part).collect();
-    Ok(budget::fit(parts, structured, wire.is_error, left_out > 0, max_chars))
+    let wire: Wire<'_> = serde_json::from_str(raw.get()).map_err(|error| protocol(&error))?;
+    let readable = max_chars.saturating_mul(BYTES_PER_CHAR).max(SMALL);
+    let structured = wire.structured.filter(|raw| raw.get().len() <= readable);
+    let left_out = wire.content.more || structured.is_some() != wire.structured.is_some();
+    let structured = structured.and_then(|raw| serde_json::from_str(raw.get()).ok()).map(clean_json);
+    let parts = wire.content.first.into_iter().map(part).collect();
+    Ok(budget::fit(parts, structured, wire.is_error, left_out, max_chars))
 }
 
 /// A result that says why there is none.
@@ -50,57 +128,68 @@ pub(super) fn failure(text: &str) -> ToolOutput {
     ToolOutput { is_error: true, ..ToolOutput::text(text) }
 }
 
-fn part(value: &Value) -> Content {
-    let empty = Map::new();
-    let fields = value.as_object().unwrap_or(&empty);
-    match text(fields, "type") {
-        "text" => Content::Text { text: clean(text(fields, "text"), usize::MAX) },
-        kind @ ("image" | "audio") => binary(kind == "image", fields),
-        "resource" => resource(fields),
-        "resource_link" => link(fields),
-        kind => unknown(&label(kind), value),
+fn part(raw: &RawValue) -> Content {
+    let fields: Fields<'_> = serde_json::from_str(raw.get()).unwrap_or_default();
+    match &*text(fields.kind) {
+        "text" => Content::Text { text: clean(&text(fields.text), usize::MAX) },
+        "image" => image(&fields),
+        "audio" => audio(&fields),
+        "resource" => resource(fields.resource),
+        "resource_link" => link(&fields),
+        kind => unknown(&label(kind), raw),
     }
 }
 
-fn binary(image: bool, fields: &Map<String, Value>) -> Content {
-    let (mime, data) = (label(text(fields, "mimeType")), text(fields, "data"));
-    let word = if image { "image" } else { "audio" };
-    if !data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')) {
-        return Content::Text { text: format!("[{word} ({mime}) left out: it is not base64]") };
+/// A picture goes by its bytes, whatever the server calls it.
+fn image(fields: &Fields<'_>) -> Content {
+    let (mime, data) = (label(&text(fields.mime_type)), text(fields.data));
+    match picture::kind(&data) {
+        _ if !picture::is_base64(&data) => no_base64("image", &mime),
+        Some(kind) => Content::Image { mime: kind.into(), data },
+        None if is_picture(&mime) => Content::Text { text: format!("[image ({mime}) left out: it is not one]") },
+        None => Content::Image { mime, data },
     }
-    let data = data.to_owned();
-    if image { Content::Image { mime, data } } else { Content::Audio { mime, data } }
 }
 
-fn resource(fields: &Map<String, Value>) -> Content {
-    let empty = Map::new();
-    let inner = fields.get("resource").and_then(Value::as_object).unwrap_or(&empty);
-    let mime = inner.get("mimeType").and_then(Value::as_str).map(label);
-    let blob = inner.get("blob").and_then(Value::as_str);
+fn audio(fields: &Fields<'_>) -> Content {
+    let (mime, data) = (label(&text(fields.mime_type)), text(fields.data));
+    if picture::is_base64(&data) { Content::Audio { mime, data } } else { no_base64("audio", &mime) }
+}
+
+fn no_base64(word: &str, mime: &str) -> Content {
+    Content::Text { text: format!("[{word} ({mime}) left out: it is not base64]") }
+}
+
+fn resource(raw: Option<&RawValue>) -> Content {
+    let inner: Fields<'_> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     Content::Resource {
-        uri: label(text(inner, "uri")),
-        mime,
-        text: inner.get("text").and_then(Value::as_str).map(|text| clean(text, usize::MAX)),
-        blob: blob.map(str::to_owned),
+        uri: label(&text(inner.uri)),
+        mime: string(inner.mime_type).map(|mime| label(&mime)),
+        text: string(inner.text).map(|text| clean(&text, usize::MAX)),
+        blob: string(inner.blob),
     }
 }
 
-fn link(fields: &Map<String, Value>) -> Content {
+fn link(fields: &Fields<'_>) -> Content {
     Content::ResourceLink {
-        uri: label(text(fields, "uri")),
-        name: label(text(fields, "name")),
-        description: fields.get("description").and_then(Value::as_str).map(|text| clean(text, 2 * MAX_LABEL)),
-        mime: fields.get("mimeType").and_then(Value::as_str).map(label),
+        uri: label(&text(fields.uri)),
+        name: label(&text(fields.name)),
+        description: string(fields.description).map(|text| clean(&text, 2 * MAX_LABEL)),
+        mime: string(fields.mime_type).map(|mime| label(&mime)),
     }
 }
 
 /// A kind that this version does not know is shown as it is.
-fn unknown(kind: &str, value: &Value) -> Content {
-    Content::Text { text: format!("[content of unknown kind {kind:?}: {}]", clean(&value.to_string(), usize::MAX)) }
+fn unknown(kind: &str, raw: &RawValue) -> Content {
+    Content::Text { text: format!("[content of unknown kind {kind:?}: {}]", clean(raw.get(), usize::MAX)) }
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> &'a str {
-    fields.get(key).and_then(Value::as_str).unwrap_or_default()
+fn string(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+fn text(raw: Option<&RawValue>) -> String {
+    string(raw).unwrap_or_default()
 }
 
 fn label(text: &str) -> String {
@@ -164,7 +253,7 @@ fn model_part(content: &Content) -> Option<ResultPart> {
 pub(super) fn for_person(output: &ToolOutput) -> String {
     let mut texts: Vec<String> = output.content.iter().map(told).filter(|text| !text.trim().is_empty()).collect();
     if let Some(shown) = output.structured.as_ref().filter(|value| !is_told(value, &output.content)) {
-        texts.push(serde_json::to_string_pretty(shown).unwrap_or_default());
+        texts.push(pretty(shown));
     }
     if texts.is_empty() { NOTHING.into() } else { texts.join("\n") }
 }
@@ -201,6 +290,12 @@ fn in_brackets(mime: &Option<String>) -> String {
 /// How many bytes a base64 text stands for.
 fn bytes(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
+}
+
+/// With line breaks, unless they are most of it.
+fn pretty(value: &Value) -> String {
+    let (compact, pretty) = (compact(value), serde_json::to_string_pretty(value).unwrap_or_default());
+    if pretty.len() <= compact.len() * MAX_STRETCH { pretty } else { compact }
 }
 
 fn compact(value: &Value) -> String {

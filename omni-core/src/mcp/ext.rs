@@ -25,11 +25,14 @@ const MAX_TOOLS: usize = 10_000;
 /// Largest schema of a tool, in bytes.
 const MAX_SCHEMA_BYTES: usize = 64 * 1024;
 
+/// Most bytes of the definitions of all tools of one server.
+const MAX_LIST_BYTES: usize = 32 * 1024 * 1024;
+
 /// Longest name of a tool, in characters.
 const MAX_NAME_CHARS: usize = 256;
 
 /// JSON-RPC: there is no such method.
-const METHOD_NOT_FOUND: i64 = -32_601;
+pub(super) const METHOD_NOT_FOUND: i64 = -32_601;
 
 /// The usual requests, typed.
 #[async_trait]
@@ -100,6 +103,7 @@ struct List<'a> {
     server: &'a Arc<str>,
     tools: Vec<ToolDef>,
     names: HashSet<Arc<str>>,
+    bytes: usize,
     cursor: Option<String>,
     cursors: HashSet<String>,
 }
@@ -124,7 +128,7 @@ struct WireTool {
 
 impl<'a> List<'a> {
     fn new(server: &'a Arc<str>) -> Self {
-        Self { server, tools: Vec::new(), names: HashSet::new(), cursor: None, cursors: HashSet::new() }
+        Self { server, tools: Vec::new(), names: HashSet::new(), bytes: 0, cursor: None, cursors: HashSet::new() }
     }
 
     fn params(&self) -> Result<Option<Box<RawValue>>, McpError> {
@@ -136,8 +140,9 @@ impl<'a> List<'a> {
     fn take(&mut self, page: &RawValue) -> Result<bool, McpError> {
         let page: Page = serde_json::from_str(page.get()).map_err(|error| protocol(&error))?;
         for raw in page.tools {
-            if self.tools.len() >= MAX_TOOLS {
-                tracing::warn!(server = %self.server, tools = MAX_TOOLS, "a server has too many tools; the rest is left out");
+            self.bytes += raw.get().len();
+            if self.tools.len() >= MAX_TOOLS || self.bytes > MAX_LIST_BYTES {
+                tracing::warn!(server = %self.server, tools = self.tools.len(), "a server has too many tools; the rest is left out");
                 return Ok(false);
             }
             self.add(&raw);

@@ -73,7 +73,7 @@ impl HttpServer {
     }
 
     async fn begin(&self, lifecycle: Lifecycle) -> Result<Client, McpError> {
-        let tap = Tap::new();
+        let tap = Tap::new(self.endpoint.redactor());
         let wire = Wire::new(&self.endpoint, tap.clone())?;
         // The session is not renewed behind the pool's back: that would send a call twice.
         let config = StreamableHttpClientTransportConfig::with_uri(self.endpoint.url().as_str())
@@ -93,7 +93,7 @@ impl Connector for HttpServer {
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
         match timeout_at(cx.deadline, Box::pin(self.start())).await {
-            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }

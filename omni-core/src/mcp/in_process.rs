@@ -16,6 +16,7 @@ use super::{
     lines::{Keeper, Lines},
     tap::Tap,
 };
+use crate::redact::Redactor;
 
 /// Bytes on the way in one direction before the sender waits.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -63,10 +64,10 @@ impl Connector for InProcess {
         let started = Instant::now();
         let (ours, theirs) = duplex(PIPE_BYTES);
         let (reader, writer) = split(ours);
-        let tap = Tap::new();
+        let tap = Tap::new(Redactor::new());
         let lines = Lines::new(reader, writer, Task((self.serve)(theirs)), tap.clone());
         match timeout_at(cx.deadline, Client::start(lines, tap, Lifecycle::Legacy)).await {
-            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &Redactor::new()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }

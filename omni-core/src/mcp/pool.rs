@@ -1,7 +1,8 @@
 //! The pool: every configured server, its connection, its health and its tools.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -39,12 +40,18 @@ pub struct ServerEntry {
 /// Keeps many servers usable.
 #[derive(Debug)]
 pub struct Pool {
-    servers: BTreeMap<String, Server>,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    down: CancellationToken,
+}
+
+/// What a discovery needs that goes on after whoever asked for it has gone.
+#[derive(Debug)]
+struct Shared {
+    servers: BTreeMap<String, Arc<Server>>,
     catalog: ArcSwap<Catalog>,
     /// Held while a snapshot is put together and published, never across an await.
     publishing: Mutex<()>,
-    tasks: TaskTracker,
-    down: CancellationToken,
 }
 
 impl Pool {
@@ -52,37 +59,67 @@ impl Pool {
     #[must_use]
     pub fn new(servers: BTreeMap<String, ServerEntry>) -> Self {
         let (tasks, down) = (TaskTracker::new(), CancellationToken::new());
-        let servers: BTreeMap<_, _> = servers
-            .into_iter()
-            .map(|(name, entry)| (name.clone(), Server::new(name, entry, tasks.clone(), down.clone())))
-            .collect();
-        let views = servers.values().map(Server::view).collect();
-        Self {
-            servers,
-            catalog: ArcSwap::from_pointee(Catalog::new(1, views)),
-            publishing: Mutex::new(()),
-            tasks,
-            down,
-        }
+        let server = |(name, entry): (String, ServerEntry)| {
+            (name.clone(), Arc::new(Server::new(name, entry, tasks.clone(), down.clone())))
+        };
+        let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
+        let views = servers.values().map(|server| server.view()).collect();
+        let catalog = ArcSwap::from_pointee(Catalog::new(1, views));
+        Self { shared: Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) }), tasks, down }
+    }
+
+    /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
+    /// all others begin anew. Both pools work; a server that only this one has goes with it.
+    #[must_use]
+    pub fn succeed(&self, servers: BTreeMap<String, ServerEntry>, unchanged: &BTreeSet<String>) -> Self {
+        let known = |name: &str| self.shared.servers.get(name).filter(|_| unchanged.contains(name)).cloned();
+        let server = |(name, entry): (String, ServerEntry)| {
+            let server = known(&name).unwrap_or_else(|| self.new_server(name.clone(), entry));
+            (name, server)
+        };
+        let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
+        let views = servers.values().map(|server| server.view()).collect();
+        let catalog = ArcSwap::from_pointee(Catalog::new(self.catalog().version + 1, views));
+        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) });
+        Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
+    }
+
+    fn new_server(&self, name: String, entry: ServerEntry) -> Arc<Server> {
+        Arc::new(Server::new(name, entry, self.tasks.clone(), self.down.clone()))
     }
 
     /// The newest snapshot, without asking anybody.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.catalog.load_full()
+        self.shared.catalog.load_full()
     }
 
     /// A snapshot in which every enabled server was asked once: connects what is not connected and
     /// lists what was not listed, all servers at once. A dead or hung one costs its own deadline and
     /// is unhealthy; it is asked again after a pause that grows from 30 s to 5 min, so that it does
     /// not hold up every ask. Calls at the same time share one discovery.
+    ///
+    /// Each server's answer is in [`Self::catalog`] as soon as it is there. Dropping the future
+    /// leaves the discovery running: what it finds is there for the next one who asks.
     pub async fn discover(&self) -> Arc<Catalog> {
-        self.ask(false).await
+        join_all(self.shared.servers.values().map(|server| self.ask(server, false))).await;
+        self.catalog()
+    }
+
+    /// The same for one server, whatever the others do.
+    ///
+    /// # Errors
+    /// Why that server cannot be used.
+    pub async fn discover_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
+        let server = self.enabled(name)?;
+        self.ask(server, false).await;
+        server.fault().map_or_else(|| Ok(self.catalog()), Err)
     }
 
     /// Asks every enabled server again, whatever is known (`servers check`).
     pub async fn refresh(&self) -> Arc<Catalog> {
-        self.ask(true).await
+        join_all(self.shared.servers.values().map(|server| self.ask(server, true))).await;
+        self.catalog()
     }
 
     /// Calls a tool. Takes the server's concurrency permit, keeps `cx.deadline`, repeats only what
@@ -97,8 +134,7 @@ impl Pool {
         arguments: &RawValue,
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
-        let unknown = || McpError::UnknownServer { server: server.into() };
-        let server = self.servers.get(server).filter(|server| server.options().enabled).ok_or_else(unknown)?;
+        let server = self.enabled(server)?;
         let mut cx = cx.clone();
         cx.deadline = cx.deadline.min(Instant::now() + server.options().call_timeout);
         let _permit = server.permit(cx.deadline).await?;
@@ -122,35 +158,40 @@ impl Pool {
     /// How a server is treated; `None` for an unknown one.
     #[must_use]
     pub fn options(&self, server: &str) -> Option<&ServerOptions> {
-        self.servers.get(server).map(Server::options)
+        self.shared.servers.get(server).map(|server| server.options())
     }
 
     /// Closes every connection; leaves no process. Later calls fail.
     pub async fn shutdown(&self) {
         self.down.cancel();
-        join_all(self.servers.values().map(Server::close)).await;
+        join_all(self.shared.servers.values().map(|server| server.close())).await;
         self.tasks.close();
         if timeout(SHUTDOWN_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!("a connection to a server did not end in time");
         }
     }
 
-    async fn ask(&self, again: bool) -> Arc<Catalog> {
-        join_all(self.servers.values().map(|server| server.discover(again))).await;
-        self.publish()
+    fn enabled(&self, name: &str) -> Result<&Arc<Server>, McpError> {
+        let unknown = || McpError::UnknownServer { server: name.into() };
+        self.shared.servers.get(name).filter(|server| server.options().enabled).ok_or_else(unknown)
     }
 
-    /// Puts a new snapshot in place. Its version grows only when something else is in it.
-    fn publish(&self) -> Arc<Catalog> {
-        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.catalog.load_full();
-        let mut new = Catalog::new(old.version, self.servers.values().map(Server::view).collect());
-        if !listing::same(&old, &new) {
-            new.version += 1;
+    /// Asks one server, unless it was; with `again` in any case. The question is a task of the
+    /// pool's: one that its asker has no time for still finds out that a server hangs.
+    fn ask(&self, server: &Arc<Server>, again: bool) -> impl Future<Output = ()> + use<> {
+        let task = (server.options().enabled && (again || !server.is_known())).then(|| {
+            let (shared, server, down) = (self.shared.clone(), server.clone(), self.down.clone());
+            let newer_than = again.then(|| server.begun());
+            self.tasks.spawn(async move {
+                down.run_until_cancelled(server.discover(newer_than)).await;
+                shared.publish();
+            })
+        });
+        async move {
+            if let Some(task) = task {
+                let _ = task.await;
+            }
         }
-        let new = Arc::new(new);
-        self.catalog.store(new.clone());
-        new
     }
 
     /// Whether a tool may be called twice: configuration says so, or a server says so whose hints
@@ -163,7 +204,20 @@ impl Pool {
         let hinted = |def: &Arc<ToolDef>| {
             def.annotations.read_only_hint == Some(true) || def.annotations.idempotent_hint == Some(true)
         };
-        options.trusted && self.catalog.load().tool(server.name(), tool).is_some_and(hinted)
+        options.trusted && self.shared.catalog.load().tool(server.name(), tool).is_some_and(hinted)
+    }
+}
+
+impl Shared {
+    /// Puts a new snapshot in place. Its version grows only when something else is in it.
+    fn publish(&self) {
+        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.catalog.load_full();
+        let mut new = Catalog::new(old.version, self.servers.values().map(|server| server.view()).collect());
+        if !listing::same(&old, &new) {
+            new.version += 1;
+        }
+        self.catalog.store(Arc::new(new));
     }
 }
 

@@ -1,7 +1,7 @@
 //! MCP servers over the legacy SSE transport: answers come on one stream, requests are posted to
 //! the address that its first event names.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
@@ -34,6 +34,9 @@ use crate::{
 /// Most of an error page that is read, in bytes.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
+/// How long the posting of a message may take for whose answer nobody waits.
+const POST_WITHIN: Duration = Duration::from_secs(30);
+
 /// A server with a stream at a URL.
 #[derive(Debug, Clone)]
 pub struct SseServer {
@@ -64,7 +67,7 @@ impl SseServer {
     }
 
     async fn start(&self) -> Result<Client, McpError> {
-        let tap = Tap::new();
+        let tap = Tap::new(self.endpoint.redactor());
         let stream = Stream::open(&self.endpoint, tap.clone()).await?;
         Client::start(stream, tap, Lifecycle::Legacy).await
     }
@@ -79,7 +82,7 @@ impl Connector for SseServer {
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
         match timeout_at(cx.deadline, Box::pin(self.start())).await {
-            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }
@@ -184,10 +187,18 @@ impl Transport<RoleClient> for Stream {
         if let Some(slot) = slot(&item) {
             headers.extend(slot.headers().clone());
         }
+        let until = slot(&item).and_then(Slot::deadline).unwrap_or_else(|| Instant::now() + POST_WITHIN);
         let request = self.client.post(self.post_to.clone()).headers(headers).json(&item);
+        let tap = self.tap.clone();
         async move {
-            let response = request.send().await.map_err(|error| Fault(send_error(&error)))?;
-            checked(response).await.map(drop).map_err(Fault)
+            let started = Instant::now();
+            let post = async { checked(request.send().await.map_err(|error| send_error(&error))?).await.map(drop) };
+            let posted = match tap.closed().run_until_cancelled(timeout_at(until, post)).await {
+                Some(Ok(posted)) => posted,
+                Some(Err(_)) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
+                None => Err(tap.lost(false)),
+            };
+            posted.map_err(|error| Fault(error.redacted(tap.redactor())))
         }
     }
 

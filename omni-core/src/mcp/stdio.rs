@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -13,7 +13,8 @@ use super::{
     tap::Tap,
 };
 use crate::{
-    config::ServerConfig,
+    config::{ServerConfig, secrets::is_secret},
+    redact::Redactor,
     registry::{BuildError, Registry},
 };
 
@@ -76,6 +77,12 @@ impl StdioServer {
         Ok(Self { command, args: config.args, env: config.env, cwd: config.cwd })
     }
 
+    /// Knows the secrets of the child's environment: a child may well print it when it fails.
+    fn redactor(&self) -> Redactor {
+        let own = self.env.iter().filter(|(name, _)| is_secret(name));
+        own.fold(Redactor::new(), |redactor, (_, value)| redactor.with_value(value.expose_secret()))
+    }
+
     /// `initialize` comes first: every server that runs as a child knows it, some end at any other
     /// first request, and a child gains nothing from being stateless. One that answers with an
     /// error is started again and asked by `server/discover`.
@@ -87,7 +94,7 @@ impl StdioServer {
     }
 
     async fn begin(&self, lifecycle: Lifecycle) -> Result<Client, McpError> {
-        let tap = Tap::new();
+        let tap = Tap::new(self.redactor());
         let (process, stdin, stdout) = process::spawn(self)?;
         Client::start(Lines::new(stdout, stdin, process, tap.clone()), tap, lifecycle).await
     }
@@ -102,7 +109,7 @@ impl Connector for StdioServer {
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
         match timeout_at(cx.deadline, Box::pin(self.start())).await {
-            Ok(client) => Ok(Arc::new(client.map_err(refused)?)),
+            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }

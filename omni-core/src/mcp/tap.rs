@@ -22,10 +22,11 @@ use rmcp::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{McpError, McpEvent, Progress, ProgressFn, content::clean};
+use crate::redact::Redactor;
 
 /// Largest message that a server may send, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -42,22 +43,30 @@ pub(super) struct Slot(Arc<SlotInner>);
 
 #[derive(Default)]
 struct SlotInner {
-    raw: OnceLock<Box<RawValue>>,
+    answer: OnceLock<Result<Box<RawValue>, McpError>>,
     progress: Option<ProgressFn>,
     #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
     headers: HeaderMap,
+    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP sends apart from its answer"))]
+    deadline: Option<Instant>,
     /// Whether rmcp must see the result too, since it learns from it.
     typed: bool,
 }
 
 impl Slot {
-    pub(super) fn new(progress: Option<ProgressFn>, headers: HeaderMap, typed: bool) -> Self {
-        Self(Arc::new(SlotInner { raw: OnceLock::new(), progress, headers, typed }))
+    pub(super) fn new(progress: Option<ProgressFn>, headers: HeaderMap, deadline: Instant, typed: bool) -> Self {
+        Self(Arc::new(SlotInner { answer: OnceLock::new(), progress, headers, deadline: Some(deadline), typed }))
     }
 
-    /// The result as it came, once the request was answered.
-    pub(super) fn raw(&self) -> Option<Box<RawValue>> {
-        self.0.raw.get().cloned()
+    /// The result as it came, or what was wrong with the answer, once there was one.
+    pub(super) fn answer(&self) -> Option<Result<Box<RawValue>, McpError>> {
+        self.0.answer.get().cloned()
+    }
+
+    /// When nobody waits any more.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
     }
 
     /// Headers of the caller's own credentials.
@@ -70,7 +79,7 @@ impl Slot {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers are credentials.
-        f.debug_struct("Slot").field("answered", &self.0.raw.get().is_some()).finish_non_exhaustive()
+        f.debug_struct("Slot").field("answered", &self.0.answer.get().is_some()).finish_non_exhaustive()
     }
 }
 
@@ -86,15 +95,28 @@ pub(super) struct Tap {
     events: broadcast::Sender<McpEvent>,
     closed: CancellationToken,
     reason: OnceLock<String>,
+    redactor: Redactor,
+}
+
+/// What a message is to those who wait for answers.
+pub(super) enum Caught {
+    /// A result that was kept; rmcp need not see it.
+    Kept(RequestId),
+    /// An answer that was not.
+    Answer,
+    /// No answer.
+    Other,
 }
 
 impl Tap {
-    pub(super) fn new() -> Arc<Self> {
+    /// The ear of a connection to a server whose secrets `redactor` knows.
+    pub(super) fn new(redactor: Redactor) -> Arc<Self> {
         Arc::new(Self {
             waiting: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             closed: CancellationToken::new(),
             reason: OnceLock::new(),
+            redactor,
         })
     }
 
@@ -107,9 +129,14 @@ impl Tap {
         &self.closed
     }
 
+    /// Knows the secrets that this server was given.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Marks the connection as lost; the first reason stays.
-    pub(super) fn close(&self, reason: impl Into<String>) {
-        let _ = self.reason.set(reason.into());
+    pub(super) fn close(&self, reason: impl AsRef<str>) {
+        let _ = self.reason.set(self.redactor.text(reason.as_ref()));
         self.closed.cancel();
     }
 
@@ -155,20 +182,37 @@ impl Tap {
     /// # Errors
     /// What is wrong with the message.
     pub(super) fn decode(&self, bytes: &[u8]) -> Result<ServerJsonRpcMessage, serde_json::Error> {
-        match self.catch(bytes) {
-            Some(id) => Ok(JsonRpcMessage::response(ServerResult::empty(()), id)),
-            None => serde_json::from_slice(bytes),
+        match self.catch(bytes, None) {
+            Caught::Kept(id) => Ok(JsonRpcMessage::response(ServerResult::empty(()), id)),
+            Caught::Answer | Caught::Other => serde_json::from_slice(bytes),
         }
     }
 
-    /// Keeps the result of a request that is waited for; its id when rmcp need not see it.
-    pub(super) fn catch(&self, bytes: &[u8]) -> Option<RequestId> {
-        let envelope: Envelope<'_> = serde_json::from_slice(bytes).ok()?;
-        let id = envelope.id?;
-        let raw = envelope.result.filter(|_| envelope.method.is_none())?;
-        let slot = self.by_id(&id)?;
-        let _ = slot.raw.set(raw.to_owned());
-        (!slot.typed).then_some(id)
+    /// Keeps the result of a request that is waited for; of `asked` only, where it is known which
+    /// request the message must answer.
+    pub(super) fn catch(&self, bytes: &[u8], asked: Option<&RequestId>) -> Caught {
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) else { return Caught::Other };
+        if envelope.method.is_some() {
+            return Caught::Other;
+        }
+        let id = envelope.id.filter(|id| asked.is_none_or(|asked| asked == id));
+        let kept = id.zip(envelope.result).and_then(|(id, raw)| {
+            let slot = self.by_id(&id)?;
+            let _ = slot.answer.set(Ok(raw.to_owned()));
+            (!slot.typed).then_some(id)
+        });
+        kept.map_or(Caught::Answer, Caught::Kept)
+    }
+
+    /// Gives a request an error for its answer; whether anybody waits for it.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn fail(&self, id: &RequestId, error: McpError) -> bool {
+        self.by_id(id).is_some_and(|slot| slot.answer.set(Err(error)).is_ok())
+    }
+
+    /// Tells that the server's tools may be other ones.
+    pub(super) fn tools_changed(&self) {
+        let _ = self.events.send(McpEvent::ToolsChanged);
     }
 
     /// Takes what needs no answer; whatever is left goes to rmcp.
@@ -187,14 +231,17 @@ impl Tap {
                 None
             }
             ServerNotification::ToolListChangedNotification(_) => {
-                let _ = self.events.send(McpEvent::ToolsChanged);
+                self.tools_changed();
                 // rmcp forgets its own cached list.
                 Some(message)
             }
             ServerNotification::LoggingMessageNotification(note) => {
                 let level = serde_json::to_value(note.params.level).ok().and_then(|v| v.as_str().map(str::to_owned));
                 let text = note.params.data.as_str().map_or_else(|| note.params.data.to_string(), str::to_owned);
-                let event = McpEvent::Log { level: level.unwrap_or_default(), message: clean(&text, MAX_WORDS) };
+                let event = McpEvent::Log {
+                    level: level.unwrap_or_default(),
+                    message: self.redactor.text(&clean(&text, MAX_WORDS)),
+                };
                 let _ = self.events.send(event);
                 None
             }
@@ -325,41 +372,49 @@ mod tests {
 
     #[test]
     fn a_result_is_kept_byte_for_byte() {
-        let (tap, slot) = (Tap::new(), Slot::default());
+        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
         tap.register(&request(7, &slot));
         let message = tap.decode(br#"{"jsonrpc":"2.0","id":7,"result":{"z":1.50,"a":[ 1,2]}}"#).unwrap();
         assert!(matches!(message, JsonRpcMessage::Response(_)));
-        assert_eq!(slot.raw().unwrap().get(), r#"{"z":1.50,"a":[ 1,2]}"#);
+        assert_eq!(slot.answer().unwrap().unwrap().get(), r#"{"z":1.50,"a":[ 1,2]}"#);
     }
 
     #[test]
     fn an_answer_to_another_id_is_not_taken() {
-        let (tap, slot) = (Tap::new(), Slot::default());
+        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
         tap.register(&request(7, &slot));
         tap.decode(br#"{"jsonrpc":"2.0","id":8,"result":{}}"#).unwrap();
-        assert!(slot.raw().is_none());
+        assert!(slot.answer().is_none());
+    }
+
+    #[test]
+    fn where_it_is_known_what_is_answered_another_request_takes_nothing() {
+        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
+        tap.register(&request(7, &slot));
+        let caught = tap.catch(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#, Some(&NumberOrString::Number(8)));
+        assert!(matches!(caught, Caught::Answer) && slot.answer().is_none());
     }
 
     #[test]
     fn an_id_that_came_back_as_a_string_is_known() {
-        let (tap, slot) = (Tap::new(), Slot::default());
+        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
         tap.register(&request(7, &slot));
         tap.decode(br#"{"jsonrpc":"2.0","id":"7","result":{"ok":true}}"#).unwrap();
-        assert!(slot.raw().is_some());
+        assert!(slot.answer().is_some());
     }
 
     #[test]
     fn a_forgotten_request_takes_no_answer() {
-        let (tap, slot) = (Tap::new(), Slot::default());
+        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
         tap.register(&request(7, &slot));
         tap.forget(&NumberOrString::Number(7), &ProgressToken(NumberOrString::Number(0)));
         tap.decode(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#).unwrap();
-        assert!(slot.raw().is_none());
+        assert!(slot.answer().is_none());
     }
 
     #[test]
     fn the_first_reason_stays() {
-        let tap = Tap::new();
+        let tap = Tap::new(Redactor::new());
         tap.close("it crashed");
         tap.close("something else");
         assert_eq!(tap.reason(), "it crashed");

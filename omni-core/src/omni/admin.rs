@@ -44,7 +44,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when credential or policy say no.
     pub async fn admin(&self, who: impl Into<Credential>, source: Source) -> Result<Admin, Error> {
-        let parts = self.inner.parts.clone();
+        let parts = self.parts();
         let principal = parts.authenticator.authenticate(who.into()).await?;
         let grant = match is_operator(&principal) {
             true => None,

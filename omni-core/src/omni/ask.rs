@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -18,7 +18,7 @@ use crate::{
     answer::{Answer, AnswerEvent, CallStatus, EventSender, Failure, Status, Warning, millis},
     ask::Ask,
     call,
-    catalog::{Catalog, Health, NameRules, ToolSet},
+    catalog::{Catalog, Health, NameRules, ServerView, ToolSet},
     config::Ack,
     error::{Error, ErrorKind},
     identity::Scope,
@@ -70,7 +70,7 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
     if let Some(model) = &known.model {
         progress.abandon_turn(model);
     }
-    close_calls(parts, ask, &known, &end, &mut progress).await;
+    let end = close_calls(parts, ask, &known, end, &mut progress).await;
     steps::settle(parts, known.reservation).await;
     let results = progress.results_so_far();
     let mut answer = progress.answer;
@@ -169,9 +169,10 @@ async fn answer(
     };
     let catalog = catalog(parts, ask, deadline).await;
     let tools = tool_set(parts, ask, &catalog, grant, &model);
-    started(ask, grant, &catalog, &tools, &model, progress, events).await;
+    let away = away(ask, grant, &catalog);
+    started(ask, grant, &away, &tools, &model, progress, events).await;
     let history = messages.len();
-    messages.push(prompt::question(ask, &catalog, Utc::now()));
+    messages.push(prompt::question(ask, &away, Utc::now()));
     let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
     let system = prompt::system(grant, &catalog, &tools).into();
     let cx = AskContext {
@@ -202,13 +203,40 @@ fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     }
 }
 
-/// Discovery within the ask's own time; what is not there by then is taken as it was.
+/// Discovery within half of the ask's time: a hung server leaves the other half for an answer by means
+/// of the rest. What is not there by then is taken as it was.
 async fn catalog(parts: &Parts, ask: &Ask, deadline: Instant) -> Arc<Catalog> {
     if ask.options.no_tools {
         return parts.pool.catalog();
     }
     let discovery = parts.pool.discover().instrument(tracing::info_span!("omni.catalog"));
-    timeout_at(deadline, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
+    let within = deadline.saturating_duration_since(Instant::now()) / 2;
+    timeout(within, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
+}
+
+/// Servers that did not answer, of those that the asker may use something of.
+fn away<'a>(ask: &Ask, grant: &Grant, catalog: &'a Catalog) -> Vec<&'a ServerView> {
+    if ask.options.no_tools {
+        return Vec::new();
+    }
+    let is_away = |view: &&ServerView| match view.health {
+        Health::Unhealthy { .. } | Health::Unknown => !grant.rules.is_closed(&view.name),
+        Health::Healthy | Health::Disabled => false,
+    };
+    catalog.servers.iter().filter(is_away).collect()
+}
+
+/// Why a server does not answer may tell of hosts, commands and paths: that is for admins.
+fn unhealthy(view: &ServerView, grant: &Grant) -> Warning {
+    let name = &view.name;
+    let message = match &view.health {
+        Health::Unhealthy { reason } if grant.role.is_admin => format!("{name} does not answer: {reason}"),
+        Health::Unknown => format!("{name} has not answered yet"),
+        Health::Unhealthy { .. } | Health::Healthy | Health::Disabled => {
+            format!("{name} does not answer at the moment")
+        }
+    };
+    Warning::new("server_unhealthy", message)
 }
 
 fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &ModelInfo) -> Arc<ToolSet> {
@@ -221,7 +249,7 @@ fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &
 async fn started(
     ask: &Ask,
     grant: &Grant,
-    catalog: &Catalog,
+    away: &[&ServerView],
     tools: &ToolSet,
     model: &ModelInfo,
     progress: &mut Progress,
@@ -235,31 +263,33 @@ async fn started(
         tools: tools.len(),
     };
     events.send(started).await;
-    if ask.options.no_tools {
-        return;
-    }
-    for view in &catalog.servers {
-        if let Health::Unhealthy { reason } = &view.health {
-            let message = format!("{} does not answer: {reason}", view.name);
-            let warning = Warning::new("server_unhealthy", message);
-            progress.answer.warnings.push(warning.clone());
-            events.send(AnswerEvent::Warning(warning)).await;
-        }
+    for view in away {
+        let warning = unhealthy(view, grant);
+        progress.answer.warnings.push(warning.clone());
+        events.send(AnswerEvent::Warning(warning)).await;
     }
 }
 
-/// Calls that were under way when the ask ended get their record too.
-async fn close_calls(parts: &Parts, ask: &Ask, known: &Known, end: &End, progress: &mut Progress) {
-    let status = if matches!(end, End::TimedOut) { CallStatus::Timeout } else { CallStatus::Cancelled };
+/// Calls that were under way when the ask ended get their record too. An ask with a call that must be
+/// recorded and cannot be has failed.
+async fn close_calls(parts: &Parts, ask: &Ask, known: &Known, end: End, progress: &mut Progress) -> End {
+    let status = if matches!(&end, End::TimedOut) { CallStatus::Timeout } else { CallStatus::Cancelled };
     for (_, open) in std::mem::take(&mut progress.in_flight) {
         let took = millis(open.since.elapsed());
         let why = Some("the ask ended before the call did");
         let record = Event::ToolCall(call::record(&open.call, status, why, took));
-        let record = Record::new(ask.request_id, known.party.clone(), record);
-        if let Err(error) = parts.ledger.write_with(record, Ack::Local).await {
-            tracing::error!(%error, "a tool call could not be recorded");
-        }
+        progress.write(&parts.ledger, Record::new(ask.request_id, known.party.clone(), record));
         progress.answer.tool_calls.push(call::summary(parts, &open.call, status, why, took));
+    }
+    let mut failed = None;
+    while let Some(taken) = progress.recorded().await {
+        failed = failed.or(taken.err());
+    }
+    let Some(error) = failed else { return end };
+    tracing::error!(%error, "a tool call could not be recorded");
+    match end {
+        End::Ran(_) | End::TimedOut => End::Failed(Error::Audit(error)),
+        End::Failed(_) => end,
     }
 }
 

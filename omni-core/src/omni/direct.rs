@@ -1,9 +1,9 @@
 //! A tool call without a model: the same steps, save thread and agent.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -16,12 +16,14 @@ use crate::{
     answer::{CallStatus, millis},
     ask::DirectCall,
     call::{self, CallEnd, Caller},
-    catalog::{NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolSet},
     error::Error,
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::ReservationId,
+    mcp::McpError,
     parts::Parts,
+    policy::Grant,
 };
 
 /// What is known of the call, as far as the steps came.
@@ -75,7 +77,7 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
-    let catalog = parts.pool.discover().await;
+    let catalog = catalog(parts, call, &grant, deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
     match catalog.tool(&call.server, &call.tool) {
@@ -94,6 +96,30 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
         ack: parts.acks.direct,
     };
     Ok(call::perform(parts, &caller, &known.planned).await)
+}
+
+/// Discovery of the one server that is called, within the call's own time.
+async fn catalog(parts: &Parts, call: &DirectCall, grant: &Grant, deadline: Instant) -> Result<Arc<Catalog>, Error> {
+    if grant.rules.is_closed(&call.server) {
+        return Ok(parts.pool.catalog());
+    }
+    let started = Instant::now();
+    let discovered = timeout_at(deadline, parts.pool.discover_server(&call.server)).await;
+    let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
+    match discovered.unwrap_or_else(late) {
+        Ok(catalog) => Ok(catalog),
+        Err(McpError::UnknownServer { .. }) => Ok(parts.pool.catalog()),
+        Err(source) => Err(Error::Server { server: call.server.clone(), source: told(source, grant) }),
+    }
+}
+
+/// Why a server cannot be used may tell of hosts, commands and paths: that is for admins.
+fn told(fault: McpError, grant: &Grant) -> McpError {
+    match fault {
+        McpError::Timeout { .. } => fault,
+        other if grant.role.is_admin => other,
+        _ => McpError::Connect { message: "it does not answer at the moment".into() },
+    }
 }
 
 /// To the caller a tool they may not list does not exist.

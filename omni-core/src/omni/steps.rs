@@ -45,7 +45,7 @@ pub(super) async fn policy(parts: &Parts, principal: &Principal) -> Result<Arc<G
 
 /// Whether anything new may begin: this `Omni` is not closing, and its ledger has room.
 pub(super) fn admit(parts: &Parts) -> Result<(), Error> {
-    if parts.closing.load(Ordering::Acquire) {
+    if parts.live.closing.load(Ordering::Acquire) {
         return Err(Error::ShuttingDown);
     }
     Ok(parts.ledger.admit()?)

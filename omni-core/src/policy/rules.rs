@@ -113,6 +113,19 @@ impl RuleSet {
         }
     }
 
+    /// Whether no tool of the server is allowed, whatever it is called: to whoever has these rules
+    /// there is no such server.
+    #[must_use]
+    pub fn is_closed(&self, server: &str) -> bool {
+        let rules = self.rules.servers.get(server).unwrap_or(&self.rules.other);
+        let stops_all = |gate: &Gate| match gate {
+            Gate::Refuse(_) => true,
+            Gate::Require(range, _) => range.is_empty(),
+            Gate::Deny(range) => rules.set.patterns()[range.clone()].iter().any(|pattern| pattern == "*"),
+        };
+        rules.gates.iter().any(stops_all) || self.ceiling.as_ref().is_some_and(|ceiling| ceiling.is_closed(server))
+    }
+
     /// The patterns of a server's rules, in the order in which they decide; a ceiling's are left out.
     #[must_use]
     pub fn patterns(&self, server: &str) -> &[String] {

@@ -97,7 +97,7 @@ impl YamlPolicy {
     /// The policy of a loaded configuration.
     ///
     /// # Errors
-    /// A pattern that cannot be used.
+    /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         let sources = Sources { config: Arc::new(config.clone()), table: None, origin: Origin::Files };
         Ok(Self {
@@ -117,7 +117,7 @@ impl YamlPolicy {
     }
 
     /// The policy of the files in a directory. No environment is read: `${VAR}` in them is its
-    /// default, or nothing. Where it matters, use [`Config::load`] and [`YamlPolicy::from_config`].
+    /// default, and a rule with one that has none is refused. Where it matters, use [`Config::load`] and [`YamlPolicy::from_config`].
     ///
     /// # Errors
     /// A [`ConfigError`] as of [`Config::load`].
@@ -131,7 +131,7 @@ impl YamlPolicy {
     /// Replaces the policy by that of a newer configuration; a bad one changes nothing.
     ///
     /// # Errors
-    /// A pattern that cannot be used.
+    /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn reload(&self, config: &Config) -> Result<PolicyVersion, ConfigError> {
         self.live.update(|sources| sources.config = Arc::new(config.clone()))
     }

@@ -1,4 +1,6 @@
-use super::omni;
+use omni_tests::loopback::Loopback;
+
+use super::{omni, statuses, with_server};
 
 /// One line that names the fault, perhaps advice, and nothing on standard output.
 fn one_clear_line(ran: &omni_tests::program::Ran) -> &str {
@@ -47,6 +49,7 @@ fn an_unknown_provider_kind_lists_the_kinds_of_this_build() {
     for part in ["oracle", "anthropic", "openai", "offline"] {
         assert!(line.contains(part), "{part} in {line}");
     }
+    assert_eq!(statuses(&home), ["error"]);
 }
 
 #[test]
@@ -64,8 +67,10 @@ fn an_unset_variable_for_the_key_is_named() {
 fn a_model_that_cannot_be_reached_is_worth_another_try() {
     let yaml =
         "llm:\n  provider: openai\n  model: m\n  api_key: sk-x\n  base_url: http://127.0.0.1:1/v1\n  max_retries: 0\n";
-    let ran = omni().with_file("settings.yaml", yaml).run(&["ask", "hi"]).exits(8);
+    let home = omni().with_file("settings.yaml", yaml);
+    let ran = home.run(&["ask", "hi"]).exits(8);
     assert!(one_clear_line(&ran).contains("127.0.0.1:1"), "{ran:?}");
+    assert_eq!(statuses(&home), ["error"]);
 }
 
 #[test]
@@ -74,4 +79,40 @@ fn an_unknown_user_is_denied() {
     let home = omni().with_file("users.yaml", users);
     let ran = home.run(&["ask", "--as", "nobody@company.com", "hi"]).exits(5);
     assert!(one_clear_line(&ran).contains("nobody@company.com"), "{ran:?}");
+    assert_eq!(statuses(&home), ["denied"]);
+}
+
+#[test]
+fn an_unset_variable_of_a_servers_address_is_named() {
+    let home = omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: http://${DB_HOST}:8300\n");
+    let ran = home.run(&["ask", "hi"]).exits(3);
+    let line = one_clear_line(&ran);
+    assert!(line.contains("mcps.yaml:3") && line.contains("DB_HOST"), "{line}");
+    home.run(&["servers", "list"]).exits(0);
+    home.run(&["ask", "--no-tools", "hi"]).exits(0);
+}
+
+#[test]
+fn a_deny_list_without_its_variable_lets_nobody_in() {
+    let server = Loopback::start();
+    let home = with_server(&server, "    denied_tools: [\"${DANGEROUS}\"]\n");
+    for args in [&["ask", "hi"][..], &["tools", "list"], &["policy", "explain", "--user", "a@b.c"]] {
+        let ran = home.run(args).exits(3);
+        assert!(one_clear_line(&ran).contains("DANGEROUS"), "{ran:?}");
+    }
+    home.run_with(&[("DANGEROUS", "drop_*")], &["tools", "list"]).exits(0);
+}
+
+#[test]
+fn a_misspelt_key_of_omnis_own_is_named_with_the_nearest() {
+    let home = omni().with_file("settings.yaml", "agent:\n  max_turn: 3\n");
+    let ran = home.run(&["ask", "hi"]).exits(3);
+    let line = one_clear_line(&ran);
+    assert!(line.contains("settings.yaml:2") && line.contains("did you mean \"max_turns\"?"), "{line}");
+}
+
+#[test]
+fn a_value_of_the_environment_is_not_replaced_in_silence() {
+    let ran = omni().run_with(&[("DATABASE_HOST", "db host")], &["ask", "hi"]).exits(3);
+    assert!(one_clear_line(&ran).contains("DATABASE_HOST"), "{ran:?}");
 }

@@ -1,3 +1,4 @@
+use omni_tests::loopback::Loopback;
 use serde_json::json;
 
 use super::omni;
@@ -73,4 +74,14 @@ fn the_old_name_of_the_command_works() {
     let ran = home.run(&["validate-policy", "--user=junior@company.com", "--mcp=db"]).exits(0);
     assert!(ran.out.contains("db.get_*: allow") && ran.out.contains("db.*: deny"), "{ran:?}");
     home.run(&["validate-policy", "--user=junior@company.com", "--mcp=dbx"]).exits(2);
+}
+
+#[test]
+fn a_server_that_is_away_does_not_look_like_one_without_tools() {
+    let server = Loopback::start();
+    let mcps = server.mcps("  - name: gone\n    url: http://127.0.0.1:1/mcp\n    protocol: http\n    enabled: true\n");
+    let home =
+        omni().with_file("users.yaml", "users:\n  - email: a@b.c\n    role: dba\n").with_file("mcps.yaml", &mcps);
+    let ran = home.run(&["policy", "explain", "--user", "a@b.c", "--live"]).exits(0);
+    assert!(ran.out.contains("db.get_health: allow") && ran.err.contains("gone does not answer"), "{ran:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use omni_cli::render::document;
 use omni_tests::{loopback::Loopback, program::Ran};
 use serde_json::Value;
 
@@ -30,8 +31,23 @@ fn validate(schema: &Value, document: &Value) {
 
 /// The document of an ask, held to its schema.
 pub(super) fn document(ran: &Ran) -> Value {
+    held(ran, &document::ask_schema())
+}
+
+/// The document of a dry run, held to its schema.
+pub(super) fn dry_run(ran: &Ran) -> Value {
+    held(ran, &document::dry_run_schema())
+}
+
+/// The document of a direct call, or of its failure, held to its schema.
+pub(super) fn call(ran: &Ran) -> Value {
+    let has_result = ran.json().get("content").is_some();
+    held(ran, &if has_result { document::call_schema() } else { document::fault_schema() })
+}
+
+fn held(ran: &Ran, schema: &Value) -> Value {
     let document = ran.json();
-    validate(&omni_cli::render::document::schema(), &document);
+    validate(schema, &document);
     assert_eq!(document["exit_code"], ran.code);
     assert_eq!(document["ok"], ran.code == 0);
     document
@@ -48,7 +64,10 @@ pub(super) fn events(ran: &Ran) -> Vec<Value> {
 
 #[test]
 fn the_schemas_in_the_repository_are_those_of_the_code() {
-    holds("omni-cli/schema/ask.json", &omni_cli::render::document::schema());
+    holds("omni-cli/schema/ask.json", &document::ask_schema());
+    holds("omni-cli/schema/dry-run.json", &document::dry_run_schema());
+    holds("omni-cli/schema/call.json", &document::call_schema());
+    holds("omni-cli/schema/fault.json", &document::fault_schema());
     holds("omni-core/schema/events.json", &omni_core::answer::json::schema());
 }
 
@@ -66,5 +85,20 @@ fn every_ending_keeps_to_the_schemas() {
     ] {
         document(&home.run(&[&args[..], &["--json"]].concat()).exits(code));
         events(&home.run(&[&args[..], &["--jsonl"]].concat()).exits(code));
+    }
+}
+
+#[test]
+fn what_a_call_returns_and_why_it_failed_keep_to_their_schemas() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    for (code, args) in [
+        (0, &["db.get_health", "--arg", "limit=5"][..]),
+        (1, &["db.fail"]),
+        (1, &["db.nothing"]),
+        (2, &["db.get_health", "--arg", "limit=many"]),
+        (2, &["db.get_health", "--nonsense"]),
+    ] {
+        call(&home.run(&[&["tools", "call", "-o", "json"], args].concat()).exits(code));
     }
 }

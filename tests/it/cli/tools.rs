@@ -1,14 +1,14 @@
 use omni_tests::loopback::Loopback;
 use serde_json::json;
 
-use super::{omni, with_server};
+use super::{eventually, interrupt, omni, statuses, with_server};
 
 #[test]
 fn tools_are_listed_and_shown() {
     let server = Loopback::start();
     let home = with_server(&server, "");
     let list = home.run(&["tools", "list"]).exits(0);
-    assert_eq!(list.out.lines().count(), 4, "{list:?}");
+    assert_eq!(list.out.lines().count(), 5, "{list:?}");
     assert!(list.out.lines().any(|line| line.starts_with("db.get_health ")), "{list:?}");
     let listed = home.run(&["tools", "list", "--json"]).exits(0).json();
     assert_eq!(listed[0]["server"], "db");
@@ -55,8 +55,10 @@ fn arguments_that_do_not_fit_are_refused_before_the_call() {
 #[test]
 fn a_mistyped_tool_is_answered_with_the_nearest() {
     let server = Loopback::start();
-    let ran = with_server(&server, "").run(&["tools", "call", "db.get_helth"]).exits(1);
+    let home = with_server(&server, "");
+    let ran = home.run(&["tools", "call", "db.get_helth"]).exits(1);
     assert!(ran.err.contains("did you mean \"db.get_health\"?"), "{ran:?}");
+    assert_eq!(statuses(&home), ["error"]);
 }
 
 #[test]
@@ -68,6 +70,7 @@ fn a_denied_tool_is_not_listed_not_called_and_the_rule_is_named() {
     let ran = home.run(&["tools", "call", "db.drop_table", "--arg", "table=x", "-y"]).exits(5);
     assert!(ran.err.contains("drop_*") && ran.err.contains("omni policy explain"), "{ran:?}");
     assert_eq!(server.calls().len(), 0);
+    assert_eq!(statuses(&home), ["denied"]);
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_server_that_is_away_fails_the_check_and_not_the_list() {
     let mcps = server.mcps("  - name: gone\n    url: http://127.0.0.1:1/mcp\n    protocol: http\n    enabled: true\n");
     let home = omni().with_file("mcps.yaml", &mcps);
     let check = home.run(&["servers", "check", "--json"]).exits(1).json();
-    assert_eq!((&check[0]["status"], &check[0]["tools"]), (&json!("healthy"), &json!(4)));
+    assert_eq!((&check[0]["status"], &check[0]["tools"]), (&json!("healthy"), &json!(5)));
     assert_eq!((&check[1]["server"], &check[1]["status"]), (&json!("gone"), &json!("unhealthy")));
     home.run(&["servers", "check", "db"]).exits(0);
     let list = home.run(&["servers", "list"]).exits(0);
@@ -97,14 +100,20 @@ fn a_server_that_is_away_fails_the_check_and_not_the_list() {
 }
 
 #[test]
-fn the_doctor_names_what_is_wrong() {
+fn a_call_of_somebody_unknown_is_refused_and_recorded() {
     let server = Loopback::start();
-    let well = with_server(&server, "").run(&["doctor", "--json"]).exits(0).json();
-    let states: Vec<_> =
-        well["checks"].as_array().unwrap().iter().map(|check| (&check["name"], &check["state"])).collect();
-    assert!(states.contains(&(&json!("server db"), &json!("ok"))), "{states:?}");
-    assert!(states.contains(&(&json!("model"), &json!("skipped"))), "{states:?}");
-    let mcps = "mcps:\n  - name: gone\n    url: http://127.0.0.1:1/mcp\n    protocol: http\n    enabled: true\n";
-    let ill = omni().with_file("mcps.yaml", mcps).run(&["doctor"]).exits(1);
-    assert!(ill.out.contains("✗ server gone"), "{ill:?}");
+    let home = with_server(&server, "").with_file("users.yaml", "users:\n  - email: a@b.c\n");
+    let ran = home.run(&["tools", "call", "db.get_health", "--as", "nobody@company.com"]).exits(5);
+    assert!(ran.err.contains("nobody@company.com"), "{ran:?}");
+    assert_eq!(statuses(&home), ["denied"]);
+}
+
+#[test]
+fn an_interruption_ends_the_call_and_is_recorded() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let child = home.command(&["tools", "call", "db.hang"]).spawn().unwrap();
+    eventually("the tool is not called", || server.calls().len() == 1);
+    interrupt(child).exits(130);
+    assert_eq!(statuses(&home), ["cancelled"]);
 }

@@ -62,6 +62,7 @@ pub(crate) struct UserSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) os_user: Option<OneOrMany>,
     #[serde(default, skip_serializing_if = "QuotaSpec::is_empty")]
+    #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
     /// Values that arguments of certain tools must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +93,7 @@ pub(crate) struct DefaultUserSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) is_active: Option<bool>,
     #[serde(skip_serializing_if = "QuotaSpec::is_empty")]
+    #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) argument_rules: Vec<ArgumentRuleSpec>,

@@ -55,6 +55,8 @@ fn an_unknown_key_is_a_warning_with_the_nearest_name_where_the_original_had_the_
     mcps.yaml:4: mcps[0].tool_polcy: unknown key; did you mean "tool_policy"?
     mcps.yaml:5: mcps[0].zzz: unknown key
     "#);
+    let unused = load(&[("settings.yaml", "app:\n  prot: 1\n")], &[]).unwrap();
+    insta::assert_snapshot!(findings(&unused, Severity::Warning).join("\n"), @r#"settings.yaml:2: app.prot: unknown key; did you mean "port"?"#);
 
     let dir = dir(&files);
     let strict = LoadOptions::new(env(&[]), dir.path()).with_dir(dir.path()).with_strict(true);
@@ -64,6 +66,9 @@ fn an_unknown_key_is_a_warning_with_the_nearest_name_where_the_original_had_the_
 #[test]
 fn an_unknown_key_is_an_error_where_only_omni_has_the_mapping() {
     insta::assert_snapshot!(error(&[("settings.yaml", "agent:\n  max_turn: 3\n")]), @r#"settings.yaml:2: agent.max_turn: unknown key; did you mean "max_turns"?"#);
+    insta::assert_snapshot!(error(&[("users.yaml", "users:\n- email: a\n  rate_limit: { request_per_hour: 1 }\n")]), @r#"users.yaml:3: users[0].rate_limit.request_per_hour: unknown key; did you mean "requests_per_hour"?"#);
+    let of_a_role = [("users.yaml", "roles:\n  dba: { rate_limit: { request_per_hour: 1 } }\n")];
+    assert_eq!(findings(&load(&of_a_role, &[]).unwrap(), Severity::Warning).len(), 1);
 }
 
 #[test]
@@ -133,6 +138,45 @@ fn an_unset_variable_is_a_warning_and_an_error_only_for_who_needs_it() {
     let set = [("SOME_KEY", "k"), ("SOME_DB", "sqlite:x"), ("SOME_HOST", "h")];
     let config = load(&files, &set).unwrap();
     assert!(needs.iter().all(|need| config.require(*need).is_ok()));
+}
+
+#[test]
+fn a_rule_whose_variable_is_not_set_is_an_error_for_who_needs_the_policy() {
+    let mcps = "
+global: { blocked_tools: ['${A}'], confirm: ['x_${B}'], default_timeout_seconds: '${NO_RULE}' }
+mcps:
+  - { name: a, url: http://x, denied_tools: ['${C}'], tool_policy: { mode: allow_all_except, exclude: ['${D}'] } }
+  - { name: b, url: http://x, role_restrictions: { dba: { deny: ['${E}'] } }, rate_limit: { requests_per_minute: '${F}' } }
+  - { name: c, url: http://x, enabled: false, denied_tools: ['${OFF}'] }
+";
+    let users = "
+users: [{ email: a@b.c, description: '${NO_RULE}', rate_limit: { requests_per_hour: '${G}' } }]
+roles: { dba: { denied_tools: ['${H}'] } }
+teams: { x: { slack_channel: '${NO_RULE}' } }
+";
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &[]).unwrap();
+    let error = config.require(Need::Policy).unwrap_err().to_string();
+    for variable in ["A", "B", "C", "D", "E", "F", "G", "H"] {
+        let said = format!("the environment variable {variable} is not set, and the policy needs it");
+        assert!(error.contains(&said), "{variable} in {error}");
+    }
+    assert!(!error.contains("NO_RULE") && !error.contains("OFF"), "{error}");
+    let set = ["A", "B", "C", "D", "E", "F", "G", "H"].map(|name| (name, "1"));
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &set).unwrap();
+    assert!(config.require(Need::Policy).is_ok());
+}
+
+#[test]
+fn a_value_of_the_environment_that_cannot_be_used_is_an_error_for_who_needs_it() {
+    let said = |need, variables: &[(&str, &str)]| load(&[], variables).unwrap().require(need).unwrap_err().to_string();
+    insta::assert_snapshot!(said(Need::Llm, &[("ANTHROPIC_API_KEY", "k"), ("ANTHROPIC_MAX_TOKENS", "4k")]), @r#"ANTHROPIC_MAX_TOKENS: expected a whole number of tokens, found "4k""#);
+    insta::assert_snapshot!(said(Need::Ledger, &[("DATABASE_HOST", "db"), ("DATABASE_PORT", "54320000")]), @r#"DATABASE_PORT: expected a port's number, found "54320000""#);
+    for host in ["db host", "db:5433", "/var/run/postgresql", "u@db"] {
+        assert!(said(Need::Ledger, &[("DATABASE_HOST", host)]).starts_with("DATABASE_HOST: "), "{host}");
+    }
+    for host in ["db", "DB.example.org", "127.0.0.1", "[::1]"] {
+        assert!(load(&[], &[("DATABASE_HOST", host)]).unwrap().require(Need::Ledger).is_ok(), "{host}");
+    }
 }
 
 #[test]

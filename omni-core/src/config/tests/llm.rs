@@ -55,6 +55,16 @@ fn settings_win_for_what_they_set_and_the_environment_fills_the_rest() {
 }
 
 #[test]
+fn a_model_that_is_not_named_is_the_providers_default() {
+    let variables = [("ANTHROPIC_API_KEY", "a")];
+    for model in ["'${MODEL}'", "''", "' '"] {
+        assert_eq!(from_settings(&format!("llm: {{ model: {model} }}"), &variables).model, None, "{model}");
+    }
+    let of_env = [("ANTHROPIC_API_KEY", "a"), ("ANTHROPIC_MODEL", "m")];
+    assert_eq!(from_settings("llm: { model: '${MODEL}' }", &of_env).model.as_deref(), Some("m"));
+}
+
+#[test]
 fn sampling_parameters_are_sent_only_if_set() {
     assert!(from_settings("llm: { provider: offline }", &[]).extra.is_empty());
     let llm = from_settings("llm: { provider: offline, temperature: 0.0, top_k: 5, extra: { seed: 1 } }", &[]);

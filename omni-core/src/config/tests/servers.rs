@@ -63,10 +63,23 @@ fn every_kind_of_credential_is_read_and_an_empty_one_is_none() {
     assert_eq!(auth("enabled: false, api_key: k"), "none");
     assert_eq!(auth("enabled: true, type: bearer, api_key: ''"), "none");
     assert_eq!(auth("enabled: true, type: bearer, api_key: '${NOT_SET}'"), "none");
+    assert_eq!(auth("enabled: true, type: bearer, api_key: 'prefix-${NOT_SET}'"), "none");
     assert_eq!(auth("type: basic, username: u, password: p"), "basic u:p");
+    assert_eq!(auth("type: basic, username: u, password: '${NOT_SET}'"), "none");
+    assert_eq!(auth("type: basic, username: u, password: '${NOT_SET:-}'"), "none");
+    assert_eq!(auth("type: basic, username: '${NOT_SET}', password: p"), "none");
     assert_eq!(auth("type: api_key, api_key: k"), "X-API-Key: k");
     assert_eq!(auth("type: api_key, header_name: X-Mine, header_value: v"), "X-Mine: v");
+    assert_eq!(auth("type: api_key, header_value: 'Token ${NOT_SET}'"), "none");
     assert!(matches!(server("url: http://h").auth, ServerAuth::None));
+}
+
+#[test]
+fn half_a_value_is_not_sent() {
+    let entry = "url: http://h, headers: { Authorization: 'Bearer ${NOT_SET}', X: y }, env: { A: 'a${NOT_SET}', B: b }";
+    let server = server(entry);
+    assert_eq!(server.headers.into_keys().collect::<Vec<_>>(), ["X"]);
+    assert_eq!(server.env.into_keys().collect::<Vec<_>>(), ["B"]);
 }
 
 #[test]

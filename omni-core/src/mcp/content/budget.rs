@@ -11,6 +11,9 @@ pub(super) const MAX_BINARY: usize = 5 * 1024 * 1024;
 /// Most characters of base64 of all pictures and sounds of one result together.
 const MAX_BINARY_TOTAL: usize = 10 * 1024 * 1024;
 
+/// Most pictures of one result.
+pub(super) const MAX_PICTURES: usize = 20;
+
 /// Puts a result together so that everything a model reads of it is within `max_chars`.
 pub(super) fn fit(
     parts: Vec<Content>,
@@ -46,23 +49,26 @@ fn cost(part: &Content) -> usize {
 }
 
 fn within_binary_bounds(parts: Vec<Content>, truncated: &mut bool) -> Vec<Content> {
-    let mut left = MAX_BINARY_TOTAL;
+    let (mut bytes, mut pictures) = (MAX_BINARY_TOTAL, MAX_PICTURES);
     let mut keep = |part: Content| {
         let (Content::Image { data, .. } | Content::Audio { data, .. } | Content::Resource { blob: Some(data), .. }) =
             &part
         else {
             return part;
         };
-        match left.checked_sub(data.len()).filter(|_| data.len() <= MAX_BINARY) {
+        let is_image = matches!(part, Content::Image { .. });
+        let rest = bytes.checked_sub(data.len()).filter(|_| data.len() <= MAX_BINARY);
+        let why = match rest {
+            None => "too large",
+            Some(_) if is_image && pictures == 0 => "too many pictures",
             Some(rest) => {
-                left = rest;
-                part
+                bytes = rest;
+                pictures -= usize::from(is_image);
+                return part;
             }
-            None => {
-                *truncated = true;
-                Content::Text { text: format!("{} left out: too large", told(&part)) }
-            }
-        }
+        };
+        *truncated = true;
+        Content::Text { text: format!("{} left out: {why}", told(&part)) }
     };
     parts.into_iter().map(&mut keep).collect()
 }

@@ -15,12 +15,20 @@ fn texts(output: &ToolOutput) -> Vec<String> {
     for_model(output).into_iter().map(text).collect()
 }
 
+/// The first bytes of a picture.
+const PNG: &str = "iVBORw0KGgoAAAAN";
+
+/// A picture of so many characters of base64.
+fn png(length: usize) -> Value {
+    json!({ "type": "image", "mimeType": "image/png", "data": format!("{PNG}{}", "A".repeat(length - PNG.len())) })
+}
+
 #[test]
 fn every_kind_of_content_reaches_the_model() {
     let result = output(
         &json!({ "content": [
             { "type": "text", "text": "plain" },
-            { "type": "image", "mimeType": "image/png", "data": "aGk=" },
+            { "type": "image", "mimeType": "image/png", "data": PNG },
             { "type": "image", "mimeType": "image/tiff", "data": "aGkh" },
             { "type": "audio", "mimeType": "audio/wav", "data": "aGkh" },
             { "type": "resource", "resource": { "uri": "file:///a.txt", "mimeType": "text/plain", "text": "inside" } },
@@ -100,20 +108,70 @@ fn the_text_of_a_resource_is_cut_too() {
 
 #[test]
 fn a_picture_that_is_too_large_is_replaced_by_a_note() {
-    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(budget::MAX_BINARY + 4) });
-    let result = output(&json!({ "content": [picture] }), 1_000);
+    let result = output(&json!({ "content": [png(budget::MAX_BINARY + 4)] }), 1_000);
     assert_eq!(texts(&result), ["[image: image/png, 3,932,163 bytes] left out: too large"]);
     assert!(result.truncated);
 }
 
 #[test]
 fn many_pictures_share_one_bound() {
-    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "A".repeat(4 * 1024 * 1024) });
+    let picture = png(4 * 1024 * 1024);
     let result = output(&json!({ "content": [picture, picture, picture] }), 1_000);
     let shown = texts(&result);
     assert_eq!(&shown[..2], ["<image/png>", "<image/png>"]);
     assert!(shown[2].ends_with("left out: too large"), "{shown:?}");
     assert!(result.truncated);
+}
+
+#[test]
+fn no_more_pictures_are_kept_than_a_vendor_takes() {
+    let pictures = vec![png(16); budget::MAX_PICTURES + 1];
+    let result = output(&json!({ "content": pictures }), 1_000);
+    let shown = texts(&result);
+    assert_eq!(shown[..budget::MAX_PICTURES], vec!["<image/png>"; budget::MAX_PICTURES]);
+    assert_eq!(shown[budget::MAX_PICTURES..], ["[image: image/png, 12 bytes] left out: too many pictures"]);
+    assert!(result.truncated);
+}
+
+#[test]
+fn a_picture_that_is_none_is_told_in_words() {
+    let image = |mime: &str, data: &str| {
+        texts(&output(&json!({ "content": [{ "type": "image", "mimeType": mime, "data": data }] }), 1_000))
+    };
+    assert_eq!(image("image/png", "aGVsbG8="), ["[image (image/png) left out: it is not one]"]);
+    for data in ["", "iVBORw0KGgo", "iVBORw0KGgo_AAAA", "iVBO Rw0KGgo=", "not base64!!"] {
+        assert_eq!(image("image/png", data), ["[image (image/png) left out: it is not base64]"], "{data}");
+    }
+}
+
+#[test]
+fn a_picture_with_the_wrong_label_gets_the_right_one() {
+    let picture = json!({ "type": "image", "mimeType": "image/png", "data": "/9j/4AAQSkZJRg==" });
+    assert_eq!(texts(&output(&json!({ "content": [picture] }), 1_000)), ["<image/jpeg>"]);
+}
+
+#[test]
+fn parts_beyond_the_bound_are_left_out_and_flagged() {
+    let part = json!({ "type": "text", "text": "x" });
+    let result = output(&json!({ "content": vec![part; MAX_PARTS + 1] }), 10_000);
+    assert_eq!(result.content.len(), MAX_PARTS);
+    assert!(result.truncated);
+}
+
+#[test]
+fn structured_content_that_could_never_fit_is_not_even_read() {
+    let rows = json!({ "content": [{ "type": "text", "text": "rows" }], "structuredContent": vec![1; SMALL] });
+    let result = output(&rows, 100);
+    assert_eq!((result.structured, result.truncated), (None, true));
+}
+
+#[test]
+fn a_person_is_not_shown_more_line_breaks_than_json() {
+    let nested = (0..100).fold(json!([]), |inner, _| json!([inner, 1]));
+    let deep = output(&json!({ "content": [], "structuredContent": nested }), 10_000);
+    assert!(!for_person(&deep).contains('\n'));
+    let flat = output(&json!({ "content": [], "structuredContent": { "rows": 3 } }), 100);
+    assert_eq!(for_person(&flat), "{\n  \"rows\": 3\n}");
 }
 
 #[test]
@@ -139,6 +197,7 @@ fn any_part() -> impl Strategy<Value = Value> {
     prop_oneof![
         ".{0,80}".prop_map(|text| json!({ "type": "text", "text": text })),
         "[A-Za-z0-9]{0,40}".prop_map(|data| json!({ "type": "image", "mimeType": "image/png", "data": data })),
+        (4_usize..40).prop_map(|groups| png(4 * groups)),
         ("\\PC{0,30}", "[A-Za-z0-9]{0,40}")
             .prop_map(|(mime, data)| json!({ "type": "audio", "mimeType": mime, "data": data })),
         (".{0,40}", ".{0,80}")

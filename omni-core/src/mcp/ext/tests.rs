@@ -73,6 +73,16 @@ async fn a_list_without_end_is_cut() {
 }
 
 #[tokio::test]
+async fn a_list_without_measure_is_cut() {
+    let page = |n: usize| {
+        let tool = |i: usize| json!({ "name": format!("{n}-{i}"), "description": "x".repeat(1024 * 1024) });
+        json!({ "tools": (0..8).map(tool).collect::<Vec<_>>(), "nextCursor": n.to_string() })
+    };
+    let (tools, asked) = list((0..5).map(page).collect()).await;
+    assert_eq!((tools.len(), asked.len()), (31, 4));
+}
+
+#[tokio::test]
 async fn tools_that_cannot_be_used_are_left_out_alone() {
     let (tools, _) = list(vec![json!({ "tools": [
         { "name": "good", "inputSchema": {}, "annotations": "none" },

@@ -11,9 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    config::{ServerAuth, ServerConfig},
+    config::{ServerAuth, ServerConfig, secrets::is_secret},
     mcp::{McpError, tap::words},
     net::{self, ClientOptions},
+    redact::Redactor,
     registry::BuildError,
 };
 
@@ -68,6 +69,29 @@ impl Endpoint {
         let client = net::client(&ClientOptions::for_url(&self.url))
             .map_err(|error| McpError::Connect { message: error.to_string() })?;
         Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Knows the secrets that are sent there: a server may well repeat them in its errors.
+    pub(in crate::mcp) fn redactor(&self) -> Redactor {
+        let auth = match &self.auth {
+            ServerAuth::None => None,
+            ServerAuth::Bearer(secret)
+            | ServerAuth::Basic { password: secret, .. }
+            | ServerAuth::Header { value: secret, .. } => Some(secret),
+        };
+        let named = self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
+        let values = auth.into_iter().chain(named).map(|secret| secret.expose_secret().to_owned());
+        let queried = self.url.query_pairs().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.into_owned());
+        let values = values.chain(queried).chain(self.url.password().map(str::to_owned)).chain(self.basic_value());
+        values.fold(Redactor::new(), |redactor, secret| redactor.with_value(&secret))
+    }
+
+    /// User name and password as they are sent.
+    fn basic_value(&self) -> Option<String> {
+        let ServerAuth::Basic { .. } = &self.auth else { return None };
+        let headers = self.header_map().ok()?;
+        let (_, value) = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        Some(value.to_owned())
     }
 
     /// Credentials and headers as they are sent.
@@ -132,9 +156,10 @@ pub(in crate::mcp) fn status_error(status: StatusCode, body: &str) -> McpError {
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return McpError::Unauthorized { message };
     }
-    if status.is_redirection() {
-        let message = format!("{message}: it redirects elsewhere; configure the address it redirects to");
-        return McpError::Connect { message };
-    }
+    // The request went out whole, also where the answer is a redirect.
+    let message = match status.is_redirection() {
+        true => format!("{message}: it redirects elsewhere; configure the address it redirects to"),
+        false => message,
+    };
     McpError::Closed { message, unsent: false }
 }

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::mcp::{
     McpError,
-    tap::{Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+    client::protocol,
+    tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -78,12 +79,24 @@ impl Wire {
         };
         let headers = self.headers(slot.as_ref(), session.as_deref(), headers);
         let request = self.client.post(uri).headers(headers).json(&message);
-        let response = request.send().await.map_err(|error| fault(send_error(&error)))?;
-        match response.status() {
-            StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
-            StatusCode::NOT_FOUND if session.is_some() => Err(StreamableHttpError::SessionExpired),
-            status if status.is_success() => self.answer(response, asked).await,
-            _ => refusal(response, asked).await,
+        let exchange = async {
+            let response = request.send().await.map_err(|error| fault(send_error(&error)))?;
+            match response.status() {
+                StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
+                StatusCode::NOT_FOUND if session.is_some() => Err(StreamableHttpError::SessionExpired),
+                status if status.is_success() => self.answer(response, asked).await,
+                _ => refusal(response, asked, session.is_some()).await,
+            }
+        };
+        // rmcp awaits the first messages of a connection without an ear for its end.
+        let exchanged = self.tap.closed().run_until_cancelled(exchange).await;
+        exchanged.unwrap_or_else(|| Err(fault(self.tap.lost(false)))).map_err(|error| self.redacted(error))
+    }
+
+    fn redacted(&self, error: WireError) -> WireError {
+        match error {
+            StreamableHttpError::Client(Fault(error)) => fault(error.redacted(self.tap.redactor())),
+            other => other,
         }
     }
 
@@ -101,8 +114,11 @@ impl Wire {
             .map_err(|error| fault(McpError::Protocol { message: words(&error.to_string()) }))?;
         // Nobody waits for the answer to a notification, whatever it is.
         let Some(asked) = asked else { return Ok(StreamableHttpPostResponse::Accepted) };
-        let message = self.tap.decode(&body)?;
-        Ok(StreamableHttpPostResponse::Json(addressed(message, Some(&asked)), session))
+        let message = match self.tap.catch(&body, Some(&asked)) {
+            Caught::Kept(id) => kept(id),
+            Caught::Answer | Caught::Other => bound(serde_json::from_slice(&body)?, &asked).map_err(fault)?,
+        };
+        Ok(StreamableHttpPostResponse::Json(message, session))
     }
 
     /// Events, with results kept and replaced as in [`Tap::decode`].
@@ -117,28 +133,52 @@ impl Wire {
                 }
                 Ok(event)
             })
+            .take_until(self.tap.closed().clone().cancelled_owned())
             .boxed()
     }
 }
 
-/// An event's text where rmcp must read another one than the server sent.
+/// An event's text where rmcp must read another one than the server sent. `asked` is what the
+/// stream was opened by.
 fn rewritten(tap: &Tap, data: &str, asked: Option<&RequestId>) -> Option<String> {
-    let message = match tap.catch(data.as_bytes()) {
-        Some(id) => JsonRpcMessage::response(ServerResult::empty(()), id),
-        None if data.contains("\"error\"") => addressed(serde_json::from_str(data).ok()?, asked),
-        None => return None,
+    let message = match (tap.catch(data.as_bytes(), asked), asked) {
+        (Caught::Kept(id), _) => kept(id),
+        (Caught::Answer, Some(asked)) => {
+            let message = serde_json::from_str(data).map_err(|error| protocol(&error));
+            match message.and_then(|message| bound(message, asked)) {
+                Ok(message) => message,
+                Err(error) if tap.fail(asked, error.clone()) => kept(asked.clone()),
+                Err(_) => return None,
+            }
+        }
+        (Caught::Answer | Caught::Other, _) => return None,
     };
     serde_json::to_string(&message).ok()
 }
 
+/// What rmcp reads in place of a result that the tap has.
+fn kept(id: RequestId) -> ServerJsonRpcMessage {
+    JsonRpcMessage::response(ServerResult::empty(()), id)
+}
+
 /// An answer that is no success. A JSON-RPC error in it is the answer; one without an id, as
-/// servers send it for a session they do not know, would otherwise reach nobody.
-async fn refusal(response: Response, asked: Option<RequestId>) -> Result<StreamableHttpPostResponse, WireError> {
+/// servers send it for a session they do not know, would otherwise reach nobody. With an id that
+/// may be what a 400 within a session means too.
+async fn refusal(
+    response: Response,
+    asked: Option<RequestId>,
+    in_session: bool,
+) -> Result<StreamableHttpPostResponse, WireError> {
     let (status, json) = (response.status(), is(&response, JSON));
     let body = capped::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
     if json && let Ok(JsonRpcMessage::Error(error)) = serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
         let ours = asked.is_some() && error.id == asked;
-        if ours && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let of_connection = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+            StatusCode::BAD_REQUEST => in_session,
+            _ => false,
+        };
+        if ours && !of_connection {
             return Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None));
         }
         return Err(fault(status_error(status, &error.error.message)));
@@ -146,14 +186,25 @@ async fn refusal(response: Response, asked: Option<RequestId>) -> Result<Streama
     Err(fault(status_error(status, &String::from_utf8_lossy(&body))))
 }
 
-/// An error without an id, in the answer to one request, is the answer to that request.
-fn addressed(message: ServerJsonRpcMessage, asked: Option<&RequestId>) -> ServerJsonRpcMessage {
+/// The answer to one request, which must bear its id: as it is or as a string. An error may also
+/// have none: that of a request that the server could not read.
+fn bound(message: ServerJsonRpcMessage, asked: &RequestId) -> Result<ServerJsonRpcMessage, McpError> {
+    let is_ours = |id: &RequestId| id.to_string() == asked.to_string();
     match message {
-        JsonRpcMessage::Error(mut error) if error.id.is_none() => {
-            error.id = asked.cloned();
-            JsonRpcMessage::Error(error)
+        JsonRpcMessage::Response(mut response) if is_ours(&response.id) => {
+            response.id = asked.clone();
+            Ok(JsonRpcMessage::Response(response))
         }
-        other => other,
+        JsonRpcMessage::Error(mut error) if error.id.as_ref().is_none_or(is_ours) => {
+            error.id = Some(asked.clone());
+            Ok(JsonRpcMessage::Error(error))
+        }
+        JsonRpcMessage::Response(_)
+        | JsonRpcMessage::Error(_)
+        | JsonRpcMessage::Request(_)
+        | JsonRpcMessage::Notification(_) => {
+            Err(McpError::Protocol { message: "the answer is to another request than the one that was sent".into() })
+        }
     }
 }
 

@@ -4,15 +4,17 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tokio::time::Instant;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use crate::mcp::{CallContext, McpError, McpEvent, McpRequest, McpTransport};
+use super::listing::Source;
+use crate::mcp::{CallContext, McpError, McpEvent, McpRequest, McpTransport, ext::METHOD_NOT_FOUND};
 
 /// How long a server that let a request time out may take to show that it lives.
 const PING_WITHIN: Duration = Duration::from_secs(3);
@@ -22,21 +24,43 @@ const MANY_EVENTS: usize = 1_000;
 
 pub(super) struct Connection {
     pub(super) transport: Arc<dyn McpTransport>,
+    /// Which one of its server's connections it is.
+    number: u64,
     events: Mutex<BoxStream<'static, McpEvent>>,
     lost: AtomicBool,
     suspect: AtomicBool,
-    tools_changed: AtomicBool,
+    tools_changed: AtomicU64,
+    requests: TaskTracker,
 }
 
 impl Connection {
-    pub(super) fn new(transport: Arc<dyn McpTransport>) -> Self {
+    pub(super) fn new(transport: Arc<dyn McpTransport>, number: u64) -> Self {
         let events = Mutex::new(transport.events());
-        Self { transport, events, lost: false.into(), suspect: false.into(), tools_changed: false.into() }
+        Self {
+            transport,
+            number,
+            events,
+            lost: false.into(),
+            suspect: false.into(),
+            tools_changed: 0.into(),
+            requests: TaskTracker::new(),
+        }
     }
 
-    /// Whether the server's tools are other ones since the last time this was asked.
-    pub(super) fn take_tools_changed(&self) -> bool {
-        self.tools_changed.swap(false, Relaxed)
+    /// What a list of tools that is asked for now comes from.
+    pub(super) fn source(&self) -> Source {
+        (self.number, self.tools_changed.load(Relaxed))
+    }
+
+    /// Held by a request while it runs.
+    pub(super) fn in_use(&self) -> TaskTrackerToken {
+        self.requests.token()
+    }
+
+    /// Waits until no request runs any more.
+    pub(super) async fn idle(&self) {
+        self.requests.close();
+        self.requests.wait().await;
     }
 
     /// Takes note of how a request ended. Whether the connection still works is found out before its
@@ -53,23 +77,33 @@ impl Connection {
         !self.lost.load(Relaxed)
     }
 
-    /// Whether it can be used. Asks the server if there is doubt.
-    pub(super) async fn is_usable(&self, server: &str, deadline: Instant) -> bool {
+    /// Whether it can be used. Asks the server if there is doubt, which stays until it answers.
+    ///
+    /// # Errors
+    /// [`McpError::Timeout`] when the caller had less time than a server may take to show that it
+    /// lives: that tells nothing of the connection.
+    pub(super) async fn is_usable(&self, server: &str, deadline: Instant) -> Result<bool, McpError> {
         if !self.is_alive(server) {
-            return false;
+            return Ok(false);
         }
-        if !self.suspect.swap(false, Relaxed) {
-            return true;
+        if !self.suspect.load(Relaxed) {
+            return Ok(true);
         }
         let mut cx = CallContext::within(PING_WITHIN);
+        let cut_short = deadline < cx.deadline;
         cx.deadline = cx.deadline.min(deadline);
-        // Any answer shows that it lives, also that there is no such method.
         match self.transport.request(McpRequest::new("ping", None), &cx).await {
-            Ok(_) | Err(McpError::Rpc { .. }) => true,
+            // That there is no such method is an answer too; other errors may be those of a server
+            // that has forgotten the session.
+            Ok(_) | Err(McpError::Rpc { code: METHOD_NOT_FOUND, .. }) => {
+                self.suspect.store(false, Relaxed);
+                Ok(true)
+            }
+            Err(error @ McpError::Timeout { .. }) if cut_short => Err(error),
             Err(error) => {
                 tracing::info!(server, %error, "a server does not answer any more");
                 self.lost.store(true, Relaxed);
-                false
+                Ok(false)
             }
         }
     }
@@ -79,7 +113,9 @@ impl Connection {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MANY_EVENTS {
             match events.next().now_or_never() {
-                Some(Some(McpEvent::ToolsChanged)) => self.tools_changed.store(true, Relaxed),
+                Some(Some(McpEvent::ToolsChanged)) => {
+                    self.tools_changed.fetch_add(1, Relaxed);
+                }
                 Some(Some(McpEvent::Log { level, message })) => tracing::debug!(server, level, "{message}"),
                 Some(Some(McpEvent::Closed { reason })) => {
                     if !self.lost.swap(true, Relaxed) {

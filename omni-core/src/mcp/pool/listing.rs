@@ -15,18 +15,25 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// How long it is left alone at most.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
+/// What a list was asked of: which connection, and after how many changes that it told of.
+pub(super) type Source = (u64, u64);
+
 #[derive(Debug, Clone)]
 pub(super) struct Listing {
     pub(super) health: Health,
     pub(super) latency_ms: Option<u64>,
     pub(super) tools: Vec<Arc<ToolDef>>,
+    /// Why the last question had no answer.
+    pub(super) fault: Option<McpError>,
+    /// Where the last answer came from.
+    source: Option<Source>,
     failures: u32,
     retry_at: Option<Instant>,
 }
 
 impl Listing {
     pub(super) fn new(health: Health) -> Self {
-        Self { health, latency_ms: None, tools: Vec::new(), failures: 0, retry_at: None }
+        Self { health, latency_ms: None, tools: Vec::new(), fault: None, source: None, failures: 0, retry_at: None }
     }
 
     /// Whether the server failed a short while ago, so that asking again would only cost time.
@@ -34,16 +41,23 @@ impl Listing {
         self.retry_at.is_some_and(|at| now < at)
     }
 
-    pub(super) fn succeeded(&mut self, tools: Vec<ToolDef>, latency_ms: u64) {
+    /// Whether the list is the one that `source` would give now.
+    pub(super) fn is_of(&self, source: Source) -> bool {
+        self.source == Some(source)
+    }
+
+    pub(super) fn succeeded(&mut self, tools: Vec<ToolDef>, source: Source, latency_ms: u64) {
         self.tools = keep_known(&self.tools, tools);
         self.health = Health::Healthy;
         self.latency_ms = Some(latency_ms);
+        (self.fault, self.source) = (None, Some(source));
         (self.failures, self.retry_at) = (0, None);
     }
 
-    pub(super) fn failed(&mut self, error: &McpError, latency_ms: u64) {
+    pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
         self.tools = Vec::new();
         self.health = Health::Unhealthy { reason: error.to_string() };
+        (self.fault, self.source) = (Some(error), None);
         self.latency_ms = Some(latency_ms);
         let pause = PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
         self.failures = (self.failures + 1).min(16);
@@ -89,12 +103,12 @@ mod tests {
         let mut listing = Listing::new(Health::Unknown);
         let error = McpError::Connect { message: "no".into() };
         for seconds in [30, 60, 120, 240, 300, 300] {
-            listing.failed(&error, 1);
+            listing.failed(error.clone(), 1);
             let now = Instant::now();
             assert!(listing.is_pausing(now + Duration::from_secs(seconds - 1)), "{seconds}");
             assert!(!listing.is_pausing(now + Duration::from_secs(seconds)), "{seconds}");
         }
-        listing.succeeded(Vec::new(), 1);
+        listing.succeeded(Vec::new(), (1, 0), 1);
         assert!(!listing.is_pausing(Instant::now()));
     }
 }

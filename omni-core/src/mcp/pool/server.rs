@@ -4,21 +4,28 @@ use std::{
     fmt,
     future::Future,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
 use futures::FutureExt;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ServerEntry, connection::Connection, listing::Listing};
+use super::{
+    ServerEntry,
+    connection::Connection,
+    listing::{Listing, Source},
+};
 use crate::{
-    catalog::{Health, ServerView},
-    mcp::{CallContext, McpError, McpTransportExt, ServerOptions, ToolOutput, client::millis},
+    catalog::{Health, ServerView, ToolDef},
+    mcp::{CallContext, McpError, McpTransport, McpTransportExt, ServerOptions, ToolOutput, client::millis},
 };
 
 pub(super) struct Server {
@@ -26,12 +33,21 @@ pub(super) struct Server {
     entry: ServerEntry,
     permits: Semaphore,
     /// Held while connecting, so that all who need the connection wait for one attempt.
-    connection: AsyncMutex<Option<Arc<Connection>>>,
+    slot: AsyncMutex<Slot>,
     /// Held while listing, for the same reason.
     discovering: AsyncMutex<()>,
+    /// How many discoveries began.
+    begun: AtomicU64,
     listing: Mutex<Listing>,
     tasks: TaskTracker,
     down: CancellationToken,
+}
+
+/// The place of the connection, and how many there were.
+#[derive(Default)]
+struct Slot {
+    connection: Option<Arc<Connection>>,
+    made: u64,
 }
 
 impl Server {
@@ -40,8 +56,9 @@ impl Server {
         Self {
             name: name.into(),
             permits: Semaphore::new(entry.options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            connection: AsyncMutex::new(None),
+            slot: AsyncMutex::default(),
             discovering: AsyncMutex::new(()),
+            begun: 0.into(),
             listing: Mutex::new(Listing::new(health)),
             entry,
             tasks,
@@ -81,79 +98,118 @@ impl Server {
         arguments: &RawValue,
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
+        let started = Instant::now();
         let connection = self.connected(cx.deadline).await?;
+        if Instant::now() >= cx.deadline {
+            // A request that is handed over goes out, even when nobody waits for its answer.
+            return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
+        }
+        let _in_use = connection.in_use();
         let call = connection.transport.call_tool(tool, arguments, self.options().max_output_chars, cx);
         guarded(call).await.inspect_err(|error| connection.learn(error))
     }
 
-    /// Brings what is known of the server up to date: always when `again`, else when it is not.
-    pub(super) async fn discover(&self, again: bool) {
-        if !self.options().enabled {
-            return;
-        }
+    /// How many discoveries began until now.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(SeqCst)
+    }
+
+    /// Why the server cannot be used, as far as is known.
+    pub(super) fn fault(&self) -> Option<McpError> {
+        self.with_listing(|listing| listing.fault.clone())
+    }
+
+    /// Brings what is known of the server up to date. With `newer_than` it is asked in any case,
+    /// unless a discovery after that one began meanwhile.
+    pub(super) async fn discover(&self, newer_than: Option<u64>) {
         let asked = Instant::now();
         let _one = self.discovering.lock().await;
-        // Somebody asked while this waited; a forced question is answered by a later answer only.
-        if !again && self.is_known().await {
+        let answered = newer_than.map_or_else(|| self.is_known(), |number| self.begun() > number);
+        if answered {
             return;
         }
+        self.begun.fetch_add(1, SeqCst);
         let started = Instant::now();
-        let found = self.list(started + self.options().connect_timeout).await;
+        let found = self.list(started + self.options().connect_timeout, newer_than.is_some()).await;
         let latency_ms = millis(started.elapsed());
         match found {
-            Ok(tools) => self.with_listing(|listing| listing.succeeded(tools, latency_ms)),
+            Ok(None) => {}
+            Ok(Some((tools, source))) => self.with_listing(|listing| listing.succeeded(tools, source, latency_ms)),
             Err(error) => {
                 let waited_ms = millis(asked.elapsed());
                 tracing::warn!(server = %self.name, %error, waited_ms, "a server cannot be used");
-                self.with_listing(|listing| listing.failed(&error, latency_ms));
+                self.with_listing(|listing| listing.failed(error, latency_ms));
             }
         }
     }
 
-    /// Whether asking would tell nothing new, or not soon enough.
-    async fn is_known(&self) -> bool {
-        let connection = self.connection.lock().await.clone();
-        let alive = connection.is_some_and(|now| now.is_alive(&self.name) && !now.take_tools_changed());
-        self.with_listing(|listing| listing.is_pausing(Instant::now()) || (alive && listing.health.is_healthy()))
+    /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
+    /// something new to come.
+    pub(super) fn is_known(&self) -> bool {
+        if self.with_listing(|listing| listing.is_pausing(Instant::now())) {
+            return true;
+        }
+        let Ok(slot) = self.slot.try_lock() else { return false };
+        let Some(connection) = &slot.connection else { return false };
+        connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
     }
 
-    async fn list(&self, deadline: Instant) -> Result<Vec<crate::catalog::ToolDef>, McpError> {
+    /// The tools and what they come from; `None` when that is known already.
+    async fn list(&self, deadline: Instant, again: bool) -> Result<Option<(Vec<ToolDef>, Source)>, McpError> {
+        let started = Instant::now();
         let connection = self.connected(deadline).await?;
-        connection.take_tools_changed();
+        let source = connection.source();
+        if !again && self.with_listing(|listing| listing.is_of(source)) {
+            return Ok(None);
+        }
+        let _in_use = connection.in_use();
         let mut cx = CallContext::within(self.options().connect_timeout);
         cx.deadline = deadline;
-        let list = connection.transport.list_tools(&self.name, &cx);
-        guarded(list).await.inspect_err(|error| connection.learn(error))
+        let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
+        let list = timeout_at(deadline, guarded(connection.transport.list_tools(&self.name, &cx)));
+        let tools = list.await.unwrap_or_else(late).inspect_err(|error| connection.learn(error))?;
+        Ok(Some((tools, source)))
     }
 
     /// The connection, made anew if there is none that works.
     async fn connected(&self, deadline: Instant) -> Result<Arc<Connection>, McpError> {
         let started = Instant::now();
         let late = |_| McpError::Timeout { after_ms: millis(started.elapsed()) };
-        let mut slot = timeout_at(deadline, self.connection.lock()).await.map_err(late)?;
-        if let Some(connection) = &*slot
-            && connection.is_usable(&self.name, deadline).await
+        let mut slot = timeout_at(deadline, self.slot.lock()).await.map_err(late)?;
+        if let Some(connection) = &slot.connection
+            && connection.is_usable(&self.name, deadline).await?
         {
             return Ok(connection.clone());
         }
-        if let Some(old) = slot.take() {
-            // Those who still use it see it end; nobody waits for that.
-            self.tasks.spawn(async move { old.transport.close().await });
+        if let Some(old) = slot.connection.take() {
+            self.retire(old);
         }
         let deadline = deadline.min(started + self.options().connect_timeout);
-        let connection = Arc::new(self.connect(deadline).await?);
-        *slot = Some(connection.clone());
+        let transport = self.connect(deadline).await?;
+        slot.made += 1;
+        let connection = Arc::new(Connection::new(transport, slot.made));
+        slot.connection = Some(connection.clone());
         Ok(connection)
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Connection, McpError> {
+    /// Ends a connection that is in doubt: no request gets it any more, and those that run on it
+    /// may well come to their end.
+    fn retire(&self, old: Arc<Connection>) {
+        let (grace, down) = (self.options().call_timeout, self.down.clone());
+        self.tasks.spawn(async move {
+            let _ = down.run_until_cancelled(timeout(grace, old.idle())).await;
+            old.transport.close().await;
+        });
+    }
+
+    async fn connect(&self, deadline: Instant) -> Result<Arc<dyn McpTransport>, McpError> {
         let down = || McpError::Closed { message: "omni is shutting down".into(), unsent: true };
         let started = Instant::now();
         let mut cx = CallContext::within(self.options().connect_timeout);
         cx.deadline = deadline;
         let connecting = timeout_at(deadline, guarded(self.entry.connector.connect(&cx)));
         match self.down.run_until_cancelled(connecting).await {
-            Some(Ok(transport)) => Ok(Connection::new(transport?)),
+            Some(Ok(transport)) => transport,
             Some(Err(_)) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
             None => Err(down()),
         }
@@ -161,7 +217,7 @@ impl Server {
 
     /// Ends the connection, and any attempt at one.
     pub(super) async fn close(&self) {
-        let connection = self.connection.lock().await.take();
+        let connection = self.slot.lock().await.connection.take();
         if let Some(connection) = connection {
             connection.transport.close().await;
         }

@@ -2,14 +2,14 @@ use std::{
     borrow::Borrow,
     sync::{
         Mutex as StdMutex,
-        atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst},
     },
 };
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde_json::{Value, json, value::to_raw_value};
-use tokio::sync::broadcast;
+use tokio::sync::{Barrier, Notify, broadcast};
 use tokio_stream::{StreamExt, wrappers::BroadcastStream};
 
 use super::*;
@@ -24,8 +24,20 @@ use crate::{
 enum Call {
     Answer,
     Hang,
+    /// Answers when it is told to.
+    Wait,
     Break,
     Panic,
+}
+
+/// What a stand-in does when it is connected to.
+#[derive(Debug, Clone)]
+enum Connect {
+    AtOnce,
+    Soon,
+    /// When as many others are at it.
+    Together(Arc<Barrier>),
+    Never,
 }
 
 /// A server that does as it is told.
@@ -36,12 +48,15 @@ struct Fake {
     calls: AtomicU32,
     running: AtomicUsize,
     most_running: AtomicUsize,
+    closes: AtomicU32,
     connect_error: StdMutex<Option<McpError>>,
-    connect_takes: Duration,
+    connect: Connect,
     call: StdMutex<Call>,
     tools: StdMutex<Value>,
     events: broadcast::Sender<McpEvent>,
-    pings: bool,
+    pings: AtomicBool,
+    changes_while_listing: AtomicBool,
+    go_on: Notify,
 }
 
 impl Fake {
@@ -52,12 +67,15 @@ impl Fake {
             calls: AtomicU32::new(0),
             running: AtomicUsize::new(0),
             most_running: AtomicUsize::new(0),
+            closes: AtomicU32::new(0),
             connect_error: StdMutex::default(),
-            connect_takes: Duration::ZERO,
+            connect: Connect::AtOnce,
             call: StdMutex::new(Call::Answer),
             tools: StdMutex::new(json!([{ "name": "t", "inputSchema": { "type": "object" } }])),
             events: broadcast::channel(16).0,
-            pings: true,
+            pings: true.into(),
+            changes_while_listing: false.into(),
+            go_on: Notify::new(),
         }
     }
 
@@ -72,6 +90,14 @@ impl Fake {
         self
     }
 
+    fn connecting(connect: Connect) -> Self {
+        Self { connect, ..Self::new() }
+    }
+
+    fn set(&self, call: Call) {
+        *self.call.lock().unwrap() = call;
+    }
+
     async fn called(&self) -> Result<McpReply, McpError> {
         self.calls.fetch_add(1, SeqCst);
         let now = self.running.fetch_add(1, SeqCst) + 1;
@@ -80,6 +106,10 @@ impl Fake {
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.running.fetch_sub(1, SeqCst);
         match call {
+            Call::Wait => {
+                self.go_on.notified().await;
+                Ok(reply(&json!({ "content": [{ "type": "text", "text": "at last" }] })))
+            }
             Call::Answer => Ok(reply(&json!({ "content": [{ "type": "text", "text": "done" }] }))),
             Call::Hang => std::future::pending().await,
             Call::Break => Err(McpError::Closed { message: "broken".into(), unsent: false }),
@@ -106,7 +136,14 @@ impl Connector for FakeConnector {
 
     async fn connect(&self, _: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         self.0.connects.fetch_add(1, SeqCst);
-        tokio::time::sleep(self.0.connect_takes).await;
+        match &self.0.connect {
+            Connect::AtOnce => {}
+            Connect::Soon => tokio::time::sleep(Duration::from_millis(50)).await,
+            Connect::Together(barrier) => {
+                barrier.wait().await;
+            }
+            Connect::Never => std::future::pending().await,
+        }
         let error = self.0.connect_error.lock().unwrap().clone();
         match error {
             Some(error) => Err(error),
@@ -122,10 +159,13 @@ impl McpTransport for FakeTransport {
             match &*request.method {
                 "tools/list" => {
                     self.0.lists.fetch_add(1, SeqCst);
+                    if self.0.changes_while_listing.swap(false, SeqCst) {
+                        self.0.events.send(McpEvent::ToolsChanged).unwrap();
+                    }
                     Ok(reply(&json!({ "tools": *self.0.tools.lock().unwrap() })))
                 }
                 "tools/call" => self.0.called().await,
-                _ if self.0.pings => Ok(reply(&json!({}))),
+                _ if self.0.pings.load(SeqCst) => Ok(reply(&json!({}))),
                 _ => std::future::pending().await,
             }
         };
@@ -136,7 +176,9 @@ impl McpTransport for FakeTransport {
         Box::pin(BroadcastStream::new(self.0.events.subscribe()).filter_map(Result::ok))
     }
 
-    async fn close(&self) {}
+    async fn close(&self) {
+        self.0.closes.fetch_add(1, SeqCst);
+    }
 }
 
 struct Stand {
@@ -174,33 +216,77 @@ fn options() -> ServerOptions {
 }
 
 const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(200);
+
+async fn eventually(what: impl Fn() -> bool) {
+    let wait = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, wait).await.unwrap();
+}
 
 #[tokio::test]
-async fn discovery_takes_as_long_as_the_slowest_server() {
-    let slow = || Fake { connect_takes: Duration::from_millis(600), ..Fake::new() };
+async fn discovery_asks_all_servers_at_the_same_time() {
     let names = ["a", "b", "c", "d", "e", "f"];
-    let stand = Stand::new(names.map(|name| (name, slow())), &options());
-    let started = Instant::now();
-    let catalog = stand.pool.discover().await;
-    assert!(started.elapsed() < Duration::from_millis(1_800), "{:?}", started.elapsed());
+    let barrier = Arc::new(Barrier::new(names.len()));
+    let fakes = names.map(|name| (name, Fake::connecting(Connect::Together(barrier.clone()))));
+    let catalog = Stand::new(fakes, &options()).pool.discover().await;
     assert_eq!(catalog.tools().count(), names.len());
 }
 
 #[tokio::test]
 async fn a_hung_server_costs_its_own_deadline_and_is_unhealthy() {
-    let hung = Fake { connect_takes: Duration::from_secs(3_600), ..Fake::new() };
-    let short = ServerOptions { connect_timeout: Duration::from_millis(500), ..options() };
-    let stand = Stand::new([("hung", hung), ("fine", Fake::new())], &short);
-    let started = Instant::now();
+    let short = ServerOptions { connect_timeout: SHORT, ..options() };
+    let stand = Stand::new([("hung", Fake::connecting(Connect::Never)), ("fine", Fake::new())], &short);
     let catalog = stand.pool.discover().await;
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert!(matches!(&catalog.servers[1].health, Health::Unhealthy { reason } if reason.contains("no answer within")));
     assert!(catalog.tool("fine", "t").is_some());
 }
 
 #[tokio::test]
+async fn what_a_server_answers_is_there_before_a_hung_one_is_given_up() {
+    let stand = Stand::new([("hung", Fake::connecting(Connect::Never)), ("fine", Fake::new())], &options());
+    assert!(timeout(SHORT, stand.pool.discover()).await.is_err());
+    let catalog = stand.pool.catalog();
+    assert!(catalog.tool("fine", "t").is_some());
+    assert_eq!(catalog.servers[1].health, Health::Unknown);
+}
+
+#[tokio::test]
+async fn a_discovery_goes_on_when_nobody_waits_for_it_any_more() {
+    let short = ServerOptions { connect_timeout: SHORT, ..options() };
+    let stand = Stand::one(Fake::connecting(Connect::Never), short);
+    assert!(timeout(Duration::ZERO, stand.pool.discover()).await.is_err());
+    eventually(|| matches!(stand.pool.catalog().servers[0].health, Health::Unhealthy { .. })).await;
+    stand.pool.discover().await;
+    assert_eq!(stand.fake().connects.load(SeqCst), 1, "what was found out is not asked again at once");
+}
+
+#[tokio::test]
+async fn one_server_is_discovered_whatever_the_others_do() {
+    let stand = Stand::new([("hung", Fake::connecting(Connect::Never)), ("fine", Fake::new())], &options());
+    assert!(stand.pool.discover_server("fine").await.unwrap().tool("fine", "t").is_some());
+    assert_eq!(stand.fakes["hung"].connects.load(SeqCst), 0);
+    let nobody = stand.pool.discover_server("nobody").await.unwrap_err();
+    assert!(matches!(nobody, McpError::UnknownServer { .. }), "{nobody}");
+    let dead = Stand::one(Fake::dead(), options()).pool.discover_server("s").await.unwrap_err();
+    assert!(matches!(dead, McpError::Connect { .. }), "{dead}");
+}
+
+#[tokio::test]
+async fn refreshes_at_the_same_time_share_one_discovery() {
+    let stand = Stand::one(Fake::connecting(Connect::Soon), options());
+    join_all((0..10).map(|_| stand.pool.refresh())).await;
+    assert_eq!(stand.fake().lists.load(SeqCst), 1);
+    stand.pool.refresh().await;
+    assert_eq!(stand.fake().lists.load(SeqCst), 2);
+}
+
+#[tokio::test]
 async fn calls_at_the_same_time_share_one_discovery() {
-    let stand = Stand::one(Fake { connect_takes: Duration::from_millis(100), ..Fake::new() }, options());
+    let stand = Stand::one(Fake::connecting(Connect::Soon), options());
     join_all((0..10).map(|_| stand.pool.discover())).await;
     assert_eq!((stand.fake().connects.load(SeqCst), stand.fake().lists.load(SeqCst)), (1, 1));
 }
@@ -249,6 +335,18 @@ async fn a_lost_connection_is_made_anew_at_its_next_use() {
     stand.fake().events.send(McpEvent::Closed { reason: "killed".into() }).unwrap();
     stand.call(LONG).await.unwrap();
     assert_eq!(stand.fake().connects.load(SeqCst), 2);
+    stand.pool.discover().await;
+    assert_eq!(stand.fake().lists.load(SeqCst), 2, "the server may have been another one, with other tools");
+}
+
+#[tokio::test]
+async fn a_change_that_is_told_during_a_listing_is_listed() {
+    let stand = Stand::one(Fake::new(), options());
+    stand.fake().changes_while_listing.store(true, SeqCst);
+    for lists in [1, 2, 2] {
+        stand.pool.discover().await;
+        assert_eq!(stand.fake().lists.load(SeqCst), lists);
+    }
 }
 
 #[tokio::test]
@@ -273,9 +371,15 @@ async fn a_call_ends_at_the_servers_own_timeout() {
         Fake::new().on_call(Call::Hang),
         ServerOptions { call_timeout: Duration::from_millis(300), ..options() },
     );
-    let started = Instant::now();
-    assert!(matches!(stand.call(LONG).await, Err(McpError::Timeout { .. })));
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(matches!(stand.call(Duration::from_secs(3_600)).await, Err(McpError::Timeout { .. })));
+}
+
+#[tokio::test]
+async fn a_call_after_its_deadline_is_not_sent() {
+    let stand = Stand::one(Fake::new(), options());
+    stand.pool.discover().await;
+    assert!(matches!(stand.call(Duration::ZERO).await, Err(McpError::Timeout { .. })));
+    assert_eq!(stand.fake().calls.load(SeqCst), 0);
 }
 
 #[tokio::test]
@@ -316,12 +420,44 @@ async fn a_call_of_which_nothing_was_sent_is_repeated() {
 #[tokio::test]
 async fn after_a_timeout_a_server_that_answers_keeps_its_connection() {
     for (pings, connects) in [(true, 1), (false, 2)] {
-        let stand = Stand::one(Fake { pings, ..Fake::new() }.on_call(Call::Hang), options());
-        assert!(stand.call(Duration::from_millis(200)).await.is_err());
-        *stand.fake().call.lock().unwrap() = Call::Answer;
+        let stand = Stand::one(Fake { pings: pings.into(), ..Fake::new() }.on_call(Call::Hang), options());
+        assert!(stand.call(SHORT).await.is_err());
+        stand.fake().set(Call::Answer);
         stand.call(LONG).await.unwrap();
         assert_eq!(stand.fake().connects.load(SeqCst), connects, "pings: {pings}");
     }
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_does_not_end_a_connection_in_doubt_nor_its_doubt() {
+    let stand = Stand::one(Fake::new().on_call(Call::Hang), options());
+    assert!(stand.call(SHORT).await.is_err());
+    stand.fake().set(Call::Answer);
+    stand.fake().pings.store(false, SeqCst);
+    assert!(matches!(stand.call(SHORT).await, Err(McpError::Timeout { .. })));
+    assert!(timeout(SHORT, stand.call(LONG)).await.is_err(), "still in doubt");
+    stand.fake().pings.store(true, SeqCst);
+    stand.call(LONG).await.unwrap();
+    assert_eq!((stand.fake().connects.load(SeqCst), stand.fake().calls.load(SeqCst)), (1, 2));
+}
+
+#[tokio::test]
+async fn calls_on_a_connection_that_is_replaced_come_to_their_end() {
+    let stand = Stand::one(Fake::new().on_call(Call::Wait), options());
+    let fake = stand.fake();
+    let others = async {
+        eventually(|| fake.calls.load(SeqCst) == 1).await;
+        fake.set(Call::Hang);
+        assert!(stand.call(SHORT).await.is_err());
+        fake.set(Call::Answer);
+        fake.pings.store(false, SeqCst);
+        stand.call(LONG).await.unwrap();
+        assert_eq!((fake.connects.load(SeqCst), fake.closes.load(SeqCst)), (2, 0));
+        fake.go_on.notify_one();
+    };
+    let (first, ()) = tokio::join!(stand.call(LONG), others);
+    assert_eq!(first.unwrap().for_person(), "at last");
+    eventually(|| fake.closes.load(SeqCst) == 1).await;
 }
 
 #[tokio::test]
@@ -341,13 +477,20 @@ async fn a_disabled_server_is_never_asked_and_unknown_to_callers() {
 
 #[tokio::test]
 async fn a_shutdown_ends_an_attempt_to_connect() {
-    let stand = Stand::one(Fake { connect_takes: Duration::from_secs(3_600), ..Fake::new() }, options());
+    let stand = Stand::one(Fake::connecting(Connect::Never), options());
     let shutdown = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        eventually(|| stand.fake().connects.load(SeqCst) == 1).await;
         stand.pool.shutdown().await;
     };
-    let started = Instant::now();
     let (result, ()) = tokio::join!(stand.call(LONG), shutdown);
     assert!(matches!(result, Err(McpError::Closed { unsent: true, .. })), "{result:?}");
-    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_a_discovery_that_nobody_waits_for() {
+    let stand = Stand::one(Fake::connecting(Connect::Never), options());
+    assert!(timeout(Duration::ZERO, stand.pool.discover()).await.is_err());
+    eventually(|| stand.fake().connects.load(SeqCst) == 1).await;
+    stand.pool.shutdown().await;
+    assert!(stand.pool.tasks.is_empty());
 }

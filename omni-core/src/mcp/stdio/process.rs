@@ -56,7 +56,7 @@ pub(super) fn spawn(server: &StdioServer) -> Result<(Process, ChildStdin, ChildS
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(cannot_start(server, "it has no pipes"));
     };
-    let stderr = Stderr::read(stderr, server.command.clone());
+    let stderr = Stderr::read(stderr, server.command.clone(), server.redactor());
     Ok((Process { child, watchdog, stderr, ended: false }, stdin, stdout))
 }
 

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::mcp::content::clean;
+use crate::{mcp::content::clean, redact::Redactor};
 
 /// Longest line that is kept, in bytes; more of it is dropped.
 const MAX_LINE: usize = 2_000;
@@ -34,9 +34,9 @@ pub(super) struct Stderr {
 
 impl Stderr {
     /// Reads until the end; ends with this value.
-    pub(super) fn read(input: impl AsyncRead + Unpin + Send + 'static, command: String) -> Self {
+    pub(super) fn read(input: impl AsyncRead + Unpin + Send + 'static, command: String, redactor: Redactor) -> Self {
         let lines = Arc::new(Mutex::new(VecDeque::with_capacity(KEPT)));
-        let log = Log { lines: lines.clone(), command, second: Instant::now(), logged: 0, silent: 0 };
+        let log = Log { lines: lines.clone(), command, redactor, second: Instant::now(), logged: 0, silent: 0 };
         Self { lines, task: tokio::spawn(drain(input, log)) }
     }
 
@@ -60,6 +60,7 @@ impl Drop for Stderr {
 struct Log {
     lines: Arc<Mutex<VecDeque<String>>>,
     command: String,
+    redactor: Redactor,
     second: Instant,
     logged: u32,
     silent: u64,
@@ -82,7 +83,7 @@ async fn drain(mut input: impl AsyncRead + Unpin, mut log: Log) {
 
 impl Log {
     fn line(&mut self, line: &[u8]) {
-        let text = clean(&String::from_utf8_lossy(line), MAX_LINE);
+        let text = self.redactor.text(&clean(&String::from_utf8_lossy(line), MAX_LINE));
         if text.trim().is_empty() {
             return;
         }

@@ -25,10 +25,8 @@ async fn the_last_words_of_a_server_that_ended_are_told() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_costs_its_deadline() {
-    let started = Instant::now();
     let error = connect(&shell("sleep 600"), Duration::from_millis(300)).await;
     assert!(matches!(error, McpError::Timeout { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -42,11 +40,27 @@ async fn a_child_has_no_environment_but_its_own() {
     let vars = [("PATH", "/usr/bin:/bin"), ("AWS_SECRET_ACCESS_KEY", "no")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let server = shell("env >&2; exit 1")
         .with_base_env(vars)
-        .with_env([("TOKEN".to_owned(), SecretString::from("mine".to_owned()))]);
+        .with_env([("REGION".to_owned(), SecretString::from("north".to_owned()))]);
     let text = connect(&server, Duration::from_secs(30)).await.to_string();
-    assert!(text.contains("TOKEN=mine") && text.contains("PATH=/usr/bin:/bin"), "{text}");
+    assert!(text.contains("REGION=north") && text.contains("PATH=/usr/bin:/bin"), "{text}");
     assert!(!text.contains("AWS_SECRET"), "{text}");
-    assert!(!format!("{server:?}").contains("mine"));
+}
+
+#[tokio::test]
+async fn a_secret_that_a_child_prints_is_in_no_error() {
+    let server = shell("echo \"my key $API_KEY opens nothing\" >&2; exit 1")
+        .with_env([("API_KEY".to_owned(), SecretString::from("k3y-of-mine".to_owned()))]);
+    let text = connect(&server, Duration::from_secs(30)).await.to_string();
+    assert!(text.contains("my key [redacted] opens nothing"), "{text}");
+    assert!(!format!("{server:?}").contains("k3y-of-mine"));
+}
+
+#[tokio::test]
+async fn a_child_starts_in_the_directory_that_is_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = shell("pwd >&2; exit 1").with_cwd(dir.path().canonicalize().unwrap());
+    let text = connect(&server, Duration::from_secs(30)).await.to_string();
+    assert!(text.contains(&dir.path().canonicalize().unwrap().display().to_string()), "{text}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{
-        ConfigError, ConfigFiles, Diagnostic, Lines, Severity, nearest, os_users,
+        ConfigError, ConfigFiles, Diagnostic, Lines, Need, Severity, nearest, os_users,
         spec::{OneOrMany, UserSpec, UsersSpec},
     },
     cost::alias,
@@ -29,6 +29,7 @@ const BLOCKED: &str = "the account is blocked";
 
 /// Everybody whom the sources know.
 pub(super) fn people(sources: &Sources, version: PolicyVersion) -> Result<People, ConfigError> {
+    sources.config.require(Need::Policy)?;
     let made = match (sources.origin, &sources.table) {
         (Origin::Files, table) => {
             let os_users = sources.config.os_users.clone();

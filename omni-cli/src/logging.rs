@@ -1,0 +1,114 @@
+//! What omni logs, to standard error.
+
+use std::fmt;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::{args::Cli, console, process::Process};
+
+/// The log of this run.
+///
+/// The command line decides how much is logged, then `RUST_LOG`, then `LOG_LEVEL` and what else the
+/// configuration knows; that is read later, so the level may change once.
+#[derive(Default)]
+pub struct Logging {
+    /// `None` where the level is settled.
+    set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
+}
+
+impl Logging {
+    /// Starts to log.
+    #[must_use]
+    pub fn start(process: &Process, cli: &Cli) -> Self {
+        let settled = settled(process, cli);
+        let directives = settled.clone().unwrap_or_else(|| directives(process.var("LOG_LEVEL")));
+        let color = console::wants_color(process, cli.global.color, process.stderr_tty);
+        let log = tracing_subscriber::fmt().with_env_filter(filter(directives)).with_writer(std::io::stderr);
+        let log = log.with_ansi(color);
+        // An error means that the embedding program has set up its own log already.
+        if cli.global.verbose > 0 {
+            let _ = log.try_init();
+            return Self::default();
+        }
+        let log = log.without_time().with_target(false).with_filter_reloading();
+        let handle = log.reload_handle();
+        let is_own = log.try_init().is_ok() && settled.is_none();
+        let set = move |filter| {
+            // It only fails when nothing is logged any more.
+            let _ = handle.reload(filter);
+        };
+        Self { set: is_own.then(|| Box::new(set) as Box<_>) }
+    }
+
+    /// Logs as much as the configuration says, where nothing before it has spoken.
+    pub(crate) fn follow(&self, level: Option<&str>) {
+        if let Some(set) = &self.set {
+            set(filter(directives(level)));
+        }
+    }
+}
+
+impl fmt::Debug for Logging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logging").field("is_settled", &self.set.is_none()).finish()
+    }
+}
+
+fn filter(directives: String) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(directives)
+}
+
+/// What the command line or `RUST_LOG` wants logged.
+fn settled(process: &Process, cli: &Cli) -> Option<String> {
+    let directives = match (cli.global.verbose, cli.global.quiet) {
+        (1, _) => "info,rmcp=warn",
+        (2, _) => "debug,rmcp=info,hyper=info,h2=info,sqlx=info",
+        (3.., _) => "trace",
+        (0, true) => "error,rmcp=off",
+        (0, false) => return process.var("RUST_LOG").map(str::to_owned),
+    };
+    Some(directives.into())
+}
+
+fn directives(level: Option<&str>) -> String {
+    let level = level.unwrap_or_default().to_lowercase();
+    match level.as_str() {
+        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
+        "info" => "info,rmcp=warn".into(),
+        "error" | "critical" => "error,rmcp=off".into(),
+        // What ails a server is part of what every command shows.
+        _ => "warn,rmcp=off,omni_core::mcp=error".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn of(env: &[(&str, &str)], args: &[&str]) -> Option<String> {
+        let mut process = Process::capture();
+        process.env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let cli = Cli::try_parse_from(["omni", "version"].iter().chain(args)).unwrap();
+        settled(&process, &cli)
+    }
+
+    #[test]
+    fn the_command_line_then_rust_log_settle_what_is_logged() {
+        assert_eq!(of(&[("LOG_LEVEL", "INFO")], &[]), None);
+        assert_eq!(of(&[("RUST_LOG", "omni_core=debug")], &[]).as_deref(), Some("omni_core=debug"));
+        assert_eq!(of(&[("RUST_LOG", "trace")], &["-v"]).as_deref(), Some("info,rmcp=warn"));
+        assert_eq!(of(&[("LOG_LEVEL", "INFO")], &["-q"]).as_deref(), Some("error,rmcp=off"));
+    }
+
+    #[test]
+    fn the_levels_of_the_configuration_are_pythons() {
+        for (level, starts) in
+            [(None, "warn,"), (Some("WARNING"), "warn,"), (Some("INFO"), "info,"), (Some("CRITICAL"), "error,")]
+        {
+            assert!(directives(level).starts_with(starts), "{level:?}");
+        }
+        assert!(directives(Some("DEBUG")).starts_with("debug,"));
+    }
+}

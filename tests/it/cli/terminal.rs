@@ -1,0 +1,84 @@
+//! What a terminal shows, and what is typed at it: `script` makes one.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use omni_tests::{
+    loopback::Loopback,
+    program::{Program, Ran},
+};
+
+use super::{omni, with_server};
+
+/// Runs it at a terminal where this is typed. Answer and messages come on one screen.
+fn at_terminal(program: &Program, env: &[(&str, &str)], args: &[&str], typed: &str) -> Ran {
+    let prepared = program.command(args);
+    let words = [prepared.get_program()].into_iter().chain(prepared.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut command = Command::new("script");
+    command.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(program.home()).env_clear();
+    command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("TERM", "xterm").env("SHELL", "/bin/sh").envs(env.iter().copied());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    let ran = child.wait_with_output().unwrap().into();
+    drop(keyboard);
+    ran
+}
+
+/// Whether a text holds a sequence that sets colours.
+fn is_coloured(text: &str) -> bool {
+    text.split("\u{1b}[")
+        .skip(1)
+        .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
+}
+
+#[test]
+fn whoever_sits_at_a_terminal_sees_the_work_and_nobody_else_does() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let question = ["ask", "database health"];
+    let shown = at_terminal(&home, &[], &question, "").exits(0);
+    for part in ["thinking", "✓", "db.get_health", "all healthy", "tokens"] {
+        assert!(shown.out.contains(part), "{part} in {shown:?}");
+    }
+    assert!(is_coloured(&shown.out), "{shown:?}");
+    let piped = home.run(&question).exits(0);
+    assert!(!piped.err.contains("db.get_health") && !piped.err.contains("thinking"), "{piped:?}");
+    let quiet = at_terminal(&home, &[], &["-q", "ask", "database health"], "").exits(0);
+    assert!(!quiet.out.contains("thinking") && !quiet.out.contains('✓'), "{quiet:?}");
+}
+
+#[test]
+fn a_terminal_without_colours_gets_none() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let shown = at_terminal(&home, &[("NO_COLOR", "1")], &["ask", "database health"], "").exits(0);
+    assert!(shown.out.contains('✓') && !is_coloured(&shown.out), "{shown:?}");
+    let dumb = at_terminal(&home, &[("TERM", "dumb")], &["ask", "database health"], "").exits(0);
+    assert!(dumb.out.contains("all healthy") && !dumb.out.contains('\u{1b}'), "{dumb:?}");
+}
+
+#[test]
+fn a_call_that_needs_approval_is_asked_for_at_the_terminal() {
+    let server = Loopback::start();
+    let home = with_server(&server, "    confirm: [\"drop_*\"]\n");
+    let question = ["ask", "drop table \"users\""];
+    for typed in ["n\n", "\n", "what?\nno\n"] {
+        let refused = at_terminal(&home, &[], &question, typed).exits(5);
+        assert!(refused.out.contains("omni wants to run db.drop_table"), "{refused:?}");
+    }
+    assert_eq!(server.calls().len(), 0);
+    let details = at_terminal(&home, &[], &question, "d\ny\n").exits(0);
+    assert!(details.out.contains("Rule: ") && details.out.contains("Arguments: {}"), "{details:?}");
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[test]
+fn a_question_that_is_not_there_is_a_mistake_of_whoever_sits_at_the_terminal() {
+    let ran = at_terminal(&omni(), &[], &["ask"], "").exits(2);
+    assert!(ran.out.contains("no question"), "{ran:?}");
+}
