@@ -6,15 +6,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod ask;
 mod config;
+mod keys;
 mod policy;
 mod servers;
 mod tools;
+mod users;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
-pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
+pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
+pub use policy::{ExplainArgs, ExportArgs, ImportArgs, PolicyCommand, ValidateArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
+pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
 
 use crate::render::Format;
 
@@ -87,6 +91,15 @@ pub enum Command {
     /// What a user may do at a server
     #[command(hide = true)]
     ValidatePolicy(ValidateArgs),
+    /// Add, list, disable or approve people
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Give somebody a role
+    #[command(hide = true)]
+    AddUser(AddUserArgs),
+    /// Make, list or take back API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,7 +130,10 @@ impl Command {
             Self::Ask(args) => args.format(),
             Self::Tools(command) => command.format(),
             Self::Servers(command) => command.format(),
-            Self::Policy(PolicyCommand::Explain(args)) => Format::json_if(args.json),
+            Self::Policy(command) => command.format(),
+            Self::Users(command) => command.format(),
+            Self::AddUser(args) => Format::json_if(args.json),
+            Self::Keys(command) => command.format(),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
             Self::Config(command) => command.format(),
             Self::Doctor(args) => Format::json_if(args.json),

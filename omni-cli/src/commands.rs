@@ -6,14 +6,17 @@ mod config;
 mod doctor;
 mod follow;
 mod init;
+mod keys;
 mod policy;
 mod servers;
 mod tools;
+mod transfer;
+mod users;
 mod version;
 
 use crate::{
     app::App,
-    args::{Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
+    args::{Cli, Command, ConfigCommand, KeysCommand, PolicyCommand, ServersCommand, ToolsCommand, UsersCommand},
     exit::Exit,
     fault::Fault,
     render,
@@ -39,6 +42,16 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
+        Command::Policy(PolicyCommand::Import(args)) => transfer::import(app, args).await,
+        Command::Policy(PolicyCommand::Export(args)) => transfer::export(app, args).await,
+        Command::Users(UsersCommand::Add(args)) | Command::AddUser(args) => users::add(app, args).await,
+        Command::Users(UsersCommand::List(args)) => users::list(app, args.json).await,
+        Command::Users(UsersCommand::Disable(args)) => users::disable(app, args).await,
+        Command::Users(UsersCommand::Enable(args)) => users::enable(app, args).await,
+        Command::Users(UsersCommand::Approve(args)) => users::approve(app, args).await,
+        Command::Keys(KeysCommand::Create(args)) => keys::create(app, args).await,
+        Command::Keys(KeysCommand::List(args)) => keys::list(app, args).await,
+        Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),

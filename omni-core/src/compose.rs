@@ -96,8 +96,8 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
     if !config.servers.is_empty() {
         config.require(Need::Servers)?;
     }
-    let mut builder = people(Omni::builder(), config)
-        .policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+    let mut builder =
+        people(Omni::builder(), config).policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
     builder = match llm(config, registry).await {
         Ok(llm) => builder.llm(llm),
         // What needs no model works without one; an ask says what is missing.

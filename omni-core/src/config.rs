@@ -350,7 +350,7 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The servers, in the order of the file.
     pub servers: Vec<ServerConfig>,
-    /// The policy store's kind: `yaml`, or `memory` for the embedded default.
+    /// The policy store's kind: `yaml` or `sql`, or `memory` for the embedded default.
     pub policy_kind: String,
     /// The limiter's kind: `memory`.
     pub limiter_kind: String,

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    audit::AuditError, config::ConfigError, identity::AuthError, limit::LimitError, llm::LlmError, mcp::McpError,
-    policy::{PolicyError, SourceRef}, registry::BuildError, thread::ThreadError,
+    audit::AuditError,
+    config::ConfigError,
+    identity::AuthError,
+    limit::LimitError,
+    llm::LlmError,
+    mcp::McpError,
+    policy::{PolicyError, SourceRef},
+    registry::BuildError,
+    thread::ThreadError,
 };
 
 /// What kind of failure it is: what a frontend maps to a status or an exit code.

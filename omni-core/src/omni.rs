@@ -37,9 +37,9 @@ mod ask;
 mod direct;
 mod steps;
 
+pub use admin::{Admin, NewKey};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::{ListedUser, UserStatus};
-pub use admin::{Admin, NewKey};
 
 /// Events that wait for a slow reader, and the last one.
 const EVENT_BUFFER: usize = 32 + 1;
@@ -179,6 +179,7 @@ impl Omni {
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let catalog = parts.pool.discover().await;
+        parts.keep(&catalog).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 
@@ -202,12 +203,18 @@ impl Omni {
 
     /// All servers, after each that was not asked yet was asked once.
     pub async fn catalog(&self) -> Arc<Catalog> {
-        self.parts().pool.discover().await
+        let parts = self.parts();
+        let catalog = parts.pool.discover().await;
+        parts.keep(&catalog).await;
+        catalog
     }
 
     /// All servers, after each was asked again.
     pub async fn refresh(&self) -> Arc<Catalog> {
-        self.parts().pool.refresh().await
+        let parts = self.parts();
+        let catalog = parts.pool.refresh().await;
+        parts.keep(&catalog).await;
+        catalog
     }
 
     /// The models on offer, the default first.

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use serde_json::{Map, Value};
 
 use crate::{
-    catalog::{Catalog, NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolSet, stored},
     config::{Ack, Config},
     cost,
     error::Error,
@@ -112,6 +112,13 @@ impl ToolSets {
 }
 
 impl Parts {
+    /// Keeps the names of the servers' tools, where there is a configuration that says where.
+    pub(crate) async fn keep(&self, catalog: &Catalog) {
+        if let Some(config) = &self.config {
+            stored::keep(config, catalog).await;
+        }
+    }
+
     /// The language model.
     pub(crate) fn llm(&self) -> Result<&Arc<dyn LlmProvider>, Error> {
         self.llm.as_ref().map_err(Clone::clone)

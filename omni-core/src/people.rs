@@ -52,12 +52,8 @@ impl Tables {
     /// The tables where the configuration has its ledger; `None` where that is no database.
     #[must_use]
     pub fn of_config(config: &Config) -> Option<Self> {
-        let is_database = match config.audit.kind.as_str() {
-            "sqlite" => cfg!(feature = "sqlite"),
-            "postgres" => cfg!(feature = "postgres"),
-            _ => false,
-        };
-        is_database.then(|| Self::at(config.audit.url.as_str()))
+        let kinds = [("sqlite", cfg!(feature = "sqlite")), ("postgres", cfg!(feature = "postgres"))];
+        kinds.contains(&(config.audit.kind.as_str(), true)).then(|| Self::at(config.audit.url.as_str()))
     }
 
     /// The database. What failed is tried again the next time.

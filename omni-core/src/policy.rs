@@ -238,8 +238,7 @@ impl Grant {
         }
         if let Some(role) = &self.principal.ceiling_role {
             let reason = || format!("the credential's role {role:?} is not known");
-            let ceiling =
-                ceiling.ok_or_else(|| PolicyError::Blocked { subject: subject.clone(), reason: reason() })?;
+            let ceiling = ceiling.ok_or_else(|| PolicyError::Blocked { subject: subject.clone(), reason: reason() })?;
             self.rules = self.rules.under(ceiling.rules);
             self.role.lower(ceiling.role);
             if let Some(most) = ceiling.models {
@@ -248,6 +247,13 @@ impl Grant {
             }
         }
         Ok(())
+    }
+
+    /// Whether the person may have no answer but from tools: there is no domain of knowledge that
+    /// the model may answer from.
+    #[must_use]
+    pub fn answers_by_tools_only(&self) -> bool {
+        self.domains.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// Decides one tool; `arguments` are the call's, where there is a call. Without them the

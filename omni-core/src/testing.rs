@@ -4,11 +4,15 @@
 //! that it writes is under fresh random names.
 
 mod audit;
+mod keys;
 mod limit;
+mod policy;
 mod services;
 
 pub use audit::{audit_sink_contract, sealed};
+pub use keys::key_store_contract;
 pub use limit::rate_limiter_contract;
+pub use policy::{POLICY_MCPS, POLICY_USERS, policy_change_contract, policy_store_contract};
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;
 pub use services::redis;

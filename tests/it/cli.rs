@@ -17,6 +17,7 @@ mod bad_input;
 mod config;
 mod doctor;
 mod options;
+mod people;
 mod pipes;
 mod policy;
 mod schema;

@@ -122,8 +122,7 @@ impl Authenticator {
 
 /// Whoever a key speaks for. What it may be used for, and its ceiling, go with them.
 fn of_key(key: &ApiKey, subject: &str) -> Principal {
-    let mut principal =
-        Principal::new(subject, Via::ApiKey).with_tenant(&*key.tenant).with_scopes(key.scopes.clone());
+    let mut principal = Principal::new(subject, Via::ApiKey).with_tenant(&*key.tenant).with_scopes(key.scopes.clone());
     principal.ceiling_role.clone_from(&key.ceiling_role);
     principal
 }

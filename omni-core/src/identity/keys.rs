@@ -113,7 +113,8 @@ impl ApiKey {
 /// Eight characters to find a key by, and 256 bits that nobody guesses, in hexadecimal.
 fn random() -> String {
     // A random UUID carries 122 bits of the operating system's randomness.
-    let pool = Uuid::new_v4().into_bytes().into_iter().chain(Uuid::new_v4().into_bytes()).chain(Uuid::new_v4().into_bytes());
+    let pool =
+        Uuid::new_v4().into_bytes().into_iter().chain(Uuid::new_v4().into_bytes()).chain(Uuid::new_v4().into_bytes());
     let secret = Sha256::digest(pool.collect::<Vec<u8>>());
     let prefix = Uuid::new_v4().simple().to_string();
     format!("{}{}", &prefix[..PREFIX], hex(&secret))

@@ -86,8 +86,7 @@ fn user(row: &Row, allowed: Option<AllowedMcps>, teams: Vec<String>) -> Result<U
 }
 
 async fn permissions(tx: &mut Tx) -> Result<HashMap<i64, Vec<Permission>>, DbError> {
-    let sql =
-        "SELECT user_id, mcp_name, mode, allowed_tools, denied_tools FROM user_mcp_permissions ORDER BY mcp_name";
+    let sql = "SELECT user_id, mcp_name, mode, allowed_tools, denied_tools FROM user_mcp_permissions ORDER BY mcp_name";
     let mut by_user: HashMap<i64, Vec<Permission>> = HashMap::new();
     for row in tx.fetch_all(sql, &[]).await? {
         by_user.entry(row.int("user_id")?).or_default().push(Permission {

@@ -85,7 +85,8 @@ async fn insert_team(tx: &mut Tx, name: &str, team: &TeamSpec) -> Result<(), DbE
         (&team.slack_channel).into(),
         Val::Bool(team.notify_on_errors),
     ];
-    let sql = "INSERT INTO teams (name, display_name, description, slack_channel, notify_on_errors) VALUES (?, ?, ?, ?, ?)";
+    let sql =
+        "INSERT INTO teams (name, display_name, description, slack_channel, notify_on_errors) VALUES (?, ?, ?, ?, ?)";
     tx.execute(sql, &values).await.map(drop)
 }
 
@@ -102,7 +103,8 @@ async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bool) -> Resu
         (&user.slack_user_id).into(),
         id.into(),
     ];
-    let sql = "UPDATE users SET role_source = 'assigned', role = ?, is_super_admin = ?, is_active = ?, slack_user_id = ?
+    let sql =
+        "UPDATE users SET role_source = 'assigned', role = ?, is_super_admin = ?, is_active = ?, slack_user_id = ?
                WHERE id = ?";
     tx.execute(sql, &values).await?;
     for table in ["user_access", "user_mcp_permissions", "user_teams"] {

@@ -43,7 +43,9 @@ pub fn register(registry: &mut Registry) {
     registry.policies.register("sql", |config| {
         Box::pin(async move {
             let Some(tables) = Tables::of_config(&config) else {
-                return Err(BuildError::invalid("the policy `sql` needs a database; set database.url in settings.yaml"));
+                return Err(BuildError::invalid(
+                    "the policy `sql` needs a database; set database.url in settings.yaml",
+                ));
             };
             let policy = SqlPolicy::new(&config, tables).map_err(|error| BuildError::invalid(error.to_string()))?;
             Ok(Arc::new(policy) as Arc<dyn PolicyStore>)

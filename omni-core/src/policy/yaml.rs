@@ -144,7 +144,7 @@ impl People {
         !self.blocked.contains_key(email) && self.listed.get(email).is_none_or(|person| person.source.is_none())
     }
 
-    fn os_user<'a>(principal: &'a Principal) -> Option<&'a str> {
+    fn os_user(principal: &Principal) -> Option<&str> {
         // Only whoever is known to sit at the terminal, or goes on for them, is an operating-system user.
         let is_local = matches!(principal.via, Via::LocalUser | Via::ResumedRun | Via::Schedule);
         principal.subject.strip_prefix("local:").filter(|_| is_local)
@@ -247,4 +247,4 @@ impl PolicyStore for YamlPolicy {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -105,7 +105,12 @@ impl Maker<'_> {
             Access::Custom(clauses, otherwise) => gates.push(GatePlan::Require(clauses, Arc::new(otherwise))),
             Access::Inherit => {}
         }
-        ServerPlan { gates, confirm: self.confirm(listed), arguments: self.arguments(name, listed), passed: Arc::new(passed) }
+        ServerPlan {
+            gates,
+            confirm: self.confirm(listed),
+            arguments: self.arguments(name, listed),
+            passed: Arc::new(passed),
+        }
     }
 
     /// `blocked_tools` and `admin_only_tools`, of all servers and of this one.

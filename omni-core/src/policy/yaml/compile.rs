@@ -39,8 +39,7 @@ pub(super) fn people(sources: &Sources, version: PolicyVersion) -> Result<People
         (Origin::Table, None) => Ok(People { version, ..People::default() }),
         (Origin::Table, Some(table)) => {
             let users_lines = Lines::none("the database");
-            let files =
-                ConfigFiles { users: Some((**table).clone()), users_lines, ..(*sources.config.files).clone() };
+            let files = ConfigFiles { users: Some((**table).clone()), users_lines, ..(*sources.config.files).clone() };
             let people = People { version, os_users: os_users(Some(table)), ..People::default() };
             let mut compiler = Compiler::new(&files);
             compiler.is_table = true;
@@ -140,7 +139,8 @@ impl<'a> Compiler<'a> {
     fn assigned(&mut self, people: &mut People, table: &UsersSpec) {
         let lines = Lines::none("the database");
         let lists = [(SubjectKind::User, &table.users), (SubjectKind::SuperAdmin, &table.super_admins)];
-        let named = |people: &People, email: &str| people.listed.get(email).is_some_and(|person| person.source.is_some());
+        let named =
+            |people: &People, email: &str| people.listed.get(email).is_some_and(|person| person.source.is_some());
         for (kind, user) in lists.into_iter().flat_map(|(kind, list)| list.iter().map(move |user| (kind, user))) {
             let email = normalise(&user.email);
             if named(people, &email) {
@@ -175,9 +175,7 @@ impl<'a> Compiler<'a> {
     fn role(&self, user: &UserSpec, kind: SubjectKind) -> crate::policy::Role {
         match kind {
             SubjectKind::SuperAdmin => role::super_admin(user.role.as_deref()),
-            SubjectKind::User | SubjectKind::Default => {
-                role::role(self.files, user.role.as_deref().unwrap_or(NO_ROLE))
-            }
+            SubjectKind::User | SubjectKind::Default => role::role(self.files, user.role.as_deref().unwrap_or(NO_ROLE)),
         }
     }
 

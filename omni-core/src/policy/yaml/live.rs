@@ -40,11 +40,7 @@ pub(in crate::policy) struct Live {
 impl Live {
     pub(in crate::policy) fn new(sources: Sources) -> Result<Self, ConfigError> {
         let people = compile::people(&sources, 1)?;
-        Ok(Self {
-            people: ArcSwap::from_pointee(people),
-            version: watch::Sender::new(1),
-            sources: Mutex::new(sources),
-        })
+        Ok(Self { people: ArcSwap::from_pointee(people), version: watch::Sender::new(1), sources: Mutex::new(sources) })
     }
 
     /// The policy that holds now.
