@@ -2,7 +2,6 @@ use omni_tests::loopback::Loopback;
 use serde_json::json;
 
 use super::omni;
-use omni_tests::loopback::Loopback;
 
 const USERS: &str = "\
 roles:
