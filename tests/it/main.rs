@@ -16,6 +16,7 @@ mod mcp_stdio;
 mod pipeline;
 mod readme;
 mod real_ask;
+mod reload;
 mod revoked;
 mod vendor_ask;
 mod vendor_fake;
