@@ -77,9 +77,9 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
-    // Whoever may not use a tool learns nothing of it, and no server is asked on their behalf.
-    let decision = grant.decide(&call.server, &call.tool, None);
-    if !decision.is_allowed() {
+    // Whoever may use nothing of a server learns nothing of it, and it is not asked on their behalf.
+    if grant.rules.is_closed(&call.server) {
+        let decision = grant.decide(&call.server, &call.tool, None);
         known.planned.rule = rule_text(&decision.rule);
         known.planned.disposition = Disposition::Refuse { reason: Refused::Policy, message: String::new() };
         let tools = parts.tool_sets.of(&parts.pool.catalog(), &grant, NameRules::default());
@@ -141,7 +141,11 @@ fn unknown(call: &DirectCall, tools: &ToolSet) -> Error {
     let name = format!("{}.{}", call.server, call.tool);
     let scored = tools.tools().iter().map(|tool| {
         let full = tool.def.full_name();
-        (strsim::jaro_winkler(&name, &full), full)
+        // The server's name, where it is right, says nothing of how near the tool's is.
+        let own = *tool.def.server == *call.server;
+        let near =
+            if own { strsim::jaro_winkler(&call.tool, &tool.def.name) } else { strsim::jaro_winkler(&name, &full) };
+        (near, full)
     });
     let near = scored.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, near)| near);
     Error::UnknownTool { name, near }
