@@ -22,8 +22,8 @@ pub fn registry() -> Registry {
     policy::yaml::register(&mut r);
     policy::memory::register(&mut r);
     limit::memory::register(&mut r);
-    #[cfg(feature = "sqlite")]
-    audit::sqlite::register(&mut r);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    audit::sql::register(&mut r);
     audit::jsonl::register(&mut r);
     audit::memory::register(&mut r);
     r
@@ -38,6 +38,7 @@ pub fn features() -> Vec<&'static str> {
         ("mcp-http", cfg!(feature = "mcp-http")),
         ("mcp-stdio", cfg!(feature = "mcp-stdio")),
         ("sqlite", cfg!(feature = "sqlite")),
+        ("postgres", cfg!(feature = "postgres")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

@@ -6,6 +6,7 @@ mod calls;
 mod cli;
 mod examples;
 mod invariants;
+mod ledger;
 mod mcp_answers;
 mod mcp_http;
 mod mcp_in_process;
