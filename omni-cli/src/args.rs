@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod ask;
+mod audit;
 mod config;
+mod db;
 mod keys;
 mod policy;
 mod servers;
@@ -13,9 +15,11 @@ mod tools;
 mod users;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
+pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
+pub use db::{DbCommand, MigrateArgs, PruneArgs};
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
-pub use policy::{ExplainArgs, ExportArgs, ImportArgs, PolicyCommand, ValidateArgs};
+pub use policy::{ExplainArgs, ExportPolicyArgs, ImportArgs, PolicyCommand, ValidateArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
 pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
@@ -100,6 +104,15 @@ pub enum Command {
     /// Make, list or take back API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Read the ledger: who asked what, what it cost, and whether anybody changed it
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Bring the database up to date, or remove what is old
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Bring the database up to date
+    #[command(hide = true)]
+    InitDb(MigrateArgs),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -135,10 +148,12 @@ impl Command {
             Self::AddUser(args) => Format::json_if(args.json),
             Self::Keys(command) => command.format(),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
+            Self::Audit(command) => command.format(),
+            Self::Db(command) => command.format(),
             Self::Config(command) => command.format(),
             Self::Doctor(args) => Format::json_if(args.json),
             Self::Version { json } => Format::json_if(*json),
-            Self::Init(_) | Self::Completions { .. } => Format::Text,
+            Self::Init(_) | Self::InitDb(_) | Self::Completions { .. } => Format::Text,
         }
     }
 }

@@ -160,7 +160,7 @@ impl Error {
             Self::Auth(AuthError::NotListed { .. }) => ErrorKind::Denied,
             Self::Auth(AuthError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
-            Self::Policy(_) | Self::Denied { .. } => ErrorKind::Denied,
+            Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
             Self::Limit(LimitError::Unavailable { .. })
             | Self::Thread(_)

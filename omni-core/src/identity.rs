@@ -50,7 +50,7 @@ pub enum Scope {
     /// `mcp`; `tools` is understood too.
     #[serde(rename = "mcp", alias = "tools")]
     Tools,
-    /// Read the ledger: one's own rows, or all where the subject's role allows it.
+    /// Read what others asked, where the subject's role allows it. One's own everybody may read.
     Audit,
     /// Use admin operations, where the subject's role allows them too.
     Admin,
@@ -100,10 +100,10 @@ impl Scopes {
         Self(Scope::ALL.into())
     }
 
-    /// Ask, call tools and read one's own rows of the ledger; nothing administrative.
+    /// Ask and call tools; nothing that concerns others.
     #[must_use]
     pub fn user() -> Self {
-        Self([Scope::Ask, Scope::Tools, Scope::Audit].into())
+        Self([Scope::Ask, Scope::Tools].into())
     }
 
     /// The scopes, in a fixed order.

@@ -14,7 +14,7 @@ pub enum PolicyCommand {
     /// Put what a users.yaml says into the database, in place of all that is there
     Import(ImportArgs),
     /// Write what the database says as a users.yaml
-    Export(ExportArgs),
+    Export(ExportPolicyArgs),
 }
 
 impl PolicyCommand {
@@ -44,7 +44,7 @@ pub struct ImportArgs {
 /// Write what the database says as a users.yaml.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  omni policy export --to ./exported")]
-pub struct ExportArgs {
+pub struct ExportPolicyArgs {
     /// The directory to write into; a users.yaml that is there is not touched
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,

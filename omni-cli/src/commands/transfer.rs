@@ -8,7 +8,7 @@ use serde_json::json;
 use super::users::{administer, say};
 use crate::{
     app::App,
-    args::{ExportArgs, ImportArgs},
+    args::{ExportPolicyArgs, ImportArgs},
     exit::Exit,
     fault::Fault,
 };
@@ -26,7 +26,7 @@ pub(super) async fn import(app: &App, args: &ImportArgs) -> Result<Exit, Fault> 
 }
 
 /// Writes `users.yaml`. One that is there is not touched.
-pub(super) async fn export(app: &App, args: &ExportArgs) -> Result<Exit, Fault> {
+pub(super) async fn export(app: &App, args: &ExportPolicyArgs) -> Result<Exit, Fault> {
     let text = administer(app, async |admin| admin.export_policy().await).await?;
     let path = args.to.join("users.yaml");
     let failed =

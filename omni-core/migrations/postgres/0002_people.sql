@@ -1,32 +1,6 @@
 -- What `users.yaml` holds, in tables, and the keys of the HTTP doors. Names and types are the
 -- original's, and a database of the original is taken over: what is missing there is added.
 
-CREATE TABLE IF NOT EXISTS users (
-    id             SERIAL PRIMARY KEY,
-    email          VARCHAR(255) NOT NULL,
-    name           VARCHAR(255) NOT NULL,
-    role           VARCHAR(50),
-    slack_user_id  VARCHAR(50) UNIQUE,
-    is_active      BOOLEAN      NOT NULL DEFAULT true,
-    is_super_admin BOOLEAN      NOT NULL DEFAULT false,
-    password_hash  VARCHAR(255),
-    last_login     TIMESTAMPTZ,
-    login_count    INTEGER      NOT NULL DEFAULT 0,
-    preferences    JSONB        NOT NULL DEFAULT '{}',
-    created_at     TIMESTAMPTZ  NOT NULL DEFAULT now(),
-    updated_at     TIMESTAMPTZ  NOT NULL DEFAULT now(),
-    created_by     INTEGER REFERENCES users (id),
-    updated_by     INTEGER REFERENCES users (id)
-);
-
-ALTER TABLE users ADD COLUMN IF NOT EXISTS tenant TEXT NOT NULL DEFAULT 'default';
--- 'seen': the role that somebody had when they last asked, which grants nothing.
--- 'assigned': the role that an administrator gave them.
-ALTER TABLE users ADD COLUMN IF NOT EXISTS role_source TEXT NOT NULL DEFAULT 'seen'
-    CHECK (role_source IN ('seen', 'assigned'));
-ALTER TABLE users ALTER COLUMN role DROP NOT NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS users_tenant_email ON users (tenant, email);
-
 -- The rest of a person whom an administrator gave a role: `users.yaml`'s keys as a JSON object.
 CREATE TABLE IF NOT EXISTS user_access (
     user_id  INTEGER PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,

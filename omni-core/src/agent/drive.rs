@@ -77,6 +77,8 @@ pub(crate) struct Progress {
     results: Vec<String>,
     turn: Option<OpenTurn>,
     said_in_turn: bool,
+    /// What the last turn cost.
+    pub(super) turn_cost: Option<NanoUsd>,
 }
 
 /// Most tool results that an answer shows that was broken off, and most characters of each.
@@ -92,6 +94,7 @@ impl Progress {
             results: Vec::new(),
             turn: None,
             said_in_turn: false,
+            turn_cost: None,
         }
     }
 
@@ -167,6 +170,7 @@ impl Progress {
     fn settle(&mut self, usage: Usage, model: &ModelInfo) {
         self.answer.usage += usage;
         let cost = model.price.map(|price| price.cost(&usage));
+        self.turn_cost = cost;
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
     }
 }
