@@ -153,7 +153,7 @@ pub enum Need {
 }
 
 /// The language model to use, as configuration and environment say together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct LlmConfig {
     /// The provider's kind.
@@ -233,7 +233,7 @@ pub(crate) struct ArgVariable {
 }
 
 /// One entry of `mcps.yaml`, live.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ServerConfig {
     /// The name.
@@ -379,7 +379,7 @@ pub struct Config {
 }
 
 /// The files as they were parsed.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ConfigFiles {
     pub(crate) settings: spec::SettingsSpec,
     pub(crate) mcps: spec::McpsSpec,

@@ -28,9 +28,15 @@ impl ServerConfig {
     /// Whether both are the same server, reached and treated in the same way. Where it stands in the
     /// file is no part of it.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let shown = |server: &Self| format!("{:?}", Self { source: None, ..server.clone() });
-        // What is shown hides the secrets.
-        let hidden = |server: &Self| {
+        let plain = |server: &Self| {
+            let Self { name, kind, url, command, args, cwd, tags, options, .. } = server;
+            format!("{:?}", (name, kind, url, command, args, cwd, tags, options))
+        };
+        let names = |server: &Self| {
+            let named = server.env.keys().chain(server.headers.keys()).cloned();
+            named.chain([format!("{:?}", server.auth)]).collect::<Vec<_>>()
+        };
+        let secrets = |server: &Self| {
             let named = server.env.iter().chain(&server.headers).map(|(_, value)| value.expose_secret().to_owned());
             let own = match &server.auth {
                 ServerAuth::None => None,
@@ -40,7 +46,7 @@ impl ServerConfig {
             };
             named.chain(own).collect::<Vec<_>>()
         };
-        shown(self) == shown(other) && hidden(self) == hidden(other)
+        plain(self) == plain(other) && names(self) == names(other) && secrets(self) == secrets(other)
     }
 }
 
