@@ -25,8 +25,9 @@ mod show;
 pub(crate) mod spec;
 mod yaml;
 
+pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
-pub(crate) use yaml::Lines;
+pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -352,7 +353,7 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The servers, in the order of the file.
     pub servers: Vec<ServerConfig>,
-    /// The policy store's kind: `yaml`, or `memory` for the embedded default.
+    /// The policy store's kind: `yaml` or `sql`, or `memory` for the embedded default.
     pub policy_kind: String,
     /// The limiter's kind: `memory`.
     pub limiter_kind: String,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::AuditReader,
-    catalog::{Catalog, NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolSet, stored},
     config::{Ack, Config},
     cost,
     error::Error,
@@ -37,6 +37,9 @@ type ToolSetKey = (u64, String, usize);
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) authenticator: Authenticator,
+    /// The people whom a database knows, where there is one.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) tables: Option<crate::people::Tables>,
     pub(crate) policy: Arc<dyn PolicyStore>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,
@@ -112,6 +115,13 @@ impl ToolSets {
 }
 
 impl Parts {
+    /// Keeps the names of the servers' tools, where there is a configuration that says where.
+    pub(crate) async fn keep(&self, catalog: &Catalog) {
+        if let Some(config) = &self.config {
+            stored::keep(config, catalog).await;
+        }
+    }
+
     /// The language model.
     pub(crate) fn llm(&self) -> Result<&Arc<dyn LlmProvider>, Error> {
         self.llm.as_ref().map_err(Clone::clone)

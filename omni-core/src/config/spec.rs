@@ -10,8 +10,13 @@ mod settings;
 mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
-pub(crate) use settings::{AckSpec, Compat, LlmSpec, OnError, PriceSpec, SettingsSpec, StoreContentSpec};
-pub(crate) use users::{AllowedMcps, McpAccess, McpMode, OneOrMany, QuotaSpec, RoleSpec, UserSpec, UsersSpec};
+pub(crate) use settings::{
+    AckSpec, Compat, LlmSpec, OnError, PolicyStoreSpec, PriceSpec, SettingsSpec, StoreContentSpec,
+};
+pub(crate) use users::{
+    AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,
+    OneOrMany, PermissionsSpec, QuotaSpec, RoleSpec, TeamSpec, UserSpec, UsersSpec,
+};
 
 /// The schema of one file, as the shape check wants it.
 pub(crate) fn schema<T: schemars::JsonSchema>() -> Value {
