@@ -59,8 +59,8 @@ pub struct FilterArgs {
     /// Used this tool: SERVER.TOOL, or TOOL of any server
     #[arg(short, long)]
     pub tool: Option<String>,
-    /// Asks or direct calls only
-    #[arg(long = "type", value_name = "TYPE", help = "chat or tool_call")]
+    /// Of this kind only
+    #[arg(long = "type", value_name = "TYPE", help = "chat, tool_call or admin")]
     pub request_type: Option<String>,
     /// At this time or later: 7d, 24h, 2026-03-14, 2026-03-14T15:09:26Z
     #[arg(long, value_name = "TIME", value_parser = time)]
