@@ -22,6 +22,10 @@ pub fn registry() -> Registry {
     policy::yaml::register(&mut r);
     policy::memory::register(&mut r);
     limit::memory::register(&mut r);
+    #[cfg(feature = "redis")]
+    limit::redis::register(&mut r);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    limit::sql::register(&mut r);
     #[cfg(feature = "sqlite")]
     audit::sqlite::register(&mut r);
     audit::jsonl::register(&mut r);

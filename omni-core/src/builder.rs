@@ -1,10 +1,6 @@
 //! Builds an [`Omni`] by hand: what an embedding program uses.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value};
 

@@ -13,6 +13,7 @@ use crate::{cost::PriceTable, policy::SourceRef};
 mod dotenv;
 mod interpolate;
 mod ledger;
+mod limit;
 mod lint;
 mod llm;
 mod load;
@@ -351,10 +352,12 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// The policy store's kind: `yaml`, or `memory` for the embedded default.
     pub policy_kind: String,
-    /// The limiter's kind: `memory`.
+    /// The limiter's kind: `memory`, `redis`, `sql`, or one that an embedder registered.
     pub limiter_kind: String,
-    /// Whether there are limits at all.
+    /// Whether anything is limited at all: rates, or what may be spent.
     pub limits_enabled: bool,
+    /// The Redis of the limiter `redis`.
+    pub redis_url: Option<SecretString>,
     /// Whether asks go on when the limiter cannot be asked.
     pub limits_fail_open: bool,
     /// The ledger.

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use crate::{
-    audit::AuditError, config::ConfigError, identity::AuthError, limit::LimitError, llm::LlmError, mcp::McpError,
-    policy::PolicyError, registry::BuildError, thread::ThreadError,
+    audit::AuditError,
+    config::ConfigError,
+    identity::AuthError,
+    limit::{LimitError, Refusal},
+    llm::LlmError,
+    mcp::McpError,
+    policy::PolicyError,
+    registry::BuildError,
+    thread::ThreadError,
 };
 
 /// What kind of failure it is: what a frontend maps to a status or an exit code.
@@ -164,6 +171,15 @@ impl Error {
         match self {
             Self::Limit(LimitError::Refused(refusal)) => Some(refusal.retry_after),
             Self::Llm(LlmError::RateLimited { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The limit that refused, with what headers such as `RateLimit-Limit`, `-Remaining` and `-Reset` say.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Limit(LimitError::Refused(refusal)) => Some(refusal),
             _ => None,
         }
     }

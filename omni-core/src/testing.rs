@@ -8,7 +8,7 @@ mod limit;
 mod services;
 
 pub use audit::{audit_sink_contract, sealed};
-pub use limit::rate_limiter_contract;
+pub use limit::{rate_limiter_contract, shared_limiter_contract};
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;
 pub use services::redis;

@@ -275,7 +275,7 @@ impl RateLimiter for NoLimiter {
         Ok(())
     }
 
-    async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
         Ok(())
     }
 }
@@ -294,7 +294,7 @@ impl RateLimiter for PanicsWhenSettling {
         panic!("the limiter broke");
     }
 
-    async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
     interpolate::{Reference, References, interpolate},
-    ledger, llm, one_or_several, search, servers,
+    ledger, limit, llm, one_or_several, search, servers,
     shape::shape,
     spec::{self, McpsSpec, OnError, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec},
     yaml::{self, Lines},
@@ -177,14 +177,18 @@ fn assemble(
     let data_dir = ledger::data_dir(&source);
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
+    let limiter_kind = limit::kind(&source);
+    let limits_enabled = limit::is_enabled(source.settings, users.as_ref().map(|file| &file.spec));
+    limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
     Config {
         llm,
         servers,
         policy_kind: if dir.is_some() { "yaml" } else { "memory" }.into(),
-        limiter_kind: "memory".into(),
-        limits_enabled: source.settings.rate_limiting.enabled.unwrap_or(true),
+        limiter_kind,
+        limits_enabled,
+        redis_url: limit::redis_url(&source),
         limits_fail_open: source.settings.limit.on_error == OnError::Allow,
         audit,
         store_content: store_content(source.settings),

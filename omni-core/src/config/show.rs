@@ -1,5 +1,6 @@
 //! The effective configuration for people, and the schema of the files.
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -22,6 +23,7 @@ impl Config {
             "limits": {
                 "kind": self.limiter_kind,
                 "enabled": self.limits_enabled,
+                "redis_url": self.redis_url.as_ref().map(|url| without_password(url.expose_secret())),
                 "on_error": if self.limits_fail_open { "allow" } else { "deny" },
             },
             "audit": {

@@ -10,8 +10,12 @@ mod settings;
 mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
-pub(crate) use settings::{AckSpec, Compat, LlmSpec, OnError, PriceSpec, SettingsSpec, StoreContentSpec};
-pub(crate) use users::{AllowedMcps, McpAccess, McpMode, OneOrMany, QuotaSpec, RoleSpec, UserSpec, UsersSpec};
+pub(crate) use settings::{
+    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PriceSpec, SettingsSpec, StoreContentSpec,
+};
+pub(crate) use users::{
+    AllowedMcps, McpAccess, McpMode, OneOrMany, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, UserSpec, UsersSpec,
+};
 
 /// The schema of one file, as the shape check wants it.
 pub(crate) fn schema<T: schemars::JsonSchema>() -> Value {

@@ -21,11 +21,12 @@ use crate::{
 };
 
 mod access;
+mod budget;
 mod compile;
 mod role;
 
 pub(crate) use access::is_same_server;
-pub(crate) use role::known_roles;
+pub(crate) use role::{known_roles, known_roles_of};
 
 /// Adds the kind `yaml`.
 pub fn register(registry: &mut Registry) {

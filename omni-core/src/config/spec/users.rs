@@ -50,6 +50,9 @@ pub(crate) struct UserSpec {
     #[serde(default)]
     #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What the person may spend; what is not set here is as for the role.
+    #[serde(default)]
+    pub(crate) budget: PersonBudgetSpec,
 }
 
 /// Anybody who is not listed.
@@ -67,6 +70,8 @@ pub(crate) struct DefaultUserSpec {
     pub(crate) is_active: Option<bool>,
     #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What each of them may spend.
+    pub(crate) budget: PersonBudgetSpec,
 }
 
 /// Which servers, in one of the three shapes.
@@ -145,7 +150,29 @@ impl OneOrMany {
 pub(crate) struct QuotaSpec {
     pub(crate) requests_per_hour: Option<u64>,
     pub(crate) requests_per_minute: Option<u64>,
+    /// In any second.
+    pub(crate) burst: Option<u64>,
     pub(crate) concurrent_requests: Option<u64>,
+}
+
+/// What one person may spend in each calendar period, in UTC.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct PersonBudgetSpec {
+    pub(crate) day: SpendSpec,
+    pub(crate) month: SpendSpec,
+}
+
+/// How much may be spent; 0 is nothing, absent is no limit.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct SpendSpec {
+    /// US dollars.
+    pub(crate) usd: Option<f64>,
+    /// Input and output tokens together.
+    pub(crate) tokens: Option<u64>,
 }
 
 /// A role.
@@ -160,6 +187,8 @@ pub(crate) struct RoleSpec {
     pub(crate) denied_tools: Vec<String>,
     #[schemars(extend("x-enforced" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What each person of the role may spend.
+    pub(crate) budget: PersonBudgetSpec,
     /// Models that the role may use; absent: every configured one.
     pub(crate) models: Option<Vec<String>>,
 }

@@ -96,7 +96,7 @@ impl Compiler<'_> {
         let models = role::declared(self.files, &role).and_then(|declared| declared.models.clone());
         Ok(Person {
             name: user.name.clone(),
-            quota: role::quota(self.files, &role, &user.rate_limit),
+            quota: role::quota(self.files, &role, &user.rate_limit, &user.budget),
             models: models.map(|models| models.into_iter().map(resolved).collect()),
             domains: user.allowed_domains.as_ref().filter(|domains| !domains.is_everything()).map(items),
             role,

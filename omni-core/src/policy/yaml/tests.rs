@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod access;
+mod budget;
 mod property;
 mod quota;
 mod team;
