@@ -1,12 +1,16 @@
 //! Builds an [`Omni`] by hand: what an embedding program uses.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use crate::{
     audit::{AuditSink, memory::MemorySink},
-    config::{Ack, StoreContent},
+    config::{Ack, Config, StoreContent},
     error::Error,
     identity::Authenticator,
     ledger::{Ledger, LedgerOptions, SealKey},
@@ -43,6 +47,7 @@ pub struct OmniBuilder {
     bounds: AskBounds,
     max_output: u32,
     extra: Map<String, Value>,
+    config: Option<Arc<Config>>,
 }
 
 impl OmniBuilder {
@@ -62,6 +67,7 @@ impl OmniBuilder {
             bounds: AskBounds::default(),
             max_output: MAX_OUTPUT,
             extra: Map::new(),
+            config: None,
         }
     }
 
@@ -173,35 +179,75 @@ impl OmniBuilder {
         self
     }
 
+    /// The configuration that all of this comes from.
+    pub(crate) fn config(mut self, config: Arc<Config>) -> Self {
+        self.config = Some(config);
+        self
+    }
+
     /// Builds it. Connects to no server yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// When the ledger cannot be opened, or the provider has no model.
-    pub async fn build(self) -> Result<Omni, Error> {
+    pub async fn build(mut self) -> Result<Omni, Error> {
+        self.check()?;
+        let options = std::mem::replace(&mut self.ledger, LedgerOptions::new(SealKey::generate()));
+        let mut options = options.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);
+        if let Some(dir) = self.ledger_dir.take() {
+            options.key = SealKey::load_or_create(&dir)?;
+            options.dir = Some(dir);
+        }
+        let ledger = Ledger::open(options, self.sink.clone()).await?;
+        let pool = Pool::new(std::mem::take(&mut self.servers));
+        let live = Arc::new(Live::new(self.policy.clone()));
+        Ok(Omni::from_parts(self.parts(ledger, pool, live)))
+    }
+
+    /// The parts that follow `old`: its ledger and conversations go on, and so do the connections to
+    /// the servers in `unchanged` and, with `keeps_limits`, what its limiter has counted.
+    ///
+    /// # Errors
+    /// When the provider has no model.
+    pub(crate) fn succeed(
+        mut self,
+        old: &Parts,
+        unchanged: &BTreeSet<String>,
+        keeps_limits: bool,
+    ) -> Result<Parts, Error> {
+        self.check()?;
+        old.ledger.keep(self.redactor.clone(), self.ledger.content);
+        let pool = old.pool.succeed(std::mem::take(&mut self.servers), unchanged);
+        self.threads = old.threads.clone();
+        if keeps_limits {
+            self.limiter = old.limiter.clone();
+        }
+        Ok(self.parts(old.ledger.clone(), pool, old.live.clone()))
+    }
+
+    fn check(&self) -> Result<(), Error> {
         if self.llm.as_ref().is_ok_and(|llm| llm.models().is_empty()) {
             return Err(Error::Invalid { message: "the LLM provider offers no model".into() });
         }
-        let mut ledger = self.ledger.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);
-        if let Some(dir) = self.ledger_dir {
-            ledger.key = SealKey::load_or_create(&dir)?;
-            ledger.dir = Some(dir);
-        }
-        let live_policy = self.policy.clone();
-        Ok(Omni::from_parts(Parts {
+        Ok(())
+    }
+
+    fn parts(self, ledger: Ledger, pool: Pool, live: Arc<Live>) -> Parts {
+        Parts {
             authenticator: self.authenticator,
             policy: self.policy,
             limiter: self.limiter,
             threads: self.threads,
-            pool: Pool::new(self.servers),
+            pool,
             llm: self.llm,
-            ledger: Ledger::open(ledger, self.sink).await?,
+            ledger,
             acks: self.acks,
             redactor: self.redactor,
             bounds: self.bounds,
             max_output: self.max_output,
             extra: self.extra,
             tool_sets: ToolSets::new(),
-            live: Arc::new(Live::new(live_policy)),
-        }))
+            live,
+            config: self.config,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The one place where configuration and registry become objects, in the order of the pipeline.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     builder::OmniBuilder,
@@ -21,38 +21,102 @@ impl Omni {
     /// When a kind is not in this build or a part cannot be built from its configuration; the
     /// message says which, and what to do.
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
-        config.require(Need::Policy)?;
         config.require(Need::Ledger)?;
-        if !config.servers.is_empty() {
-            config.require(Need::Servers)?;
-        }
         let shared = Arc::new(config.clone());
-        let mut builder = Self::builder()
-            .authenticator(authenticator(config))
-            .policy(registry.policies.build(&config.policy_kind, shared.clone()).await?);
-        builder = match llm(config, registry).await {
-            Ok(llm) => builder.llm(llm),
-            // What needs no model works without one; an ask says what is missing.
-            Err(error) => builder.without_llm(error),
-        };
-        builder = limiter(builder, config, &shared, registry).await?;
-        for server in &config.servers {
-            builder = add_server(builder, server, registry).await?;
-        }
-        builder = builder
-            .bounds(config.bounds.clone())
-            .max_output(config.llm.max_tokens)
-            .llm_extra(config.llm.extra.clone())
-            .redactor(config.redactor())
-            .audit(registry.sinks.build(&config.audit.kind, config.audit.clone()).await?)
-            .ledger_dir(&config.audit.dir)
-            .ledger_content(config.store_content)
-            .ledger_required(config.audit.required);
-        match config.audit.ack {
-            Some(ack) => builder.ledger_ack(ack).build().await,
-            None => builder.build().await,
-        }
+        let builder = described(&shared, registry).await?;
+        let builder = limiter(builder, &shared, registry).await?;
+        let sink = registry.sinks.build(&config.audit.kind, config.audit.clone()).await?;
+        builder.audit(sink).ledger_dir(&config.audit.dir).build().await
     }
+
+    /// Puts what another configuration describes in the place of what there is, for everything that
+    /// begins from now on. All of it is built and checked first, then swapped at once; an error
+    /// changes nothing. Running asks keep model, servers and tools that they began with, but every
+    /// call of theirs is decided by the new policy too. Servers whose entries are the same keep
+    /// their connections, and limits that are the same keep their counts.
+    ///
+    /// # Errors
+    /// As of [`Omni::from_config`].
+    pub async fn reload(&self, config: &Config, registry: &Registry) -> Result<Reload, Error> {
+        let _one_at_a_time = self.reloading().await;
+        let old = self.parts();
+        let shared = Arc::new(config.clone());
+        let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(config));
+        let mut builder = described(&shared, registry).await?;
+        if !keeps_limits {
+            builder = limiter(builder, &shared, registry).await?;
+        }
+        let reload = Reload::between(old.config.as_deref(), config);
+        let parts = builder.succeed(&old, &reload.kept(config), keeps_limits)?;
+        self.replace_parts(parts);
+        Ok(reload)
+    }
+}
+
+/// What a reload changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reload {
+    /// Servers that are new or whose entries changed: they are connected anew.
+    pub servers: BTreeSet<String>,
+    /// Settings that changed and count only after a restart.
+    pub after_restart: Vec<&'static str>,
+}
+
+impl Reload {
+    fn between(old: Option<&Config>, new: &Config) -> Self {
+        let Some(old) = old else {
+            return Self { servers: names(new).collect(), ..Self::default() };
+        };
+        let same = |server: &&ServerConfig| old.servers.iter().any(|known| known.is_same(server));
+        let servers = new.servers.iter().filter(|server| !same(server)).map(|server| server.name.clone());
+        let ledger = [
+            ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
+            ("data_dir", old.audit.dir != new.audit.dir),
+            ("audit.required", old.audit.required != new.audit.required),
+        ];
+        let after_restart = ledger.into_iter().filter_map(|(key, changed)| changed.then_some(key));
+        Self { servers: servers.collect(), after_restart: after_restart.collect() }
+    }
+
+    fn kept(&self, config: &Config) -> BTreeSet<String> {
+        names(config).filter(|name| !self.servers.contains(name)).collect()
+    }
+}
+
+fn names(config: &Config) -> impl Iterator<Item = String> {
+    config.servers.iter().map(|server| server.name.clone())
+}
+
+/// Everything but limiter and sink, which a reload may keep.
+async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
+    config.require(Need::Policy)?;
+    if !config.servers.is_empty() {
+        config.require(Need::Servers)?;
+    }
+    let mut builder = Omni::builder()
+        .authenticator(authenticator(config))
+        .policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+    builder = match llm(config, registry).await {
+        Ok(llm) => builder.llm(llm),
+        // What needs no model works without one; an ask says what is missing.
+        Err(error) => builder.without_llm(error),
+    };
+    for server in &config.servers {
+        builder = add_server(builder, server, registry).await?;
+    }
+    let builder = builder
+        .config(config.clone())
+        .bounds(config.bounds.clone())
+        .max_output(config.llm.max_tokens)
+        .llm_extra(config.llm.extra.clone())
+        .redactor(config.redactor())
+        .ledger_content(config.store_content)
+        .ledger_required(config.audit.required);
+    Ok(match config.audit.ack {
+        Some(ack) => builder.ledger_ack(ack),
+        None => builder,
+    })
 }
 
 async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider>, Error> {
@@ -60,16 +124,11 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
     Ok(registry.llm.build(&config.llm.provider, config.llm.clone()).await?)
 }
 
-async fn limiter(
-    builder: OmniBuilder,
-    config: &Config,
-    shared: &Arc<Config>,
-    registry: &Registry,
-) -> Result<OmniBuilder, Error> {
+async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
     if !config.limits_enabled {
         return Ok(builder.limiter(Unlimited));
     }
-    let limiter = registry.limiters.build(&config.limiter_kind, shared.clone()).await?;
+    let limiter = registry.limiters.build(&config.limiter_kind, config.clone()).await?;
     Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
 }
 

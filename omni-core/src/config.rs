@@ -154,7 +154,7 @@ pub enum Need {
 }
 
 /// The language model to use, as configuration and environment say together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct LlmConfig {
     /// The provider's kind.
@@ -234,7 +234,7 @@ pub(crate) struct ArgVariable {
 }
 
 /// One entry of `mcps.yaml`, live.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ServerConfig {
     /// The name.
@@ -379,7 +379,7 @@ pub struct Config {
 }
 
 /// The files as they were parsed.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ConfigFiles {
     pub(crate) settings: spec::SettingsSpec,
     pub(crate) mcps: spec::McpsSpec,
@@ -409,6 +409,14 @@ impl Config {
         one_or_several(
             problems.map(|problem| Diagnostic { severity: Severity::Error, ..problem.finding.clone() }).collect(),
         )
+    }
+}
+
+impl Config {
+    /// Whether requests are counted in the same place by the same rules.
+    pub(crate) fn counts_like(&self, other: &Self) -> bool {
+        let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
+        self.limiter_kind == other.limiter_kind && rules(self) == rules(other)
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -73,13 +74,19 @@ struct Inner {
     chain_id: Uuid,
     shared: Arc<Shared>,
     records: mpsc::Sender<Accepted>,
-    redactor: Redactor,
-    content: StoreContent,
+    kept: ArcSwap<Kept>,
     ack: Ack,
     ack_within: Duration,
     shutdown_within: Duration,
     close: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How much of a record is kept.
+#[derive(Debug)]
+struct Kept {
+    redactor: Redactor,
+    content: StoreContent,
 }
 
 /// What the directory gave at the start.
@@ -156,8 +163,7 @@ impl Ledger {
                 chain_id,
                 shared,
                 records,
-                redactor: options.redactor,
-                content: options.content,
+                kept: ArcSwap::from_pointee(Kept { redactor: options.redactor, content: options.content }),
                 ack: options.ack,
                 ack_within: options.ack_within,
                 shutdown_within: options.shutdown_within,
@@ -165,6 +171,11 @@ impl Ledger {
                 task: Mutex::new(Some(task)),
             }),
         }
+    }
+
+    /// From now on, records are cleaned by another redactor and kept as `content` says.
+    pub(crate) fn keep(&self, redactor: Redactor, content: StoreContent) {
+        self.inner.kept.store(Arc::new(Kept { redactor, content }));
     }
 
     /// The chain of this process.
@@ -203,7 +214,9 @@ impl Ledger {
         if inner.shared.place()? == Place::Dropped {
             return Ok(());
         }
-        let record = canonical::clean(record, &inner.redactor, inner.content);
+        let kept = inner.kept.load();
+        let record = canonical::clean(record, &kept.redactor, kept.content);
+        drop(kept);
         let bytes = canonical::canonical(&record)?;
         let (done, wait) = oneshot::channel();
         let role = Role::of(&record.event);

@@ -59,6 +59,8 @@ mod parts;
 pub mod policy;
 pub mod redact;
 pub mod registry;
+#[cfg(feature = "watch")]
+pub mod reload;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod thread;

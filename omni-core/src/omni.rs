@@ -12,7 +12,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -34,7 +37,7 @@ mod direct;
 mod steps;
 
 /// Events that wait for a slow reader, and the last one.
-const EVENT_BUFFER: usize = 64 + 1;
+const EVENT_BUFFER: usize = 32 + 1;
 /// How long `shutdown` lets running asks finish before it cancels them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
@@ -49,6 +52,8 @@ struct Inner {
     /// What new asks are made with; a running one keeps what it began with.
     parts: ArcSwap<Parts>,
     ledger: Ledger,
+    /// Held while parts are built that take the place of the present ones.
+    reloading: AsyncMutex<()>,
     tasks: TaskTracker,
     /// Cancels everything that still runs when the grace of `shutdown` is over.
     kill: CancellationToken,
@@ -98,6 +103,7 @@ impl Omni {
         let inner = Inner {
             ledger: parts.ledger.clone(),
             parts: ArcSwap::from_pointee(parts),
+            reloading: AsyncMutex::new(()),
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
         };
@@ -106,6 +112,10 @@ impl Omni {
 
     pub(crate) fn parts(&self) -> Arc<Parts> {
         self.inner.parts.load_full()
+    }
+
+    pub(crate) async fn reloading(&self) -> impl Drop {
+        self.inner.reloading.lock().await
     }
 
     /// Puts newer parts in the place of the present ones, for everything that begins from now on.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     catalog::{Catalog, NameRules, ToolSet},
-    config::Ack,
+    config::{Ack, Config},
     cost,
     error::Error,
     identity::Authenticator,
@@ -55,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) extra: Map<String, Value>,
     pub(crate) tool_sets: ToolSets,
     pub(crate) live: Arc<Live>,
+    /// What all of this was built from, where it was a configuration.
+    pub(crate) config: Option<Arc<Config>>,
 }
 
 /// What counts for every ask, whatever configuration it began with.

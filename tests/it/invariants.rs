@@ -70,6 +70,8 @@ async fn invariant_01_no_tool_runs_unless_the_grant_allows_it_at_call_time_by_wh
     assert_eq!(listed.tools().iter().map(|tool| tool.def.full_name()).collect::<Vec<_>>(), ["lab.echo"]);
     let answer = rig.omni.ask(ask()).await.unwrap();
     assert_eq!(answer.tool_calls[0].status, CallStatus::Denied);
+    let mistyped = rig.omni.call_tool(call("ecoh", &json!({}))).await.unwrap_err();
+    assert_eq!(mistyped.to_string(), "there is no tool \"lab.ecoh\"; did you mean \"lab.echo\"?");
     // It does not even say that the arguments are none: a tool that one may not use is unknown.
     for (tool, arguments) in [("drop_all", json!({})), ("drop_all", json!([])), ("never_was", json!({}))] {
         let refused = rig.omni.call_tool(call(tool, &arguments)).await.unwrap_err();

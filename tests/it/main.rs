@@ -19,6 +19,7 @@ mod mcp_stdio;
 mod pipeline;
 mod readme;
 mod real_ask;
+mod reload;
 mod revoked;
 mod vendor_ask;
 mod vendor_fake;

@@ -25,6 +25,32 @@ impl Config {
     }
 }
 
+impl ServerConfig {
+    /// Whether both are the same server, reached and treated in the same way. Where it stands in the
+    /// file is no part of it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let plain = |server: &Self| {
+            let Self { name, kind, url, command, args, cwd, tags, options, .. } = server;
+            format!("{:?}", (name, kind, url, command, args, cwd, tags, options))
+        };
+        let names = |server: &Self| {
+            let named = server.env.keys().chain(server.headers.keys()).cloned();
+            named.chain([format!("{:?}", server.auth)]).collect::<Vec<_>>()
+        };
+        let secrets = |server: &Self| {
+            let named = server.env.iter().chain(&server.headers).map(|(_, value)| value.expose_secret().to_owned());
+            let own = match &server.auth {
+                ServerAuth::None => None,
+                ServerAuth::Bearer(secret)
+                | ServerAuth::Basic { password: secret, .. }
+                | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
+            };
+            named.chain(own).collect::<Vec<_>>()
+        };
+        plain(self) == plain(other) && names(self) == names(other) && secrets(self) == secrets(other)
+    }
+}
+
 fn of_server(server: &ServerConfig) -> Vec<String> {
     let own = match &server.auth {
         ServerAuth::None => None,

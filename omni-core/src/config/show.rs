@@ -1,10 +1,12 @@
 //! The effective configuration for people, and the schema of the files.
 
+use std::fmt;
+
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Config, LlmConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml};
+use super::{Config, ConfigFiles, LlmConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
@@ -76,6 +78,26 @@ fn declare_ignored(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(declare_ignored),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+// What is shown for debugging hides what is hidden from people.
+
+impl fmt::Debug for LlmConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LlmConfig {}", llm(self))
+    }
+}
+
+impl fmt::Debug for ServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerConfig {} {:?}", server(self), self.options)
+    }
+}
+
+impl fmt::Debug for ConfigFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFiles").field("problems", &self.problems).finish_non_exhaustive()
     }
 }
 

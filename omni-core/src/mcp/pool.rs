@@ -1,7 +1,7 @@
 //! The pool: every configured server, its connection, its health and its tools.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -66,6 +66,26 @@ impl Pool {
         let views = servers.values().map(|server| server.view()).collect();
         let catalog = ArcSwap::from_pointee(Catalog::new(1, views));
         Self { shared: Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) }), tasks, down }
+    }
+
+    /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
+    /// all others begin anew. Both pools work; a server that only this one has goes with it.
+    #[must_use]
+    pub fn succeed(&self, servers: BTreeMap<String, ServerEntry>, unchanged: &BTreeSet<String>) -> Self {
+        let known = |name: &str| self.shared.servers.get(name).filter(|_| unchanged.contains(name)).cloned();
+        let server = |(name, entry): (String, ServerEntry)| {
+            let server = known(&name).unwrap_or_else(|| self.new_server(name.clone(), entry));
+            (name, server)
+        };
+        let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
+        let views = servers.values().map(|server| server.view()).collect();
+        let catalog = ArcSwap::from_pointee(Catalog::new(self.catalog().version + 1, views));
+        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) });
+        Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
+    }
+
+    fn new_server(&self, name: String, entry: ServerEntry) -> Arc<Server> {
+        Arc::new(Server::new(name, entry, self.tasks.clone(), self.down.clone()))
     }
 
     /// The newest snapshot, without asking anybody.

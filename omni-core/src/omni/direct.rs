@@ -11,7 +11,7 @@ use super::{CallReply, steps};
 use crate::{
     agent::{
         Disposition, PlannedCall,
-        plan::{Judge, Refused},
+        plan::{Judge, Refused, rule_text},
     },
     answer::{CallStatus, millis},
     ask::DirectCall,
@@ -77,6 +77,14 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
+    // Whoever may use nothing of a server learns nothing of it, and it is not asked on their behalf.
+    if grant.rules.is_closed(&call.server) {
+        let decision = grant.decide(&call.server, &call.tool, None);
+        known.planned.rule = rule_text(&decision.rule);
+        known.planned.disposition = Disposition::Refuse { reason: Refused::Policy, message: String::new() };
+        let tools = parts.tool_sets.of(&parts.pool.catalog(), &grant, NameRules::default());
+        return Err(unknown(call, &tools));
+    }
     let catalog = catalog(parts, call, &grant, deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
@@ -100,9 +108,6 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
 
 /// Discovery of the one server that is called, within the call's own time.
 async fn catalog(parts: &Parts, call: &DirectCall, grant: &Grant, deadline: Instant) -> Result<Arc<Catalog>, Error> {
-    if grant.rules.is_closed(&call.server) {
-        return Ok(parts.pool.catalog());
-    }
     let started = Instant::now();
     let discovered = timeout_at(deadline, parts.pool.discover_server(&call.server)).await;
     let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
@@ -136,7 +141,11 @@ fn unknown(call: &DirectCall, tools: &ToolSet) -> Error {
     let name = format!("{}.{}", call.server, call.tool);
     let scored = tools.tools().iter().map(|tool| {
         let full = tool.def.full_name();
-        (strsim::jaro_winkler(&name, &full), full)
+        // The server's name, where it is right, says nothing of how near the tool's is.
+        let own = *tool.def.server == *call.server;
+        let near =
+            if own { strsim::jaro_winkler(&call.tool, &tool.def.name) } else { strsim::jaro_winkler(&name, &full) };
+        (near, full)
     });
     let near = scored.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, near)| near);
     Error::UnknownTool { name, near }

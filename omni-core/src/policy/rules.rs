@@ -117,7 +117,7 @@ impl RuleSet {
         let stops_all = |gate: &Gate| match gate {
             Gate::Refuse(_) => true,
             Gate::Require(range, _) => range.is_empty(),
-            Gate::Deny(_) => false,
+            Gate::Deny(range) => rules.set.patterns()[range.clone()].iter().any(|pattern| pattern == "*"),
         };
         rules.gates.iter().any(stops_all) || self.ceiling.as_ref().is_some_and(|ceiling| ceiling.is_closed(server))
     }

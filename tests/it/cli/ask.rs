@@ -1,5 +1,5 @@
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::Stdio,
 };
 
@@ -164,9 +164,8 @@ fn whoever_holds_standard_input_open_is_told_what_is_waited_for() {
     let home = omni();
     let mut child = home.command(&["ask", "What can you do?"]).stdin(Stdio::piped()).spawn().unwrap();
     let held = child.stdin.take().unwrap();
-    let mut told = [0; 200];
-    let read = child.stderr.as_mut().unwrap().read(&mut told).unwrap();
-    let told = String::from_utf8_lossy(&told[..read]);
+    let mut told = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut told).unwrap();
     assert!(told.contains("< /dev/null"), "{told}");
     drop(held);
     Ran::from(child.wait_with_output().unwrap()).exits(0);

@@ -62,7 +62,7 @@ fn the_embedded_default_needs_nothing() {
     assert_eq!(config.audit.dir, Path::new("/home/a/.local/share/omni"));
     let config = Config::embedded(&env(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]), Path::new("/work"));
     assert_eq!(config.data_dir, Path::new("/data/omni"));
-    assert_eq!(Config::embedded(&env(&[]), Path::new("/work")).data_dir, Path::new("/work/.omni"));
+    assert_eq!(Config::embedded(&env(&[]), Path::new("/home/ada")).data_dir, Path::new("/home/ada/.omni"));
 }
 
 #[test]

@@ -5,6 +5,15 @@ use super::{ArgumentPlan, PatternSets, Plan, RuleSet, ServerPlan};
 use crate::policy::{Effect, Rule};
 
 #[test]
+fn a_server_is_closed_when_none_of_its_tools_can_be_allowed() {
+    let rules = |allow: &str, deny: &str| RuleSet::builder().allow("s", allow).deny("s", deny).build().unwrap();
+    assert!(!rules("get_*", "get_secret").is_closed("s") && !RuleSet::allow_all().is_closed("s"));
+    assert!(rules("get_*", "get_secret").is_closed("other") && RuleSet::deny_all().is_closed("s"));
+    assert!(rules("get_*", "*").is_closed("s"));
+    assert!(RuleSet::allow_all().under(RuleSet::deny_all()).is_closed("s"));
+}
+
+#[test]
 fn allow_all_allows_and_deny_all_denies_and_both_name_their_rule() {
     let allowed = RuleSet::allow_all().decide("any", "tool", None);
     assert_eq!((allowed.effect, allowed.rule.text.as_str()), (Effect::Allow, "everything is allowed"));

@@ -1,0 +1,279 @@
+//! A configuration that changes under running asks.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use omni_core::{
+    Ask, Config, Error, Omni, Principal, Registry,
+    answer::CallStatus,
+    ask::DirectCall,
+    audit,
+    config::LoadOptions,
+    limit,
+    llm::{Block, scripted::Scripted},
+    mcp::{CallContext, Connector, McpError},
+    policy,
+    reload::Reloader,
+};
+use omni_tests::{
+    rig::until,
+    server::{FakeServer, any, text},
+};
+use serde_json::{json, value::RawValue};
+use tempfile::TempDir;
+
+/// Counts how often somebody connects.
+#[derive(Debug, Clone)]
+struct Counted {
+    server: FakeServer,
+    connects: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Connector for Counted {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn omni_core::McpTransport>, McpError> {
+        self.connects.fetch_add(1, Ordering::SeqCst);
+        self.server.connect(cx).await
+    }
+}
+
+/// A directory of files, and everything that is built from it.
+struct Lab {
+    dir: TempDir,
+    registry: Arc<Registry>,
+    connects: Arc<AtomicUsize>,
+    omni: Omni,
+}
+
+const MCPS: &str = "mcps: [{ name: lab, transport: fake, url: http://lab }]";
+const ADA: &str = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]";
+
+impl Lab {
+    async fn new(server: FakeServer, llm: Scripted) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "settings.yaml", "data_dir: data\nllm: { provider: script }");
+        write(dir.path(), "mcps.yaml", MCPS);
+        write(dir.path(), "users.yaml", ADA);
+        let connects = Arc::new(AtomicUsize::new(0));
+        let counted = Counted { server, connects: connects.clone() };
+        let mut registry = Registry::empty();
+        policy::yaml::register(&mut registry);
+        limit::memory::register(&mut registry);
+        audit::sqlite::register(&mut registry);
+        registry.llm.register("script", move |_| {
+            let llm = llm.clone();
+            Box::pin(async move { Ok(Arc::new(llm) as Arc<dyn omni_core::LlmProvider>) })
+        });
+        registry.transports.register("fake", move |_| {
+            let counted = counted.clone();
+            Box::pin(async move { Ok(Arc::new(counted) as Arc<dyn Connector>) })
+        });
+        let config = Config::load(options(dir.path())).unwrap();
+        let omni = Omni::from_config(&config, &registry).await.unwrap();
+        Self { dir, registry: Arc::new(registry), connects, omni }
+    }
+
+    fn reloader(&self) -> Reloader {
+        Reloader::new(self.omni.clone(), self.registry.clone(), options(self.dir.path()))
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        write(self.dir.path(), name, text);
+    }
+}
+
+fn options(dir: &Path) -> LoadOptions {
+    LoadOptions::new(BTreeMap::new(), dir).with_dir(dir)
+}
+
+/// As editors and deployments write: a new file in the old one's place.
+fn write(dir: &Path, name: &str, text: &str) {
+    let draft = dir.join(format!("{name}.draft"));
+    std::fs::write(&draft, text).unwrap();
+    std::fs::rename(&draft, dir.join(name)).unwrap();
+}
+
+fn ada() -> Principal {
+    Principal::email("ada@company.com")
+}
+
+fn echo() -> DirectCall {
+    DirectCall::new(ada(), "lab", "echo", RawValue::from_string(json!({ "message": "hi" }).to_string()).unwrap())
+}
+
+#[tokio::test]
+async fn a_reload_in_the_middle_of_an_ask_decides_its_next_call() {
+    let place: Arc<std::sync::OnceLock<Reloader>> = Arc::default();
+    let reloader = place.clone();
+    let dir = Arc::new(std::sync::OnceLock::<std::path::PathBuf>::new());
+    let files = dir.clone();
+    let server = FakeServer::echo().tool("revoke", any(), move |_| {
+        let (reloader, files) = (reloader.clone(), files.clone());
+        Box::pin(async move {
+            write(
+                files.get().unwrap(),
+                "users.yaml",
+                "users: [{ email: ada@company.com, role: dba, allowed_mcps: [] }]",
+            );
+            reloader.get().unwrap().reload().await.unwrap();
+            Ok(text("revoked"))
+        })
+    });
+    let llm = Scripted::new()
+        .call(&[("lab__revoke", json!({}))])
+        .call(&[("lab__echo", json!({ "message": "still?" }))])
+        .say("No.");
+    let lab = Lab::new(server, llm).await;
+    place.set(lab.reloader()).unwrap();
+    dir.set(lab.dir.path().to_owned()).unwrap();
+    let answer = lab.omni.ask(Ask::new(ada(), "q")).await.unwrap();
+    let statuses: Vec<_> = answer.tool_calls.iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [CallStatus::Ok, CallStatus::Denied]);
+    assert!(lab.omni.call_tool(echo()).await.is_err(), "a new call is made with the new files");
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bad_file_is_reported_with_its_line_and_changes_nothing() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+    let bad = [
+        ("users.yaml", "users:\n  - email: ada@company.com\n    role: [", "users.yaml:4"),
+        ("mcps.yaml", "mcps:\n  - name: lab\n    enabled: perhaps", "mcps.yaml:3"),
+        ("mcps.yaml", "mcps: [{ name: lab, transport: pigeon, url: http://lab }]", "pigeon"),
+    ];
+    for (file, text, told) in bad {
+        let good = std::fs::read_to_string(lab.dir.path().join(file)).unwrap();
+        lab.write(file, text);
+        let error = lab.reloader().reload().await.unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(lab.omni.call_tool(echo()).await.is_ok());
+        lab.write(file, &good);
+    }
+    lab.reloader().reload().await.unwrap();
+    assert_eq!(lab.connects.load(Ordering::SeqCst), 1, "a server whose entry is the same keeps its connection");
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn servers_come_go_and_change_and_the_others_stay_connected() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let names = |catalog: Arc<omni_core::catalog::Catalog>| {
+        catalog.servers.iter().map(|server| server.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(lab.omni.catalog().await), ["lab"]);
+    lab.write("mcps.yaml", "# moved down\n\nmcps: [{ name: lab, transport: fake, url: http://lab }, { name: new, transport: fake, url: http://new }]");
+    let reload = lab.reloader().reload().await.unwrap();
+    assert_eq!(reload.servers.into_iter().collect::<Vec<_>>(), ["new"]);
+    assert_eq!(
+        (names(lab.omni.catalog().await), lab.connects.load(Ordering::SeqCst)),
+        (vec!["lab".into(), "new".into()], 2)
+    );
+    lab.write("mcps.yaml", "mcps: [{ name: lab, transport: fake, url: http://lab, headers: { X-Key: other } }]");
+    let reload = lab.reloader().reload().await.unwrap();
+    assert_eq!(reload.servers.into_iter().collect::<Vec<_>>(), ["lab"], "other credentials are another server");
+    assert_eq!((names(lab.omni.catalog().await), lab.connects.load(Ordering::SeqCst)), (vec!["lab".into()], 3));
+    lab.write("settings.yaml", "data_dir: elsewhere\nllm: { provider: script }");
+    assert_eq!(lab.reloader().reload().await.unwrap().after_restart, ["database.url", "data_dir"]);
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_counted_stays_counted() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    lab.write(
+        "users.yaml",
+        "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*', rate_limit: { requests_per_hour: 2 } }]",
+    );
+    lab.reloader().reload().await.unwrap();
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+    lab.reloader().reload().await.unwrap();
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+    lab.reloader().reload().await.unwrap();
+    assert!(matches!(lab.omni.call_tool(echo()).await, Err(Error::Limit(_))));
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_reloads_under_load_drop_nothing() {
+    let llm = Scripted::from_fn(|request| {
+        let answered = request
+            .messages
+            .iter()
+            .flat_map(|message| &message.blocks)
+            .any(|block| matches!(block, Block::ToolResult { .. }));
+        Ok(if answered {
+            omni_core::llm::scripted::text_turn("done")
+        } else {
+            omni_core::llm::scripted::call_turn(0, &[("lab__echo", json!({ "message": "hi" }))])
+        })
+    });
+    let lab = Lab::new(FakeServer::echo(), llm).await;
+    lab.write(
+        "settings.yaml",
+        "data_dir: data\nllm: { provider: script }\nrate_limiting: { enabled: false }\naudit: { ack: local }",
+    );
+    lab.reloader().reload().await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let (omni, stop) = (lab.omni.clone(), stop.clone());
+            tokio::spawn(async move {
+                let mut asked = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    let answer = omni.ask(Ask::new(ada(), "q")).await.unwrap();
+                    assert_eq!((answer.text.as_str(), answer.tool_calls[0].status), ("done", CallStatus::Ok));
+                    asked += 1;
+                }
+                asked
+            })
+        })
+        .collect();
+    for turn in 0..200 {
+        lab.write("mcps.yaml", &format!("# turn {turn}\n{MCPS}"));
+        lab.reloader().reload().await.unwrap();
+    }
+    stop.store(true, Ordering::SeqCst);
+    let asked: usize = futures::future::join_all(workers).await.into_iter().map(Result::unwrap).sum();
+    assert!(asked > 200, "{asked} asks in the time of 200 reloads");
+    assert_eq!(lab.connects.load(Ordering::SeqCst), 1);
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_changed_file_is_live_by_itself_and_so_is_a_hangup() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let watching = lab.reloader().watch().unwrap();
+    let mut outcome = watching.outcome();
+    lab.write("users.yaml", "users: [{ email: ada@company.com, role: dba, allowed_mcps: [] }]");
+    outcome.changed().await.unwrap();
+    assert!(lab.omni.call_tool(echo()).await.is_err());
+
+    lab.write("users.yaml", "users: [nobody");
+    outcome.changed().await.unwrap();
+    assert!(outcome.borrow_and_update().as_ref().is_some_and(|outcome| outcome.is_err()));
+
+    lab.write("users.yaml", ADA);
+    outcome.changed().await.unwrap();
+    assert!(outcome.borrow_and_update().as_ref().is_some_and(|outcome| outcome.is_ok()));
+    until(|| outcome.has_changed().is_ok_and(|changed| !changed)).await;
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+
+    let me = std::process::id();
+    assert!(std::process::Command::new("sh").args(["-c", &format!("kill -HUP {me}")]).status().unwrap().success());
+    outcome.changed().await.unwrap();
+    assert!(outcome.borrow().as_ref().is_some_and(|outcome| outcome.is_ok()));
+    drop(watching);
+    assert!(outcome.changed().await.is_err(), "nobody watches any more");
+    lab.omni.shutdown().await;
+}
