@@ -112,6 +112,13 @@ impl ToolSets {
 }
 
 impl Parts {
+    /// Gives back what a reservation may have taken whose answer never came; who asked is told of that
+    /// already.
+    pub(crate) async fn give_back(&self, settle: &Settle) {
+        let given_back = timeout(STEP_TIMEOUT, self.limiter.settle(settle)).await;
+        tracing::debug!(?given_back, "a reservation without an answer was given back");
+    }
+
     /// Gives leases back and corrects budgets. A limiter that is away lets leases lapse by their ttl
     /// and keeps budgets as they were reserved; one that panics takes nobody's record with it.
     pub(crate) async fn settle(&self, settle: &Settle) {

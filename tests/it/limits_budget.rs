@@ -126,7 +126,7 @@ async fn a_budget_that_is_used_up_is_a_refusal_in_its_own_words_with_one_record(
     let id = asked.request_id;
     let refused = rig.omni.ask(asked).await.unwrap_err();
     let text = refused.public_message();
-    assert!(text.starts_with("Your budget for this month is used up: $0.00 of $0.00"), "{text}");
+    assert!(text.starts_with("Your budget for this month is used up: $0.000000 of $0.000050 are spent"), "{text}");
     assert!(text.contains("It is renewed in") && refused.retry_after().is_some(), "{text}");
     rig.omni.shutdown().await;
     assert_eq!(rig.recorder.closings(id), [Outcome::RateLimited]);

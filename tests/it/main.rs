@@ -7,6 +7,7 @@ mod cli;
 mod examples;
 mod invariants;
 mod limits_budget;
+mod limits_program;
 mod limits_rates;
 mod limits_redis;
 mod mcp_answers;

@@ -9,6 +9,7 @@ use super::{
     turn,
 };
 use crate::{
+    cost::NanoUsd,
     error::Error,
     limit::{
         Budget, BudgetScope, LimitError, LimitKey, Refusal, ReservationId, Reserve, Settle, Spend, TurnSpend, time,
@@ -32,6 +33,15 @@ pub(crate) struct Reserved {
     pub(super) spent: TurnSpend,
 }
 
+impl Reserved {
+    fn settlement(&self) -> Settle {
+        let mut settle = Settle::new(self.id.clone());
+        let actual = |(budget, key): &(Budget, LimitKey)| (key.clone(), budget.amount(self.spent));
+        settle.actuals = self.budgets.iter().map(actual).collect();
+        settle
+    }
+}
+
 /// Which budget leaves nothing for a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Exhausted {
@@ -52,44 +62,56 @@ pub(super) async fn reserve(
     if budgets.is_empty() {
         return Ok(Ok(()));
     }
-    let mut refused = None;
-    for _ in 0..TRIES {
-        let most = turn::most(request, cx.model);
-        let charges = budgets.iter().map(|budget| budget.charge(cx.grant, most)).collect();
-        let ttl = cx.deadline.saturating_duration_since(Instant::now()) + SLACK;
-        let reserve = Reserve::new(charges).with_ttl(ttl);
-        // Also when this is given up in the middle of it, or the limiter takes it and cannot say so.
-        progress.reserved = Some(Reserved {
-            id: reserve.id.clone(),
-            budgets: budgets.iter().map(|budget| (*budget, budget.key(cx.grant))).collect(),
-            spent: TurnSpend::default(),
-        });
-        let answered = timeout(STEP_TIMEOUT, parts.limiter.reserve(&reserve)).await;
-        let refusal = match answered {
-            Ok(Ok(_)) => return Ok(Ok(())),
-            Ok(Err(LimitError::Refused(refusal))) => *refusal,
-            Ok(Err(error @ LimitError::Unavailable { .. })) => return Err(error.into()),
-            Err(_) => return Err(LimitError::Unavailable { message: "no answer in time".into() }.into()),
-        };
-        progress.reserved = None;
+    let mut tries = 0;
+    loop {
+        let Some(refusal) = put_aside(parts, cx, request, progress).await? else { return Ok(Ok(())) };
         let Some(budget) = budgets.iter().find(|budget| budget.is_meant_by(&refusal, cx.grant)) else {
             return Err(LimitError::Refused(Box::new(refusal)).into());
         };
         let exhausted = exhausted(*budget, refusal, cx.grant);
-        let Some(output) = turn::output_within(request, cx.model, left(*budget, &exhausted.refusal)) else {
-            return Ok(Err(exhausted));
-        };
-        request.max_tokens = request.max_tokens.min(output);
-        refused = Some(exhausted);
+        tries += 1;
+        match turn::output_within(request, cx.model, left(*budget, &exhausted.refusal)) {
+            Some(output) if tries < TRIES => request.max_tokens = request.max_tokens.min(output),
+            Some(_) | None => return Ok(Err(exhausted)),
+        }
     }
-    let busy = || Error::Internal { message: "a budget that nobody refused".into() };
-    refused.map(Err).ok_or_else(busy)
+}
+
+/// Puts aside what the request as it is may take; what the limiter refuses comes back.
+async fn put_aside(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    request: &ChatRequest,
+    progress: &mut Progress,
+) -> Result<Option<Refusal>, Error> {
+    let budgets = &cx.grant.quota.budgets;
+    let most = turn::most(request, cx.model);
+    let charges = budgets.iter().map(|budget| budget.charge(cx.grant, most)).collect();
+    let reserve = Reserve::new(charges).with_ttl(cx.deadline.saturating_duration_since(Instant::now()) + SLACK);
+    let budgets = budgets.iter().map(|budget| (*budget, budget.key(cx.grant))).collect();
+    let reserved = Reserved { id: reserve.id.clone(), budgets, spent: TurnSpend::default() };
+    let unspent = reserved.settlement();
+    // From here on it is settled, also when this is given up in the middle of it.
+    progress.reserved = Some(reserved);
+    match timeout(STEP_TIMEOUT, parts.limiter.reserve(&reserve)).await {
+        Ok(Ok(_)) => Ok(None),
+        Ok(Err(LimitError::Refused(refusal))) => {
+            progress.reserved = None;
+            Ok(Some(*refusal))
+        }
+        Ok(Err(away @ LimitError::Unavailable { .. })) => {
+            parts.give_back(&unspent).await;
+            progress.reserved = None;
+            Err(away.into())
+        }
+        Err(_) => Err(LimitError::Unavailable { message: "no answer in time".into() }.into()),
+    }
 }
 
 fn left(budget: Budget, refusal: &Refusal) -> Spend {
     let left = refusal.remaining();
     match budget.max {
-        Spend::Usd(_) => Spend::Usd(crate::cost::NanoUsd(left)),
+        Spend::Usd(_) => Spend::Usd(NanoUsd(left)),
         Spend::Tokens(_) => Spend::Tokens(left),
     }
 }
@@ -101,9 +123,7 @@ fn exhausted(budget: Budget, refusal: Refusal, grant: &Grant) -> Exhausted {
         BudgetScope::Tenant => "Everybody's budget".to_owned(),
     };
     let (used, max) = match budget.max {
-        Spend::Usd(max) => {
-            (format!("${:.2}", crate::cost::NanoUsd(refusal.used).as_usd()), format!("${:.2}", max.as_usd()))
-        }
+        Spend::Usd(max) => (money(NanoUsd(refusal.used), max), money(max, max)),
         Spend::Tokens(max) => (refusal.used.to_string(), format!("{max} tokens")),
     };
     let text = format!(
@@ -114,13 +134,15 @@ fn exhausted(budget: Budget, refusal: Refusal, grant: &Grant) -> Exhausted {
     Exhausted { refusal: refusal.with_text(text), is_money: budget.max.is_money() }
 }
 
+/// An amount in as many digits as a budget of `max` needs.
+fn money(amount: NanoUsd, max: NanoUsd) -> String {
+    if max < NanoUsd::from_usd(1.0) { amount.to_string() } else { format!("${:.2}", amount.as_usd()) }
+}
+
 /// Settles what was put aside by what the turn took. A limiter that is away keeps all of it taken:
 /// nothing is overspent by that.
 pub(crate) async fn settle(parts: &Parts, progress: &mut Progress) {
     let Some(reserved) = &progress.reserved else { return };
-    let mut settle = Settle::new(reserved.id.clone());
-    let actual = |(budget, key): &(Budget, LimitKey)| (key.clone(), budget.amount(reserved.spent));
-    settle.actuals = reserved.budgets.iter().map(actual).collect();
-    parts.settle(&settle).await;
+    parts.settle(&reserved.settlement()).await;
     progress.reserved = None;
 }

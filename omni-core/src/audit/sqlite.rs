@@ -134,7 +134,10 @@ async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::migrate::MigrateError> {
     // Under the write lock: two processes may bring a database up to date at once.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     // (`run` does the same for connections that are Send for one lifetime only.)
-    Migrator::with_migrations(vec![ledger]).run_direct(None, &mut *transaction, false).await?;
+    let mut migrator = Migrator::with_migrations(vec![ledger]);
+    // Tables of other rooms are theirs.
+    migrator.set_ignore_missing(true);
+    migrator.run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -62,8 +62,11 @@ pub(super) async fn limit(
             *held = None;
             Err(refused.into())
         }
-        // It may have been taken all the same, with an answer that never came.
-        Ok(Err(away @ LimitError::Unavailable { .. })) => Err(away.into()),
+        Ok(Err(away @ LimitError::Unavailable { .. })) => {
+            parts.give_back(&Settle::new(request.id)).await;
+            *held = None;
+            Err(away.into())
+        }
         Err(_) => Err(LimitError::Unavailable { message: "no answer in time".into() }.into()),
     }
 }

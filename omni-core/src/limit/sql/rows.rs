@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    db::{DbError, Tx, Val, placeholders},
+    db::{DbError, Row, Tx, Val, placeholders},
     limit::{Charge, CountKind, LimitKey},
 };
 
@@ -58,15 +58,18 @@ pub(super) async fn lock(tx: &mut Tx, ids: &BTreeSet<Id>) -> Result<BTreeMap<Id,
     let rows = tx.fetch_all(&sql, &names(ids)).await?;
     let mut counted = BTreeMap::new();
     for row in &rows {
-        let found = (row.text("tenant")?, row.text("name")?, row.text("kind")?);
-        let id = ids.iter().find(|(key, kind)| {
-            (&*key.tenant, &*key.name) == (found.0.as_str(), found.1.as_str()) && kind.to_string() == found.2
-        });
-        if let Some(id) = id {
+        if let Some(id) = named(row, ids)? {
             counted.insert(id.clone(), Counted { amount: row.unsigned("amount")?, ends: row.time("ends")? });
         }
     }
     Ok(counted)
+}
+
+/// Which of the counts a row is about.
+fn named<'i>(row: &Row, ids: &'i BTreeSet<Id>) -> Result<Option<&'i Id>, DbError> {
+    let (tenant, name, kind) = (row.text("tenant")?, row.text("name")?, row.text("kind")?);
+    let is_same = |(key, of): &&Id| *key.tenant == tenant && *key.name == name && of.to_string() == kind;
+    Ok(ids.iter().find(is_same))
 }
 
 /// Three values for each count.
@@ -87,29 +90,26 @@ pub(super) struct Seen {
 /// Reads what is used of counts that are locked.
 pub(super) async fn see(tx: &mut Tx, reservation: &str, ids: &BTreeSet<Id>) -> Result<Seen, DbError> {
     let sql = format!(
-        "WITH clock AS MATERIALIZED (SELECT {now} AS now) \
+        "WITH clock AS MATERIALIZED (SELECT {now} AS now), wanted (tenant, name, kind) AS (VALUES {rows}) \
          SELECT clock.now AS now, (SELECT r.ends FROM limit_reservations AS r WHERE r.id = ?) AS held, \
-         e.tenant AS tenant, e.name AS name, e.kind AS kind, CAST(SUM(e.amount) AS BIGINT) AS used, MIN(e.ends) AS first \
-         FROM clock LEFT JOIN limit_entries AS e \
-         ON (e.tenant, e.name, e.kind) IN (VALUES {rows}) AND e.ends > clock.now \
-         GROUP BY clock.now, e.tenant, e.name, e.kind",
+         w.tenant AS tenant, w.name AS name, w.kind AS kind, \
+         CAST(SUM(e.amount) AS BIGINT) AS used, MIN(e.ends) AS first \
+         FROM clock CROSS JOIN wanted AS w LEFT JOIN limit_entries AS e \
+         ON e.tenant = w.tenant AND e.name = w.name AND e.kind = w.kind AND e.ends > clock.now \
+         GROUP BY clock.now, w.tenant, w.name, w.kind",
         now = tx.dialect().now(),
         rows = vec![format!("({})", placeholders(3)); ids.len()].join(", "),
     );
-    let mut values = vec![Val::from(reservation)];
-    values.extend(names(ids));
+    let mut values = names(ids);
+    values.push(reservation.into());
     let rows = tx.fetch_all(&sql, &values).await?;
     let nothing = || DbError::Schema { message: "the database says nothing of its time".into() };
     let first = rows.first().ok_or_else(nothing)?;
     let mut seen = Seen { now: first.time("now")?, held: first.optional_time("held")?, used: BTreeMap::new() };
     for row in &rows {
-        let Some(name) = row.optional_text("name")? else { continue };
-        let (tenant, kind) = (row.text("tenant")?, row.text("kind")?);
-        let id = ids
-            .iter()
-            .find(|(key, of)| (&*key.tenant, &*key.name) == (tenant.as_str(), name.as_str()) && of.to_string() == kind);
-        if let Some(id) = id {
-            seen.used.insert(id.clone(), (row.unsigned("used")?, row.time("first")?));
+        let Some(first) = row.optional_time("first")? else { continue };
+        if let Some(id) = named(row, ids)? {
+            seen.used.insert(id.clone(), (row.unsigned("used")?, first));
         }
     }
     Ok(seen)

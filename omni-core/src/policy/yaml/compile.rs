@@ -65,6 +65,7 @@ impl Compiler<'_> {
                         allowed_databases: anybody.allowed_databases.clone(),
                         is_active: anybody.is_active,
                         rate_limit: anybody.rate_limit.clone(),
+                        budget: anybody.budget.clone(),
                         ..UserSpec::default()
                     };
                     people.unlisted = Some(self.person(&user, SubjectKind::Default, "default_user".into())?);

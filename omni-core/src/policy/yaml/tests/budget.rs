@@ -5,6 +5,8 @@ use crate::{
 };
 
 const USERS: &str = "
+default_user: { role: qa, allowed_mcps: [], budget: { month: { tokens: 7 } } }
+super_admins: [{ email: root, budget: { month: { usd: 3 } } }]
 users:
   - { email: own, role: dba, budget: { day: { usd: 9.5 } } }
   - { email: dba, role: dba }
@@ -29,6 +31,12 @@ fn tokens(scope: BudgetScope, period: Period, tokens: u64) -> Budget {
 #[test]
 fn nobody_has_a_budget_unless_a_file_says_so() {
     assert_eq!(budgets("", "qa"), []);
+}
+
+#[test]
+fn whoever_is_listed_anywhere_or_nowhere_can_have_a_budget() {
+    assert_eq!(budgets("", "nobody"), [tokens(BudgetScope::User, Period::Month, 7)]);
+    assert_eq!(budgets("", "root"), [usd(BudgetScope::User, Period::Month, 3.0)]);
 }
 
 #[test]
