@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use omni_core::{
     Ask, ErrorKind, OmniBuilder, Principal,
     answer::CallStatus,
     ask::DirectCall,
     ledger::{Event, Outcome},
+    limit::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle, fail_open::FailOpen},
     llm::{Speaker, scripted::Scripted, scripted::call_turn, scripted::text_turn},
     mcp::ServerOptions,
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
@@ -162,4 +164,38 @@ async fn a_servers_limit_is_one_count_for_asks_and_direct_calls_of_one_person() 
     rig.omni.call_tool(other).await.unwrap();
     rig.omni.shutdown().await;
     assert_eq!(errors(&rig.recorder, Outcome::RateLimited).len(), 1);
+}
+
+/// A limiter that is away.
+#[derive(Debug)]
+struct Away;
+
+#[async_trait]
+impl RateLimiter for Away {
+    async fn reserve(&self, _: &Reserve) -> Result<Reservation, LimitError> {
+        Err(LimitError::Unavailable { message: "connection refused".into() })
+    }
+
+    async fn settle(&self, _: &Settle) -> Result<(), LimitError> {
+        Err(LimitError::Unavailable { message: "connection refused".into() })
+    }
+
+    async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
+        Err(LimitError::Unavailable { message: "connection refused".into() })
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_counted_is_not_sent_unless_the_operator_prefers_it() {
+    let llm = || Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("ok");
+    let limit = server_limit(9);
+    let shut = Rig::new(llm(), FakeServer::echo(), |b| limit(b).limiter(Away)).await;
+    let refused = shut.omni.call_tool(call()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    let (answer, ..) = shut.run(ask()).await;
+    assert_eq!(answer.unwrap().tool_calls[0].status, CallStatus::Error);
+    let limit = server_limit(9);
+    let open = Rig::new(llm(), FakeServer::echo(), |b| limit(b).limiter(FailOpen::new(Away))).await;
+    let (answer, ..) = open.run(ask()).await;
+    assert_eq!(answer.unwrap().tool_calls[0].status, CallStatus::Ok);
 }

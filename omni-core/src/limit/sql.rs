@@ -41,7 +41,8 @@ pub struct SqlLimiter {
     db: Db,
     /// Whether the tables are there.
     ready: OnceCell<()>,
-    swept: Mutex<Instant>,
+    /// When what is over was removed; a process that begins does so first, for it may be a short one.
+    swept: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for SqlLimiter {
@@ -67,7 +68,7 @@ impl SqlLimiter {
     /// it is first asked.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, ready: OnceCell::new(), swept: Mutex::new(Instant::now()) }
+        Self { db, ready: OnceCell::new(), swept: Mutex::new(None) }
     }
 
     /// Carries out an operation, again when other transactions are in its way.
@@ -100,7 +101,8 @@ impl SqlLimiter {
         if !self.is_time_to_sweep() {
             return;
         }
-        let now = self.db.dialect().now();
+        // As a query of its own the time is one value, so that an index finds what is over.
+        let now = format!("(SELECT {})", self.db.dialect().now());
         let sweeps = [
             format!("DELETE FROM limit_entries WHERE ends <= {now}"),
             format!("DELETE FROM limit_reservations WHERE ends <= {now}"),
@@ -118,9 +120,9 @@ impl SqlLimiter {
 
     fn is_time_to_sweep(&self) -> bool {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = swept.elapsed() >= SWEEP_EVERY;
+        let is_time = swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY);
         if is_time {
-            *swept = Instant::now();
+            *swept = Some(Instant::now());
         }
         is_time
     }

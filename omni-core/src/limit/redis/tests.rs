@@ -95,3 +95,11 @@ async fn a_url_that_is_none_is_said_without_its_password() {
     let error = RedisLimiter::new(&url.clone().into(), "omni").unwrap_err().to_string();
     assert!(!error.contains(&url[8..40]), "{error}");
 }
+
+#[tokio::test]
+async fn a_redis_that_takes_connections_and_says_nothing_is_away_too() {
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let limiter = limiter(&format!("redis://{}", silent.local_addr().unwrap()), "omni");
+    let answer = limiter.reserve(&Reserve::new(Vec::new())).await;
+    assert!(matches!(answer, Err(LimitError::Unavailable { .. })), "{answer:?}");
+}
