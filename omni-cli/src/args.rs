@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod ask;
+mod audit;
 mod config;
+mod db;
 mod policy;
 mod servers;
 mod tools;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
+pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
+pub use db::{DbCommand, MigrateArgs, PruneArgs};
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
@@ -87,6 +91,15 @@ pub enum Command {
     /// What a user may do at a server
     #[command(hide = true)]
     ValidatePolicy(ValidateArgs),
+    /// Read the ledger: who asked what, what it cost, and whether anybody changed it
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Bring the database up to date, or remove what is old
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Bring the database up to date
+    #[command(hide = true)]
+    InitDb(MigrateArgs),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -119,10 +132,12 @@ impl Command {
             Self::Servers(command) => command.format(),
             Self::Policy(PolicyCommand::Explain(args)) => Format::json_if(args.json),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
+            Self::Audit(command) => command.format(),
+            Self::Db(command) => command.format(),
             Self::Config(command) => command.format(),
             Self::Doctor(args) => Format::json_if(args.json),
             Self::Version { json } => Format::json_if(*json),
-            Self::Init(_) | Self::Completions { .. } => Format::Text,
+            Self::Init(_) | Self::InitDb(_) | Self::Completions { .. } => Format::Text,
         }
     }
 }

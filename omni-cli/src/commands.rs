@@ -1,8 +1,10 @@
 //! One file per command.
 
 mod ask;
+mod audit;
 mod calls;
 mod config;
+mod db;
 mod doctor;
 mod follow;
 mod init;
@@ -13,7 +15,7 @@ mod version;
 
 use crate::{
     app::App,
-    args::{Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
+    args::{AuditCommand, Cli, Command, ConfigCommand, DbCommand, PolicyCommand, ServersCommand, ToolsCommand},
     exit::Exit,
     fault::Fault,
     render,
@@ -40,6 +42,15 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
+        Command::Audit(AuditCommand::List(args)) => audit::list(app, args).await,
+        Command::Audit(AuditCommand::Tail(args)) => audit::tail(app, args).await,
+        Command::Audit(AuditCommand::Stats(args)) => audit::stats(app, args).await,
+        Command::Audit(AuditCommand::Export(args)) => audit::export(app, args).await,
+        Command::Audit(AuditCommand::Head) => audit::proof::head(app).await,
+        Command::Audit(AuditCommand::Verify(args)) => audit::proof::verify(app, args).await,
+        Command::Db(DbCommand::Migrate(args)) | Command::InitDb(args) => db::migrate(app, args).await,
+        Command::Db(DbCommand::Status { json }) => db::status(app, *json).await,
+        Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),
         Command::Config(ConfigCommand::Show) => config::effective(app),

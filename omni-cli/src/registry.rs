@@ -26,8 +26,8 @@ pub fn registry() -> Registry {
     limit::redis::register(&mut r);
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     limit::sql::register(&mut r);
-    #[cfg(feature = "sqlite")]
-    audit::sqlite::register(&mut r);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    audit::sql::register(&mut r);
     audit::jsonl::register(&mut r);
     audit::memory::register(&mut r);
     r
@@ -42,6 +42,7 @@ pub fn features() -> Vec<&'static str> {
         ("mcp-http", cfg!(feature = "mcp-http")),
         ("mcp-stdio", cfg!(feature = "mcp-stdio")),
         ("sqlite", cfg!(feature = "sqlite")),
+        ("postgres", cfg!(feature = "postgres")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

@@ -1,4 +1,7 @@
-//! Where sealed records go: sinks, and readers over them.
+//! Where sealed records go, and what can be read of them.
+//!
+//! A store is seen from three sides: an [`AuditSink`] takes sealed records, a [`LedgerStore`] gives
+//! them back as they are, for proofs and retention, and an [`AuditReader`] shows what they say, for people.
 
 use std::sync::Arc;
 
@@ -6,10 +9,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::ledger::{ChainHead, Checkpoint};
+
+mod access;
+mod entry;
+pub mod export;
 pub mod jsonl;
 pub mod memory;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
+mod query;
+mod scan;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
+
+pub use access::AuditAccess;
+pub use entry::{CallEntry, LogEntry};
+pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +65,14 @@ pub enum AuditError {
     /// The ledger was shut down.
     #[error("the ledger is closed")]
     Closed,
-    /// A record has no canonical form.
-    #[error("a record cannot be written: {message}")]
+    /// The entries of others may not be seen.
+    #[error("{subject} may see their own entries only")]
+    NotYours {
+        /// Who asked.
+        subject: String,
+    },
+    /// A record has no canonical form, or something else cannot be done as it was asked for.
+    #[error("the ledger cannot do this: {message}")]
     Invalid {
         /// What is wrong with it.
         message: String,
@@ -90,18 +110,81 @@ impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     }
 }
 
-/// Reads sealed records back, for verification and export.
+/// Gives sealed records back as they are: the truth, to be proved and to be pruned.
+///
+/// # Contract
+/// * `read` and `heads` see whole batches only.
+/// * `forget` is atomic and idempotent, and never lets a chain begin earlier than before.
 #[async_trait]
-pub trait AuditReader: Send + Sync + std::fmt::Debug {
+pub trait LedgerStore: Send + Sync + std::fmt::Debug {
     /// Records of a chain from `from_seq` on, in order, at most `limit`.
     ///
     /// # Errors
-    /// An [`AuditError`].
+    /// An [`AuditError`]; so for all of these.
     async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError>;
 
+    /// The last record of every chain, the oldest chain first.
+    async fn heads(&self) -> Result<Vec<ChainHead>, AuditError>;
+
+    /// Where chains begin whose beginning was pruned.
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, AuditError>;
+
+    /// The first place among these records of one chain, which follow each other, where the tables
+    /// that people query do not say what the record says. `None` where there are no such tables.
+    async fn differing(&self, records: &[SealedRecord]) -> Result<Option<u64>, AuditError>;
+
+    /// A place for which those tables have a row though there is no record.
+    async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError>;
+
+    /// Keeps a checkpoint, and removes what it stands for. Returns how many records went.
+    async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError>;
+
     /// All chains, oldest first.
+    async fn chains(&self) -> Result<Vec<Uuid>, AuditError> {
+        Ok(self.heads().await?.into_iter().map(|head| head.chain_id).collect())
+    }
+}
+
+/// Shows what the records say: one entry per ask and direct call, one per tool call.
+///
+/// # Contract
+/// * Entries come in the order of (time, number); a page goes on exactly where the last one ended.
+/// * What a query names is a condition; an empty query is everything.
+#[async_trait]
+pub trait AuditReader: LedgerStore {
+    /// A page of asks and direct calls.
     ///
     /// # Errors
-    /// An [`AuditError`].
-    async fn chains(&self) -> Result<Vec<Uuid>, AuditError>;
+    /// An [`AuditError`]; so for all of these.
+    async fn logs(&self, query: &AuditQuery) -> Result<LogPage, AuditError>;
+
+    /// Sums over all that a query finds; its page does not matter.
+    async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError>;
+
+    /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].
+    async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError>;
+}
+
+/// A store, as a registry builds it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AuditBackend {
+    /// Takes records.
+    pub sink: Arc<dyn AuditSink>,
+    /// Gives them back; `None` where the store is for writing only.
+    pub reader: Option<Arc<dyn AuditReader>>,
+}
+
+impl AuditBackend {
+    /// A store that can be read.
+    #[must_use]
+    pub fn new(store: impl AuditSink + AuditReader + Clone + 'static) -> Self {
+        Self { sink: Arc::new(store.clone()), reader: Some(Arc::new(store)) }
+    }
+
+    /// A store that only takes records.
+    #[must_use]
+    pub fn write_only(sink: impl AuditSink + 'static) -> Self {
+        Self { sink: Arc::new(sink), reader: None }
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    audit::{AuditSink, memory::MemorySink},
+    audit::{AuditBackend, AuditSink, memory::MemorySink},
     config::{Ack, Config, StoreContent},
     error::Error,
     identity::Authenticator,
@@ -39,7 +39,8 @@ pub struct OmniBuilder {
     threads: Arc<dyn ThreadStore>,
     llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
-    sink: Arc<dyn AuditSink>,
+    audit: AuditBackend,
+    retention_days: Option<u32>,
     ledger: LedgerOptions,
     ledger_dir: Option<PathBuf>,
     acks: Acks,
@@ -59,7 +60,8 @@ impl OmniBuilder {
             threads: Arc::new(OneShot),
             llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
-            sink: Arc::new(MemorySink::default()),
+            audit: AuditBackend::new(MemorySink::default()),
+            retention_days: None,
             ledger: LedgerOptions::new(SealKey::generate()),
             ledger_dir: None,
             acks: Acks::default(),
@@ -117,9 +119,21 @@ impl OmniBuilder {
         self
     }
 
-    /// Where sealed records go.
-    pub fn audit(mut self, sink: impl AuditSink + 'static) -> Self {
-        self.sink = Arc::new(sink);
+    /// Where sealed records go, where nobody reads them through this `Omni`.
+    pub fn audit(self, sink: impl AuditSink + 'static) -> Self {
+        self.audit_backend(AuditBackend::write_only(sink))
+    }
+
+    /// Where sealed records go, and where they are read.
+    pub fn audit_backend(mut self, backend: AuditBackend) -> Self {
+        self.audit = backend;
+        self
+    }
+
+    /// How many days records are kept: a daily job removes what is older. `None`, the default,
+    /// keeps them all. Needs a backend that can be read.
+    pub fn retention_days(mut self, days: Option<u32>) -> Self {
+        self.retention_days = days;
         self
     }
 
@@ -140,6 +154,12 @@ impl OmniBuilder {
     /// Whether asks are refused when the ledger cannot take them; they are unless set.
     pub fn ledger_required(mut self, required: bool) -> Self {
         self.ledger.required = required;
+        self
+    }
+
+    /// How many records may wait for the ledger's store before asks are refused, or records dropped.
+    pub fn ledger_backlog(mut self, records: usize) -> Self {
+        self.ledger.max_backlog = records;
         self
     }
 
@@ -197,10 +217,15 @@ impl OmniBuilder {
             options.key = SealKey::load_or_create(&dir)?;
             options.dir = Some(dir);
         }
-        let ledger = Ledger::open(options, self.sink.clone()).await?;
+        let (key, days) = (options.key.clone(), self.retention_days);
+        let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
         let pool = Pool::new(std::mem::take(&mut self.servers));
         let live = Arc::new(Live::new(self.policy.clone()));
-        Ok(Omni::from_parts(self.parts(ledger, pool, live)))
+        let omni = Omni::from_parts(self.parts(ledger, pool, live));
+        if let Some(days) = days {
+            omni.keep_for(days, key);
+        }
+        Ok(omni)
     }
 
     /// The parts that follow `old`: its ledger and conversations go on, and so do the connections to
@@ -218,6 +243,7 @@ impl OmniBuilder {
         old.ledger.keep(self.redactor.clone(), self.ledger.content);
         let pool = old.pool.succeed(std::mem::take(&mut self.servers), unchanged);
         self.threads = old.threads.clone();
+        self.audit.reader = old.reader.clone();
         if keeps_limits {
             self.limiter = old.limiter.clone();
         }
@@ -240,6 +266,7 @@ impl OmniBuilder {
             pool,
             llm: self.llm,
             ledger,
+            reader: self.audit.reader,
             acks: self.acks,
             redactor: self.redactor,
             bounds: self.bounds,

@@ -47,6 +47,11 @@ pub(crate) struct CallEnd {
 }
 
 impl CallEnd {
+    /// The size of what was returned, as text.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.output.as_ref().map(|output| output.for_person().len() as u64)
+    }
+
     fn failed(status: CallStatus, error: impl Into<String>) -> Self {
         Self { status, output: None, error: Some(error.into()), fault: None, limited: None }
     }

@@ -25,8 +25,8 @@ impl Omni {
         let shared = Arc::new(config.clone());
         let builder = described(&shared, registry).await?;
         let builder = limiter(builder, &shared, registry).await?;
-        let sink = registry.sinks.build(&config.audit.kind, config.audit.clone()).await?;
-        builder.audit(sink).ledger_dir(&config.audit.dir).build().await
+        let audit = registry.audit.build(&config.audit.kind, config.audit.clone()).await?;
+        builder.audit_backend(audit).ledger_dir(&config.audit.dir).build().await
     }
 
     /// Puts what another configuration describes in the place of what there is, for everything that
@@ -74,6 +74,7 @@ impl Reload {
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
             ("audit.required", old.audit.required != new.audit.required),
+            ("audit.retention_days", old.audit.retention_days != new.audit.retention_days),
         ];
         let after_restart = ledger.into_iter().filter_map(|(key, changed)| changed.then_some(key));
         Self { servers: servers.collect(), after_restart: after_restart.collect() }
@@ -112,7 +113,8 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         .llm_extra(config.llm.extra.clone())
         .redactor(config.redactor())
         .ledger_content(config.store_content)
-        .ledger_required(config.audit.required);
+        .ledger_required(config.audit.required)
+        .retention_days(config.audit.retention_days);
     Ok(match config.audit.ack {
         Some(ack) => builder.ledger_ack(ack),
         None => builder,

@@ -291,9 +291,9 @@ impl ServerConfig {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AuditConfig {
-    /// The sink's kind: `sqlite`, `jsonl`, `memory`.
+    /// The store's kind: `sqlite`, `postgres`, `jsonl`, `memory`.
     pub kind: String,
-    /// `sqlite:…` URL or a path.
+    /// Its URL, or a path.
     pub url: String,
     /// The directory of the write-ahead file and the sealing key.
     pub dir: PathBuf,
@@ -301,6 +301,8 @@ pub struct AuditConfig {
     pub ack: Option<Ack>,
     /// Whether asks are refused when the ledger cannot take them.
     pub required: bool,
+    /// How many days records are kept; `None` is for ever.
+    pub retention_days: Option<u32>,
 }
 
 impl fmt::Debug for AuditConfig {
@@ -311,6 +313,7 @@ impl fmt::Debug for AuditConfig {
             .field("dir", &self.dir)
             .field("ack", &self.ack)
             .field("required", &self.required)
+            .field("retention_days", &self.retention_days)
             .finish()
     }
 }

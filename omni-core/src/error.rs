@@ -144,7 +144,7 @@ impl Error {
             Self::Config(_) | Self::Build(_) => ErrorKind::Config,
             Self::Auth(_) => ErrorKind::Unauthenticated,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
-            Self::Policy(_) | Self::Denied { .. } => ErrorKind::Denied,
+            Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
             Self::Limit(LimitError::Unavailable { .. }) | Self::Thread(_) | Self::Audit(_) | Self::ShuttingDown => {
                 ErrorKind::Unavailable

@@ -28,10 +28,12 @@ use crate::{
 };
 
 mod canonical;
+mod checkpoint;
 mod dead;
 mod drain;
 pub(crate) mod files;
 mod options;
+pub mod prune;
 mod record;
 mod seal;
 mod shared;
@@ -44,6 +46,7 @@ mod writer;
 mod tests;
 
 pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
+pub use checkpoint::{ChainHead, Checkpoint, Heads};
 pub use options::LedgerOptions;
 pub use record::{AskRecord, CallRecord, Event, Outcome, Party, Record};
 pub use seal::SealKey;

@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     answer::{Answer, AnswerStream, CallSummary, EventSender},
     ask::{Ask, DirectCall},
+    audit::AuditAccess,
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
     error::Error,
@@ -34,6 +35,7 @@ use crate::{
 
 mod ask;
 mod direct;
+mod retention;
 mod steps;
 
 /// Events that wait for a slow reader, and the last one.
@@ -57,6 +59,14 @@ struct Inner {
     tasks: TaskTracker,
     /// Cancels everything that still runs when the grace of `shutdown` is over.
     kill: CancellationToken,
+    /// Ends what runs for as long as there is an `Omni`, also when nobody shuts it down.
+    idle: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.idle.cancel();
+    }
 }
 
 /// What an ask would be given, without asking.
@@ -106,6 +116,7 @@ impl Omni {
             reloading: AsyncMutex::new(()),
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
+            idle: CancellationToken::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -213,6 +224,17 @@ impl Omni {
         Ok(self.parts().llm()?.models().to_vec())
     }
 
+    /// What somebody may read of the ledger: their own entries, or those of their whole tenant.
+    ///
+    /// # Errors
+    /// An [`Error`] when the credential or the policy says no, or the ledger's store cannot be read.
+    pub async fn audit(&self, who: impl Into<Credential>) -> Result<AuditAccess, Error> {
+        let grant = self.grant(who).await?;
+        let reader = self.parts().reader.clone();
+        let reader = reader.ok_or_else(|| Error::Invalid { message: "the ledger's store cannot be read".into() })?;
+        Ok(AuditAccess::new(reader, &grant))
+    }
+
     /// The ledger.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
@@ -223,6 +245,7 @@ impl Omni {
     /// and closes every server.
     pub async fn shutdown(&self) {
         self.parts().live.closing.store(true, Ordering::Release);
+        self.inner.idle.cancel();
         self.inner.tasks.close();
         if timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
             self.inner.kill.cancel();

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::{
+    audit::AuditReader,
     catalog::{Catalog, NameRules, ToolSet},
     config::{Ack, Config},
     cost,
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     /// The language model, or why there is none.
     pub(crate) llm: Result<Arc<dyn LlmProvider>, Error>,
     pub(crate) ledger: Ledger,
+    /// The ledger's store, where it can be read.
+    pub(crate) reader: Option<Arc<dyn AuditReader>>,
     pub(crate) acks: Acks,
     pub(crate) redactor: Redactor,
     pub(crate) bounds: AskBounds,

@@ -188,6 +188,8 @@ pub struct Grant {
     pub models: Option<Vec<String>>,
     /// Knowledge domains that the model may answer from without a tool; `None` is all.
     pub domains: Option<Vec<String>>,
+    /// Whether the ledger's entries of others may be seen. Admins may.
+    pub can_view_audit_logs: bool,
     /// Which tools, shared by all whose rules are equal.
     pub rules: Arc<RuleSet>,
     /// The policy version it was resolved from.
@@ -205,6 +207,7 @@ impl Grant {
             quota: Quota::default(),
             models: None,
             domains: None,
+            can_view_audit_logs: false,
             rules,
             version: 0,
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures::future::BoxFuture;
 
 use crate::{
-    audit::{AuditReader, AuditSink},
+    audit::AuditBackend,
     config::{AuditConfig, Config, LlmConfig, ServerConfig},
     limit::RateLimiter,
     llm::LlmProvider,
@@ -99,10 +99,8 @@ pub struct Registry {
     pub policies: Kinds<Arc<Config>, Arc<dyn PolicyStore>>,
     /// Rate limiters.
     pub limiters: Kinds<Arc<Config>, Arc<dyn RateLimiter>>,
-    /// Audit sinks.
-    pub sinks: Kinds<AuditConfig, Arc<dyn AuditSink>>,
-    /// Readers over what the sinks of the same kind stored.
-    pub readers: Kinds<AuditConfig, Arc<dyn AuditReader>>,
+    /// Where the ledger goes, and how it is read.
+    pub audit: Kinds<AuditConfig, AuditBackend>,
 }
 
 impl Registry {
@@ -114,8 +112,7 @@ impl Registry {
             transports: Kinds::new("MCP transport"),
             policies: Kinds::new("policy store"),
             limiters: Kinds::new("rate limiter"),
-            sinks: Kinds::new("audit sink"),
-            readers: Kinds::new("audit reader"),
+            audit: Kinds::new("audit store"),
         }
     }
 }

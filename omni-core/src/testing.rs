@@ -4,10 +4,12 @@
 //! that it writes is under fresh random names.
 
 mod audit;
+mod audit_reader;
 mod limit;
 mod services;
 
 pub use audit::{audit_sink_contract, sealed};
+pub use audit_reader::{audit_prune_contract, audit_reader_contract};
 pub use limit::{rate_limiter_contract, shared_limiter_contract};
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;

@@ -13,8 +13,10 @@ use omni_tests::{
 };
 
 mod ask;
+mod audit;
 mod bad_input;
 mod config;
+mod db;
 mod doctor;
 mod options;
 mod pipes;

@@ -6,6 +6,7 @@ mod calls;
 mod cli;
 mod examples;
 mod invariants;
+mod ledger;
 mod limits_budget;
 mod limits_program;
 mod limits_rates;

@@ -69,7 +69,7 @@ impl Lab {
         let mut registry = Registry::empty();
         policy::yaml::register(&mut registry);
         limit::memory::register(&mut registry);
-        audit::sqlite::register(&mut registry);
+        audit::sql::register(&mut registry);
         registry.llm.register("script", move |_| {
             let llm = llm.clone();
             Box::pin(async move { Ok(Arc::new(llm) as Arc<dyn omni_core::LlmProvider>) })

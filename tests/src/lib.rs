@@ -9,6 +9,7 @@
 
 pub mod loopback;
 pub mod parts;
+pub mod postgres;
 pub mod program;
 pub mod recorder;
 pub mod rig;

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, Mutex},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use axum::{
@@ -86,6 +87,7 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
         "tools/list" => json!({ "tools": tools() }),
         "tools/call" => {
             calls.lock().unwrap().push(message["params"].clone());
+            take_time(&message["params"]["arguments"]["table"]).await;
             if message["params"]["name"] == "hang" {
                 std::future::pending::<()>().await;
             }
@@ -97,6 +99,15 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
         }
     };
     Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response()
+}
+
+/// Some tables take a while to be dropped, and one takes for ever.
+async fn take_time(table: &Value) {
+    match table.as_str() {
+        Some("slow") => tokio::time::sleep(Duration::from_secs(2)).await,
+        Some("endless") => std::future::pending().await,
+        Some(_) | None => {}
+    }
 }
 
 fn tools() -> Value {

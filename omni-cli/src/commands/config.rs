@@ -80,7 +80,7 @@ fn unusable(error: ConfigError) -> Vec<Finding> {
 pub(super) async fn findings(app: &App, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config.check().into_iter().map(Finding::from).collect();
     findings.extend(model(app, config).await);
-    findings.extend(unknown("database.url", None, "audit sink", &config.audit.kind, &app.registry.sinks.kinds()));
+    findings.extend(unknown("database.url", None, "audit store", &config.audit.kind, &app.registry.audit.kinds()));
     let transports = app.registry.transports.kinds();
     findings.extend(config.servers.iter().filter_map(|server| {
         let source = server.source.as_ref().map(ToString::to_string);

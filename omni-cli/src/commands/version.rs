@@ -17,7 +17,7 @@ pub(super) fn run(app: &App, json: bool) -> Result<Exit, Fault> {
             "features": registry::features(),
             "llm": kinds.llm.kinds(),
             "transports": kinds.transports.kinds(),
-            "audit": kinds.sinks.kinds(),
+            "audit": kinds.audit.kinds(),
         }))?;
     } else {
         let (llm, transports) = (kinds.llm.kinds().join(", "), kinds.transports.kinds().join(", "));

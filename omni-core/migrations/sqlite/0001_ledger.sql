@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS audit_logs (
     tool_calls_count   INTEGER NOT NULL DEFAULT 0,
     tools_used         TEXT    NOT NULL DEFAULT '[]',
     mcps_accessed      TEXT    NOT NULL DEFAULT '[]',
-    databases_accessed TEXT    NOT NULL DEFAULT '[]',
+    databases_accessed TEXT,
     tokens_input       INTEGER NOT NULL DEFAULT 0,
     tokens_output      INTEGER NOT NULL DEFAULT 0,
     tokens_cached      INTEGER NOT NULL DEFAULT 0,
@@ -93,27 +93,33 @@ CREATE TABLE IF NOT EXISTS audit_logs (
     UNIQUE (chain_id, seq)
 );
 
-CREATE INDEX IF NOT EXISTS audit_logs_created_at ON audit_logs (created_at);
+CREATE INDEX IF NOT EXISTS audit_logs_created_at ON audit_logs (created_at, id);
 CREATE INDEX IF NOT EXISTS audit_logs_timestamp ON audit_logs (timestamp);
 CREATE INDEX IF NOT EXISTS audit_logs_user_id ON audit_logs (user_id, created_at);
 CREATE INDEX IF NOT EXISTS audit_logs_status ON audit_logs (status, created_at);
 CREATE INDEX IF NOT EXISTS audit_logs_request_id ON audit_logs (request_id);
 
+-- One row per call of a tool: an ask's own and direct ones.
 CREATE TABLE IF NOT EXISTS tool_calls (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    request_id  TEXT    NOT NULL,
-    tenant      TEXT    NOT NULL DEFAULT 'default',
-    user_email  TEXT,
-    server      TEXT    NOT NULL,
-    tool        TEXT    NOT NULL,
-    arguments   TEXT    NOT NULL,
-    outcome     TEXT    NOT NULL,
-    rule        TEXT,
-    duration_ms INTEGER NOT NULL DEFAULT 0,
-    error       TEXT,
-    chain_id    TEXT    NOT NULL,
-    seq         INTEGER NOT NULL,
-    created_at  TEXT    NOT NULL,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    request_id    TEXT    NOT NULL,
+    tenant        TEXT    NOT NULL DEFAULT 'default',
+    user_email    TEXT,
+    server        TEXT    NOT NULL,
+    tool          TEXT    NOT NULL,
+    arguments     TEXT    NOT NULL,
+    status        TEXT    NOT NULL,
+    rule          TEXT,
+    duration_ms   INTEGER NOT NULL DEFAULT 0,
+    -- Of the result; NULL where there is none.
+    bytes         INTEGER,
+    -- The call's share of what the model turn cost that made it; NULL for direct calls and unknown prices.
+    cost_estimate REAL,
+    cost_nano_usd INTEGER,
+    error         TEXT,
+    chain_id      TEXT    NOT NULL,
+    seq           INTEGER NOT NULL,
+    created_at    TEXT    NOT NULL,
     UNIQUE (chain_id, seq)
 );
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     answer::{AnswerEvent, CallStatus, CallSummary, Denial, EventSender, millis},
     call::{self, CallEnd, Caller},
+    cost::NanoUsd,
     error::Error,
     ledger::{Event, Record},
     llm::ResultPart,
@@ -26,6 +27,7 @@ struct Finished {
     call: PlannedCall,
     end: CallEnd,
     duration_ms: u64,
+    cost: Option<NanoUsd>,
 }
 
 /// Carries out `calls` and reports each to `run`, the events and the ledger.
@@ -63,7 +65,9 @@ async fn work(
     told: mpsc::Sender<CallSummary>,
 ) -> Result<(), Error> {
     let mut room = Room::beside(run.messages());
-    let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call)).collect();
+    // The calls of one turn have equal shares of what it cost.
+    let cost = progress.turn_cost.map(|cost| NanoUsd(cost.0 / calls.len().max(1) as u64));
+    let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call, cost)).collect();
     loop {
         tokio::select! {
             Some(finished) = pending.next() => {
@@ -92,7 +96,7 @@ async fn announce(parts: &Parts, call: &PlannedCall, progress: &mut Progress, ev
     events.send(AnswerEvent::ToolStarted { id, server, tool, arguments }).await;
 }
 
-async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall) -> Finished {
+async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Option<NanoUsd>) -> Finished {
     let started = Instant::now();
     let caller = Caller {
         request_id: cx.request_id,
@@ -103,12 +107,12 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall) -> Finis
         ack: parts.acks.ask,
     };
     let end = call::perform(parts, &caller, &call).await;
-    Finished { call, end, duration_ms: millis(started.elapsed()) }
+    Finished { call, end, duration_ms: millis(started.elapsed()), cost }
 }
 
 /// Takes down how a call ended, all at once: an ask that ends in the next moment has it whole.
 fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut Progress) -> CallSummary {
-    let Finished { call, end, duration_ms } = finished;
+    let Finished { call, end, duration_ms, cost } = finished;
     progress.in_flight.remove(&call.id);
     if let Some(output) = end.output.as_ref().filter(|output| !output.is_error) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
@@ -116,7 +120,8 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     progress.answer.denials.extend(denial(call, end.status));
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
-    let record = call::record(call, end.status, end.error.as_deref(), *duration_ms);
+    let mut record = call::record(call, end.status, end.error.as_deref(), *duration_ms);
+    (record.bytes, record.cost) = (end.bytes(), *cost);
     progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
     let summary = call::summary(parts, call, end.status, end.error.as_deref(), *duration_ms);
     progress.answer.tool_calls.push(summary.clone());

@@ -81,6 +81,8 @@ pub(crate) struct Progress {
     /// What is put aside for the turn; settled by [`budget::settle`].
     pub(super) reserved: Option<Reserved>,
     said_in_turn: bool,
+    /// What the last turn cost.
+    pub(super) turn_cost: Option<NanoUsd>,
 }
 
 /// Most tool results that an answer shows that was broken off, and most characters of each.
@@ -97,6 +99,7 @@ impl Progress {
             turn: None,
             reserved: None,
             said_in_turn: false,
+            turn_cost: None,
         }
     }
 
@@ -172,6 +175,7 @@ impl Progress {
     fn settle(&mut self, usage: Usage, model: &ModelInfo) {
         self.answer.usage += usage;
         let cost = model.price.map(|price| price.cost(&usage));
+        self.turn_cost = cost;
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
         if let Some(reserved) = &mut self.reserved {
             reserved.spent = TurnSpend { usd: cost.unwrap_or_default(), tokens: usage.total() };

@@ -1,7 +1,7 @@
 //! A sink that writes JSON lines: `{"chain_id":…,"seq":…,"mac":…,"record":{…}}`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{File, OpenOptions, TryLockError},
     io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{AuditError, AuditReader, AuditSink, SealedRecord};
+use super::{
+    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogPage,
+    SealedRecord,
+    scan::{Counting, Paging, call_of},
+};
 use crate::{
     Registry,
-    ledger::{files, from_hex, to_hex},
+    ledger::{ChainHead, Checkpoint, files, from_hex, to_hex},
     registry::BuildError,
 };
 
@@ -206,8 +210,29 @@ impl AuditSink for JsonlSink {
     }
 }
 
+impl JsonlSink {
+    /// Shows every record with its number to `see`, and returns what that made of them.
+    async fn each<T: Send + 'static>(
+        &self,
+        mut seen: T,
+        mut see: impl FnMut(&mut T, i64, SealedRecord) + Send + 'static,
+    ) -> Result<T, AuditError> {
+        let path = self.path.clone();
+        files::blocking(move || {
+            let mut id = 0;
+            scan(&path, |record| {
+                see(&mut seen, id, record);
+                id += 1;
+                true
+            })?;
+            Ok(seen)
+        })
+        .await
+    }
+}
+
 #[async_trait]
-impl AuditReader for JsonlSink {
+impl LedgerStore for JsonlSink {
     async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError> {
         let path = self.path.clone();
         files::blocking(move || {
@@ -223,29 +248,51 @@ impl AuditReader for JsonlSink {
         .await
     }
 
-    async fn chains(&self) -> Result<Vec<Uuid>, AuditError> {
-        let path = self.path.clone();
-        files::blocking(move || {
-            let mut chains = std::collections::BTreeSet::new();
-            scan(&path, |record| {
-                chains.insert(record.chain_id);
-                true
-            })?;
-            // Ids of chains grow with time.
-            Ok(chains.into_iter().collect())
-        })
-        .await
+    async fn heads(&self) -> Result<Vec<ChainHead>, AuditError> {
+        // Ids of chains grow with time.
+        let heads = self.each(BTreeMap::new(), |heads, _, record| {
+            heads.insert(record.chain_id, ChainHead::new(record.chain_id, record.seq, record.mac));
+        });
+        Ok(heads.await?.into_values().collect())
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, AuditError> {
+        Ok(Vec::new())
+    }
+
+    async fn differing(&self, _: &[SealedRecord]) -> Result<Option<u64>, AuditError> {
+        Ok(None)
+    }
+
+    async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError> {
+        Ok(None)
+    }
+
+    async fn forget(&self, _: &Checkpoint) -> Result<u64, AuditError> {
+        Err(AuditError::Invalid { message: "a file of JSON lines is not pruned; keep the ledger in a database".into() })
     }
 }
 
-/// Adds the kind `jsonl`, to write and to read.
+#[async_trait]
+impl AuditReader for JsonlSink {
+    async fn logs(&self, query: &AuditQuery) -> Result<LogPage, AuditError> {
+        let paging = self.each(Paging::new(query.clone()), |paging, id, record| paging.see(id, &record));
+        Ok(paging.await?.page())
+    }
+
+    async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError> {
+        let counting = self.each(Counting::new(query.clone()), |counting, _, record| counting.see(&record));
+        Ok(counting.await?.stats())
+    }
+
+    async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
+        self.each(Vec::new(), move |calls, id, record| call_of(request_id, id, &record, calls)).await
+    }
+}
+
+/// Adds the kind `jsonl`.
 pub fn register(registry: &mut Registry) {
-    registry.sinks.register("jsonl", |config| {
-        async move { open(&config.url).await.map(|sink| Arc::new(sink) as Arc<dyn AuditSink>) }.boxed()
-    });
-    registry.readers.register("jsonl", |config| {
-        async move { open(&config.url).await.map(|sink| Arc::new(sink) as Arc<dyn AuditReader>) }.boxed()
-    });
+    registry.audit.register("jsonl", |config| async move { open(&config.url).await.map(AuditBackend::new) }.boxed());
 }
 
 async fn open(url: &str) -> Result<JsonlSink, BuildError> {

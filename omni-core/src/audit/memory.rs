@@ -9,8 +9,15 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use uuid::Uuid;
 
-use super::{AuditError, AuditReader, AuditSink, SealedRecord};
-use crate::{Registry, ledger::Record};
+use super::{
+    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogPage,
+    SealedRecord,
+    scan::{Counting, Paging, call_of},
+};
+use crate::{
+    Registry,
+    ledger::{ChainHead, Checkpoint, Record},
+};
 
 /// Keeps the newest records of all chains. Clones share them.
 #[derive(Debug, Clone)]
@@ -24,6 +31,9 @@ struct Kept {
     chains: Vec<Uuid>,
     records: BTreeMap<(Uuid, u64), SealedRecord>,
     order: VecDeque<(Uuid, u64)>,
+    /// How many went before the first of `order`.
+    gone: i64,
+    checkpoints: BTreeMap<Uuid, Checkpoint>,
 }
 
 impl Default for MemorySink {
@@ -71,8 +81,28 @@ impl Kept {
         self.records.insert(place, record.clone());
     }
 
+    /// Records by the number that each keeps as long as it is here.
+    fn numbered(&self) -> impl Iterator<Item = (i64, &SealedRecord)> {
+        let places = (self.gone..).zip(&self.order);
+        places.filter_map(|(id, place)| Some((id, self.records.get(place)?)))
+    }
+
+    fn forget(&mut self, checkpoint: &Checkpoint) -> u64 {
+        let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
+        if self.checkpoints.get(&chain_id).is_none_or(|known| known.next_seq < next_seq) {
+            self.checkpoints.insert(chain_id, *checkpoint);
+        }
+        let before = self.records.len();
+        self.records.retain(|place, _| place.0 != chain_id || place.1 >= next_seq);
+        if self.records.range((chain_id, 0)..=(chain_id, u64::MAX)).next().is_none() {
+            self.chains.retain(|chain| *chain != chain_id);
+        }
+        (before - self.records.len()) as u64
+    }
+
     fn forget_oldest(&mut self) {
         let Some(place) = self.order.pop_front() else { return };
+        self.gone += 1;
         self.records.remove(&place);
         let left = self.records.range((place.0, 0)..=(place.0, u64::MAX)).next().is_some();
         if !left {
@@ -102,32 +132,74 @@ impl AuditSink for MemorySink {
 }
 
 #[async_trait]
-impl AuditReader for MemorySink {
+impl LedgerStore for MemorySink {
     async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError> {
         let kept = self.kept();
         let chain = kept.records.range((chain_id, from_seq)..=(chain_id, u64::MAX));
         Ok(chain.take(limit).map(|(_, record)| record.clone()).collect())
     }
 
-    async fn chains(&self) -> Result<Vec<Uuid>, AuditError> {
-        Ok(self.kept().chains.clone())
+    async fn heads(&self) -> Result<Vec<ChainHead>, AuditError> {
+        let kept = self.kept();
+        let last = |chain: &Uuid| Some(kept.records.range((*chain, 0)..=(*chain, u64::MAX)).next_back()?.1);
+        let last = kept.chains.iter().filter_map(last);
+        Ok(last.map(|record| ChainHead::new(record.chain_id, record.seq, record.mac)).collect())
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, AuditError> {
+        Ok(self.kept().checkpoints.values().copied().collect())
+    }
+
+    async fn differing(&self, _: &[SealedRecord]) -> Result<Option<u64>, AuditError> {
+        Ok(None)
+    }
+
+    async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError> {
+        Ok(None)
+    }
+
+    async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError> {
+        Ok(self.kept().forget(checkpoint))
+    }
+}
+
+#[async_trait]
+impl AuditReader for MemorySink {
+    async fn logs(&self, query: &AuditQuery) -> Result<LogPage, AuditError> {
+        let mut paging = Paging::new(query.clone());
+        self.kept().numbered().for_each(|(id, record)| paging.see(id, record));
+        Ok(paging.page())
+    }
+
+    async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError> {
+        let mut counting = Counting::new(query.clone());
+        self.kept().numbered().for_each(|(_, record)| counting.see(record));
+        Ok(counting.stats())
+    }
+
+    async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
+        let mut calls = Vec::new();
+        self.kept().numbered().for_each(|(id, record)| call_of(request_id, id, record, &mut calls));
+        Ok(calls)
     }
 }
 
 /// Adds the kind `memory`.
 pub fn register(registry: &mut Registry) {
-    registry.sinks.register("memory", |_| async { Ok(Arc::new(MemorySink::default()) as Arc<dyn AuditSink>) }.boxed());
+    registry.audit.register("memory", |_| async { Ok(AuditBackend::new(MemorySink::default())) }.boxed());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{audit_sink_contract, sealed};
+    use crate::testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed};
 
     #[tokio::test]
-    async fn the_memory_sink_keeps_the_contract() {
+    async fn the_memory_sink_keeps_the_contracts() {
         let sink = MemorySink::default();
         audit_sink_contract(&sink, &sink).await;
+        audit_reader_contract(&sink, &sink).await;
+        audit_prune_contract(&sink, &sink).await;
     }
 
     #[tokio::test]

@@ -42,6 +42,7 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
         dir: data_dir.to_owned(),
         ack,
         required: spec.required.unwrap_or(true),
+        retention_days: spec.retention_days.filter(|days| *days > 0),
     }
 }
 

@@ -34,6 +34,7 @@ impl Config {
                 "dir": self.audit.dir,
                 "ack": self.audit.ack,
                 "required": self.audit.required,
+                "retention_days": self.audit.retention_days,
                 "store_content": self.store_content,
             },
             "agent": {

@@ -29,7 +29,11 @@ macro_rules! step {
 }
 
 /// Every step, in order. One that was released is never changed.
-const STEPS: &[Step] = &[step!(1, "ledger", "0001_ledger.sql"), step!(3, "limits", "0003_limits.sql")];
+const STEPS: &[Step] = &[
+    step!(1, "ledger", "0001_ledger.sql"),
+    step!(3, "limits", "0003_limits.sql"),
+    step!(4, "audit", "0004_audit.sql"),
+];
 
 impl Step {
     fn sql(&self, dialect: Dialect) -> &'static str {

@@ -162,3 +162,18 @@ fn make(path: &Path) -> Result<(), crate::audit::AuditError> {
     let opened = files::private(OpenOptions::new().append(true).create(true)).open(path);
     opened.map(drop).map_err(|error| files::failed(path, &error))
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_paths_name_the_same_file() {
+        for url in ["sqlite:/data/omni.db", "sqlite:///data/omni.db", "/data/omni.db", "sqlite:/data/omni.db?mode=rwc"]
+        {
+            assert_eq!(Target::parse(url), Target::File("/data/omni.db".into()), "{url}");
+        }
+        assert_eq!(Target::parse("sqlite:data/omni.db"), Target::File("data/omni.db".into()));
+        assert_eq!(Target::parse("sqlite::memory:"), Target::Memory);
+    }
+}

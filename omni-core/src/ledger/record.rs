@@ -99,6 +99,12 @@ pub struct CallRecord {
     pub rule: Option<String>,
     /// How long the server took, in milliseconds.
     pub duration_ms: u64,
+    /// The size of what it returned, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its share of what the model turn cost that made it; `None` when nothing or nobody knows what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
     /// What went wrong, redacted and capped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -116,6 +122,8 @@ impl CallRecord {
             outcome,
             rule: None,
             duration_ms: 0,
+            bytes: None,
+            cost: None,
             error: None,
         }
     }

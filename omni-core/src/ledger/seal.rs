@@ -53,6 +53,15 @@ impl SealKey {
             files::create_dir(dir)?;
             create_key(dir, &path)?;
         }
+        Self::load(dir)
+    }
+
+    /// The key in `dir/ledger.key`.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] when there is none, or it cannot be used.
+    pub fn load(dir: &Path) -> Result<Self, AuditError> {
+        let path = dir.join("ledger.key");
         files::restrict(&path)?;
         let text = fs::read_to_string(&path).map_err(|error| files::failed(&path, &error))?;
         from_hex(text.trim()).map(Self).ok_or_else(|| AuditError::File {
@@ -132,6 +141,12 @@ impl Sealer {
 pub(crate) fn seal(keyed: &Hmac<Sha256>, previous: &Seal, chain_id: Uuid, seq: u64, bytes: &[u8]) -> Seal {
     let mac = keyed.clone().chain_update(previous).chain_update(chain_id).chain_update(seq.to_be_bytes());
     mac.chain_update(bytes).finalize().into_bytes().into()
+}
+
+/// Signs something that is not a record. The label keeps one kind of signature from passing for another.
+pub(crate) fn sign(key: &SealKey, label: &[u8], parts: &[&[u8]]) -> Seal {
+    let labelled = key.keyed().chain_update(label);
+    parts.iter().fold(labelled, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
 }
 
 pub(crate) fn to_hex(seal: &Seal) -> String {

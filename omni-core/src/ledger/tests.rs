@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{verify::*, *};
 use crate::{
     Principal, Source,
-    audit::{AuditReader, SealedRecord},
+    audit::{LedgerStore as _, SealedRecord},
 };
 
 mod crash;

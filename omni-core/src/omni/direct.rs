@@ -153,7 +153,11 @@ fn unknown(call: &DirectCall, tools: &ToolSet) -> Error {
 
 fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u64) -> CallRecord {
     match ended {
-        Ok(end) => call::record(planned, end.status, end.error.as_deref(), duration_ms),
+        Ok(end) => {
+            let mut record = call::record(planned, end.status, end.error.as_deref(), duration_ms);
+            record.bytes = end.bytes();
+            record
+        }
         Err(error) => {
             let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
             record.outcome = refusal_outcome(planned, error);

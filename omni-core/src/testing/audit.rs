@@ -1,11 +1,11 @@
-//! The contract of audit sinks and readers.
+//! The contract of audit sinks, and of what gives their records back.
 
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     Principal, Source,
-    audit::{AuditError, AuditReader, AuditSink, SealedRecord},
+    audit::{AuditError, AuditSink, LedgerStore, SealedRecord},
     ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, seal_all},
 };
 
@@ -25,11 +25,11 @@ pub fn sealed(count: usize) -> Vec<SealedRecord> {
     seal_all(&SealKey::generate(), records)
 }
 
-/// Checks a sink, and a reader over the same store.
+/// Checks a sink, and what gives the records of the same store back.
 ///
 /// # Panics
 /// Where the contract is broken.
-pub async fn audit_sink_contract(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+pub async fn audit_sink_contract(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     what_was_appended_can_be_read(sink, reader).await;
     the_same_batch_again_changes_nothing(sink, reader).await;
     other_bytes_in_the_same_place_are_a_conflict(sink, reader).await;
@@ -37,7 +37,7 @@ pub async fn audit_sink_contract(sink: &dyn AuditSink, reader: &dyn AuditReader)
     chains_are_listed_oldest_first(sink, reader).await;
 }
 
-async fn read_all(reader: &dyn AuditReader, chain_id: Uuid) -> Vec<SealedRecord> {
+async fn read_all(reader: &dyn LedgerStore, chain_id: Uuid) -> Vec<SealedRecord> {
     let read = reader.read(chain_id, 0, 1_000).await;
     assert!(read.is_ok(), "a chain can be read: {read:?}");
     read.unwrap_or_default()
@@ -48,7 +48,7 @@ async fn stored(sink: &dyn AuditSink, batch: &[SealedRecord]) {
     assert!(stored.is_ok(), "a batch is stored: {stored:?}");
 }
 
-async fn what_was_appended_can_be_read(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn what_was_appended_can_be_read(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     let chain = sealed(7);
     let chain_id = chain[0].chain_id;
     stored(sink, &[]).await;
@@ -60,7 +60,7 @@ async fn what_was_appended_can_be_read(sink: &dyn AuditSink, reader: &dyn AuditR
     assert_eq!(read_all(reader, Uuid::new_v4()).await, [], "an unknown chain is empty");
 }
 
-async fn the_same_batch_again_changes_nothing(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn the_same_batch_again_changes_nothing(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     let chain = sealed(4);
     stored(sink, &chain[..3]).await;
     stored(sink, &chain[..2]).await;
@@ -68,7 +68,7 @@ async fn the_same_batch_again_changes_nothing(sink: &dyn AuditSink, reader: &dyn
     assert_eq!(read_all(reader, chain[0].chain_id).await, chain, "repeated records are stored once");
 }
 
-async fn other_bytes_in_the_same_place_are_a_conflict(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn other_bytes_in_the_same_place_are_a_conflict(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     let chain = sealed(2);
     stored(sink, &chain).await;
     let mut forged = chain[1].clone();
@@ -86,7 +86,7 @@ async fn other_bytes_in_the_same_place_are_a_conflict(sink: &dyn AuditSink, read
     assert_eq!(read_all(reader, chain_id).await, chain, "a conflict alters nothing");
 }
 
-async fn a_batch_with_a_conflict_stores_nothing(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn a_batch_with_a_conflict_stores_nothing(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     let chain = sealed(4);
     stored(sink, &chain[..2]).await;
     let mut forged = chain[1].clone();
@@ -96,11 +96,14 @@ async fn a_batch_with_a_conflict_stores_nothing(sink: &dyn AuditSink, reader: &d
     assert_eq!(read_all(reader, chain[0].chain_id).await, chain[..2], "a batch is stored whole or not at all");
 }
 
-async fn chains_are_listed_oldest_first(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn chains_are_listed_oldest_first(sink: &dyn AuditSink, reader: &dyn LedgerStore) {
     let (old, new) = (sealed(2), sealed(2));
     stored(sink, &old).await;
     stored(sink, &new).await;
     let chains = reader.chains().await.unwrap_or_default();
     let place = |chain: &[SealedRecord]| chains.iter().position(|id| *id == chain[0].chain_id);
     assert!(place(&old).is_some() && place(&old) < place(&new), "both chains are listed, the older one first");
+    let heads = reader.heads().await.unwrap_or_default();
+    let head = heads.iter().find(|head| head.chain_id == old[0].chain_id).map(|head| (head.seq, head.mac));
+    assert_eq!(head, Some((1, old[1].mac)), "a head is the last record of its chain");
 }

@@ -1,13 +1,14 @@
 //! The ledger as JSON lines.
 
 use super::*;
-use crate::testing::{audit_sink_contract, sealed};
+use crate::testing::{audit_reader_contract, audit_sink_contract, sealed};
 
 #[tokio::test]
-async fn the_jsonl_sink_keeps_the_contract() {
+async fn the_jsonl_sink_keeps_the_contracts() {
     let dir = tempfile::tempdir().unwrap();
     let sink = JsonlSink::open(dir.path().join("new/ledger.jsonl")).await.unwrap();
     audit_sink_contract(&sink, &sink).await;
+    audit_reader_contract(&sink, &sink).await;
 }
 
 #[tokio::test]

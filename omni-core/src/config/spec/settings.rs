@@ -124,7 +124,7 @@ pub(crate) struct McpSpec {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("x-ignored" = [
-    "retention_days", "log_format", "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts",
+    "log_format", "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts",
     "log_blocked_actions",
 ]))]
 pub(crate) struct AuditSpec {
@@ -136,6 +136,9 @@ pub(crate) struct AuditSpec {
     pub(crate) ack: Option<AckSpec>,
     /// How much of questions and answers is kept.
     pub(crate) store_content: Option<StoreContentSpec>,
+    /// How many days records are kept; 0 or absent: for ever.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) retention_days: Option<u32>,
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.
     pub(crate) log_level: Option<String>,
 }

@@ -1,0 +1,208 @@
+//! `omni audit`: reading the ledger.
+
+use std::{sync::Arc, time::Duration};
+
+use omni_core::{
+    Error, Omni,
+    audit::{
+        AuditAccess, AuditError, AuditQuery, AuditReader, AuditStats, Cursor, LogEntry, LogPage, MAX_PAGE, Order,
+        export,
+    },
+};
+
+use super::follow;
+use crate::{
+    app::App,
+    args::{ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs},
+    exit::Exit,
+    fault::Fault,
+};
+
+pub(super) mod proof;
+
+/// How long what dead processes left may take on its way into the store.
+const SETTLE: Duration = Duration::from_secs(10);
+/// How often somebody who follows is shown what is new.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The ledger as the person at the terminal may read it.
+struct Reading {
+    omni: Omni,
+    access: AuditAccess,
+}
+
+impl Reading {
+    async fn open(app: &App, filter: &FilterArgs) -> Result<Self, Fault> {
+        let omni = app.omni().await?;
+        if let Err(error) = omni.ledger().flush(SETTLE).await {
+            app.console.warning(&format!("the newest records are not there yet: {error}"));
+        }
+        match omni.audit(app.credential(filter.act_as.as_deref())).await {
+            Ok(access) => Ok(Self { omni, access }),
+            Err(error) => {
+                follow::close(&omni).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Ends the pipeline, and says how the reading went.
+    async fn close(self, read: Result<Exit, Fault>) -> Result<Exit, Fault> {
+        follow::close(&self.omni).await;
+        read
+    }
+}
+
+fn failed(error: AuditError) -> Fault {
+    Error::from(error).into()
+}
+
+/// Lists a page.
+pub(super) async fn list(app: &App, args: &ListLogsArgs) -> Result<Exit, Fault> {
+    let reading = Reading::open(app, &args.filter).await?;
+    let mut query = args.filter.query(Order::NewestFirst);
+    (query.limit, query.after) = (usize::try_from(args.limit).ok(), args.after);
+    let shown = match reading.access.logs(&query).await {
+        Ok(page) => page_of(app, &page, args.json),
+        Err(error) => Err(failed(error)),
+    };
+    reading.close(shown).await
+}
+
+fn page_of(app: &App, page: &LogPage, json: bool) -> Result<Exit, Fault> {
+    if json {
+        app.console.json(page)?;
+        return Ok(Exit::Success);
+    }
+    for entry in &page.entries {
+        app.console.line(&line(entry))?;
+    }
+    if let Some(next) = &page.next {
+        app.console.hint(&format!("there are more; go on with --after {next}"));
+    }
+    Ok(Exit::Success)
+}
+
+/// An entry for people: when, who, what, how it ended, how much, how long.
+fn line(entry: &LogEntry) -> String {
+    let cost = entry.cost_estimate.map(|cost| format!("${cost:.6}")).unwrap_or_default();
+    let what = match (&entry.mcp_target, &entry.tool_called) {
+        (Some(server), Some(tool)) => format!("{server}.{tool}"),
+        _ => entry.message_preview.clone().unwrap_or_default().replace(['\n', '\r'], " "),
+    };
+    format!(
+        "{}  {:<24} {:<9} {:<15} {cost:>10} {:>7} ms  {what}",
+        entry.created_at.format("%Y-%m-%d %H:%M:%S"),
+        entry.user_email.as_deref().unwrap_or("-"),
+        entry.request_type,
+        entry.status,
+        entry.duration_ms,
+    )
+}
+
+/// Shows the newest, in the order in which they came, and perhaps what comes.
+pub(super) async fn tail(app: &App, args: &TailArgs) -> Result<Exit, Fault> {
+    let reading = Reading::open(app, &args.filter).await?;
+    let shown = tail_of(app, args, &reading.access).await;
+    reading.close(shown).await
+}
+
+async fn tail_of(app: &App, args: &TailArgs, access: &AuditAccess) -> Result<Exit, Fault> {
+    let mut newest = args.filter.query(Order::NewestFirst);
+    newest.limit = usize::try_from(args.lines).ok();
+    let mut page = access.logs(&newest).await.map_err(failed)?.entries;
+    page.reverse();
+    let mut after = show(app, args, &page)?;
+    if !args.follow {
+        return Ok(Exit::Success);
+    }
+    let mut query = args.filter.query(Order::OldestFirst);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        }
+        query.after = after;
+        let page = access.logs(&query).await.map_err(failed)?;
+        after = show(app, args, &page.entries)?.or(after);
+    }
+}
+
+/// Shows entries, and says where they end.
+fn show(app: &App, args: &TailArgs, entries: &[LogEntry]) -> Result<Option<Cursor>, Fault> {
+    for entry in entries {
+        if args.json {
+            app.console.json_line(entry)?;
+        } else {
+            app.console.line(&line(entry))?;
+        }
+    }
+    Ok(entries.last().map(Cursor::of))
+}
+
+/// Sums up.
+pub(super) async fn stats(app: &App, args: &StatsArgs) -> Result<Exit, Fault> {
+    let reading = Reading::open(app, &args.filter).await?;
+    let shown = match reading.access.stats(&args.filter.query(Order::NewestFirst)).await {
+        Ok(stats) if args.json => app.console.json(&stats).map(|()| Exit::Success),
+        Ok(stats) => app.console.line(&sums(&stats)).map(|()| Exit::Success).map_err(Fault::from),
+        Err(error) => Err(failed(error)),
+    };
+    reading.close(shown).await
+}
+
+fn sums(stats: &AuditStats) -> String {
+    let unpriced = match stats.unpriced_count {
+        0 => String::new(),
+        count => format!(", without {count} whose price is not known"),
+    };
+    let mut lines = vec![
+        format!(
+            "requests: {} ({} blocked), {} tool calls",
+            stats.total_requests, stats.blocked_count, stats.total_tool_calls
+        ),
+        format!("cost: ${:.6}{unpriced}", stats.total_cost),
+        format!(
+            "tokens: {} in, {} out, {} cached",
+            stats.total_tokens_input, stats.total_tokens_output, stats.total_tokens_cached
+        ),
+        format!("on average: {:.1} turns, {:.0} ms", stats.avg_iterations, stats.avg_duration_ms),
+    ];
+    lines.extend(stats.by_status.iter().map(|(status, count)| format!("{status}: {count}")));
+    lines.join("\n")
+}
+
+/// Writes everything, page by page.
+pub(super) async fn export(app: &App, args: &ExportArgs) -> Result<Exit, Fault> {
+    let reading = Reading::open(app, &args.filter).await?;
+    let written = write_all(app, args, &reading.access).await;
+    reading.close(written).await
+}
+
+async fn write_all(app: &App, args: &ExportArgs, access: &AuditAccess) -> Result<Exit, Fault> {
+    let mut query: AuditQuery = args.filter.query(Order::OldestFirst);
+    query.limit = Some(MAX_PAGE);
+    if args.format == ExportFormat::Csv {
+        app.console.write(&export::csv_header())?;
+    }
+    loop {
+        let page = access.logs(&query).await.map_err(failed)?;
+        for entry in &page.entries {
+            match args.format {
+                ExportFormat::Csv => app.console.write(&export::csv_line(entry))?,
+                ExportFormat::Ndjson => app.console.json_line(entry)?,
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(Exit::Success),
+        }
+    }
+}
+
+/// The store of a configuration, for whoever needs no policy because they have the key and the
+/// database anyway.
+pub(super) async fn store(app: &App, config: &omni_core::Config) -> Result<Arc<dyn AuditReader>, Fault> {
+    let built = app.registry.audit.build(&config.audit.kind, config.audit.clone()).await.map_err(Error::from)?;
+    built.reader.ok_or_else(|| Fault::usage(format!("{} cannot be read back", config.audit.kind)))
+}

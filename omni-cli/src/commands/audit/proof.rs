@@ -1,0 +1,70 @@
+//! `omni audit head` and `omni audit verify`.
+
+use std::path::Path;
+
+use omni_core::{
+    Error,
+    ledger::{
+        Heads, SealKey,
+        verify::{Verified, verify_against},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{failed, store};
+use crate::{app::App, args::VerifyArgs, exit::Exit, fault::Fault};
+
+/// Prints where all chains end.
+pub(in crate::commands) async fn head(app: &App) -> Result<Exit, Fault> {
+    let store = store(app, &app.config()?).await?;
+    app.console.json(&Heads::read(&*store).await.map_err(failed)?)?;
+    Ok(Exit::Success)
+}
+
+/// Verifies, and names the first bad row.
+pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    let exported = args.head.as_deref().map(exported).transpose()?;
+    let key = SealKey::load(&config.audit.dir).map_err(|error| {
+        let hint = "the key lies where omni writes, in its data directory; nothing can be proved without it";
+        Fault::with_exit(error.to_string(), Exit::Config).hint(hint)
+    })?;
+    let store = store(app, &config).await?;
+    app.console.spinner.show("verifying …");
+    let heads = exported.map(|heads| heads.heads).unwrap_or_default();
+    let verified = verify_against(&*store, &key, &heads).await.map_err(|error| Fault::from(Error::from(error)))?;
+    if args.json {
+        app.console.json(&document(&verified))?;
+    } else {
+        app.console.line(&sentence(&verified))?;
+    }
+    Ok(if verified.first_break.is_some() { Exit::Failed } else { Exit::Success })
+}
+
+fn exported(path: &Path) -> Result<Heads, Fault> {
+    let unusable = |error: String| Fault::usage(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| unusable(format!("not what `omni audit head` prints: {error}")))
+}
+
+fn document(verified: &Verified) -> Value {
+    let first_break = verified
+        .first_break
+        .as_ref()
+        .map(|found| json!({ "chain_id": found.chain_id, "seq": found.seq, "fault": found.fault.to_string() }));
+    json!({
+        "ok": verified.first_break.is_none(),
+        "chains": verified.chains,
+        "records": verified.records,
+        "pruned": verified.pruned,
+        "first_break": first_break,
+    })
+}
+
+fn sentence(verified: &Verified) -> String {
+    let seen = format!("{} records in {} chains", verified.records, verified.chains);
+    match &verified.first_break {
+        Some(found) => format!("not ok: {found} (after {seen})"),
+        None => format!("ok: {seen}, each as the ledger wrote it"),
+    }
+}

@@ -1,0 +1,95 @@
+//! `omni db`.
+
+use chrono::{TimeDelta, Utc};
+use omni_core::{
+    Config, Error,
+    audit::AuditError,
+    db::{Db, DbError, Dialect, script},
+    ledger::{SealKey, prune},
+};
+use serde_json::json;
+
+use super::audit;
+use crate::{
+    app::App,
+    args::{MigrateArgs, PruneArgs},
+    exit::Exit,
+    fault::Fault,
+};
+
+/// Brings the tables up to date, or prints how.
+pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    let dialect = dialect(&config)?;
+    if args.print {
+        app.console.write(&script(dialect))?;
+        return Ok(Exit::Success);
+    }
+    let db = Db::open(&config.audit.url).await.map_err(failed)?;
+    let status = db.migration_status().await.map_err(failed)?;
+    db.close().await;
+    app.console.line(&format!("{}: the tables are at version {}", config.audit.kind, status.current))?;
+    Ok(Exit::Success)
+}
+
+/// Says how far the tables are.
+pub(super) async fn status(app: &App, json: bool) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    dialect(&config)?;
+    let db = Db::connect(&config.audit.url).await.map_err(failed)?;
+    let status = db.migration_status().await.map_err(failed)?;
+    db.close().await;
+    let is_current = status.current == status.latest;
+    if json {
+        app.console.json(&json!({
+            "kind": config.audit.kind,
+            "url": config.show()["audit"]["url"],
+            "current": status.current,
+            "latest": status.latest,
+            "up_to_date": is_current,
+        }))?;
+    } else {
+        let verdict = if is_current { "up to date" } else { "`omni db migrate` brings them up to date" };
+        let versions = format!("version {} of {}", status.current, status.latest);
+        app.console.line(&format!("{}: the tables are at {versions}; {verdict}", config.audit.kind))?;
+    }
+    Ok(if is_current { Exit::Success } else { Exit::Failed })
+}
+
+/// Removes what is older than it must be.
+pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
+    let config = app.config()?;
+    let days = args.older_than.or(config.audit.retention_days).ok_or_else(|| {
+        Fault::usage("nobody says how old").hint("add --older-than DAYS, or set audit.retention_days in settings.yaml")
+    })?;
+    let key = SealKey::load(&config.audit.dir).map_err(Error::from)?;
+    let store = audit::store(app, &config).await?;
+    app.console.spinner.show("pruning …");
+    let before = Utc::now() - TimeDelta::days(days.into());
+    let pruned = prune::prune(&*store, &key, before).await.map_err(Error::from)?;
+    for refused in &pruned.refused {
+        app.console.error(&format!("nothing of a chain was removed that is not as omni wrote it: {refused}"));
+    }
+    if args.json {
+        let refused: Vec<String> = pruned.refused.iter().map(ToString::to_string).collect();
+        app.console.json(&json!({ "older_than_days": days, "records": pruned.records, "refused": refused }))?;
+    } else {
+        app.console.line(&format!("{} records older than {days} days were removed", pruned.records))?;
+    }
+    Ok(if pruned.refused.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+fn dialect(config: &Config) -> Result<Dialect, Fault> {
+    match config.audit.kind.as_str() {
+        "sqlite" => Ok(Dialect::Sqlite),
+        "postgres" => Ok(Dialect::Postgres),
+        other => Err(Fault::usage(format!("the ledger is kept in {other:?}, which is no database"))),
+    }
+}
+
+fn failed(error: DbError) -> Fault {
+    match error {
+        DbError::Url { .. } | DbError::Schema { .. } => Fault::with_exit(error.to_string(), Exit::Config),
+        other => Error::from(AuditError::from(other)).into(),
+    }
+}

@@ -1,0 +1,360 @@
+//! What a record says to people: a row of `audit_logs`, a row of `tool_calls`, and who it was.
+//!
+//! This is the one place where records become rows. Stores write these rows, readers return them,
+//! and the verification compares the two.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SubsecRound as _, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    cost::NanoUsd,
+    identity::DEFAULT_TENANT,
+    ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record},
+};
+
+/// Most characters of a name; more does not fit into the original's columns.
+const MAX_NAME: usize = 255;
+/// The largest number of the original's columns.
+const MAX_NUMBER: u64 = i32::MAX as u64;
+/// The largest amount of the original's columns, in dollars.
+const MAX_USD: f64 = 9_999.999_999;
+
+/// An ask or a direct call: a row of `audit_logs`. Fields have the original's names.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LogEntry {
+    /// The row's number in its store.
+    pub id: i64,
+    /// The ask or direct call; nil for rows that are older than omni.
+    pub request_id: Uuid,
+    /// When it ended.
+    pub created_at: DateTime<Utc>,
+    /// The tenant.
+    pub tenant: String,
+    /// Whose rights counted.
+    pub user_email: Option<String>,
+    /// Their role at that time.
+    pub user_role: Option<String>,
+    /// Who acted, if somebody else.
+    pub actor: Option<String>,
+    /// The door: `slack`, `http`, `cli`, `mcp`, `embed`.
+    pub source: Option<String>,
+    /// `chat`, `tool_call`.
+    pub request_type: String,
+    /// The question.
+    pub message: Option<String>,
+    /// Its first characters.
+    pub message_preview: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// Model turns.
+    pub iterations: u64,
+    /// Calls that ran.
+    pub tool_calls_count: u64,
+    /// `server.tool` of each, in order.
+    pub tools_used: Vec<String>,
+    /// Their servers.
+    pub mcps_accessed: Vec<String>,
+    /// Input tokens.
+    pub tokens_input: u64,
+    /// Output tokens.
+    pub tokens_output: u64,
+    /// Input tokens from a cache.
+    pub tokens_cached: u64,
+    /// Input tokens written to a cache.
+    pub tokens_cache_write: u64,
+    /// Dollars, rounded to millionths; `None` when a price is unknown.
+    pub cost_estimate: Option<f64>,
+    /// The exact cost.
+    pub cost_nano_usd: Option<u64>,
+    /// The server of a direct call.
+    pub mcp_target: Option<String>,
+    /// The tool of a direct call.
+    pub tool_called: Option<String>,
+    /// The arguments of a direct call, redacted.
+    pub tool_params: Option<Value>,
+    /// Whether it was answered.
+    pub success: bool,
+    /// `success`, `warning`, `error`, `denied`, `rate_limited`, `cancelled`, `timeout`, `unknown_outcome`.
+    pub status: String,
+    /// The first warning's code.
+    pub warning: Option<String>,
+    /// From the first step to the last, in milliseconds.
+    pub duration_ms: u64,
+    /// The answer's first characters, or the failure's.
+    pub response_preview: Option<String>,
+    /// What went wrong.
+    pub error_message: Option<String>,
+    /// Whether policy or a limit refused it.
+    pub was_blocked: bool,
+    /// Why.
+    pub block_reason: Option<String>,
+}
+
+/// A call of a tool: a row of `tool_calls`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CallEntry {
+    /// The row's number in its store.
+    pub id: i64,
+    /// The ask or direct call that it belongs to.
+    pub request_id: Uuid,
+    /// When it ended.
+    pub created_at: DateTime<Utc>,
+    /// The tenant.
+    pub tenant: String,
+    /// Whose rights counted.
+    pub user_email: Option<String>,
+    /// The server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, redacted.
+    pub arguments: Value,
+    /// How it ended, as in [`LogEntry::status`].
+    pub status: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The size of its result.
+    pub bytes: Option<u64>,
+    /// Its share of what the model turn cost that made it, in dollars.
+    pub cost_estimate: Option<f64>,
+    /// The same, exactly.
+    pub cost_nano_usd: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Everything that a record says.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    pub(crate) log: Option<LogEntry>,
+    pub(crate) call: Option<CallEntry>,
+}
+
+impl Entries {
+    /// What a record says; nothing while its ask goes on, or of the chain's own records.
+    pub(crate) fn of(record: &Record) -> Self {
+        match &record.event {
+            Event::ToolCall(call) => Self { call: Some(CallEntry::of(record, call)), log: None },
+            Event::DirectCall(call) => {
+                Self { call: Some(CallEntry::of(record, call)), log: Some(LogEntry::of_call(record, call)) }
+            }
+            Event::Ask(ask) => Self { log: Some(LogEntry::of_ask(record, ask)), call: None },
+            Event::ChainOpened { .. } | Event::AskStarted { .. } | Event::Started(_) | Event::Gap { .. } => {
+                Self::default()
+            }
+        }
+    }
+}
+
+impl LogEntry {
+    fn new(record: &Record, request_type: &str, outcome: Outcome, error: Option<&str>) -> Self {
+        let party = record.party.as_ref();
+        let was_blocked = matches!(outcome, Outcome::Denied | Outcome::RateLimited);
+        let error = error.map(text);
+        Self {
+            id: 0,
+            request_id: record.request_id,
+            created_at: moment(record),
+            tenant: tenant(party),
+            user_email: party.map(|party| name(&party.subject)),
+            user_role: party.and_then(|party| party.role.as_deref()).map(name),
+            actor: party.and_then(|party| party.actor.as_deref()).map(name),
+            source: party.map(|party| party.source.as_str().to_owned()),
+            request_type: request_type.into(),
+            message: None,
+            message_preview: None,
+            model: None,
+            iterations: 0,
+            tool_calls_count: 0,
+            tools_used: Vec::new(),
+            mcps_accessed: Vec::new(),
+            tokens_input: 0,
+            tokens_output: 0,
+            tokens_cached: 0,
+            tokens_cache_write: 0,
+            cost_estimate: None,
+            cost_nano_usd: None,
+            mcp_target: None,
+            tool_called: None,
+            tool_params: None,
+            success: matches!(outcome, Outcome::Success | Outcome::Warning),
+            status: outcome.as_str().into(),
+            warning: None,
+            duration_ms: 0,
+            response_preview: error.as_deref().map(|error| preview(error, 500, 500)),
+            block_reason: error.clone().filter(|_| was_blocked),
+            error_message: error,
+            was_blocked,
+        }
+    }
+
+    fn of_ask(record: &Record, ask: &AskRecord) -> Self {
+        let mut entry = Self::new(record, "chat", ask.outcome, ask.error.as_deref());
+        entry.message_preview = Some(preview(&text(&ask.question), 200, 197));
+        entry.message = Some(text(&ask.question));
+        if !ask.answer.is_empty() {
+            entry.response_preview = Some(preview(&text(&ask.answer), 500, 500));
+        }
+        entry.model = ask.model.as_deref().map(name);
+        entry.iterations = number(u64::from(ask.iterations));
+        entry.use_tools(ask.tools_used.iter().map(String::as_str));
+        entry.tokens_input = number(ask.usage.input);
+        entry.tokens_output = number(ask.usage.output);
+        entry.tokens_cached = number(ask.usage.cache_read);
+        entry.tokens_cache_write = number(ask.usage.cache_write.saturating_add(ask.usage.cache_write_1h));
+        entry.cost_estimate = ask.cost.map(dollars);
+        entry.cost_nano_usd = ask.cost.map(nano);
+        entry.warning = ask.warning.as_deref().map(name);
+        entry.duration_ms = number(ask.duration_ms);
+        entry
+    }
+
+    fn of_call(record: &Record, call: &CallRecord) -> Self {
+        let mut entry = Self::new(record, "tool_call", call.outcome, call.error.as_deref());
+        entry.use_tools([format!("{}.{}", call.server, call.tool).as_str()].into_iter());
+        entry.mcp_target = Some(name(&call.server));
+        entry.tool_called = Some(name(&call.tool));
+        entry.tool_params = Some(call.arguments.clone());
+        entry.duration_ms = number(call.duration_ms);
+        entry
+    }
+
+    fn use_tools<'a>(&mut self, tools: impl Iterator<Item = &'a str>) {
+        self.tools_used = tools.map(name).collect();
+        self.tool_calls_count = number(self.tools_used.len() as u64);
+        let servers: BTreeSet<&str> = self.tools_used.iter().filter_map(|tool| tool.split('.').next()).collect();
+        self.mcps_accessed = servers.into_iter().map(str::to_owned).collect();
+    }
+
+    /// Whether the other entry says the same; the number of a row is its store's matter.
+    pub(crate) fn says(&self, other: &Self) -> bool {
+        let plain = |entry: &Self| Self { id: 0, tool_params: None, ..entry.clone() };
+        let params = match (&self.tool_params, &other.tool_params) {
+            (Some(a), Some(b)) => same_json(a, b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        params && plain(self) == plain(other)
+    }
+}
+
+impl CallEntry {
+    fn of(record: &Record, call: &CallRecord) -> Self {
+        let party = record.party.as_ref();
+        Self {
+            id: 0,
+            request_id: record.request_id,
+            created_at: moment(record),
+            tenant: tenant(party),
+            user_email: party.map(|party| name(&party.subject)),
+            server: name(&call.server),
+            tool: name(&call.tool),
+            arguments: call.arguments.clone(),
+            status: call.outcome.as_str().into(),
+            rule: call.rule.as_deref().map(text),
+            duration_ms: number(call.duration_ms),
+            bytes: call.bytes,
+            cost_estimate: call.cost.map(dollars),
+            cost_nano_usd: call.cost.map(nano),
+            error: call.error.as_deref().map(text),
+        }
+    }
+
+    /// Whether the other entry says the same; the number of a row is its store's matter.
+    pub(crate) fn says(&self, other: &Self) -> bool {
+        let plain = |entry: &Self| Self { id: 0, arguments: Value::Null, ..entry.clone() };
+        same_json(&self.arguments, &other.arguments) && plain(self) == plain(other)
+    }
+}
+
+/// The databases hold microseconds.
+fn moment(record: &Record) -> DateTime<Utc> {
+    record.at.trunc_subsecs(6)
+}
+
+fn tenant(party: Option<&Party>) -> String {
+    party.map_or_else(|| DEFAULT_TENANT.to_owned(), |party| name(&party.tenant))
+}
+
+fn number(number: u64) -> u64 {
+    number.min(MAX_NUMBER)
+}
+
+fn nano(cost: NanoUsd) -> u64 {
+    cost.0.min(i64::MAX as u64)
+}
+
+fn dollars(cost: NanoUsd) -> f64 {
+    ((cost.as_usd() * 1e6).round() / 1e6).min(MAX_USD)
+}
+
+/// PostgreSQL has no character 0 in texts.
+fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn name(name: &str) -> String {
+    text(name).chars().take(MAX_NAME).collect()
+}
+
+/// The text, or its first `keep` characters and "..." where it has more than `max`.
+fn preview(text: &str, max: usize, keep: usize) -> String {
+    if text.char_indices().nth(max).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(keep).chain("...".chars()).collect()
+}
+
+/// Whether two values are one to a database, which writes numbers its own way.
+fn same_json(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || close(a.as_f64(), b.as_f64()),
+        (Value::String(a), Value::String(b)) => text(a) == text(b),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_json(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            let find = |key: &str| b.get(key).or_else(|| b.get(&text(key)));
+            a.len() == b.len() && a.iter().all(|(key, a)| find(key).is_some_and(|b| same_json(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn close(a: Option<f64>, b: Option<f64>) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if (a - b).abs() <= a.abs() * 1e-15)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_texts_are_compared_as_a_database_holds_them() {
+        for (a, b) in [(json!(1e5), json!(100_000)), (json!({"a": ["x\0"]}), json!({"a": ["x\u{fffd}"]}))] {
+            assert!(same_json(&a, &b), "{a} {b}");
+        }
+        for (a, b) in [(json!(1), json!(2)), (json!([1]), json!([1, 1])), (json!({"a": 1}), json!({"b": 1}))] {
+            assert!(!same_json(&a, &b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_originals_columns_is_cut() {
+        let mut ask = AskRecord::new("?", Outcome::Success);
+        ask.iterations = u32::MAX;
+        ask.tools_used = vec![format!("db.{}", "é".repeat(400))];
+        ask.cost = Some(NanoUsd(u64::MAX));
+        let entry = Entries::of(&Record::new(Uuid::nil(), None, Event::Ask(Box::new(ask)))).log.unwrap();
+        assert_eq!((entry.iterations, entry.cost_estimate), (MAX_NUMBER, Some(MAX_USD)));
+        assert_eq!(entry.tools_used[0].chars().count(), MAX_NAME);
+    }
+}

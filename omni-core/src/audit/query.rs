@@ -1,0 +1,228 @@
+//! What to find, and in which portions.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::{AuditError, LogEntry};
+
+/// Most entries of a page.
+pub const MAX_PAGE: usize = 1_000;
+/// Entries of a page where nobody says.
+const DEFAULT_PAGE: usize = 100;
+
+/// In which order entries come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+}
+
+/// Which asks and direct calls. Everything that is set is a condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditQuery {
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this person, by e-mail address.
+    pub user: Option<String>,
+    /// Ended like this: `success`, `denied`, …
+    pub status: Option<String>,
+    /// Used this server.
+    pub server: Option<String>,
+    /// Used this tool: `server.tool`, or a tool of any server.
+    pub tool: Option<String>,
+    /// `chat`, `tool_call`.
+    pub request_type: Option<String>,
+    /// At this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// In this order.
+    pub order: Order,
+    /// After this place.
+    pub after: Option<Cursor>,
+    /// At most so many, and never more than [`MAX_PAGE`]; `None` is a hundred.
+    pub limit: Option<usize>,
+}
+
+impl AuditQuery {
+    /// How many entries a page may have.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)
+    }
+
+    /// Whether an entry is one that is looked for, wherever the page begins.
+    pub(super) fn finds(&self, entry: &LogEntry) -> bool {
+        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| found == Some(w));
+        is(&self.tenant, Some(&entry.tenant))
+            && is(&self.user, entry.user_email.as_deref())
+            && is(&self.status, Some(&entry.status))
+            && is(&self.request_type, Some(&entry.request_type))
+            && self.server.as_ref().is_none_or(|server| entry.mcps_accessed.contains(server))
+            && self.tool.as_ref().is_none_or(|tool| entry.tools_used.iter().any(|used| is_tool(used, tool)))
+            && self.since.is_none_or(|since| entry.created_at >= since)
+            && self.until.is_none_or(|until| entry.created_at < until)
+    }
+
+    /// Whether an entry comes after the place where the last page ended.
+    pub(super) fn follows(&self, entry: &LogEntry) -> bool {
+        self.after.is_none_or(|after| match self.order {
+            Order::NewestFirst => Cursor::of(entry) < after,
+            Order::OldestFirst => Cursor::of(entry) > after,
+        })
+    }
+}
+
+fn is_tool(used: &str, wanted: &str) -> bool {
+    used == wanted || used.strip_suffix(wanted).is_some_and(|server| server.ends_with('.'))
+}
+
+/// The place of an entry among all. As text it is opaque, and safe in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    at: DateTime<Utc>,
+    id: i64,
+}
+
+impl Cursor {
+    /// The place of an entry.
+    #[must_use]
+    pub fn of(entry: &LogEntry) -> Self {
+        Self { at: entry.created_at, id: entry.id }
+    }
+
+    /// The time and the number.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) fn parts(self) -> (DateTime<Utc>, i64) {
+        (self.at, self.id)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.at.to_rfc3339_opts(SecondsFormat::Micros, true), self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = AuditError;
+
+    fn from_str(text: &str) -> Result<Self, AuditError> {
+        let parse = || {
+            let (at, id) = text.rsplit_once('_')?;
+            Some(Self { at: DateTime::parse_from_rfc3339(at).ok()?.to_utc(), id: id.parse().ok()? })
+        };
+        parse().ok_or_else(|| AuditError::Invalid { message: format!("{text:?} is not a place in the log") })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A portion of what a query finds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LogPage {
+    /// The entries.
+    pub entries: Vec<LogEntry>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+impl LogPage {
+    /// A page of entries in order, of which one more than fits says that there is a next page.
+    pub(super) fn new(mut entries: Vec<LogEntry>, size: usize) -> Self {
+        let more = entries.len() > size;
+        entries.truncate(size);
+        let next = entries.last().filter(|_| more).map(Cursor::of);
+        Self { entries, next }
+    }
+}
+
+/// Sums over asks and direct calls. Fields have the original's names.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditStats {
+    /// Asks and direct calls.
+    pub total_requests: u64,
+    /// Tool calls that ran.
+    pub total_tool_calls: u64,
+    /// Model turns, on average.
+    pub avg_iterations: f64,
+    /// Milliseconds, on average.
+    pub avg_duration_ms: f64,
+    /// Dollars, of all whose price is known.
+    pub total_cost: f64,
+    /// Asks that used a model whose price is not known.
+    pub unpriced_count: u64,
+    /// Input tokens.
+    pub total_tokens_input: u64,
+    /// Output tokens.
+    pub total_tokens_output: u64,
+    /// Input tokens from a cache.
+    pub total_tokens_cached: u64,
+    /// Refused by policy or a limit.
+    pub blocked_count: u64,
+    /// How many ended how.
+    pub by_status: BTreeMap<String, u64>,
+}
+
+/// What stands behind [`AuditStats`], of one status.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sums {
+    pub(super) requests: u64,
+    pub(super) calls: u64,
+    pub(super) iterations: u64,
+    pub(super) duration_ms: u64,
+    pub(super) nano_usd: u64,
+    pub(super) unpriced: u64,
+    pub(super) tokens: [u64; 3],
+    pub(super) blocked: u64,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, entry: &LogEntry) {
+        self.requests += 1;
+        self.calls += entry.tool_calls_count;
+        self.iterations += entry.iterations;
+        self.duration_ms += entry.duration_ms;
+        self.nano_usd += entry.cost_nano_usd.unwrap_or(0);
+        self.unpriced += u64::from(entry.model.is_some() && entry.cost_nano_usd.is_none());
+        let tokens = [entry.tokens_input, entry.tokens_output, entry.tokens_cached];
+        self.tokens.iter_mut().zip(tokens).for_each(|(sum, more)| *sum += more);
+        self.blocked += u64::from(entry.was_blocked);
+    }
+}
+
+impl FromIterator<(String, Sums)> for AuditStats {
+    fn from_iter<I: IntoIterator<Item = (String, Sums)>>(sums: I) -> Self {
+        let mut stats = Self::default();
+        let (mut iterations, mut duration_ms, mut nano_usd) = (0_u64, 0_u64, 0_u64);
+        for (status, sums) in sums {
+            stats.total_requests += sums.requests;
+            stats.total_tool_calls += sums.calls;
+            iterations += sums.iterations;
+            duration_ms += sums.duration_ms;
+            nano_usd += sums.nano_usd;
+            stats.unpriced_count += sums.unpriced;
+            stats.total_tokens_input += sums.tokens[0];
+            stats.total_tokens_output += sums.tokens[1];
+            stats.total_tokens_cached += sums.tokens[2];
+            stats.blocked_count += sums.blocked;
+            stats.by_status.insert(status, sums.requests);
+        }
+        let average = |sum: u64| if stats.total_requests == 0 { 0.0 } else { sum as f64 / stats.total_requests as f64 };
+        (stats.avg_iterations, stats.avg_duration_ms) = (average(iterations), average(duration_ms));
+        stats.total_cost = nano_usd as f64 / 1e9;
+        stats
+    }
+}

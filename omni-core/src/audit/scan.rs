@@ -1,0 +1,79 @@
+//! Queries over stores that hold records and no tables: each goes through all of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use super::{
+    AuditQuery, AuditStats, CallEntry, Cursor, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord, entry::Entries,
+    query::Sums,
+};
+
+fn entries(id: i64, sealed: &SealedRecord) -> Entries {
+    let mut entries = serde_json::from_slice(&sealed.bytes).map(|record| Entries::of(&record)).unwrap_or_default();
+    entries.log.iter_mut().for_each(|log| log.id = id);
+    entries.call.iter_mut().for_each(|call| call.id = id);
+    entries
+}
+
+/// Collects a page, of which it never holds more than one entry too many.
+pub(super) struct Paging {
+    query: AuditQuery,
+    found: BTreeMap<Cursor, LogEntry>,
+}
+
+impl Paging {
+    pub(super) fn new(query: AuditQuery) -> Self {
+        Self { query, found: BTreeMap::new() }
+    }
+
+    /// Sees the record with the number `id`.
+    pub(super) fn see(&mut self, id: i64, sealed: &SealedRecord) {
+        let log = entries(id, sealed).log;
+        let Some(log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
+        self.found.insert(Cursor::of(&log), log);
+        if self.found.len() > self.query.page_size() + 1 {
+            match self.query.order {
+                Order::NewestFirst => self.found.pop_first(),
+                Order::OldestFirst => self.found.pop_last(),
+            };
+        }
+    }
+
+    pub(super) fn page(self) -> LogPage {
+        let entries = self.found.into_values();
+        let entries = match self.query.order {
+            Order::NewestFirst => entries.rev().collect(),
+            Order::OldestFirst => entries.collect(),
+        };
+        LogPage::new(entries, self.query.page_size())
+    }
+}
+
+/// Adds up.
+pub(super) struct Counting {
+    query: AuditQuery,
+    sums: HashMap<String, Sums>,
+}
+
+impl Counting {
+    pub(super) fn new(query: AuditQuery) -> Self {
+        Self { query, sums: HashMap::new() }
+    }
+
+    pub(super) fn see(&mut self, sealed: &SealedRecord) {
+        if let Some(log) = entries(0, sealed).log.filter(|log| self.query.finds(log)) {
+            self.sums.entry(log.status.clone()).or_default().add(&log);
+        }
+    }
+
+    pub(super) fn stats(self) -> AuditStats {
+        self.sums.into_iter().collect()
+    }
+}
+
+/// The call that a record is, if it is one of `request_id` and there is room for it.
+pub(super) fn call_of(request_id: Uuid, id: i64, sealed: &SealedRecord, calls: &mut Vec<CallEntry>) {
+    let call = entries(id, sealed).call;
+    calls.extend(call.filter(|call| call.request_id == request_id && calls.len() < MAX_PAGE));
+}

@@ -1,0 +1,271 @@
+//! The tables that people query: reading them, and comparing them with the records.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{
+    super::{
+        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord,
+        entry::Entries, query::Sums,
+    },
+    truth,
+};
+use crate::{
+    db::{Db, DbError, Dialect, Row, Val},
+    ledger::Record,
+};
+
+const LOG: &str = "l.id, l.request_id, l.created_at, l.tenant, l.user_email, l.user_role, l.actor, l.source,
+    l.request_type, l.message, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
+    l.mcps_accessed, l.tokens_input, l.tokens_output, l.tokens_cached, l.tokens_cache_write,
+    CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.mcp_target, l.tool_called,
+    l.tool_params, l.success, l.status, l.warning, l.duration_ms, l.response_preview, l.error_message, l.was_blocked,
+    l.block_reason";
+
+fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
+    let number = |column| Ok::<_, DbError>(row.optional_int(column)?.and_then(|n| u64::try_from(n).ok()));
+    Ok(LogEntry {
+        id: row.int("id")?,
+        request_id: request_id(row)?,
+        created_at: row.time("created_at")?,
+        tenant: row.text("tenant")?,
+        user_email: row.optional_text("user_email")?,
+        user_role: row.optional_text("user_role")?,
+        actor: row.optional_text("actor")?,
+        source: row.optional_text("source")?,
+        request_type: row.text("request_type")?,
+        message: row.optional_text("message")?,
+        message_preview: row.optional_text("message_preview")?,
+        model: row.optional_text("model")?,
+        iterations: number("iterations")?.unwrap_or(0),
+        tool_calls_count: number("tool_calls_count")?.unwrap_or(0),
+        tools_used: row.texts("tools_used")?,
+        mcps_accessed: row.texts("mcps_accessed")?,
+        tokens_input: number("tokens_input")?.unwrap_or(0),
+        tokens_output: number("tokens_output")?.unwrap_or(0),
+        tokens_cached: number("tokens_cached")?.unwrap_or(0),
+        tokens_cache_write: number("tokens_cache_write")?.unwrap_or(0),
+        cost_estimate: row.optional_float("cost_estimate")?,
+        cost_nano_usd: number("cost_nano_usd")?,
+        mcp_target: row.optional_text("mcp_target")?,
+        tool_called: row.optional_text("tool_called")?,
+        tool_params: row.optional_json("tool_params")?,
+        success: row.bool("success")?,
+        status: row.text("status")?,
+        warning: row.optional_text("warning")?,
+        duration_ms: number("duration_ms")?.unwrap_or(0),
+        response_preview: row.optional_text("response_preview")?,
+        error_message: row.optional_text("error_message")?,
+        was_blocked: row.bool("was_blocked")?,
+        block_reason: row.optional_text("block_reason")?,
+    })
+}
+
+const CALL: &str = "id, request_id, created_at, tenant, user_email, server, tool, arguments, status, rule, duration_ms,
+    bytes, CAST(cost_estimate AS DOUBLE PRECISION) AS cost_estimate, cost_nano_usd, error";
+
+fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
+    let number = |column| Ok::<_, DbError>(row.optional_int(column)?.and_then(|n| u64::try_from(n).ok()));
+    Ok(CallEntry {
+        id: row.int("id")?,
+        request_id: request_id(row)?,
+        created_at: row.time("created_at")?,
+        tenant: row.text("tenant")?,
+        user_email: row.optional_text("user_email")?,
+        server: row.text("server")?,
+        tool: row.text("tool")?,
+        arguments: row.optional_json("arguments")?.unwrap_or_default(),
+        status: row.text("status")?,
+        rule: row.optional_text("rule")?,
+        duration_ms: number("duration_ms")?.unwrap_or(0),
+        bytes: number("bytes")?,
+        cost_estimate: row.optional_float("cost_estimate")?,
+        cost_nano_usd: number("cost_nano_usd")?,
+        error: row.optional_text("error")?,
+    })
+}
+
+/// Rows that are older than omni belong to no request that it knows.
+fn request_id(row: &Row) -> Result<Uuid, DbError> {
+    Ok(row.optional_text("request_id")?.and_then(|id| id.parse().ok()).unwrap_or_default())
+}
+
+/// Conditions, and what they are about.
+struct Conditions<'a> {
+    sql: Vec<String>,
+    values: Vec<Val<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    fn of(query: &'a AuditQuery, dialect: Dialect) -> Self {
+        let mut all = Self { sql: Vec::new(), values: Vec::new() };
+        let columns = [
+            ("l.tenant", &query.tenant),
+            ("l.user_email", &query.user),
+            ("l.status", &query.status),
+            ("l.request_type", &query.request_type),
+        ];
+        for (column, wanted) in columns {
+            if let Some(wanted) = wanted {
+                all.add(format!("{column} = ?"), [wanted.into()]);
+            }
+        }
+        if let Some(server) = &query.server {
+            all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
+        }
+        if let Some(tool) = &query.tool {
+            let is_tool = "one.value = ? OR one.value LIKE ? ESCAPE '!'";
+            let any_server = format!("%.{}", tool.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+            all.add(holds(dialect, "l.tools_used", is_tool), [tool.into(), any_server.into()]);
+        }
+        if let Some(since) = query.since {
+            all.add("l.created_at >= ?".into(), [since.into()]);
+        }
+        if let Some(until) = query.until {
+            all.add("l.created_at < ?".into(), [until.into()]);
+        }
+        all
+    }
+
+    fn add<const N: usize>(&mut self, sql: String, values: [Val<'a>; N]) {
+        self.sql.push(sql);
+        self.values.extend(values);
+    }
+
+    fn to_sql(&self) -> String {
+        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
+    }
+}
+
+/// Whether one of a list's texts is such.
+fn holds(dialect: Dialect, list: &str, condition: &str) -> String {
+    let each = match dialect {
+        Dialect::Sqlite => format!("json_each({list}) AS one"),
+        Dialect::Postgres => format!("unnest({list}) AS one(value)"),
+    };
+    format!("EXISTS (SELECT 1 FROM {each} WHERE {condition})")
+}
+
+pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditError> {
+    let mut conditions = Conditions::of(query, db.dialect());
+    let (before, order) = match query.order {
+        Order::NewestFirst => ("<", "DESC"),
+        Order::OldestFirst => (">", "ASC"),
+    };
+    if let Some((at, id)) = query.after.map(super::super::Cursor::parts) {
+        let place = format!("(l.created_at {before} ? OR (l.created_at = ? AND l.id {before} ?))");
+        conditions.add(place, [at.into(), at.into(), id.into()]);
+    }
+    let size = query.page_size();
+    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", size + 1);
+    let sql = format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql());
+    let rows = db.fetch_all(&sql, &conditions.values).await?;
+    Ok(LogPage::new(rows.iter().map(log_entry).collect::<Result<_, _>>()?, size))
+}
+
+pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {
+    let conditions = Conditions::of(query, db.dialect());
+    let sum = |what: &str, name: &str| format!("CAST(coalesce(sum({what}), 0) AS BIGINT) AS {name}");
+    let sums = [
+        "l.status".to_owned(),
+        "count(*) AS requests".to_owned(),
+        sum("l.tool_calls_count", "calls"),
+        sum("l.iterations", "iterations"),
+        sum("l.duration_ms", "duration_ms"),
+        sum("l.cost_nano_usd", "nano_usd"),
+        sum("CASE WHEN l.model IS NOT NULL AND l.cost_nano_usd IS NULL THEN 1 ELSE 0 END", "unpriced"),
+        sum("l.tokens_input", "tokens_input"),
+        sum("l.tokens_output", "tokens_output"),
+        sum("l.tokens_cached", "tokens_cached"),
+        sum("CASE WHEN l.was_blocked THEN 1 ELSE 0 END", "blocked"),
+    ];
+    let sql = format!("SELECT {} FROM audit_logs l {} GROUP BY l.status", sums.join(", "), conditions.to_sql());
+    let rows = db.fetch_all(&sql, &conditions.values).await?;
+    Ok(rows.iter().map(sums_of).collect::<Result<_, DbError>>()?)
+}
+
+fn sums_of(row: &Row) -> Result<(String, Sums), DbError> {
+    let sums = Sums {
+        requests: row.unsigned("requests")?,
+        calls: row.unsigned("calls")?,
+        iterations: row.unsigned("iterations")?,
+        duration_ms: row.unsigned("duration_ms")?,
+        nano_usd: row.unsigned("nano_usd")?,
+        unpriced: row.unsigned("unpriced")?,
+        tokens: [row.unsigned("tokens_input")?, row.unsigned("tokens_output")?, row.unsigned("tokens_cached")?],
+        blocked: row.unsigned("blocked")?,
+    };
+    Ok((row.text("status")?, sums))
+}
+
+pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
+    let sql = format!("SELECT {CALL} FROM tool_calls WHERE request_id = ? ORDER BY chain_id, seq LIMIT {MAX_PAGE}");
+    let rows = db.fetch_all(&sql, &[request_id.to_string().into()]).await?;
+    Ok(rows.iter().map(call_entry).collect::<Result<_, _>>()?)
+}
+
+/// What omni never writes must not be there, and a row must belong to whom its record names.
+const INTACT: &str = "CASE WHEN l.timestamp = l.created_at AND (l.user_id IS NULL OR u.email = l.user_email)
+    AND coalesce(l.question, l.x_source, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
+        l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning, l.user_agent) IS NULL
+    AND l.ip_address IS NULL AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
+    AND l.databases_accessed IS NULL THEN 1 ELSE 0 END AS intact";
+
+pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Option<u64>, AuditError> {
+    let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
+    let values = [first.chain_id.to_string().into(), first.seq.into(), last.seq.into()];
+    let range = "chain_id = ? AND seq BETWEEN ? AND ?";
+    let logs = format!(
+        "SELECT l.seq, {INTACT}, {LOG} FROM audit_logs l LEFT JOIN users u ON u.id = l.user_id WHERE l.{range}"
+    );
+    let calls = format!("SELECT seq, {CALL} FROM tool_calls WHERE {range}");
+    let (logs, calls) = (db.fetch_all(&logs, &values).await?, db.fetch_all(&calls, &values).await?);
+    let (mut logs, mut calls) = (by_place(&logs)?, by_place(&calls)?);
+    for sealed in records {
+        let Ok(record) = serde_json::from_slice::<Record>(&sealed.bytes) else { continue };
+        let says = Entries::of(&record);
+        let (log, call) = (logs.remove(&sealed.seq), calls.remove(&sealed.seq));
+        if !is_log(log, says.log.as_ref()) || !is_call(call, says.call.as_ref()) {
+            return Ok(Some(sealed.seq));
+        }
+    }
+    Ok(None)
+}
+
+fn by_place(rows: &[Row]) -> Result<BTreeMap<u64, &Row>, DbError> {
+    rows.iter().map(|row| Ok((row.unsigned("seq")?, row))).collect()
+}
+
+/// What cannot even be read does not say it.
+fn is_log(row: Option<&Row>, says: Option<&LogEntry>) -> bool {
+    match (row, says) {
+        (Some(row), Some(says)) => {
+            matches!(row.int("intact"), Ok(1)) && log_entry(row).is_ok_and(|entry| entry.says(says))
+        }
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+fn is_call(row: Option<&Row>, says: Option<&CallEntry>) -> bool {
+    match (row, says) {
+        (Some(row), Some(says)) => call_entry(row).is_ok_and(|entry| entry.says(says)),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+pub(super) async fn stray(db: &Db) -> Result<Option<(Uuid, u64)>, AuditError> {
+    for table in ["audit_logs", "tool_calls"] {
+        let sql = format!(
+            "SELECT p.chain_id, p.seq FROM {table} p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
+                 (SELECT 1 FROM ledger l WHERE l.chain_id = p.chain_id AND l.seq = p.seq)
+             ORDER BY p.chain_id, p.seq LIMIT 1"
+        );
+        if let Some(row) = db.fetch_optional(&sql, &[]).await? {
+            return Ok(Some((truth::chain(&row)?, row.unsigned("seq")?)));
+        }
+    }
+    Ok(None)
+}

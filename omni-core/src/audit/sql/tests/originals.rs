@@ -1,0 +1,116 @@
+//! What users of the original have: its queries, its views, and perhaps its database.
+
+use super::*;
+
+/// The queries of the original's README, word for word.
+const README: [&str; 4] = [
+    "SELECT user_email, message_preview, cost_estimate, \n       tokens_input, tokens_output, tokens_cached, created_at
+FROM audit_logs \nORDER BY created_at DESC LIMIT 10;",
+    "SELECT * FROM audit_logs \nORDER BY timestamp DESC \nLIMIT 20;",
+    "-- View recent activity
+SELECT \n    u.email,
+    al.message_preview,
+    al.tool_calls_count,
+    al.cost_estimate,
+    al.duration_ms,
+    al.created_at
+FROM audit_logs al
+JOIN users u ON al.user_id = u.id
+ORDER BY al.created_at DESC
+LIMIT 20;",
+    "-- Calculate total costs by user
+SELECT \n    u.email,
+    COUNT(*) as queries,
+    SUM(al.cost_estimate) as total_cost,
+    SUM(al.tokens_input + al.tokens_output) as total_tokens
+FROM audit_logs al
+JOIN users u ON al.user_id = u.id
+WHERE al.created_at >= NOW() - INTERVAL '7 days'
+GROUP BY u.email
+ORDER BY total_cost DESC;",
+];
+
+async fn postgres() -> Option<SqlAudit> {
+    SqlAudit::open(&crate::testing::postgres_schema().await?).await.ok()
+}
+
+fn events() -> Vec<Event> {
+    let mut answered = AskRecord::new("Which databases are slow?", Outcome::Success);
+    answered.usage = Usage { cache_read: 7_589, ..Usage::new(140, 346) };
+    answered.cost = Some(NanoUsd(2_103_120));
+    answered.tools_used = vec!["db.query".into()];
+    let mut call = CallRecord::new("db", "query", json!({}), Outcome::Success);
+    call.call_id = "1".into();
+    vec![Event::ToolCall(call), Event::Ask(Box::new(answered)), ask("May I?", Outcome::Denied)]
+}
+
+#[tokio::test]
+async fn the_queries_of_the_originals_readme_run_unchanged_on_postgres() {
+    let Some(store) = postgres().await else { return };
+    write(&store, &SealKey::generate(), events()).await;
+    for query in README {
+        let rows = store.db.fetch_all(query, &[]).await.unwrap();
+        assert!(!rows.is_empty(), "{query}");
+    }
+    let costs = store.db.fetch_all(README[3], &[]).await.unwrap();
+    assert_eq!((costs[0].text("email").unwrap(), costs[0].int("queries").unwrap()), ("dba@company.com".into(), 2));
+    assert_eq!(costs[0].int("total_tokens").unwrap(), 486);
+    const SEARCH: &str = "SELECT count(*) AS n FROM audit_logs WHERE search_vector @@ to_tsquery('database')";
+    assert_eq!(number(&store, SEARCH).await, 1);
+}
+
+#[tokio::test]
+async fn the_originals_views_say_what_was_done() {
+    for store in stores().await {
+        write(&store, &SealKey::generate(), events()).await;
+        let row = async |query: &str| store.db.fetch_optional(query, &[]).await.unwrap().unwrap();
+        let user = row("SELECT * FROM v_user_activity").await;
+        let counts = ["total_queries", "successful_queries", "failed_queries"].map(|c| user.int(c).unwrap());
+        assert_eq!(counts, [2, 1, 1]);
+        let tool = row("SELECT * FROM v_tool_usage").await;
+        assert_eq!((tool.text("name").unwrap(), tool.text("mcp_name").unwrap()), ("query".into(), "db".into()));
+        assert_eq!((tool.int("call_count").unwrap(), tool.int("success_count").unwrap()), (1, 1));
+        let server = row("SELECT * FROM v_mcp_health").await;
+        assert_eq!((server.text("name").unwrap(), server.optional_text("url").unwrap()), ("db".into(), None));
+        let day = row("SELECT * FROM audit_logs_summary").await;
+        assert_eq!((day.int("total_requests").unwrap(), day.int("error_count").unwrap()), (2, 1));
+    }
+}
+
+/// What the original's own script makes, as far as it matters here.
+const ORIGINAL: [&str; 4] = [
+    "CREATE TABLE users (id SERIAL PRIMARY KEY, email VARCHAR(255) UNIQUE NOT NULL, name VARCHAR(255) NOT NULL,
+        role VARCHAR(50) NOT NULL DEFAULT 'read_only', slack_user_id VARCHAR(50) UNIQUE, is_active BOOLEAN DEFAULT true,
+        is_super_admin BOOLEAN DEFAULT false, password_hash VARCHAR(255), last_login TIMESTAMPTZ,
+        login_count INTEGER DEFAULT 0, preferences JSONB DEFAULT '{}', created_at TIMESTAMPTZ DEFAULT now(),
+        updated_at TIMESTAMPTZ DEFAULT now(), created_by INTEGER, updated_by INTEGER)",
+    "CREATE TABLE audit_logs (id SERIAL PRIMARY KEY, user_id INTEGER REFERENCES users(id) ON DELETE SET NULL,
+        timestamp TIMESTAMPTZ DEFAULT now(), question TEXT, request_type VARCHAR(50) DEFAULT 'chat', message TEXT,
+        message_preview VARCHAR(200), iterations INTEGER DEFAULT 1, tool_calls_count INTEGER DEFAULT 0,
+        tools_used TEXT[], mcps_accessed TEXT[], databases_accessed TEXT[], tokens_input INTEGER, tokens_output INTEGER,
+        tokens_cached INTEGER, cost_estimate DECIMAL(10,6), mcp_target VARCHAR(255), tool_called VARCHAR(255),
+        tool_params JSONB, success BOOLEAN NOT NULL, status VARCHAR(50) DEFAULT 'success', warning VARCHAR(255),
+        duration_ms INTEGER, result_summary TEXT, response_preview TEXT, error_message TEXT, error_id VARCHAR(50),
+        slack_channel VARCHAR(100), slack_user_id VARCHAR(50), slack_message_ts VARCHAR(50),
+        slack_thread_ts VARCHAR(50), llm_confidence DECIMAL(3,2), llm_reasoning TEXT, llm_tokens_used INTEGER,
+        ip_address INET, user_agent TEXT, was_blocked BOOLEAN DEFAULT false, block_reason TEXT,
+        created_at TIMESTAMPTZ DEFAULT now(), search_vector TSVECTOR)",
+    "INSERT INTO users (email, name) VALUES ('dba@company.com', 'Old')",
+    "INSERT INTO audit_logs (user_id, message, success) VALUES (1, 'from before', true)",
+];
+
+#[tokio::test]
+async fn a_database_of_the_original_is_taken_over_with_its_rows() {
+    let Some(store) = postgres().await else { return };
+    for statement in ORIGINAL {
+        store.db.execute(statement, &[]).await.unwrap();
+    }
+    let key = SealKey::generate();
+    write(&store, &key, events()).await;
+    let query = AuditQuery { order: crate::audit::Order::OldestFirst, ..AuditQuery::default() };
+    let entries = store.logs(&query).await.unwrap().entries;
+    assert_eq!((entries.len(), entries[0].message.as_deref()), (3, Some("from before")));
+    assert_eq!(entries[0].user_email.as_deref(), Some("dba@company.com"));
+    assert_eq!(number(&store, "SELECT count(*) AS n FROM users").await, 1);
+    assert_eq!(verify(&store, &key).await.unwrap().first_break, None);
+}

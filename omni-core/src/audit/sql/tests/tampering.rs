@@ -1,0 +1,116 @@
+//! Somebody with the database's password, and without the key.
+
+use super::*;
+use crate::ledger::{ChainHead, Heads};
+
+/// Three asks and a call, written with a key; the chain.
+async fn history(store: &SqlAudit, key: &SealKey) -> Uuid {
+    let call = CallRecord::new("db", "query", json!({ "sql": "SELECT 1" }), Outcome::Success);
+    let events = vec![ask("1", Outcome::Denied), Event::DirectCall(call), ask("2", Outcome::Success)];
+    write(store, key, events).await
+}
+
+async fn found(store: &SqlAudit, key: &SealKey) -> Option<(u64, Fault)> {
+    verify(store, key).await.unwrap().first_break.map(|found| (found.seq, found.fault))
+}
+
+fn without_triggers(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Sqlite => &["DROP TRIGGER ledger_is_append_only_update", "DROP TRIGGER ledger_is_append_only_delete"],
+        Dialect::Postgres => &["ALTER TABLE ledger DISABLE TRIGGER ALL"],
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_tampering_with_the_tables_is_found() {
+    let cases = [
+        ("UPDATE audit_logs SET status = 'success' WHERE seq = 1", (1, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET was_blocked = (1 = 0) WHERE seq = 1", (1, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET cost_estimate = 1 WHERE seq = 3", (3, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET question = 'other' WHERE seq = 3", (3, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET timestamp = '2020-01-01 00:00:00' WHERE seq = 3", (3, Fault::RowDiffers)),
+        ("UPDATE users SET email = 'other@company.com'", (1, Fault::RowDiffers)),
+        ("UPDATE tool_calls SET duration_ms = 1 WHERE seq = 2", (2, Fault::RowDiffers)),
+        ("DELETE FROM audit_logs WHERE seq = 3", (3, Fault::RowDiffers)),
+        ("DELETE FROM tool_calls", (2, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET seq = 0 WHERE seq = 1", (0, Fault::RowDiffers)),
+        ("UPDATE tool_calls SET seq = 9", (2, Fault::RowDiffers)),
+        ("DELETE FROM ledger WHERE seq = 1", (1, Fault::Missing)),
+        ("DELETE FROM ledger WHERE seq = 3", (3, Fault::RowStray)),
+        ("UPDATE ledger SET seq = seq + 10 WHERE seq > 1", (2, Fault::Missing)),
+    ];
+    for (statement, expected) in cases {
+        for store in stores().await {
+            let key = SealKey::generate();
+            history(&store, &key).await;
+            assert_eq!(found(&store, &key).await, None);
+            for trigger in without_triggers(store.db.dialect()) {
+                store.db.execute(trigger, &[]).await.unwrap();
+            }
+            store.db.execute(statement, &[]).await.unwrap();
+            assert_eq!(found(&store, &key).await, Some(expected), "{statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_removed_end_is_found_up_to_the_exported_head() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let chain_id = history(&store, &key).await;
+        let heads = Heads::read(&store).await.unwrap();
+        let text = serde_json::to_string(&heads).unwrap();
+        assert_eq!(serde_json::from_str::<Heads>(&text).unwrap(), heads);
+        let check = async |heads: &[ChainHead]| verify_against(&store, &key, heads).await.unwrap().first_break;
+        assert_eq!(check(&heads.heads).await, None);
+        for statement in without_triggers(store.db.dialect())
+            .iter()
+            .chain(&["DELETE FROM audit_logs WHERE seq = 3", "DELETE FROM ledger WHERE seq = 3"])
+        {
+            store.db.execute(statement, &[]).await.unwrap();
+        }
+        assert_eq!(check(&[]).await, None, "nothing else could tell");
+        let found = check(&heads.heads).await.unwrap();
+        assert_eq!((found.chain_id, found.seq, found.fault), (chain_id, 3, Fault::HeadMissing));
+    }
+}
+
+#[tokio::test]
+async fn a_beginning_that_was_removed_under_a_forged_checkpoint_is_found() {
+    const FORGED: &str = "INSERT INTO ledger_checkpoints (chain_id, next_seq, mac, at, signature)
+        SELECT chain_id, seq + 1, mac, at, mac FROM ledger WHERE seq = 1";
+    for store in stores().await {
+        let key = SealKey::generate();
+        history(&store, &key).await;
+        for statement in [FORGED, "DELETE FROM audit_logs WHERE seq < 2", "DELETE FROM ledger WHERE seq < 2"] {
+            store.db.execute(statement, &[]).await.unwrap();
+        }
+        assert_eq!(found(&store, &key).await, Some((2, Fault::CheckpointForged)));
+    }
+}
+
+#[tokio::test]
+async fn pruning_a_chain_leaves_the_next_one_provable_and_refuses_what_was_altered() {
+    for store in stores().await {
+        let (key, later) = (SealKey::generate(), chrono::Utc::now() + chrono::TimeDelta::days(1));
+        let dir = tempfile::tempdir().unwrap();
+        for question in ["1", "2"] {
+            let options = LedgerOptions::new(key.clone()).with_dir(dir.path());
+            let ledger = Ledger::open(options, Arc::new(store.clone())).await.unwrap();
+            let record = Record::new(Uuid::now_v7(), Some(party()), ask(question, Outcome::Success));
+            ledger.write(record).await.unwrap();
+            ledger.shutdown().await;
+        }
+        let heads = Heads::read(&store).await.unwrap();
+        let chains = store.chains().await.unwrap();
+        let first = store.read(chains[0], 0, 9).await.unwrap();
+        let checkpoint = Checkpoint::sign(&key, chains[0], 2, first[1].mac, None);
+        assert_eq!(store.forget(&checkpoint).await.unwrap(), 2);
+        assert_eq!(store.forget(&checkpoint).await.unwrap(), 0);
+        let left = verify_against(&store, &key, &heads.heads).await.unwrap();
+        assert_eq!((left.first_break, left.chains, left.pruned), (None, 1, 1));
+        let stranger = crate::ledger::prune::prune(&store, &SealKey::generate(), later).await.unwrap();
+        assert_eq!((stranger.records, stranger.refused.len()), (0, 1));
+        assert_eq!(number(&store, "SELECT count(*) AS n FROM audit_logs").await, 1);
+    }
+}

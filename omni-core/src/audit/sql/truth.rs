@@ -1,0 +1,85 @@
+//! The table `ledger`, and the checkpoints.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::super::{AuditError, SealedRecord};
+use crate::{
+    db::{Db, DbError, Row, Val},
+    ledger::{ChainHead, Checkpoint},
+};
+
+pub(super) async fn read(
+    db: &Db,
+    chain_id: Uuid,
+    from_seq: u64,
+    limit: usize,
+) -> Result<Vec<SealedRecord>, AuditError> {
+    const QUERY: &str = "SELECT seq, bytes, mac FROM ledger WHERE chain_id = ? AND seq >= ? ORDER BY seq LIMIT ?";
+    let values = [chain_id.to_string().into(), from_seq.into(), (limit as u64).into()];
+    let rows = db.fetch_all(QUERY, &values).await?;
+    Ok(rows.iter().map(|row| sealed(chain_id, row)).collect::<Result<_, _>>()?)
+}
+
+/// A record as it lies in the ledger.
+pub(super) fn sealed(chain_id: Uuid, row: &Row) -> Result<SealedRecord, DbError> {
+    let bytes = Bytes::from(row.bytes("bytes")?);
+    Ok(SealedRecord { chain_id, seq: row.unsigned("seq")?, bytes, mac: seal(row, "mac")? })
+}
+
+/// A seal; the tables admit none of another length.
+fn seal(row: &Row, column: &str) -> Result<[u8; 32], DbError> {
+    Ok(row.bytes(column)?.try_into().unwrap_or_default())
+}
+
+/// A chain's id; what is none was not written by omni, and shows up in the verification as such.
+pub(super) fn chain(row: &Row) -> Result<Uuid, DbError> {
+    Ok(row.text("chain_id")?.parse().unwrap_or_default())
+}
+
+pub(super) async fn heads(db: &Db) -> Result<Vec<ChainHead>, AuditError> {
+    // Ids of chains grow with time.
+    const QUERY: &str = "SELECT l.chain_id, l.seq, l.mac FROM ledger l
+        JOIN (SELECT chain_id, max(seq) AS seq FROM ledger GROUP BY chain_id) last
+        ON last.chain_id = l.chain_id AND last.seq = l.seq ORDER BY l.chain_id";
+    let rows = db.fetch_all(QUERY, &[]).await?;
+    let head = |row: &Row| Ok(ChainHead::new(chain(row)?, row.unsigned("seq")?, seal(row, "mac")?));
+    Ok(rows.iter().map(head).collect::<Result<_, DbError>>()?)
+}
+
+pub(super) async fn checkpoints(db: &Db) -> Result<Vec<Checkpoint>, AuditError> {
+    const QUERY: &str = "SELECT chain_id, next_seq, mac, coalesce(named, mac) AS named,
+        CASE WHEN named IS NULL THEN 0 ELSE 1 END AS is_named, at, signature FROM ledger_checkpoints";
+    let rows = db.fetch_all(QUERY, &[]).await?;
+    let checkpoint = |row: &Row| {
+        let named = if row.int("is_named")? == 1 { Some(seal(row, "named")?) } else { None };
+        let (mac, signature) = (seal(row, "mac")?, seal(row, "signature")?);
+        Ok(Checkpoint::stored(chain(row)?, row.unsigned("next_seq")?, mac, named, row.time("at")?, signature))
+    };
+    Ok(rows.iter().map(checkpoint).collect::<Result<_, DbError>>()?)
+}
+
+pub(super) async fn forget(db: &Db, checkpoint: &Checkpoint) -> Result<u64, AuditError> {
+    const KEEP: &str = "INSERT INTO ledger_checkpoints (chain_id, next_seq, mac, named, at, signature)
+        VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO UPDATE SET next_seq = excluded.next_seq, mac = excluded.mac,
+        named = excluded.named, at = excluded.at, signature = excluded.signature
+        WHERE excluded.next_seq > ledger_checkpoints.next_seq";
+    let chain_id = checkpoint.chain_id.to_string();
+    let mut tx = db.begin().await?;
+    let kept = [
+        (&chain_id).into(),
+        checkpoint.next_seq.into(),
+        checkpoint.mac[..].into(),
+        Val::Bytes(checkpoint.named.as_ref().map(|named| named[..].into())),
+        checkpoint.at.into(),
+        checkpoint.signature[..].into(),
+    ];
+    tx.execute(KEEP, &kept).await?;
+    let mut gone = 0;
+    for table in ["audit_logs", "tool_calls", "ledger"] {
+        let sql = format!("DELETE FROM {table} WHERE chain_id = ? AND seq < ?");
+        gone = tx.execute(&sql, &[(&chain_id).into(), checkpoint.next_seq.into()]).await?;
+    }
+    tx.commit().await?;
+    Ok(gone)
+}

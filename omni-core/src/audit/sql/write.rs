@@ -1,0 +1,231 @@
+//! Appending: the record, and what follows from it, in one transaction.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    super::{AuditError, CallEntry, LogEntry, SealedRecord, entry::Entries},
+    truth,
+};
+use crate::{
+    db::{Db, DbError, Tx, Val, insert_many},
+    ledger::Record,
+};
+
+/// A record and what it says.
+struct Entry<'a> {
+    sealed: &'a SealedRecord,
+    at: DateTime<Utc>,
+    entries: Entries,
+}
+
+impl<'a> Entry<'a> {
+    fn new(sealed: &'a SealedRecord) -> Self {
+        // What a later build wrote into a file may be unknown here; the truth is stored all the same.
+        match serde_json::from_slice::<Record>(&sealed.bytes) {
+            Ok(record) => Self { sealed, at: record.at, entries: Entries::of(&record) },
+            Err(_) => Self { sealed, at: Utc::now(), entries: Entries::default() },
+        }
+    }
+}
+
+pub(super) async fn append(db: &Db, batch: &[SealedRecord]) -> Result<(), AuditError> {
+    if let Some(bad) = batch.iter().find(|sealed| i64::try_from(sealed.seq).is_err()) {
+        return Err(AuditError::Invalid { message: format!("{} is no place in a chain", bad.seq) });
+    }
+    let entries: Vec<Entry<'_>> = batch.iter().map(Entry::new).collect();
+    if insert(db, &entries).await? {
+        return Ok(());
+    }
+    let missing = missing(db, batch).await?;
+    let entries: Vec<Entry<'_>> = missing.into_iter().map(Entry::new).collect();
+    if insert(db, &entries).await? {
+        return Ok(());
+    }
+    Err(AuditError::Unavailable { message: "another process stores the same chain".into() })
+}
+
+/// Those that are not there yet. What is there must be the same.
+async fn missing<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+    let mut known = HashMap::new();
+    for chain_id in batch.iter().map(|sealed| sealed.chain_id).collect::<HashSet<_>>() {
+        for sealed in present(db, chain_id, batch).await? {
+            known.insert((chain_id, sealed.seq), sealed);
+        }
+    }
+    let mut missing = Vec::new();
+    for sealed in batch {
+        match known.get(&(sealed.chain_id, sealed.seq)) {
+            Some(there) if there == sealed => {}
+            Some(_) => return Err(AuditError::Conflict { chain_id: sealed.chain_id, seq: sealed.seq }),
+            None => {
+                known.insert((sealed.chain_id, sealed.seq), sealed.clone());
+                missing.push(sealed);
+            }
+        }
+    }
+    Ok(missing)
+}
+
+async fn present(db: &Db, chain_id: Uuid, batch: &[SealedRecord]) -> Result<Vec<SealedRecord>, AuditError> {
+    const QUERY: &str = "SELECT seq, bytes, mac FROM ledger WHERE chain_id = ? AND seq BETWEEN ? AND ?";
+    let places = || batch.iter().filter(|sealed| sealed.chain_id == chain_id).map(|sealed| sealed.seq);
+    let (first, last) = (places().min().unwrap_or(0), places().max().unwrap_or(0));
+    let rows = db.fetch_all(QUERY, &[chain_id.to_string().into(), first.into(), last.into()]).await?;
+    Ok(rows.iter().map(|row| truth::sealed(chain_id, row)).collect::<Result<_, _>>()?)
+}
+
+/// Stores all of them, or none when one is there already.
+async fn insert(db: &Db, entries: &[Entry<'_>]) -> Result<bool, DbError> {
+    const INTO: &str = "INSERT INTO ledger (chain_id, seq, at, bytes, mac) VALUES";
+    if entries.is_empty() {
+        return Ok(true);
+    }
+    let mut tx = db.begin().await?;
+    let rows: Vec<_> = entries.iter().map(record_row).collect();
+    let stored = tx.insert_many(INTO, &rows, "ON CONFLICT (chain_id, seq) DO NOTHING").await?;
+    if stored != entries.len() as u64 {
+        return Ok(false);
+    }
+    project(&mut tx, entries).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+fn record_row<'a>(entry: &'a Entry<'_>) -> Vec<Val<'a>> {
+    let sealed = entry.sealed;
+    vec![
+        sealed.chain_id.to_string().into(),
+        sealed.seq.into(),
+        entry.at.into(),
+        sealed.bytes[..].into(),
+        sealed.mac[..].into(),
+    ]
+}
+
+async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
+    let people = people(tx, entries).await?;
+    let logs = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.log.as_ref()?)));
+    let rows: Vec<_> = logs.map(|(sealed, log)| log_row(sealed, log, &people)).collect();
+    tx.insert_many(LOG_INTO, &rows, "").await?;
+    let calls = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.call.as_ref()?)));
+    let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
+    tx.insert_many(CALL_INTO, &rows, "").await?;
+    Ok(())
+}
+
+/// Numbers of people by tenant and address.
+type People = HashMap<(String, String), i64>;
+
+/// The rows of all people who asked, made at their first closing record. The role is what they had,
+/// not a grant. They come in one order, so that two processes never wait for each other in a circle.
+async fn people(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<People, DbError> {
+    const INTO: &str = "INSERT INTO users (tenant, email, name, role, created_at, updated_at) VALUES";
+    const REST: &str = "ON CONFLICT (tenant, email) DO UPDATE SET
+        role = CASE WHEN users.role_source = 'seen' THEN coalesce(excluded.role, users.role) ELSE users.role END,
+        updated_at = CASE WHEN excluded.updated_at > users.updated_at THEN excluded.updated_at ELSE users.updated_at END
+        RETURNING id, tenant, email";
+    let mut seen: BTreeMap<(&str, &str), (Option<&str>, DateTime<Utc>)> = BTreeMap::new();
+    for log in entries.iter().filter_map(|entry| entry.entries.log.as_ref()) {
+        let Some(email) = log.user_email.as_deref() else { continue };
+        let known = seen.entry((log.tenant.as_str(), email)).or_insert((None, log.created_at));
+        known.0 = log.user_role.as_deref().or(known.0);
+        known.1 = known.1.max(log.created_at);
+    }
+    let rows: Vec<_> = seen.iter().map(|((tenant, email), (role, at))| person_row(tenant, email, *role, *at)).collect();
+    let mut people = People::new();
+    for (sql, values) in insert_many(tx.dialect(), INTO, &rows, REST) {
+        for row in tx.fetch_all(&sql, &values).await? {
+            people.insert((row.text("tenant")?, row.text("email")?), row.int("id")?);
+        }
+    }
+    Ok(people)
+}
+
+fn person_row<'a>(tenant: &'a str, email: &'a str, role: Option<&str>, at: DateTime<Utc>) -> Vec<Val<'a>> {
+    let role = role.map(|role| role.chars().take(MAX_ROLE).collect::<String>());
+    vec![tenant.into(), email.into(), name_of(email).into(), role.into(), at.into(), at.into()]
+}
+
+/// Most characters of a role in the original's table.
+const MAX_ROLE: usize = 50;
+
+fn name_of(subject: &str) -> &str {
+    let subject = subject.strip_prefix("local:").unwrap_or(subject);
+    subject.split('@').next().unwrap_or(subject)
+}
+
+const LOG_INTO: &str = "INSERT INTO audit_logs (chain_id, seq, user_id, timestamp, created_at, request_id, tenant,
+    user_email, user_role, actor, source, request_type, message, message_preview, model, iterations, tool_calls_count,
+    tools_used, mcps_accessed, tokens_input, tokens_output, tokens_cached, tokens_cache_write, cost_estimate,
+    cost_nano_usd, mcp_target, tool_called, tool_params, success, status, warning, duration_ms, response_preview,
+    error_message, was_blocked, block_reason) VALUES";
+
+fn log_row<'a>(sealed: &SealedRecord, log: &'a LogEntry, people: &People) -> Vec<Val<'a>> {
+    let person = log.user_email.as_ref().and_then(|email| people.get(&(log.tenant.clone(), email.clone())));
+    vec![
+        sealed.chain_id.to_string().into(),
+        sealed.seq.into(),
+        person.copied().into(),
+        log.created_at.into(),
+        log.created_at.into(),
+        log.request_id.to_string().into(),
+        (&log.tenant).into(),
+        (&log.user_email).into(),
+        (&log.user_role).into(),
+        (&log.actor).into(),
+        (&log.source).into(),
+        (&log.request_type).into(),
+        (&log.message).into(),
+        (&log.message_preview).into(),
+        (&log.model).into(),
+        log.iterations.into(),
+        log.tool_calls_count.into(),
+        log.tools_used.clone().into(),
+        log.mcps_accessed.clone().into(),
+        log.tokens_input.into(),
+        log.tokens_output.into(),
+        log.tokens_cached.into(),
+        log.tokens_cache_write.into(),
+        log.cost_estimate.into(),
+        log.cost_nano_usd.into(),
+        (&log.mcp_target).into(),
+        (&log.tool_called).into(),
+        Val::Json(log.tool_params.clone()),
+        log.success.into(),
+        (&log.status).into(),
+        (&log.warning).into(),
+        log.duration_ms.into(),
+        (&log.response_preview).into(),
+        (&log.error_message).into(),
+        log.was_blocked.into(),
+        (&log.block_reason).into(),
+    ]
+}
+
+const CALL_INTO: &str =
+    "INSERT INTO tool_calls (chain_id, seq, request_id, created_at, tenant, user_email, server, tool,
+    arguments, status, rule, duration_ms, bytes, cost_estimate, cost_nano_usd, error) VALUES";
+
+fn call_row<'a>(sealed: &SealedRecord, call: &'a CallEntry) -> Vec<Val<'a>> {
+    vec![
+        sealed.chain_id.to_string().into(),
+        sealed.seq.into(),
+        call.request_id.to_string().into(),
+        call.created_at.into(),
+        (&call.tenant).into(),
+        (&call.user_email).into(),
+        (&call.server).into(),
+        (&call.tool).into(),
+        (&call.arguments).into(),
+        (&call.status).into(),
+        (&call.rule).into(),
+        call.duration_ms.into(),
+        call.bytes.into(),
+        call.cost_estimate.into(),
+        call.cost_nano_usd.into(),
+        (&call.error).into(),
+    ]
+}

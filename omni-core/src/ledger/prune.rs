@@ -1,0 +1,96 @@
+//! Retention: what is older than it must be goes, and a signed checkpoint stays in its place.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    Checkpoint, Record, SealKey,
+    seal::Seal,
+    verify::{Break, Chain, PAGE, by_chain, named_previous},
+};
+use crate::audit::{AuditError, LedgerStore, SealedRecord};
+
+/// What a pruning did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// How many records went.
+    pub records: u64,
+    /// Chains that are not what the ledger wrote: nothing of them goes, so that the proof of it stays.
+    pub refused: Vec<Break>,
+}
+
+/// Removes what is older than `before`, the beginnings of chains only, and nothing that was not
+/// proved to be as the ledger wrote it.
+///
+/// # Errors
+/// An [`AuditError`] when the store cannot be read or written; what went before stays gone.
+pub async fn prune(store: &dyn LedgerStore, key: &SealKey, before: DateTime<Utc>) -> Result<Pruned, AuditError> {
+    let checkpoints = by_chain(store.checkpoints().await?);
+    let chains = store.chains().await?;
+    let mut named = HashMap::new();
+    for chain_id in &chains {
+        let first = store.read(*chain_id, 0, 1).await?;
+        named.extend(first.first().filter(|first| first.seq == 0).and_then(named_previous));
+    }
+    let mut pruned = Pruned::default();
+    for chain_id in chains {
+        let mut pruning = Pruning {
+            store,
+            key,
+            before,
+            chain: Chain::new(key, chain_id),
+            wanted: named.get(&chain_id).copied(),
+            named: checkpoints.get(&chain_id).and_then(|checkpoint| checkpoint.named),
+        };
+        let broken = match pruning.chain.begin_at(key, checkpoints.get(&chain_id)) {
+            Some(fault) => Some(pruning.chain.broken(fault)),
+            None => pruning.run(chain_id, &mut pruned.records).await?,
+        };
+        if let Some(broken) = broken {
+            tracing::error!(%broken, "the ledger is not what omni wrote; nothing of this chain is pruned");
+            pruned.refused.push(broken);
+        }
+    }
+    Ok(pruned)
+}
+
+struct Pruning<'a> {
+    store: &'a dyn LedgerStore,
+    key: &'a SealKey,
+    before: DateTime<Utc>,
+    chain: Chain,
+    /// The seal by which a later chain names this one.
+    wanted: Option<Seal>,
+    /// The same, once it was among what went.
+    named: Option<Seal>,
+}
+
+impl Pruning<'_> {
+    async fn run(&mut self, chain_id: Uuid, gone: &mut u64) -> Result<Option<Break>, AuditError> {
+        loop {
+            let from = self.chain.at.seq;
+            let page = self.store.read(chain_id, from, PAGE).await?;
+            for record in page.iter().take_while(|record| self.before > age(record).unwrap_or(DateTime::<Utc>::MAX_UTC))
+            {
+                if let Some(fault) = self.chain.check(record) {
+                    return Ok(Some(self.chain.broken(fault)));
+                }
+                self.named = self.named.or(self.wanted.filter(|wanted| *wanted == record.mac));
+            }
+            let next = self.chain.at;
+            if next.seq == from {
+                return Ok(None);
+            }
+            let checkpoint = Checkpoint::sign(self.key, chain_id, next.seq, next.previous, self.named);
+            *gone += self.store.forget(&checkpoint).await?;
+        }
+    }
+}
+
+/// When a record was written; what a later build wrote has no age yet.
+fn age(sealed: &SealedRecord) -> Option<DateTime<Utc>> {
+    serde_json::from_slice::<Record>(&sealed.bytes).ok().map(|record| record.at)
+}

@@ -1,0 +1,185 @@
+//! The contracts of audit readers, and of pruning.
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Principal, Source,
+    audit::{AuditQuery, AuditReader, AuditSink, LedgerStore, LogEntry, Order, SealedRecord},
+    cost::NanoUsd,
+    ledger::{
+        AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all, verify::verify_chain,
+    },
+    llm::Usage,
+};
+
+/// Checks a sink, and a reader over the same store.
+///
+/// # Panics
+/// Where the contract is broken.
+pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+    let history = History::store(sink).await;
+    history.every_condition_narrows_what_is_found(reader).await;
+    history.pages_follow_each_other_without_gap_or_repetition(reader).await;
+    history.sums_are_those_of_the_entries(reader).await;
+    history.calls_are_those_of_the_request(reader).await;
+    history.rows_say_what_the_records_say(reader).await;
+}
+
+/// What one person did who is nowhere else in the store: seven asks, each a minute after the one
+/// before, and a direct call that was denied.
+struct History {
+    person: String,
+    begin: DateTime<Utc>,
+    chain: Vec<SealedRecord>,
+    last_ask: Uuid,
+}
+
+impl History {
+    async fn store(sink: &dyn AuditSink) -> Self {
+        let person = format!("{}@company.com", Uuid::new_v4().simple());
+        let begin = Utc::now().trunc_subsecs(6) - TimeDelta::days(1);
+        let mut records = Vec::new();
+        let mut last_ask = Uuid::nil();
+        for minute in 0..7 {
+            last_ask = Uuid::now_v7();
+            records.extend(ask(&person, begin, minute, last_ask));
+        }
+        let mut denied =
+            CallRecord::new("db", "drop_table", json!({ "ratio": 1e5, "text": "a\u{0}b" }), Outcome::Denied);
+        denied.error = Some("not for you".into());
+        records.push(at(&person, begin, 7, Uuid::now_v7(), Event::DirectCall(denied)));
+        let chain = seal_all(&SealKey::generate(), records.into_iter());
+        let stored = sink.append(&chain).await;
+        assert!(stored.is_ok(), "a batch is stored: {stored:?}");
+        Self { person, begin, chain, last_ask }
+    }
+
+    fn query(&self) -> AuditQuery {
+        AuditQuery { user: Some(self.person.clone()), ..AuditQuery::default() }
+    }
+
+    async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
+        let some = |text: &str| Some(text.to_owned());
+        let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
+        let cases: [(&str, AuditQuery, usize); 12] = [
+            ("everything", self.query(), 8),
+            ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 8),
+            ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
+            ("a status", AuditQuery { status: some("denied"), ..self.query() }, 1),
+            ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
+            ("a server", AuditQuery { server: some("git"), ..self.query() }, 7),
+            ("a server's prefix", AuditQuery { server: some("gi"), ..self.query() }, 0),
+            ("a tool of a server", AuditQuery { tool: some("db.drop_table"), ..self.query() }, 1),
+            ("a tool of any server", AuditQuery { tool: some("log"), ..self.query() }, 7),
+            ("a pattern, which is no name", AuditQuery { tool: some("drop%table"), ..self.query() }, 0),
+            ("a time", AuditQuery { since: minute(2), until: minute(4), ..self.query() }, 2),
+            ("somebody else", AuditQuery { user: some("nobody@company.com"), ..self.query() }, 0),
+        ];
+        for (name, query, count) in cases {
+            let found = reader.logs(&query).await;
+            assert_eq!(found.map(|page| page.entries.len()).ok(), Some(count), "by {name}");
+        }
+    }
+
+    async fn pages_follow_each_other_without_gap_or_repetition(&self, reader: &dyn AuditReader) {
+        let newest = self.all(reader, Order::NewestFirst).await;
+        let times: Vec<_> = newest.iter().map(|entry| (entry.created_at - self.begin).num_minutes()).collect();
+        assert_eq!(times, [7, 6, 5, 4, 3, 2, 1, 0], "the newest come first");
+        let mut oldest = self.all(reader, Order::OldestFirst).await;
+        oldest.reverse();
+        assert_eq!(oldest, newest, "the other order is the same the other way round");
+    }
+
+    async fn all(&self, reader: &dyn AuditReader, order: Order) -> Vec<LogEntry> {
+        let mut query = AuditQuery { order, limit: Some(3), ..self.query() };
+        let mut all = Vec::new();
+        loop {
+            let page = reader.logs(&query).await.unwrap_or_default();
+            assert!(page.entries.len() <= 3, "a page has its size");
+            all.extend(page.entries);
+            let next = page.next.map(|next| next.to_string().parse());
+            match next {
+                Some(Ok(next)) => query.after = Some(next),
+                Some(Err(_)) | None => return all,
+            }
+        }
+    }
+
+    async fn sums_are_those_of_the_entries(&self, reader: &dyn AuditReader) {
+        let stats = reader.stats(&self.query()).await.unwrap_or_default();
+        assert_eq!((stats.total_requests, stats.total_tool_calls, stats.blocked_count), (8, 8, 1));
+        assert_eq!((stats.total_tokens_input, stats.total_tokens_cached), (7 * 140, 7 * 7_589));
+        assert_eq!((stats.by_status.get("success"), stats.by_status.get("denied")), (Some(&7), Some(&1)));
+        assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
+        assert_eq!((stats.avg_duration_ms, stats.unpriced_count), (700.0, 0));
+        let none = AuditQuery { status: Some("timeout".into()), ..self.query() };
+        assert_eq!(reader.stats(&none).await.unwrap_or_default().total_requests, 0);
+    }
+
+    async fn calls_are_those_of_the_request(&self, reader: &dyn AuditReader) {
+        let calls = reader.calls(self.last_ask).await.unwrap_or_default();
+        let call = calls.first();
+        assert_eq!(calls.len(), 1, "an ask's calls are found by its id");
+        assert_eq!(call.map(|call| (call.server.as_str(), call.bytes)), Some(("git", Some(42))));
+        assert_eq!(call.and_then(|call| call.cost_nano_usd), Some(1_000));
+    }
+
+    async fn rows_say_what_the_records_say(&self, reader: &dyn AuditReader) {
+        assert_eq!(reader.differing(&self.chain).await.ok(), Some(None), "what was just written is right");
+        let page = reader.logs(&self.query()).await.unwrap_or_default();
+        let denied = page.entries.first();
+        assert_eq!(denied.map(|entry| (entry.was_blocked, entry.success)), Some((true, false)));
+        assert_eq!(denied.and_then(|entry| entry.block_reason.as_deref()), Some("not for you"));
+        let answered = page.entries.last();
+        assert_eq!(answered.and_then(|entry| entry.message_preview.as_deref()), Some("How many?"));
+        assert_eq!(answered.and_then(|entry| entry.cost_estimate), Some(0.002_103));
+    }
+}
+
+fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: Event) -> Record {
+    let mut party = Party::new(&Principal::email(person), Source::Http);
+    party.role = Some("dba".into());
+    let mut record = Record::new(request_id, Some(party), event);
+    record.at = begin + TimeDelta::minutes(minute);
+    record
+}
+
+fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Record; 2] {
+    let mut call = CallRecord::new("git", "log", json!({}), Outcome::Success);
+    (call.call_id, call.bytes, call.cost) = ("1".into(), Some(42), Some(NanoUsd(1_000)));
+    let mut ask = AskRecord::new("How many?", Outcome::Success);
+    ask.model = Some("claude-3-5-haiku-20241022".into());
+    ask.usage = Usage { cache_read: 7_589, ..Usage::new(140, 346) };
+    ask.cost = Some(NanoUsd(2_103_120));
+    ask.tools_used = vec!["git.log".into()];
+    ask.duration_ms = 800;
+    [Event::ToolCall(call), Event::Ask(Box::new(ask))].map(|event| at(person, begin, minute, request_id, event))
+}
+
+/// Checks that pruning takes what is old, and that what is left can still be proved.
+///
+/// # Panics
+/// Where the contract is broken.
+pub async fn audit_prune_contract(sink: &dyn AuditSink, store: &dyn LedgerStore) {
+    let key = SealKey::generate();
+    let begin = Utc::now() - TimeDelta::days(100);
+    let records = (0..20).map(|day| {
+        let event = Event::Ask(Box::new(AskRecord::new("?", Outcome::Success)));
+        at("old@company.com", begin, day * 24 * 60, Uuid::now_v7(), event)
+    });
+    let chain = seal_all(&key, records);
+    let chain_id = chain[0].chain_id;
+    let stored = sink.append(&chain).await;
+    assert!(stored.is_ok(), "a batch is stored: {stored:?}");
+    for (days, left) in [(95, 14), (95, 14), (85, 4)] {
+        let pruned = prune(store, &key, Utc::now() - TimeDelta::days(days)).await;
+        assert!(pruned.is_ok(), "pruning works: {pruned:?}");
+        let rest = store.read(chain_id, 0, 100).await.unwrap_or_default();
+        assert_eq!(rest, chain[20 - left..], "the old records are gone, and no other");
+        assert_eq!(verify_chain(store, &key, chain_id).await.ok(), Some(None), "the rest can be proved");
+    }
+    let stranger = verify_chain(store, &SealKey::generate(), chain_id).await;
+    assert!(matches!(stranger, Ok(Some(_))), "a checkpoint is worth nothing without the key");
+}
