@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::{cost::PriceTable, policy::SourceRef};
@@ -419,7 +419,8 @@ impl Config {
     /// Whether requests are counted in the same place by the same rules.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
         let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
-        self.limiter_kind == other.limiter_kind && rules(self) == rules(other)
+        let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
+        self.limiter_kind == other.limiter_kind && rules(self) == rules(other) && redis(self) == redis(other)
     }
 }
 

@@ -1,4 +1,5 @@
 //! A Redis of its own, stopped and started under load.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::{
     net::TcpListener,

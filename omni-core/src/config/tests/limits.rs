@@ -84,3 +84,13 @@ fn a_budget_that_cannot_be_is_said_with_its_line() {
         "{found:?}"
     );
 }
+
+#[test]
+fn counts_are_kept_by_a_reload_unless_they_are_made_elsewhere() {
+    let before = config("limit: { backend: redis, redis_url: 'redis://a' }", &[]);
+    assert!(
+        before.counts_like(&config("limit: { backend: redis, redis_url: 'redis://a' }\nagent: { max_turns: 3 }", &[]))
+    );
+    assert!(!before.counts_like(&config("limit: { backend: redis, redis_url: 'redis://b' }", &[])));
+    assert!(!before.counts_like(&config("limit: { backend: memory }", &[])));
+}
