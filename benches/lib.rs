@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::stream::BoxStream;
 use omni_core::{
-    McpTransport,
+    Config, McpTransport,
     catalog::{Catalog, Health, ServerView, ToolDef},
+    config::LoadOptions,
     mcp::{CallContext, Connector, McpError, McpEvent, McpReply, McpRequest},
-    policy::RuleSet,
+    policy::{RuleSet, yaml::YamlPolicy},
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -87,4 +88,26 @@ impl McpTransport for Instant {
     }
 
     async fn close(&self) {}
+}
+
+/// A configuration of one server with `rules` patterns for a role that `people` people have, each of
+/// whom may use one of a hundred databases.
+#[must_use]
+pub fn many_people(rules: usize, people: usize) -> Config {
+    let dir = tempfile::TempDir::new().unwrap();
+    let patterns = |from: usize| (from..rules).step_by(2).map(|rule| format!("get_*_{rule}")).collect::<Vec<_>>();
+    let role = json!({ "dba": { "allow_only": patterns(0), "deny": patterns(1) } });
+    let mcps = json!({ "mcps": [{ "name": "database", "url": "http://h", "role_restrictions": role }] });
+    let user =
+        |at: usize| format!("- {{email: user{at}@company.com, role: dba, allowed_databases: db_{}}}\n", at % 100);
+    let users: String = std::iter::once("users:\n".to_owned()).chain((0..people).map(user)).collect();
+    std::fs::write(dir.path().join("mcps.yaml"), mcps.to_string()).unwrap();
+    std::fs::write(dir.path().join("users.yaml"), users).unwrap();
+    Config::load(LoadOptions::default().with_dir(dir.path())).unwrap()
+}
+
+/// The policy of a configuration.
+#[must_use]
+pub fn policy_of(config: &Config) -> YamlPolicy {
+    YamlPolicy::from_config(config).unwrap()
 }

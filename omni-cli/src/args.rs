@@ -8,17 +8,21 @@ mod ask;
 mod audit;
 mod config;
 mod db;
+mod keys;
 mod policy;
 mod servers;
 mod tools;
+mod users;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
 pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
-pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
+pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
+pub use policy::{ExplainArgs, ExportPolicyArgs, ImportArgs, PolicyCommand, ValidateArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
+pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
 
 use crate::render::Format;
 
@@ -91,6 +95,15 @@ pub enum Command {
     /// What a user may do at a server
     #[command(hide = true)]
     ValidatePolicy(ValidateArgs),
+    /// Add, list, disable or approve people
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Give somebody a role
+    #[command(hide = true)]
+    AddUser(AddUserArgs),
+    /// Make, list or take back API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Read the ledger: who asked what, what it cost, and whether anybody changed it
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -130,7 +143,10 @@ impl Command {
             Self::Ask(args) => args.format(),
             Self::Tools(command) => command.format(),
             Self::Servers(command) => command.format(),
-            Self::Policy(PolicyCommand::Explain(args)) => Format::json_if(args.json),
+            Self::Policy(command) => command.format(),
+            Self::Users(command) => command.format(),
+            Self::AddUser(args) => Format::json_if(args.json),
+            Self::Keys(command) => command.format(),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
             Self::Audit(command) => command.format(),
             Self::Db(command) => command.format(),

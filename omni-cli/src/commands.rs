@@ -8,14 +8,20 @@ mod db;
 mod doctor;
 mod follow;
 mod init;
+mod keys;
 mod policy;
 mod servers;
 mod tools;
+mod transfer;
+mod users;
 mod version;
 
 use crate::{
     app::App,
-    args::{AuditCommand, Cli, Command, ConfigCommand, DbCommand, PolicyCommand, ServersCommand, ToolsCommand},
+    args::{
+        AuditCommand, Cli, Command, ConfigCommand, DbCommand, KeysCommand, PolicyCommand, ServersCommand, ToolsCommand,
+        UsersCommand,
+    },
     exit::Exit,
     fault::Fault,
     render,
@@ -41,6 +47,16 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
+        Command::Policy(PolicyCommand::Import(args)) => transfer::import(app, args).await,
+        Command::Policy(PolicyCommand::Export(args)) => transfer::export(app, args).await,
+        Command::Users(UsersCommand::Add(args)) | Command::AddUser(args) => users::add(app, args).await,
+        Command::Users(UsersCommand::List(args)) => users::list(app, args.json).await,
+        Command::Users(UsersCommand::Disable(args)) => users::disable(app, args).await,
+        Command::Users(UsersCommand::Enable(args)) => users::enable(app, args).await,
+        Command::Users(UsersCommand::Approve(args)) => users::approve(app, args).await,
+        Command::Keys(KeysCommand::Create(args)) => keys::create(app, args).await,
+        Command::Keys(KeysCommand::List(args)) => keys::list(app, args).await,
+        Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
         Command::Audit(AuditCommand::List(args)) => audit::list(app, args).await,
         Command::Audit(AuditCommand::Tail(args)) => audit::tail(app, args).await,

@@ -21,6 +21,8 @@ pub fn registry() -> Registry {
     mcp::stdio::register(&mut r);
     policy::yaml::register(&mut r);
     policy::memory::register(&mut r);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    policy::sql::register(&mut r);
     limit::memory::register(&mut r);
     #[cfg(feature = "redis")]
     limit::redis::register(&mut r);

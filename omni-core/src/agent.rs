@@ -10,6 +10,7 @@ pub mod plan;
 pub mod prompt;
 pub mod run;
 mod turn;
+mod uncalled;
 
 pub use plan::{Disposition, PlannedCall, Refused};
 pub use run::{CallOutcome, Finish, Run, RunLimits, Step};

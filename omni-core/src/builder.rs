@@ -34,6 +34,8 @@ const MAX_OUTPUT: u32 = 4_096;
 #[must_use]
 pub struct OmniBuilder {
     authenticator: Authenticator,
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    tables: Option<crate::people::Tables>,
     policy: Arc<dyn PolicyStore>,
     limiter: Arc<dyn RateLimiter>,
     threads: Arc<dyn ThreadStore>,
@@ -55,6 +57,8 @@ impl OmniBuilder {
     pub(crate) fn new() -> Self {
         Self {
             authenticator: Authenticator::new(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            tables: None,
             policy: Arc::new(MemoryPolicy::allow_all()),
             limiter: Arc::new(MemoryLimiter::new()),
             threads: Arc::new(OneShot),
@@ -175,6 +179,13 @@ impl OmniBuilder {
         self
     }
 
+    /// The people whom a database knows, for the operations of administrators.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub fn people(mut self, tables: crate::people::Tables) -> Self {
+        self.tables = Some(tables);
+        self
+    }
+
     /// Bounds of every ask.
     pub fn bounds(mut self, bounds: AskBounds) -> Self {
         self.bounds = bounds;
@@ -260,6 +271,8 @@ impl OmniBuilder {
     fn parts(self, ledger: Ledger, pool: Pool, live: Arc<Live>) -> Parts {
         Parts {
             authenticator: self.authenticator,
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            tables: self.tables,
             policy: self.policy,
             limiter: self.limiter,
             threads: self.threads,

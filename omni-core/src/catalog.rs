@@ -17,6 +17,7 @@ use crate::policy::RuleSet;
 
 pub mod name;
 pub mod schema;
+pub mod stored;
 
 pub use name::NameRules;
 pub use schema::{Dialect, Sanitised, SchemaCheck, SchemaError, sanitise};

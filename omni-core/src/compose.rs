@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::identity::{Keys, keys::sql::SqlKeys};
 use crate::{
     builder::OmniBuilder,
     config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
-    limit::{fail_open::FailOpen, unlimited::Unlimited},
+    limit::fail_open::FailOpen,
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
@@ -95,9 +97,8 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
     if !config.servers.is_empty() {
         config.require(Need::Servers)?;
     }
-    let mut builder = Omni::builder()
-        .authenticator(authenticator(config))
-        .policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+    let mut builder =
+        people(Omni::builder(), config).policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
     builder = match llm(config, registry).await {
         Ok(llm) => builder.llm(llm),
         // What needs no model works without one; an ask says what is missing.
@@ -127,11 +128,19 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
 }
 
 async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
-    if !config.limits_enabled {
-        return Ok(builder.limiter(Unlimited));
-    }
     let limiter = registry.limiters.build(&config.limiter_kind, config.clone()).await?;
     Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
+}
+
+/// Who credentials belong to: people at the terminal, and keys where there is a database.
+fn people(builder: OmniBuilder, config: &Config) -> OmniBuilder {
+    let authenticator = authenticator(config);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(tables) = crate::people::Tables::of_config(config) {
+        let keys = Keys::new(SqlKeys::new(tables.clone()));
+        return builder.authenticator(authenticator.with_keys(keys)).people(tables);
+    }
+    builder.authenticator(authenticator)
 }
 
 /// Whoever can read config and database may act as anybody: they are root here anyway.

@@ -26,8 +26,9 @@ mod show;
 pub(crate) mod spec;
 mod yaml;
 
+pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
-pub(crate) use yaml::Lines;
+pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -353,11 +354,11 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The servers, in the order of the file.
     pub servers: Vec<ServerConfig>,
-    /// The policy store's kind: `yaml`, or `memory` for the embedded default.
+    /// The policy store's kind: `yaml` or `sql`, or `memory` for the embedded default.
     pub policy_kind: String,
     /// The limiter's kind: `memory`, `redis`, `sql`, or one that an embedder registered.
     pub limiter_kind: String,
-    /// Whether anything is limited at all: rates, or what may be spent.
+    /// Whether rates are limited; what may be spent is in any case.
     pub limits_enabled: bool,
     /// The Redis of the limiter `redis`.
     pub redis_url: Option<SecretString>,
@@ -418,9 +419,10 @@ impl Config {
 impl Config {
     /// Whether requests are counted in the same place by the same rules.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
-        let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
         let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
-        self.limiter_kind == other.limiter_kind && rules(self) == rules(other) && redis(self) == redis(other)
+        self.limiter_kind == other.limiter_kind
+            && self.limits_fail_open == other.limits_fail_open
+            && redis(self) == redis(other)
     }
 }
 

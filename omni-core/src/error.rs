@@ -9,7 +9,7 @@ use crate::{
     limit::{LimitError, Refusal},
     llm::LlmError,
     mcp::McpError,
-    policy::PolicyError,
+    policy::{PolicyError, SourceRef},
     registry::BuildError,
     thread::ThreadError,
 };
@@ -96,6 +96,20 @@ pub enum Error {
     /// The ledger failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A file names the person: whoever edits it can change what they may do, and nobody else.
+    #[error("{at}: {subject} is named there; edit the file")]
+    NamedInFile {
+        /// Who.
+        subject: String,
+        /// Where.
+        at: SourceRef,
+    },
+    /// The database of people cannot be used.
+    #[error("{message}")]
+    People {
+        /// What went wrong.
+        message: String,
+    },
     /// The caller may not do this.
     #[error("{message}")]
     Denied {
@@ -141,14 +155,18 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Build(_) => ErrorKind::Config,
-            Self::Auth(_) => ErrorKind::Unauthenticated,
+            Self::Config(_) | Self::Build(_) | Self::NamedInFile { .. } => ErrorKind::Config,
+            Self::Auth(AuthError::MissingScope { .. } | AuthError::InvalidKey) => ErrorKind::Unauthenticated,
+            Self::Auth(AuthError::NotListed { .. }) => ErrorKind::Denied,
+            Self::Auth(AuthError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
             Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
-            Self::Limit(LimitError::Unavailable { .. }) | Self::Thread(_) | Self::Audit(_) | Self::ShuttingDown => {
-                ErrorKind::Unavailable
-            }
+            Self::Limit(LimitError::Unavailable { .. })
+            | Self::Thread(_)
+            | Self::Audit(_)
+            | Self::People { .. }
+            | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Llm(error) => llm_kind(error),
             Self::Server { source, .. } => server_kind(source),
             Self::UnknownTool { .. } => ErrorKind::NotFound,
@@ -191,8 +209,10 @@ impl Error {
         match self {
             Self::Internal { .. } => "an internal error; the operator finds it in the log".into(),
             Self::Config(_) | Self::Build(_) => "the service is not configured rightly; the operator knows more".into(),
+            Self::Auth(AuthError::Unavailable(_)) => "API keys cannot be looked up at the moment".into(),
             Self::Policy(PolicyError::Unavailable { .. }) => "who may do what cannot be looked up at the moment".into(),
             Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),
+            Self::People { .. } => "the people cannot be read or written at the moment".into(),
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
@@ -201,6 +221,7 @@ impl Error {
             | Self::Policy(_)
             | Self::Limit(LimitError::Refused(_))
             | Self::Denied { .. }
+            | Self::NamedInFile { .. }
             | Self::UnknownTool { .. }
             | Self::Invalid { .. }
             | Self::Timeout { .. }

@@ -6,11 +6,14 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 mod authenticator;
+pub mod keys;
 
 pub use authenticator::{AuthError, Authenticator};
+pub use keys::{ApiKey, KeyError, KeyStore, Keys};
 
 /// The channel by which an identity was established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,10 +43,15 @@ pub enum Via {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scope {
-    /// Ask questions.
+    /// Ask questions. The model calls tools for the asker then; to call one directly takes
+    /// [`Scope::Tools`].
     Ask,
-    /// List and call tools directly.
+    /// List and call tools directly: over HTTP, over the MCP gateway, at the terminal. It is called
+    /// `mcp`; `tools` is understood too.
+    #[serde(rename = "mcp", alias = "tools")]
     Tools,
+    /// Read what others asked, where the subject's role allows it. One's own everybody may read.
+    Audit,
     /// Use admin operations, where the subject's role allows them too.
     Admin,
     /// Act for other subjects.
@@ -56,10 +64,21 @@ impl Scope {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ask => "ask",
-            Self::Tools => "tools",
+            Self::Tools => "mcp",
+            Self::Audit => "audit",
             Self::Admin => "admin",
             Self::ActAs => "act_as",
         }
+    }
+
+    /// All scopes.
+    pub const ALL: [Self; 5] = [Self::Ask, Self::Tools, Self::Audit, Self::Admin, Self::ActAs];
+
+    /// The scope of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let is_called = |scope: &Self| scope.as_str() == name || (*scope == Self::Tools && name == "tools");
+        Self::ALL.into_iter().find(is_called)
     }
 }
 
@@ -78,13 +97,18 @@ impl Scopes {
     /// Every scope.
     #[must_use]
     pub fn all() -> Self {
-        Self([Scope::Ask, Scope::Tools, Scope::Admin, Scope::ActAs].into())
+        Self(Scope::ALL.into())
     }
 
-    /// Ask and call tools, nothing administrative.
+    /// Ask and call tools; nothing that concerns others.
     #[must_use]
     pub fn user() -> Self {
         Self([Scope::Ask, Scope::Tools].into())
+    }
+
+    /// The scopes, in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
+        self.0.iter().copied()
     }
 
     /// Whether `scope` is in the set.
@@ -120,6 +144,9 @@ pub struct Principal {
     /// A role that the credential's rights never exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceiling_role: Option<String>,
+    /// Roles of which the subject must have one, where the actor may act for these only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_roles: Option<Vec<String>>,
     /// Groups that the identity provider names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -142,6 +169,7 @@ impl Principal {
             via,
             scopes: Scopes::user(),
             ceiling_role: None,
+            subject_roles: None,
             groups: Vec::new(),
             place: None,
         }
@@ -200,6 +228,21 @@ pub enum Credential {
     },
     /// A principal that the embedding program vouches for.
     Asserted(Principal),
+    /// An API key, perhaps used for somebody else.
+    ApiKey {
+        /// The key.
+        key: SecretString,
+        /// The subject to act as, where the request names one.
+        act_as: Option<String>,
+    },
+}
+
+impl Credential {
+    /// An API key, used for its owner.
+    #[must_use]
+    pub fn api_key(key: impl Into<SecretString>) -> Self {
+        Self::ApiKey { key: key.into(), act_as: None }
+    }
 }
 
 impl From<Principal> for Credential {

@@ -48,7 +48,7 @@ mod tests;
 pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
 pub use checkpoint::{ChainHead, Checkpoint, Heads};
 pub use options::LedgerOptions;
-pub use record::{AskRecord, CallRecord, Event, Outcome, Party, Record};
+pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record};
 pub use seal::SealKey;
 
 #[cfg(any(test, feature = "testing"))]

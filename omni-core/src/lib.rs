@@ -56,6 +56,8 @@ pub mod mcp;
 pub mod net;
 pub mod omni;
 mod parts;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod people;
 pub mod policy;
 pub mod redact;
 pub mod registry;

@@ -33,10 +33,15 @@ use crate::{
     policy::Grant,
 };
 
+mod admin;
 mod ask;
 mod direct;
 mod retention;
 mod steps;
+
+pub use admin::{Admin, NewKey};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use admin::{ListedUser, UserStatus};
 
 /// Events that wait for a slow reader, and the last one.
 const EVENT_BUFFER: usize = 32 + 1;
@@ -181,10 +186,11 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into())?;
+        let principal = parts.authenticator.authenticate(who.into()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let catalog = parts.pool.discover().await;
+        parts.keep(&catalog).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 
@@ -194,7 +200,7 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into())?;
+        let principal = parts.authenticator.authenticate(who.into()).await?;
         steps::policy(&parts, &principal).await
     }
 
@@ -208,12 +214,18 @@ impl Omni {
 
     /// All servers, after each that was not asked yet was asked once.
     pub async fn catalog(&self) -> Arc<Catalog> {
-        self.parts().pool.discover().await
+        let parts = self.parts();
+        let catalog = parts.pool.discover().await;
+        parts.keep(&catalog).await;
+        catalog
     }
 
     /// All servers, after each was asked again.
     pub async fn refresh(&self) -> Arc<Catalog> {
-        self.parts().pool.refresh().await
+        let parts = self.parts();
+        let catalog = parts.pool.refresh().await;
+        parts.keep(&catalog).await;
+        catalog
     }
 
     /// The models on offer, the default first.

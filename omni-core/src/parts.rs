@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     audit::AuditReader,
-    catalog::{Catalog, NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolSet, stored},
     config::{Ack, Config},
     cost,
     error::Error,
@@ -40,6 +40,9 @@ type ToolSetKey = (u64, String, usize);
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) authenticator: Authenticator,
+    /// The people whom a database knows, where there is one.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) tables: Option<crate::people::Tables>,
     pub(crate) policy: Arc<dyn PolicyStore>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,
@@ -131,6 +134,13 @@ impl Parts {
             Ok(Ok(Err(error))) => tracing::warn!(%error, "a reservation was not settled; it lapses by itself"),
             Ok(Err(_)) => tracing::error!("the limiter panicked; a reservation lapses by itself"),
             Err(_) => tracing::warn!("a reservation was not settled in time; it lapses by itself"),
+        }
+    }
+
+    /// Keeps the names of the servers' tools, where there is a configuration that says where.
+    pub(crate) async fn keep(&self, catalog: &Catalog) {
+        if let Some(config) = &self.config {
+            stored::keep(config, catalog).await;
         }
     }
 

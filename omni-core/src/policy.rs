@@ -9,14 +9,19 @@ use async_trait::async_trait;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::identity::{Principal, Scope};
+use crate::identity::{Principal, Scope, Via};
 
+pub mod cached;
 pub mod memory;
 pub mod pattern;
+mod role;
 pub mod rules;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
 pub mod yaml;
 
 pub use pattern::{Pattern, PatternError, PatternSet};
+pub use role::{Permission, Role};
 pub use rules::{RuleSet, RuleSetBuilder};
 
 /// Grows by one whenever anything that a grant depends on changes.
@@ -27,13 +32,16 @@ pub type PolicyVersion = u64;
 pub struct SourceRef {
     /// The file's name within the config directory.
     pub file: Arc<str>,
-    /// The line, from 1.
+    /// The line, from 1; 0 for what has no lines, such as a database.
     pub line: usize,
 }
 
 impl fmt::Display for SourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
     }
 }
 
@@ -146,32 +154,6 @@ impl Default for AskBounds {
     }
 }
 
-/// A person's role as shown to them and to the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Role {
-    /// The name in the configuration.
-    pub name: Arc<str>,
-    /// Whether the role is admin or super admin.
-    pub is_admin: bool,
-    /// Whether the role is super admin.
-    pub is_super_admin: bool,
-}
-
-impl Role {
-    /// An ordinary role.
-    #[must_use]
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), is_admin: false, is_super_admin: false }
-    }
-
-    /// The role that may do everything the servers offer.
-    #[must_use]
-    pub fn super_admin() -> Self {
-        Self { name: "super_admin".into(), is_admin: true, is_super_admin: true }
-    }
-}
-
 /// Everything that a principal may do, resolved once per ask.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -188,8 +170,8 @@ pub struct Grant {
     pub models: Option<Vec<String>>,
     /// Knowledge domains that the model may answer from without a tool; `None` is all.
     pub domains: Option<Vec<String>>,
-    /// Whether the ledger's entries of others may be seen. Admins may.
-    pub can_view_audit_logs: bool,
+    /// Teams that the person belongs to. They grant nothing.
+    pub teams: Vec<String>,
     /// Which tools, shared by all whose rules are equal.
     pub rules: Arc<RuleSet>,
     /// The policy version it was resolved from.
@@ -207,7 +189,7 @@ impl Grant {
             quota: Quota::default(),
             models: None,
             domains: None,
-            can_view_audit_logs: false,
+            teams: Vec::new(),
             rules,
             version: 0,
         }
@@ -225,12 +207,76 @@ impl Grant {
         Err(PolicyError::MissingScope { subject: self.principal.subject.clone(), scope })
     }
 
+    /// Whether somebody may use an operation of administrators: the credential is made for it, and
+    /// the role is an admin's or has the permission.
+    ///
+    /// # Errors
+    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`].
+    pub fn require_admin(&self, permission: Permission) -> Result<(), PolicyError> {
+        self.require(Scope::Admin)?;
+        if self.role.may(permission) {
+            return Ok(());
+        }
+        let (subject, role) = (self.principal.subject.clone(), self.role.name.to_string());
+        Err(PolicyError::MissingPermission { subject, role, permission })
+    }
+
+    /// Whether somebody may read what others asked: the credential is made for it, and the role has
+    /// the permission. Their own everybody may read.
+    #[must_use]
+    pub fn may_view_all_logs(&self) -> bool {
+        self.principal.scopes.contains(Scope::Audit) && self.role.may(Permission::CanViewAuditLogs)
+    }
+
+    /// Effective rights: the subject's, cut by the credential. Stores call this with what a bare
+    /// person of the ceiling's role would get.
+    pub(crate) fn cut(&mut self, ceiling: Option<Ceiling<'_>>) -> Result<(), PolicyError> {
+        let subject = &self.principal.subject;
+        if let Some(roles) = &self.principal.subject_roles
+            && !roles.iter().any(|role| **role == *self.role.name)
+        {
+            let reason = "the credential may not act for somebody of that role".into();
+            return Err(PolicyError::Blocked { subject: subject.clone(), reason });
+        }
+        if let Some(role) = &self.principal.ceiling_role {
+            let reason = || format!("the credential's role {role:?} is not known");
+            let ceiling = ceiling.ok_or_else(|| PolicyError::Blocked { subject: subject.clone(), reason: reason() })?;
+            self.rules = self.rules.under(ceiling.rules);
+            self.role.lower(ceiling.role);
+            if let Some(most) = ceiling.models {
+                let own = self.models.take().unwrap_or_else(|| most.to_vec());
+                self.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the person may have no answer but from tools: there is no domain of knowledge that
+    /// the model may answer from.
+    #[must_use]
+    pub fn answers_by_tools_only(&self) -> bool {
+        self.domains.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Decides one tool; `arguments` are the call's, where there is a call. Without them the
     /// question is whether the tool may be listed.
     #[must_use]
     pub fn decide(&self, server: &str, tool: &str, arguments: Option<&serde_json::Value>) -> Decision {
         self.rules.decide(server, tool, arguments)
     }
+}
+
+/// What a bare person of a credential's role would get.
+pub(crate) struct Ceiling<'a> {
+    pub(crate) role: &'a Role,
+    pub(crate) rules: Arc<RuleSet>,
+    pub(crate) models: Option<&'a [String]>,
+}
+
+/// Whether somebody can read configuration and database anyway: the person at the terminal, where
+/// they may act for anybody. Nothing that omni could refuse would be kept from them.
+pub(crate) fn is_operator(principal: &Principal) -> bool {
+    principal.via == Via::LocalUser && principal.actor.is_none() && principal.scopes.contains(Scope::ActAs)
 }
 
 /// Why a principal got no grant. All of them mean: denied.
@@ -259,12 +305,38 @@ pub enum PolicyError {
         /// What is missing.
         scope: Scope,
     },
+    /// The role may not do this.
+    #[error("{subject} may not do this: the role {role} has no permission `{permission}`")]
+    MissingPermission {
+        /// Who asked.
+        subject: String,
+        /// Their role.
+        role: String,
+        /// What is missing.
+        permission: Permission,
+    },
+    /// The person is new, and somebody has to let them in.
+    #[error("{subject} is not approved yet: an administrator has to approve the account first")]
+    PendingApproval {
+        /// Who asked.
+        subject: String,
+    },
     /// The store cannot be asked. Fail closed.
     #[error("the policy store cannot be reached: {message}")]
     Unavailable {
         /// What went wrong.
         message: String,
     },
+}
+
+/// What a policy has to say of somebody beside a grant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Where a file names them: only whoever edits it can change what they may do.
+    pub named_at: Option<SourceRef>,
+    /// The role that is on offer for them, where nobody named them.
+    pub offered_role: Option<String>,
 }
 
 /// Knows who may do what.
@@ -284,6 +356,24 @@ pub trait PolicyStore: Send + Sync + fmt::Debug {
 
     /// The policy's version, and its changes.
     fn version(&self) -> watch::Receiver<PolicyVersion>;
+
+    /// Looks for changes now, where a store otherwise does so from time to time.
+    ///
+    /// # Errors
+    /// [`PolicyError::Unavailable`].
+    async fn refresh(&self) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    /// What there is to say of somebody beside a grant.
+    fn standing(&self, _principal: &Principal) -> Standing {
+        Standing::default()
+    }
+
+    /// A role that may be given to people; `None` where there is none of that name.
+    fn role(&self, _name: &str) -> Option<Role> {
+        None
+    }
 }
 
 #[async_trait]
@@ -294,5 +384,17 @@ impl<T: PolicyStore + ?Sized> PolicyStore for Arc<T> {
 
     fn version(&self) -> watch::Receiver<PolicyVersion> {
         (**self).version()
+    }
+
+    async fn refresh(&self) -> Result<(), PolicyError> {
+        (**self).refresh().await
+    }
+
+    fn standing(&self, principal: &Principal) -> Standing {
+        (**self).standing(principal)
+    }
+
+    fn role(&self, name: &str) -> Option<Role> {
+        (**self).role(name)
     }
 }

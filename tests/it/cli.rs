@@ -19,6 +19,7 @@ mod config;
 mod db;
 mod doctor;
 mod options;
+mod people;
 mod pipes;
 mod policy;
 mod schema;

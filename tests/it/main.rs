@@ -19,6 +19,8 @@ mod mcp_real;
 mod mcp_sse;
 mod mcp_stdio;
 mod pipeline;
+mod policy_domains;
+mod policy_speed;
 mod readme;
 mod real_ask;
 mod reload;

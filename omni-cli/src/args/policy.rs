@@ -1,12 +1,56 @@
 //! `omni policy` and `omni validate-policy`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
+
+use crate::render::Format;
 
 /// What to do with the policy.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PolicyCommand {
     /// Say what a user may do, and which rule of which file decides
     Explain(ExplainArgs),
+    /// Put what a users.yaml says into the database, in place of all that is there
+    Import(ImportArgs),
+    /// Write what the database says as a users.yaml
+    Export(ExportPolicyArgs),
+}
+
+impl PolicyCommand {
+    /// In which form the result is wanted.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        Format::json_if(match self {
+            Self::Explain(args) => args.json,
+            Self::Import(args) => args.json,
+            Self::Export(args) => args.json,
+        })
+    }
+}
+
+/// Put what a users.yaml says into the database.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  omni policy import --from ./config")]
+pub struct ImportArgs {
+    /// The directory of the users.yaml
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write what the database says as a users.yaml.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  omni policy export --to ./exported")]
+pub struct ExportPolicyArgs {
+    /// The directory to write into; a users.yaml that is there is not touched
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 const EXAMPLES: &str = "\

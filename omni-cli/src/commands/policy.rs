@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use omni_core::{
     Config, Error, Principal,
+    catalog::stored,
     config::Need,
     policy::{Decision, Grant, PolicyError},
 };
@@ -19,6 +20,39 @@ struct Decided {
     decision: Decision,
 }
 
+/// What was decided on.
+#[derive(Clone, Copy)]
+enum Basis {
+    /// The tools that the servers have now.
+    Tools,
+    /// The tools that they had when they were last asked.
+    Stored,
+    /// Patterns.
+    Rules,
+}
+
+impl Basis {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Stored => "stored",
+            Self::Rules => "rules",
+        }
+    }
+
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Tools => None,
+            Self::Stored => {
+                Some("these are the tools that servers had when they were last asked; --live asks them again")
+            }
+            Self::Rules => {
+                Some("no server was asked for its tools yet, so these are the rules alone; --live asks the servers")
+            }
+        }
+    }
+}
+
 /// Explains. A denial is an answer like any other: the exit code is 0.
 pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
     let config = app.config()?;
@@ -29,8 +63,11 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
     };
     match (&args.server, &args.tool) {
         (Some(server), Some(tool)) => one(app, args, &grant, server, tool),
-        _ if args.live => many(app, args, &grant, &live(app, &config, args, &grant).await?),
-        _ => many(app, args, &grant, &by_rule(&config, args, &grant)),
+        _ if args.live => many(app, args, &grant, Basis::Tools, &live(app, &config, args, &grant).await?),
+        _ => {
+            let (basis, decisions) = without_connection(&config, args, &grant);
+            many(app, args, &grant, basis, &decisions)
+        }
     }
 }
 
@@ -101,13 +138,25 @@ async fn live(app: &App, config: &Config, args: &ExplainArgs, grant: &Grant) -> 
     Ok(tools.map(|def| decided(grant, &def.server, &def.name)).collect())
 }
 
-/// Every pattern that a server's rules name, decided as if it were a tool's name, and any other tool.
-fn by_rule(config: &Config, args: &ExplainArgs, grant: &Grant) -> Vec<Decided> {
+/// The tools that servers had when they were last asked; of a server that never was, its rules.
+fn without_connection(config: &Config, args: &ExplainArgs, grant: &Grant) -> (Basis, Vec<Decided>) {
     let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
     let servers = config.servers.iter().map(|server| &*server.name).filter(|server| wanted(server));
-    servers.flat_map(|server| rules_of(grant, server)).collect()
+    let seen = stored::read(config);
+    let (mut basis, mut decisions) = (Basis::Rules, Vec::new());
+    for server in servers {
+        match seen.get(server) {
+            Some(tools) => {
+                basis = Basis::Stored;
+                decisions.extend(tools.iter().map(|tool| decided(grant, server, tool)));
+            }
+            None => decisions.extend(rules_of(grant, server)),
+        }
+    }
+    (basis, decisions)
 }
 
+/// Every pattern that a server's rules name, decided as if it were a tool's name, and any other tool.
 fn rules_of(grant: &Grant, server: &str) -> Vec<Decided> {
     let mut patterns: Vec<&str> = grant.rules.patterns(server).iter().map(String::as_str).collect();
     patterns.push("*");
@@ -120,12 +169,13 @@ fn decided(grant: &Grant, server: &str, tool: &str) -> Decided {
     Decided { server: server.into(), tool: tool.into(), decision: grant.decide(server, tool, None) }
 }
 
-fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: &[Decided]) -> Result<Exit, Fault> {
+fn many(app: &App, args: &ExplainArgs, grant: &Grant, basis: Basis, decisions: &[Decided]) -> Result<Exit, Fault> {
     if args.json {
         app.console.json(&json!({
             "user": grant.principal.subject,
             "role": &*grant.role.name,
-            "basis": if args.live { "tools" } else { "rules" },
+            "teams": grant.teams,
+            "basis": basis.name(),
             "decisions": decisions.iter().map(entry).collect::<Vec<_>>(),
         }))?;
         return Ok(Exit::Success);
@@ -135,8 +185,8 @@ fn many(app: &App, args: &ExplainArgs, grant: &Grant, decisions: &[Decided]) -> 
         text.push_str(&format!("\n{}", line(&format!("{server}.{tool}"), decision)));
     }
     app.console.line(&text)?;
-    if !args.live {
-        app.console.hint("decided by the rules alone; --live asks the servers which tools there are");
+    if let Some(hint) = basis.hint() {
+        app.console.hint(hint);
     }
     Ok(Exit::Success)
 }
@@ -149,7 +199,8 @@ fn entry(decided: &Decided) -> Value {
 }
 
 fn head(grant: &Grant) -> String {
-    format!("{} (role: {})", grant.principal.subject, grant.role.name)
+    let teams = if grant.teams.is_empty() { String::new() } else { format!(", teams: {}", grant.teams.join(", ")) };
+    format!("{} (role: {}{teams})", grant.principal.subject, grant.role.name)
 }
 
 fn line(name: &str, decision: &Decision) -> String {

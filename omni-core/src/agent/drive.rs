@@ -11,7 +11,7 @@ use super::{
     dispatch,
     plan::{Judge, PlannedCall},
     run::{Finish, Run, RunLimits, Step},
-    turn,
+    turn, uncalled,
 };
 use crate::{
     answer::{Answer, AnswerEvent, EventSender},
@@ -228,7 +228,10 @@ pub(crate) async fn drive(
             Step::Wait(_) => {
                 return Err(Error::Internal { message: "a run waits for a human that this door cannot ask".into() });
             }
-            Step::Done(finish) => return Ok((Ended::Finished(finish), run)),
+            Step::Done(finish) => {
+                uncalled::end(cx, progress, events);
+                return Ok((Ended::Finished(finish), run));
+            }
         }
     }
 }

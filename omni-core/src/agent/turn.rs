@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 
-use super::drive::{AskContext, Progress};
+use super::{
+    drive::{AskContext, Progress},
+    uncalled,
+};
 use crate::{
     answer::{AnswerEvent, EventSender, Warning},
     cost::{self, NanoUsd, Price},
@@ -159,7 +162,7 @@ pub(super) async fn make(
             ChatEvent::Text(text) => {
                 streamed = true;
                 bytes = within_bounds(cx.model, bytes, text.len())?;
-                say(&text, progress, events);
+                say(&text, cx, progress, events);
             }
             ChatEvent::Block(block) => {
                 // Text that was streamed comes again as a block, and is neither counted nor said twice.
@@ -167,7 +170,7 @@ pub(super) async fn make(
                     bytes = within_bounds(cx.model, bytes, block_bytes(&block))?;
                 }
                 if let (Block::Text { text }, false) = (&block, streamed) {
-                    say(text, progress, events);
+                    say(text, cx, progress, events);
                 }
                 streamed = false;
                 blocks.push(block);
@@ -198,8 +201,8 @@ fn finish(model: &ModelInfo, blocks: Vec<Block>, stop: StopReason, progress: &mu
     ModelTurn::new(blocks, usage, stop)
 }
 
-fn say(text: &str, progress: &mut Progress, events: &mut EventSender) {
-    if text.is_empty() {
+fn say(text: &str, cx: &AskContext<'_>, progress: &mut Progress, events: &mut EventSender) {
+    if text.is_empty() || uncalled::is_kept_back(cx, progress) {
         return;
     }
     let separator = progress.separator();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{AuditError, AuditQuery, AuditReader, AuditStats, CallEntry, LogPage};
-use crate::{identity::Scope, policy::Grant};
+use crate::policy::Grant;
 
 /// The ledger as one person may read it: their own entries, or those of their whole tenant.
 #[derive(Debug, Clone)]
@@ -18,13 +18,11 @@ pub struct AuditAccess {
 
 impl AuditAccess {
     pub(crate) fn new(reader: Arc<dyn AuditReader>, grant: &Grant) -> Self {
-        // The role says what its bearer may see, the credential whether this is for such things.
-        let by_role = grant.can_view_audit_logs || grant.role.is_admin;
         Self {
             reader,
             tenant: grant.principal.tenant.clone(),
             subject: grant.principal.subject.clone(),
-            sees_all: by_role && grant.principal.scopes.contains(Scope::Admin),
+            sees_all: grant.may_view_all_logs(),
         }
     }
 

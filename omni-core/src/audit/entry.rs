@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     cost::NanoUsd,
     identity::DEFAULT_TENANT,
-    ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record},
+    ledger::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record},
 };
 
 /// Most characters of a name; more does not fit into the original's columns.
@@ -43,7 +43,7 @@ pub struct LogEntry {
     pub actor: Option<String>,
     /// The door: `slack`, `http`, `cli`, `mcp`, `embed`.
     pub source: Option<String>,
-    /// `chat`, `tool_call`.
+    /// `chat`, `tool_call`, `admin`.
     pub request_type: String,
     /// The question.
     pub message: Option<String>,
@@ -75,7 +75,7 @@ pub struct LogEntry {
     pub mcp_target: Option<String>,
     /// The tool of a direct call.
     pub tool_called: Option<String>,
-    /// The arguments of a direct call, redacted.
+    /// The arguments of a direct call, or of an administrator's operation, redacted.
     pub tool_params: Option<Value>,
     /// Whether it was answered.
     pub success: bool,
@@ -147,6 +147,7 @@ impl Entries {
                 Self { call: Some(CallEntry::of(record, call)), log: Some(LogEntry::of_call(record, call)) }
             }
             Event::Ask(ask) => Self { log: Some(LogEntry::of_ask(record, ask)), call: None },
+            Event::Admin(admin) => Self { log: Some(LogEntry::of_admin(record, admin)), call: None },
             Event::ChainOpened { .. } | Event::AskStarted { .. } | Event::Started(_) | Event::Gap { .. } => {
                 Self::default()
             }
@@ -224,6 +225,15 @@ impl LogEntry {
         entry.tool_called = Some(name(&call.tool));
         entry.tool_params = Some(call.arguments.clone());
         entry.duration_ms = number(call.duration_ms);
+        entry
+    }
+
+    fn of_admin(record: &Record, admin: &AdminRecord) -> Self {
+        let mut entry = Self::new(record, "admin", admin.outcome, admin.error.as_deref());
+        let message = text(&format!("{} {}", admin.action, admin.target));
+        entry.message_preview = Some(preview(&message, 200, 197));
+        entry.message = Some(message);
+        entry.tool_params = Some(admin.details.clone()).filter(|details| !details.is_null());
         entry
     }
 

@@ -7,7 +7,7 @@ use super::{
     Lines, Severity,
     load::{Findings, Source},
     nearest::nearest,
-    spec::{BudgetPer, BudgetSpec, PersonBudgetSpec, SettingsSpec, SpendSpec, UsersSpec},
+    spec::{BudgetPer, BudgetSpec, PersonBudgetSpec, UsersSpec},
 };
 use crate::policy::yaml::known_roles_of;
 
@@ -42,21 +42,6 @@ fn set<'a>(source: &Source<'a>, name: &str) -> Option<&'a str> {
 
 fn is_on(source: &Source<'_>, name: &str) -> bool {
     set(source, name).is_some_and(|value| matches!(value.to_lowercase().as_str(), "1" | "true" | "yes" | "on"))
-}
-
-/// Whether anything is limited: rates unless they are switched off, and whatever has a budget.
-pub(super) fn is_enabled(settings: &SettingsSpec, users: Option<&UsersSpec>) -> bool {
-    let has = |budget: &PersonBudgetSpec| [budget.day, budget.month].iter().any(is_set);
-    let people = |users: &UsersSpec| {
-        users.super_admins.iter().chain(&users.users).any(|person| has(&person.budget))
-            || users.roles.values().any(|role| has(&role.budget))
-            || users.default_user.as_ref().is_some_and(|person| has(&person.budget))
-    };
-    settings.rate_limiting.enabled.unwrap_or(true) || !settings.budgets.is_empty() || users.is_some_and(people)
-}
-
-fn is_set(spend: &SpendSpec) -> bool {
-    spend.usd.is_some() || spend.tokens.is_some()
 }
 
 /// What cannot be right about limits, or is probably not what was meant.

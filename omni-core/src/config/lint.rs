@@ -4,16 +4,24 @@ use std::collections::BTreeSet;
 
 use super::{
     Config, ConfigFiles, Diagnostic, Severity, nearest,
-    spec::{AllowedMcps, Compat, McpAccess, McpMode, OneOrMany, ToolPolicy, UsersSpec},
+    spec::{
+        AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OneOrMany, ToolPolicy,
+        UsersSpec,
+    },
 };
-use crate::policy::{
-    Pattern,
-    yaml::{is_same_server, known_roles},
+use crate::{
+    catalog::stored::{self, StoredTools},
+    policy::{
+        Pattern,
+        yaml::{is_same_server, known_roles},
+    },
 };
 
 /// Knowledge domains that the original names to the language model.
 const DOMAINS: [&str; 7] =
     ["general_knowledge", "python_help", "code_review", "database_help", "sql_help", "testing_help", "data_analysis"];
+
+mod access;
 
 impl Config {
     /// All findings, the gravest first: what loading noticed, and what is wrong once it is needed.
@@ -29,6 +37,7 @@ impl Config {
     pub(super) fn lint(&self) -> Vec<Diagnostic> {
         let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
         linter.servers();
+        linter.access_rules(&stored::read(self));
         match &self.files.users {
             Some(users) => linter.users(users),
             None => linter.no_users(),
@@ -60,6 +69,14 @@ impl Linter<'_> {
             key: String::new(),
             message: message.into(),
         });
+    }
+
+    fn access_rules(&mut self, tools: &StoredTools) {
+        let files = self.files;
+        for (at, server) in files.mcps.mcps.iter().enumerate() {
+            self.rules(at, server);
+            self.unmatched(at, server, tools);
+        }
     }
 
     fn servers(&mut self) {
@@ -153,6 +170,8 @@ impl Linter<'_> {
                 self.access(&path, user.allowed_mcps.as_ref());
                 self.domains(&path, user.allowed_domains.as_ref());
                 self.user_patterns(&format!("{path}.allowed_databases"), texts(user.allowed_databases.as_ref()));
+                self.argument_rules(&path, &user.argument_rules);
+                self.teams(&path, &user.teams, users);
             }
         }
         if let Some(anybody) = &users.default_user {
@@ -160,19 +179,56 @@ impl Linter<'_> {
             self.access("default_user", anybody.allowed_mcps.as_ref());
             self.domains("default_user", anybody.allowed_domains.as_ref());
             self.user_patterns("default_user.allowed_databases", texts(anybody.allowed_databases.as_ref()));
+            self.argument_rules("default_user", &anybody.argument_rules);
             if anybody.allowed_mcps.is_none() {
                 self.user_note(Severity::Info, "default_user", "without allowed_mcps it may use no server");
             }
         }
         for (name, role) in &users.roles {
             self.user_patterns(&format!("roles.{name}.denied_tools"), &role.denied_tools);
+            self.argument_rules(&format!("roles.{name}"), &role.argument_rules);
         }
+        if let Some(spec) = &users.auto_provisioning {
+            self.provisioning(spec);
+        }
+        self.unused_roles(users);
     }
 
     fn role(&mut self, path: &str, role: Option<&str>) {
         if let Some(role) = role.filter(|role| !self.roles.contains(*role)) {
             let message = format!("whoever has it is denied everything: {}", self.unknown_role(role));
             self.user_note(Severity::Warning, &format!("{path}.role"), message);
+        }
+    }
+
+    fn argument_rules(&mut self, path: &str, rules: &[ArgumentRuleSpec]) {
+        for (at, rule) in rules.iter().enumerate() {
+            let path = format!("{path}.argument_rules[{at}]");
+            self.user_patterns(&format!("{path}.tool"), std::slice::from_ref(&rule.tool));
+            self.user_patterns(&format!("{path}.allowed"), rule.allowed.items());
+            if let Some(server) = &rule.server {
+                self.server_name(&format!("{path}.server"), server);
+            }
+        }
+    }
+
+    fn teams(&mut self, path: &str, teams: &[String], users: &UsersSpec) {
+        // Where no team is described, names are all that there is.
+        for team in teams.iter().filter(|team| !users.teams.is_empty() && !users.teams.contains_key(*team)) {
+            let near = nearest(team, users.teams.keys().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            self.user_note(Severity::Warning, &format!("{path}.teams"), format!("there is no team {team:?}{near}"));
+        }
+    }
+
+    fn provisioning(&mut self, spec: &AutoProvisioningSpec) {
+        self.role("auto_provisioning.default_role", spec.default_role.as_deref());
+        let maps =
+            [("email_domain_mapping", &spec.email_domain_mapping), ("slack_team_mapping", &spec.slack_team_mapping)];
+        for (key, offers) in maps {
+            for (name, offer) in offers {
+                self.role(&format!("auto_provisioning.{key}.{name}"), offer.default_role.as_deref());
+            }
         }
     }
 

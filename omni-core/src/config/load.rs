@@ -17,7 +17,9 @@ use super::{
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, one_or_several, search, servers,
     shape::shape,
-    spec::{self, McpsSpec, OnError, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec},
+    spec::{
+        self, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec,
+    },
     yaml::{self, Lines},
 };
 use crate::{cost::NanoUsd, policy::AskBounds};
@@ -178,16 +180,15 @@ fn assemble(
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
     let limiter_kind = limit::kind(&source);
-    let limits_enabled = limit::is_enabled(source.settings, users.as_ref().map(|file| &file.spec));
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
     Config {
         llm,
         servers,
-        policy_kind: if dir.is_some() { "yaml" } else { "memory" }.into(),
+        policy_kind: policy_kind(dir.as_deref(), &settings.spec).into(),
         limiter_kind,
-        limits_enabled,
+        limits_enabled: source.settings.rate_limiting.enabled.unwrap_or(true),
         redis_url: limit::redis_url(&source),
         limits_fail_open: source.settings.limit.on_error == OnError::Allow,
         audit,
@@ -195,7 +196,7 @@ fn assemble(
         data_dir,
         log_level: log_level(&source),
         bounds,
-        os_users: os_users(users.as_ref()),
+        os_users: os_users(users.as_ref().filter(|_| settings.spec.policy.store == PolicyStoreSpec::Yaml)),
         diagnostics: Vec::new(),
         files: Arc::new(ConfigFiles {
             settings: settings.spec,
@@ -356,8 +357,16 @@ fn log_level(source: &Source<'_>) -> Option<String> {
     level.or_else(|| source.settings.audit.log_level.clone()).map(|level| level.to_uppercase())
 }
 
+fn policy_kind(dir: Option<&Path>, settings: &SettingsSpec) -> &'static str {
+    match (dir, settings.policy.store) {
+        (None, _) => "memory",
+        (Some(_), PolicyStoreSpec::Yaml) => "yaml",
+        (Some(_), PolicyStoreSpec::Sql) => "sql",
+    }
+}
+
 /// Subjects by operating-system user.
-fn os_users(users: Option<&UsersSpec>) -> BTreeMap<String, String> {
+pub(crate) fn os_users(users: Option<&UsersSpec>) -> BTreeMap<String, String> {
     let people = users.into_iter().flat_map(|users| users.super_admins.iter().chain(&users.users));
     let mapped = people.flat_map(|person| {
         let names = person.os_user.iter().flat_map(|names| names.items());

@@ -11,10 +11,12 @@ mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
 pub(crate) use settings::{
-    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PriceSpec, SettingsSpec, StoreContentSpec,
+    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec, SettingsSpec,
+    StoreContentSpec,
 };
 pub(crate) use users::{
-    AllowedMcps, McpAccess, McpMode, OneOrMany, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, UserSpec, UsersSpec,
+    AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,
+    OneOrMany, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, TeamSpec, UserSpec, UsersSpec,
 };
 
 /// The schema of one file, as the shape check wants it.

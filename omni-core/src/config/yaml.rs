@@ -34,6 +34,11 @@ impl Lines {
         Self { file: file.into(), by_path: Arc::default() }
     }
 
+    /// What stands nowhere in a file: rows of a database.
+    pub(crate) fn none(place: &str) -> Self {
+        Self { file: place.into(), by_path: Arc::new(HashMap::from([(String::new(), 0)])) }
+    }
+
     /// Where a key path stands, or else the nearest thing around it.
     pub(crate) fn at(&self, path: &str) -> SourceRef {
         let mut path = path;

@@ -123,6 +123,19 @@ impl Row {
         })
     }
 
+    /// Yes, no, or nothing.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn optional_bool(&self, column: &str) -> Result<Option<bool>, DbError> {
+        Ok(match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Inner::Sqlite(row) => row.try_get_unchecked(column)?,
+            #[cfg(feature = "postgres")]
+            Inner::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
     /// Bytes.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Credential, Principal, Scope, Scopes, Via};
+use secrecy::SecretString;
+
+use super::{ApiKey, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
 
 /// Why a credential was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,6 +18,18 @@ pub enum AuthError {
         /// What was missing.
         scope: Scope,
     },
+    /// No key that counts. Whether it never did, ended or was taken back is nobody's business.
+    #[error("the API key is not valid")]
+    InvalidKey,
+    /// The key may act for others, and not for this one.
+    #[error("the API key may not act for {subject}")]
+    NotListed {
+        /// For whom.
+        subject: String,
+    },
+    /// Keys cannot be looked up. Fail closed.
+    #[error(transparent)]
+    Unavailable(#[from] KeyError),
 }
 
 /// Turns a [`Credential`] into a [`Principal`].
@@ -23,6 +37,7 @@ pub enum AuthError {
 pub struct Authenticator {
     os_users: HashMap<String, String>,
     local_may_act_as: bool,
+    keys: Option<Keys>,
 }
 
 impl Authenticator {
@@ -47,13 +62,26 @@ impl Authenticator {
         self
     }
 
+    /// Accepts API keys.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The keys that are accepted.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
+    }
+
     /// Judges a credential.
     ///
     /// # Errors
-    /// [`AuthError::MissingScope`] when the person at the terminal may not act as somebody else.
-    pub fn authenticate(&self, credential: Credential) -> Result<Principal, AuthError> {
+    /// An [`AuthError`]: the key is not valid, or whoever acts for somebody else may not.
+    pub async fn authenticate(&self, credential: Credential) -> Result<Principal, AuthError> {
         match credential {
             Credential::Asserted(principal) => Ok(principal),
+            Credential::ApiKey { key, act_as } => self.by_key(&key, act_as.as_deref()).await,
             Credential::Local { os_user, act_as: None } => Ok(self.local(&os_user)),
             Credential::Local { os_user, act_as: Some(subject) } => {
                 let actor = self.local(&os_user);
@@ -65,15 +93,51 @@ impl Authenticator {
         }
     }
 
+    async fn by_key(&self, key: &SecretString, act_as: Option<&str>) -> Result<Principal, AuthError> {
+        let keys = self.keys.as_ref().ok_or(AuthError::InvalidKey)?;
+        let key = keys.judge(key).await?.ok_or(AuthError::InvalidKey)?;
+        // Whoever names the key's owner acts for nobody else.
+        match act_as.map(normalise).filter(|subject| *subject != key.owner) {
+            None => Ok(of_key(&key, &key.owner)),
+            Some(subject) if !key.scopes.contains(Scope::ActAs) => {
+                tracing::debug!(key = key.id, subject, "a key without the scope act_as named somebody else");
+                Err(AuthError::MissingScope { subject: key.owner.clone(), scope: Scope::ActAs })
+            }
+            Some(subject) => for_another(&key, &subject),
+        }
+    }
+
     fn local(&self, os_user: &str) -> Principal {
         let principal = match self.os_users.get(os_user) {
             Some(subject) => Principal::new(subject, Via::LocalUser),
             None => Principal::local(os_user),
         };
-        let mut scopes = vec![Scope::Ask, Scope::Tools, Scope::Admin];
+        let mut scopes = vec![Scope::Ask, Scope::Tools, Scope::Audit, Scope::Admin];
         if self.local_may_act_as {
             scopes.push(Scope::ActAs);
         }
         principal.with_scopes(Scopes::from_iter(scopes))
     }
+}
+
+/// Whoever a key speaks for. What it may be used for, and its ceiling, go with them.
+fn of_key(key: &ApiKey, subject: &str) -> Principal {
+    let mut principal = Principal::new(subject, Via::ApiKey).with_tenant(&*key.tenant).with_scopes(key.scopes.clone());
+    principal.ceiling_role.clone_from(&key.ceiling_role);
+    principal
+}
+
+/// Somebody whom the key's list names, or who has a role that it names: the policy knows that.
+fn for_another(key: &ApiKey, subject: &str) -> Result<Principal, AuthError> {
+    let principal = of_key(key, subject).with_actor(&*key.owner);
+    let is_named = |entry: &String| entry == "*" || normalise(entry) == subject;
+    if key.act_as.iter().any(is_named) {
+        return Ok(principal);
+    }
+    let roles: Vec<String> =
+        key.act_as.iter().filter_map(|entry| entry.strip_prefix("role:")).map(str::to_owned).collect();
+    if roles.is_empty() {
+        return Err(AuthError::NotListed { subject: subject.into() });
+    }
+    Ok(Principal { subject_roles: Some(roles), ..principal })
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{AskRecord, CallRecord, Event, Record};
+use super::{AdminRecord, AskRecord, CallRecord, Event, Record};
 use crate::{audit::AuditError, config::StoreContent, redact::Redactor};
 
 /// Most characters of a question or an answer.
@@ -37,7 +37,7 @@ pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) 
                 call.arguments = Value::Null;
             }
         }
-        Event::ChainOpened { .. } | Event::Gap { .. } => {}
+        Event::Admin(_) | Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
     record
 }
@@ -47,9 +47,16 @@ fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
         Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
         Event::Ask(ask) => clean_ask(ask, redactor),
         Event::AskStarted { question } => *question = cut(redactor.text(question), MAX_TEXT),
+        Event::Admin(admin) => clean_admin(admin, redactor),
         Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
     record
+}
+
+fn clean_admin(admin: &mut AdminRecord, redactor: &Redactor) {
+    admin.target = cut(redactor.text(&admin.target), MAX_NAME);
+    admin.details = cut_json(redactor.json(&admin.details), MAX_ARGUMENTS);
+    clean_error(&mut admin.error, redactor);
 }
 
 fn clean_call(call: &mut CallRecord, redactor: &Redactor) {

@@ -180,6 +180,38 @@ impl AskRecord {
     }
 }
 
+/// What an administrator did, or tried to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AdminRecord {
+    /// What: `user.add`, `key.revoke`, `policy.import`, …
+    pub action: String,
+    /// To whom or to what.
+    pub target: String,
+    /// With what, without secrets.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub details: Value,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl AdminRecord {
+    /// Something that went well.
+    #[must_use]
+    pub fn new(action: impl Into<String>, target: impl Into<String>) -> Self {
+        Self {
+            action: action.into(),
+            target: target.into(),
+            details: Value::Null,
+            outcome: Outcome::Success,
+            error: None,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -203,6 +235,8 @@ pub enum Event {
     Ask(Box<AskRecord>),
     /// A direct call ended.
     DirectCall(CallRecord),
+    /// An administrator did something, or tried to.
+    Admin(AdminRecord),
     /// Records were lost while `audit.required` was false.
     Gap {
         /// How many.

@@ -25,7 +25,7 @@ impl Role {
     pub(crate) fn of(event: &Event) -> Self {
         match event {
             Event::AskStarted { .. } | Event::Started(_) | Event::ToolCall(_) => Self::Continues,
-            Event::Ask(_) | Event::DirectCall(_) => Self::Closes,
+            Event::Ask(_) | Event::DirectCall(_) | Event::Admin(_) => Self::Closes,
             Event::ChainOpened { .. } | Event::Gap { .. } => Self::None,
         }
     }

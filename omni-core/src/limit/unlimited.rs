@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle};
 
-/// For configurations that switch limits off.
+/// For programs that want none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unlimited;
 

@@ -110,7 +110,7 @@ async fn admitted(
     known: &mut Known,
     progress: &mut Progress,
 ) -> Result<(Arc<Grant>, Instant), Error> {
-    let principal = parts.authenticator.authenticate(ask.credential.clone())?;
+    let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source));
     let grant = steps::policy(parts, &principal).await?;
@@ -451,7 +451,7 @@ fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
 
 /// What an ask would be given.
 pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
-    let principal = parts.authenticator.authenticate(ask.credential.clone())?;
+    let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
     let grant = steps::policy(parts, &principal).await?;
     grant.require(Scope::Ask)?;
     check_question(&ask.question)?;

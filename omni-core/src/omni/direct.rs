@@ -69,7 +69,7 @@ fn planned(call: &DirectCall) -> PlannedCall {
 }
 
 async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
-    let principal = parts.authenticator.authenticate(call.credential.clone())?;
+    let principal = parts.authenticator.authenticate(call.credential.clone()).await?;
     known.party = Party::new(&principal, call.source);
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());

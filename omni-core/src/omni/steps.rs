@@ -27,7 +27,15 @@ pub(super) fn nobody(source: Source) -> Party {
 
 /// Step 2.
 pub(super) async fn policy(parts: &Parts, principal: &Principal) -> Result<Arc<Grant>, Error> {
-    match timeout(STEP_TIMEOUT, parts.policy.resolve(principal)).await {
+    let resolving = async {
+        // A key does no more for others than for its owner, who may be kept out by now.
+        if let (Via::ApiKey, Some(actor)) = (principal.via, &principal.actor) {
+            let owner = Principal::new(actor, Via::ApiKey).with_tenant(&*principal.tenant);
+            parts.policy.resolve(&owner).await?;
+        }
+        parts.policy.resolve(principal).await
+    };
+    match timeout(STEP_TIMEOUT, resolving).await {
         Ok(grant) => Ok(grant?),
         Err(_) => Err(PolicyError::Unavailable { message: "no answer in time".into() }.into()),
     }

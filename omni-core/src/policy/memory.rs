@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet};
+use super::{Ceiling, Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet};
 use crate::{
     identity::Principal,
     registry::{BuildError, Registry},
@@ -72,11 +72,6 @@ impl Default for MemoryPolicy {
 #[async_trait]
 impl PolicyStore for MemoryPolicy {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
-        // Roles are not known here, so no ceiling can be kept but the lowest.
-        if let Some(role) = &principal.ceiling_role {
-            let reason = format!("this policy does not know the credential's role {role:?}");
-            return Err(PolicyError::Blocked { subject: principal.subject.clone(), reason });
-        }
         let entry = self
             .subjects
             .get(&principal.subject)
@@ -85,6 +80,10 @@ impl PolicyStore for MemoryPolicy {
         let mut grant = Grant::new(principal.clone(), entry.role.clone(), entry.rules.clone());
         grant.quota = entry.quota.clone();
         grant.version = *self.version.borrow();
+        // Roles are not known here, save the one that cuts nothing.
+        let highest = Role::super_admin();
+        let is_highest = principal.ceiling_role.as_deref() == Some(&*highest.name);
+        grant.cut(is_highest.then(|| Ceiling { role: &highest, rules: RuleSet::allow_all(), models: None }))?;
         Ok(Arc::new(grant))
     }
 

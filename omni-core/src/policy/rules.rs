@@ -9,7 +9,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Decision, PatternError, PatternSet, Rule};
+use super::{Decision, Pattern, PatternError, PatternSet, Rule};
 
 mod builder;
 mod plan;
@@ -39,7 +39,7 @@ struct ServerRules {
     rules: Vec<Arc<Rule>>,
     confirm: Range<usize>,
     passed: Arc<Rule>,
-    argument: Option<ArgumentRule>,
+    arguments: Vec<ArgumentRule>,
 }
 
 #[derive(Debug)]
@@ -52,6 +52,10 @@ enum Gate {
 /// Values that arguments of certain names must have.
 #[derive(Debug)]
 struct ArgumentRule {
+    /// Of tools whose name matches; `None` is every tool.
+    tools: Option<Pattern>,
+    /// Whether one of the arguments must be there.
+    required: bool,
     names: Vec<String>,
     values: Arc<PatternSet>,
     rule: Arc<Rule>,
@@ -160,7 +164,7 @@ impl RuleSet {
             rules: Vec::new(),
             confirm: 0..0,
             passed: plan.passed,
-            argument: None,
+            arguments: Vec::new(),
         };
         Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers: HashMap::new(), other }), ceiling: None })
     }
@@ -196,18 +200,18 @@ impl ServerRules {
             })
             .collect();
         let confirm = add(plan.confirm);
-        let argument = plan.argument.map(|plan| ArgumentRule::compile(plan, sets)).transpose()?;
-        Ok(Self { gates, set: sets.compiled(patterns)?, rules, confirm, passed: plan.passed, argument })
+        let arguments = plan.arguments.into_iter().map(|plan| ArgumentRule::compile(plan, sets));
+        let arguments = arguments.collect::<Result<_, PatternError>>()?;
+        Ok(Self { gates, set: sets.compiled(patterns)?, rules, confirm, passed: plan.passed, arguments })
     }
 
     fn decide(&self, tool: &str, arguments: Option<&Value>) -> Decision {
         let decision = self.set.with_matches(tool, |matches| self.pass(matches));
-        if let (true, Some(argument), Some(arguments)) = (decision.is_allowed(), &self.argument, arguments)
-            && !argument.accepts(arguments)
-        {
-            return Decision::deny(argument.rule.clone());
+        let Some(arguments) = arguments.filter(|_| decision.is_allowed()) else { return decision };
+        match self.arguments.iter().find(|rule| !rule.accepts(tool, arguments)) {
+            Some(refusing) => Decision::deny(refusing.rule.clone()),
+            None => decision,
         }
-        decision
     }
 
     /// Goes through the gates with the sorted positions of the patterns that match.
@@ -237,18 +241,28 @@ impl ServerRules {
 
 impl ArgumentRule {
     fn compile(plan: ArgumentPlan, sets: &mut PatternSets) -> Result<Self, PatternError> {
-        Ok(Self { names: plan.names, values: sets.compiled(plan.values)?, rule: plan.rule })
+        let tools = plan.tools.as_deref().map(Pattern::new).transpose()?;
+        let values = sets.compiled(plan.values)?;
+        Ok(Self { tools, required: plan.required, names: plan.names, values, rule: plan.rule })
     }
 
-    /// Whether every argument of one of the names has a permitted value; one that is not there is fine.
-    fn accepts(&self, arguments: &Value) -> bool {
-        let Some(arguments) = arguments.as_object() else { return true };
-        self.names.iter().filter_map(|name| arguments.get(name)).all(|value| self.permits(value))
+    /// Whether every argument of one of the names has a permitted value; one that is not there is
+    /// fine, unless it is required.
+    fn accepts(&self, tool: &str, arguments: &Value) -> bool {
+        if self.tools.as_ref().is_some_and(|tools| !tools.is_match(tool)) {
+            return true;
+        }
+        let given = |name| arguments.get(name).filter(|value: &&Value| !value.is_null());
+        let mut given = self.names.iter().filter_map(given).peekable();
+        match given.peek() {
+            None => !self.required,
+            Some(_) => given.all(|value| self.permits(value)),
+        }
     }
 
     fn permits(&self, value: &Value) -> bool {
         match value {
-            Value::Null => true,
+            Value::Null => !self.required,
             Value::String(text) => self.values.is_match(text),
             Value::Array(items) => items.iter().all(|item| self.permits(item)),
             Value::Bool(_) | Value::Number(_) => self.values.is_match(&value.to_string()),

@@ -6,14 +6,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet};
+use super::{Ceiling, Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet, SourceRef, Standing};
 use crate::{
     config::{Config, ConfigError, LoadOptions},
     identity::{Principal, Via},
@@ -23,16 +22,28 @@ use crate::{
 mod access;
 mod budget;
 mod compile;
+mod live;
+mod provision;
 mod role;
 
 pub(crate) use access::is_same_server;
-pub(crate) use role::{known_roles, known_roles_of};
+pub(in crate::policy) use live::{Live, Origin, Sources};
+pub(crate) use role::{BUILT_IN, known_roles, known_roles_of};
 
-/// Adds the kind `yaml`.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use super::sql::Table;
+
+/// Adds the kind `yaml`. Where the ledger is in a database, people whom `users.yaml` does not name
+/// may be in its table `users`.
 pub fn register(registry: &mut Registry) {
     registry.policies.register("yaml", |config| {
         Box::pin(async move {
             let policy = YamlPolicy::from_config(&config).map_err(|error| BuildError::invalid(error.to_string()))?;
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            let policy = match crate::people::Tables::of_config(&config) {
+                Some(tables) => policy.with_tables(tables),
+                None => policy,
+            };
             Ok(Arc::new(policy) as Arc<dyn PolicyStore>)
         })
     });
@@ -43,17 +54,21 @@ pub fn register(registry: &mut Registry) {
 /// Without a `users.yaml` the person at the terminal is super admin and everybody else is unknown.
 #[derive(Debug)]
 pub struct YamlPolicy {
-    people: ArcSwap<People>,
-    version: watch::Sender<PolicyVersion>,
-    reloading: Mutex<()>,
+    live: Arc<Live>,
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    table: Option<Table>,
 }
 
 /// One version of the policy.
 #[derive(Debug, Default)]
-struct People {
+pub(in crate::policy) struct People {
     version: PolicyVersion,
+    /// Why somebody may not use omni, whoever else names them, by e-mail address in lower case.
+    blocked: HashMap<String, String>,
     /// By e-mail address in lower case.
     listed: HashMap<String, Person>,
+    /// For whoever is not listed, before `unlisted`.
+    provisioning: provision::Provisioning,
     /// Anybody else.
     unlisted: Option<Person>,
     /// Whoever sits at the terminal, where no file lists people.
@@ -72,8 +87,11 @@ struct Person {
     quota: Quota,
     models: Option<Vec<String>>,
     domains: Option<Vec<String>>,
+    teams: Vec<String>,
     /// The rules, or why the person may not use omni at all.
     rules: Result<Arc<RuleSet>, String>,
+    /// The line of a listed person; `None` where a database has them.
+    source: Option<SourceRef>,
 }
 
 impl YamlPolicy {
@@ -82,8 +100,21 @@ impl YamlPolicy {
     /// # Errors
     /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
-        let people = compile::people(config, 1)?;
-        Ok(Self { people: ArcSwap::from_pointee(people), version: watch::Sender::new(1), reloading: Mutex::default() })
+        let sources = Sources { config: Arc::new(config.clone()), table: None, origin: Origin::Files };
+        Ok(Self {
+            live: Arc::new(Live::new(sources)?),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            table: None,
+        })
+    }
+
+    /// The same, with the people to whom an administrator gave a role in the database's table
+    /// `users`. `users.yaml` comes first. Must be called within a Tokio runtime.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[must_use]
+    pub fn with_tables(mut self, tables: crate::people::Tables) -> Self {
+        self.table = Some(Table::follow(tables, &self.live));
+        self
     }
 
     /// The policy of the files in a directory. No environment is read: `${VAR}` in them is its
@@ -103,31 +134,52 @@ impl YamlPolicy {
     /// # Errors
     /// A pattern that cannot be used, or a rule that refers to a variable that is not set.
     pub fn reload(&self, config: &Config) -> Result<PolicyVersion, ConfigError> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = *self.version.borrow() + 1;
-        let people = compile::people(config, version)?;
-        self.version.send_replace(version);
-        self.people.store(Arc::new(people));
-        Ok(version)
+        self.live.update(|sources| sources.config = Arc::new(config.clone()))
     }
 }
 
 impl People {
-    fn find(&self, principal: &Principal) -> Option<&Person> {
-        // Only whoever is known to sit at the terminal, or goes on for them, is an operating-system user.
-        let is_local = matches!(principal.via, Via::LocalUser | Via::ResumedRun | Via::Schedule);
-        let os_user = principal.subject.strip_prefix("local:").filter(|_| is_local);
-        if let Some(email) = os_user.and_then(|user| self.os_users.get(user)) {
-            return self.listed.get(email);
-        }
-        let local = self.local.as_ref().filter(|_| os_user.is_some());
-        self.listed.get(&principal.subject).or(local).or(self.unlisted.as_ref())
+    /// Whether a principal is somebody of whom only the database can say whether they may.
+    pub(in crate::policy) fn needs_table(&self, principal: &Principal) -> bool {
+        let email = self.email(principal);
+        !self.blocked.contains_key(email) && self.listed.get(email).is_none_or(|person| person.source.is_none())
     }
 
-    fn grant(&self, principal: &Principal) -> Result<Grant, PolicyError> {
+    fn os_user(principal: &Principal) -> Option<&str> {
+        // Only whoever is known to sit at the terminal, or goes on for them, is an operating-system user.
+        let is_local = matches!(principal.via, Via::LocalUser | Via::ResumedRun | Via::Schedule);
+        principal.subject.strip_prefix("local:").filter(|_| is_local)
+    }
+
+    fn email<'a>(&'a self, principal: &'a Principal) -> &'a str {
+        let mapped = Self::os_user(principal).and_then(|user| self.os_users.get(user));
+        mapped.map_or(&principal.subject, String::as_str)
+    }
+
+    fn find(&self, principal: &Principal) -> Result<&Person, PolicyError> {
+        let subject = || principal.subject.clone();
+        let blocked = |reason: &str| PolicyError::Blocked { subject: subject(), reason: reason.into() };
+        let email = self.email(principal);
+        if let Some(message) = self.blocked.get(email) {
+            return Err(blocked(message));
+        }
+        let local = || self.local.as_ref().filter(|_| Self::os_user(principal).is_some());
+        if let Some(known) = self.listed.get(email).or_else(local) {
+            return Ok(known);
+        }
+        match self.provisioning.offer(principal) {
+            Some(offer) if offer.needs_approval => Err(PolicyError::PendingApproval { subject: subject() }),
+            Some(offer) => {
+                let role = || blocked(&format!("the role {:?} is not known", offer.role));
+                self.ceilings.get(&offer.role).ok_or_else(role)
+            }
+            None => self.unlisted.as_ref().ok_or_else(|| PolicyError::UnknownSubject { subject: subject() }),
+        }
+    }
+
+    pub(in crate::policy) fn grant(&self, principal: &Principal) -> Result<Grant, PolicyError> {
         let blocked = |reason: &str| PolicyError::Blocked { subject: principal.subject.clone(), reason: reason.into() };
-        let person =
-            self.find(principal).ok_or_else(|| PolicyError::UnknownSubject { subject: principal.subject.clone() })?;
+        let person = self.find(principal)?;
         let rules = person.rules.clone().map_err(|reason| blocked(&reason))?;
         let mut grant = Grant::new(principal.clone(), person.role.clone(), rules);
         if let Some(name) = &person.name {
@@ -136,38 +188,64 @@ impl People {
         grant.quota = person.quota.clone();
         grant.models.clone_from(&person.models);
         grant.domains.clone_from(&person.domains);
+        grant.teams.clone_from(&person.teams);
         grant.version = self.version;
-        if let Some(role) = &principal.ceiling_role {
-            let ceiling = self.ceilings.get(role.as_str());
-            let ceiling = ceiling.ok_or_else(|| blocked(&format!("the credential's role {role:?} is not known")))?;
-            lower(&mut grant, ceiling).map_err(|reason| blocked(&reason))?;
-        }
+        let ceiling = principal.ceiling_role.as_ref().and_then(|role| self.ceilings.get(role.as_str()));
+        let ceiling = ceiling.map(Person::as_ceiling).transpose().map_err(|reason| blocked(&reason))?;
+        grant.cut(ceiling)?;
         Ok(grant)
+    }
+
+    pub(in crate::policy) fn standing(&self, principal: &Principal) -> Standing {
+        let listed = self.listed.get(self.email(principal));
+        let offer = self.provisioning.offer(principal).filter(|_| listed.is_none());
+        Standing {
+            named_at: listed.and_then(|person| person.source.clone()),
+            offered_role: offer.map(|offer| offer.role.clone()),
+        }
+    }
+
+    pub(in crate::policy) fn role(&self, name: &str) -> Option<Role> {
+        self.ceilings.get(name).map(|person| person.role.clone())
     }
 }
 
-/// Cuts a grant by what the role of a credential may do.
-fn lower(grant: &mut Grant, ceiling: &Person) -> Result<(), String> {
-    grant.rules = grant.rules.under(ceiling.rules.clone()?);
-    grant.role.is_admin &= ceiling.role.is_admin;
-    grant.role.is_super_admin &= ceiling.role.is_super_admin;
-    if let Some(most) = &ceiling.models {
-        let own = grant.models.take().unwrap_or_else(|| most.clone());
-        grant.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
+impl Person {
+    fn as_ceiling(&self) -> Result<Ceiling<'_>, String> {
+        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models: self.models.as_deref() })
     }
-    Ok(())
 }
 
 #[async_trait]
 impl PolicyStore for YamlPolicy {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
-        self.people.load().grant(principal).map(Arc::new)
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        if let Some(table) = self.table.as_ref().filter(|_| self.live.people().needs_table(principal)) {
+            table.is_fresh().await?;
+        }
+        self.live.people().grant(principal).map(Arc::new)
     }
 
     fn version(&self) -> watch::Receiver<PolicyVersion> {
-        self.version.subscribe()
+        self.live.version()
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    async fn refresh(&self) -> Result<(), PolicyError> {
+        match &self.table {
+            Some(table) => table.look().await,
+            None => Ok(()),
+        }
+    }
+
+    fn standing(&self, principal: &Principal) -> Standing {
+        self.live.people().standing(principal)
+    }
+
+    fn role(&self, name: &str) -> Option<Role> {
+        self.live.people().role(name)
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

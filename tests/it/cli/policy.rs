@@ -85,3 +85,56 @@ fn a_server_that_is_away_does_not_look_like_one_without_tools() {
     let ran = home.run(&["policy", "explain", "--user", "a@b.c", "--live"]).exits(0);
     assert!(ran.out.contains("db.get_health: allow") && ran.err.contains("gone does not answer"), "{ran:?}");
 }
+
+#[test]
+fn the_tools_that_a_server_had_are_decided_without_asking_it_again() {
+    let server = Loopback::start();
+    let home = super::with_server(&server, "").with_file("users.yaml", USERS);
+    let args = ["validate-policy", "--user=junior@company.com", "--mcp=db", "--json"];
+    assert_eq!(home.run(&args).exits(0).json()["basis"], "rules");
+    home.run(&["servers", "check"]).exits(0);
+    let stored = home.run(&args).exits(0).json();
+    assert_eq!(stored["basis"], "stored");
+    let live = home.run(&[&args[..], &["--live"]].concat()).exits(0).json();
+    assert_eq!((&live["basis"], &live["decisions"]), (&json!("tools"), &stored["decisions"]));
+    assert!(!live["decisions"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_check_tells_of_rules_that_nothing_reaches_and_patterns_that_match_nothing() {
+    let server = Loopback::start();
+    let rules = "    tool_policy: { mode: allow_all_except, exclude: [\"drop_*\"], allow: [x] }
+    role_restrictions:
+      dba: { allow_only: [\"drop_table\", \"nothing_such\", \"db.get_health\"] }
+      junior_dba: {}
+      contractor: { deny_all: true, allow_only: [\"a\"] }
+      read_only: { allow_all: true, allow_only: [\"a\"] }
+";
+    let home = super::with_server(&server, rules).with_file("users.yaml", USERS);
+    home.run(&["servers", "check"]).exits(0);
+    let checked = home.run(&["config", "check", "--json"]).exits(0).json();
+    let has = |key: &str, text: &str| {
+        let findings = checked["findings"].as_array().unwrap();
+        let found = |it: &serde_json::Value| {
+            it["key"].as_str().unwrap().ends_with(key) && it["message"].as_str().unwrap().contains(text)
+        };
+        assert!(findings.iter().any(found), "{key}: {text} in {checked:#}");
+    };
+    has("tool_policy.allow", "counts only with mode: allow_only");
+    has("dba.allow_only[0]", "\"drop_*\" is denied before");
+    has("dba.allow_only[1]", "matches none of the tools that db had");
+    has("dba.allow_only[2]", "write \"get_health\"");
+    has("role_restrictions.junior_dba", "may use everything here");
+    has("contractor.deny_all", "nothing else of this rule is reached");
+    has("read_only.allow_only", "not reached: allow_all is true");
+}
+
+#[test]
+fn a_check_tells_of_roles_that_nobody_has_and_of_teams_that_are_not_there() {
+    let users = "roles: { ghost: {} }\nteams: { dbas: {} }\nusers: [{ email: a@x, role: dba, teams: [dbaz] }]\n";
+    let home = omni().with_file("users.yaml", users).with_file("mcps.yaml", MCPS);
+    let checked = home.run(&["config", "check"]).exits(0);
+    let all = format!("{}{}", checked.out, checked.err);
+    assert!(all.contains("roles.ghost: nobody in this file has this role"), "{all}");
+    assert!(all.contains("there is no team \"dbaz\"; did you mean \"dbas\"?"), "{all}");
+}

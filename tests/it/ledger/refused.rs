@@ -4,7 +4,7 @@ use omni_core::{
     Ask, ErrorKind, PolicyStore,
     audit::AuditError,
     identity::Scopes,
-    policy::{Grant, PolicyError, PolicyVersion, Quota, Role, RuleSet, memory::MemoryPolicy},
+    policy::{Grant, Permission, PolicyError, PolicyVersion, Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use tokio::sync::watch;
 
@@ -48,9 +48,11 @@ struct BobSees;
 #[async_trait::async_trait]
 impl PolicyStore for BobSees {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
-        let mut grant = Grant::new(principal.clone(), Role::new("reader"), RuleSet::allow_all());
-        grant.can_view_audit_logs = principal.subject == "bob@company.com";
-        Ok(Arc::new(grant))
+        let mut role = Role::new("reader");
+        if principal.subject == "bob@company.com" {
+            role.permissions.insert(Permission::CanViewAuditLogs);
+        }
+        Ok(Arc::new(Grant::new(principal.clone(), role, RuleSet::allow_all())))
     }
 
     fn version(&self) -> watch::Receiver<PolicyVersion> {

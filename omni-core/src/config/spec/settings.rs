@@ -216,6 +216,17 @@ pub(crate) struct AgentSpec {
 pub(crate) struct PolicySpec {
     /// `strict`, or `permissive`: as the original read them, where it allowed more.
     pub(crate) compat: Compat,
+    /// Who says who people are: `yaml`, users.yaml and whom it does not name the database; or `sql`,
+    /// the database alone.
+    pub(crate) store: PolicyStoreSpec,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PolicyStoreSpec {
+    #[default]
+    Yaml,
+    Sql,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -74,7 +74,7 @@ fn an_unknown_key_is_an_error_where_only_omni_has_the_mapping() {
 #[test]
 fn an_unknown_role_is_named_with_the_nearest() {
     let users = "users:\n  - email: a@b.c\n    role: jnior_dba\n";
-    let mcps = "mcps:\n- name: a\n  url: http://x\n  role_restrictions:\n    junior_dba: {}\n    readonly: {}\n";
+    let mcps = "mcps:\n- name: a\n  url: http://x\n  role_restrictions:\n    junior_dba: { allow_all: true }\n    readonly: { allow_all: true }\n";
     let config = load(&[("users.yaml", users), ("mcps.yaml", mcps)], &[]).unwrap();
     insta::assert_snapshot!(findings(&config, Severity::Warning).join("\n"), @r#"
     mcps.yaml:6: mcps[0].role_restrictions.readonly: the role "readonly" is not known; did you mean "read_only"?

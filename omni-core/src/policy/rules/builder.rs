@@ -74,7 +74,7 @@ impl RuleSetBuilder {
                 GatePlan::Require(clauses(&self.allow, name), otherwise.clone()),
             ],
             confirm: clauses(&self.confirm, name),
-            argument: None,
+            arguments: Vec::new(),
             passed: otherwise,
         }
     }

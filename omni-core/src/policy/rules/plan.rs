@@ -28,6 +28,10 @@ pub(in crate::policy) enum GatePlan {
 /// Values that arguments of certain names must match.
 #[derive(Debug, Clone)]
 pub(in crate::policy) struct ArgumentPlan {
+    /// Of tools that match; `None` is every tool.
+    pub(in crate::policy) tools: Option<String>,
+    /// Whether one of them must be there.
+    pub(in crate::policy) required: bool,
     pub(in crate::policy) names: Vec<String>,
     pub(in crate::policy) values: Vec<String>,
     pub(in crate::policy) rule: Arc<Rule>,
@@ -38,7 +42,7 @@ pub(in crate::policy) struct ArgumentPlan {
 pub(in crate::policy) struct ServerPlan {
     pub(in crate::policy) gates: Vec<GatePlan>,
     pub(in crate::policy) confirm: Vec<Clause>,
-    pub(in crate::policy) argument: Option<ArgumentPlan>,
+    pub(in crate::policy) arguments: Vec<ArgumentPlan>,
     /// The rule that is named when a tool passes and no gate required a match.
     pub(in crate::policy) passed: Arc<Rule>,
 }
@@ -46,13 +50,13 @@ pub(in crate::policy) struct ServerPlan {
 impl ServerPlan {
     /// Everything passes.
     pub(in crate::policy) fn open(rule: Rule) -> Self {
-        Self { gates: Vec::new(), confirm: Vec::new(), argument: None, passed: Arc::new(rule) }
+        Self { gates: Vec::new(), confirm: Vec::new(), arguments: Vec::new(), passed: Arc::new(rule) }
     }
 
     /// Nothing passes.
     pub(in crate::policy) fn closed(rule: Rule) -> Self {
         let rule = Arc::new(rule);
-        Self { gates: vec![GatePlan::Refuse(rule.clone())], confirm: Vec::new(), argument: None, passed: rule }
+        Self { gates: vec![GatePlan::Refuse(rule.clone())], confirm: Vec::new(), arguments: Vec::new(), passed: rule }
     }
 }
 
@@ -141,8 +145,9 @@ impl Hasher {
             }
         }
         self.clauses("confirm", &server.confirm);
-        if let Some(argument) = &server.argument {
+        for argument in &server.arguments {
             self.text("argument", &argument.names.join("\n"));
+            self.text(if argument.required { "required of" } else { "of" }, argument.tools.as_deref().unwrap_or("*"));
             self.text("values", &argument.values.join("\n"));
             self.rule(&argument.rule);
         }

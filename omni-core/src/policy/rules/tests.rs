@@ -72,11 +72,13 @@ fn under_a_ceiling_only_what_both_allow_is_allowed() {
 #[test]
 fn an_argument_rule_decides_calls_and_leaves_listing_alone() {
     let mut server = ServerPlan::open(Rule::new("open", None));
-    server.argument = Some(ArgumentPlan {
+    server.arguments = vec![ArgumentPlan {
+        tools: None,
+        required: false,
         names: vec!["database".into(), "db".into()],
         values: vec!["way4_*".into(), "7".into()],
         rule: Rule::new("databases", None).into(),
-    });
+    }];
     let plan = Plan { servers: [("db".into(), server)].into(), ..Plan::default() };
     let rules = RuleSet::compile(plan, &mut PatternSets::default()).unwrap();
     let decide = |arguments| rules.decide("db", "t", Some(&arguments)).is_allowed();
@@ -89,6 +91,26 @@ fn an_argument_rule_decides_calls_and_leaves_listing_alone() {
     assert!(!decide(json!({ "database": "prod" })));
     assert!(!decide(json!({ "database": "way4_a", "db": "prod" })));
     assert!(!decide(json!({ "database": { "name": "way4_a" } })));
+}
+
+#[test]
+fn an_argument_rule_speaks_of_its_tools_only_and_may_require_the_argument() {
+    let mut server = ServerPlan::open(Rule::new("open", None));
+    server.arguments = vec![ArgumentPlan {
+        tools: Some("query*".into()),
+        required: true,
+        names: vec!["mode".into()],
+        values: vec!["read".into()],
+        rule: Rule::new("mode", None).into(),
+    }];
+    let plan = Plan { servers: [("db".into(), server)].into(), ..Plan::default() };
+    let rules = RuleSet::compile(plan, &mut PatternSets::default()).unwrap();
+    let decide = |tool: &str, arguments| rules.decide("db", tool, Some(&arguments)).is_allowed();
+    assert!(decide("query_rows", json!({ "mode": "read" })));
+    assert!(!decide("query_rows", json!({ "mode": "write" })));
+    assert!(!decide("query_rows", json!({})) && !decide("query_rows", json!({ "mode": null })));
+    assert!(!decide("query_rows", json!({ "mode": [null] })) && !decide("query_rows", json!("read")));
+    assert!(decide("explain", json!({ "mode": "write" })));
 }
 
 fn glob() -> impl Strategy<Value = String> {

@@ -6,10 +6,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     config::{
         ConfigFiles, Lines,
-        spec::{AllowedMcps, Compat, McpAccess, McpMode, PolicyMode, RoleRule, ServerSpec, ToolPolicy, UserSpec},
+        spec::{
+            AllowedMcps, ArgumentRuleSpec, Compat, McpAccess, McpMode, PolicyMode, RoleRule, ServerSpec, ToolPolicy,
+            UserSpec,
+        },
     },
     policy::{
-        Role, Rule,
+        Permission, Role, Rule,
         rules::{ArgumentPlan, Clause, GatePlan, Plan, ServerPlan},
     },
 };
@@ -30,8 +33,10 @@ pub(super) enum SubjectKind {
 /// A person as the files have them.
 pub(super) struct Subject<'a> {
     pub(super) kind: SubjectKind,
-    /// Where in `users.yaml`.
+    /// Where in `lines`.
     pub(super) path: String,
+    /// The lines of `users.yaml`, or those that a table does not have.
+    pub(super) lines: &'a Lines,
     pub(super) user: &'a UserSpec,
     pub(super) role: &'a Role,
 }
@@ -100,7 +105,12 @@ impl Maker<'_> {
             Access::Custom(clauses, otherwise) => gates.push(GatePlan::Require(clauses, Arc::new(otherwise))),
             Access::Inherit => {}
         }
-        ServerPlan { gates, confirm: self.confirm(listed), argument: self.argument(listed), passed: Arc::new(passed) }
+        ServerPlan {
+            gates,
+            confirm: self.confirm(listed),
+            arguments: self.arguments(name, listed),
+            passed: Arc::new(passed),
+        }
     }
 
     /// `blocked_tools` and `admin_only_tools`, of all servers and of this one.
@@ -153,9 +163,11 @@ impl Maker<'_> {
     fn role_gates(&self, listed: Option<(usize, &ServerSpec)>, access: &Access) -> Vec<GatePlan> {
         let role = self.subject.role;
         let is_permissive = self.files.settings.policy.compat == Compat::Permissive;
-        let is_replaced = matches!(access, Access::Everything(_) | Access::Custom(..));
+        let bypasses = role.may(Permission::CanBypassToolRestrictions);
+        let is_replaced = bypasses || matches!(access, Access::Everything(_) | Access::Custom(..));
         // `"*"` for every server names none: it does not open one that has rules, but none for the role.
-        let is_opened = is_replaced && (role.is_admin || listed.is_some_and(|(_, spec)| self.names(&spec.name)));
+        let is_named = || role.is_admin || listed.is_some_and(|(_, spec)| self.names(&spec.name));
+        let is_opened = bypasses || (is_replaced && is_named());
         if role.is_super_admin || (is_permissive && is_replaced) {
             return Vec::new();
         }
@@ -274,13 +286,25 @@ impl Maker<'_> {
         clauses
     }
 
-    /// What `allowed_databases` asks of a call's arguments.
-    fn argument(&self, listed: Option<(usize, &ServerSpec)>) -> Option<ArgumentPlan> {
+    /// What is asked of a call's arguments: `allowed_databases`, and the rules of person and role.
+    fn arguments(&self, server: &str, listed: Option<(usize, &ServerSpec)>) -> Vec<ArgumentPlan> {
+        let mut plans: Vec<ArgumentPlan> = self.databases(listed).into_iter().collect();
+        let own = format!("{}.argument_rules", self.subject.path);
+        plans.extend(argument_rules(server, self.subject.lines, &own, &self.subject.user.argument_rules));
+        let role = &self.subject.role.name;
+        if let Some(declared) = self.files.users.as_ref().and_then(|users| users.roles.get(&**role)) {
+            let key = format!("roles.{role}.argument_rules");
+            plans.extend(argument_rules(server, &self.files.users_lines, &key, &declared.argument_rules));
+        }
+        plans
+    }
+
+    fn databases(&self, listed: Option<(usize, &ServerSpec)>) -> Option<ArgumentPlan> {
         let allowed = self.subject.user.allowed_databases.as_ref().filter(|allowed| !allowed.is_everything())?;
         let own = listed.and_then(|(_, spec)| spec.database_argument.as_ref());
         let names = own.map_or_else(|| DATABASE_ARGUMENTS.map(String::from).to_vec(), |names| names.items().to_vec());
-        let rule = self.own_rule("allowed_databases", &allowed.items().join(", "));
-        Some(ArgumentPlan { names, values: allowed.items().to_vec(), rule: Arc::new(rule) })
+        let rule = Arc::new(self.own_rule("allowed_databases", &allowed.items().join(", ")));
+        Some(ArgumentPlan { tools: None, required: false, names, values: allowed.items().to_vec(), rule })
     }
 
     fn globals(&self, key: &str, patterns: &[String]) -> Vec<Clause> {
@@ -295,12 +319,12 @@ impl Maker<'_> {
 
     fn own_clauses(&self, key: &str, patterns: &[String]) -> Vec<Clause> {
         let key = format!("{}.{key}", self.subject.path);
-        clauses(&self.files.users_lines, &key, &key, patterns)
+        clauses(self.subject.lines, &key, &key, patterns)
     }
 
     fn own_rule(&self, key: &str, value: &str) -> Rule {
         let key = format!("{}.{key}", self.subject.path);
-        Rule::new(format!("{key}: {value}"), Some(self.files.users_lines.at(&key)))
+        Rule::new(format!("{key}: {value}"), Some(self.subject.lines.at(&key)))
     }
 
     fn server_rule(&self, at: usize, spec: &ServerSpec, key: &str, value: &str) -> Rule {
@@ -316,4 +340,21 @@ fn clauses(lines: &Lines, path: &str, text: &str, patterns: &[String]) -> Vec<Cl
         rule: Arc::new(Rule::new(format!("{text}: {pattern}"), Some(lines.at(&format!("{path}[{at}]"))))),
     };
     patterns.iter().enumerate().map(clause).collect()
+}
+
+/// Those of the rules that speak of a server.
+fn argument_rules(server: &str, lines: &Lines, path: &str, rules: &[ArgumentRuleSpec]) -> Vec<ArgumentPlan> {
+    let speaks = |rule: &ArgumentRuleSpec| rule.server.as_deref().is_none_or(|name| is_same_server(name, server));
+    let plan = |(at, rule): (usize, &ArgumentRuleSpec)| {
+        let allowed = rule.allowed.items().join(", ");
+        let text = format!("{path}[{at}]: {} of {} must be one of: {allowed}", rule.argument, rule.tool);
+        ArgumentPlan {
+            tools: Some(rule.tool.clone()),
+            required: rule.required,
+            names: vec![rule.argument.clone()],
+            values: rule.allowed.items().to_vec(),
+            rule: Arc::new(Rule::new(text, Some(lines.at(&format!("{path}[{at}]"))))),
+        }
+    };
+    rules.iter().enumerate().filter(|(_, rule)| speaks(rule)).map(plan).collect()
 }

@@ -8,12 +8,14 @@ use std::{
 use super::{
     People, Person,
     access::{Subject, SubjectKind, plan},
+    live::{Origin, Sources},
+    provision::Provisioning,
     role::{self, NO_ROLE},
 };
 use crate::{
     config::{
-        Config, ConfigError, ConfigFiles, Diagnostic, Need, Severity, nearest,
-        spec::{OneOrMany, UserSpec},
+        ConfigError, ConfigFiles, Diagnostic, Lines, Need, Severity, nearest, os_users,
+        spec::{OneOrMany, UserSpec, UsersSpec},
     },
     cost::alias,
     policy::{
@@ -22,77 +24,171 @@ use crate::{
     },
 };
 
-/// Everybody whom the files know.
-pub(super) fn people(config: &Config, version: PolicyVersion) -> Result<People, ConfigError> {
-    config.require(Need::Policy)?;
-    let files = &*config.files;
-    Compiler { files, known: role::known_roles(files), made: HashMap::new(), sets: PatternSets::default() }
-        .people(config, version)
-        .map_err(|error| {
-            let (severity, key, message) = (Severity::Error, String::new(), error.to_string());
-            Diagnostic { severity, source: None, key, message }.into()
-        })
+/// What somebody reads who is blocked without a message of their own.
+const BLOCKED: &str = "the account is blocked";
+
+/// Everybody whom the sources know.
+pub(super) fn people(sources: &Sources, version: PolicyVersion) -> Result<People, ConfigError> {
+    sources.config.require(Need::Policy)?;
+    let made = match (sources.origin, &sources.table) {
+        (Origin::Files, table) => {
+            let os_users = sources.config.os_users.clone();
+            let people = People { version, os_users, ..People::default() };
+            Compiler::new(&sources.config.files).people(people, table.as_deref())
+        }
+        (Origin::Table, None) => Ok(People { version, ..People::default() }),
+        (Origin::Table, Some(table)) => {
+            let users_lines = Lines::none("the database");
+            let files = ConfigFiles { users: Some((**table).clone()), users_lines, ..(*sources.config.files).clone() };
+            let people = People { version, os_users: os_users(Some(table)), ..People::default() };
+            let mut compiler = Compiler::new(&files);
+            compiler.is_table = true;
+            compiler.people(people, None)
+        }
+    };
+    made.map_err(|error| {
+        let (severity, key, message) = (Severity::Error, String::new(), error.to_string());
+        Diagnostic { severity, source: None, key, message }.into()
+    })
 }
 
 struct Compiler<'a> {
     files: &'a ConfigFiles,
+    /// Whether `files.users` is what a database says.
+    is_table: bool,
     known: BTreeSet<String>,
     /// Rule sets by what they say and how, so that people with equal rules share one.
     made: HashMap<String, Arc<RuleSet>>,
     sets: PatternSets,
 }
 
-impl Compiler<'_> {
-    fn people(mut self, config: &Config, version: PolicyVersion) -> Result<People, PatternError> {
-        let mut people = People { version, os_users: config.os_users.clone(), ..People::default() };
-        match &self.files.users {
-            Some(users) => {
-                for (at, user) in users.users.iter().enumerate() {
-                    let person = self.person(user, SubjectKind::User, format!("users[{at}]"))?;
-                    people.listed.insert(normalise(&user.email), person);
-                }
-                // After the others: who is in both lists is super admin.
-                for (at, user) in users.super_admins.iter().enumerate() {
-                    let person = self.person(user, SubjectKind::SuperAdmin, format!("super_admins[{at}]"))?;
-                    people.listed.insert(normalise(&user.email), person);
-                }
-                people.listed.remove("");
-                if let Some(anybody) = &users.default_user {
-                    let user = UserSpec {
-                        role: anybody.role.clone(),
-                        allowed_mcps: anybody.allowed_mcps.clone(),
-                        allowed_domains: anybody.allowed_domains.clone(),
-                        allowed_databases: anybody.allowed_databases.clone(),
-                        is_active: anybody.is_active,
-                        rate_limit: anybody.rate_limit.clone(),
-                        budget: anybody.budget.clone(),
-                        ..UserSpec::default()
-                    };
-                    people.unlisted = Some(self.person(&user, SubjectKind::Default, "default_user".into())?);
-                }
-            }
+impl<'a> Compiler<'a> {
+    fn new(files: &'a ConfigFiles) -> Self {
+        let known = role::known_roles(files);
+        Self { files, is_table: false, known, made: HashMap::new(), sets: PatternSets::default() }
+    }
+
+    fn people(mut self, mut people: People, table: Option<&UsersSpec>) -> Result<People, PatternError> {
+        let files = self.files;
+        match &files.users {
+            Some(users) => self.listed(&mut people, users, &files.users_lines)?,
             None => {
+                let path = "the person at the terminal".into();
                 let user = UserSpec::default();
-                people.local =
-                    Some(self.person(&user, SubjectKind::SuperAdmin, "the person at the terminal".into())?);
+                let subject = (SubjectKind::SuperAdmin, path, &files.users_lines);
+                people.local = Some(self.person(&user, subject)?);
             }
+        }
+        if let Some(table) = table {
+            self.assigned(&mut people, table);
         }
         for name in self.known.clone() {
             let user = UserSpec { role: Some(name.clone()), ..UserSpec::default() };
-            let person = self.person(&user, SubjectKind::User, format!("roles.{name}"))?;
+            let person = self.person(&user, (SubjectKind::User, format!("roles.{name}"), &files.users_lines))?;
             people.ceilings.insert(name, person);
         }
         Ok(people)
     }
 
-    fn person(&mut self, user: &UserSpec, kind: SubjectKind, path: String) -> Result<Person, PatternError> {
-        let role = match kind {
+    fn listed(&mut self, people: &mut People, users: &UsersSpec, lines: &Lines) -> Result<(), PatternError> {
+        // Super admins come last: who is in both lists is super admin.
+        let lists = [("users", &users.users), ("super_admins", &users.super_admins)];
+        for (list, kind) in lists.into_iter().zip([SubjectKind::User, SubjectKind::SuperAdmin]) {
+            let (list, listed) = list;
+            for (at, user) in listed.iter().enumerate() {
+                let path = if self.is_table { format!("users.{}", user.email) } else { format!("{list}[{at}]") };
+                let person = self.person_of_list(user, (kind, path, lines))?;
+                people.listed.insert(normalise(&user.email), person);
+            }
+        }
+        people.listed.remove("");
+        if let Some(anybody) = &users.default_user {
+            let user = UserSpec {
+                role: anybody.role.clone(),
+                allowed_mcps: anybody.allowed_mcps.clone(),
+                allowed_domains: anybody.allowed_domains.clone(),
+                allowed_databases: anybody.allowed_databases.clone(),
+                is_active: anybody.is_active,
+                rate_limit: anybody.rate_limit.clone(),
+                budget: anybody.budget.clone(),
+                argument_rules: anybody.argument_rules.clone(),
+                ..UserSpec::default()
+            };
+            people.unlisted = Some(self.person(&user, (SubjectKind::Default, "default_user".into(), lines))?);
+        }
+        people.provisioning = Provisioning::new(users.auto_provisioning.as_ref());
+        people.blocked.extend(blocks(users));
+        Ok(())
+    }
+
+    /// A person of a list. In a file a rule that cannot be used is an error; a row of a database
+    /// that has one is a person who may do nothing.
+    fn person_of_list(
+        &mut self,
+        user: &UserSpec,
+        subject: (SubjectKind, String, &Lines),
+    ) -> Result<Person, PatternError> {
+        let (kind, source) = (subject.0, (!self.is_table).then(|| subject.2.at(&subject.1)));
+        match self.person(user, subject) {
+            Ok(person) => Ok(Person { source, ..person }),
+            Err(error) if self.is_table => Ok(self.nobody(user, kind, &error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whom the database has and `users.yaml` does not name.
+    fn assigned(&mut self, people: &mut People, table: &UsersSpec) {
+        let lines = Lines::none("the database");
+        let lists = [(SubjectKind::User, &table.users), (SubjectKind::SuperAdmin, &table.super_admins)];
+        let named =
+            |people: &People, email: &str| people.listed.get(email).is_some_and(|person| person.source.is_some());
+        for (kind, user) in lists.into_iter().flat_map(|(kind, list)| list.iter().map(move |user| (kind, user))) {
+            let email = normalise(&user.email);
+            if named(people, &email) {
+                continue;
+            }
+            let person = self.person(user, (kind, format!("users.{email}"), &lines));
+            let person = person.unwrap_or_else(|error| self.nobody(user, kind, &error));
+            people.listed.insert(email, person);
+        }
+        for (email, message) in blocks(table) {
+            if !named(people, &email) {
+                people.blocked.entry(email).or_insert(message);
+            }
+        }
+    }
+
+    /// Somebody whose rules cannot be used.
+    fn nobody(&self, user: &UserSpec, kind: SubjectKind, error: &PatternError) -> Person {
+        let role = self.role(user, kind);
+        Person {
+            name: user.name.clone(),
+            quota: role::quota(self.files, &role, &user.rate_limit, &user.budget),
+            models: Some(Vec::new()),
+            domains: Some(Vec::new()),
+            teams: user.teams.clone(),
+            role,
+            rules: Err(error.to_string()),
+            source: None,
+        }
+    }
+
+    fn role(&self, user: &UserSpec, kind: SubjectKind) -> crate::policy::Role {
+        match kind {
             SubjectKind::SuperAdmin => role::super_admin(user.role.as_deref()),
-            SubjectKind::User | SubjectKind::Default => role::role(user.role.as_deref().unwrap_or(NO_ROLE)),
-        };
+            SubjectKind::User | SubjectKind::Default => role::role(self.files, user.role.as_deref().unwrap_or(NO_ROLE)),
+        }
+    }
+
+    fn person(
+        &mut self,
+        user: &UserSpec,
+        (kind, path, lines): (SubjectKind, String, &Lines),
+    ) -> Result<Person, PatternError> {
+        let role = self.role(user, kind);
         let rules = match self.why_blocked(user, kind, &role.name) {
             Some(reason) => Err(reason),
-            None => Ok(self.rules(plan(self.files, &Subject { kind, path, user, role: &role }))?),
+            None => Ok(self.rules(plan(self.files, &Subject { kind, path, lines, user, role: &role }))?),
         };
         let models = role::declared(self.files, &role).and_then(|declared| declared.models.clone());
         Ok(Person {
@@ -100,8 +196,10 @@ impl Compiler<'_> {
             quota: role::quota(self.files, &role, &user.rate_limit, &user.budget),
             models: models.map(|models| models.into_iter().map(resolved).collect()),
             domains: user.allowed_domains.as_ref().filter(|domains| !domains.is_everything()).map(items),
+            teams: user.teams.clone(),
             role,
             rules,
+            source: None,
         })
     }
 
@@ -126,6 +224,12 @@ impl Compiler<'_> {
         self.made.insert(identity, rules.clone());
         Ok(rules)
     }
+}
+
+/// Who is blocked, and what they read.
+fn blocks(users: &UsersSpec) -> impl Iterator<Item = (String, String)> {
+    let message = |text: &Option<String>| text.clone().unwrap_or_else(|| BLOCKED.into());
+    users.blocked_users.iter().map(move |blocked| (normalise(&blocked.email), message(&blocked.message)))
 }
 
 fn normalise(email: &str) -> String {

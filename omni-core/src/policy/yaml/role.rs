@@ -6,13 +6,13 @@ use super::budget::budgets;
 use crate::{
     config::{
         ConfigFiles,
-        spec::{McpsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SettingsSpec, UsersSpec},
+        spec::{McpsSpec, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SettingsSpec, UsersSpec},
     },
-    policy::{Quota, Role},
+    policy::{Permission, Quota, Role},
 };
 
 /// Roles that exist without being declared.
-const BUILT_IN: [&str; 12] = [
+pub(crate) const BUILT_IN: [&str; 12] = [
     "admin",
     "super_admin",
     "dba",
@@ -45,16 +45,40 @@ pub(crate) fn known_roles_of(users: Option<&UsersSpec>, mcps: &McpsSpec) -> BTre
 }
 
 /// A role by its name.
-pub(super) fn role(name: &str) -> Role {
+pub(super) fn role(files: &ConfigFiles, name: &str) -> Role {
     let mut role = Role::new(name);
     role.is_super_admin = name == SUPER_ADMIN;
     role.is_admin = role.is_super_admin || name == ADMIN;
+    role.permissions = permissions(&role, declared(files, &role).map(|declared| &declared.permissions));
     role
 }
 
 /// The role of somebody whom `super_admins` lists, whatever else they are called.
 pub(super) fn super_admin(name: Option<&str>) -> Role {
     Role { name: name.unwrap_or(SUPER_ADMIN).into(), ..Role::super_admin() }
+}
+
+/// What a role may do: what the file says of it, else what an admin may. To go around the tool
+/// rules has to be said even of admins, and nothing is taken from super admins.
+fn permissions(role: &Role, declared: Option<&PermissionsSpec>) -> BTreeSet<Permission> {
+    let has = |permission: &Permission| {
+        let said = declared.and_then(|declared| said(declared, *permission));
+        role.is_super_admin || said.unwrap_or(role.is_admin && *permission != Permission::CanBypassToolRestrictions)
+    };
+    Permission::ALL.into_iter().filter(has).collect()
+}
+
+fn said(declared: &PermissionsSpec, permission: Permission) -> Option<bool> {
+    match permission {
+        Permission::CanBypassToolRestrictions => declared.can_bypass_tool_restrictions,
+        Permission::CanManageUsers => declared.can_manage_users,
+        Permission::CanModifyConfig => declared.can_modify_config,
+        Permission::CanViewAuditLogs => declared.can_view_audit_logs,
+        Permission::CanExecuteDangerousTools => declared.can_execute_dangerous_tools,
+        Permission::CanAccessAllDatabases => declared.can_access_all_databases,
+        Permission::CanPromoteUsers => declared.can_promote_users,
+        Permission::CanDeleteData => declared.can_delete_data,
+    }
 }
 
 /// What `users.yaml` declares of a role.

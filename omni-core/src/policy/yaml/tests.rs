@@ -8,16 +8,20 @@ use crate::{
     identity::{Principal, Via},
     policy::{Grant, PolicyError, PolicyStore},
     registry::Registry,
+    testing,
 };
 
 mod access;
 mod budget;
+mod people;
 mod property;
 mod quota;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod stored;
 mod team;
 
 /// A policy of these two files.
-fn config(mcps: &str, users: &str) -> Config {
+pub(crate) fn config(mcps: &str, users: &str) -> Config {
     with_settings(mcps, users, "")
 }
 
@@ -61,6 +65,15 @@ fn an_unknown_role_and_an_inactive_account_are_denied_everything() {
     let policy = YamlPolicy::from_config(&config("", users)).unwrap();
     assert_eq!(refusal(&policy, "a@x"), "a@x may not use omni: the role \"dbaa\" is not known; did you mean \"dba\"?");
     assert_eq!(refusal(&policy, "b@x"), "b@x may not use omni: the account is not active");
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let policy = YamlPolicy::from_config(&config(testing::POLICY_MCPS, testing::POLICY_USERS)).unwrap();
+    testing::policy_store_contract(&policy).await;
+    let blocked = format!("{}blocked_users: [{{ email: ann@x.org }}]\n", testing::POLICY_USERS);
+    let reload = async || assert!(policy.reload(&config(testing::POLICY_MCPS, &blocked)).is_ok());
+    testing::policy_change_contract(&policy, reload).await;
 }
 
 #[test]
@@ -170,20 +183,20 @@ fn an_explanation_names_rule_and_line() {
     assert_eq!(grant(&policy, "a").decide("b", "x", None).explain()["source"], Value::Null);
 }
 
-#[test]
-fn both_kinds_are_built_by_name_and_memory_only_without_a_configuration() {
+#[tokio::test]
+async fn both_kinds_are_built_by_name_and_memory_only_without_a_configuration() {
     let mut registry = Registry::empty();
     super::register(&mut registry);
     crate::policy::memory::register(&mut registry);
     let configured = Arc::new(config("", "users: [{ email: a }]"));
     let embedded = Arc::new(Config::embedded(&BTreeMap::new(), Path::new("/work")));
-    let build = |kind: &str, config: &Arc<Config>| {
-        futures::executor::block_on(registry.policies.build(kind, config.clone())).map_err(|error| error.to_string())
+    let build = async |kind: &str, config: &Arc<Config>| {
+        registry.policies.build(kind, config.clone()).await.map_err(|error| error.to_string())
     };
-    assert!(build(&configured.policy_kind, &configured).is_ok());
-    assert!(build(&embedded.policy_kind, &embedded).is_ok());
-    assert!(build("memory", &configured).is_err());
-    assert!(build("ldap", &configured).unwrap_err().contains("memory, yaml"));
+    assert!(build(&configured.policy_kind, &configured).await.is_ok());
+    assert!(build(&embedded.policy_kind, &embedded).await.is_ok());
+    assert!(build("memory", &configured).await.is_err());
+    assert!(build("ldap", &configured).await.unwrap_err().contains("memory, yaml"));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::{YamlPolicy, config, grant};
 use crate::policy::Pattern;
 
-const TOOLS: [&str; 5] = ["get_a", "get_b", "drop_a", "kill_b", "list"];
-const EMAILS: [&str; 6] = ["u0", "u1", "u2", "u3", "boss", "a stranger"];
+pub(super) const TOOLS: [&str; 5] = ["get_a", "get_b", "drop_a", "kill_b", "list"];
+pub(super) const EMAILS: [&str; 6] = ["u0", "u1", "u2", "u3", "boss", "a stranger"];
 
-fn globs() -> impl Strategy<Value = Vec<&'static str>> {
+pub(super) fn globs() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(prop::sample::select(vec!["*", "get_*", "*_a", "drop_*", "kill_?", "list", "[gk]*"]), 0..3)
 }
 
@@ -29,7 +29,7 @@ fn role_rule() -> impl Strategy<Value = Value> {
     )
 }
 
-fn server(name: &'static str) -> impl Strategy<Value = Value> {
+pub(super) fn server(name: &'static str) -> impl Strategy<Value = Value> {
     let mode = prop::sample::select(vec!["allow_all", "allow_only", "allow_all_except"]);
     let rules = prop::collection::btree_map(role(), role_rule(), 0..4);
     (mode, globs(), globs(), rules, globs(), prop::bool::weighted(0.9)).prop_map(
@@ -59,19 +59,25 @@ fn allowed_mcps() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn users() -> impl Strategy<Value = Value> {
-    let user = (role(), prop::option::of(allowed_mcps()), prop::option::of(globs()));
+pub(super) fn users() -> impl Strategy<Value = Value> {
+    let rule = (globs(), any::<bool>()).prop_map(
+        |(allowed, required)| json!({ "tool": "get_*", "argument": "mode", "allowed": allowed, "required": required }),
+    );
+    let user = (role(), prop::option::of(allowed_mcps()), prop::option::of(globs()), prop::option::of(rule));
     prop::collection::vec(user, 4).prop_map(|users| {
         let people: Vec<Value> = users
             .into_iter()
             .enumerate()
-            .map(|(at, (role, mcps, databases))| {
+            .map(|(at, (role, mcps, databases, rule))| {
                 let mut user = json!({ "email": format!("u{at}"), "role": role });
                 if let Some(mcps) = mcps {
                     user["allowed_mcps"] = mcps;
                 }
                 if let Some(databases) = databases {
                     user["allowed_databases"] = json!(databases);
+                }
+                if let Some(rule) = rule {
+                    user["argument_rules"] = json!([rule]);
                 }
                 user
             })

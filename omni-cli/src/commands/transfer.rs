@@ -1,0 +1,39 @@
+//! `omni policy import` and `omni policy export`: from `users.yaml` into the database, and back.
+
+use std::{fs, io::Write as _};
+
+use omni_core::{Config, Error, config::LoadOptions};
+use serde_json::json;
+
+use super::users::{administer, say};
+use crate::{
+    app::App,
+    args::{ExportPolicyArgs, ImportArgs},
+    exit::Exit,
+    fault::Fault,
+};
+
+pub(super) async fn import(app: &App, args: &ImportArgs) -> Result<Exit, Fault> {
+    let options = LoadOptions::new(app.process.env.clone(), &app.process.cwd).with_dir(&args.from);
+    let from = Config::load(options).map_err(Error::from)?;
+    let people = administer(app, async |admin| admin.import_policy(&from).await).await?;
+    let document = json!({ "from": args.from.display().to_string(), "people": people });
+    let exit = say(app, args.json, &document, &format!("{people} people are in the database"))?;
+    if app.load()?.policy_kind != "sql" {
+        app.console.hint("users.yaml comes first unless settings.yaml says `policy: { store: sql }`");
+    }
+    Ok(exit)
+}
+
+/// Writes `users.yaml`. One that is there is not touched.
+pub(super) async fn export(app: &App, args: &ExportPolicyArgs) -> Result<Exit, Fault> {
+    let text = administer(app, async |admin| admin.export_policy().await).await?;
+    let path = args.to.join("users.yaml");
+    let failed =
+        |error: std::io::Error| Fault::with_exit(format!("cannot write {}: {error}", path.display()), Exit::Failed);
+    fs::create_dir_all(&args.to).map_err(failed)?;
+    let mut file = fs::File::create_new(&path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    let shown = path.display().to_string();
+    say(app, args.json, &json!({ "file": shown }), &format!("wrote {shown}"))
+}

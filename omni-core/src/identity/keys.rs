@@ -1,0 +1,260 @@
+//! API keys: what they are, how they are made, and where they are kept.
+//!
+//! A key is `omni_`, eight characters that find it, and 256 random bits. Only its SHA-256 is kept;
+//! with that many bits nothing slower is needed.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use moka::sync::Cache;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+use super::{DEFAULT_TENANT, Scopes};
+
+pub mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
+
+/// What every key begins with.
+const MARK: &str = "omni_";
+/// How many characters after the mark find a key.
+const PREFIX: usize = 8;
+/// How many characters a key's secret part has: 32 bytes in hexadecimal.
+const SECRET: usize = 64;
+/// How long a key that was looked up counts: a revocation holds everywhere after that.
+const RECENT: Duration = Duration::from_secs(1);
+/// Most keys that count as looked up.
+const MAX_RECENT: u64 = 10_000;
+/// How often the use of a key is written down at most.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// A key, as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ApiKey {
+    /// Its number; 0 until a store has it.
+    pub id: i64,
+    /// What finds it.
+    pub prefix: String,
+    /// The SHA-256 of the whole key, in hexadecimal.
+    #[serde(skip)]
+    pub hash: String,
+    /// What it is for.
+    pub name: Option<String>,
+    /// The tenant.
+    pub tenant: String,
+    /// Whose it is: an e-mail address in lower case.
+    pub owner: String,
+    /// What it may be used for.
+    pub scopes: Scopes,
+    /// Whom it may act for: e-mail addresses, `role:<name>`, or `*`.
+    pub act_as: Vec<String>,
+    /// A role that its rights never exceed.
+    pub ceiling_role: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was taken back.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was last used, to a minute.
+    pub last_used: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Who made it.
+    pub created_by: Option<String>,
+}
+
+/// A key that was just made: the only moment at which anybody can read it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IssuedKey {
+    /// What is kept of it.
+    pub key: ApiKey,
+    /// The key itself.
+    pub secret: SecretString,
+}
+
+impl ApiKey {
+    /// A new key of somebody.
+    #[must_use]
+    pub fn issue(owner: &str, scopes: Scopes) -> IssuedKey {
+        let random = random();
+        let text = format!("{MARK}{}{}", &random[..PREFIX], &random[PREFIX..]);
+        let key = Self {
+            id: 0,
+            prefix: random[..PREFIX].into(),
+            hash: hash(&text),
+            name: None,
+            tenant: DEFAULT_TENANT.into(),
+            owner: super::normalise(owner),
+            scopes,
+            act_as: Vec::new(),
+            ceiling_role: None,
+            expires_at: None,
+            revoked_at: None,
+            last_used: None,
+            created_at: Utc::now(),
+            created_by: None,
+        };
+        IssuedKey { key, secret: text.into() }
+    }
+
+    /// Whether it counts at a moment.
+    #[must_use]
+    pub fn is_valid(&self, at: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| at < end)
+    }
+}
+
+/// Eight characters to find a key by, and 256 bits that nobody guesses, in hexadecimal.
+fn random() -> String {
+    // A random UUID carries 122 bits of the operating system's randomness.
+    let pool =
+        Uuid::new_v4().into_bytes().into_iter().chain(Uuid::new_v4().into_bytes()).chain(Uuid::new_v4().into_bytes());
+    let secret = Sha256::digest(pool.collect::<Vec<u8>>());
+    let prefix = Uuid::new_v4().simple().to_string();
+    format!("{}{}", &prefix[..PREFIX], hex(&secret))
+}
+
+fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What finds a key; `None` where the text is none that omni made.
+fn prefix(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(MARK)?;
+    let is_whole = rest.len() == PREFIX + SECRET && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_whole.then(|| &rest[..PREFIX])
+}
+
+/// Why keys cannot be looked up. Whoever comes with one is refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the keys cannot be looked up: {message}")]
+#[non_exhaustive]
+pub struct KeyError {
+    /// What went wrong.
+    pub message: String,
+}
+
+impl KeyError {
+    /// Something went wrong.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Keeps keys.
+///
+/// # Contract
+/// * `find` gives every key of that prefix, those that count no more too: the judge is [`Keys`].
+/// * `insert` gives the key a number that no other key has or had.
+/// * A revoked key stays revoked.
+/// * All methods are cancel-safe.
+#[async_trait]
+pub trait KeyStore: Send + Sync + fmt::Debug {
+    /// The keys of a prefix.
+    ///
+    /// # Errors
+    /// A [`KeyError`]; so for all of these.
+    async fn find(&self, prefix: &str) -> Result<Vec<ApiKey>, KeyError>;
+
+    /// All keys, or one owner's, the newest first; `limit` at most.
+    async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError>;
+
+    /// Keeps a new key; returns its number.
+    async fn insert(&self, key: &ApiKey) -> Result<i64, KeyError>;
+
+    /// Takes a key back; `None` where there is none of that number.
+    async fn revoke(&self, id: i64, by: &str) -> Result<Option<ApiKey>, KeyError>;
+
+    /// Writes down that a key was used.
+    async fn touch(&self, id: i64, at: DateTime<Utc>) -> Result<(), KeyError>;
+}
+
+/// Judges keys, with a store behind it. Clones share what was looked up.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    store: Arc<dyn KeyStore>,
+    /// By the SHA-256 of the key, so that no secret is kept.
+    recent: Cache<String, Arc<ApiKey>>,
+    touched: Cache<i64, ()>,
+}
+
+impl Keys {
+    /// The keys of a store.
+    #[must_use]
+    pub fn new(store: impl KeyStore + 'static) -> Self {
+        Self {
+            store: Arc::new(store),
+            recent: Cache::builder().max_capacity(MAX_RECENT).time_to_live(RECENT).build(),
+            touched: Cache::builder().max_capacity(MAX_RECENT).time_to_live(TOUCH_EVERY).build(),
+        }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &dyn KeyStore {
+        &*self.store
+    }
+
+    /// Forgets what was looked up.
+    pub fn forget(&self) {
+        self.recent.invalidate_all();
+    }
+
+    /// The key that a text is, if it counts.
+    ///
+    /// # Errors
+    /// A [`KeyError`] when the store cannot be asked.
+    pub async fn judge(&self, text: &SecretString) -> Result<Option<Arc<ApiKey>>, KeyError> {
+        let text = text.expose_secret();
+        let Some(prefix) = prefix(text) else { return Ok(None) };
+        let hash = hash(text);
+        let key = match self.recent.get(&hash) {
+            Some(key) => key,
+            None => match self.look_up(prefix, &hash).await? {
+                Some(key) => key,
+                None => return Ok(None),
+            },
+        };
+        if !key.is_valid(Utc::now()) {
+            return Ok(None);
+        }
+        self.touch(key.id).await;
+        Ok(Some(key))
+    }
+
+    async fn look_up(&self, prefix: &str, hash: &str) -> Result<Option<Arc<ApiKey>>, KeyError> {
+        let candidates = self.store.find(prefix).await?;
+        // Every candidate is compared, in the time that all of them take.
+        let is_same = |key: &ApiKey| bool::from(key.hash.as_bytes().ct_eq(hash.as_bytes()));
+        let found = candidates.into_iter().filter(is_same).fold(None, |_, key| Some(Arc::new(key)));
+        if let Some(key) = &found {
+            self.recent.insert(hash.to_owned(), key.clone());
+        }
+        Ok(found)
+    }
+
+    /// A use that cannot be written down is no reason to refuse it.
+    async fn touch(&self, id: i64) {
+        if self.touched.contains_key(&id) {
+            return;
+        }
+        self.touched.insert(id, ());
+        if let Err(error) = self.store.touch(id, Utc::now()).await {
+            tracing::debug!(id, %error, "the use of a key was not written down");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

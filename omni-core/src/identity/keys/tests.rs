@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use chrono::Utc;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{ApiKey, KeyStore, Keys, memory::MemoryKeys};
+use crate::{
+    identity::{AuthError, Authenticator, Credential, Scope, Scopes},
+    testing::key_store_contract,
+};
+
+#[tokio::test]
+async fn keys_in_memory_keep_the_contract() {
+    key_store_contract(&MemoryKeys::new()).await;
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[tokio::test]
+async fn keys_in_a_database_keep_the_contract() {
+    use super::sql::SqlKeys;
+    use crate::people::Tables;
+    key_store_contract(&SqlKeys::new(Tables::at("sqlite::memory:"))).await;
+    #[cfg(feature = "postgres")]
+    if let Some(url) = crate::testing::postgres_schema().await {
+        key_store_contract(&SqlKeys::new(Tables::at(url))).await;
+    }
+}
+
+/// An authenticator with one key.
+async fn with(key: impl FnOnce(&mut ApiKey), scopes: &[Scope]) -> (Authenticator, SecretString) {
+    let mut issued = ApiKey::issue(" Bot@x.org", scopes.iter().copied().collect());
+    key(&mut issued.key);
+    let store = MemoryKeys::new();
+    store.insert(&issued.key).await.unwrap();
+    (Authenticator::new().with_keys(Keys::new(store)), issued.secret)
+}
+
+fn as_somebody(key: &SecretString, subject: &str) -> Credential {
+    Credential::ApiKey { key: key.clone(), act_as: Some(subject.into()) }
+}
+
+#[test]
+fn a_key_is_random_and_shows_nothing_of_itself() {
+    let (one, two) = (ApiKey::issue("a@x", Scopes::user()), ApiKey::issue("a@x", Scopes::user()));
+    let text = one.secret.expose_secret();
+    assert!(text.starts_with(&format!("omni_{}", one.key.prefix)) && text.len() == 5 + 8 + 64);
+    assert_ne!(text, two.secret.expose_secret());
+    let (shown, document) = (format!("{one:?}"), serde_json::to_string(&one.key).unwrap());
+    assert!(!shown.contains(&text[13..]) && !document.contains(&text[13..]) && !document.contains(&one.key.hash));
+}
+
+#[tokio::test]
+async fn a_key_speaks_for_its_owner_within_its_scopes() {
+    let (judge, key) = with(|_| (), &[Scope::Ask]).await;
+    let principal = judge.authenticate(Credential::api_key(key.clone())).await.unwrap();
+    assert_eq!((principal.subject.as_str(), principal.actor), ("bot@x.org", None));
+    assert!(principal.scopes.contains(Scope::Ask) && !principal.scopes.contains(Scope::Tools));
+    // Whoever names the owner acts for nobody else.
+    assert!(judge.authenticate(as_somebody(&key, "BOT@x.org")).await.unwrap().actor.is_none());
+    let refused = judge.authenticate(as_somebody(&key, "ann@x.org")).await.unwrap_err();
+    assert!(matches!(refused, AuthError::MissingScope { scope: Scope::ActAs, .. }));
+}
+
+#[tokio::test]
+async fn what_is_no_key_opens_nothing() {
+    let (judge, key) = with(|_| (), &[Scope::Ask]).await;
+    let text = key.expose_secret();
+    let other = format!("{}{}", &text[..text.len() - 1], if text.ends_with('0') { '1' } else { '0' });
+    let upper = text.to_uppercase();
+    for wrong in ["", "omni_", &other, &upper, &text[..20], &format!("{text}0"), "Bearer x"] {
+        let refused = judge.authenticate(Credential::api_key(wrong.to_owned())).await;
+        assert!(matches!(refused, Err(AuthError::InvalidKey)), "{wrong:?}");
+    }
+    let without = Authenticator::new().authenticate(Credential::api_key(key)).await;
+    assert!(matches!(without, Err(AuthError::InvalidKey)));
+}
+
+#[tokio::test]
+async fn a_key_that_ended_or_was_taken_back_opens_nothing() {
+    let ended = with(|key| key.expires_at = Some(Utc::now() - Duration::from_secs(1)), &[Scope::Ask]).await;
+    let revoked = with(|key| key.revoked_at = Some(Utc::now()), &[Scope::Ask]).await;
+    for (judge, key) in [ended, revoked] {
+        let refused = judge.authenticate(Credential::api_key(key)).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the API key is not valid");
+    }
+}
+
+#[tokio::test]
+async fn a_key_acts_for_those_on_its_list_and_keeps_its_ceiling() {
+    let list = |key: &mut ApiKey| {
+        key.act_as = vec!["Ann@x.org".into(), "role:dba".into()];
+        key.ceiling_role = Some("dba".into());
+    };
+    let (judge, key) = with(list, &[Scope::Ask, Scope::ActAs]).await;
+    let ann = judge.authenticate(as_somebody(&key, "ann@X.org")).await.unwrap();
+    assert_eq!((ann.actor.as_deref(), ann.subject_roles.as_deref()), (Some("bot@x.org"), None));
+    assert_eq!(ann.ceiling_role.as_deref(), Some("dba"));
+    let bob = judge.authenticate(as_somebody(&key, "bob@x.org")).await.unwrap();
+    assert_eq!(bob.subject_roles, Some(vec!["dba".to_owned()]));
+
+    let (judge, key) = with(|key| key.act_as = vec!["ann@x.org".into()], &[Scope::ActAs]).await;
+    let refused = judge.authenticate(as_somebody(&key, "bob@x.org")).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the API key may not act for bob@x.org");
+    let (judge, key) = with(|_| (), &[Scope::ActAs]).await;
+    assert!(judge.authenticate(as_somebody(&key, "bob@x.org")).await.is_err(), "an empty list names nobody");
+    let (judge, key) = with(|key| key.act_as = vec!["*".into()], &[Scope::ActAs]).await;
+    assert!(judge.authenticate(as_somebody(&key, "bob@x.org")).await.is_ok());
+}
+
+#[derive(Debug)]
+struct Away;
+
+#[async_trait::async_trait]
+impl KeyStore for Away {
+    async fn find(&self, _: &str) -> Result<Vec<ApiKey>, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
+    async fn insert(&self, _: &ApiKey) -> Result<i64, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
+    async fn revoke(&self, _: i64, _: &str) -> Result<Option<ApiKey>, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
+    async fn touch(&self, _: i64, _: chrono::DateTime<Utc>) -> Result<(), super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_opens_nothing() {
+    let key = ApiKey::issue("a@x", Scopes::all()).secret;
+    let refused = Authenticator::new().with_keys(Keys::new(Away)).authenticate(Credential::api_key(key)).await;
+    assert!(matches!(refused, Err(AuthError::Unavailable(_))));
+}
+
+#[test]
+fn scopes_have_the_names_of_the_command_line() {
+    for scope in Scope::ALL {
+        assert_eq!(Scope::from_name(scope.as_str()), Some(scope));
+        assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+    }
+    assert_eq!(Scope::from_name("tools"), Some(Scope::Tools));
+    assert_eq!(serde_json::from_str::<Scope>("\"tools\"").unwrap(), Scope::Tools);
+    assert_eq!(Scope::from_name("root"), None);
+}

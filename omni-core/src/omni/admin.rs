@@ -1,0 +1,127 @@
+//! What administrators do: each of it is checked, done and recorded here, by whichever door.
+
+use std::{future::Future, sync::Arc};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Omni, steps};
+use crate::{
+    ask::Source,
+    error::Error,
+    identity::{Credential, Principal, Scope, Scopes},
+    ledger::{AdminRecord, Event, Outcome, Party, Record},
+    parts::Parts,
+    policy::{Grant, Permission, Role, is_operator},
+};
+
+mod keys;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use keys::NewKey;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use users::{ListedUser, UserStatus};
+
+/// An administrator at work.
+#[derive(Debug)]
+pub struct Admin {
+    parts: Arc<Parts>,
+    principal: Principal,
+    source: Source,
+    /// `None` for whoever can read configuration and database anyway: nothing is refused them.
+    grant: Option<Arc<Grant>>,
+}
+
+impl Omni {
+    /// The operations of administrators, for somebody whose credential has the scope `admin` and
+    /// whose role is an admin's or has the permission that an operation takes. The person at the
+    /// terminal may do all of it where they may act for anybody: they can read the database itself.
+    ///
+    /// # Errors
+    /// An [`Error`] when credential or policy say no.
+    pub async fn admin(&self, who: impl Into<Credential>, source: Source) -> Result<Admin, Error> {
+        let parts = self.parts();
+        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let grant = match is_operator(&principal) {
+            true => None,
+            false => Some(steps::policy(&parts, &principal).await?),
+        };
+        if let Some(grant) = &grant {
+            grant.require(Scope::Admin)?;
+        }
+        Ok(Admin { parts, principal, source, grant })
+    }
+}
+
+impl Admin {
+    /// Does something and records how it ended; if it may not be done, that.
+    async fn run<T>(
+        &self,
+        permission: Permission,
+        record: AdminRecord,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let may = match &self.grant {
+            Some(grant) => grant.require_admin(permission).map_err(Error::from),
+            None => Ok(()),
+        };
+        let done = match may.and_then(|()| steps::admit(&self.parts)) {
+            Ok(()) => work.await,
+            Err(refused) => Err(refused),
+        };
+        self.write(record, done.as_ref().err()).await?;
+        done
+    }
+
+    async fn write(&self, mut record: AdminRecord, failed: Option<&Error>) -> Result<(), Error> {
+        if let Some(error) = failed {
+            record.outcome = if error.kind() == crate::ErrorKind::Denied { Outcome::Denied } else { Outcome::Error };
+            record.error = Some(error.to_string());
+        }
+        let mut party = Party::new(&self.principal, self.source);
+        party.role = self.grant.as_ref().map(|grant| grant.role.name.to_string());
+        let record = Record::new(Uuid::now_v7(), Some(party), Event::Admin(record));
+        Ok(self.parts.ledger.write_with(record, self.parts.acks.ask).await?)
+    }
+
+    /// Refuses to give out more than one has.
+    fn may_give(&self, role: &Role) -> Result<(), Error> {
+        let Some(grant) = &self.grant else { return Ok(()) };
+        let own = &grant.role;
+        let is_within = own.is_super_admin
+            || (!role.is_super_admin
+                && (own.is_admin || !role.is_admin)
+                && role.permissions.iter().all(|permission| own.may(*permission)));
+        if is_within {
+            return Ok(());
+        }
+        let message = format!("the role {} may not give out the rights of the role {}", own.name, role.name);
+        Err(Error::Denied { message })
+    }
+
+    /// What one's own credential may be used for.
+    fn scopes(&self) -> Scopes {
+        if self.grant.is_some() { self.principal.scopes.clone() } else { Scopes::all() }
+    }
+
+    /// Who does it, for the tables.
+    fn actor(&self) -> &str {
+        self.principal.actor.as_deref().unwrap_or(&self.principal.subject)
+    }
+
+    /// Lets this process see what was changed at once. Others see it when they look next.
+    async fn refresh(&self) {
+        if let Err(error) = self.parts.policy.refresh().await {
+            tracing::warn!(%error, "a change was made and is not seen here yet");
+        }
+    }
+}
+
+/// What is to be recorded of an operation that goes well.
+fn record(action: &str, target: &str, details: Value) -> AdminRecord {
+    AdminRecord { details, ..AdminRecord::new(action, target) }
+}

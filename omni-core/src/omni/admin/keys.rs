@@ -1,0 +1,133 @@
+//! API keys.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{Admin, record};
+use crate::{
+    error::Error,
+    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, keys::IssuedKey},
+    policy::{Permission, Role},
+};
+
+/// Most keys of one list.
+const MAX_LISTED: u32 = 10_000;
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewKey {
+    /// Whose it will be.
+    pub owner: String,
+    /// What it may be used for.
+    pub scopes: Scopes,
+    /// What it is for.
+    pub name: Option<String>,
+    /// Whom it may act for: e-mail addresses, `role:<name>`, or `*`. Empty: anybody, where it has
+    /// the scope `act_as`.
+    pub act_as: Vec<String>,
+    /// A role that its rights never exceed. Absent: none, and the owner's for one that may act for
+    /// others.
+    pub ceiling_role: Option<String>,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl NewKey {
+    /// A key of somebody.
+    #[must_use]
+    pub fn new(owner: impl Into<String>, scopes: Scopes) -> Self {
+        Self { owner: owner.into(), scopes, name: None, act_as: Vec::new(), ceiling_role: None, expires_at: None }
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        Self::People { message: error.to_string() }
+    }
+}
+
+impl Admin {
+    fn keys(&self) -> Result<&Keys, Error> {
+        let message = "there is nowhere to keep keys: the ledger is in no database";
+        self.parts.authenticator.keys().ok_or_else(|| Error::Invalid { message: message.into() })
+    }
+
+    /// Makes a key. The result is the only moment at which anybody can read it.
+    ///
+    /// # Errors
+    /// An [`Error`] when it may not be made, or cannot.
+    pub async fn create_key(&self, new: NewKey) -> Result<IssuedKey, Error> {
+        let scopes: Vec<&str> = new.scopes.iter().map(Scope::as_str).collect();
+        let details = json!({
+            "scopes": scopes, "act_as": new.act_as, "ceiling_role": new.ceiling_role, "expires_at": new.expires_at,
+        });
+        let said = record("key.create", &new.owner.trim().to_lowercase(), details);
+        self.run(Permission::CanManageUsers, said, self.issue(new)).await
+    }
+
+    async fn issue(&self, new: NewKey) -> Result<IssuedKey, Error> {
+        let invalid = |message: String| Error::Invalid { message };
+        let own = self.scopes();
+        if new.scopes.iter().next().is_none() {
+            return Err(invalid("a key needs a scope".into()));
+        }
+        if let Some(scope) = new.scopes.iter().find(|scope| !own.contains(*scope)) {
+            return Err(Error::Denied { message: format!("nobody may give out the scope {scope} who lacks it") });
+        }
+        let owner = self.parts.policy.resolve(&Principal::email(&new.owner)).await?;
+        self.may_give(&owner.role)?;
+        let for_others = new.scopes.contains(Scope::ActAs);
+        if !for_others && !new.act_as.is_empty() {
+            return Err(invalid("a key acts for nobody without the scope act_as".into()));
+        }
+        let ceiling = new.ceiling_role.or_else(|| for_others.then(|| name_of(&owner.role)));
+        if let Some(role) = ceiling.as_ref().filter(|role| !self.is_role(role)) {
+            return Err(invalid(format!("there is no role {role:?}")));
+        }
+        let mut issued = ApiKey::issue(&new.owner, new.scopes);
+        let key = &mut issued.key;
+        key.name = new.name;
+        key.act_as = if for_others && new.act_as.is_empty() { vec!["*".into()] } else { new.act_as };
+        key.ceiling_role = ceiling;
+        key.expires_at = new.expires_at;
+        key.created_by = Some(self.actor().into());
+        key.id = self.keys()?.store().insert(key).await?;
+        Ok(issued)
+    }
+
+    fn is_role(&self, name: &str) -> bool {
+        self.parts.policy.role(name).is_some() || *name == *Role::super_admin().name
+    }
+
+    /// Keys, or one owner's, the newest first. Nothing of a key can be read from them.
+    ///
+    /// # Errors
+    /// An [`Error`] when they may not be listed, or cannot.
+    pub async fn keys_of(&self, owner: Option<&str>) -> Result<Vec<ApiKey>, Error> {
+        if let Some(grant) = &self.grant {
+            grant.require_admin(Permission::CanManageUsers)?;
+        }
+        let owner = owner.map(|owner| owner.trim().to_lowercase());
+        Ok(self.keys()?.store().list(owner.as_deref(), MAX_LISTED).await?)
+    }
+
+    /// Takes a key back.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there is none of that number.
+    pub async fn revoke_key(&self, id: i64) -> Result<ApiKey, Error> {
+        let revoking = async {
+            let revoked = self.keys()?.store().revoke(id, self.actor()).await?;
+            self.keys()?.forget();
+            revoked.ok_or_else(|| Error::Invalid { message: format!("there is no key {id}") })
+        };
+        let said = record("key.revoke", &id.to_string(), serde_json::Value::Null);
+        self.run(Permission::CanManageUsers, said, revoking).await
+    }
+}
+
+/// The name that stands for a role's rights.
+fn name_of(role: &Role) -> String {
+    if role.is_super_admin { Role::super_admin().name.to_string() } else { role.name.to_string() }
+}

@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Admin, NewKey, UserStatus};
+use crate::{
+    Ask, Error, ErrorKind, Omni, Principal, Source,
+    audit::memory::MemorySink,
+    identity::{Authenticator, Credential, Keys, Scope, Scopes, keys::memory::MemoryKeys},
+    ledger::{AdminRecord, Event, Outcome},
+    people::Tables,
+    policy::yaml::{YamlPolicy, tests::config},
+};
+
+const USERS: &str = "\
+super_admins: [{ email: boss@x.org }]
+users:
+- { email: admin@x.org, role: admin }
+- { email: dba@x.org, role: dba }
+roles: { clerk: { permissions: { can_manage_users: true } } }
+auto_provisioning: { enabled: true, default_role: read_only, require_approval: true }
+";
+
+/// A pipeline over an empty database, and its ledger.
+async fn omni() -> (Omni, MemorySink) {
+    let (tables, sink) = (Tables::at("sqlite::memory:"), MemorySink::default());
+    let policy = YamlPolicy::from_config(&config("", USERS)).unwrap().with_tables(tables.clone());
+    let authenticator = Authenticator::new().with_local_act_as().with_keys(Keys::new(MemoryKeys::new()));
+    let builder = Omni::builder().policy(policy).people(tables).authenticator(authenticator).audit(sink.clone());
+    (builder.build().await.unwrap(), sink)
+}
+
+async fn admin(omni: &Omni, email: &str) -> Admin {
+    omni.admin(Principal::email(email).with_scopes(Scopes::all()), Source::Http).await.unwrap()
+}
+
+/// Whoever sits at the terminal, and is named nowhere.
+async fn operator(omni: &Omni) -> Admin {
+    omni.admin(Credential::Local { os_user: "root".into(), act_as: None }, Source::Cli).await.unwrap()
+}
+
+async fn records(omni: &Omni, sink: &MemorySink) -> Vec<AdminRecord> {
+    assert!(omni.ledger().flush(Duration::from_secs(30)).await.is_ok());
+    let records = sink.records().into_iter();
+    records.filter_map(|record| if let Event::Admin(admin) = record.event { Some(admin) } else { None }).collect()
+}
+
+fn key_of(owner: &str, scopes: &[Scope]) -> NewKey {
+    NewKey::new(owner, scopes.iter().copied().collect())
+}
+
+#[tokio::test]
+async fn a_role_that_was_given_holds_for_the_next_ask_and_is_recorded() {
+    let (omni, sink) = omni().await;
+    let new = || Principal::email("new@x.org");
+    assert!(omni.ask(Ask::new(new(), "hello")).await.unwrap_err().to_string().contains("approve the account"));
+    let status = async || operator(&omni).await.users().await.unwrap().into_iter().map(|user| user.status).next();
+    admin(&omni, "admin@x.org").await.add_user("New@x.org", Some("New"), "dba").await.unwrap();
+    assert_eq!(&*omni.grant(new()).await.unwrap().role.name, "dba");
+    assert_eq!(status().await, Some(UserStatus::Active));
+    operator(&omni).await.disable_user("new@x.org", Some("Ask hr.")).await.unwrap();
+    assert_eq!(omni.grant(new()).await.unwrap_err().to_string(), "new@x.org may not use omni: Ask hr.");
+    assert_eq!(status().await, Some(UserStatus::Blocked));
+    operator(&omni).await.enable_user("new@x.org").await.unwrap();
+    assert!(omni.grant(new()).await.is_ok());
+    let done: Vec<_> = records(&omni, &sink).await.into_iter().map(|it| (it.action, it.target, it.outcome)).collect();
+    let expected = [("user.add", "New@x.org"), ("user.disable", "new@x.org"), ("user.enable", "new@x.org")];
+    assert_eq!(done, expected.map(|(action, target)| (action.into(), target.into(), Outcome::Success)));
+}
+
+#[tokio::test]
+async fn whoever_waits_is_approved_with_the_role_on_offer_or_another() {
+    let (omni, _) = omni().await;
+    let boss = admin(&omni, "boss@x.org").await;
+    assert_eq!(boss.approve_user("one@x.org", None).await.unwrap(), "read_only");
+    assert_eq!(boss.approve_user("two@x.org", Some("dba")).await.unwrap(), "dba");
+    assert_eq!(&*omni.grant(Principal::email("one@x.org")).await.unwrap().role.name, "read_only");
+    let again = boss.approve_user("one@x.org", None).await.unwrap_err();
+    assert!(again.to_string().contains("no role is on offer"), "{again}");
+}
+
+#[tokio::test]
+async fn whom_users_yaml_names_is_changed_there() {
+    let (omni, sink) = omni().await;
+    let boss = admin(&omni, "boss@x.org").await;
+    for refused in [
+        boss.add_user("DBA@x.org", None, "admin").await,
+        boss.approve_user("dba@x.org", Some("admin")).await.map(drop),
+        boss.disable_user("dba@x.org", None).await,
+        boss.enable_user("dba@x.org").await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(&refused, Error::NamedInFile { at, .. } if at.to_string() == "users.yaml:4"), "{refused}");
+        assert_eq!(refused.kind(), ErrorKind::Config);
+    }
+    assert!(
+        records(&omni, &sink).await.iter().all(|record| record.outcome == Outcome::Error && record.error.is_some())
+    );
+}
+
+#[tokio::test]
+async fn nobody_administers_without_scope_and_permission() {
+    let (omni, sink) = omni().await;
+    assert_eq!(omni.admin(Principal::email("boss@x.org"), Source::Http).await.unwrap_err().kind(), ErrorKind::Denied);
+    let dba = admin(&omni, "dba@x.org").await;
+    assert_eq!(dba.add_user("new@x.org", None, "read_only").await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(dba.users().await.is_err() && dba.keys_of(None).await.is_err() && dba.export_policy().await.is_err());
+    assert_eq!(dba.import_policy(&config("", USERS)).await.unwrap_err().kind(), ErrorKind::Denied);
+    let records = records(&omni, &sink).await;
+    assert_eq!(records.iter().map(|record| record.outcome).collect::<Vec<_>>(), [Outcome::Denied, Outcome::Denied]);
+}
+
+#[tokio::test]
+async fn nobody_gives_out_more_than_they_have() {
+    let (omni, _) = omni().await;
+    admin(&omni, "boss@x.org").await.add_user("clerk@x.org", None, "clerk").await.unwrap();
+    let clerk = admin(&omni, "clerk@x.org").await;
+    clerk.add_user("a@x.org", None, "dba").await.unwrap();
+    for role in ["admin", "super_admin"] {
+        assert_eq!(clerk.add_user("a@x.org", None, role).await.unwrap_err().kind(), ErrorKind::Denied, "{role}");
+    }
+    let for_boss = clerk.create_key(key_of("boss@x.org", &[Scope::Ask])).await;
+    assert_eq!(for_boss.unwrap_err().kind(), ErrorKind::Denied);
+    let admin = admin(&omni, "admin@x.org").await;
+    assert!(admin.add_user("a@x.org", None, "super_admin").await.is_err());
+    assert_eq!(admin.import_policy(&config("", USERS)).await.unwrap_err().kind(), ErrorKind::Denied);
+    let unknown = admin.add_user("a@x.org", None, "dbaa").await.unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no role \"dbaa\"; did you mean \"dba\"?");
+    let narrow = Principal::email("boss@x.org").with_scopes([Scope::Admin].into_iter().collect());
+    let narrow = omni.admin(narrow, Source::Http).await.unwrap();
+    assert!(narrow.create_key(key_of("dba@x.org", &[Scope::Ask])).await.unwrap_err().to_string().contains("scope ask"));
+}
+
+#[tokio::test]
+async fn a_key_opens_what_it_is_made_for_until_it_is_taken_back() {
+    let (omni, sink) = omni().await;
+    let operator = operator(&omni).await;
+    let issued = operator.create_key(key_of("dba@x.org", &[Scope::Ask])).await.unwrap();
+    let key = || Credential::api_key(issued.secret.clone());
+    assert!(omni.ask(Ask::new(key(), "hello")).await.is_ok());
+    assert_eq!(omni.tools(key()).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(operator.keys_of(Some("DBA@x.org")).await.unwrap().len(), 1);
+    operator.revoke_key(issued.key.id).await.unwrap();
+    assert_eq!(omni.grant(key()).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert!(operator.revoke_key(99).await.is_err());
+    let records = records(&omni, &sink).await;
+    assert_eq!(records[0].details["scopes"], json!(["ask"]));
+    assert!(!serde_json::to_string(&records).unwrap().contains("omni_"));
+}
+
+#[tokio::test]
+async fn a_key_for_others_stays_under_its_owners_role_and_ends_with_its_owner() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("bot@x.org", None, "dba").await.unwrap();
+    let issued = operator.create_key(key_of("bot@x.org", &[Scope::Ask, Scope::Admin, Scope::ActAs])).await.unwrap();
+    assert_eq!(
+        (issued.key.act_as.as_slice(), issued.key.ceiling_role.as_deref()),
+        (["*".to_owned()].as_slice(), Some("dba"))
+    );
+    let as_boss = || Credential::ApiKey { key: issued.secret.clone(), act_as: Some("boss@x.org".into()) };
+    let grant = omni.grant(as_boss()).await.unwrap();
+    assert!(!grant.role.is_admin && grant.role.permissions.is_empty(), "{:?}", grant.role);
+    let admin = omni.admin(as_boss(), Source::Http).await.unwrap();
+    assert_eq!(admin.add_user("x@x.org", None, "dba").await.unwrap_err().kind(), ErrorKind::Denied);
+    operator.disable_user("bot@x.org", None).await.unwrap();
+    assert_eq!(omni.grant(as_boss()).await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_list_of_whom_to_act_for_needs_the_scope_and_a_ceiling_a_role() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    let mut new = key_of("dba@x.org", &[Scope::Ask]);
+    new.act_as = vec!["boss@x.org".into()];
+    assert_eq!(operator.create_key(new).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let mut new = key_of("dba@x.org", &[Scope::Ask]);
+    new.ceiling_role = Some("nobody".into());
+    assert_eq!(operator.create_key(new).await.unwrap_err().to_string(), "there is no role \"nobody\"");
+    assert!(operator.create_key(key_of("dba@x.org", &[])).await.is_err());
+    assert!(operator.create_key(key_of("nobody@x.org", &[Scope::Ask])).await.is_err(), "a key needs somebody");
+}
+
+#[tokio::test]
+async fn what_was_imported_can_be_exported() {
+    let (omni, _) = omni().await;
+    let boss = admin(&omni, "boss@x.org").await;
+    assert_eq!(boss.import_policy(&config("", USERS)).await.unwrap(), 3);
+    let exported = boss.export_policy().await.unwrap();
+    for part in ["boss@x.org", "role: dba", "can_manage_users: true", "require_approval: true"] {
+        assert!(exported.contains(part), "{part} in {exported}");
+    }
+}

@@ -1,0 +1,242 @@
+//! People.
+
+use serde_json::{Value, json};
+
+use super::{Admin, record};
+use crate::{
+    config::{Config, ConfigError, Diagnostic, Severity, nearest},
+    db::DbError,
+    error::Error,
+    identity::Principal,
+    people::{KnownUser, Tables, UserState},
+    policy::{Permission, PolicyError, Standing},
+};
+
+/// How many people are read at once.
+const PAGE: u32 = 1_000;
+/// Most people of one list.
+const MAX_LISTED: usize = 100_000;
+
+/// How a person stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UserStatus {
+    /// They may use omni.
+    Active,
+    /// They are kept out, or have a role that nobody knows.
+    Blocked,
+    /// Somebody has to approve them.
+    Pending,
+    /// They asked once, and nothing lets them in.
+    Unknown,
+}
+
+/// A person, and how they stand.
+#[derive(Debug, Clone, serde::Serialize)]
+#[non_exhaustive]
+pub struct ListedUser {
+    /// The e-mail address.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// The role that holds; what they had or would get where none does.
+    pub role: Option<String>,
+    /// How they stand.
+    pub status: UserStatus,
+    /// Why they may not, where they may not.
+    pub reason: Option<String>,
+    /// Where a file names them; else `assigned` or `seen`.
+    pub source: String,
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        Self::People { message: error.to_string() }
+    }
+}
+
+impl Admin {
+    fn tables(&self) -> Result<&Tables, Error> {
+        let message = "there is nowhere to keep people: the ledger is in no database";
+        self.parts.tables.as_ref().ok_or_else(|| Error::Invalid { message: message.into() })
+    }
+
+    fn standing(&self, email: &str) -> Standing {
+        self.parts.policy.standing(&Principal::email(email))
+    }
+
+    /// What only a file can change is not changed here.
+    fn not_in_file(&self, email: &str) -> Result<(), Error> {
+        match self.standing(email).named_at {
+            Some(at) => Err(Error::NamedInFile { subject: email.trim().to_lowercase(), at }),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives somebody a role; they need not have asked before. It holds for their next ask.
+    ///
+    /// # Errors
+    /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] for a role
+    /// that nobody knows, [`Error::Denied`] for one that is more than one's own.
+    pub async fn add_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
+        let said = record("user.add", email, json!({ "role": role }));
+        self.run(Permission::CanManageUsers, said, self.assign(email, name, role)).await
+    }
+
+    async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
+        if !email.contains('@') {
+            return Err(Error::Invalid { message: format!("{email:?} is no e-mail address") });
+        }
+        // A database that was not read yet knows roles that are not known here yet.
+        self.parts.policy.refresh().await?;
+        self.not_in_file(email)?;
+        let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
+        self.may_give(&known)?;
+        self.tables()?.assign(email, name, role).await?;
+        self.refresh().await;
+        Ok(())
+    }
+
+    /// Lets in somebody who waits for it, with the role that is on offer for them or another one.
+    /// Returns the role.
+    ///
+    /// # Errors
+    /// As [`Admin::add_user`], and [`Error::Invalid`] when no role is on offer.
+    pub async fn approve_user(&self, email: &str, role: Option<&str>) -> Result<String, Error> {
+        let offered = self.standing(email).offered_role;
+        let said = record("user.approve", email, json!({ "role": role.or(offered.as_deref()) }));
+        let approving = async {
+            self.parts.policy.refresh().await?;
+            self.not_in_file(email)?;
+            let none = || format!("no role is on offer for {email}: name one");
+            let role = role.map(str::to_owned).or_else(|| self.standing(email).offered_role);
+            let role = role.ok_or_else(|| Error::Invalid { message: none() })?;
+            self.assign(email, None, &role).await?;
+            Ok(role)
+        };
+        self.run(Permission::CanManageUsers, said, approving).await
+    }
+
+    /// Keeps somebody out; `message` is what they read.
+    ///
+    /// # Errors
+    /// [`Error::NamedInFile`] for somebody whom `users.yaml` names.
+    pub async fn disable_user(&self, email: &str, message: Option<&str>) -> Result<(), Error> {
+        let said = record("user.disable", email, json!({ "message": message }));
+        let disabling = async {
+            self.not_in_file(email)?;
+            if let Ok(theirs) = self.parts.policy.resolve(&Principal::email(email)).await {
+                self.may_give(&theirs.role)?;
+            }
+            self.tables()?.disable(email, message, self.actor()).await?;
+            self.refresh().await;
+            Ok(())
+        };
+        self.run(Permission::CanManageUsers, said, disabling).await
+    }
+
+    /// Lets somebody in again who was kept out.
+    ///
+    /// # Errors
+    /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] when nothing
+    /// kept them out.
+    pub async fn enable_user(&self, email: &str) -> Result<(), Error> {
+        let said = record("user.enable", email, Value::Null);
+        let enabling = async {
+            self.not_in_file(email)?;
+            let was_out = self.tables()?.enable(email).await?;
+            self.refresh().await;
+            let message = || format!("{email} was not disabled");
+            if was_out { Ok(()) } else { Err(Error::Invalid { message: message() }) }
+        };
+        self.run(Permission::CanManageUsers, said, enabling).await
+    }
+
+    /// Everybody in the table, by address, and how they stand.
+    ///
+    /// # Errors
+    /// An [`Error`] when they may not be listed, or cannot.
+    pub async fn users(&self) -> Result<Vec<ListedUser>, Error> {
+        if let Some(grant) = &self.grant {
+            grant.require_admin(Permission::CanManageUsers)?;
+        }
+        let tables = self.tables()?;
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        while listed.len() < MAX_LISTED {
+            let page = tables.users(&after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.email);
+            for user in page {
+                listed.push(self.listed(user).await?);
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn listed(&self, user: KnownUser) -> Result<ListedUser, Error> {
+        let standing = self.standing(&user.email);
+        let source = match (&standing.named_at, user.state) {
+            (Some(at), _) => at.to_string(),
+            (None, UserState::Assigned) => "assigned".into(),
+            (None, UserState::Seen) => "seen".into(),
+        };
+        let (role, status, reason) = match self.parts.policy.resolve(&Principal::email(&user.email)).await {
+            Ok(grant) => (Some(grant.role.name.to_string()), UserStatus::Active, None),
+            Err(error @ PolicyError::Unavailable { .. }) => return Err(error.into()),
+            Err(error @ PolicyError::PendingApproval { .. }) => {
+                (standing.offered_role, UserStatus::Pending, Some(error.to_string()))
+            }
+            Err(error @ PolicyError::UnknownSubject { .. }) => {
+                (user.role, UserStatus::Unknown, Some(error.to_string()))
+            }
+            Err(error) => (user.role, UserStatus::Blocked, Some(error.to_string())),
+        };
+        Ok(ListedUser { email: user.email, name: user.name, role, status, reason, source })
+    }
+
+    /// Puts into the database what the `users.yaml` of a configuration says, in place of all that
+    /// was there. Returns how many people it names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the configuration has no `users.yaml`.
+    pub async fn import_policy(&self, from: &Config) -> Result<usize, Error> {
+        let place = from.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let said = record("policy.import", &place, Value::Null);
+        let importing = async {
+            let Some(users) = &from.files.users else { return Err(no_users(&place)) };
+            if let Some(grant) = self.grant.as_ref().filter(|grant| !grant.role.is_super_admin) {
+                let message = format!("the role {} may not replace who is super admin", grant.role.name);
+                return Err(Error::Denied { message });
+            }
+            self.tables()?.replace(users, self.actor()).await?;
+            self.refresh().await;
+            Ok(users.users.len() + users.super_admins.len())
+        };
+        self.run(Permission::CanModifyConfig, said, importing).await
+    }
+
+    /// What the database says, as a `users.yaml`.
+    ///
+    /// # Errors
+    /// An [`Error`] when it may not be read, or cannot.
+    pub async fn export_policy(&self) -> Result<String, Error> {
+        if let Some(grant) = &self.grant {
+            grant.require_admin(Permission::CanModifyConfig)?;
+        }
+        let (_, users) = self.tables()?.read().await?;
+        let value = serde_json::to_value(&users).map_err(|error| Error::Internal { message: error.to_string() })?;
+        Ok(crate::config::to_yaml(&value))
+    }
+}
+
+fn no_role(role: &str) -> Error {
+    let built_in = crate::policy::yaml::BUILT_IN;
+    let near = nearest(role, built_in.into_iter()).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    Error::Invalid { message: format!("there is no role {role:?}{near}") }
+}
+
+fn no_users(place: &str) -> Error {
+    let message = format!("there is no users.yaml in {place}");
+    ConfigError::from(Diagnostic { severity: Severity::Error, source: None, key: String::new(), message }).into()
+}

@@ -1,0 +1,98 @@
+//! The people whom a database knows: `users` and the tables around it.
+//!
+//! A row of `users` whose `role_source` is `assigned` is somebody to whom an administrator gave a
+//! role; `seen` is somebody who asked once. Every change raises `policy_version` in the same
+//! transaction, so that policy stores notice it.
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::OnceCell;
+
+use crate::{
+    config::Config,
+    db::{Db, DbError, Tx},
+    identity::DEFAULT_TENANT,
+};
+
+mod access;
+mod read;
+mod users;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use users::{KnownUser, UserState};
+
+/// The tables of people. They are opened, and brought up to date, when they are used first. Clones
+/// share their connections.
+#[derive(Clone)]
+pub struct Tables {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: String,
+    db: OnceCell<Db>,
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+impl Tables {
+    /// The tables in the database of a URL; see [`Db::connect`].
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { inner: Arc::new(Inner { url: url.into(), db: OnceCell::new() }) }
+    }
+
+    /// The tables where the configuration has its ledger; `None` where that is no database.
+    #[must_use]
+    pub fn of_config(config: &Config) -> Option<Self> {
+        let kinds = [("sqlite", cfg!(feature = "sqlite")), ("postgres", cfg!(feature = "postgres"))];
+        kinds.contains(&(config.audit.kind.as_str(), true)).then(|| Self::at(config.audit.url.as_str()))
+    }
+
+    /// The database. What failed is tried again the next time.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn db(&self) -> Result<&Db, DbError> {
+        self.inner.db.get_or_try_init(|| Db::open(&self.inner.url)).await
+    }
+
+    /// The number that grows with every change.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn version(&self) -> Result<i64, DbError> {
+        let row = self.db().await?.fetch_optional("SELECT version FROM policy_version WHERE id = 1", &[]).await?;
+        row.map_or(Ok(0), |row| row.int("version"))
+    }
+}
+
+/// The row of a person, made where there is none.
+async fn user_id(tx: &mut Tx, email: &str, name: Option<&str>) -> Result<i64, DbError> {
+    let now = tx.dialect().now();
+    let short = email.strip_prefix("local:").unwrap_or(email).split('@').next().unwrap_or(email);
+    let sql = format!(
+        "INSERT INTO users (tenant, email, name, created_at, updated_at) VALUES (?, ?, ?, {now}, {now})
+         ON CONFLICT (tenant, email) DO UPDATE SET updated_at = excluded.updated_at, name = coalesce(?, users.name)
+         RETURNING id"
+    );
+    let values = [DEFAULT_TENANT.into(), email.into(), name.unwrap_or(short).into(), name.into()];
+    let row = tx.fetch_optional(&sql, &values).await?;
+    row.map_or_else(|| Err(DbError::Schema { message: "a row was not returned".into() }), |row| row.int("id"))
+}
+
+/// Lets every policy store know that something changed.
+async fn raise_version(tx: &mut Tx) -> Result<(), DbError> {
+    tx.execute("UPDATE policy_version SET version = version + 1 WHERE id = 1", &[]).await.map(drop)
+}
+
+fn normalise(email: &str) -> String {
+    email.trim().to_lowercase()
+}

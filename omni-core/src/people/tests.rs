@@ -1,0 +1,81 @@
+use super::{Tables, UserState};
+use crate::policy::yaml::tests::config;
+
+/// SQLite, and PostgreSQL where there is one.
+async fn databases() -> Vec<Tables> {
+    let mut all = vec![Tables::at("sqlite::memory:")];
+    #[cfg(feature = "postgres")]
+    all.extend(crate::testing::postgres_schema().await.map(Tables::at));
+    all
+}
+
+async fn import(tables: &Tables, users: &str) {
+    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss").await.unwrap();
+}
+
+#[tokio::test]
+async fn every_change_raises_the_version() {
+    for tables in databases().await {
+        let mut versions = vec![tables.version().await.unwrap()];
+        tables.assign("a@x", None, "dba").await.unwrap();
+        versions.push(tables.version().await.unwrap());
+        tables.disable("a@x", None, "boss").await.unwrap();
+        versions.push(tables.version().await.unwrap());
+        tables.enable("a@x").await.unwrap();
+        versions.push(tables.version().await.unwrap());
+        import(&tables, "users: []").await;
+        versions.push(tables.version().await.unwrap());
+        assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+    }
+}
+
+#[tokio::test]
+async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row() {
+    for tables in databases().await {
+        import(
+            &tables,
+            "users: [{ email: A@x, role: dba, slack_user_id: U1 }, { email: b@x }]\nsuper_admins: [{ email: c@x }]",
+        )
+        .await;
+        import(&tables, "users: [{ email: b@x, role: dba, slack_user_id: U1 }]").await;
+        let users = tables.users("", 10).await.unwrap();
+        let known: Vec<_> = users.iter().map(|user| (user.email.as_str(), user.state)).collect();
+        assert_eq!(known, [("a@x", UserState::Seen), ("b@x", UserState::Assigned), ("c@x", UserState::Seen)]);
+        let (_, spec) = tables.read().await.unwrap();
+        assert!(spec.super_admins.is_empty() && spec.users.len() == 1);
+        assert_eq!(spec.users[0].slack_user_id.as_deref(), Some("U1"));
+    }
+}
+
+#[tokio::test]
+async fn somebody_on_both_lists_is_super_admin() {
+    for tables in databases().await {
+        import(&tables, "users: [{ email: a@x, role: dba }]\nsuper_admins: [{ email: A@x }]").await;
+        let (_, spec) = tables.read().await.unwrap();
+        assert_eq!((spec.users.len(), spec.super_admins.len()), (0, 1));
+    }
+}
+
+#[tokio::test]
+async fn people_are_listed_page_by_page() {
+    for tables in databases().await {
+        for email in ["c@x", "a@x", "b@x"] {
+            tables.assign(email, Some("Name"), "dba").await.unwrap();
+        }
+        let page = |users: Vec<super::KnownUser>| users.into_iter().map(|user| user.email).collect::<Vec<_>>();
+        assert_eq!(page(tables.users("", 2).await.unwrap()), ["a@x", "b@x"]);
+        assert_eq!(page(tables.users("b@x", 2).await.unwrap()), ["c@x"]);
+    }
+}
+
+#[tokio::test]
+async fn a_new_role_keeps_the_overrides_that_somebody_had_and_lifts_a_block() {
+    for tables in databases().await {
+        import(&tables, "users: [{ email: a@x, role: dba, allowed_mcps: { one: { mode: custom, tools: [x] } } }]")
+            .await;
+        tables.disable("a@x", Some("no"), "boss").await.unwrap();
+        tables.assign("A@x", None, "super_admin").await.unwrap();
+        let (_, spec) = tables.read().await.unwrap();
+        assert!(spec.blocked_users.is_empty() && spec.super_admins[0].allowed_mcps.is_some());
+    }
+}

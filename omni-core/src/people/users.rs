@@ -1,0 +1,101 @@
+//! What administrators do with people.
+
+use chrono::{DateTime, Utc};
+
+use super::{Tables, normalise, raise_version, user_id, write::block};
+use crate::{
+    db::{DbError, Row},
+    identity::DEFAULT_TENANT,
+};
+
+/// How a person came into the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UserState {
+    /// An administrator gave them a role.
+    Assigned,
+    /// They asked once.
+    Seen,
+}
+
+/// A person of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownUser {
+    /// The e-mail address, in lower case.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// The role that an administrator gave them, or that they had when they last asked.
+    pub role: Option<String>,
+    /// Which of the two.
+    pub state: UserState,
+    /// When something of them changed, or they last asked.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Tables {
+    /// People by address, `limit` at most, those after `after`.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn users(&self, after: &str, limit: u32) -> Result<Vec<KnownUser>, DbError> {
+        let sql = "SELECT email, name, role, role_source, updated_at FROM users
+                   WHERE tenant = ? AND email > ? ORDER BY email LIMIT ?";
+        let rows = self.db().await?.fetch_all(sql, &[DEFAULT_TENANT.into(), after.into(), limit.into()]).await?;
+        rows.iter().map(known).collect()
+    }
+
+    /// Gives somebody a role, whether or not they ever asked, and lifts what keeps them out.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), DbError> {
+        let email = normalise(email);
+        let mut tx = self.db().await?.begin().await?;
+        let id = user_id(&mut tx, &email, name).await?;
+        let sql = "UPDATE users SET role = ?, role_source = 'assigned', is_active = ?, is_super_admin = ? WHERE id = ?";
+        let is_super_admin = role == crate::policy::Role::super_admin().name.as_ref();
+        tx.execute(sql, &[role.into(), true.into(), is_super_admin.into(), id.into()]).await?;
+        let unblock = "DELETE FROM user_blocks WHERE tenant = ? AND email = ?";
+        tx.execute(unblock, &[DEFAULT_TENANT.into(), email.into()]).await?;
+        raise_version(&mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Keeps somebody out, whoever they are to the policy; `message` is what they read.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn disable(&self, email: &str, message: Option<&str>, by: &str) -> Result<(), DbError> {
+        let mut tx = self.db().await?.begin().await?;
+        block(&mut tx, email, message, by).await?;
+        raise_version(&mut tx).await?;
+        tx.commit().await
+    }
+
+    /// Lets somebody in again. Whether they were kept out.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn enable(&self, email: &str) -> Result<bool, DbError> {
+        let mut tx = self.db().await?.begin().await?;
+        let values = [DEFAULT_TENANT.into(), normalise(email).into()];
+        let unblocked = tx.execute("DELETE FROM user_blocks WHERE tenant = ? AND email = ?", &values).await?;
+        raise_version(&mut tx).await?;
+        tx.commit().await?;
+        Ok(unblocked > 0)
+    }
+}
+
+fn known(row: &Row) -> Result<KnownUser, DbError> {
+    let state = if row.text("role_source")? == "assigned" { UserState::Assigned } else { UserState::Seen };
+    Ok(KnownUser {
+        email: row.text("email")?,
+        name: row.text("name")?,
+        role: row.optional_text("role")?,
+        state,
+        updated_at: row.time("updated_at")?,
+    })
+}

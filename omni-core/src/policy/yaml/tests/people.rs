@@ -1,0 +1,146 @@
+//! Who is let in, and with what beside tools.
+
+use serde_json::json;
+
+use super::{YamlPolicy, allowed, config, grant, refusal, resolve};
+use crate::{
+    identity::{Principal, Scope, Scopes, Via},
+    policy::{Permission, PolicyError, PolicyStore},
+};
+
+const MCPS: &str =
+    "mcps: [{ name: a, url: http://h, role_restrictions: { dba: { allow_only: [get_*], deny: [get_secret] } } }]";
+
+fn policy(users: &str) -> YamlPolicy {
+    YamlPolicy::from_config(&config(MCPS, users)).unwrap()
+}
+
+#[test]
+fn a_blocked_person_reads_the_message_whoever_else_names_them() {
+    let policy = policy(
+        "super_admins: [{ email: a@x }]\nusers: [{ email: b@x, role: dba }]\ndefault_user: { role: dba }\nblocked_users: \
+         [{ email: ' A@x', message: Ask hr@x. }, { email: b@x }, { email: stranger@x }]",
+    );
+    assert_eq!(refusal(&policy, "a@x"), "a@x may not use omni: Ask hr@x.");
+    assert_eq!(refusal(&policy, "b@x"), "b@x may not use omni: the account is blocked");
+    assert!(refusal(&policy, "stranger@x").contains("blocked"));
+    assert_eq!(&*grant(&policy, "c@x").role.name, "dba");
+}
+
+#[test]
+fn permissions_are_the_roles_and_an_admins_unless_the_file_says_otherwise() {
+    let policy = policy(
+        "super_admins: [{ email: boss }]\nusers: [{ email: a, role: admin }, { email: b, role: auditor }, { email: c }]\nroles: \
+         { auditor: { permissions: { can_view_audit_logs: true, can_manage_users: false } }, admin: { permissions: { \
+         can_delete_data: false } } }",
+    );
+    let may = |email: &str, permission| grant(&policy, email).role.may(permission);
+    assert!(may("b", Permission::CanViewAuditLogs) && !may("b", Permission::CanManageUsers));
+    assert!(may("a", Permission::CanManageUsers) && !may("a", Permission::CanDeleteData));
+    assert!(!may("a", Permission::CanBypassToolRestrictions));
+    assert!(Permission::ALL.into_iter().all(|permission| may("boss", permission) && !may("c", permission)));
+}
+
+#[test]
+fn an_operation_of_administrators_takes_scope_and_permission() {
+    let policy = policy(
+        "users: [{ email: a, role: admin }, { email: b, role: auditor }]\nroles: { auditor: { permissions: { \
+         can_view_audit_logs: true } } }",
+    );
+    let with = |email: &str, scopes: &[Scope]| {
+        resolve(&policy, &Principal::email(email).with_scopes(scopes.iter().copied().collect::<Scopes>())).unwrap()
+    };
+    assert!(with("a", &[Scope::Admin]).require_admin(Permission::CanManageUsers).is_ok());
+    let no_scope = with("a", &[Scope::Ask]).require_admin(Permission::CanManageUsers);
+    assert!(matches!(no_scope, Err(PolicyError::MissingScope { scope: Scope::Admin, .. })));
+    let no_permission = with("b", &[Scope::Admin]).require_admin(Permission::CanManageUsers).unwrap_err();
+    assert_eq!(no_permission.to_string(), "b may not do this: the role auditor has no permission `can_manage_users`");
+    assert!(with("b", &[Scope::Audit]).may_view_all_logs() && with("a", &[Scope::Audit]).may_view_all_logs());
+    assert!(!with("b", &[Scope::Ask, Scope::Admin]).may_view_all_logs());
+}
+
+#[test]
+fn going_around_the_tool_rules_replaces_allow_lists_and_lifts_no_denial() {
+    let bypass = "permissions: { can_bypass_tool_restrictions: true }";
+    let policy = policy(&format!(
+        "users: [{{ email: a, role: dba }}, {{ email: b, role: fixer }}]\nroles: {{ dba: {{ {bypass}, denied_tools: [drop_*] \
+         }}, fixer: {{ {bypass} }} }}"
+    ));
+    assert_eq!(allowed(&grant(&policy, "a"), "a", &["get_x", "kill", "get_secret", "drop_x"]), ["get_x", "kill"]);
+    assert_eq!(allowed(&grant(&policy, "b"), "a", &["get_x", "kill"]), ["get_x", "kill"]);
+}
+
+#[test]
+fn argument_rules_of_person_and_role_both_hold() {
+    let policy = policy(
+        "users: [{ email: a, role: dba, argument_rules: [{ server: a, tool: get_*, argument: schema, allowed: [public, \
+         'app_*'] }] }]\nroles: { dba: { argument_rules: [{ tool: '*', argument: mode, allowed: read, required: true }] } }",
+    );
+    let decide = |arguments| grant(&policy, "a").decide("a", "get_x", Some(&arguments));
+    assert!(decide(json!({ "mode": "read", "schema": "app_1" })).is_allowed());
+    assert!(decide(json!({ "mode": "read" })).is_allowed());
+    let schema = decide(json!({ "mode": "read", "schema": "secret" }));
+    assert_eq!(schema.rule.text, "users[0].argument_rules[0]: schema of get_* must be one of: public, app_*");
+    assert_eq!(schema.rule.source.as_ref().unwrap().to_string(), "users.yaml:1");
+    assert!(decide(json!({ "schema": "public" })).rule.text.starts_with("roles.dba.argument_rules[0]"));
+}
+
+#[test]
+fn teams_are_shown_and_grant_nothing() {
+    let policy = policy("users: [{ email: a, role: dba, teams: [dba_team] }, { email: b, role: dba }]");
+    let (a, b) = (grant(&policy, "a"), grant(&policy, "b"));
+    assert_eq!(a.teams, ["dba_team"]);
+    assert_eq!(a.rules.fingerprint(), b.rules.fingerprint());
+}
+
+const PROVISIONING: &str = "
+default_user: { role: contractor }
+users: [{ email: known@x.org, role: dba }]
+auto_provisioning:
+  enabled: true
+  require_approval: true
+  email_domain_mapping:
+    '@X.org': { default_role: power_user, require_approval: false }
+    y.org: { default_role: dba }
+    odd.org: { default_role: dbaa, require_approval: false }
+  slack_team_mapping:
+    T1: { default_role: qa_tester, require_approval: false }
+";
+
+#[test]
+fn somebody_new_gets_the_role_of_their_domain_or_waits_for_approval() {
+    let policy = policy(PROVISIONING);
+    assert_eq!(&*grant(&policy, "new@x.org").role.name, "power_user");
+    assert_eq!(&*grant(&policy, "known@x.org").role.name, "dba");
+    let waits = resolve(&policy, &Principal::email("new@y.org"));
+    assert!(matches!(waits, Err(PolicyError::PendingApproval { .. })), "{waits:?}");
+    assert!(refusal(&policy, "new@y.org").contains("an administrator has to approve the account first"));
+    assert_eq!(policy.standing(&Principal::email("new@y.org")).offered_role.as_deref(), Some("dba"));
+    assert!(refusal(&policy, "new@odd.org").contains("\"dbaa\" is not known"));
+    assert_eq!(&*grant(&policy, "new@elsewhere.org").role.name, "contractor");
+}
+
+#[test]
+fn a_slack_workspace_speaks_only_for_those_who_ask_there() {
+    let policy = policy(PROVISIONING);
+    let from = |via: Via| {
+        let mut principal = Principal::new("new@z.org", via);
+        principal.groups = vec!["T1".into()];
+        resolve(&policy, &principal).unwrap().role.name.to_string()
+    };
+    assert_eq!((from(Via::Slack).as_str(), from(Via::ProxyHeader).as_str()), ("qa_tester", "contractor"));
+}
+
+#[test]
+fn nobody_is_provisioned_where_it_is_switched_off() {
+    let policy = policy(&PROVISIONING.replace("enabled: true", "enabled: false").replace("default_user", "unused"));
+    assert!(matches!(resolve(&policy, &Principal::email("new@x.org")), Err(PolicyError::UnknownSubject { .. })));
+}
+
+#[test]
+fn whom_a_file_names_is_said_with_its_line() {
+    let policy = policy("users:\n- { email: a@x, role: dba }\n- { email: b@x }\n");
+    let at = |email: &str| policy.standing(&Principal::email(email)).named_at.map(|at| at.to_string());
+    assert_eq!(at("B@x").as_deref(), Some("users.yaml:3"));
+    assert_eq!(at("c@x"), None);
+}

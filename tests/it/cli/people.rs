@@ -1,0 +1,118 @@
+//! People, keys and the policy in the database, by the program.
+
+use serde_json::json;
+
+use super::omni;
+use omni_tests::program::Program;
+
+const USERS: &str = "\
+users:
+  - email: named@company.com
+    role: dba
+auto_provisioning:
+  enabled: true
+  default_role: read_only
+  require_approval: true
+";
+
+const MCPS: &str = "\
+mcps:
+  - name: db
+    url: http://127.0.0.1:1/mcp
+    role_restrictions:
+      dba: { allow_only: [\"get_*\"] }
+      read_only: { deny_all: true }
+";
+
+fn home() -> Program {
+    omni().with_file("users.yaml", USERS).with_file("mcps.yaml", MCPS)
+}
+
+fn may(home: &Program, user: &str) -> serde_json::Value {
+    home.run(&["policy", "explain", "--user", user, "--server", "db", "--tool", "get_health", "--json"]).exits(0).json()
+}
+
+#[test]
+fn a_role_that_was_given_counts_at_once() {
+    let home = home();
+    assert_eq!(may(&home, "new@company.com")["effect"], "deny");
+    home.run(&["users", "add", "New@company.com", "--role", "dba", "--name", "New"]).exits(0);
+    let allowed = may(&home, "new@company.com");
+    assert_eq!(allowed["effect"], "allow", "{allowed}");
+    let listed = home.run(&["users", "list", "--json"]).exits(0).json();
+    let expected = json!([{ "email": "new@company.com", "name": "New", "role": "dba", "status": "active", "reason": null,
+                            "source": "assigned" }]);
+    assert_eq!(listed, expected);
+    home.run(&["users", "disable", "new@company.com", "--message", "Ask hr."]).exits(0);
+    let denied = may(&home, "new@company.com");
+    assert_eq!(denied["rule"], "new@company.com may not use omni: Ask hr.");
+    assert!(home.run(&["users", "list"]).exits(0).out.contains("blocked"));
+    home.run(&["users", "enable", "new@company.com"]).exits(0);
+    assert_eq!(may(&home, "new@company.com")["effect"], "allow");
+}
+
+#[test]
+fn whom_users_yaml_names_is_changed_there() {
+    let home = home();
+    for args in [
+        &["users", "add", "named@company.com", "--role", "admin"][..],
+        &["add-user", "--email=named@company.com", "--role=admin"],
+        &["users", "disable", "named@company.com"],
+        &["users", "approve", "named@company.com"],
+    ] {
+        let ran = home.run(args).exits(3);
+        assert!(ran.err.contains("users.yaml:2"), "{ran:?}");
+    }
+    home.run(&["add-user", "--email=new@company.com", "--role=power_user"]).exits(0);
+    home.run(&["add-user", "--email=new@company.com", "--role=powr_user"]).exits(2);
+    home.run(&["users", "add"]).exits(2);
+}
+
+#[test]
+fn whoever_is_new_is_approved() {
+    let home = home();
+    assert!(may(&home, "new@company.com")["rule"].as_str().unwrap().contains("approve the account"));
+    let approved = home.run(&["users", "approve", "new@company.com", "--json"]).exits(0).json();
+    assert_eq!(approved, json!({ "email": "new@company.com", "role": "read_only" }));
+    assert!(may(&home, "new@company.com")["rule"].as_str().unwrap().contains("deny_all"));
+}
+
+#[test]
+fn a_key_is_shown_once() {
+    let home = home();
+    let made = home
+        .run(&["keys", "create", "--user", "named@company.com", "--scope", "ask,audit,admin,act_as,mcp", "--json"])
+        .exits(0)
+        .json();
+    let key = made["key"].as_str().unwrap();
+    assert!(key.starts_with("omni_") && made["id"].is_i64(), "{made}");
+    assert_eq!((&made["ceiling_role"], &made["act_as"]), (&json!("dba"), &json!(["*"])));
+    let listed = home.run(&["keys", "list", "--json"]).exits(0);
+    assert_eq!(listed.json()[0]["owner"], "named@company.com");
+    assert!(!listed.out.contains(key) && !listed.out.contains("hash"), "{listed:?}");
+    let id = made["id"].to_string();
+    home.run(&["keys", "revoke", &id]).exits(0);
+    assert!(home.run(&["keys", "list"]).exits(0).out.contains("ended"));
+    home.run(&["keys", "revoke", "99"]).exits(2);
+    home.run(&["keys", "create", "--user", "named@company.com", "--scope", "root"]).exits(2);
+    home.run(&["keys", "create", "--user", "nobody@company.com", "--scope", "ask"]).exits(5);
+}
+
+#[test]
+fn a_policy_moves_into_the_database_and_out_again() {
+    let home = home();
+    home.run(&["policy", "import", "--from", "config"]).exits(0);
+    home.run(&["policy", "export", "--to", "exported"]).exits(0);
+    let exported = std::fs::read_to_string(home.home().join("exported/users.yaml")).unwrap();
+    assert!(exported.contains("named@company.com") && exported.contains("require_approval: true"), "{exported}");
+    let ran = home.run(&["policy", "export", "--to", "exported"]).exits(1);
+    assert!(ran.err.contains("users.yaml"), "{ran:?}");
+    // From now on the database alone says who people are.
+    std::fs::remove_file(home.config_dir().join("users.yaml")).unwrap();
+    let home = home.with_file("settings.yaml", "policy: { store: sql }\n");
+    let allowed = may(&home, "named@company.com");
+    assert_eq!((&allowed["effect"], &allowed["source"]), (&json!("allow"), &json!("mcps.yaml:5")), "{allowed}");
+    home.run(&["policy", "import", "--from", "exported"]).exits(0);
+    assert_eq!(may(&home, "named@company.com")["effect"], "allow");
+    home.run(&["policy", "import", "--from", "nowhere"]).exits(3);
+}
