@@ -147,7 +147,7 @@ pub struct Principal {
     /// Roles of which the subject must have one, where the actor may act for these only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_roles: Option<Vec<String>>,
-    /// Groups that the identity provider names.
+    /// Groups that the identity provider names; of somebody in Slack, the workspace's id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Where the question was asked, such as a Slack channel.

@@ -223,7 +223,7 @@ async fn invariant_03_a_credential_opens_only_what_it_is_made_for() {
     assert!(rig.omni.ask(Ask::new(only(&[Scope::Ask]), "q")).await.is_ok());
     assert!(rig.omni.call_tool(echo(only(&[Scope::Tools]))).await.is_ok());
     let refused = rig.omni.call_tool(echo(only(&[Scope::Ask]))).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.to_string().contains("scope `tools`")), (ErrorKind::Denied, true));
+    assert_eq!((refused.kind(), refused.to_string().contains("scope `mcp`")), (ErrorKind::Denied, true));
     assert_eq!(rig.omni.tools(only(&[Scope::Ask])).await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(rig.omni.ask(Ask::new(only(&[Scope::Tools]), "q")).await.unwrap_err().kind(), ErrorKind::Denied);
     let mut under = ada();

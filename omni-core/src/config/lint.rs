@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::{
     Config, ConfigFiles, Diagnostic, Severity, nearest,
     spec::{
-        AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OneOrMany, ToolPolicy,
-        UsersSpec,
+        AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OneOrMany, PolicyStoreSpec,
+        ToolPolicy, UsersSpec,
     },
 };
 use crate::{
@@ -39,6 +39,7 @@ impl Config {
         linter.servers();
         linter.access_rules(&stored::read(self));
         match &self.files.users {
+            _ if self.files.settings.policy.store == PolicyStoreSpec::Sql => linter.people_of_database(),
             Some(users) => linter.users(users),
             None => linter.no_users(),
         }
@@ -59,6 +60,13 @@ impl Linter<'_> {
 
     fn user_note(&mut self, severity: Severity, path: &str, message: impl Into<String>) {
         self.findings.push(self.files.users_lines.finding(severity, path, message));
+    }
+
+    fn people_of_database(&mut self) {
+        if self.files.users.is_some() {
+            let message = "not used: policy.store is sql; `omni policy import` puts it into the database";
+            self.user_note(Severity::Warning, "", message);
+        }
     }
 
     fn no_users(&mut self) {

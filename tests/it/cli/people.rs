@@ -108,8 +108,10 @@ fn a_policy_moves_into_the_database_and_out_again() {
     let ran = home.run(&["policy", "export", "--to", "exported"]).exits(1);
     assert!(ran.err.contains("users.yaml"), "{ran:?}");
     // From now on the database alone says who people are.
-    std::fs::remove_file(home.config_dir().join("users.yaml")).unwrap();
     let home = home.with_file("settings.yaml", "policy: { store: sql }\n");
+    let checked = home.run(&["config", "check", "--json"]).exits(0);
+    assert!(checked.out.contains("not used: policy.store is sql"), "{checked:?}");
+    std::fs::remove_file(home.config_dir().join("users.yaml")).unwrap();
     let allowed = may(&home, "named@company.com");
     assert_eq!((&allowed["effect"], &allowed["source"]), (&json!("allow"), &json!("mcps.yaml:5")), "{allowed}");
     home.run(&["policy", "import", "--from", "exported"]).exits(0);

@@ -138,7 +138,7 @@ fn covers(denying: &str, pattern: &str) -> bool {
 
 /// Why no tool can have a name that matches.
 fn matches_nothing(pattern: &str, server: &str, known: Option<&BTreeSet<String>>) -> Option<String> {
-    if pattern.trim() != pattern || pattern.is_empty() {
+    if pattern.trim() != pattern {
         return Some(format!("{pattern:?} matches nothing: no tool has such a name"));
     }
     let own = [".", "__"].into_iter().find_map(|dot| pattern.strip_prefix(&format!("{server}{dot}")));
