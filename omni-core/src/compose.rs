@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
-    limit::{fail_open::FailOpen, unlimited::Unlimited},
+    limit::fail_open::FailOpen,
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
@@ -135,9 +135,6 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
 }
 
 async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
-    if !config.limits_enabled {
-        return Ok(builder.limiter(Unlimited));
-    }
     let limiter = registry.limiters.build(&config.limiter_kind, config.clone()).await?;
     Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
 }
