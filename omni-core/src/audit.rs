@@ -101,12 +101,25 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// An [`AuditError`]; after [`AuditError::Unavailable`] the same batch comes again.
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError>;
+
+    /// Stores a batch of which [`append`](Self::append) says again and again that it is
+    /// [`AuditError::Invalid`]: the records as they are, without what a store makes of them for people.
+    ///
+    /// # Errors
+    /// As `append`.
+    async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        self.append(batch).await
+    }
 }
 
 #[async_trait]
 impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
         (**self).append(batch).await
+    }
+
+    async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        (**self).append_truth(batch).await
     }
 }
 
@@ -135,6 +148,11 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
 
     /// A place for which those tables have a row though there is no record.
     async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError>;
+
+    /// How many rows those tables have that are older than the ledger, so that no record proves them.
+    async fn unproved(&self) -> Result<u64, AuditError> {
+        Ok(0)
+    }
 
     /// Keeps a checkpoint, and removes what it stands for. Returns how many records went.
     async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError>;

@@ -65,8 +65,9 @@ impl MemorySink {
 impl Kept {
     /// Whether the record is new; other bytes in its place are a conflict.
     fn is_new(&self, record: &SealedRecord) -> Result<bool, AuditError> {
+        let is_pruned = |checkpoint: &Checkpoint| record.seq < checkpoint.next_seq;
         match self.records.get(&(record.chain_id, record.seq)) {
-            None => Ok(true),
+            None => Ok(!self.checkpoints.get(&record.chain_id).is_some_and(is_pruned)),
             Some(known) if known == record => Ok(false),
             Some(_) => Err(AuditError::Conflict { chain_id: record.chain_id, seq: record.seq }),
         }

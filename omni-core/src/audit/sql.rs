@@ -71,14 +71,25 @@ impl SqlAudit {
 
 impl From<DbError> for AuditError {
     fn from(error: DbError) -> Self {
-        Self::Unavailable { message: error.to_string() }
+        let message = error.to_string();
+        match error {
+            // The same will be refused again.
+            DbError::Constraint { .. } | DbError::Schema { .. } => Self::Invalid { message },
+            DbError::Unavailable { .. } | DbError::Contended { .. } | DbError::Url { .. } => {
+                Self::Unavailable { message }
+            }
+        }
     }
 }
 
 #[async_trait]
 impl AuditSink for SqlAudit {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
-        write::append(self.ready().await?, batch).await
+        write::append(self.ready().await?, batch, true).await
+    }
+
+    async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        write::append(self.ready().await?, batch, false).await
     }
 }
 
@@ -102,6 +113,10 @@ impl LedgerStore for SqlAudit {
 
     async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError> {
         log::stray(self.ready().await?).await
+    }
+
+    async fn unproved(&self) -> Result<u64, AuditError> {
+        log::unproved(self.ready().await?).await
     }
 
     async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError> {

@@ -62,6 +62,8 @@ fn of_database(error: &dyn sqlx::error::DatabaseError) -> DbError {
     match code.as_str() {
         // PostgreSQL: serialization failure, deadlock, lock not available.
         "40001" | "40P01" | "55P03" => DbError::Contended { message },
+        // PostgreSQL: a value that a column cannot hold, and the rest of what a table refuses.
+        _ if code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) => DbError::Constraint { message },
         // PostgreSQL: undefined table or column, wrong type.
         "42P01" | "42703" | "42804" => DbError::Schema { message },
         _ if is_busy(&code) => DbError::Contended { message },

@@ -19,6 +19,9 @@ const APPEND_WITHIN: Duration = Duration::from_secs(30);
 /// The first and the longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+/// How often the sink may refuse the same records before that is taken for its last word.
+const MAX_REFUSALS: u32 = 3;
+
 /// A record that the sink does not have yet, and who waits for that.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -83,16 +86,45 @@ impl Drain {
         }
     }
 
-    /// Appends, again and again while the sink is away. Only a conflict comes back.
+    /// Appends, and lets no record that the store refuses stop those after it: of that one the truth
+    /// alone is stored, and the verification finds what is missing. Only a conflict comes back.
     async fn append(&self, records: &[SealedRecord]) -> Result<(), AuditError> {
+        match self.offer(records, true).await {
+            Err(AuditError::Invalid { .. }) => {}
+            taken => return taken,
+        }
+        for record in records.chunks(1) {
+            match self.offer(record, true).await {
+                Err(error @ AuditError::Invalid { .. }) => {
+                    let (chain_id, seq) = (record[0].chain_id, record[0].seq);
+                    tracing::error!(%chain_id, seq, %error, "a record is stored without its row in audit_logs or tool_calls");
+                    self.offer(record, false).await?;
+                }
+                taken => taken?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers records, again and again while the sink is away, and a few times where it refuses them.
+    async fn offer(&self, records: &[SealedRecord], with_rows: bool) -> Result<(), AuditError> {
         let mut pause = PAUSES.0;
+        let mut refusals = 0;
         loop {
-            let error = match time::timeout(APPEND_WITHIN, self.sink.append(records)).await {
+            let offered = if with_rows { self.sink.append(records) } else { self.sink.append_truth(records) };
+            let error = match time::timeout(APPEND_WITHIN, offered).await {
                 Ok(Ok(())) => {
                     self.shared.report_sink(None);
                     return Ok(());
                 }
                 Ok(Err(error @ AuditError::Conflict { .. })) => return Err(error),
+                Ok(Err(error @ AuditError::Invalid { .. })) if with_rows => {
+                    refusals += 1;
+                    if refusals == MAX_REFUSALS {
+                        return Err(error);
+                    }
+                    error
+                }
                 Ok(Err(error)) => error,
                 Err(_) => AuditError::Unavailable { message: "it did not answer in time".into() },
             };

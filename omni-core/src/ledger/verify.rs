@@ -35,6 +35,8 @@ pub enum Fault {
     PreviousCut,
     /// The checkpoint from which the chain begins was not signed with this key.
     CheckpointForged,
+    /// A record stands before the checkpoint: what was pruned is gone, so somebody put it there.
+    BelowCheckpoint,
     /// A head that was exported is not in the chain: its end was removed, or replaced.
     HeadMissing,
     /// A row of the tables that people query does not say what the record says, or is missing.
@@ -63,6 +65,7 @@ impl fmt::Display for Fault {
             Self::PreviousMissing => "the chain before it is missing",
             Self::PreviousCut => "the chain before it has lost its end",
             Self::CheckpointForged => "the checkpoint before it was not signed with this key",
+            Self::BelowCheckpoint => "a record stands before the checkpoint from which the chain begins",
             Self::HeadMissing => "the exported head is not in the chain",
             Self::RowDiffers => "its row in audit_logs or tool_calls does not say what the record says",
             Self::RowStray => "audit_logs or tool_calls has a row for it, and there is no record",
@@ -86,6 +89,8 @@ pub struct Verified {
     pub records: u64,
     /// How many chains begin at a checkpoint.
     pub pruned: usize,
+    /// How many rows of the tables that people query were there before omni, and no record proves.
+    pub unproved: u64,
     /// The first break, if there is one.
     pub first_break: Option<Break>,
 }
@@ -107,8 +112,14 @@ pub async fn verify_against(
     key: &SealKey,
     exported: &[ChainHead],
 ) -> Result<Verified, AuditError> {
-    let checkpoints = by_chain(store.checkpoints().await?);
-    let mut verified = Verified { chains: 0, records: 0, pruned: checkpoints.len(), first_break: None };
+    let checkpoints = store.checkpoints().await?;
+    let unproved = store.unproved().await?;
+    let mut verified = Verified { chains: 0, records: 0, pruned: checkpoints.len(), unproved, first_break: None };
+    // A chain of which nothing is left but its checkpoint is in no head.
+    if let Some(broken) = first_bad_checkpoint(store, key, &checkpoints).await? {
+        return Ok(Verified { first_break: Some(broken), ..verified });
+    }
+    let checkpoints = by_chain(checkpoints);
     let mut ends = Ends { checkpoints, ..Ends::default() };
     for head in store.heads().await? {
         let chain_id = head.chain_id;
@@ -145,6 +156,25 @@ pub async fn verify_chain(store: &dyn LedgerStore, key: &SealKey, chain_id: Uuid
 
 pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint> {
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
+}
+
+/// The first checkpoint that was not signed, or before which there is something.
+async fn first_bad_checkpoint(
+    store: &dyn LedgerStore,
+    key: &SealKey,
+    checkpoints: &[Checkpoint],
+) -> Result<Option<Break>, AuditError> {
+    for checkpoint in checkpoints {
+        let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
+        if !checkpoint.is_signed(key) {
+            return Ok(Some(Break { chain_id, seq: next_seq, fault: Fault::CheckpointForged }));
+        }
+        let first = store.read(chain_id, 0, 1).await?;
+        if let Some(first) = first.first().filter(|first| first.seq < next_seq) {
+            return Ok(Some(Break { chain_id, seq: first.seq, fault: Fault::BelowCheckpoint }));
+        }
+    }
+    Ok(None)
 }
 
 /// A chain up to the head that it had at the start: one that is written meanwhile has no end.
@@ -201,8 +231,9 @@ impl Chain {
     async fn read(&mut self, store: &dyn LedgerStore, last: u64) -> Result<Option<Break>, AuditError> {
         while self.at.seq <= last {
             let page = store.read(self.chain_id, self.at.seq, PAGE).await?;
+            // There is a head, and nothing by the chain's name that leads to it.
             if page.is_empty() {
-                break;
+                return Ok(Some(self.broken(Fault::Missing)));
             }
             for record in &page {
                 if let Some(fault) = self.check(record) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use omni_core::{
-    Error,
+    Config, Error,
     ledger::{
         Heads, SealKey,
         verify::{Verified, verify_against},
@@ -25,10 +25,7 @@ pub(in crate::commands) async fn head(app: &App) -> Result<Exit, Fault> {
 pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<Exit, Fault> {
     let config = app.config()?;
     let exported = args.head.as_deref().map(exported).transpose()?;
-    let key = SealKey::load(&config.audit.dir).map_err(|error| {
-        let hint = "the key lies where omni writes, in its data directory; nothing can be proved without it";
-        Fault::with_exit(error.to_string(), Exit::Config).hint(hint)
-    })?;
+    let key = key(&config)?;
     let store = store(app, &config).await?;
     app.console.spinner.show("verifying …");
     let heads = exported.map(|heads| heads.heads).unwrap_or_default();
@@ -39,6 +36,14 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
         app.console.line(&sentence(&verified))?;
     }
     Ok(if verified.first_break.is_some() { Exit::Failed } else { Exit::Success })
+}
+
+/// The key of the ledger.
+pub(in crate::commands) fn key(config: &Config) -> Result<SealKey, Fault> {
+    SealKey::load(&config.audit.dir).map_err(|error| {
+        let hint = "the key lies where omni writes, in its data directory; nothing can be proved without it";
+        Fault::with_exit(error.to_string(), Exit::Config).hint(hint)
+    })
 }
 
 fn exported(path: &Path) -> Result<Heads, Fault> {
@@ -57,14 +62,19 @@ fn document(verified: &Verified) -> Value {
         "chains": verified.chains,
         "records": verified.records,
         "pruned": verified.pruned,
+        "unproved": verified.unproved,
         "first_break": first_break,
     })
 }
 
 fn sentence(verified: &Verified) -> String {
     let seen = format!("{} records in {} chains", verified.records, verified.chains);
+    let unproved = match verified.unproved {
+        0 => String::new(),
+        rows => format!("; {rows} rows of audit_logs are older than the ledger, and nothing proves them"),
+    };
     match &verified.first_break {
-        Some(found) => format!("not ok: {found} (after {seen})"),
-        None => format!("ok: {seen}, each as the ledger wrote it"),
+        Some(found) => format!("not ok: {found} (after {seen}){unproved}"),
+        None => format!("ok: {seen}, each as the ledger wrote it{unproved}"),
     }
 }

@@ -154,8 +154,8 @@ pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditEr
         Order::OldestFirst => (">", "ASC"),
     };
     if let Some((at, id)) = query.after.map(super::super::Cursor::parts) {
-        let place = format!("(l.created_at {before} ? OR (l.created_at = ? AND l.id {before} ?))");
-        conditions.add(place, [at.into(), at.into(), id.into()]);
+        // A comparison of rows is a range of the index; the same with OR is not.
+        conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
     }
     let size = query.page_size();
     let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", size + 1);
@@ -206,7 +206,9 @@ pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, A
 }
 
 /// What omni never writes must not be there, and a row must belong to whom its record names.
-const INTACT: &str = "CASE WHEN l.timestamp = l.created_at AND (l.user_id IS NULL OR u.email = l.user_email)
+const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
+    AND ((u.email = l.user_email AND u.tenant = l.tenant) OR (l.user_id IS NULL AND NOT EXISTS
+        (SELECT 1 FROM users p WHERE p.tenant = l.tenant AND p.email = l.user_email)))
     AND coalesce(l.question, l.x_source, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
         l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning, l.user_agent) IS NULL
     AND l.ip_address IS NULL AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
@@ -221,6 +223,9 @@ pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Optio
     );
     let calls = format!("SELECT seq, {CALL} FROM tool_calls WHERE {range}");
     let (logs, calls) = (db.fetch_all(&logs, &values).await?, db.fetch_all(&calls, &values).await?);
+    if let Some(seq) = doubled(&logs)?.into_iter().chain(doubled(&calls)?).min() {
+        return Ok(Some(seq));
+    }
     let (mut logs, mut calls) = (by_place(&logs)?, by_place(&calls)?);
     for sealed in records {
         let Ok(record) = serde_json::from_slice::<Record>(&sealed.bytes) else { continue };
@@ -231,6 +236,13 @@ pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Optio
         }
     }
     Ok(None)
+}
+
+/// The first place that has several rows; only one of them could say what the record says.
+fn doubled(rows: &[Row]) -> Result<Option<u64>, DbError> {
+    let mut places: Vec<u64> = rows.iter().map(|row| row.unsigned("seq")).collect::<Result<_, _>>()?;
+    places.sort_unstable();
+    Ok(places.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]))
 }
 
 fn by_place(rows: &[Row]) -> Result<BTreeMap<u64, &Row>, DbError> {
@@ -254,6 +266,12 @@ fn is_call(row: Option<&Row>, says: Option<&CallEntry>) -> bool {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
+}
+
+/// Rows of the original, which wrote no ledger.
+pub(super) async fn unproved(db: &Db) -> Result<u64, AuditError> {
+    let row = db.fetch_optional("SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NULL", &[]).await?;
+    Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
 }
 
 pub(super) async fn stray(db: &Db) -> Result<Option<(Uuid, u64)>, AuditError> {

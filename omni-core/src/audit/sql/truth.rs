@@ -32,9 +32,11 @@ fn seal(row: &Row, column: &str) -> Result<[u8; 32], DbError> {
     Ok(row.bytes(column)?.try_into().unwrap_or_default())
 }
 
-/// A chain's id; what is none was not written by omni, and shows up in the verification as such.
+/// A chain's id; what omni would not have spelled so was not written by it, and shows up in the
+/// verification as a chain without records.
 pub(super) fn chain(row: &Row) -> Result<Uuid, DbError> {
-    Ok(row.text("chain_id")?.parse().unwrap_or_default())
+    let text = row.text("chain_id")?;
+    Ok(text.parse().ok().filter(|id: &Uuid| id.to_string() == text).unwrap_or_default())
 }
 
 pub(super) async fn heads(db: &Db) -> Result<Vec<ChainHead>, AuditError> {

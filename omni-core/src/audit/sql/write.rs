@@ -31,24 +31,46 @@ impl<'a> Entry<'a> {
     }
 }
 
-pub(super) async fn append(db: &Db, batch: &[SealedRecord]) -> Result<(), AuditError> {
+/// Stores records, and what follows from them unless that cannot be stored.
+pub(super) async fn append(db: &Db, batch: &[SealedRecord], with_rows: bool) -> Result<(), AuditError> {
     if let Some(bad) = batch.iter().find(|sealed| i64::try_from(sealed.seq).is_err()) {
         return Err(AuditError::Invalid { message: format!("{} is no place in a chain", bad.seq) });
     }
-    let entries: Vec<Entry<'_>> = batch.iter().map(Entry::new).collect();
+    let batch = unpruned(db, batch).await?;
+    let entries = entries_of(&batch, with_rows);
     if insert(db, &entries).await? {
         return Ok(());
     }
-    let missing = missing(db, batch).await?;
-    let entries: Vec<Entry<'_>> = missing.into_iter().map(Entry::new).collect();
+    let missing = missing(db, &batch).await?;
+    let entries = entries_of(&missing, with_rows);
     if insert(db, &entries).await? {
         return Ok(());
     }
     Err(AuditError::Unavailable { message: "another process stores the same chain".into() })
 }
 
+fn entries_of<'a>(records: &[&'a SealedRecord], with_rows: bool) -> Vec<Entry<'a>> {
+    let entry = |sealed: &&'a SealedRecord| {
+        let entry = Entry::new(sealed);
+        if with_rows { entry } else { Entry { entries: Entries::default(), ..entry } }
+    };
+    records.iter().map(entry).collect()
+}
+
+/// Those that were not pruned: a file that is older than the pruning brings nothing back.
+async fn unpruned<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+    const QUERY: &str = "SELECT next_seq FROM ledger_checkpoints WHERE chain_id = ?";
+    let mut begins = HashMap::new();
+    for chain_id in batch.iter().map(|sealed| sealed.chain_id).collect::<HashSet<_>>() {
+        if let Some(row) = db.fetch_optional(QUERY, &[chain_id.to_string().into()]).await? {
+            begins.insert(chain_id, row.unsigned("next_seq")?);
+        }
+    }
+    Ok(batch.iter().filter(|sealed| begins.get(&sealed.chain_id).is_none_or(|next| sealed.seq >= *next)).collect())
+}
+
 /// Those that are not there yet. What is there must be the same.
-async fn missing<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+async fn missing<'a>(db: &Db, batch: &[&'a SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
     let mut known = HashMap::new();
     for chain_id in batch.iter().map(|sealed| sealed.chain_id).collect::<HashSet<_>>() {
         for sealed in present(db, chain_id, batch).await? {
@@ -56,7 +78,7 @@ async fn missing<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a Seale
         }
     }
     let mut missing = Vec::new();
-    for sealed in batch {
+    for &sealed in batch {
         match known.get(&(sealed.chain_id, sealed.seq)) {
             Some(there) if there == sealed => {}
             Some(_) => return Err(AuditError::Conflict { chain_id: sealed.chain_id, seq: sealed.seq }),
@@ -69,7 +91,7 @@ async fn missing<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a Seale
     Ok(missing)
 }
 
-async fn present(db: &Db, chain_id: Uuid, batch: &[SealedRecord]) -> Result<Vec<SealedRecord>, AuditError> {
+async fn present(db: &Db, chain_id: Uuid, batch: &[&SealedRecord]) -> Result<Vec<SealedRecord>, AuditError> {
     const QUERY: &str = "SELECT seq, bytes, mac FROM ledger WHERE chain_id = ? AND seq BETWEEN ? AND ?";
     let places = || batch.iter().filter(|sealed| sealed.chain_id == chain_id).map(|sealed| sealed.seq);
     let (first, last) = (places().min().unwrap_or(0), places().max().unwrap_or(0));

@@ -30,6 +30,16 @@ async fn every_kind_of_tampering_with_the_tables_is_found() {
         ("UPDATE audit_logs SET question = 'other' WHERE seq = 3", (3, Fault::RowDiffers)),
         ("UPDATE audit_logs SET timestamp = '2020-01-01 00:00:00' WHERE seq = 3", (3, Fault::RowDiffers)),
         ("UPDATE users SET email = 'other@company.com'", (1, Fault::RowDiffers)),
+        ("UPDATE users SET tenant = 'other'", (1, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET user_id = NULL WHERE seq = 1", (1, Fault::RowDiffers)),
+        (
+            "INSERT INTO ledger (chain_id, seq, at, bytes, mac) SELECT 'x', seq, at, bytes, mac FROM ledger",
+            (0, Fault::Missing),
+        ),
+        (
+            "INSERT INTO ledger (chain_id, seq, at, bytes, mac) SELECT upper(chain_id), seq, at, bytes, mac FROM ledger",
+            (0, Fault::Missing),
+        ),
         ("UPDATE tool_calls SET duration_ms = 1 WHERE seq = 2", (2, Fault::RowDiffers)),
         ("DELETE FROM audit_logs WHERE seq = 3", (3, Fault::RowDiffers)),
         ("DELETE FROM tool_calls", (2, Fault::RowDiffers)),
@@ -112,5 +122,79 @@ async fn pruning_a_chain_leaves_the_next_one_provable_and_refuses_what_was_alter
         let stranger = crate::ledger::prune::prune(&store, &SealKey::generate(), later).await.unwrap();
         assert_eq!((stranger.records, stranger.refused.len()), (0, 1));
         assert_eq!(number(&store, "SELECT count(*) AS n FROM audit_logs").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_vanished_under_a_forged_checkpoint_is_found() {
+    const FORGED: &str = "INSERT INTO ledger_checkpoints (chain_id, next_seq, mac, at, signature)
+        SELECT chain_id, 1000000, mac, at, mac FROM ledger WHERE seq = 3";
+    for store in stores().await {
+        let key = SealKey::generate();
+        history(&store, &key).await;
+        let heads = Heads::read(&store).await.unwrap().heads;
+        for statement in [FORGED, "DELETE FROM audit_logs", "DELETE FROM tool_calls", "DELETE FROM ledger"] {
+            store.db.execute(statement, &[]).await.unwrap();
+        }
+        for heads in [&heads[..], &[]] {
+            let found = verify_against(&store, &key, heads).await.unwrap().first_break.unwrap();
+            assert_eq!((found.seq, found.fault), (1_000_000, Fault::CheckpointForged));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_pruned_comes_back_neither_by_a_file_nor_unseen() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let chain_id = history(&store, &key).await;
+        let chain = store.read(chain_id, 0, 9).await.unwrap();
+        store.db.execute("CREATE TABLE kept AS SELECT * FROM ledger WHERE seq < 2", &[]).await.unwrap();
+        store.forget(&Checkpoint::sign(&key, chain_id, 2, chain[1].mac, None)).await.unwrap();
+        store.append(&chain).await.unwrap();
+        assert_eq!(store.read(chain_id, 0, 9).await.unwrap(), chain[2..]);
+        assert_eq!(found(&store, &key).await, None);
+        store.db.execute("INSERT INTO ledger SELECT * FROM kept", &[]).await.unwrap();
+        assert_eq!(found(&store, &key).await, Some((0, Fault::BelowCheckpoint)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_row_for_a_record_is_found_whatever_the_first_one_says() {
+    const DOUBLE: &str = "INSERT INTO tool_calls (chain_id, seq, request_id, created_at, tenant, user_email, server,
+        tool, arguments, status, duration_ms) SELECT chain_id, seq, request_id, created_at, tenant, user_email, server,
+        'other', arguments, status, duration_ms FROM tool_calls";
+    for store in stores().await.into_iter().filter(|store| store.db.dialect() == Dialect::Postgres) {
+        let key = SealKey::generate();
+        history(&store, &key).await;
+        for statement in [
+            "ALTER TABLE tool_calls DROP CONSTRAINT tool_calls_chain_id_seq_key",
+            DOUBLE,
+            // Whichever row is read last, it is the true one.
+            "UPDATE tool_calls SET tool = tool WHERE tool <> 'other'",
+        ] {
+            store.db.execute(statement, &[]).await.unwrap();
+        }
+        assert_eq!(found(&store, &key).await, Some((2, Fault::RowDiffers)));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_the_tables_refuse_does_not_stop_the_ledger_and_its_absence_is_found() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let ledger = Ledger::open(LedgerOptions::new(key.clone()), Arc::new(store.clone())).await.unwrap();
+        let write = async |question| {
+            let record = Record::new(Uuid::now_v7(), Some(party()), ask(question, Outcome::Success));
+            ledger.write_with(record, Ack::Database).await
+        };
+        write("1").await.unwrap();
+        // The place of the next record is taken.
+        store.db.execute("UPDATE audit_logs SET seq = 2 WHERE seq = 1", &[]).await.unwrap();
+        write("2").await.unwrap();
+        write("3").await.unwrap();
+        assert_eq!(store.read(ledger.chain_id(), 0, 9).await.unwrap().len(), 4);
+        assert_eq!(found(&store, &key).await, Some((1, Fault::RowDiffers)));
+        ledger.shutdown().await;
     }
 }
