@@ -17,7 +17,7 @@ use crate::{
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
-    policy::{Grant, Rule},
+    policy::{Grant, Rule, effective},
 };
 
 /// How long the reservation of a call's charge is remembered.
@@ -132,7 +132,7 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
         return Ok(false);
     }
     let denied = |message: String| CallEnd::failed(CallStatus::Denied, message);
-    let current = timeout(STEP_TIMEOUT, live.resolve(&caller.grant.principal)).await;
+    let current = timeout(STEP_TIMEOUT, effective(&*live, &caller.grant.principal)).await;
     let current = match current {
         Ok(Ok(grant)) => grant,
         Ok(Err(error)) => return Err(denied(error.to_string())),

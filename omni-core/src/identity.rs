@@ -147,6 +147,9 @@ pub struct Principal {
     /// Roles of which the subject must have one, where the actor may act for these only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_roles: Option<Vec<String>>,
+    /// Whom the credential may act for, where it names them: what it gives out names no one else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acts_for: Option<Vec<String>>,
     /// Groups that the identity provider names; of somebody in Slack, the workspace's id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -170,6 +173,7 @@ impl Principal {
             scopes: Scopes::user(),
             ceiling_role: None,
             subject_roles: None,
+            acts_for: None,
             groups: Vec::new(),
             place: None,
         }
@@ -251,6 +255,6 @@ impl From<Principal> for Credential {
     }
 }
 
-fn normalise(subject: &str) -> String {
+pub(crate) fn normalise(subject: &str) -> String {
     subject.trim().to_lowercase()
 }

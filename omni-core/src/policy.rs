@@ -233,7 +233,7 @@ impl Grant {
     pub(crate) fn cut(&mut self, ceiling: Option<Ceiling<'_>>) -> Result<(), PolicyError> {
         let subject = &self.principal.subject;
         if let Some(roles) = &self.principal.subject_roles
-            && !roles.iter().any(|role| **role == *self.role.name)
+            && !roles.iter().any(|role| role == self.role.rights_name())
         {
             let reason = "the credential may not act for somebody of that role".into();
             return Err(PolicyError::Blocked { subject: subject.clone(), reason });
@@ -241,14 +241,29 @@ impl Grant {
         if let Some(role) = &self.principal.ceiling_role {
             let reason = || format!("the credential's role {role:?} is not known");
             let ceiling = ceiling.ok_or_else(|| PolicyError::Blocked { subject: subject.clone(), reason: reason() })?;
-            self.rules = self.rules.under(ceiling.rules);
-            self.role.lower(ceiling.role);
-            if let Some(most) = ceiling.models {
-                let own = self.models.take().unwrap_or_else(|| most.to_vec());
-                self.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
-            }
+            self.lower(ceiling);
         }
         Ok(())
+    }
+
+    /// Only what the ceiling has too.
+    fn lower(&mut self, ceiling: Ceiling<'_>) {
+        self.rules = self.rules.under(ceiling.rules);
+        self.role.lower(ceiling.role);
+        if let Some(most) = ceiling.models {
+            let own = self.models.take().unwrap_or_else(|| most.to_vec());
+            self.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
+        }
+    }
+
+    /// This grant where a key's owner uses it for somebody else: the owner may do no less.
+    fn within(&self, owner: &Self) -> Self {
+        let mut grant = self.clone();
+        let models = owner.models.as_deref();
+        grant.lower(Ceiling { role: &owner.role, rules: owner.rules.clone(), models });
+        // It is as old as the older of the two.
+        grant.version = grant.version.min(owner.version);
+        grant
     }
 
     /// Whether the person may have no answer but from tools: there is no domain of knowledge that
@@ -329,12 +344,28 @@ pub enum PolicyError {
     },
 }
 
+/// What a principal may do now. A key does no more for others than its owner may by now, who may
+/// have lost rights since it was made, or be kept out.
+///
+/// # Errors
+/// A [`PolicyError`] of the principal, or of the key's owner.
+pub(crate) async fn effective(store: &dyn PolicyStore, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+    let Some(actor) = principal.actor.as_ref().filter(|_| principal.via == Via::ApiKey) else {
+        return store.resolve(principal).await;
+    };
+    let owner = Principal::new(actor, Via::ApiKey).with_tenant(&*principal.tenant);
+    let owner = store.resolve(&owner).await?;
+    Ok(Arc::new(store.resolve(principal).await?.within(&owner)))
+}
+
 /// What a policy has to say of somebody beside a grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Standing {
     /// Where a file names them: only whoever edits it can change what they may do.
     pub named_at: Option<SourceRef>,
+    /// The role that they have, also while they are kept out.
+    pub role: Option<Role>,
     /// The role that is on offer for them, where nobody named them.
     pub offered_role: Option<String>,
 }

@@ -6,6 +6,7 @@ use omni_core::{
     Ask, Omni, PolicyStore, Principal,
     answer::CallStatus,
     confirm::{Approver, ConfirmRequest, Verdict},
+    identity::Via,
     llm::scripted::Scripted,
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
@@ -18,11 +19,21 @@ use tokio::sync::watch;
 struct Changing {
     rules: Arc<Mutex<Arc<RuleSet>>>,
     version: watch::Sender<PolicyVersion>,
+    kept_out: Arc<Mutex<Option<String>>>,
 }
 
 impl Changing {
     fn new() -> Self {
-        Self { rules: Arc::new(Mutex::new(RuleSet::allow_all())), version: watch::Sender::new(1) }
+        Self {
+            rules: Arc::new(Mutex::new(RuleSet::allow_all())),
+            version: watch::Sender::new(1),
+            kept_out: Arc::default(),
+        }
+    }
+
+    fn keep_out(&self, subject: &str) {
+        *self.kept_out.lock().unwrap() = Some(subject.into());
+        self.version.send_modify(|version| *version += 1);
     }
 
     fn revoke_all(&self) {
@@ -34,6 +45,9 @@ impl Changing {
 #[async_trait::async_trait]
 impl PolicyStore for Changing {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+        if self.kept_out.lock().unwrap().as_ref() == Some(&principal.subject) {
+            return Err(PolicyError::UnknownSubject { subject: principal.subject.clone() });
+        }
         let rules = self.rules.lock().unwrap().clone();
         let mut grant = Grant::new(principal.clone(), Role::new("reader"), rules);
         grant.version = *self.version.borrow();
@@ -89,5 +103,25 @@ async fn an_approval_does_not_outlive_the_rights_of_the_asker() {
     let ask = Ask::new(Principal::email("ada@company.com"), "q").with_approver(Arc::new(SlowHuman(policy)));
     let answer = omni.ask(ask).await.unwrap();
     assert_eq!((answer.tool_calls[0].status, server.calls()), (CallStatus::Denied, 0));
+    omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_ask_by_a_key_for_somebody_else_ends_its_calls_when_the_keys_owner_is_kept_out() {
+    let policy = Changing::new();
+    let changing = policy.clone();
+    let server = FakeServer::echo().tool("disable", any(), move |_| {
+        changing.keep_out("bot@company.com");
+        Box::pin(async { Ok(text("done")) })
+    });
+    let llm = Scripted::new()
+        .call(&[("lab__disable", json!({}))])
+        .call(&[("lab__echo", json!({ "message": "still here?" }))])
+        .say("No.");
+    let omni = Omni::builder().llm(llm).policy(policy).server("lab", server.clone()).build().await.unwrap();
+    let ada = Principal::new("ada@company.com", Via::ApiKey).with_actor("bot@company.com");
+    let answer = omni.ask(Ask::new(ada, "q")).await.unwrap();
+    let statuses: Vec<_> = answer.tool_calls.iter().map(|call| call.status).collect();
+    assert_eq!((statuses, server.calls()), (vec![CallStatus::Ok, CallStatus::Denied], 1));
     omni.shutdown().await;
 }

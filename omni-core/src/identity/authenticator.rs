@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::{ApiKey, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
+use crate::parts::STEP_TIMEOUT;
 
 /// Why a credential was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,7 +83,10 @@ impl Authenticator {
     pub async fn authenticate(&self, credential: Credential) -> Result<Principal, AuthError> {
         match credential {
             Credential::Asserted(principal) => Ok(principal),
-            Credential::ApiKey { key, act_as } => self.by_key(&key, act_as.as_deref()).await,
+            Credential::ApiKey { key, act_as } => {
+                let judged = timeout(STEP_TIMEOUT, self.by_key(&key, act_as.as_deref())).await;
+                judged.unwrap_or_else(|_| Err(KeyError::new("no answer in time").into()))
+            }
             Credential::Local { os_user, act_as: None } => Ok(self.local(&os_user)),
             Credential::Local { os_user, act_as: Some(subject) } => {
                 let actor = self.local(&os_user);
@@ -124,6 +129,7 @@ impl Authenticator {
 fn of_key(key: &ApiKey, subject: &str) -> Principal {
     let mut principal = Principal::new(subject, Via::ApiKey).with_tenant(&*key.tenant).with_scopes(key.scopes.clone());
     principal.ceiling_role.clone_from(&key.ceiling_role);
+    principal.acts_for = key.scopes.contains(Scope::ActAs).then(|| key.act_as.clone());
     principal
 }
 

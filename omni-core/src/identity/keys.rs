@@ -3,7 +3,11 @@
 //! A key is `omni_`, eight characters that find it, and 256 random bits. Only its SHA-256 is kept;
 //! with that many bits nothing slower is needed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::{task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{DEFAULT_TENANT, Scopes};
@@ -32,6 +37,10 @@ const RECENT: Duration = Duration::from_secs(1);
 const MAX_RECENT: u64 = 10_000;
 /// How often the use of a key is written down at most.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// How long writing that down may take, and how many such writings are under way at most.
+const TOUCH_WITHIN: Duration = Duration::from_secs(10);
+const MAX_TOUCHING: usize = 256;
 
 /// A key, as far as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -187,6 +196,7 @@ pub struct Keys {
     /// By the SHA-256 of the key, so that no secret is kept.
     recent: Cache<String, Arc<ApiKey>>,
     touched: Cache<i64, ()>,
+    touching: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Keys {
@@ -197,6 +207,7 @@ impl Keys {
             store: Arc::new(store),
             recent: Cache::builder().max_capacity(MAX_RECENT).time_to_live(RECENT).build(),
             touched: Cache::builder().max_capacity(MAX_RECENT).time_to_live(TOUCH_EVERY).build(),
+            touching: Arc::default(),
         }
     }
 
@@ -229,7 +240,7 @@ impl Keys {
         if !key.is_valid(Utc::now()) {
             return Ok(None);
         }
-        self.touch(key.id).await;
+        self.touch(key.id);
         Ok(Some(key))
     }
 
@@ -245,14 +256,25 @@ impl Keys {
     }
 
     /// A use that cannot be written down is no reason to refuse it.
-    async fn touch(&self, id: i64) {
+    /// Nobody waits for it either; what is under way ends with these keys.
+    fn touch(&self, id: i64) {
         if self.touched.contains_key(&id) {
             return;
         }
         self.touched.insert(id, ());
-        if let Err(error) = self.store.touch(id, Utc::now()).await {
-            tracing::debug!(id, %error, "the use of a key was not written down");
+        let store = self.store.clone();
+        let mut touching = self.touching.lock().unwrap_or_else(PoisonError::into_inner);
+        while touching.try_join_next().is_some() {}
+        if touching.len() >= MAX_TOUCHING {
+            return;
         }
+        touching.spawn(async move {
+            match timeout(TOUCH_WITHIN, store.touch(id, Utc::now())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(id, %error, "the use of a key was not written down"),
+                Err(_) => tracing::debug!(id, "the use of a key was not written down in time"),
+            }
+        });
     }
 }
 

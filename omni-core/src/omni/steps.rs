@@ -14,7 +14,7 @@ use crate::{
     ledger::Party,
     limit::{LimitError, ReservationId, Reserve, Settle, charges_for},
     parts::{Parts, STEP_TIMEOUT},
-    policy::{Grant, PolicyError},
+    policy::{Grant, PolicyError, effective},
 };
 
 /// How much longer than its ask a lease lives, should the ask die without giving it back.
@@ -27,15 +27,7 @@ pub(super) fn nobody(source: Source) -> Party {
 
 /// Step 2.
 pub(super) async fn policy(parts: &Parts, principal: &Principal) -> Result<Arc<Grant>, Error> {
-    let resolving = async {
-        // A key does no more for others than for its owner, who may be kept out by now.
-        if let (Via::ApiKey, Some(actor)) = (principal.via, &principal.actor) {
-            let owner = Principal::new(actor, Via::ApiKey).with_tenant(&*principal.tenant);
-            parts.policy.resolve(&owner).await?;
-        }
-        parts.policy.resolve(principal).await
-    };
-    match timeout(STEP_TIMEOUT, resolving).await {
+    match timeout(STEP_TIMEOUT, effective(&*parts.policy, principal)).await {
         Ok(grant) => Ok(grant?),
         Err(_) => Err(PolicyError::Unavailable { message: "no answer in time".into() }.into()),
     }

@@ -96,6 +96,11 @@ impl Role {
         self.permissions.contains(&permission)
     }
 
+    /// The name that stands for the role's rights: a super admin's is not what an entry calls it.
+    pub(crate) fn rights_name(&self) -> &str {
+        if self.is_super_admin { "super_admin" } else { &self.name }
+    }
+
     /// What is left of the role under another one. It keeps its name.
     pub(crate) fn lower(&mut self, ceiling: &Self) {
         self.is_admin &= ceiling.is_admin;

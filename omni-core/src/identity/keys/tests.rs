@@ -146,3 +146,39 @@ fn scopes_have_the_names_of_the_command_line() {
     assert_eq!(serde_json::from_str::<Scope>("\"tools\"").unwrap(), Scope::Tools);
     assert_eq!(Scope::from_name("root"), None);
 }
+
+/// A store that answers no look-up, or takes no note.
+#[derive(Debug)]
+struct Hung(Option<ApiKey>);
+
+#[async_trait::async_trait]
+impl KeyStore for Hung {
+    async fn find(&self, _: &str) -> Result<Vec<ApiKey>, super::KeyError> {
+        match &self.0 {
+            Some(key) => Ok(vec![key.clone()]),
+            None => std::future::pending().await,
+        }
+    }
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
+        std::future::pending().await
+    }
+    async fn insert(&self, _: &ApiKey) -> Result<i64, super::KeyError> {
+        std::future::pending().await
+    }
+    async fn revoke(&self, _: i64, _: &str) -> Result<Option<ApiKey>, super::KeyError> {
+        std::future::pending().await
+    }
+    async fn touch(&self, _: i64, _: chrono::DateTime<Utc>) -> Result<(), super::KeyError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_keeps_nobody_waiting_for_ever_and_its_notes_nobody_at_all() {
+    let issued = ApiKey::issue("a@x", Scopes::all());
+    let judge = |store| Authenticator::new().with_keys(Keys::new(store));
+    let unanswered = judge(Hung(None)).authenticate(Credential::api_key(issued.secret.clone())).await;
+    assert!(matches!(unanswered, Err(AuthError::Unavailable(_))));
+    let judge = judge(Hung(Some(issued.key)));
+    assert!(judge.authenticate(Credential::api_key(issued.secret)).await.is_ok());
+}

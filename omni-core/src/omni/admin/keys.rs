@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Admin, record};
 use crate::{
     error::Error,
-    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, keys::IssuedKey},
+    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, keys::IssuedKey, normalise},
     policy::{Permission, Role},
 };
 
@@ -81,14 +81,17 @@ impl Admin {
         if !for_others && !new.act_as.is_empty() {
             return Err(invalid("a key acts for nobody without the scope act_as".into()));
         }
-        let ceiling = new.ceiling_role.or_else(|| for_others.then(|| name_of(&owner.role)));
-        if let Some(role) = ceiling.as_ref().filter(|role| !self.is_role(role)) {
-            return Err(invalid(format!("there is no role {role:?}")));
+        let ceiling = new.ceiling_role.or_else(|| for_others.then(|| owner.role.rights_name().to_owned()));
+        if let Some(name) = &ceiling {
+            let role = self.role(name).ok_or_else(|| invalid(format!("there is no role {name:?}")))?;
+            self.may_give(&role)?;
         }
+        let act_as = if for_others && new.act_as.is_empty() { vec!["*".into()] } else { new.act_as };
+        self.may_name(&act_as)?;
         let mut issued = ApiKey::issue(&new.owner, new.scopes);
         let key = &mut issued.key;
         key.name = new.name;
-        key.act_as = if for_others && new.act_as.is_empty() { vec!["*".into()] } else { new.act_as };
+        key.act_as = act_as;
         key.ceiling_role = ceiling;
         key.expires_at = new.expires_at;
         key.created_by = Some(self.actor().into());
@@ -96,8 +99,22 @@ impl Admin {
         Ok(issued)
     }
 
-    fn is_role(&self, name: &str) -> bool {
-        self.parts.policy.role(name).is_some() || *name == *Role::super_admin().name
+    fn role(&self, name: &str) -> Option<Role> {
+        let super_admin = Role::super_admin();
+        if *name == *super_admin.name { Some(super_admin) } else { self.parts.policy.role(name) }
+    }
+
+    /// Refuses to name somebody to act for whom one's own credential does not name.
+    fn may_name(&self, act_as: &[String]) -> Result<(), Error> {
+        let own = self.grant.as_ref().and_then(|_| self.principal.acts_for.as_ref());
+        let Some(own) = own.filter(|own| !own.iter().any(|entry| entry == "*")) else { return Ok(()) };
+        let is_own = |wanted: &&String| own.iter().any(|entry| normalise(entry) == normalise(wanted));
+        match act_as.iter().find(|wanted| !is_own(wanted)) {
+            None => Ok(()),
+            Some(other) => Err(Error::Denied {
+                message: format!("nobody may let a key act for {other} whose own credential may not"),
+            }),
+        }
     }
 
     /// Keys, or one owner's, the newest first. Nothing of a key can be read from them.
@@ -125,9 +142,4 @@ impl Admin {
         let said = record("key.revoke", &id.to_string(), serde_json::Value::Null);
         self.run(Permission::CanManageUsers, said, revoking).await
     }
-}
-
-/// The name that stands for a role's rights.
-fn name_of(role: &Role) -> String {
-    if role.is_super_admin { Role::super_admin().name.to_string() } else { role.name.to_string() }
 }

@@ -144,3 +144,12 @@ fn whom_a_file_names_is_said_with_its_line() {
     assert_eq!(at("B@x").as_deref(), Some("users.yaml:3"));
     assert_eq!(at("c@x"), None);
 }
+
+#[test]
+fn who_may_act_for_a_role_may_not_act_for_a_super_admin_whose_entry_names_it() {
+    let users = "super_admins: [{ email: boss@x.org, role: dba }]";
+    let policy = YamlPolicy::from_config(&config("", users)).unwrap();
+    let as_boss = |role: &str| Principal { subject_roles: Some(vec![role.into()]), ..Principal::email("boss@x.org") };
+    assert!(resolve(&policy, &as_boss("dba")).unwrap_err().to_string().contains("of that role"));
+    assert!(resolve(&policy, &as_boss("super_admin")).is_ok());
+}
