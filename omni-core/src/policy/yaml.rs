@@ -201,6 +201,7 @@ impl People {
         let offer = self.provisioning.offer(principal).filter(|_| listed.is_none());
         Standing {
             named_at: listed.and_then(|person| person.source.clone()),
+            role: listed.map(|person| person.role.clone()),
             offered_role: offer.map(|offer| offer.role.clone()),
         }
     }

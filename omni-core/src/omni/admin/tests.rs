@@ -17,7 +17,7 @@ super_admins: [{ email: boss@x.org }]
 users:
 - { email: admin@x.org, role: admin }
 - { email: dba@x.org, role: dba }
-roles: { clerk: { permissions: { can_manage_users: true } } }
+roles: { clerk: { permissions: { can_manage_users: true, can_promote_users: true } }, porter: { permissions: { can_manage_users: true } } }
 auto_provisioning: { enabled: true, default_role: read_only, require_approval: true }
 ";
 
@@ -190,4 +190,69 @@ async fn what_was_imported_can_be_exported() {
     for part in ["boss@x.org", "role: dba", "can_manage_users: true", "require_approval: true"] {
         assert!(exported.contains(part), "{part} in {exported}");
     }
+}
+
+#[tokio::test]
+async fn a_ceiling_is_no_more_than_one_may_give() {
+    let (omni, _) = omni().await;
+    let mut new = key_of("dba@x.org", &[Scope::Ask, Scope::ActAs]);
+    (new.act_as, new.ceiling_role) = (vec!["*".into()], Some("super_admin".into()));
+    let refused = admin(&omni, "admin@x.org").await.create_key(new).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_key_gives_out_no_key_for_more_people_than_its_own() {
+    let (omni, _) = omni().await;
+    let list = |entry: &str| {
+        let mut new = key_of("admin@x.org", &[Scope::Ask, Scope::Admin, Scope::ActAs]);
+        new.act_as = vec![entry.into()];
+        new
+    };
+    let issued = operator(&omni).await.create_key(list("role:dba")).await.unwrap();
+    let by_key = omni.admin(Credential::api_key(issued.secret), Source::Http).await.unwrap();
+    for more in ["*", "boss@x.org", "role:admin"] {
+        assert_eq!(by_key.create_key(list(more)).await.unwrap_err().kind(), ErrorKind::Denied, "{more}");
+    }
+    by_key.create_key(list("role:dba")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_for_others_does_no_more_than_its_owner_may_by_now() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("bot@x.org", None, "admin").await.unwrap();
+    let issued = operator.create_key(key_of("bot@x.org", &[Scope::Ask, Scope::Admin, Scope::ActAs])).await.unwrap();
+    let as_boss = || Credential::ApiKey { key: issued.secret.clone(), act_as: Some("boss@x.org".into()) };
+    assert!(omni.grant(as_boss()).await.unwrap().role.is_admin);
+    operator.add_user("bot@x.org", None, "read_only").await.unwrap();
+    let role = omni.grant(as_boss()).await.unwrap().role.clone();
+    assert!(!role.is_admin && role.permissions.is_empty(), "{role:?}");
+}
+
+#[tokio::test]
+async fn who_has_more_rights_is_changed_by_nobody_with_fewer() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("chief@x.org", None, "super_admin").await.unwrap();
+    operator.add_user("clerk@x.org", None, "clerk").await.unwrap();
+    operator.add_user("porter@x.org", None, "porter").await.unwrap();
+    let clerk = admin(&omni, "clerk@x.org").await;
+    assert_eq!(clerk.add_user("chief@x.org", None, "dba").await.unwrap_err().kind(), ErrorKind::Denied);
+    operator.disable_user("chief@x.org", None).await.unwrap();
+    assert_eq!(clerk.enable_user("chief@x.org").await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(clerk.add_user("chief@x.org", None, "dba").await.unwrap_err().kind(), ErrorKind::Denied);
+    let porter = admin(&omni, "porter@x.org").await;
+    let refused = porter.add_user("new@x.org", None, "dba").await.unwrap_err();
+    assert!(refused.to_string().contains("can_promote_users"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_policy_that_a_file_may_not_have_is_not_imported() {
+    const UNSET: &str = "users: [{ email: a@x.org, role: dba, allowed_mcps: { db: { deny: ['${NOT_SET}'] } } }]";
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("new@x.org", None, "dba").await.unwrap();
+    assert_eq!(operator.import_policy(&config("", UNSET)).await.unwrap_err().kind(), ErrorKind::Config);
+    assert!(omni.grant(Principal::email("new@x.org")).await.is_ok(), "nothing was replaced");
 }

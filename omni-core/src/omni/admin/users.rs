@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     identity::Principal,
     people::{KnownUser, Tables, UserState},
-    policy::{Permission, PolicyError, Standing},
+    policy::{Permission, PolicyError, Standing, yaml::YamlPolicy},
 };
 
 /// How many people are read at once.
@@ -74,6 +74,11 @@ impl Admin {
         }
     }
 
+    /// Refuses to change how somebody stands who has more rights than one's own, in or out.
+    fn may_change(&self, email: &str) -> Result<(), Error> {
+        self.standing(email).role.map_or(Ok(()), |theirs| self.may_give(&theirs))
+    }
+
     /// Gives somebody a role; they need not have asked before. It holds for their next ask.
     ///
     /// # Errors
@@ -88,9 +93,13 @@ impl Admin {
         if !email.contains('@') {
             return Err(Error::Invalid { message: format!("{email:?} is no e-mail address") });
         }
+        if let Some(grant) = &self.grant {
+            grant.require_admin(Permission::CanPromoteUsers)?;
+        }
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
+        self.may_change(email)?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
         self.tables()?.assign(email, name, role).await?;
@@ -126,6 +135,7 @@ impl Admin {
         let said = record("user.disable", email, json!({ "message": message }));
         let disabling = async {
             self.not_in_file(email)?;
+            self.may_change(email)?;
             if let Ok(theirs) = self.parts.policy.resolve(&Principal::email(email)).await {
                 self.may_give(&theirs.role)?;
             }
@@ -144,7 +154,9 @@ impl Admin {
     pub async fn enable_user(&self, email: &str) -> Result<(), Error> {
         let said = record("user.enable", email, Value::Null);
         let enabling = async {
+            self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
+            self.may_change(email)?;
             let was_out = self.tables()?.enable(email).await?;
             self.refresh().await;
             let message = || format!("{email} was not disabled");
@@ -200,7 +212,7 @@ impl Admin {
     /// was there. Returns how many people it names.
     ///
     /// # Errors
-    /// [`Error::Config`] when the configuration has no `users.yaml`.
+    /// [`Error::Config`] when the configuration has no `users.yaml`, or one that cannot be used.
     pub async fn import_policy(&self, from: &Config) -> Result<usize, Error> {
         let place = from.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
         let said = record("policy.import", &place, Value::Null);
@@ -210,6 +222,8 @@ impl Admin {
                 let message = format!("the role {} may not replace who is super admin", grant.role.name);
                 return Err(Error::Denied { message });
             }
+            // What a file may not say, a database must not say either.
+            YamlPolicy::from_config(from)?;
             self.tables()?.replace(users, self.actor()).await?;
             self.refresh().await;
             Ok(users.users.len() + users.super_admins.len())
