@@ -1,18 +1,21 @@
 //! Grants that were resolved before, for stores that have to ask somebody else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use moka::sync::Cache;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Grant, PolicyError, PolicyStore, PolicyVersion, Role, Standing};
 use crate::identity::Principal;
 
 /// Most grants that are kept.
 const MAX_GRANTS: u64 = 10_000;
+/// How long a grant is kept before the store is asked again, which may not know any more whether it
+/// still holds.
+const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// A store whose grants are kept for as long as its version stays. A refusal is never kept.
+/// A store whose grants are kept for as long as its version stays, and for half a minute at most. A refusal is never kept.
 ///
 /// A grant is kept under the version that it says it was resolved from, and is found under the
 /// version that holds when somebody asks: what an older policy gave is never handed out.
@@ -20,7 +23,7 @@ const MAX_GRANTS: u64 = 10_000;
 pub struct Cached<P> {
     inner: P,
     version: watch::Receiver<PolicyVersion>,
-    grants: Cache<(PolicyVersion, Principal), Arc<Grant>>,
+    grants: Cache<(PolicyVersion, Principal), (Instant, Arc<Grant>)>,
 }
 
 impl<P: PolicyStore> Cached<P> {
@@ -43,11 +46,14 @@ impl<P: PolicyStore> PolicyStore for Cached<P> {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
         let version = *self.version.borrow();
         let key = (version, principal.clone());
-        if let Some(grant) = self.grants.get(&key) {
+        if let Some((since, grant)) = self.grants.get(&key)
+            && since.elapsed() < MAX_AGE
+        {
             return Ok(grant);
         }
+        let since = Instant::now();
         let grant = self.inner.resolve(principal).await?;
-        self.grants.insert((grant.version, key.1), grant.clone());
+        self.grants.insert((grant.version, key.1), (since, grant.clone()));
         Ok(grant)
     }
 
@@ -65,5 +71,43 @@ impl<P: PolicyStore> PolicyStore for Cached<P> {
 
     fn role(&self, name: &str) -> Option<Role> {
         self.inner.role(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::policy::RuleSet;
+
+    /// A store that can go away.
+    #[derive(Debug)]
+    struct Leaving(Arc<AtomicBool>, watch::Sender<PolicyVersion>);
+
+    #[async_trait]
+    impl PolicyStore for Leaving {
+        async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+            if self.0.load(Ordering::SeqCst) {
+                return Err(PolicyError::Unavailable { message: "gone".into() });
+            }
+            Ok(Arc::new(Grant::new(principal.clone(), Role::new("dba"), RuleSet::allow_all())))
+        }
+
+        fn version(&self) -> watch::Receiver<PolicyVersion> {
+            self.1.subscribe()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_grant_is_not_kept_for_ever_while_its_store_is_away() {
+        let gone = Arc::new(AtomicBool::new(false));
+        let policy = Cached::new(Leaving(gone.clone(), watch::Sender::new(0)));
+        let ann = Principal::email("ann@x.org");
+        assert!(policy.resolve(&ann).await.is_ok());
+        gone.store(true, Ordering::SeqCst);
+        assert!(policy.resolve(&ann).await.is_ok());
+        tokio::time::advance(MAX_AGE).await;
+        assert!(policy.resolve(&ann).await.is_err());
     }
 }
