@@ -5,7 +5,7 @@ use omni_core::{
     Config, Error,
     audit::AuditError,
     db::{Db, DbError, Dialect, script},
-    ledger::{SealKey, prune},
+    ledger::prune,
 };
 use serde_json::json;
 
@@ -39,18 +39,20 @@ pub(super) async fn status(app: &App, json: bool) -> Result<Exit, Fault> {
     let db = Db::connect(&config.audit.url).await.map_err(failed)?;
     let status = db.migration_status().await.map_err(failed)?;
     db.close().await;
-    let is_current = status.current == status.latest;
+    let is_current = status.is_up_to_date();
     if json {
         app.console.json(&json!({
             "kind": config.audit.kind,
             "url": config.show()["audit"]["url"],
             "current": status.current,
             "latest": status.latest,
+            "missing": status.missing,
             "up_to_date": is_current,
         }))?;
     } else {
         let verdict = if is_current { "up to date" } else { "`omni db migrate` brings them up to date" };
-        let versions = format!("version {} of {}", status.current, status.latest);
+        let missing = if is_current { String::new() } else { format!(", {} steps are missing", status.missing) };
+        let versions = format!("version {} of {}{missing}", status.current, status.latest);
         app.console.line(&format!("{}: the tables are at {versions}; {verdict}", config.audit.kind))?;
     }
     Ok(if is_current { Exit::Success } else { Exit::Failed })
@@ -62,7 +64,7 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     let days = args.older_than.or(config.audit.retention_days).ok_or_else(|| {
         Fault::usage("nobody says how old").hint("add --older-than DAYS, or set audit.retention_days in settings.yaml")
     })?;
-    let key = SealKey::load(&config.audit.dir).map_err(Error::from)?;
+    let key = audit::proof::key(&config)?;
     let store = audit::store(app, &config).await?;
     app.console.spinner.show("pruning …");
     let before = Utc::now() - TimeDelta::days(days.into());

@@ -70,6 +70,22 @@ pub struct MigrationStatus {
     pub current: i64,
     /// The newest step of this build.
     pub latest: i64,
+    /// How many steps of this build the database does not have, wherever they stand.
+    pub missing: usize,
+}
+
+impl MigrationStatus {
+    fn of(present: &[i64]) -> Self {
+        let missing = STEPS.iter().filter(|step| !present.contains(&step.version)).count();
+        let latest = STEPS.last().map_or(0, |step| step.version);
+        Self { current: present.iter().copied().max().unwrap_or(0), latest, missing }
+    }
+
+    /// Whether the database has what this build needs, and nothing that is newer.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.missing == 0 && self.current == self.latest
+    }
 }
 
 impl Db {
@@ -101,16 +117,15 @@ impl Db {
     /// # Errors
     /// A [`DbError`].
     pub async fn migration_status(&self) -> Result<MigrationStatus, DbError> {
-        let latest = STEPS.last().map_or(0, |step| step.version);
         let there = match self.dialect() {
             Dialect::Sqlite => "SELECT 1 AS there FROM sqlite_master WHERE name = '_sqlx_migrations'",
             Dialect::Postgres => "SELECT 1 AS there WHERE to_regclass('_sqlx_migrations') IS NOT NULL",
         };
         if self.fetch_optional(there, &[]).await?.is_none() {
-            return Ok(MigrationStatus { current: 0, latest });
+            return Ok(MigrationStatus::of(&[]));
         }
-        let row = self.fetch_optional("SELECT max(version) AS version FROM _sqlx_migrations", &[]).await?;
-        let current = row.map(|row| row.optional_int("version")).transpose()?.flatten().unwrap_or(0);
-        Ok(MigrationStatus { current, latest })
+        let rows = self.fetch_all("SELECT version FROM _sqlx_migrations", &[]).await?;
+        let present: Vec<i64> = rows.iter().map(|row| row.int("version")).collect::<Result<_, _>>()?;
+        Ok(MigrationStatus::of(&present))
     }
 }

@@ -116,3 +116,12 @@ async fn a_database_that_is_not_there_says_so() {
     let error = Db::connect("sqlite:///proc/nowhere/omni.db").await.unwrap_err();
     assert!(error.to_string().contains("/proc/nowhere"), "{error}");
 }
+
+#[tokio::test]
+async fn a_step_that_is_missing_in_the_middle_is_counted() {
+    let db = Db::open("sqlite::memory:").await.unwrap();
+    assert!(db.migration_status().await.unwrap().is_up_to_date());
+    db.execute("DELETE FROM _sqlx_migrations WHERE version = 3", &[]).await.unwrap();
+    let status = db.migration_status().await.unwrap();
+    assert_eq!((status.current == status.latest, status.missing, status.is_up_to_date()), (true, 1, false));
+}
