@@ -24,6 +24,10 @@ pub fn registry() -> Registry {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     policy::sql::register(&mut r);
     limit::memory::register(&mut r);
+    #[cfg(feature = "redis")]
+    limit::redis::register(&mut r);
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    limit::sql::register(&mut r);
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     audit::sql::register(&mut r);
     audit::jsonl::register(&mut r);

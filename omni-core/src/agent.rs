@@ -3,6 +3,7 @@
 //! [`run`] decides without I/O and can be stored between any two steps; `drive` performs what it
 //! decides; [`prompt`] writes what the model is told.
 
+pub(crate) mod budget;
 mod dispatch;
 pub(crate) mod drive;
 pub mod plan;

@@ -243,7 +243,7 @@ impl OmniBuilder {
     /// the servers in `unchanged` and, with `keeps_limits`, what its limiter has counted.
     ///
     /// # Errors
-    /// When the provider has no model.
+    /// When the provider has no model, or there is no language model any more.
     pub(crate) fn succeed(
         mut self,
         old: &Parts,
@@ -251,6 +251,9 @@ impl OmniBuilder {
         keeps_limits: bool,
     ) -> Result<Parts, Error> {
         self.check()?;
+        if let (Ok(_), Err(error)) = (&old.llm, &self.llm) {
+            return Err(error.clone());
+        }
         old.ledger.keep(self.redactor.clone(), self.ledger.content);
         let pool = old.pool.succeed(std::mem::take(&mut self.servers), unchanged);
         self.threads = old.threads.clone();

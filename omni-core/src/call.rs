@@ -2,7 +2,7 @@
 //!
 //! Agents and direct callers both come through [`perform`]; there is no other way to a server.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -14,10 +14,14 @@ use crate::{
     config::Ack,
     confirm::{Approver, ConfirmRequest, Verdict},
     ledger::{CallRecord, Event, Outcome, Party, Record},
+    limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
     policy::{Grant, Rule},
 };
+
+/// How long the reservation of a call's charge is remembered.
+const CHARGE_TTL: Duration = Duration::from_secs(5);
 
 /// On whose behalf a call is made.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct CallEnd {
     pub(crate) output: Option<ToolOutput>,
     pub(crate) error: Option<String>,
     pub(crate) fault: Option<McpError>,
+    /// Why the limiter refused it.
+    pub(crate) limited: Option<LimitError>,
 }
 
 impl CallEnd {
@@ -47,7 +53,7 @@ impl CallEnd {
     }
 
     fn failed(status: CallStatus, error: impl Into<String>) -> Self {
-        Self { status, output: None, error: Some(error.into()), fault: None }
+        Self { status, output: None, error: Some(error.into()), fault: None, limited: None }
     }
 }
 
@@ -75,7 +81,36 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
         ask_human(caller, call).await?;
         still_allowed(parts, caller, call).await?;
     }
+    charge(parts, caller, call).await?;
     note_start(parts, caller, call).await
+}
+
+/// What a server allows one person is charged here, so that it holds for agents and direct calls alike.
+async fn charge(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    let Some(options) = parts.pool.options(&call.server) else { return Ok(()) };
+    let charges = server_charges(&caller.grant.principal, &call.server, options);
+    if charges.is_empty() {
+        return Ok(());
+    }
+    // Windows need no settling, so nothing of this has to be remembered for long.
+    let request = Reserve::new(charges).with_ttl(CHARGE_TTL);
+    let limited = match timeout(STEP_TIMEOUT, parts.limiter.reserve(&request)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(limited)) => limited,
+        Err(_) => LimitError::Unavailable { message: "no answer in time".into() },
+    };
+    let (status, text) = match &limited {
+        LimitError::Refused(refusal) => (CallStatus::RateLimited, format!("{}: {refusal}", call.server)),
+        LimitError::Unavailable { .. } => {
+            tracing::error!(error = %limited, server = call.server, "a call is not sent because it cannot be counted");
+            (CallStatus::Error, "The call was not sent: it cannot be counted at the moment.".to_owned())
+        }
+    };
+    let limited = match limited {
+        LimitError::Refused(refusal) => LimitError::Refused(Box::new(refusal.with_text(text.clone()))),
+        away @ LimitError::Unavailable { .. } => away,
+    };
+    Err(CallEnd { limited: Some(limited), ..CallEnd::failed(status, text) })
 }
 
 async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
@@ -134,7 +169,7 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 }
 
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
-    let mut cx = CallContext::within(std::time::Duration::ZERO).with_principal(caller.grant.principal.clone());
+    let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
     cx.deadline = caller.deadline;
     let sent = parts.pool.call(&call.server, &call.tool, &call.arguments, &cx);
     match AssertUnwindSafe(sent).catch_unwind().await {
@@ -149,10 +184,10 @@ async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd
 
 fn returned(output: ToolOutput) -> CallEnd {
     if !output.is_error {
-        return CallEnd { status: CallStatus::Ok, output: Some(output), error: None, fault: None };
+        return CallEnd { status: CallStatus::Ok, output: Some(output), error: None, fault: None, limited: None };
     }
     let said: String = output.for_person().chars().take(500).collect();
-    CallEnd { status: CallStatus::Error, output: Some(output), error: Some(said), fault: None }
+    CallEnd { status: CallStatus::Error, output: Some(output), error: Some(said), fault: None, limited: None }
 }
 
 fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
@@ -167,7 +202,7 @@ fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
         | McpError::Busy { .. } => CallStatus::Error,
     };
     let error = Some(format!("{}.{} failed: {fault}", call.server, call.tool));
-    CallEnd { status, output: None, error, fault: Some(fault) }
+    CallEnd { status, output: None, error, fault: Some(fault), limited: None }
 }
 
 /// The ledger's form of a call.

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
-    limit::{fail_open::FailOpen, unlimited::Unlimited},
+    limit::fail_open::FailOpen,
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
@@ -42,14 +42,21 @@ impl Omni {
     pub async fn reload(&self, config: &Config, registry: &Registry) -> Result<Reload, Error> {
         let _one_at_a_time = self.reloading().await;
         let old = self.parts();
-        let shared = Arc::new(config.clone());
-        let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(config));
-        let mut builder = described(&shared, registry).await?;
-        if !keeps_limits {
-            builder = limiter(builder, &shared, registry).await?;
+        let mut config = config.clone();
+        let reload = Reload::between(old.config.as_deref(), &config);
+        if let Some(old) = &old.config {
+            // The database stays the one that the ledger writes to, for people and keys as well.
+            config.audit = old.audit.clone();
         }
-        let reload = Reload::between(old.config.as_deref(), config);
-        let parts = builder.succeed(&old, &reload.kept(config), keeps_limits)?;
+        let config = Arc::new(config);
+        let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(&config));
+        let mut builder = described(&config, registry).await?;
+        if !keeps_limits {
+            builder = limiter(builder, &config, registry).await?;
+        }
+        let parts = builder.succeed(&old, &reload.kept(&config), keeps_limits)?;
+        // Whom only the database knows would be refused until it was looked into for the first time.
+        parts.policy.refresh().await?;
         self.replace_parts(parts);
         Ok(reload)
     }
@@ -128,9 +135,6 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
 }
 
 async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
-    if !config.limits_enabled {
-        return Ok(builder.limiter(Unlimited));
-    }
     let limiter = registry.limiters.build(&config.limiter_kind, config.clone()).await?;
     Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use crate::{cost::PriceTable, policy::SourceRef};
@@ -13,6 +13,7 @@ use crate::{cost::PriceTable, policy::SourceRef};
 mod dotenv;
 mod interpolate;
 mod ledger;
+mod limit;
 mod lint;
 mod llm;
 mod load;
@@ -355,10 +356,12 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// The policy store's kind: `yaml` or `sql`, or `memory` for the embedded default.
     pub policy_kind: String,
-    /// The limiter's kind: `memory`.
+    /// The limiter's kind: `memory`, `redis`, `sql`, or one that an embedder registered.
     pub limiter_kind: String,
-    /// Whether there are limits at all.
+    /// Whether rates are limited; what may be spent is in any case.
     pub limits_enabled: bool,
+    /// The Redis of the limiter `redis`.
+    pub redis_url: Option<SecretString>,
     /// Whether asks go on when the limiter cannot be asked.
     pub limits_fail_open: bool,
     /// The ledger.
@@ -416,8 +419,10 @@ impl Config {
 impl Config {
     /// Whether requests are counted in the same place by the same rules.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
-        let rules = |config: &Self| (config.limits_enabled, config.limits_fail_open);
-        self.limiter_kind == other.limiter_kind && rules(self) == rules(other)
+        let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
+        self.limiter_kind == other.limiter_kind
+            && self.limits_fail_open == other.limits_fail_open
+            && redis(self) == redis(other)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     audit::AuditError,
     config::ConfigError,
     identity::AuthError,
-    limit::LimitError,
+    limit::{LimitError, Refusal},
     llm::LlmError,
     mcp::McpError,
     policy::{PolicyError, SourceRef},
@@ -189,6 +189,15 @@ impl Error {
         match self {
             Self::Limit(LimitError::Refused(refusal)) => Some(refusal.retry_after),
             Self::Llm(LlmError::RateLimited { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The limit that refused, with what headers such as `RateLimit-Limit`, `-Remaining` and `-Reset` say.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Limit(LimitError::Refused(refusal)) => Some(refusal),
             _ => None,
         }
     }

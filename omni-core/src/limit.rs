@@ -6,15 +6,41 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+mod budget;
 mod charges;
 pub mod fail_open;
 pub mod memory;
+mod period;
+#[cfg(feature = "redis")]
+pub mod redis;
+mod refusal;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
 pub mod unlimited;
 
-pub use charges::charges_for;
+pub(crate) use budget::TurnSpend;
+pub use budget::{Budget, BudgetScope, Spend};
+pub use charges::{charges_for, server_charges};
+pub use period::Period;
+pub use refusal::Refusal;
+pub(crate) use refusal::time;
 
-/// Identifies a reservation; settling it twice changes nothing.
-pub type ReservationId = Uuid;
+/// Identifies a reservation; settling it twice changes nothing. It names its tenant, so that a
+/// backend finds a reservation where it keeps the tenant's counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReservationId {
+    /// The tenant of every charge of the reservation.
+    pub tenant: Arc<str>,
+    /// Unique in the world.
+    pub id: Uuid,
+}
+
+impl ReservationId {
+    /// A new one.
+    pub fn new(tenant: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), id: Uuid::now_v7() }
+    }
+}
 
 /// What is counted: a tenant and a name within it, such as `ask:dba@company.com`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,16 +62,6 @@ impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.tenant, self.name)
     }
-}
-
-/// A calendar period, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Period {
-    /// From midnight.
-    Day,
-    /// From the first of the month.
-    Month,
 }
 
 /// How much of something is allowed.
@@ -73,6 +89,46 @@ pub enum Limit {
     },
 }
 
+impl Limit {
+    /// How much is allowed.
+    #[must_use]
+    pub fn max(&self) -> u64 {
+        let (Self::Window { max, .. } | Self::Concurrent { max } | Self::Budget { max, .. }) = *self;
+        max
+    }
+
+    /// Which count of a key the limit is about: equal for limits that differ only in `max`.
+    pub(crate) fn count(&self) -> CountKind {
+        match *self {
+            Self::Window { per, .. } => CountKind::Window(per),
+            Self::Concurrent { .. } => CountKind::Leases,
+            Self::Budget { period, .. } => CountKind::Budget(period),
+        }
+    }
+}
+
+/// What of a key is counted: each is a count of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum CountKind {
+    /// Within a stretch of this length.
+    Window(Duration),
+    /// Held now.
+    Leases,
+    /// Since the period began.
+    Budget(Period),
+}
+
+impl fmt::Display for CountKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Window(per) => write!(f, "window-{}", per.as_micros()),
+            Self::Leases => f.write_str("leases"),
+            Self::Budget(Period::Day) => f.write_str("day"),
+            Self::Budget(Period::Month) => f.write_str("month"),
+        }
+    }
+}
+
 /// One count that an ask draws on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
@@ -97,10 +153,11 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// A reservation of `charges` whose leases live for a minute.
+    /// A reservation of `charges`, all of one tenant, whose leases live for a minute.
     #[must_use]
     pub fn new(charges: Vec<Charge>) -> Self {
-        Self { id: Uuid::now_v7(), charges, ttl: Duration::from_secs(60) }
+        let tenant = charges.first().map_or_else(|| "".into(), |charge| charge.key.tenant.clone());
+        Self { id: ReservationId::new(tenant), charges, ttl: Duration::from_secs(60) }
     }
 
     /// The same with another lease time.
@@ -160,56 +217,6 @@ impl Settle {
     }
 }
 
-/// A refused charge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refusal {
-    /// The count that was full.
-    pub key: LimitKey,
-    /// Its limit.
-    pub limit: Limit,
-    /// How much was taken before this ask.
-    pub used: u64,
-    /// When enough is free again.
-    pub retry_after: Duration,
-}
-
-impl Refusal {
-    /// A refusal.
-    #[must_use]
-    pub fn new(key: LimitKey, limit: Limit, used: u64, retry_after: Duration) -> Self {
-        Self { key, limit, used, retry_after }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let minutes = self.retry_after.as_millis().div_ceil(60_000).max(1);
-        match self.limit {
-            Limit::Window { max, per } if per == Duration::from_secs(3600) => write!(
-                f,
-                "Rate limit exceeded. You've made {}/{max} requests in the last hour. Please try again in {minutes} minutes.",
-                self.used
-            ),
-            Limit::Window { max, per } => write!(
-                f,
-                "Rate limit exceeded. You've made {}/{max} requests in the last {} seconds. Please try again in {} seconds.",
-                self.used,
-                per.as_secs(),
-                self.retry_after.as_millis().div_ceil(1000).max(1)
-            ),
-            Limit::Concurrent { max } => write!(
-                f,
-                "Too many requests at once: {}/{max} of yours are still running. Please wait for one to finish.",
-                self.used
-            ),
-            Limit::Budget { .. } => {
-                write!(f, "The budget is used up. It is renewed in {minutes} minutes.")
-            }
-        }
-    }
-}
-
 /// Why nothing was reserved.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -232,8 +239,11 @@ pub enum LimitError {
 ///   across every instance that shares the backend. A refused reservation counts nothing.
 /// * **Idempotent**: `reserve` with an id that is held already changes nothing and returns its
 ///   standings; `settle` of an unknown or settled id is `Ok`.
+/// * **Counts** are told apart by key, kind of limit, and the window's length or budget's period.
+///   Charges of one reservation are of one tenant; several of one count add up.
 /// * **Leases** end with `settle`, or when `ttl` passes without `renew`; windows keep their charge.
-/// * **Clock**: the backend's own, monotonic or the database server's; never the caller's.
+/// * **Budgets** are settled while the reservation's `ttl` runs; after it the reserved amount stays.
+/// * **Clock**: the backend's own, monotonic or the server's; never the caller's.
 /// * **Cancellation**: a dropped `reserve` leaves either nothing or a reservation that its ttl ends.
 #[async_trait]
 pub trait RateLimiter: Send + Sync + fmt::Debug {
@@ -253,7 +263,7 @@ pub trait RateLimiter: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`LimitError::Unavailable`].
-    async fn renew(&self, id: ReservationId) -> Result<(), LimitError>;
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError>;
 }
 
 #[async_trait]
@@ -266,7 +276,7 @@ impl<T: RateLimiter + ?Sized> RateLimiter for Arc<T> {
         (**self).settle(settle).await
     }
 
-    async fn renew(&self, id: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         (**self).renew(id).await
     }
 }

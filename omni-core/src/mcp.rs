@@ -321,6 +321,8 @@ pub struct ServerOptions {
     pub trusted: bool,
     /// Calls of one person in any minute; `None` is unlimited.
     pub calls_per_minute: Option<u64>,
+    /// Calls of one person in any second; `None` is unlimited.
+    pub calls_burst: Option<u64>,
 }
 
 impl Default for ServerOptions {
@@ -337,6 +339,7 @@ impl Default for ServerOptions {
             max_attempts: 2,
             trusted: false,
             calls_per_minute: None,
+            calls_burst: None,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Everything that an [`Omni`](crate::Omni) is made of, and what its steps share.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use futures::FutureExt as _;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::{
     audit::AuditReader,
@@ -17,7 +20,7 @@ use crate::{
     error::Error,
     identity::Authenticator,
     ledger::Ledger,
-    limit::RateLimiter,
+    limit::{RateLimiter, Settle},
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
     policy::{AskBounds, Grant, PolicyStore},
@@ -115,6 +118,25 @@ impl ToolSets {
 }
 
 impl Parts {
+    /// Gives back what a reservation may have taken whose answer never came; who asked is told of that
+    /// already.
+    pub(crate) async fn give_back(&self, settle: &Settle) {
+        let given_back = timeout(STEP_TIMEOUT, self.limiter.settle(settle)).await;
+        tracing::debug!(?given_back, "a reservation without an answer was given back");
+    }
+
+    /// Gives leases back and corrects budgets. A limiter that is away lets leases lapse by their ttl
+    /// and keeps budgets as they were reserved; one that panics takes nobody's record with it.
+    pub(crate) async fn settle(&self, settle: &Settle) {
+        let settling = AssertUnwindSafe(self.limiter.settle(settle)).catch_unwind();
+        match timeout(STEP_TIMEOUT, settling).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "a reservation was not settled; it lapses by itself"),
+            Ok(Err(_)) => tracing::error!("the limiter panicked; a reservation lapses by itself"),
+            Err(_) => tracing::warn!("a reservation was not settled in time; it lapses by itself"),
+        }
+    }
+
     /// Keeps the names of the servers' tools, where there is a configuration that says where.
     pub(crate) async fn keep(&self, catalog: &Catalog) {
         if let Some(config) = &self.config {

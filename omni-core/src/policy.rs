@@ -126,8 +126,12 @@ pub struct Quota {
     pub per_hour: Option<u64>,
     /// Asks and direct calls in any minute.
     pub per_minute: Option<u64>,
+    /// Asks and direct calls in any second.
+    pub burst: Option<u64>,
     /// Asks and direct calls at the same time.
     pub concurrent: Option<u64>,
+    /// What may be spent on models; all of it holds.
+    pub budgets: Vec<crate::limit::Budget>,
 }
 
 /// What an ask may take at most; the tighter of this and the ask's own options holds.

@@ -3,16 +3,19 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use notify::{EventKind, RecursiveMode, Watcher as _};
+use serde_json::json;
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use crate::{
     Config, Error, Omni, Registry,
     compose::Reload,
-    config::{ConfigError, LoadOptions},
+    config::{Ack, ConfigError, LoadOptions},
+    ledger::{self, AdminRecord, Event, Record},
 };
 
 /// Editors and deployments touch several files, and each more than once.
@@ -44,10 +47,35 @@ impl Reloader {
     /// # Errors
     /// What is wrong with the files, with file and line. Nothing is changed then.
     pub async fn reload(&self) -> Result<Reload, Error> {
+        let reloaded = self.load_and_replace().await;
+        self.record(&reloaded).await?;
+        reloaded
+    }
+
+    async fn load_and_replace(&self) -> Result<Reload, Error> {
         let options = self.options.clone();
         let broken = |error: tokio::task::JoinError| Error::Internal { message: error.to_string() };
         let config = tokio::task::spawn_blocking(move || Config::load(options)).await.map_err(broken)??;
         self.omni.reload(&config, &self.registry).await
+    }
+
+    /// What the files brought is an administrator's act, whoever changed them.
+    async fn record(&self, reloaded: &Result<Reload, Error>) -> Result<(), Error> {
+        let parts = self.omni.parts();
+        let dir = parts.config.as_ref().and_then(|config| config.dir.as_ref());
+        let mut record =
+            AdminRecord::new("config.reload", dir.map(|dir| dir.display().to_string()).unwrap_or_default());
+        match reloaded {
+            Ok(reload) => {
+                record.details = json!({ "servers": reload.servers, "after_restart": reload.after_restart });
+            }
+            Err(error) => {
+                record.outcome = ledger::Outcome::Error;
+                record.error = Some(error.to_string());
+            }
+        }
+        let record = Record::new(Uuid::now_v7(), None, Event::Admin(record));
+        Ok(self.omni.ledger().write_with(record, Ack::Local).await?)
     }
 
     /// Reloads whenever one of the files changes, and at `SIGHUP`, for as long as the result lives.

@@ -88,7 +88,7 @@ fn interrupt(child: Child) -> Ran {
 }
 
 /// What the system calls whoever runs this.
-fn os_user() -> String {
+pub(crate) fn os_user() -> String {
     let id = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(id.stdout).unwrap().trim().to_owned()
 }

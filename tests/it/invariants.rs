@@ -277,7 +277,7 @@ impl RateLimiter for NoLimiter {
         Ok(())
     }
 
-    async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
         Ok(())
     }
 }
@@ -296,7 +296,7 @@ impl RateLimiter for PanicsWhenSettling {
         panic!("the limiter broke");
     }
 
-    async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use omni_core::{
     ask::DirectCall,
     audit,
     config::LoadOptions,
+    identity::Scopes,
     limit,
     llm::{Block, scripted::Scripted},
     mcp::{CallContext, Connector, McpError},
@@ -56,7 +57,8 @@ struct Lab {
 }
 
 const MCPS: &str = "mcps: [{ name: lab, transport: fake, url: http://lab }]";
-const ADA: &str = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]";
+const ADA: &str =
+    "super_admins: [{ email: boss@company.com }]\nusers: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]";
 
 impl Lab {
     async fn new(server: FakeServer, llm: Scripted) -> Self {
@@ -151,6 +153,7 @@ async fn a_bad_file_is_reported_with_its_line_and_changes_nothing() {
         ("users.yaml", "users:\n  - email: ada@company.com\n    role: [", "users.yaml:4"),
         ("mcps.yaml", "mcps:\n  - name: lab\n    enabled: perhaps", "mcps.yaml:3"),
         ("mcps.yaml", "mcps: [{ name: lab, transport: pigeon, url: http://lab }]", "pigeon"),
+        ("settings.yaml", "data_dir: data\nllm: { provider: antropic }", "antropic"),
     ];
     for (file, text, told) in bad {
         let good = std::fs::read_to_string(lab.dir.path().join(file)).unwrap();
@@ -162,6 +165,18 @@ async fn a_bad_file_is_reported_with_its_line_and_changes_nothing() {
     }
     lab.reloader().reload().await.unwrap();
     assert_eq!(lab.connects.load(Ordering::SeqCst), 1, "a server whose entry is the same keeps its connection");
+    lab.omni.ledger().flush(std::time::Duration::from_secs(20)).await.unwrap();
+    let seen = lab.omni.audit(Principal::email("boss@company.com").with_scopes(Scopes::all())).await.unwrap();
+    let page = seen.logs(&omni_core::audit::AuditQuery::default()).await.unwrap();
+    let mut reloads: Vec<_> = page
+        .entries
+        .iter()
+        .filter(|entry| entry.request_type == "admin")
+        .map(|entry| (entry.message.clone().unwrap().split(' ').next().unwrap().to_owned(), entry.status.clone()))
+        .collect();
+    reloads.sort();
+    let of = |status: &str| ("config.reload".to_owned(), status.to_owned());
+    assert_eq!(reloads, [of("error"), of("error"), of("error"), of("error"), of("success")]);
     lab.omni.shutdown().await;
 }
 

@@ -1,4 +1,5 @@
 //! A PostgreSQL of a test's own, which it may stop and start.
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::{
     net::TcpListener,

@@ -41,14 +41,17 @@ impl AuditCommand {
     }
 }
 
+const STATUS_HELP: &str = "Ended like this: success, warning, error, denied, rate_limited, cancelled, timeout, \
+    unknown_outcome";
+
 /// Which asks and direct calls.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
     /// Of this person
     #[arg(short, long, value_name = "EMAIL")]
     pub user: Option<String>,
-    /// Ended like this: success, warning, error, denied, rate_limited, cancelled, timeout, unknown_outcome
-    #[arg(long)]
+    /// Ended like this
+    #[arg(long, help = STATUS_HELP)]
     pub status: Option<String>,
     /// Used this server
     #[arg(short, long)]
@@ -56,8 +59,8 @@ pub struct FilterArgs {
     /// Used this tool: SERVER.TOOL, or TOOL of any server
     #[arg(short, long)]
     pub tool: Option<String>,
-    /// chat or tool_call
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Of this kind only
+    #[arg(long = "type", value_name = "TYPE", help = "chat, tool_call or admin")]
     pub request_type: Option<String>,
     /// At this time or later: 7d, 24h, 2026-03-14, 2026-03-14T15:09:26Z
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -45,8 +45,8 @@ pub struct MigrateArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  omni db prune --older-than 90")]
 pub struct PruneArgs {
-    /// Older than this [default: audit.retention_days of settings.yaml]
-    #[arg(long, value_name = "DAYS")]
+    /// Older than this
+    #[arg(long, value_name = "DAYS", help = "Older than this [default: audit.retention_days of settings.yaml]")]
     pub older_than: Option<u32>,
     /// Print a JSON document
     #[arg(long)]

@@ -117,10 +117,14 @@ async fn tail_of(app: &App, args: &TailArgs, access: &AuditAccess) -> Result<Exi
         return Ok(Exit::Success);
     }
     let mut query = args.filter.query(Order::OldestFirst);
+    // One for the whole time: what is pressed while the store answers counts too.
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
     loop {
         tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(Exit::Interrupted),
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
         }
         query.after = after;
         let page = access.logs(&query).await.map_err(failed)?;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
+    budget::{self, Exhausted, Reserved},
     dispatch,
     plan::{Judge, PlannedCall},
     run::{Finish, Run, RunLimits, Step},
@@ -21,6 +22,7 @@ use crate::{
     cost::NanoUsd,
     error::Error,
     ledger::{Ledger, Party, Record},
+    limit::{LimitError, TurnSpend},
     llm::{Message, ModelInfo, Usage},
     parts::Parts,
     policy::Grant,
@@ -76,6 +78,8 @@ pub(crate) struct Progress {
     /// What tools returned, in short, should the ask break off before the model made an answer of it.
     results: Vec<String>,
     turn: Option<OpenTurn>,
+    /// What is put aside for the turn; settled by [`budget::settle`].
+    pub(super) reserved: Option<Reserved>,
     said_in_turn: bool,
     /// What the last turn cost.
     pub(super) turn_cost: Option<NanoUsd>,
@@ -93,6 +97,7 @@ impl Progress {
             records: FuturesUnordered::new(),
             results: Vec::new(),
             turn: None,
+            reserved: None,
             said_in_turn: false,
             turn_cost: None,
         }
@@ -172,6 +177,9 @@ impl Progress {
         let cost = model.price.map(|price| price.cost(&usage));
         self.turn_cost = cost;
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
+        if let Some(reserved) = &mut self.reserved {
+            reserved.spent = TurnSpend { usd: cost.unwrap_or_default(), tokens: usage.total() };
+        }
     }
 }
 
@@ -182,6 +190,8 @@ pub(crate) enum Ended {
     Finished(Finish),
     /// The cost bound leaves nothing for another turn.
     MaxCost,
+    /// A budget leaves nothing for another turn.
+    Budget(Box<Exhausted>),
 }
 
 /// Drives a run to its end.
@@ -198,10 +208,15 @@ pub(crate) async fn drive(
         match run.step() {
             Step::CallModel { messages, tool_choice } => {
                 let spent = progress.answer.cost.unwrap_or_default();
-                let Some(request) = turn::request(parts, cx, messages, tool_choice, spent, run.tokens_left()) else {
+                let Some(mut request) = turn::request(parts, cx, messages, tool_choice, spent, run.tokens_left())
+                else {
                     return Ok((Ended::MaxCost, run));
                 };
+                if let Err(exhausted) = budget::reserve(parts, cx, &mut request, progress).await? {
+                    return out_of_budget(exhausted, progress).map(|ended| (ended, run));
+                }
                 let made = turn::make(parts, cx, request, progress, events).await?;
+                budget::settle(parts, progress).await;
                 let (usage, cost) = (progress.answer.usage, progress.answer.cost);
                 events.send(AnswerEvent::Usage { usage, cost }).await;
                 let judge = Judge { tools: &cx.tools, catalog: cx.catalog, grants: &[cx.grant] };
@@ -219,6 +234,14 @@ pub(crate) async fn drive(
             }
         }
     }
+}
+
+/// Before anything was answered a budget that is used up is a refusal, later an end.
+fn out_of_budget(exhausted: Exhausted, progress: &Progress) -> Result<Ended, Error> {
+    if progress.answer.iterations == 0 {
+        return Err(LimitError::Refused(Box::new(exhausted.refusal)).into());
+    }
+    Ok(Ended::Budget(Box::new(exhausted)))
 }
 
 /// A dispatch of nothing would come again at once and for ever, and let nobody break it off.

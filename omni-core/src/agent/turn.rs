@@ -12,6 +12,7 @@ use crate::{
     answer::{AnswerEvent, EventSender, Warning},
     cost::{self, NanoUsd, Price},
     error::Error,
+    limit::{Spend, TurnSpend},
     llm::{
         Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice,
         Usage,
@@ -43,22 +44,53 @@ pub(super) fn request(
     request.cache = if cx.model.cache_min_tokens.is_some() { CachePlan::full() } else { CachePlan::off() };
     request.deadline = Some(cx.deadline);
     request.extra = parts.extra.clone();
-    if let (Some(max_cost), Some(price)) = (cx.max_cost, &cx.model.price) {
+    if let Some(max_cost) = cx.max_cost {
         let left = NanoUsd(max_cost.0.saturating_sub(spent.0));
-        request.max_tokens = request.max_tokens.min(affordable(left, price, prompt_bound(&request))?);
+        request.max_tokens = request.max_tokens.min(output_within(&request, cx.model, Spend::Usd(left))?);
     }
     Some(request)
 }
 
+/// Most output tokens of the request within what is left; `None` when that is not worth the prompt.
+/// Money is no bound where the price is not known: whoever sets one refuses such a model.
+pub(super) fn output_within(request: &ChatRequest, model: &ModelInfo, left: Spend) -> Option<u32> {
+    let prompt = prompt_bound(request);
+    match (left, &model.price) {
+        (Spend::Usd(left), Some(price)) => affordable(left, price, prompt),
+        (Spend::Usd(_), None) => Some(u32::MAX),
+        (Spend::Tokens(left), _) => enough(left.checked_sub(prompt)?),
+    }
+}
+
+/// What the request may take at most.
+pub(super) fn most(request: &ChatRequest, model: &ModelInfo) -> TurnSpend {
+    let (prompt, output) = (prompt_bound(request), u64::from(request.max_tokens));
+    let usd = model.price.map(|price| NanoUsd(prompt_cost(&price, prompt)) + output_cost(&price, prompt, output));
+    TurnSpend { usd: usd.unwrap_or_default(), tokens: prompt.saturating_add(output) }
+}
+
+/// What a prompt of `prompt` tokens costs at most: some of it may be written to a cache.
+fn prompt_cost(price: &Price, prompt: u64) -> u64 {
+    let written = Usage { cache_write: prompt, ..Usage::default() };
+    price.cost(&written).0.max(price.cost(&Usage::new(prompt, 0)).0)
+}
+
+/// What `output` tokens cost after a prompt of at most `prompt` tokens.
+fn output_cost(price: &Price, prompt: u64, output: u64) -> NanoUsd {
+    NanoUsd(price.cost(&Usage::new(prompt, output)).0 - price.cost(&Usage::new(prompt, 0)).0)
+}
+
+/// So many output tokens, if they are enough for a turn.
+fn enough(tokens: u64) -> Option<u32> {
+    Some(u32::try_from(tokens).unwrap_or(u32::MAX)).filter(|&tokens| tokens >= MIN_OUTPUT)
+}
+
 /// Most output tokens that `left` pays for after a prompt of at most `prompt` tokens.
 fn affordable(left: NanoUsd, price: &Price, prompt: u64) -> Option<u32> {
-    let band = Usage { cache_write: prompt, ..Usage::default() };
-    let prompt_cost = price.cost(&band).0.max(price.cost(&Usage::new(prompt, 0)).0);
-    let per_token = price.cost(&Usage::new(prompt, 1)).0 - price.cost(&Usage::new(prompt, 0)).0;
-    let for_output = left.0.checked_sub(prompt_cost)?;
-    match for_output.checked_div(per_token) {
+    let for_output = left.0.checked_sub(prompt_cost(price, prompt))?;
+    match for_output.checked_div(output_cost(price, prompt, 1).0) {
         None => Some(u32::MAX),
-        Some(tokens) => Some(u32::try_from(tokens).unwrap_or(u32::MAX)).filter(|&tokens| tokens >= MIN_OUTPUT),
+        Some(tokens) => enough(tokens),
     }
 }
 

@@ -244,15 +244,15 @@ impl LogEntry {
         self.mcps_accessed = servers.into_iter().map(str::to_owned).collect();
     }
 
-    /// Whether the other entry says the same; the number of a row is its store's matter.
-    pub(crate) fn says(&self, other: &Self) -> bool {
-        let plain = |entry: &Self| Self { id: 0, tool_params: None, ..entry.clone() };
-        let params = match (&self.tool_params, &other.tool_params) {
-            (Some(a), Some(b)) => same_json(a, b),
+    /// Whether this row says what the record says; its number is its store's matter.
+    pub(crate) fn says(mut self, record: &Self) -> bool {
+        let params = match (&self.tool_params, &record.tool_params) {
+            (Some(row), Some(record)) => same_json(record, row),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        params && plain(self) == plain(other)
+        (self.id, self.tool_params) = (record.id, record.tool_params.clone());
+        params && self == *record
     }
 }
 
@@ -278,10 +278,11 @@ impl CallEntry {
         }
     }
 
-    /// Whether the other entry says the same; the number of a row is its store's matter.
-    pub(crate) fn says(&self, other: &Self) -> bool {
-        let plain = |entry: &Self| Self { id: 0, arguments: Value::Null, ..entry.clone() };
-        same_json(&self.arguments, &other.arguments) && plain(self) == plain(other)
+    /// Whether this row says what the record says; its number is its store's matter.
+    pub(crate) fn says(mut self, record: &Self) -> bool {
+        let arguments = same_json(&record.arguments, &self.arguments);
+        (self.id, self.arguments) = (record.id, record.arguments.clone());
+        arguments && self == *record
     }
 }
 
@@ -323,10 +324,10 @@ fn preview(text: &str, max: usize, keep: usize) -> String {
     text.chars().take(keep).chain("...".chars()).collect()
 }
 
-/// Whether two values are one to a database, which writes numbers its own way.
+/// Whether `a` is `b` once a database has it, which writes numbers its own way.
 fn same_json(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || close(a.as_f64(), b.as_f64()),
+        (Value::Number(a), Value::Number(b)) => a == b || ((a.is_f64() || b.is_f64()) && close(a.as_f64(), b.as_f64())),
         (Value::String(a), Value::String(b)) => text(a) == text(b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_json(a, b)),
         (Value::Object(a), Value::Object(b)) => {
@@ -352,6 +353,8 @@ mod tests {
         for (a, b) in [(json!(1e5), json!(100_000)), (json!({"a": ["x\0"]}), json!({"a": ["x\u{fffd}"]}))] {
             assert!(same_json(&a, &b), "{a} {b}");
         }
+        let exact = u64::MAX - 1;
+        assert!(!same_json(&json!(exact), &json!(u64::MAX)));
         for (a, b) in [(json!(1), json!(2)), (json!([1]), json!([1, 1])), (json!({"a": 1}), json!({"b": 1}))] {
             assert!(!same_json(&a, &b), "{a} {b}");
         }

@@ -36,7 +36,7 @@ pub struct AuditQuery {
     pub server: Option<String>,
     /// Used this tool: `server.tool`, or a tool of any server.
     pub tool: Option<String>,
-    /// `chat`, `tool_call`.
+    /// `chat`, `tool_call`, `admin`.
     pub request_type: Option<String>,
     /// At this time or later.
     pub since: Option<DateTime<Utc>>,

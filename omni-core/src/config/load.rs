@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
     interpolate::{Reference, References, interpolate},
-    ledger, llm, one_or_several, search, servers,
+    ledger, limit, llm, one_or_several, search, servers,
     shape::shape,
     spec::{
         self, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec,
@@ -179,14 +179,17 @@ fn assemble(
     let data_dir = ledger::data_dir(&source);
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
+    let limiter_kind = limit::kind(&source);
+    limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
     Config {
         llm,
         servers,
         policy_kind: policy_kind(dir.as_deref(), &settings.spec).into(),
-        limiter_kind: "memory".into(),
+        limiter_kind,
         limits_enabled: source.settings.rate_limiting.enabled.unwrap_or(true),
+        redis_url: limit::redis_url(&source),
         limits_fail_open: source.settings.limit.on_error == OnError::Allow,
         audit,
         store_content: store_content(source.settings),

@@ -185,8 +185,15 @@ impl Entry<'_> {
             retry_safe: self.retry_safe(findings),
             max_attempts: retry.unwrap_or(default.max_attempts),
             trusted: spec.trusted,
-            calls_per_minute: spec.rate_limit.requests_per_minute.filter(|calls| *calls > 0),
+            calls_per_minute: self.calls(spec.rate_limit.requests_per_minute),
+            calls_burst: self.calls(spec.rate_limit.burst),
         }
+    }
+
+    /// How many calls one person may make: 0, and rates that are switched off, are no limit.
+    fn calls(&self, most: Option<u64>) -> Option<u64> {
+        let are_limited = self.source.settings.rate_limiting.enabled != Some(false);
+        most.filter(|calls| are_limited && *calls > 0)
     }
 
     fn retry_safe(&self, findings: &mut Findings) -> PatternSet {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -24,6 +25,7 @@ impl Config {
             "limits": {
                 "kind": self.limiter_kind,
                 "enabled": self.limits_enabled,
+                "redis_url": self.redis_url.as_ref().map(|url| without_password(url.expose_secret())),
                 "on_error": if self.limits_fail_open { "allow" } else { "deny" },
             },
             "audit": {

@@ -11,11 +11,12 @@ mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
 pub(crate) use settings::{
-    AckSpec, Compat, LlmSpec, OnError, PolicyStoreSpec, PriceSpec, SettingsSpec, StoreContentSpec,
+    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec, SettingsSpec,
+    StoreContentSpec,
 };
 pub(crate) use users::{
     AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,
-    OneOrMany, PermissionsSpec, QuotaSpec, RoleSpec, TeamSpec, UserSpec, UsersSpec,
+    OneOrMany, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, TeamSpec, UserSpec, UsersSpec,
 };
 
 /// The schema of one file, as the shape check wants it.

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::{Config, ConfigError, LoadOptions, Severity};
 
 mod input;
+mod limits;
 mod llm;
 mod places;
 mod servers;

@@ -32,6 +32,7 @@ macro_rules! step {
 const STEPS: &[Step] = &[
     step!(1, "ledger", "0001_ledger.sql"),
     step!(2, "people", "0002_people.sql"),
+    step!(3, "limits", "0003_limits.sql"),
     step!(4, "audit", "0004_audit.sql"),
 ];
 

@@ -6,6 +6,11 @@ use sqlx::AssertSqlSafe;
 
 use super::{Dialect, Val};
 
+/// Most bytes of the values of one insert into PostgreSQL. What is longer than one TLS record is
+/// written in several pieces, and the driver does not set `TCP_NODELAY`: the last piece then waits
+/// 40 ms for the acknowledgement of the first one.
+const ONE_RECORD: usize = 15_000;
+
 /// A statement as it is. Stores write theirs as literals, and bind what comes from outside.
 #[cfg(feature = "sqlite")]
 pub(super) fn safe(sql: &str) -> AssertSqlSafe<String> {
@@ -50,7 +55,7 @@ pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest
     let mut statements = Vec::new();
     let mut left = rows;
     while !left.is_empty() {
-        let (now, later) = left.split_at(prev_power_of_two(left.len()).min(most));
+        let (now, later) = left.split_at(fitting(dialect, left, prev_power_of_two(left.len()).min(most)));
         let sql = format!("{into} {} {rest}", vec![row.as_str(); now.len()].join(", "));
         statements.push((sql, now.iter().flatten().cloned().collect()));
         left = later;
@@ -58,9 +63,37 @@ pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest
     statements
 }
 
+/// How many of the first rows go together, of at most `most`, which is a power of two.
+fn fitting(dialect: Dialect, rows: &[Vec<Val<'_>>], most: usize) -> usize {
+    if dialect == Dialect::Sqlite {
+        return most;
+    }
+    let ends = rows[..most].iter().scan(0, |end, row| {
+        *end += row.iter().map(Val::weight).sum::<usize>();
+        Some(*end)
+    });
+    prev_power_of_two(ends.take_while(|end| *end <= ONE_RECORD).count().max(1))
+}
+
 fn prev_power_of_two(number: usize) -> usize {
     match number.checked_ilog2() {
         Some(power) => 1 << power,
         None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_insert_into_postgres_is_as_long_as_one_record_or_one_row() {
+        let rows: Vec<_> = [100, 100, 100, 20_000, 100].map(|len| vec![Val::from("x".repeat(len))]).into();
+        let counts = |dialect| {
+            let inserts = insert_many(dialect, "INSERT INTO t (a) VALUES", &rows, "");
+            inserts.iter().map(|(_, values)| values.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(counts(Dialect::Postgres), [2, 1, 1, 1]);
+        assert_eq!(counts(Dialect::Sqlite), [4, 1]);
     }
 }

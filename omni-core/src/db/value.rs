@@ -26,6 +26,22 @@ pub enum Val<'a> {
     Texts(Vec<String>),
 }
 
+impl Val<'_> {
+    /// About how many bytes it is on its way to PostgreSQL.
+    pub(super) fn weight(&self) -> usize {
+        let own = match self {
+            Self::Text(text) => text.as_ref().map_or(0, |text| text.len()),
+            Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len()),
+            Self::Json(json) => json.as_ref().map_or(0, |json| json.to_string().len()),
+            Self::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
+            Self::Int(_) | Self::Float(_) | Self::Time(_) => 8,
+            Self::Bool(_) => 1,
+        };
+        // Its length and its format.
+        own + 6
+    }
+}
+
 /// A time as SQLite's tables hold it.
 #[must_use]
 pub(super) fn stamp(at: DateTime<Utc>) -> String {

@@ -110,9 +110,10 @@ pub async fn verify_against(
     let checkpoints = by_chain(store.checkpoints().await?);
     let mut verified = Verified { chains: 0, records: 0, pruned: checkpoints.len(), first_break: None };
     let mut ends = Ends { checkpoints, ..Ends::default() };
-    for chain_id in store.chains().await? {
+    for head in store.heads().await? {
+        let chain_id = head.chain_id;
         verified.chains += 1;
-        let (chain, broken) = whole_chain(store, key, chain_id, ends.checkpoints.get(&chain_id).copied()).await?;
+        let (chain, broken) = whole_chain(store, key, head, ends.checkpoints.get(&chain_id).copied()).await?;
         verified.records += chain.seen;
         if broken.is_some() {
             return Ok(Verified { first_break: broken, ..verified });
@@ -136,29 +137,33 @@ pub async fn verify_against(
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
 pub async fn verify_chain(store: &dyn LedgerStore, key: &SealKey, chain_id: Uuid) -> Result<Option<Break>, AuditError> {
     let checkpoint = by_chain(store.checkpoints().await?).remove(&chain_id);
-    Ok(whole_chain(store, key, chain_id, checkpoint).await?.1)
+    match store.heads().await?.into_iter().find(|head| head.chain_id == chain_id) {
+        Some(head) => Ok(whole_chain(store, key, head, checkpoint).await?.1),
+        None => Ok(None),
+    }
 }
 
 pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint> {
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
 }
 
+/// A chain up to the head that it had at the start: one that is written meanwhile has no end.
 async fn whole_chain(
     store: &dyn LedgerStore,
     key: &SealKey,
-    chain_id: Uuid,
+    head: ChainHead,
     mut checkpoint: Option<Checkpoint>,
 ) -> Result<(Chain, Option<Break>), AuditError> {
     loop {
-        let mut chain = Chain::new(key, chain_id);
+        let mut chain = Chain::new(key, head.chain_id);
         if let Some(fault) = chain.begin_at(key, checkpoint.as_ref()) {
             let broken = chain.broken(fault);
             return Ok((chain, Some(broken)));
         }
-        let broken = chain.read(store).await?;
+        let broken = chain.read(store, head.seq).await?;
         // Somebody may have pruned in the meantime.
         if broken.as_ref().is_some_and(|found| found.fault == Fault::Missing) {
-            let present = by_chain(store.checkpoints().await?).remove(&chain_id);
+            let present = by_chain(store.checkpoints().await?).remove(&head.chain_id);
             if present != checkpoint {
                 checkpoint = present;
                 continue;
@@ -193,11 +198,11 @@ impl Chain {
         Break { chain_id: self.chain_id, seq: self.at.seq, fault }
     }
 
-    async fn read(&mut self, store: &dyn LedgerStore) -> Result<Option<Break>, AuditError> {
-        loop {
+    async fn read(&mut self, store: &dyn LedgerStore, last: u64) -> Result<Option<Break>, AuditError> {
+        while self.at.seq <= last {
             let page = store.read(self.chain_id, self.at.seq, PAGE).await?;
             if page.is_empty() {
-                return Ok(None);
+                break;
             }
             for record in &page {
                 if let Some(fault) = self.check(record) {
@@ -208,6 +213,7 @@ impl Chain {
                 return Ok(Some(Break { chain_id: self.chain_id, seq, fault: Fault::RowDiffers }));
             }
         }
+        Ok(None)
     }
 
     pub(super) fn check(&mut self, record: &SealedRecord) -> Option<Fault> {

@@ -33,14 +33,14 @@ impl<L: RateLimiter> RateLimiter for FailOpen<L> {
             Err(_) => "no answer in time".into(),
         };
         tracing::warn!(message, "the rate limiter is away and lets an ask pass unlimited");
-        Ok(Reservation::new(request.id, Vec::new()))
+        Ok(Reservation::new(request.id.clone(), Vec::new()))
     }
 
     async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
         self.inner.settle(settle).await
     }
 
-    async fn renew(&self, id: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         self.inner.renew(id).await
     }
 }
@@ -63,7 +63,7 @@ mod tests {
             Ok(())
         }
 
-        async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+        async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
             Ok(())
         }
     }
@@ -81,7 +81,7 @@ mod tests {
             Ok(())
         }
 
-        async fn renew(&self, _: ReservationId) -> Result<(), LimitError> {
+        async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
             Ok(())
         }
     }

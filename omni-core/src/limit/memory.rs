@@ -13,7 +13,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::{
-    Charge, Limit, LimitError, LimitKey, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle, Standing,
+    Charge, LimitError, LimitKey, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle, Standing,
 };
 use crate::Registry;
 
@@ -116,7 +116,7 @@ impl State {
             self.take(request, now);
         }
         let standings = request.charges.iter().map(|charge| self.standing(charge, now)).collect();
-        Ok(Reservation::new(request.id, standings))
+        Ok(Reservation::new(request.id.clone(), standings))
     }
 
     /// Whether every charge fits, those of the same request before it included.
@@ -137,17 +137,16 @@ impl State {
         let until = now.instant + request.ttl;
         let take = |charge: &Charge| {
             let count = self.counts.entry(charge.key.clone()).or_default();
-            count.take(charge, request.id, until, now)
+            count.take(charge, &request.id, until, now)
         };
         let taken = request.charges.iter().map(take).collect();
-        self.held.insert(request.id, Held { taken, ttl: request.ttl, until });
+        self.held.insert(request.id.clone(), Held { taken, ttl: request.ttl, until });
     }
 
     fn standing(&mut self, charge: &Charge, now: Now) -> Standing {
         let count = self.counts.entry(charge.key.clone()).or_default();
         let (used, reset_after) = count.standing(&charge.limit, now);
-        let (Limit::Window { max, .. } | Limit::Concurrent { max } | Limit::Budget { max, .. }) = charge.limit;
-        Standing { key: charge.key.clone(), used, max, reset_after }
+        Standing { key: charge.key.clone(), used, max: charge.limit.max(), reset_after }
     }
 
     fn settle(&mut self, settle: &Settle, now: Now) {
@@ -155,14 +154,14 @@ impl State {
         for taken in held.taken {
             let actual = settle.actuals.iter().find(|(key, _)| *key == taken.key).map(|(_, amount)| *amount);
             if let Some(count) = self.counts.get_mut(&taken.key) {
-                count.settle(&taken, settle.id, actual, now);
+                count.settle(&taken, &settle.id, actual, now);
             }
         }
     }
 
-    fn renew(&mut self, id: ReservationId, now: Now) {
+    fn renew(&mut self, id: &ReservationId, now: Now) {
         // A lease that has lapsed may be somebody else's by now.
-        let Some(held) = self.held.get_mut(&id).filter(|held| held.until > now.instant) else { return };
+        let Some(held) = self.held.get_mut(id).filter(|held| held.until > now.instant) else { return };
         held.until = now.instant + held.ttl;
         for taken in &held.taken {
             if let Some(count) = self.counts.get_mut(&taken.key) {
@@ -193,13 +192,7 @@ impl State {
 
 /// What earlier charges of a request take from the count that `charge` draws on.
 fn same_count(earlier: &[Charge], charge: &Charge) -> u64 {
-    let same = |other: &&Charge| {
-        other.key == charge.key
-            && match (&other.limit, &charge.limit) {
-                (Limit::Budget { period: a, .. }, Limit::Budget { period: b, .. }) => a == b,
-                (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-            }
-    };
+    let same = |other: &&Charge| other.key == charge.key && other.limit.count() == charge.limit.count();
     earlier.iter().filter(same).fold(0, |sum, other| sum.saturating_add(other.amount))
 }
 
@@ -216,7 +209,7 @@ impl RateLimiter for MemoryLimiter {
         Ok(())
     }
 
-    async fn renew(&self, id: ReservationId) -> Result<(), LimitError> {
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         let (mut state, now) = self.now();
         state.renew(id, now);
         Ok(())

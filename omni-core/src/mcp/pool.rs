@@ -50,8 +50,9 @@ pub struct Pool {
 struct Shared {
     servers: BTreeMap<String, Arc<Server>>,
     catalog: ArcSwap<Catalog>,
-    /// Held while a snapshot is put together and published, never across an await.
-    publishing: Mutex<()>,
+    /// Held while a snapshot is put together and published, never across an await: how many answers
+    /// of servers the newest one holds.
+    publishing: Mutex<u64>,
 }
 
 impl Pool {
@@ -65,7 +66,7 @@ impl Pool {
         let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
         let views = servers.values().map(|server| server.view()).collect();
         let catalog = ArcSwap::from_pointee(Catalog::new(1, views));
-        Self { shared: Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) }), tasks, down }
+        Self { shared: Arc::new(Shared { servers, catalog, publishing: Mutex::default() }), tasks, down }
     }
 
     /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
@@ -80,7 +81,7 @@ impl Pool {
         let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
         let views = servers.values().map(|server| server.view()).collect();
         let catalog = ArcSwap::from_pointee(Catalog::new(self.catalog().version + 1, views));
-        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::new(()) });
+        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::default() });
         Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
     }
 
@@ -103,6 +104,7 @@ impl Pool {
     /// leaves the discovery running: what it finds is there for the next one who asks.
     pub async fn discover(&self) -> Arc<Catalog> {
         join_all(self.shared.servers.values().map(|server| self.ask(server, false))).await;
+        self.shared.catch_up();
         self.catalog()
     }
 
@@ -113,6 +115,7 @@ impl Pool {
     pub async fn discover_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
         let server = self.enabled(name)?;
         self.ask(server, false).await;
+        self.shared.catch_up();
         server.fault().map_or_else(|| Ok(self.catalog()), Err)
     }
 
@@ -209,9 +212,21 @@ impl Pool {
 }
 
 impl Shared {
+    /// Publishes what servers answered to another pool that they are in as well.
+    fn catch_up(&self) {
+        if self.answers() != *self.publishing.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.publish();
+        }
+    }
+
+    fn answers(&self) -> u64 {
+        self.servers.values().map(|server| server.answers()).sum()
+    }
+
     /// Puts a new snapshot in place. Its version grows only when something else is in it.
     fn publish(&self) {
-        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        *publishing = self.answers();
         let old = self.catalog.load_full();
         let mut new = Catalog::new(old.version, self.servers.values().map(|server| server.view()).collect());
         if !listing::same(&old, &new) {

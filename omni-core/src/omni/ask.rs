@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::{Preview, steps};
 use crate::{
     agent::{
-        Finish, RunLimits,
+        Finish, RunLimits, budget,
         drive::{AskContext, Ended, Progress, drive},
         prompt,
     },
@@ -70,8 +70,9 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
     if let Some(model) = &known.model {
         progress.abandon_turn(model);
     }
+    budget::settle(parts, &mut progress).await;
     let end = close_calls(parts, ask, &known, end, &mut progress).await;
-    steps::settle(parts, known.reservation).await;
+    steps::settle(parts, known.reservation.take()).await;
     let results = progress.results_so_far();
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
@@ -157,7 +158,8 @@ async fn answer(
 ) -> Result<End, Error> {
     let model = parts.model(ask.options.model.as_deref(), grant)?;
     let max_cost = tighter(ask.options.max_cost, parts.bounds.max_cost);
-    if max_cost.is_some() && model.price.is_none() {
+    let is_money_limited = max_cost.is_some() || grant.quota.budgets.iter().any(|budget| budget.max.is_money());
+    if is_money_limited && model.price.is_none() {
         let message = format!("the price of {} is not known, so it cannot be used under a cost limit", model.id);
         return Err(Error::Denied { message });
     }
@@ -318,6 +320,10 @@ fn conclude(end: End, results: Option<String>, answer: &mut Answer) -> Option<Er
             let message = format!("stopped at {spent}: the cost limit leaves nothing for another turn");
             (Status::RateLimited, "max_cost", message)
         }
+        End::Ran(Ended::Budget(exhausted)) => {
+            let code = if exhausted.is_money { "max_cost" } else { "max_tokens_budget" };
+            (Status::RateLimited, code, exhausted.refusal.to_string())
+        }
         End::TimedOut => {
             (Status::Timeout, "timeout", format!("stopped after {:.1} s", answer.duration_ms as f64 / 1e3))
         }
@@ -398,7 +404,7 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         tools_used: answer
             .tool_calls
             .iter()
-            .filter(|call| !matches!(call.status, CallStatus::Denied | CallStatus::Declined) && !call.server.is_empty())
+            .filter(|call| was_sent(call.status) && !call.server.is_empty())
             .map(|call| format!("{}.{}", call.server, call.tool))
             .collect(),
         usage: answer.usage,
@@ -417,6 +423,11 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
             error.or(Some(Error::Audit(failed)))
         }
     }
+}
+
+/// Whether the call came to its server at all.
+fn was_sent(status: CallStatus) -> bool {
+    !matches!(status, CallStatus::Denied | CallStatus::Declined | CallStatus::RateLimited)
 }
 
 /// Whether a warning only tells the operator something: the answer is no worse for it.

@@ -181,6 +181,9 @@ fn refusal_outcome(planned: &PlannedCall, error: &Error) -> Outcome {
 }
 
 fn reply(parts: &Parts, planned: &PlannedCall, end: CallEnd, duration_ms: u64) -> Result<CallReply, Error> {
+    if let Some(limited) = end.limited {
+        return Err(limited.into());
+    }
     let message = end.error.clone().unwrap_or_default();
     match (end.output, end.fault, end.status) {
         (Some(output), _, status) => {

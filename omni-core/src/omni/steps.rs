@@ -1,12 +1,10 @@
 //! The steps that asks and direct calls have in common.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
 use crate::{
@@ -65,27 +63,25 @@ pub(super) async fn limit(
     }
     let ttl = deadline.saturating_duration_since(Instant::now()) + LEASE_SLACK;
     let request = Reserve::new(charges).with_ttl(ttl);
-    *held = Some(request.id);
+    *held = Some(request.id.clone());
     match timeout(STEP_TIMEOUT, parts.limiter.reserve(&request)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(refused)) => {
+        Ok(Err(refused @ LimitError::Refused(_))) => {
             *held = None;
             Err(refused.into())
+        }
+        Ok(Err(away @ LimitError::Unavailable { .. })) => {
+            parts.give_back(&Settle::new(request.id)).await;
+            *held = None;
+            Err(away.into())
         }
         Err(_) => Err(LimitError::Unavailable { message: "no answer in time".into() }.into()),
     }
 }
 
-/// Step 10: gives leases back. A limiter that is away lets them lapse by their ttl; one that panics
-/// does not take the ask's record with it.
+/// Step 10: gives leases back.
 pub(super) async fn settle(parts: &Parts, reservation: Option<ReservationId>) {
-    let Some(id) = reservation else { return };
-    let settle = Settle::new(id);
-    let settling = AssertUnwindSafe(parts.limiter.settle(&settle)).catch_unwind();
-    match timeout(STEP_TIMEOUT, settling).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::warn!(%error, "a reservation was not settled; its lease lapses by itself"),
-        Ok(Err(_)) => tracing::error!("the limiter panicked; a reservation's lease lapses by itself"),
-        Err(_) => tracing::warn!("a reservation was not settled in time; its lease lapses by itself"),
+    if let Some(id) = reservation {
+        parts.settle(&Settle::new(id)).await;
     }
 }

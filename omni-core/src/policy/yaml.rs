@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod access;
+mod budget;
 mod compile;
 mod live;
 mod provision;
@@ -27,7 +28,7 @@ mod role;
 
 pub(crate) use access::is_same_server;
 pub(in crate::policy) use live::{Live, Origin, Sources};
-pub(crate) use role::{BUILT_IN, known_roles};
+pub(crate) use role::{BUILT_IN, known_roles, known_roles_of};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use super::sql::Table;

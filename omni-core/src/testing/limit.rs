@@ -2,31 +2,59 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::limit::{Charge, Limit, LimitError, LimitKey, Period, RateLimiter, Refusal, Reservation, Reserve, Settle};
+use crate::limit::{
+    Charge, Limit, LimitError, LimitKey, Period, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle,
+};
 
 /// Longer than any suite takes.
 const LONG: Duration = Duration::from_secs(600);
 /// Short enough to wait for.
 const SHORT: Duration = Duration::from_millis(400);
+/// How often something is tried that the clock may come in between of.
+const MANY: u32 = 60;
+/// How many want the same at once.
+const CALLERS: u32 = 1_000;
 
-/// Checks a limiter by the system's clock; takes about two seconds.
+/// Checks a limiter by the system's clock.
 ///
 /// # Panics
 /// Where the contract is broken.
 pub async fn rate_limiter_contract(limiter: &dyn RateLimiter) {
     a_window_grants_exactly_its_maximum(limiter).await;
-    concurrent_reservations_never_exceed_the_maximum(limiter).await;
     a_refused_reservation_counts_nothing(limiter).await;
     a_reservation_is_idempotent(limiter).await;
     a_window_slides(limiter).await;
+    windows_of_other_lengths_are_other_counts(limiter).await;
+    a_large_charge_waits_for_as_much_as_it_needs(limiter).await;
     a_lease_ends_with_settle(limiter).await;
-    a_lease_ends_with_its_ttl_unless_renewed(limiter).await;
+    a_renewed_lease_lives_longer(limiter).await;
+    a_lease_that_lapsed_is_somebody_elses(limiter).await;
     a_budget_is_settled_to_what_it_was(limiter).await;
+    budgets_of_a_day_and_a_month_are_two(limiter).await;
     tenants_do_not_share_a_count(limiter).await;
+    no_two_names_are_one_count(limiter).await;
     charges_of_one_reservation_add_up(limiter).await;
+    the_refusal_names_the_count_that_stays_full_the_longest(limiter).await;
+    a_reservation_of_nothing_is_granted(limiter).await;
+    what_is_reserved_by_many_at_once_never_exceeds_the_maximum(limiter, limiter).await;
+}
+
+/// Checks that two limiters over the same backend, each with connections of its own, are one.
+///
+/// # Panics
+/// Where the contract is broken.
+pub async fn shared_limiter_contract(one: &dyn RateLimiter, other: &dyn RateLimiter) {
+    what_is_reserved_by_many_at_once_never_exceeds_the_maximum(one, other).await;
+    budgets_are_never_overspent_by_many_at_once(one, other).await;
+    let key = key();
+    let held = Reserve::new(vec![lease(&key)]).with_ttl(LONG);
+    assert!(reserve(one, &held).await.is_ok());
+    assert!(!grants(other, lease(&key)).await, "what one instance holds, another knows");
+    settle(other, &Settle::new(held.id)).await;
+    assert!(grants(one, lease(&key)).await, "what one instance reserved, another may settle");
 }
 
 fn key() -> LimitKey {
@@ -56,7 +84,7 @@ async fn reserve(limiter: &dyn RateLimiter, request: &Reserve) -> Result<Reserva
         Err(LimitError::Refused(refusal)) => Err(*refusal),
         Err(error) => {
             assert_eq!(error.to_string(), "", "the limiter answers");
-            Ok(Reservation::new(request.id, Vec::new()))
+            Ok(Reservation::new(request.id.clone(), Vec::new()))
         }
     }
 }
@@ -83,11 +111,34 @@ async fn a_window_grants_exactly_its_maximum(limiter: &dyn RateLimiter) {
     assert!(refusal.retry_after <= LONG && refusal.retry_after > LONG / 2, "a refusal says when to come back");
 }
 
-async fn concurrent_reservations_never_exceed_the_maximum(limiter: &dyn RateLimiter) {
+async fn what_is_reserved_by_many_at_once_never_exceeds_the_maximum(one: &dyn RateLimiter, other: &dyn RateLimiter) {
+    let (most, key) = (64, key());
+    let charges = || vec![window(&key, most, LONG), charge(&key, Limit::Concurrent { max: most }, 1)];
+    let all = (0..CALLERS).map(async |caller| {
+        let limiter = if caller % 2 == 0 { one } else { other };
+        u64::from(reserve(limiter, &Reserve::new(charges()).with_ttl(LONG)).await.is_ok())
+    });
+    let granted: u64 = futures::future::join_all(all).await.into_iter().sum();
+    assert_eq!(granted, most, "N allowed means N");
+}
+
+async fn budgets_are_never_overspent_by_many_at_once(one: &dyn RateLimiter, other: &dyn RateLimiter) {
     let key = key();
-    let all = (0..50).map(|_| grants(limiter, window(&key, 20, LONG)));
-    let granted = futures::future::join_all(all).await.into_iter().filter(|granted| *granted).count();
-    assert_eq!(granted, 20, "N allowed means N");
+    let all = (0..CALLERS).map(async |caller| {
+        let limiter = if caller % 2 == 0 { one } else { other };
+        let request = Reserve::new(vec![budget(&key, 7)]);
+        if reserve(limiter, &request).await.is_err() {
+            return 0;
+        }
+        let mut actual = Settle::new(request.id);
+        actual.actuals = vec![(key.clone(), 3)];
+        settle(limiter, &actual).await;
+        3
+    });
+    let spent: u64 = futures::future::join_all(all).await.into_iter().sum();
+    assert!(spent > 0 && spent <= 100, "{spent} of 100 were spent");
+    let rest = reserve(one, &Reserve::new(vec![budget(&key, 0)])).await;
+    assert_eq!(rest.ok().map(|granted| granted.standings[0].used), Some(spent), "what was spent is what is counted");
 }
 
 async fn a_refused_reservation_counts_nothing(limiter: &dyn RateLimiter) {
@@ -105,22 +156,47 @@ async fn a_reservation_is_idempotent(limiter: &dyn RateLimiter) {
         let used = reserve(limiter, &request).await.map(|granted| granted.standings[0].used);
         assert_eq!(used.ok(), Some(1), "a repeated reservation counts once");
     }
-    settle(limiter, &Settle::new(request.id)).await;
-    settle(limiter, &Settle::new(request.id)).await;
-    settle(limiter, &Settle::new(Uuid::new_v4())).await;
+    for id in [request.id.clone(), request.id, ReservationId::new("contract")] {
+        settle(limiter, &Settle::new(id)).await;
+    }
     assert!(grants(limiter, window(&key, 2, LONG)).await);
     assert!(!grants(limiter, window(&key, 2, LONG)).await, "settling does not free a window");
 }
 
 async fn a_window_slides(limiter: &dyn RateLimiter) {
     let key = key();
-    let start = Instant::now();
     assert!(grants(limiter, window(&key, 1, SHORT)).await);
-    while !grants(limiter, window(&key, 1, SHORT)).await {
-        assert!(start.elapsed() < LONG, "a window frees what is older than itself");
+    for _ in 0..MANY {
+        let Err(refusal) = reserve(limiter, &Reserve::new(vec![window(&key, 1, SHORT)])).await else { return };
+        assert!(refusal.retry_after <= SHORT, "a window is free after itself at the latest");
+        sleep(refusal.retry_after).await;
+    }
+    assert_eq!(MANY, 0, "a window frees what is older than itself");
+}
+
+async fn windows_of_other_lengths_are_other_counts(limiter: &dyn RateLimiter) {
+    let key = key();
+    assert!(grants(limiter, window(&key, 1, LONG)).await);
+    assert!(grants(limiter, window(&key, 1, LONG * 2)).await);
+    assert!(!grants(limiter, window(&key, 1, LONG)).await && !grants(limiter, window(&key, 1, LONG * 2)).await);
+}
+
+async fn a_large_charge_waits_for_as_much_as_it_needs(limiter: &dyn RateLimiter) {
+    let key = key();
+    let tokens = |amount| charge(&key, Limit::Window { max: 10, per: LONG }, amount);
+    for amount in [4, 4] {
+        assert!(grants(limiter, tokens(amount)).await);
         sleep(SHORT / 20).await;
     }
-    assert!(start.elapsed() >= SHORT, "a window frees nothing before its time");
+    let mut waits = Vec::new();
+    for amount in [5, 7, 11] {
+        let refusal = reserve(limiter, &Reserve::new(vec![tokens(amount)])).await.err();
+        let Some(refusal) = refusal else {
+            return assert!(refusal.is_some(), "{amount} on top of 8 of 10 is too much");
+        };
+        waits.push(refusal.retry_after);
+    }
+    assert!(waits[0] < waits[1] && waits[1] < waits[2] && waits[2] == LONG, "{waits:?}: more waits for longer");
 }
 
 async fn a_lease_ends_with_settle(limiter: &dyn RateLimiter) {
@@ -132,21 +208,38 @@ async fn a_lease_ends_with_settle(limiter: &dyn RateLimiter) {
     assert!(grants(limiter, lease(&key)).await, "a settled lease is free");
 }
 
-async fn a_lease_ends_with_its_ttl_unless_renewed(limiter: &dyn RateLimiter) {
+async fn a_renewed_lease_lives_longer(limiter: &dyn RateLimiter) {
     let key = key();
-    let start = Instant::now();
+    let first = Reserve::new(vec![lease(&key)]).with_ttl(LONG);
+    assert!(reserve(limiter, &first).await.is_ok());
+    let ends_after = async || reserve(limiter, &Reserve::new(vec![lease(&key)])).await.map_err(|full| full.retry_after);
+    for pause in 1..MANY {
+        sleep(Duration::from_millis(5) * pause).await;
+        let before = ends_after().await;
+        let renewed = limiter.renew(&first.id).await;
+        assert!(renewed.is_ok(), "renewing works: {renewed:?}");
+        if ends_after().await.err() > before.err() {
+            return;
+        }
+    }
+    assert_eq!(MANY, 0, "a renewed lease ends later");
+}
+
+async fn a_lease_that_lapsed_is_somebody_elses(limiter: &dyn RateLimiter) {
+    let key = key();
     let first = Reserve::new(vec![lease(&key)]).with_ttl(SHORT);
     assert!(reserve(limiter, &first).await.is_ok());
-    sleep(SHORT / 2).await;
-    let renewed = limiter.renew(first.id).await;
-    assert!(renewed.is_ok(), "renewing works: {renewed:?}");
-    while !grants(limiter, lease(&key)).await {
-        assert!(start.elapsed() < LONG, "a lease that nobody renews ends");
-        sleep(SHORT / 20).await;
+    let next = Reserve::new(vec![lease(&key)]).with_ttl(LONG);
+    let mut tries = 0;
+    while let Err(full) = reserve(limiter, &next).await {
+        tries += 1;
+        assert!(tries < MANY, "a lease that nobody renews ends");
+        sleep(full.retry_after).await;
     }
-    assert!(start.elapsed() >= SHORT + SHORT / 2, "a renewed lease lives for another ttl");
-    let lapsed = limiter.renew(first.id).await;
-    assert!(lapsed.is_ok() && !grants(limiter, lease(&key)).await, "a lapsed lease takes nothing from its successor");
+    let lapsed = limiter.renew(&first.id).await;
+    assert!(lapsed.is_ok(), "{lapsed:?}");
+    settle(limiter, &Settle::new(first.id)).await;
+    assert!(!grants(limiter, lease(&key)).await, "a lapsed lease takes nothing from its successor");
 }
 
 async fn a_budget_is_settled_to_what_it_was(limiter: &dyn RateLimiter) {
@@ -164,12 +257,48 @@ async fn a_budget_is_settled_to_what_it_was(limiter: &dyn RateLimiter) {
     assert!(!grants(limiter, budget(&key, 1)).await, "a budget that is used up is used up");
 }
 
+async fn budgets_of_a_day_and_a_month_are_two(limiter: &dyn RateLimiter) {
+    let key = key();
+    let of = |period, amount| charge(&key, Limit::Budget { max: 100, period }, amount);
+    let request = Reserve::new(vec![of(Period::Day, 60), of(Period::Month, 70)]);
+    assert!(reserve(limiter, &request).await.is_ok());
+    let mut actual = Settle::new(request.id);
+    actual.actuals = vec![(key.clone(), 50)];
+    settle(limiter, &actual).await;
+    let after = reserve(limiter, &Reserve::new(vec![of(Period::Day, 1), of(Period::Month, 2)])).await;
+    let used = after.map(|granted| granted.standings.iter().map(|standing| standing.used).collect::<Vec<_>>());
+    assert_eq!(used.ok(), Some(vec![51, 52]), "both are settled by what was used");
+}
+
 async fn tenants_do_not_share_a_count(limiter: &dyn RateLimiter) {
     let name = Uuid::new_v4().to_string();
-    for tenant in ["contract", "contract-2"] {
+    for tenant in ["contract", "contract-2", "con{tract}", "", "%7d"] {
         let key = LimitKey::new(tenant, name.as_str());
-        assert!(grants(limiter, window(&key, 1, LONG)).await, "{tenant} has a count of its own");
+        assert!(grants(limiter, window(&key, 1, LONG)).await, "{tenant:?} has a count of its own");
     }
+}
+
+async fn no_two_names_are_one_count(limiter: &dyn RateLimiter) {
+    let id = Uuid::new_v4();
+    for name in [format!("{id}"), format!("{id}:1"), format!("{id} '\"\\\n"), format!("{id}é"), format!("{id}%")] {
+        let key = LimitKey::new("contract", name.as_str());
+        assert!(grants(limiter, window(&key, 1, LONG)).await, "{name:?} has a count of its own");
+        assert!(!grants(limiter, window(&key, 1, LONG)).await, "{name:?} is the same the next time");
+    }
+}
+
+async fn the_refusal_names_the_count_that_stays_full_the_longest(limiter: &dyn RateLimiter) {
+    let (short, long) = (key(), key());
+    let both = || vec![window(&short, 1, LONG), window(&long, 1, LONG * 2)];
+    assert!(reserve(limiter, &Reserve::new(both())).await.is_ok());
+    let refused = reserve(limiter, &Reserve::new(both())).await.err();
+    assert_eq!(refused.map(|refusal| refusal.key), Some(long));
+}
+
+async fn a_reservation_of_nothing_is_granted(limiter: &dyn RateLimiter) {
+    let nothing = Reserve::new(Vec::new());
+    assert!(reserve(limiter, &nothing).await.is_ok_and(|granted| granted.standings.is_empty()));
+    settle(limiter, &Settle::new(nothing.id)).await;
 }
 
 async fn charges_of_one_reservation_add_up(limiter: &dyn RateLimiter) {

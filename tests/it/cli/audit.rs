@@ -1,9 +1,12 @@
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+};
 
 use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
 
-use super::{omni, with_server};
+use super::{interrupt, omni, with_server};
 
 /// A home in which three calls were made, of which one failed.
 fn history(server: &Loopback) -> Program {
@@ -39,6 +42,20 @@ fn the_log_is_listed_filtered_and_paged() {
     assert_eq!(tools(tail), ["fail", "drop_table"]);
     home.run(&["audit", "list", "--since", "soon"]).exits(2);
     home.run(&["audit", "list", "--after", "there"]).exits(2);
+}
+
+#[test]
+fn who_follows_the_log_is_shown_what_comes_until_ctrl_c() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    home.run(&["tools", "call", "db.fail"]).exits(1);
+    let mut child = home.command(&["audit", "tail", "-f", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["tool_called"], "fail");
+    home.run(&["tools", "call", "db.get_health"]).exits(0);
+    assert_eq!(next()["tool_called"], "get_health");
+    assert_eq!(interrupt(child).code, 130);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! A disk that is full.
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::process::Command;
 

@@ -127,14 +127,14 @@ async fn people(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<People, DbError> {
         role = CASE WHEN users.role_source = 'seen' THEN coalesce(excluded.role, users.role) ELSE users.role END,
         updated_at = CASE WHEN excluded.updated_at > users.updated_at THEN excluded.updated_at ELSE users.updated_at END
         RETURNING id, tenant, email";
-    let mut seen: BTreeMap<(&str, &str), (Option<&str>, DateTime<Utc>)> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &str), Seen<'_>> = BTreeMap::new();
     for log in entries.iter().filter_map(|entry| entry.entries.log.as_ref()) {
         let Some(email) = log.user_email.as_deref() else { continue };
-        let known = seen.entry((log.tenant.as_str(), email)).or_insert((None, log.created_at));
-        known.0 = log.user_role.as_deref().or(known.0);
-        known.1 = known.1.max(log.created_at);
+        let known = seen.entry((log.tenant.as_str(), email)).or_insert(Seen { role: None, at: log.created_at });
+        known.role = log.user_role.as_deref().or(known.role);
+        known.at = known.at.max(log.created_at);
     }
-    let rows: Vec<_> = seen.iter().map(|((tenant, email), (role, at))| person_row(tenant, email, *role, *at)).collect();
+    let rows: Vec<_> = seen.iter().map(|((tenant, email), seen)| person_row(tenant, email, seen)).collect();
     let mut people = People::new();
     for (sql, values) in insert_many(tx.dialect(), INTO, &rows, REST) {
         for row in tx.fetch_all(&sql, &values).await? {
@@ -144,9 +144,15 @@ async fn people(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<People, DbError> {
     Ok(people)
 }
 
-fn person_row<'a>(tenant: &'a str, email: &'a str, role: Option<&str>, at: DateTime<Utc>) -> Vec<Val<'a>> {
-    let role = role.map(|role| role.chars().take(MAX_ROLE).collect::<String>());
-    vec![tenant.into(), email.into(), name_of(email).into(), role.into(), at.into(), at.into()]
+/// What the records of a batch say of a person.
+struct Seen<'a> {
+    role: Option<&'a str>,
+    at: DateTime<Utc>,
+}
+
+fn person_row<'a>(tenant: &'a str, email: &'a str, seen: &Seen<'_>) -> Vec<Val<'a>> {
+    let role = seen.role.map(|role| role.chars().take(MAX_ROLE).collect::<String>());
+    vec![tenant.into(), email.into(), name_of(email).into(), role.into(), seen.at.into(), seen.at.into()]
 }
 
 /// Most characters of a role in the original's table.

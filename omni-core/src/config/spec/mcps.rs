@@ -150,10 +150,11 @@ pub(crate) struct ServerSpec {
 /// Calls of one person to one server.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["burst"]))]
 pub(crate) struct ServerRateLimit {
-    /// Calls in any minute; 0 is unlimited.
+    /// Calls of one person in any minute; 0 is unlimited.
     pub(crate) requests_per_minute: Option<u64>,
+    /// Calls of one person in any second; 0 is unlimited.
+    pub(crate) burst: Option<u64>,
 }
 
 /// Credentials.

@@ -31,6 +31,8 @@ pub(crate) struct SettingsSpec {
     pub(crate) agent: AgentSpec,
     pub(crate) policy: PolicySpec,
     pub(crate) limit: LimitSpec,
+    /// What may be spent on models.
+    pub(crate) budgets: Vec<BudgetSpec>,
     /// Where omni keeps its files, relative to this one.
     pub(crate) data_dir: Option<String>,
 }
@@ -160,7 +162,7 @@ pub(crate) enum StoreContentSpec {
 /// Limits where no role says otherwise.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["default_burst", "cleanup_interval_seconds"]))]
+#[schemars(extend("x-ignored" = ["cleanup_interval_seconds"]))]
 pub(crate) struct RateLimitingSpec {
     /// Whether there are limits at all.
     pub(crate) enabled: Option<bool>,
@@ -168,6 +170,8 @@ pub(crate) struct RateLimitingSpec {
     pub(crate) default_requests_per_minute: Option<u64>,
     /// Asks and direct calls in any hour; 0 is unlimited.
     pub(crate) default_requests_per_hour: Option<u64>,
+    /// Asks and direct calls in any second; 0 is unlimited.
+    pub(crate) default_burst: Option<u64>,
 }
 
 /// The HTTP door.
@@ -238,6 +242,12 @@ pub(crate) enum Compat {
 #[serde(default)]
 #[schemars(extend("x-own" = true))]
 pub(crate) struct LimitSpec {
+    /// Where things are counted: `memory`, `redis`, `sql` (the ledger's database), or a kind that an
+    /// embedder registered. Absent: `redis` where the environment switches one on, else `memory`.
+    pub(crate) backend: Option<String>,
+    /// `redis://…`, or with TLS `rediss://…`. Absent: `REDIS_URL`, else `REDIS_HOST` and its kin.
+    #[schemars(with = "Option<String>")]
+    pub(crate) redis_url: Option<SecretString>,
     /// What happens when the limiter cannot be asked.
     pub(crate) on_error: OnError,
 }
@@ -248,4 +258,37 @@ pub(crate) enum OnError {
     #[default]
     Deny,
     Allow,
+}
+
+/// What may be spent in a calendar period, in UTC: by each person, by all of a role together, or by
+/// everybody together.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct BudgetSpec {
+    pub(crate) per: BudgetPer,
+    /// The role that it is for; absent: each role.
+    #[serde(default)]
+    pub(crate) role: Option<String>,
+    pub(crate) period: PeriodSpec,
+    /// US dollars; 0 is nothing, absent is no limit.
+    #[serde(default)]
+    pub(crate) usd: Option<f64>,
+    /// Input and output tokens together; 0 is nothing, absent is no limit.
+    #[serde(default)]
+    pub(crate) tokens: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BudgetPer {
+    User,
+    Role,
+    Tenant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PeriodSpec {
+    Day,
+    Month,
 }

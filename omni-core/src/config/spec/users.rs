@@ -64,6 +64,9 @@ pub(crate) struct UserSpec {
     #[serde(default, skip_serializing_if = "QuotaSpec::is_empty")]
     #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What the person may spend; what is not set here is as for the role.
+    #[serde(default, skip_serializing_if = "PersonBudgetSpec::is_empty")]
+    pub(crate) budget: PersonBudgetSpec,
     /// Values that arguments of certain tools must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) argument_rules: Vec<ArgumentRuleSpec>,
@@ -95,6 +98,9 @@ pub(crate) struct DefaultUserSpec {
     #[serde(skip_serializing_if = "QuotaSpec::is_empty")]
     #[schemars(extend("x-own" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What each of them may spend.
+    #[serde(skip_serializing_if = "PersonBudgetSpec::is_empty")]
+    pub(crate) budget: PersonBudgetSpec,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) argument_rules: Vec<ArgumentRuleSpec>,
 }
@@ -257,11 +263,51 @@ pub(crate) struct QuotaSpec {
     pub(crate) requests_per_hour: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) requests_per_minute: Option<u64>,
+    /// In any second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) burst: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) concurrent_requests: Option<u64>,
 }
 
 impl QuotaSpec {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What one person may spend in each calendar period, in UTC.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct PersonBudgetSpec {
+    #[serde(skip_serializing_if = "SpendSpec::is_empty")]
+    pub(crate) day: SpendSpec,
+    #[serde(skip_serializing_if = "SpendSpec::is_empty")]
+    pub(crate) month: SpendSpec,
+}
+
+impl PersonBudgetSpec {
+    /// Whether nothing is limited.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.day.is_empty() && self.month.is_empty()
+    }
+}
+
+/// How much may be spent; 0 is nothing, absent is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct SpendSpec {
+    /// US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd: Option<f64>,
+    /// Input and output tokens together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens: Option<u64>,
+}
+
+impl SpendSpec {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -287,6 +333,9 @@ pub(crate) struct RoleSpec {
     #[serde(skip_serializing_if = "QuotaSpec::is_empty")]
     #[schemars(extend("x-enforced" = true))]
     pub(crate) rate_limit: QuotaSpec,
+    /// What each person of the role may spend.
+    #[serde(skip_serializing_if = "PersonBudgetSpec::is_empty")]
+    pub(crate) budget: PersonBudgetSpec,
     /// Models that the role may use; absent: every configured one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) models: Option<Vec<String>>,

@@ -95,6 +95,7 @@ mcps:
     let a = &servers[0].options;
     assert_eq!((a.call_timeout.as_secs(), a.max_attempts, a.max_concurrent), (3, 5, 2));
     assert_eq!((a.calls_per_minute, a.max_output_chars, a.trusted, a.enabled), (Some(9), 100, true, true));
+    assert_eq!(a.calls_burst, Some(2));
     assert!(a.retry_safe.is_match("get_x") && !a.retry_safe.is_match("drop_x"));
     assert_eq!(
         (servers[0].tags.as_slice(), servers[0].source.as_ref().unwrap().line),
@@ -119,6 +120,7 @@ fn the_readmes_shortest_forms_load() {
                     timeout_seconds: 60\n";
     let files = [("mcps.yaml", mcps), ("users.yaml", users), ("settings.yaml", settings)];
     let config = load(&files, &[("ANTHROPIC_API_KEY", "k")]).unwrap();
-    assert_eq!(findings(&config, Severity::Warning), Vec::<String>::new());
+    let found = findings(&config, Severity::Warning);
+    assert!(found.len() == 1 && found[0].contains("limit.backend"), "{found:?}");
     assert_eq!(config.llm.provider, "anthropic");
 }

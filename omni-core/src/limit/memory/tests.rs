@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{limit::Period, testing::rate_limiter_contract};
+use crate::{
+    limit::{Limit, Period},
+    testing::{rate_limiter_contract, shared_limiter_contract},
+};
 
 /// A limiter whose clock stands still until it is turned.
 struct Turned {
@@ -57,7 +60,9 @@ fn limiter() -> Turned {
 
 #[tokio::test]
 async fn the_memory_limiter_keeps_the_contract() {
-    rate_limiter_contract(&MemoryLimiter::new()).await;
+    let limiter = MemoryLimiter::new();
+    rate_limiter_contract(&limiter).await;
+    shared_limiter_contract(&limiter, &limiter).await;
 }
 
 #[test]
@@ -125,17 +130,6 @@ fn a_budget_of_a_past_period_is_not_corrected_in_the_present_one() {
     settle.actuals = vec![(day(0).key, 1)];
     limiter.limiter.settle(&settle).now_or_never().unwrap().unwrap();
     assert_eq!(limiter.refused(vec![day(1)]).used, 10);
-}
-
-#[test]
-fn a_shorter_window_on_the_same_key_sees_only_its_own_stretch() {
-    let limiter = limiter();
-    limiter.reserve(vec![hourly(10)]).unwrap();
-    limiter.turn(Duration::from_secs(120));
-    let short = charge("hour", Limit::Window { max: 1, per: Duration::from_secs(60) }, 1);
-    assert_eq!(limiter.reserve(vec![short.clone()]).unwrap().standings[0].used, 1);
-    assert_eq!(limiter.refused(vec![short]).used, 1);
-    assert_eq!(limiter.reserve(vec![hourly(10)]).unwrap().standings[0].used, 3);
 }
 
 #[test]

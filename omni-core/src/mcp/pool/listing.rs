@@ -29,11 +29,22 @@ pub(super) struct Listing {
     source: Option<Source>,
     failures: u32,
     retry_at: Option<Instant>,
+    /// How many answers there were, failures included.
+    pub(super) answers: u64,
 }
 
 impl Listing {
     pub(super) fn new(health: Health) -> Self {
-        Self { health, latency_ms: None, tools: Vec::new(), fault: None, source: None, failures: 0, retry_at: None }
+        Self {
+            health,
+            latency_ms: None,
+            tools: Vec::new(),
+            fault: None,
+            source: None,
+            failures: 0,
+            retry_at: None,
+            answers: 0,
+        }
     }
 
     /// Whether the server failed a short while ago, so that asking again would only cost time.
@@ -47,6 +58,7 @@ impl Listing {
     }
 
     pub(super) fn succeeded(&mut self, tools: Vec<ToolDef>, source: Source, latency_ms: u64) {
+        self.answers += 1;
         self.tools = keep_known(&self.tools, tools);
         self.health = Health::Healthy;
         self.latency_ms = Some(latency_ms);
@@ -55,6 +67,7 @@ impl Listing {
     }
 
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
+        self.answers += 1;
         self.tools = Vec::new();
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);

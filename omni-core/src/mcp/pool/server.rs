@@ -143,6 +143,11 @@ impl Server {
         }
     }
 
+    /// How many answers there were, failures included.
+    pub(super) fn answers(&self) -> u64 {
+        self.with_listing(|listing| listing.answers)
+    }
+
     /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
     /// something new to come.
     pub(super) fn is_known(&self) -> bool {

@@ -265,6 +265,24 @@ async fn a_discovery_goes_on_when_nobody_waits_for_it_any_more() {
 }
 
 #[tokio::test]
+async fn what_a_server_tells_the_pool_before_is_known_to_the_pool_after() {
+    let stand = Stand::one(Fake::new(), options());
+    let entry = || ServerEntry { connector: Arc::new(FakeConnector(stand.fakes["s"].clone())), options: options() };
+    let entries = || BTreeMap::from([("s".to_owned(), entry())]);
+    let same = BTreeSet::from(["s".to_owned()]);
+    // The list arrives at the old pool after the new one was made.
+    let next = stand.pool.succeed(entries(), &same);
+    assert!(stand.pool.discover().await.tool("s", "t").is_some());
+    assert!(next.catalog().tool("s", "t").is_none());
+    assert!(next.discover().await.tool("s", "t").is_some());
+    assert_eq!(stand.fake().connects.load(SeqCst), 1, "the connection is the same");
+    assert!(next.catalog().version > stand.pool.catalog().version);
+    let changed = next.succeed(entries(), &BTreeSet::new());
+    assert!(changed.discover().await.tool("s", "t").is_some());
+    assert_eq!(stand.fake().connects.load(SeqCst), 2);
+}
+
+#[tokio::test]
 async fn one_server_is_discovered_whatever_the_others_do() {
     let stand = Stand::new([("hung", Fake::connecting(Connect::Never)), ("fine", Fake::new())], &options());
     assert!(stand.pool.discover_server("fine").await.unwrap().tool("fine", "t").is_some());

@@ -119,6 +119,7 @@ impl<'a> Compiler<'a> {
                 allowed_databases: anybody.allowed_databases.clone(),
                 is_active: anybody.is_active,
                 rate_limit: anybody.rate_limit.clone(),
+                budget: anybody.budget.clone(),
                 argument_rules: anybody.argument_rules.clone(),
                 ..UserSpec::default()
             };
@@ -171,7 +172,7 @@ impl<'a> Compiler<'a> {
         let role = self.role(user, kind);
         Person {
             name: user.name.clone(),
-            quota: role::quota(self.files, &role, &user.rate_limit),
+            quota: role::quota(self.files, &role, &user.rate_limit, &user.budget),
             models: Some(Vec::new()),
             domains: Some(Vec::new()),
             teams: user.teams.clone(),
@@ -201,7 +202,7 @@ impl<'a> Compiler<'a> {
         let models = role::declared(self.files, &role).and_then(|declared| declared.models.clone());
         Ok(Person {
             name: user.name.clone(),
-            quota: role::quota(self.files, &role, &user.rate_limit),
+            quota: role::quota(self.files, &role, &user.rate_limit, &user.budget),
             models: models.map(|models| models.into_iter().map(resolved).collect()),
             domains: user.allowed_domains.as_ref().filter(|domains| !domains.is_everything()).map(items),
             teams: user.teams.clone(),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::budget::budgets;
 use crate::{
     config::{
         ConfigFiles,
-        spec::{PermissionsSpec, QuotaSpec, RoleSpec},
+        spec::{McpsSpec, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SettingsSpec, UsersSpec},
     },
     policy::{Permission, Quota, Role},
 };
@@ -34,7 +35,12 @@ const SUPER_ADMIN: &str = "super_admin";
 
 /// Every role that may be given to a person.
 pub(crate) fn known_roles(files: &ConfigFiles) -> BTreeSet<String> {
-    let declared = files.users.iter().flat_map(|users| users.roles.keys()).chain(files.mcps.roles.keys());
+    known_roles_of(files.users.as_ref(), &files.mcps)
+}
+
+/// [`known_roles`] of files that are still being read.
+pub(crate) fn known_roles_of(users: Option<&UsersSpec>, mcps: &McpsSpec) -> BTreeSet<String> {
+    let declared = users.into_iter().flat_map(|users| users.roles.keys()).chain(mcps.roles.keys());
     BUILT_IN.iter().map(ToString::to_string).chain(declared.cloned()).collect()
 }
 
@@ -81,31 +87,32 @@ pub(super) fn declared<'a>(files: &'a ConfigFiles, role: &Role) -> Option<&'a Ro
 }
 
 /// How much a person may do: what is set for the person, else for the role, else in general.
-pub(super) fn quota(files: &ConfigFiles, role: &Role, own: &QuotaSpec) -> Quota {
-    let settings = &files.settings;
-    if settings.rate_limiting.enabled == Some(false) {
-        return Quota::default();
+pub(super) fn quota(files: &ConfigFiles, role: &Role, own: &QuotaSpec, own_budget: &PersonBudgetSpec) -> Quota {
+    let declared = declared(files, role);
+    let budgets = budgets(&files.settings.budgets, role, own_budget, declared.map(|role| &role.budget));
+    if files.settings.rate_limiting.enabled == Some(false) {
+        return Quota { budgets, ..Quota::default() };
     }
     let none = QuotaSpec::default();
-    let declared = declared(files, role).map_or(&none, |role| &role.rate_limit);
-    let default_hour = settings.rate_limiting.default_requests_per_hour.unwrap_or(PER_HOUR);
+    Quota { budgets, ..rates(&files.settings, role, own, declared.map_or(&none, |role| &role.rate_limit)) }
+}
+
+fn rates(settings: &SettingsSpec, role: &Role, own: &QuotaSpec, declared: &QuotaSpec) -> Quota {
+    let general = &settings.rate_limiting;
+    let default_hour = general.default_requests_per_hour.unwrap_or(PER_HOUR);
     let per_hour =
         own.requests_per_hour.or(declared.requests_per_hour).or_else(|| built_in(role)).unwrap_or(default_hour);
     // The defaults are for those who are limited at all.
-    let default = |value: Option<u64>| value.filter(|_| per_hour > 0);
-    let per_minute = own
-        .requests_per_minute
-        .or(declared.requests_per_minute)
-        .or_else(|| default(settings.rate_limiting.default_requests_per_minute));
-    let concurrent = own
-        .concurrent_requests
-        .or(declared.concurrent_requests)
-        .or_else(|| default(settings.performance.max_concurrent_requests_per_user));
-    let limited = |value: u64| Some(value).filter(|value| *value > 0);
+    let most = |own: Option<u64>, declared: Option<u64>, default: Option<u64>| {
+        own.or(declared).or(default.filter(|_| per_hour > 0)).filter(|most| *most > 0)
+    };
+    let default_concurrent = settings.performance.max_concurrent_requests_per_user;
     Quota {
-        per_hour: limited(per_hour),
-        per_minute: per_minute.and_then(limited),
-        concurrent: concurrent.and_then(limited),
+        per_hour: Some(per_hour).filter(|most| *most > 0),
+        per_minute: most(own.requests_per_minute, declared.requests_per_minute, general.default_requests_per_minute),
+        burst: most(own.burst, declared.burst, general.default_burst),
+        concurrent: most(own.concurrent_requests, declared.concurrent_requests, default_concurrent),
+        ..Quota::default()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod access;
+mod budget;
 mod people;
 mod property;
 mod quota;

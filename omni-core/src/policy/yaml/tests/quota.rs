@@ -47,3 +47,17 @@ fn nought_is_unlimited_and_limits_can_be_off() {
     assert_eq!(quota(settings, "role: admin", ""), (None, None, None));
     assert_eq!(quota("rate_limiting: { enabled: false }", "role: dba", ""), (None, None, None));
 }
+
+#[test]
+fn bursts_are_limited_only_where_a_file_says_so() {
+    let burst = |settings: &str, user: &str, roles: &str| {
+        let users = format!("users: [{{ email: u, role: dba, {user} }}]\nroles: {{ {roles} }}");
+        let policy = YamlPolicy::from_config(&with_settings("", &users, settings)).unwrap();
+        grant(&policy, "u").quota.burst
+    };
+    let settings = "rate_limiting: { default_burst: 10 }";
+    assert_eq!(burst("", "", ""), None);
+    assert_eq!(burst(settings, "", ""), Some(10));
+    assert_eq!(burst(settings, "", "dba: { rate_limit: { burst: 4 } }"), Some(4));
+    assert_eq!(burst(settings, "rate_limit: { burst: 0 }", "dba: { rate_limit: { burst: 4 } }"), None);
+}

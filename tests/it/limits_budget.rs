@@ -1,0 +1,218 @@
+//! What may be spent on models: reserved before each turn, settled by what it took, never overspent.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use omni_core::{
+    Answer, Ask, Error, ErrorKind, Omni, OmniBuilder, Principal,
+    answer::Status,
+    cost::{NanoUsd, Price, Rates},
+    ledger::Outcome,
+    limit::{Budget, BudgetScope, LimitKey, Period, RateLimiter, Reserve, Spend, memory::MemoryLimiter},
+    limit::{Charge, Limit},
+    llm::{
+        Block, ChatEvent, ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo, Speaker, StopReason, Usage,
+        scripted::Scripted,
+    },
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+};
+use omni_tests::{rig::Rig, server::FakeServer};
+use serde_json::json;
+
+/// Nano-dollars a token, in and out.
+const IN: u64 = 1_000;
+const OUT: u64 = 5_000;
+
+fn priced() -> ModelInfo {
+    let mut model = ModelInfo::new("scripted", "scripted");
+    model.price = Some(Price::flat(Rates::new(IN, OUT, IN, IN, IN)));
+    model
+}
+
+/// A model whose every turn takes a tenth of its output.
+fn modest() -> Scripted {
+    let play = |request: &ChatRequest| {
+        let usage = Usage::new(100, u64::from(request.max_tokens) / 10);
+        let block = ChatEvent::Block(Block::text("hi"));
+        Ok(vec![ChatEvent::Text("hi".into()), block, ChatEvent::Usage(usage), ChatEvent::Done(StopReason::EndTurn)])
+    };
+    Scripted::from_fn(play).with_model(priced())
+}
+
+fn usd(scope: BudgetScope, nano: u64) -> Budget {
+    Budget { scope, period: Period::Month, max: Spend::Usd(NanoUsd(nano)) }
+}
+
+fn tokens(most: u64) -> Budget {
+    Budget { scope: BudgetScope::User, period: Period::Month, max: Spend::Tokens(most) }
+}
+
+fn with(budgets: &[Budget]) -> (Arc<MemoryLimiter>, impl FnOnce(OmniBuilder) -> OmniBuilder + use<>) {
+    let mut quota = Quota::default();
+    quota.budgets = budgets.to_vec();
+    let policy = ["ada", "bob"].into_iter().fold(MemoryPolicy::new(), |policy, name| {
+        let email = format!("{name}@company.com");
+        policy.with_subject(&email, Role::new("dba"), RuleSet::allow_all(), quota.clone())
+    });
+    let limiter = Arc::new(MemoryLimiter::new());
+    let own = limiter.clone();
+    (limiter, move |builder: OmniBuilder| builder.policy(policy).limiter(own))
+}
+
+fn ask(name: &str) -> Ask {
+    Ask::new(Principal::email(&format!("{name}@company.com")), "Say hi")
+}
+
+/// What a budget says is spent.
+async fn spent(limiter: &MemoryLimiter, name: &str) -> u64 {
+    let tenant = Principal::email("ada@company.com").tenant;
+    let limit = Limit::Budget { max: u64::MAX, period: Period::Month };
+    let look = Charge { key: LimitKey::new(tenant.as_str(), name), limit, amount: 0 };
+    limiter.reserve(&Reserve::new(vec![look])).await.unwrap().standings[0].used
+}
+
+fn cost(answers: &[Result<Answer, Error>]) -> u64 {
+    answers.iter().flatten().filter_map(|answer| answer.cost).map(|cost| cost.0).sum()
+}
+
+/// A budget for about sixty turns as the model takes them, and for six as they are put aside.
+const BUDGET: u64 = 6 * 4_096 * OUT;
+
+async fn many(omni: &Omni, count: usize) -> Vec<Result<Answer, Error>> {
+    let all = (0..count).map(|at| omni.ask(ask(if at % 2 == 0 { "ada" } else { "bob" })));
+    futures::stream::iter(all).buffer_unordered(count).collect().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_asks_at_once_overspend_by_nothing() {
+    let (limiter, change) = with(&[usd(BudgetScope::Tenant, BUDGET), usd(BudgetScope::User, BUDGET)]);
+    let rig = Rig::new(modest(), FakeServer::echo(), change).await;
+    let answers = many(&rig.omni, 1_000).await;
+    let total = cost(&answers);
+    assert!(total > 0 && total <= BUDGET, "{total} of {BUDGET}");
+    assert!(answers.iter().flatten().all(|answer| answer.status == Status::Completed));
+    let refusals = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert!(refusals.clone().count() > 0, "not everybody fits");
+    assert!(refusals.clone().all(|error| error.kind() == ErrorKind::RateLimited && error.refusal().is_some()));
+    assert_eq!(spent(&limiter, "budget:usd:tenant").await, total, "what is counted is what the records say");
+    let of = async |name: &str| spent(&limiter, &format!("budget:usd:user:{name}@company.com")).await;
+    assert_eq!(of("ada").await + of("bob").await, total);
+    // What is left is spent one after the other, down to less than a turn that is worth its prompt.
+    while rig.omni.ask(ask("ada")).await.is_ok() {}
+    let used = spent(&limiter, "budget:usd:tenant").await;
+    assert!(used <= BUDGET && used > BUDGET * 9 / 10, "{used} of {BUDGET}");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_turn_is_cut_to_what_the_tightest_budget_leaves() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, u64::MAX), tokens(5_000), usd(BudgetScope::Role, BUDGET)]);
+    let llm = Scripted::new().with_model(priced()).say("hi").say("hi");
+    let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
+    rig.omni.ask(ask("ada")).await.unwrap();
+    let first = &llm.requests()[0];
+    assert!(first.max_tokens > 64 && first.max_tokens < 4_096, "{}", first.max_tokens);
+    assert_eq!(spent(&limiter, "budget:tokens:user:ada@company.com").await, 15, "the scripted turn's tokens");
+    assert_eq!(spent(&limiter, "budget:usd:role:dba").await, 10 * IN + 5 * OUT);
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_a_refusal_in_its_own_words_with_one_record() {
+    let (_, change) = with(&[usd(BudgetScope::User, 50 * IN)]);
+    let rig = Rig::new(modest(), FakeServer::echo(), change).await;
+    let asked = ask("ada");
+    let id = asked.request_id;
+    let refused = rig.omni.ask(asked).await.unwrap_err();
+    let text = refused.public_message();
+    assert!(text.starts_with("Your budget for this month is used up: $0.000000 of $0.000050 are spent"), "{text}");
+    assert!(text.contains("It is renewed in") && refused.retry_after().is_some(), "{text}");
+    rig.omni.shutdown().await;
+    assert_eq!(rig.recorder.closings(id), [Outcome::RateLimited]);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_in_the_middle_leaves_the_answer_so_far() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, 20_000 * OUT)]);
+    let llm = Scripted::from_fn(|request| {
+        let first = request.messages.iter().all(|message| message.speaker != Speaker::Assistant);
+        assert!(first, "there is no second turn");
+        let mut events = vec![ChatEvent::Text("Let me see.".into()), ChatEvent::Block(Block::text("Let me see."))];
+        events.extend(omni_core::llm::scripted::call_turn(0, &[("lab__echo", json!({ "message": "hi" }))]));
+        let usage = ChatEvent::Usage(Usage::new(10, 19_990));
+        Ok(events
+            .into_iter()
+            .map(|event| if matches!(event, ChatEvent::Usage(_)) { usage.clone() } else { event })
+            .collect())
+    })
+    .with_model(priced());
+    let rig = Rig::new(llm, FakeServer::echo(), |builder| change(builder).max_output(19_990)).await;
+    let (answer, closings, _) = rig.run(ask("ada")).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, answer.iterations), (Status::RateLimited, 1));
+    assert!(answer.text.starts_with("Let me see.") && answer.text.contains("is used up"), "{}", answer.text);
+    assert_eq!(answer.warnings.last().unwrap().code, "max_cost");
+    assert_eq!(closings, [Outcome::Warning]);
+    assert_eq!(spent(&limiter, "budget:usd:user:ada@company.com").await, answer.cost.unwrap().0);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_under_a_budget_of_money_and_not_under_one_of_tokens() {
+    for (budget, outcome) in
+        [(usd(BudgetScope::Tenant, u64::MAX), Outcome::Denied), (tokens(u64::MAX), Outcome::Success)]
+    {
+        let (_, change) = with(&[budget]);
+        let rig = Rig::new(Scripted::new().say("hi"), FakeServer::echo(), change).await;
+        let (_, closings, _) = rig.run(ask("ada")).await;
+        assert_eq!(closings, [outcome]);
+    }
+}
+
+/// A model that says something and then hangs.
+#[derive(Debug)]
+struct Hangs(Vec<ModelInfo>);
+
+#[async_trait]
+impl LlmProvider for Hangs {
+    fn models(&self) -> &[ModelInfo] {
+        &self.0
+    }
+
+    async fn stream(&self, _: ChatRequest) -> Result<ChatStream, LlmError> {
+        let said = futures::stream::iter([Ok(ChatEvent::Text("The answer is".into()))]);
+        Ok(Box::pin(said.chain(futures::stream::pending())))
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_turn_settles_at_its_bound_and_one_that_was_refused_at_nothing() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let rig = Rig::new(Scripted::new(), FakeServer::echo(), |b| change(b).llm(Hangs(vec![priced()]))).await;
+    let mut stream = rig.omni.ask_stream(ask("ada"));
+    while let Some(event) = stream.next().await {
+        if matches!(event, omni_core::AnswerEvent::Text { .. }) {
+            break;
+        }
+    }
+    drop(stream);
+    rig.omni.shutdown().await;
+    let used = spent(&limiter, "budget:usd:user:ada@company.com").await;
+    assert!((4_096 * OUT..=BUDGET).contains(&used), "{used}: all that the turn may have taken");
+    let recorded = rig.recorder.records().into_iter().find_map(|record| match record.event {
+        omni_core::ledger::Event::Ask(ask) => Some(*ask),
+        _ => None,
+    });
+    let recorded = recorded.unwrap();
+    assert_eq!((recorded.cost, recorded.usage.estimated), (Some(NanoUsd(used)), true));
+
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let failing = Scripted::new().with_model(priced()).fail(LlmError::Unavailable {
+        provider: "scripted",
+        status: "529".into(),
+        message: "overloaded".into(),
+    });
+    let rig = Rig::new(failing, FakeServer::echo(), change).await;
+    rig.run(ask("ada")).await.0.unwrap_err();
+    assert_eq!(spent(&limiter, "budget:usd:user:ada@company.com").await, 0);
+}
