@@ -5,11 +5,10 @@ use omni_core::{
     Config, Error,
     audit::AuditError,
     db::{Db, DbError, Dialect, script},
-    ledger::prune,
 };
 use serde_json::json;
 
-use super::audit;
+use super::{audit, users::administer};
 use crate::{
     app::App,
     args::{MigrateArgs, PruneArgs},
@@ -65,10 +64,9 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
         Fault::usage("nobody says how old").hint("add --older-than DAYS, or set audit.retention_days in settings.yaml")
     })?;
     let key = audit::proof::key(&config)?;
-    let store = audit::store(app, &config).await?;
     app.console.spinner.show("pruning …");
     let before = Utc::now() - TimeDelta::days(days.into());
-    let pruned = prune::prune(&*store, &key, before).await.map_err(Error::from)?;
+    let pruned = administer(app, async |admin| admin.prune(&key, before).await).await?;
     for refused in &pruned.refused {
         app.console.error(&format!("nothing of a chain was removed that is not as omni wrote it: {refused}"));
     }

@@ -37,7 +37,6 @@ const RECENT: Duration = Duration::from_secs(1);
 const MAX_RECENT: u64 = 10_000;
 /// How often the use of a key is written down at most.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
-
 /// How long writing that down may take, and how many such writings are under way at most.
 const TOUCH_WITHIN: Duration = Duration::from_secs(10);
 const MAX_TOUCHING: usize = 256;

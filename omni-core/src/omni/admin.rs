@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod keys;
+mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod users;
 

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a role may do beside using tools.
+/// Something that a role may do beside using tools. `CanExecuteDangerousTools` and
+/// `CanAccessAllDatabases` are for doors and approvers; the core itself asks for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
