@@ -30,7 +30,7 @@ mod settle;
 mod tests;
 
 /// How long an operation may take, its repetitions included.
-const OPERATION: Duration = Duration::from_secs(9);
+pub(super) const OPERATION: Duration = Duration::from_secs(9);
 /// How often an operation is tried when others are in its way.
 const ATTEMPTS: u32 = 8;
 /// How often what is over is removed.
