@@ -195,16 +195,18 @@ async fn a_cancelled_turn_settles_at_its_bound_and_one_that_was_refused_at_nothi
             break;
         }
     }
+    let put_aside = spent(&limiter, "budget:usd:user:ada@company.com").await;
     drop(stream);
     rig.omni.shutdown().await;
     let used = spent(&limiter, "budget:usd:user:ada@company.com").await;
     assert!((4_096 * OUT..=BUDGET).contains(&used), "{used}: all that the turn may have taken");
+    assert_eq!(used, put_aside, "the vendor told of no usage: nothing is given back");
     let recorded = rig.recorder.records().into_iter().find_map(|record| match record.event {
         omni_core::ledger::Event::Ask(ask) => Some(*ask),
         _ => None,
     });
     let recorded = recorded.unwrap();
-    assert_eq!((recorded.cost, recorded.usage.estimated), (Some(NanoUsd(used)), true));
+    assert!(recorded.usage.estimated && recorded.cost.unwrap() <= NanoUsd(used), "{recorded:?}");
 
     let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
     let failing = Scripted::new().with_model(priced()).fail(LlmError::Unavailable {

@@ -29,6 +29,8 @@ const SLACK: Duration = Duration::from_secs(60);
 pub(crate) struct Reserved {
     id: ReservationId,
     budgets: Vec<(Budget, LimitKey)>,
+    /// What the turn may take.
+    pub(super) most: TurnSpend,
     /// What the turn took; nothing while it has not begun.
     pub(super) spent: TurnSpend,
 }
@@ -89,7 +91,7 @@ async fn put_aside(
     let charges = budgets.iter().map(|budget| budget.charge(cx.grant, most)).collect();
     let reserve = Reserve::new(charges).with_ttl(cx.deadline.saturating_duration_since(Instant::now()) + SLACK);
     let budgets = budgets.iter().map(|budget| (*budget, budget.key(cx.grant))).collect();
-    let reserved = Reserved { id: reserve.id.clone(), budgets, spent: TurnSpend::default() };
+    let reserved = Reserved { id: reserve.id.clone(), budgets, most, spent: TurnSpend::default() };
     let unspent = reserved.settlement();
     // From here on it is settled, also when this is given up in the middle of it.
     progress.reserved = Some(reserved);
