@@ -133,6 +133,23 @@ async fn a_budget_that_is_used_up_is_a_refusal_in_its_own_words_with_one_record(
 }
 
 #[tokio::test]
+async fn asks_that_a_used_up_budget_refuses_leave_the_hour_as_it_was() {
+    let mut quota = Quota::default();
+    quota.per_hour = Some(2);
+    quota.budgets = vec![usd(BudgetScope::User, 50 * IN)];
+    let limiter = Arc::new(MemoryLimiter::new());
+    let policy =
+        MemoryPolicy::new().with_subject("ada@company.com", Role::new("dba"), RuleSet::allow_all(), quota.clone());
+    let own = limiter.clone();
+    let rig = Rig::new(modest(), FakeServer::echo(), |b| b.policy(policy).limiter(own)).await;
+    for _ in 0..5 {
+        let refused = rig.omni.ask(ask("ada")).await.unwrap_err();
+        assert!(refused.to_string().starts_with("Your budget for this month"), "{refused}");
+    }
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_budget_that_is_used_up_in_the_middle_leaves_the_answer_so_far() {
     let (limiter, change) = with(&[usd(BudgetScope::User, 20_000 * OUT)]);
     let llm = Scripted::from_fn(|request| {

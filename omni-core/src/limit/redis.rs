@@ -158,6 +158,7 @@ impl RateLimiter for RedisLimiter {
 
     async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
         let mut call = self.settle.key(self.reservation_key(&settle.id));
+        call.arg(u8::from(settle.undo));
         for (key, amount) in &settle.actuals {
             call.arg(&*key.name).arg((*amount).min(MOST));
         }

@@ -71,7 +71,7 @@ pub(super) async fn limit(
             Err(refused.into())
         }
         Ok(Err(away @ LimitError::Unavailable { .. })) => {
-            parts.give_back(&Settle::new(request.id)).await;
+            parts.give_back(&Settle::undo(request.id)).await;
             *held = None;
             Err(away.into())
         }
@@ -79,9 +79,21 @@ pub(super) async fn limit(
     }
 }
 
-/// Step 10: gives leases back.
-pub(super) async fn settle(parts: &Parts, reservation: Option<ReservationId>) {
-    if let Some(id) = reservation {
-        parts.settle(&Settle::new(id)).await;
-    }
+/// Whether omni said no: nothing was done then, so nothing counts.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Auth(_)
+            | Error::Policy(_)
+            | Error::Limit(_)
+            | Error::Denied { .. }
+            | Error::UnknownTool { .. }
+            | Error::Invalid { .. }
+    )
+}
+
+/// Step 10: gives leases back, and all of it where it was for nothing.
+pub(super) async fn settle(parts: &Parts, reservation: Option<ReservationId>, is_refused: bool) {
+    let Some(id) = reservation else { return };
+    parts.settle(&if is_refused { Settle::undo(id) } else { Settle::new(id) }).await;
 }
