@@ -17,6 +17,7 @@ mod refusal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 pub mod unlimited;
+mod unsettled;
 
 pub(crate) use budget::TurnSpend;
 pub use budget::{Budget, BudgetScope, Spend};
@@ -24,6 +25,7 @@ pub use charges::{charges_for, server_charges};
 pub use period::Period;
 pub use refusal::Refusal;
 pub(crate) use refusal::time;
+pub(crate) use unsettled::Unsettled;
 
 /// Identifies a reservation; settling it twice changes nothing. It names its tenant, so that a
 /// backend finds a reservation where it keeps the tenant's counts.

@@ -24,7 +24,6 @@ use crate::{
     error::{Error, ErrorKind},
     identity::Scope,
     ledger::{AskRecord, Event, Outcome, Party, Record},
-    limit::ReservationId,
     llm::{ModelInfo, StopReason},
     parts::Parts,
     policy::Grant,
@@ -45,7 +44,7 @@ enum End {
 struct Known {
     party: Option<Party>,
     model: Option<ModelInfo>,
-    reservation: Option<ReservationId>,
+    reservation: Option<steps::Held>,
 }
 
 /// Runs an ask from its first step to its record, and tells the asker last.

@@ -20,7 +20,6 @@ use crate::{
     error::Error,
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
-    limit::ReservationId,
     mcp::McpError,
     parts::Parts,
     policy::Grant,
@@ -30,7 +29,7 @@ use crate::{
 struct Known {
     party: Party,
     planned: PlannedCall,
-    reservation: Option<ReservationId>,
+    reservation: Option<steps::Held>,
 }
 
 /// Runs a direct call from its first step to its one record.
