@@ -90,16 +90,18 @@ impl McpTransport for Instant {
     async fn close(&self) {}
 }
 
-/// A configuration of one server with `rules` patterns for a role that `people` people have, each of
-/// whom may use one of a hundred databases.
+/// A configuration of one server with `rules` patterns for a role that `people` people have; the
+/// last of each hundred may use one database only.
 #[must_use]
 pub fn many_people(rules: usize, people: usize) -> Config {
     let dir = tempfile::TempDir::new().unwrap();
     let patterns = |from: usize| (from..rules).step_by(2).map(|rule| format!("get_*_{rule}")).collect::<Vec<_>>();
     let role = json!({ "dba": { "allow_only": patterns(0), "deny": patterns(1) } });
     let mcps = json!({ "mcps": [{ "name": "database", "url": "http://h", "role_restrictions": role }] });
-    let user =
-        |at: usize| format!("- {{email: user{at}@company.com, role: dba, allowed_databases: db_{}}}\n", at % 100);
+    let user = |at: usize| match at % 100 {
+        99 => format!("- {{email: user{at}@company.com, role: dba, allowed_databases: db_{}}}\n", at % 1_000),
+        _ => format!("- {{email: user{at}@company.com, role: dba}}\n"),
+    };
     let users: String = std::iter::once("users:\n".to_owned()).chain((0..people).map(user)).collect();
     std::fs::write(dir.path().join("mcps.yaml"), mcps.to_string()).unwrap();
     std::fs::write(dir.path().join("users.yaml"), users).unwrap();

@@ -38,7 +38,7 @@ fn decision(bencher: Bencher, tool: &str) {
 fn decision_on_arguments(bencher: Bencher) {
     let policy = policy_of(&many_people(RULES, PEOPLE));
     let grant = runtime().block_on(policy.resolve(&Principal::email("user9999@company.com"))).unwrap();
-    let arguments = json!({ "database": "db_7", "limit": 10 });
+    let arguments = json!({ "database": "db_999", "limit": 10 });
     black_box(grant.decide("database", "get_report_998", Some(&arguments)));
     bencher.bench_local(|| grant.decide(black_box("database"), black_box("get_report_998"), Some(&arguments)));
 }

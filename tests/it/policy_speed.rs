@@ -8,7 +8,7 @@ use serde_json::json;
 async fn a_decision_among_a_thousand_rules_and_ten_thousand_people_allocates_nothing() {
     let policy = policy_of(&many_people(1_000, 10_000));
     let grant = policy.resolve(&Principal::email("user9999@company.com")).await.unwrap();
-    let (allowed, elsewhere) = (json!({ "database": "db_99" }), json!({ "database": "prod" }));
+    let (allowed, elsewhere) = (json!({ "database": "db_999" }), json!({ "database": "prod" }));
     let decide = || {
         let listed = grant.decide("database", "get_report_998", None);
         let denied = grant.decide("database", "get_report_999", None);

@@ -96,10 +96,10 @@ fn the_test_command_of_the_readme_is_there_and_can_be_run() {
 
 #[test]
 fn the_configuration_of_the_readme_loads_and_decides() {
+    let yaml = format!("\n{}", blocks("yaml").join("\n"));
+    let files = yaml.split("\n# config/").skip(1).map(|file| file.split_once('\n').unwrap());
     let program = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
-    let yaml = blocks("yaml").concat();
-    let (mcps, users) = yaml.split_once("# config/users.yaml").unwrap();
-    let program = program.with_file("mcps.yaml", mcps).with_file("users.yaml", users);
+    let program = files.fold(program, |program, (name, text)| program.with_file(name, text));
     program.run(&["config", "check", "--strict"]).exits(0);
     let explain = |tool| {
         let args =

@@ -70,7 +70,7 @@ fn of_database(error: &dyn sqlx::error::DatabaseError) -> DbError {
 }
 
 /// SQLite's codes are numbers; the low byte is the primary one: 5 is BUSY, 6 is LOCKED.
-pub(super) fn is_busy(code: &str) -> bool {
+fn is_busy(code: &str) -> bool {
     code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
 }
 

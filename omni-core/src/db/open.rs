@@ -97,11 +97,12 @@ async fn sqlite(url: &str) -> Result<Pool, DbError> {
     loop {
         match target.connect(options.clone()).await {
             Ok(pool) => return Ok(Pool::Sqlite(pool)),
-            // SQLite does not wait by itself while another process switches the journal's mode.
-            Err(DbError::Contended { .. }) if since.elapsed() < BUSY => {
+            // SQLite does not wait by itself while another process switches the journal's mode, nor while
+            // the last one to close the database takes its journal away.
+            Err(error) if is_passing(&error) && since.elapsed() < BUSY => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            Err(error) => return Err(target.failed(&error.to_string())),
+            Err(error) => return Err(target.failed(&DbError::from(error).to_string())),
         }
     }
 }
@@ -137,11 +138,11 @@ impl Target {
         Ok(durable.filename(path))
     }
 
-    async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<sqlx::SqlitePool, DbError> {
+    async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<sqlx::SqlitePool, sqlx::Error> {
         // SQLite has one writer at a time; in memory there is one database a connection.
         let connections = if *self == Self::Memory { 1 } else { 4 };
         let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        Ok(pool.idle_timeout(None).max_lifetime(None).connect_with(options).await?)
+        pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
     }
 
     fn failed(&self, message: &str) -> DbError {
@@ -151,6 +152,13 @@ impl Target {
         };
         DbError::Url { message: format!("the database {path} cannot be opened: {message}") }
     }
+}
+
+/// Whether opening may well work in a moment: BUSY, LOCKED or IOERR, by the low byte of SQLite's codes.
+#[cfg(feature = "sqlite")]
+fn is_passing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10))
 }
 
 /// Makes the file, or finds out that it cannot be written, before SQLite says so less clearly.

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{DEFAULT_TENANT, Scopes};
@@ -30,6 +31,8 @@ const SECRET: usize = 64;
 const RECENT: Duration = Duration::from_secs(1);
 /// Most keys that count as looked up.
 const MAX_RECENT: u64 = 10_000;
+/// How long writing that down may hold up whoever comes with the key.
+const TOUCH: Duration = Duration::from_millis(500);
 /// How often the use of a key is written down at most.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 
@@ -250,8 +253,10 @@ impl Keys {
             return;
         }
         self.touched.insert(id, ());
-        if let Err(error) = self.store.touch(id, Utc::now()).await {
-            tracing::debug!(id, %error, "the use of a key was not written down");
+        match timeout(TOUCH, self.store.touch(id, Utc::now())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(id, %error, "the use of a key was not written down"),
+            Err(_) => tracing::debug!(id, "the use of a key was not written down in time"),
         }
     }
 }

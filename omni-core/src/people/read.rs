@@ -149,9 +149,14 @@ async fn settings(tx: &mut Tx, spec: &mut UsersSpec) -> Result<(), DbError> {
 }
 
 async fn blocks(tx: &mut Tx) -> Result<Vec<BlockedSpec>, DbError> {
-    let rows = tx
-        .fetch_all("SELECT email, message FROM user_blocks WHERE tenant = ? ORDER BY email", &[DEFAULT_TENANT.into()])
-        .await?;
+    // Somebody without a role of their own, whose row says that they are not active, is kept out too.
+    let sql = "SELECT email, message FROM user_blocks WHERE tenant = ?
+               UNION ALL
+               SELECT email, NULL AS message FROM users WHERE tenant = ? AND role_source = 'seen' AND is_active = ?
+               AND email NOT IN (SELECT email FROM user_blocks WHERE tenant = ?)
+               ORDER BY email";
+    let tenant = || DEFAULT_TENANT.into();
+    let rows = tx.fetch_all(sql, &[tenant(), tenant(), false.into(), tenant()]).await?;
     let block = |row: &Row| Ok(BlockedSpec { email: row.text("email")?, message: row.optional_text("message")? });
     rows.iter().map(block).collect()
 }

@@ -79,3 +79,20 @@ async fn a_new_role_keeps_the_overrides_that_somebody_had_and_lifts_a_block() {
         assert!(spec.blocked_users.is_empty() && spec.super_admins[0].allowed_mcps.is_some());
     }
 }
+
+#[tokio::test]
+async fn whose_row_is_not_active_is_kept_out_whoever_they_are() {
+    for tables in databases().await {
+        import(&tables, "users: [{ email: a@x, role: dba }, { email: b@x, role: dba, is_active: false }]").await;
+        import(&tables, "users: [{ email: b@x, role: dba, is_active: false }]").await;
+        let sql = "UPDATE users SET is_active = ? WHERE email = 'a@x'";
+        tables.db().await.unwrap().execute(sql, &[false.into()]).await.unwrap();
+        let (_, spec) = tables.read().await.unwrap();
+        assert_eq!(spec.blocked_users.iter().map(|blocked| blocked.email.as_str()).collect::<Vec<_>>(), ["a@x"]);
+        assert_eq!(spec.users[0].is_active, Some(false));
+        assert!(tables.enable("a@x").await.unwrap() && tables.enable("B@x").await.unwrap());
+        assert!(!tables.enable("a@x").await.unwrap());
+        let (_, spec) = tables.read().await.unwrap();
+        assert!(spec.blocked_users.is_empty() && spec.users[0].is_active.is_none());
+    }
+}

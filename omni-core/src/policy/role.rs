@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a role may do beside using tools.
+/// Something that a role may do beside using tools. The core itself asks for the first four; the
+/// others are for doors and approvers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

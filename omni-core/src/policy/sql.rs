@@ -200,7 +200,7 @@ async fn follow(tables: Tables, live: Weak<Live>, looks: watch::Sender<Looks>, w
 }
 
 /// Takes what the tables say, if it is something new.
-async fn look(tables: &Tables, live: &Live, known: &mut Option<i64>) -> Result<(), String> {
+async fn look(tables: &Tables, live: &Arc<Live>, known: &mut Option<i64>) -> Result<(), String> {
     let said = |error: DbError| error.to_string();
     let version = tables.version().await.map_err(said)?;
     if *known == Some(version) {
@@ -208,7 +208,10 @@ async fn look(tables: &Tables, live: &Live, known: &mut Option<i64>) -> Result<(
     }
     let (version, people) = tables.read().await.map_err(said)?;
     let people = Arc::new(people);
-    live.update(|sources| sources.table = Some(people)).map_err(|error| error.to_string())?;
+    let live = live.clone();
+    // Many people take a while to compile.
+    let updating = tokio::task::spawn_blocking(move || live.update(|sources| sources.table = Some(people)));
+    updating.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
     *known = Some(version);
     Ok(())
 }

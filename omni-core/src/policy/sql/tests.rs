@@ -73,6 +73,8 @@ async fn what_another_instance_changes_is_noticed_by_itself() {
         version.mark_unchanged();
         tables.assign("bob@x.org", None, "admin").await.unwrap();
         tokio::time::timeout(Duration::from_secs(30), version.changed()).await.unwrap().unwrap();
+        // The version comes first, the policy right after it.
+        policy.refresh().await.unwrap();
         let new = policy.resolve(&Principal::email("bob@x.org")).await.unwrap();
         assert!(new.version > old.version && new.role.is_admin && !old.role.is_admin);
     }

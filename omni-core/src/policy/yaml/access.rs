@@ -23,7 +23,7 @@ const DATABASE_ARGUMENTS: [&str; 4] = ["database", "db", "db_name", "database_na
 const ANALYTICS: [&str; 2] = ["analytics_mcp", "omni2_analytics_mcp"];
 
 /// Which list a person is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum SubjectKind {
     SuperAdmin,
     User,

@@ -59,13 +59,22 @@ struct Compiler<'a> {
     known: BTreeSet<String>,
     /// Rule sets by what they say and how, so that people with equal rules share one.
     made: HashMap<String, Arc<RuleSet>>,
+    /// Those of people of whom nothing is said but their role, which are most.
+    by_role: HashMap<(SubjectKind, Arc<str>), Arc<RuleSet>>,
     sets: PatternSets,
 }
 
 impl<'a> Compiler<'a> {
     fn new(files: &'a ConfigFiles) -> Self {
         let known = role::known_roles(files);
-        Self { files, is_table: false, known, made: HashMap::new(), sets: PatternSets::default() }
+        Self {
+            files,
+            is_table: false,
+            known,
+            made: HashMap::new(),
+            by_role: HashMap::new(),
+            sets: PatternSets::default(),
+        }
     }
 
     fn people(mut self, mut people: People, table: Option<&UsersSpec>) -> Result<People, PatternError> {
@@ -188,7 +197,7 @@ impl<'a> Compiler<'a> {
         let role = self.role(user, kind);
         let rules = match self.why_blocked(user, kind, &role.name) {
             Some(reason) => Err(reason),
-            None => Ok(self.rules(plan(self.files, &Subject { kind, path, lines, user, role: &role }))?),
+            None => Ok(self.rules_of(&Subject { kind, path, lines, user, role: &role })?),
         };
         let models = role::declared(self.files, &role).and_then(|declared| declared.models.clone());
         Ok(Person {
@@ -213,6 +222,22 @@ impl<'a> Compiler<'a> {
         let near = nearest(role, self.known.iter().map(String::as_str));
         let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
         Some(format!("the role {role:?} is not known{near}"))
+    }
+
+    fn rules_of(&mut self, subject: &Subject<'_>) -> Result<Arc<RuleSet>, PatternError> {
+        let user = subject.user;
+        let has_own =
+            user.allowed_mcps.is_some() || user.allowed_databases.is_some() || !user.argument_rules.is_empty();
+        if has_own {
+            return self.rules(plan(self.files, subject));
+        }
+        let key = (subject.kind, subject.role.name.clone());
+        if let Some(made) = self.by_role.get(&key) {
+            return Ok(made.clone());
+        }
+        let rules = self.rules(plan(self.files, subject))?;
+        self.by_role.insert(key, rules.clone());
+        Ok(rules)
     }
 
     fn rules(&mut self, plan: Plan) -> Result<Arc<RuleSet>, PatternError> {
