@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     identity::Authenticator,
     ledger::{Ledger, LedgerOptions, SealKey},
-    limit::{RateLimiter, memory::MemoryLimiter},
+    limit::{RateLimiter, fail_open::FailOpen, memory::MemoryLimiter},
     llm::{LlmProvider, offline::Offline},
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
     omni::Omni,
@@ -38,6 +38,7 @@ pub struct OmniBuilder {
     tables: Option<crate::people::Tables>,
     policy: Arc<dyn PolicyStore>,
     limiter: Arc<dyn RateLimiter>,
+    limits_fail_open: bool,
     threads: Arc<dyn ThreadStore>,
     llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
@@ -61,6 +62,7 @@ impl OmniBuilder {
             tables: None,
             policy: Arc::new(MemoryPolicy::allow_all()),
             limiter: Arc::new(MemoryLimiter::new()),
+            limits_fail_open: false,
             threads: Arc::new(OneShot),
             llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
@@ -114,6 +116,12 @@ impl OmniBuilder {
     /// How much.
     pub fn limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
         self.limiter = Arc::new(limiter);
+        self
+    }
+
+    /// Whether asks go on when the limiter cannot be asked.
+    pub(crate) fn limits_fail_open(mut self, fail_open: bool) -> Self {
+        self.limits_fail_open = fail_open;
         self
     }
 
@@ -259,7 +267,7 @@ impl OmniBuilder {
         self.threads = old.threads.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {
-            self.limiter = old.limiter.clone();
+            self.limiter = old.counts.clone();
         }
         Ok(self.parts(old.ledger.clone(), pool, old.live.clone()))
     }
@@ -277,7 +285,11 @@ impl OmniBuilder {
             #[cfg(any(feature = "sqlite", feature = "postgres"))]
             tables: self.tables,
             policy: self.policy,
-            limiter: self.limiter,
+            limiter: match self.limits_fail_open {
+                true => Arc::new(FailOpen::new(self.limiter.clone())),
+                false => self.limiter.clone(),
+            },
+            counts: self.limiter,
             threads: self.threads,
             pool,
             llm: self.llm,

@@ -9,7 +9,6 @@ use crate::{
     config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
-    limit::fail_open::FailOpen,
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
@@ -117,6 +116,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
     let builder = builder
         .config(config.clone())
         .bounds(config.bounds.clone())
+        .limits_fail_open(config.limits_fail_open)
         .max_output(config.llm.max_tokens)
         .llm_extra(config.llm.extra.clone())
         .redactor(config.redactor())
@@ -135,8 +135,7 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
 }
 
 async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
-    let limiter = registry.limiters.build(&config.limiter_kind, config.clone()).await?;
-    Ok(if config.limits_fail_open { builder.limiter(FailOpen::new(limiter)) } else { builder.limiter(limiter) })
+    Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
 }
 
 /// Who credentials belong to: people at the terminal, and keys where there is a database.

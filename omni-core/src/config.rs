@@ -417,12 +417,10 @@ impl Config {
 }
 
 impl Config {
-    /// Whether requests are counted in the same place by the same rules.
+    /// Whether requests are counted in the same place.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
         let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
-        self.limiter_kind == other.limiter_kind
-            && self.limits_fail_open == other.limits_fail_open
-            && redis(self) == redis(other)
+        self.limiter_kind == other.limiter_kind && redis(self) == redis(other)
     }
 }
 

@@ -17,6 +17,7 @@ mod refusal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 pub mod unlimited;
+mod unsettled;
 
 pub(crate) use budget::TurnSpend;
 pub use budget::{Budget, BudgetScope, Spend};
@@ -24,6 +25,7 @@ pub use charges::{charges_for, server_charges};
 pub use period::Period;
 pub use refusal::Refusal;
 pub(crate) use refusal::time;
+pub(crate) use unsettled::Unsettled;
 
 /// Identifies a reservation; settling it twice changes nothing. It names its tenant, so that a
 /// backend finds a reservation where it keeps the tenant's counts.
@@ -207,13 +209,21 @@ pub struct Settle {
     pub id: ReservationId,
     /// Real amounts of budgets, by key.
     pub actuals: Vec<(LimitKey, u64)>,
+    /// Whether all of it is given back, windows too: nothing was done for it.
+    pub undo: bool,
 }
 
 impl Settle {
     /// Settles with the reserved amounts and gives leases back.
     #[must_use]
     pub fn new(id: ReservationId) -> Self {
-        Self { id, actuals: Vec::new() }
+        Self { id, actuals: Vec::new(), undo: false }
+    }
+
+    /// Takes the reservation back, as if it had never been made.
+    #[must_use]
+    pub fn undo(id: ReservationId) -> Self {
+        Self { undo: true, ..Self::new(id) }
     }
 }
 
@@ -242,6 +252,7 @@ pub enum LimitError {
 /// * **Counts** are told apart by key, kind of limit, and the window's length or budget's period.
 ///   Charges of one reservation are of one tenant; several of one count add up.
 /// * **Leases** end with `settle`, or when `ttl` passes without `renew`; windows keep their charge.
+/// * **Undone**, a reservation whose `ttl` runs leaves no charge behind, in windows and budgets neither.
 /// * **Budgets** are settled while the reservation's `ttl` runs; after it the reserved amount stays.
 /// * **Clock**: the backend's own, monotonic or the server's; never the caller's.
 /// * **Cancellation**: a dropped `reserve` leaves either nothing or a reservation that its ttl ends.
@@ -253,7 +264,7 @@ pub trait RateLimiter: Send + Sync + fmt::Debug {
     /// [`LimitError::Refused`] with the count that stays full the longest, [`LimitError::Unavailable`] when the backend is away.
     async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError>;
 
-    /// Corrects budgets to what was really used and gives leases back.
+    /// Corrects budgets to what was really used and gives leases back, or everything.
     ///
     /// # Errors
     /// [`LimitError::Unavailable`].

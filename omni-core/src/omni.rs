@@ -263,6 +263,9 @@ impl Omni {
             self.inner.kill.cancel();
             let _ = timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await;
         }
+        if timeout(SHUTDOWN_GRACE, self.parts().live.unsettled.close()).await.is_err() {
+            tracing::warn!("reservations that are not settled lapse by themselves");
+        }
         if timeout(SHUTDOWN_GRACE, self.parts().pool.shutdown()).await.is_err() {
             tracing::warn!("a server did not let itself be closed in time");
         }

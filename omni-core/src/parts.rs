@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     audit::AuditReader,
@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     identity::Authenticator,
     ledger::Ledger,
-    limit::{RateLimiter, Settle},
+    limit::{RateLimiter, Settle, Unsettled},
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
     policy::{AskBounds, Grant, PolicyStore},
@@ -45,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) tables: Option<crate::people::Tables>,
     pub(crate) policy: Arc<dyn PolicyStore>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
+    /// The same without what the operator wants when it is away: it goes on when that changes.
+    pub(crate) counts: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,
     pub(crate) pool: Pool,
     /// The language model, or why there is none.
@@ -72,11 +74,13 @@ pub(crate) struct Live {
     policy: ArcSwap<Arc<dyn PolicyStore>>,
     /// Nothing new begins.
     pub(crate) closing: AtomicBool,
+    /// Reservations that could not be settled yet.
+    pub(crate) unsettled: Unsettled,
 }
 
 impl Live {
     pub(crate) fn new(policy: Arc<dyn PolicyStore>) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), closing: AtomicBool::new(false) }
+        Self { policy: ArcSwap::from_pointee(policy), closing: AtomicBool::new(false), unsettled: Unsettled::new() }
     }
 
     pub(crate) fn policy(&self) -> Arc<dyn PolicyStore> {
@@ -125,15 +129,22 @@ impl Parts {
         tracing::debug!(?given_back, "a reservation without an answer was given back");
     }
 
-    /// Gives leases back and corrects budgets. A limiter that is away lets leases lapse by their ttl
-    /// and keeps budgets as they were reserved; one that panics takes nobody's record with it.
-    pub(crate) async fn settle(&self, settle: &Settle) {
+    /// Gives leases back and corrects budgets. A limiter that is away is asked again, in the background
+    /// and at most until `until`; then leases have lapsed, and budgets stay as they were reserved. One
+    /// that panics takes nobody's record with it.
+    pub(crate) async fn settle(&self, settle: &Settle, until: Instant) {
         let settling = AssertUnwindSafe(self.limiter.settle(settle)).catch_unwind();
         match timeout(STEP_TIMEOUT, settling).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "a reservation was not settled; it lapses by itself"),
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(%error, "a reservation is not settled yet");
+                self.live.unsettled.keep(self.limiter.clone(), settle.clone(), until);
+            }
             Ok(Err(_)) => tracing::error!("the limiter panicked; a reservation lapses by itself"),
-            Err(_) => tracing::warn!("a reservation was not settled in time; it lapses by itself"),
+            Err(_) => {
+                tracing::warn!("a reservation was not settled in time, and is not settled yet");
+                self.live.unsettled.keep(self.limiter.clone(), settle.clone(), until);
+            }
         }
     }
 

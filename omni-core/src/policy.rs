@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::identity::{Principal, Scope, Via};
+use crate::{
+    identity::{Principal, Scope, Via},
+    limit::BudgetScope,
+};
 
 pub mod cached;
 pub mod memory;
@@ -134,6 +137,26 @@ pub struct Quota {
     pub budgets: Vec<crate::limit::Budget>,
 }
 
+impl Quota {
+    /// The tighter of two quotas, number by number. What all of a role may spend together is for people
+    /// of that role: of the other quota it is left out.
+    pub(crate) fn lower(&mut self, ceiling: &Self) {
+        let numbers = [
+            (&mut self.per_hour, ceiling.per_hour),
+            (&mut self.per_minute, ceiling.per_minute),
+            (&mut self.burst, ceiling.burst),
+            (&mut self.concurrent, ceiling.concurrent),
+        ];
+        for (own, most) in numbers {
+            *own = own.map_or(most, |own| Some(most.map_or(own, |most| own.min(most))));
+        }
+        self.budgets.extend(ceiling.budgets.iter().filter(|budget| budget.scope != BudgetScope::Role));
+        // Of equal budgets the tightest; several of one count would be charged several times.
+        self.budgets.sort_by_key(|budget| (budget.count(), budget.max));
+        self.budgets.dedup_by_key(|budget| budget.count());
+    }
+}
+
 /// What an ask may take at most; the tighter of this and the ask's own options holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -250,6 +273,7 @@ impl Grant {
     fn lower(&mut self, ceiling: Ceiling<'_>) {
         self.rules = self.rules.under(ceiling.rules);
         self.role.lower(ceiling.role);
+        self.quota.lower(ceiling.quota);
         if let Some(most) = ceiling.models {
             let own = self.models.take().unwrap_or_else(|| most.to_vec());
             self.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
@@ -260,7 +284,9 @@ impl Grant {
     fn within(&self, owner: &Self) -> Self {
         let mut grant = self.clone();
         let models = owner.models.as_deref();
-        grant.lower(Ceiling { role: &owner.role, rules: owner.rules.clone(), models });
+        // How often somebody may ask is theirs and the ceiling's matter, not that of the key's owner.
+        let quota = &Quota::default();
+        grant.lower(Ceiling { role: &owner.role, rules: owner.rules.clone(), models, quota });
         // It is as old as the older of the two.
         grant.version = grant.version.min(owner.version);
         grant
@@ -286,6 +312,7 @@ pub(crate) struct Ceiling<'a> {
     pub(crate) role: &'a Role,
     pub(crate) rules: Arc<RuleSet>,
     pub(crate) models: Option<&'a [String]>,
+    pub(crate) quota: &'a Quota,
 }
 
 /// Whether somebody can read configuration and database anyway: the person at the terminal, where

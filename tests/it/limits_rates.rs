@@ -7,6 +7,7 @@ use omni_core::{
     Ask, ErrorKind, OmniBuilder, Principal,
     answer::CallStatus,
     ask::DirectCall,
+    audit::{AuditBackend, AuditQuery, memory::MemorySink},
     ledger::{Event, Outcome},
     limit::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle, fail_open::FailOpen},
     llm::{Speaker, scripted::Scripted, scripted::call_turn, scripted::text_turn},
@@ -75,6 +76,21 @@ async fn a_refusal_has_the_words_of_the_original_and_one_record() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_a_row_that_says_that_it_was_blocked_and_why() {
+    let hour = limited(quota(|q| q.per_hour = Some(1)));
+    let store = AuditBackend::new(MemorySink::default());
+    let rig = Rig::new(say_hi(), FakeServer::echo(), |builder| hour(builder).audit_backend(store)).await;
+    rig.omni.ask(ask()).await.unwrap();
+    let words = rig.omni.ask(ask()).await.unwrap_err().public_message();
+    rig.omni.call_tool(call()).await.unwrap_err();
+    rig.omni.shutdown().await;
+    let access = rig.omni.audit(Principal::email("ada@company.com")).await.unwrap();
+    let rows = access.logs(&AuditQuery::default()).await.unwrap().entries;
+    let rows: Vec<_> = rows.iter().rev().map(|row| (row.was_blocked, row.block_reason.as_deref())).collect();
+    assert_eq!(rows, [(false, None), (true, Some(&*words)), (true, Some(&*words))]);
+}
+
+#[tokio::test]
 async fn asks_and_direct_calls_draw_on_one_count_and_refusals_on_none() {
     let rig = Rig::new(say_hi(), FakeServer::echo(), limited(quota(|q| q.per_minute = Some(2)))).await;
     rig.omni.ask(ask()).await.unwrap();
@@ -87,6 +103,62 @@ async fn asks_and_direct_calls_draw_on_one_count_and_refusals_on_none() {
     rig.omni.tools(Principal::email("ada@company.com")).await.unwrap();
     rig.omni.shutdown().await;
     assert_eq!(errors(&rig.recorder, Outcome::RateLimited).len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_refused_counts_nothing_wherever_it_is_refused() {
+    let one = || limited(quota(|q| q.per_hour = Some(1)));
+    let rig = Rig::new(say_hi(), FakeServer::echo(), one()).await;
+    let direct = |server: &str, tool: &str, arguments: serde_json::Value| {
+        let arguments = RawValue::from_string(arguments.to_string()).unwrap();
+        DirectCall::new(Principal::email("ada@company.com"), server, tool, arguments)
+    };
+    for refused in [
+        direct("lab", "nothing_like_it", json!({})),
+        direct("nowhere", "echo", json!({})),
+        direct("lab", "echo", json!({ "message": 7 })),
+    ] {
+        let error = rig.omni.call_tool(refused).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid), "{error}");
+    }
+    let twice = RawValue::from_string(r#"{"message":"secret","message":"ok"}"#.into()).unwrap();
+    let twice = DirectCall::new(Principal::email("ada@company.com"), "lab", "echo", twice);
+    let error = rig.omni.call_tool(twice).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("is twice"), "{error}");
+    assert_eq!(rig.server.calls(), 0);
+    let mut dear = ask();
+    dear.options.max_cost = Some(omni_core::cost::NanoUsd(1));
+    assert_eq!(rig.omni.ask(dear).await.unwrap_err().kind(), ErrorKind::Denied, "a model without a price");
+    rig.omni.call_tool(call()).await.unwrap();
+    assert_eq!(rig.omni.call_tool(call()).await.unwrap_err().kind(), ErrorKind::RateLimited, "the one is used");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_call_that_the_servers_own_limit_refuses_leaves_the_hour_as_it_was() {
+    let hour = limited(quota(|q| q.per_hour = Some(3)));
+    let rig = Rig::new(say_hi(), FakeServer::echo(), |b| server_limit(1)(hour(b))).await;
+    rig.omni.call_tool(call()).await.unwrap();
+    for _ in 0..3 {
+        let refused = rig.omni.call_tool(call()).await.unwrap_err();
+        assert!(refused.to_string().starts_with("lab: Rate limit exceeded"), "{refused}");
+    }
+    for _ in 0..2 {
+        rig.omni.ask(ask()).await.unwrap();
+    }
+    assert!(rig.omni.ask(ask()).await.unwrap_err().to_string().contains("3/3 requests in the last hour"));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn more_in_a_second_than_the_burst_is_refused_in_its_own_words_with_a_record() {
+    let rig = Rig::new(say_hi(), FakeServer::echo(), limited(quota(|q| q.burst = Some(2)))).await;
+    let asks = (0..5).map(|_| rig.omni.ask(ask()));
+    let ended = futures::future::join_all(asks).await;
+    let refused: Vec<String> = ended.iter().filter_map(|end| Some(end.as_ref().err()?.public_message())).collect();
+    assert!(!refused.is_empty() && refused.iter().all(|text| text.contains("2/2 requests")), "{refused:?}");
+    rig.omni.shutdown().await;
+    assert_eq!(errors(&rig.recorder, Outcome::RateLimited), refused);
 }
 
 #[tokio::test]

@@ -219,6 +219,32 @@ async fn what_is_counted_stays_counted() {
     lab.omni.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_is_counted_stays_counted_when_only_the_way_to_do_without_it_changes() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let on_error = |on_error: &str| {
+        lab.write(
+            "settings.yaml",
+            &format!("data_dir: data\nllm: {{ provider: script }}\nlimit: {{ on_error: {on_error} }}"),
+        );
+    };
+    lab.write(
+        "users.yaml",
+        "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*', rate_limit: { requests_per_hour: 2 } }]",
+    );
+    for way in ["deny", "allow"] {
+        on_error(way);
+        lab.reloader().reload().await.unwrap();
+        assert!(lab.omni.call_tool(echo()).await.is_ok());
+    }
+    for way in ["allow", "deny"] {
+        on_error(way);
+        lab.reloader().reload().await.unwrap();
+        assert!(matches!(lab.omni.call_tool(echo()).await, Err(Error::Limit(_))), "{way}");
+    }
+    lab.omni.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_reloads_under_load_drop_nothing() {
     let llm = Scripted::from_fn(|request| {

@@ -28,7 +28,11 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Reserved {
     id: ReservationId,
+    /// Until when it can be settled.
+    until: Instant,
     budgets: Vec<(Budget, LimitKey)>,
+    /// What the turn may take.
+    pub(super) most: TurnSpend,
     /// What the turn took; nothing while it has not begun.
     pub(super) spent: TurnSpend,
 }
@@ -89,7 +93,8 @@ async fn put_aside(
     let charges = budgets.iter().map(|budget| budget.charge(cx.grant, most)).collect();
     let reserve = Reserve::new(charges).with_ttl(cx.deadline.saturating_duration_since(Instant::now()) + SLACK);
     let budgets = budgets.iter().map(|budget| (*budget, budget.key(cx.grant))).collect();
-    let reserved = Reserved { id: reserve.id.clone(), budgets, spent: TurnSpend::default() };
+    let reserved =
+        Reserved { id: reserve.id.clone(), until: cx.deadline + SLACK, budgets, most, spent: TurnSpend::default() };
     let unspent = reserved.settlement();
     // From here on it is settled, also when this is given up in the middle of it.
     progress.reserved = Some(reserved);
@@ -139,10 +144,10 @@ fn money(amount: NanoUsd, max: NanoUsd) -> String {
     if max < NanoUsd::from_usd(1.0) { amount.to_string() } else { format!("${:.2}", amount.as_usd()) }
 }
 
-/// Settles what was put aside by what the turn took. A limiter that is away keeps all of it taken:
-/// nothing is overspent by that.
+/// Settles what was put aside by what the turn took. A limiter that is away is asked again later, and
+/// keeps all of it taken until then: nothing is overspent by that.
 pub(crate) async fn settle(parts: &Parts, progress: &mut Progress) {
     let Some(reserved) = &progress.reserved else { return };
-    parts.settle(&reserved.settlement()).await;
+    parts.settle(&reserved.settlement(), reserved.until).await;
     progress.reserved = None;
 }

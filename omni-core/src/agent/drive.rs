@@ -159,26 +159,29 @@ impl Progress {
 
     pub(super) fn end_turn(&mut self, model: &ModelInfo) -> Usage {
         let turn = self.turn.take();
+        let is_told = turn.as_ref().is_some_and(|turn| turn.usage.is_some());
         let usage = turn.map(|turn| turn.usage.unwrap_or_else(|| turn.bound())).unwrap_or_default();
-        self.settle(usage, model);
-        self.answer.iterations += 1;
+        self.settle(usage, is_told, model);
         usage
     }
 
     /// Settles a turn that broke off at its bound: what the model thought and wrote unseen is charged too.
     pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
         let Some(turn) = self.turn.take() else { return };
-        self.settle(turn.bound(), model);
-        self.answer.iterations += 1;
+        self.settle(turn.bound(), turn.usage.is_some(), model);
     }
 
-    fn settle(&mut self, usage: Usage, model: &ModelInfo) {
+    /// What the record says is estimated where the vendor told of no usage. Budgets settle at what was put
+    /// aside then: what the vendor charges may be more than an estimate.
+    fn settle(&mut self, usage: Usage, is_told: bool, model: &ModelInfo) {
+        self.answer.iterations += 1;
         self.answer.usage += usage;
         let cost = model.price.map(|price| price.cost(&usage));
         self.turn_cost = cost;
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
         if let Some(reserved) = &mut self.reserved {
-            reserved.spent = TurnSpend { usd: cost.unwrap_or_default(), tokens: usage.total() };
+            let told = TurnSpend { usd: cost.unwrap_or_default(), tokens: usage.total() };
+            reserved.spent = if is_told { told } else { reserved.most };
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::{
     policy::{Grant, Rule},
 };
 
+mod arguments;
+
 /// Why a call is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,18 +66,19 @@ pub struct PlannedCall {
 impl PlannedCall {
     /// Equal for calls of the same tool with the same arguments.
     pub(super) fn signature(&self) -> String {
-        let arguments = serde_json::from_str::<Value>(self.arguments.get()).unwrap_or_default();
-        format!("{}\0{}\0{arguments}", self.server, self.tool)
+        format!("{}\0{}\0{}", self.server, self.tool, self.arguments_json())
     }
 
     pub(super) fn refuse(&mut self, reason: Refused, message: String) {
         self.disposition = Disposition::Refuse { reason, message };
     }
 
-    /// The arguments as JSON; a string where the model wrote something that is not.
+    /// The arguments as JSON, as they were judged; as well as it goes where they were refused. A string
+    /// where the model wrote something that is not.
     #[must_use]
     pub fn arguments_json(&self) -> Value {
-        serde_json::from_str(self.arguments.get()).unwrap_or_default()
+        let text = self.arguments.get();
+        arguments::value(text).or_else(|_| serde_json::from_str(text)).unwrap_or_default()
     }
 }
 
@@ -117,7 +120,7 @@ impl Judge<'_> {
                 return call.refuse(Refused::Policy, self.no_such_tool(&def.full_name()));
             }
         }
-        let arguments = match arguments_object(&call.arguments) {
+        let arguments = match arguments::object(&call.arguments) {
             Ok(arguments) => arguments,
             Err(message) => return call.refuse(Refused::Arguments, message),
         };
@@ -171,16 +174,4 @@ pub(crate) fn rule_text(rule: &Rule) -> String {
 pub(crate) fn nearest<'a>(name: &str, tools: &'a [OfferedTool]) -> Option<&'a str> {
     let scored = tools.iter().map(|tool| (strsim::jaro_winkler(name, &tool.llm_name), &*tool.llm_name));
     scored.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, near)| near)
-}
-
-fn arguments_object(raw: &RawValue) -> Result<Value, String> {
-    match serde_json::from_str::<Value>(raw.get()) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        Ok(Value::String(text)) => match serde_json::from_str::<Value>(&text) {
-            Err(error) => Err(format!("The arguments are not valid JSON ({error}). Send a JSON object.")),
-            Ok(_) => Err("The arguments must be a JSON object, not a string.".into()),
-        },
-        Ok(_) => Err("The arguments must be a JSON object.".into()),
-        Err(error) => Err(format!("The arguments are not valid JSON ({error}). Send a JSON object.")),
-    }
 }

@@ -57,6 +57,13 @@ pub(super) fn check(
                        all of them with `sql` or `redis`";
         findings.all.push(lines.finding(Severity::Warning, "limit.backend", message));
     }
+    if kind(source) == "memory"
+        && (!source.settings.budgets.is_empty() || users.is_some_and(|(users, _)| budgeted(users)))
+    {
+        let message = "what was spent is forgotten when the process ends, and every `omni ask` is a process of its \
+                       own; budgets hold with `sql` or `redis`";
+        findings.all.push(lines.finding(Severity::Warning, "limit.backend", message));
+    }
     for (at, budget) in source.settings.budgets.iter().enumerate() {
         check_budget(source, users.map(|(users, _)| users), budget, &format!("budgets[{at}]"), findings);
     }
@@ -72,6 +79,14 @@ pub(super) fn check(
     if let Some(person) = &users.default_user {
         check("default_user.budget".into(), &person.budget);
     }
+}
+
+/// Whether people or roles have budgets of their own.
+fn budgeted(users: &UsersSpec) -> bool {
+    let people = users.super_admins.iter().chain(&users.users).map(|person| &person.budget);
+    let roles = users.roles.values().map(|role| &role.budget);
+    let anybody = users.default_user.iter().map(|person| &person.budget);
+    people.chain(roles).chain(anybody).any(|budget| !budget.is_empty())
 }
 
 fn check_budget(

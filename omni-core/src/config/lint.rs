@@ -231,6 +231,10 @@ impl Linter<'_> {
 
     fn provisioning(&mut self, spec: &AutoProvisioningSpec) {
         self.role("auto_provisioning.default_role", spec.default_role.as_deref());
+        if spec.enabled && !spec.require_approval && spec.default_role.as_deref().is_some_and(is_admin) {
+            let message = "whoever comes would be an administrator; set require_approval: true, or another role";
+            self.user_note(Severity::Error, "auto_provisioning.default_role", message);
+        }
         let maps =
             [("email_domain_mapping", &spec.email_domain_mapping), ("slack_team_mapping", &spec.slack_team_mapping)];
         for (key, offers) in maps {
@@ -304,6 +308,10 @@ impl Linter<'_> {
             self.user_note(Severity::Warning, &format!("{path}.allowed_domains"), message);
         }
     }
+}
+
+fn is_admin(role: &str) -> bool {
+    matches!(role, "admin" | "super_admin")
 }
 
 fn texts(texts: Option<&OneOrMany>) -> &[String] {

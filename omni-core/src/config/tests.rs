@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::{Config, ConfigError, LoadOptions, Severity};
 
+mod access;
 mod input;
 mod limits;
 mod llm;

@@ -64,6 +64,11 @@ impl Budget {
         LimitKey::new(grant.principal.tenant.as_str(), format!("budget:{what}:{who}"))
     }
 
+    /// Which count of a person it draws on; equal for budgets that differ only in `max`.
+    pub(crate) fn count(&self) -> (BudgetScope, Period, bool) {
+        (self.scope, self.period, self.max.is_money())
+    }
+
     /// Whether it is this budget that a limiter refuses.
     pub(crate) fn is_meant_by(&self, refusal: &Refusal, grant: &Grant) -> bool {
         refusal.limit.count() == self.limit().count() && refusal.key == self.key(grant)

@@ -6,9 +6,17 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle};
+use crate::parts::STEP_TIMEOUT;
 
-/// How long a limiter that does not answer is waited for: well within the time of its step.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a limiter that does not answer is waited for: within the time of its step, and longer than
+/// any backend takes that is there and busy. One that is only slow still refuses.
+const PATIENCE: Duration = Duration::from_millis(9_500);
+
+const _: () = assert!(PATIENCE.as_millis() < STEP_TIMEOUT.as_millis());
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+const _: () = assert!(super::sql::OPERATION.as_millis() < PATIENCE.as_millis());
+#[cfg(feature = "redis")]
+const _: () = assert!(super::redis::OPERATION.as_millis() < PATIENCE.as_millis());
 
 /// A limiter whose absence lets everything pass. What it can still refuse, it refuses.
 #[derive(Debug)]
@@ -47,6 +55,8 @@ impl<L: RateLimiter> RateLimiter for FailOpen<L> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
     use crate::limit::{Charge, Limit, LimitKey, memory::MemoryLimiter};
 
@@ -84,6 +94,33 @@ mod tests {
         async fn renew(&self, _: &ReservationId) -> Result<(), LimitError> {
             Ok(())
         }
+    }
+
+    /// As slow as a backend under load may be.
+    #[derive(Debug)]
+    struct Busy(MemoryLimiter);
+
+    #[async_trait]
+    impl RateLimiter for Busy {
+        async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
+            sleep(Duration::from_secs(9)).await;
+            self.0.reserve(request).await
+        }
+
+        async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
+            self.0.settle(settle).await
+        }
+
+        async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
+            self.0.renew(id).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limiter_that_is_busy_still_refuses() {
+        let charge = Charge { key: LimitKey::new("t", "k"), limit: Limit::Concurrent { max: 0 }, amount: 1 };
+        let refused = FailOpen::new(Busy(MemoryLimiter::new())).reserve(&Reserve::new(vec![charge])).await;
+        assert!(matches!(refused, Err(LimitError::Refused(_))), "{refused:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -153,8 +153,10 @@ impl State {
         let Some(held) = self.held.remove(&settle.id) else { return };
         for taken in held.taken {
             let actual = settle.actuals.iter().find(|(key, _)| *key == taken.key).map(|(_, amount)| *amount);
-            if let Some(count) = self.counts.get_mut(&taken.key) {
-                count.settle(&taken, &settle.id, actual, now);
+            let Some(count) = self.counts.get_mut(&taken.key) else { continue };
+            match settle.undo {
+                true => count.undo(&taken, &settle.id, now),
+                false => count.settle(&taken, &settle.id, actual, now),
             }
         }
     }

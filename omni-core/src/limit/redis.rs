@@ -34,7 +34,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// How long Redis may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// How long an operation may take, with connecting again and its one repetition.
-const OPERATION: Duration = Duration::from_millis(2_500);
+pub(super) const OPERATION: Duration = Duration::from_millis(2_500);
 /// Most that the scripts can count: Lua's numbers are exact up to here. Larger limits are this one.
 const MOST: u64 = 1 << 53;
 /// Where the scripts get the time.
@@ -158,6 +158,7 @@ impl RateLimiter for RedisLimiter {
 
     async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
         let mut call = self.settle.key(self.reservation_key(&settle.id));
+        call.arg(u8::from(settle.undo));
         for (key, amount) in &settle.actuals {
             call.arg(&*key.name).arg((*amount).min(MOST));
         }

@@ -30,9 +30,11 @@ mod settle;
 mod tests;
 
 /// How long an operation may take, its repetitions included.
-const OPERATION: Duration = Duration::from_secs(9);
+pub(super) const OPERATION: Duration = Duration::from_secs(9);
 /// How often an operation is tried when others are in its way.
 const ATTEMPTS: u32 = 8;
+/// Most rows of each table that one operation removes; the next one goes on.
+const SWEPT_AT_ONCE: u64 = 1_000;
 /// How often what is over is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -95,27 +97,39 @@ impl SqlLimiter {
         }
     }
 
-    /// Removes what is over, from time to time. A count's row goes when nothing of it is left; it
-    /// may be made again at any moment.
+    /// Removes what is over, from time to time and not much at once: somebody waits for it. A count's
+    /// row goes when nothing of it is left; it may be made again at any moment.
     async fn sweep(&self) {
         if !self.is_time_to_sweep() {
             return;
         }
         // As a query of its own the time is one value, so that an index finds what is over.
         let now = format!("(SELECT {})", self.db.dialect().now());
+        let is_over = format!("ends <= {now}");
+        let is_free = format!(
+            "{is_over} AND NOT EXISTS (SELECT 1 FROM limit_entries AS e \
+             WHERE e.tenant = limit_counts.tenant AND e.name = limit_counts.name AND e.kind = limit_counts.kind)"
+        );
         let sweeps = [
-            format!("DELETE FROM limit_entries WHERE ends <= {now}"),
-            format!("DELETE FROM limit_reservations WHERE ends <= {now}"),
-            format!(
-                "DELETE FROM limit_counts WHERE ends <= {now} AND NOT EXISTS (SELECT 1 FROM limit_entries AS e \
-                 WHERE e.tenant = limit_counts.tenant AND e.name = limit_counts.name AND e.kind = limit_counts.kind)"
-            ),
+            ("limit_entries", "id", &is_over),
+            ("limit_reservations", "id", &is_over),
+            ("limit_counts", "tenant, name, kind", &is_free),
         ];
-        for sweep in sweeps {
-            if let Err(error) = self.db.execute(&sweep, &[]).await {
-                tracing::debug!(%error, "old counts of the limiter are removed later");
+        for (table, key, goes) in sweeps {
+            // Asked twice: a row may have been locked and changed since it was chosen.
+            let sweep = format!(
+                "DELETE FROM {table} WHERE {goes} AND ({key}) IN (SELECT {key} FROM {table} WHERE {goes} LIMIT ?)"
+            );
+            match self.db.execute(&sweep, &[SWEPT_AT_ONCE.into()]).await {
+                Ok(removed) if removed >= SWEPT_AT_ONCE => self.sweep_again(),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "old counts of the limiter are removed later"),
             }
         }
+    }
+
+    fn sweep_again(&self) {
+        *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn is_time_to_sweep(&self) -> bool {

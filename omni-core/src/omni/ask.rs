@@ -20,10 +20,10 @@ use crate::{
     call,
     catalog::{Catalog, Health, NameRules, ServerView, ToolSet},
     config::Ack,
+    cost::NanoUsd,
     error::{Error, ErrorKind},
     identity::Scope,
     ledger::{AskRecord, Event, Outcome, Party, Record},
-    limit::ReservationId,
     llm::{ModelInfo, StopReason},
     parts::Parts,
     policy::Grant,
@@ -44,7 +44,7 @@ enum End {
 struct Known {
     party: Option<Party>,
     model: Option<ModelInfo>,
-    reservation: Option<ReservationId>,
+    reservation: Option<steps::Held>,
 }
 
 /// Runs an ask from its first step to its record, and tells the asker last.
@@ -72,7 +72,8 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
     }
     budget::settle(parts, &mut progress).await;
     let end = close_calls(parts, ask, &known, end, &mut progress).await;
-    steps::settle(parts, known.reservation.take()).await;
+    let is_refused = matches!(&end, End::Failed(error) if progress.answer.iterations == 0 && steps::is_refusal(error));
+    steps::settle(parts, known.reservation.take(), is_refused).await;
     let results = progress.results_so_far();
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
@@ -91,8 +92,8 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
 async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
         Err(error) => End::Failed(error),
-        Ok((grant, deadline)) => {
-            let answered = answer(parts, ask, &grant, deadline, known, progress, events);
+        Ok((grant, model, deadline)) => {
+            let answered = answer(parts, ask, &grant, &model, deadline, known, progress, events);
             match timeout_at(deadline, answered).await {
                 Ok(Ok(end)) => end,
                 // Whatever gives up at the ask's own deadline is the ask running out of time.
@@ -103,13 +104,13 @@ async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progr
     }
 }
 
-/// Steps 1 to 3: who asks, what may they do, is there room.
+/// Steps 1 to 3: who asks, what may they do and by which model, is there room.
 async fn admitted(
     parts: &Parts,
     ask: &Ask,
     known: &mut Known,
     progress: &mut Progress,
-) -> Result<(Arc<Grant>, Instant), Error> {
+) -> Result<(Arc<Grant>, ModelInfo, Instant), Error> {
     let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source));
@@ -120,12 +121,30 @@ async fn admitted(
     }
     grant.require(Scope::Ask)?;
     check_question(&ask.question)?;
+    let model = model(parts, ask, &grant)?;
+    known.model = Some(model.clone());
+    progress.answer.model = Some(model.id.clone());
     steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
     let deadline = Instant::now() + timeout;
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     note_start(parts, ask, known).await?;
-    Ok((grant, deadline))
+    Ok((grant, model, deadline))
+}
+
+/// The model to use; one without a price can be held to no limit in money.
+fn model(parts: &Parts, ask: &Ask, grant: &Grant) -> Result<ModelInfo, Error> {
+    let model = parts.model(ask.options.model.as_deref(), grant)?;
+    let is_budgeted = grant.quota.budgets.iter().any(|budget| budget.max.is_money());
+    if model.price.is_none() && (is_budgeted || max_cost(parts, ask).is_some()) {
+        let message = format!("the price of {} is not known, so it cannot be used under a cost limit", model.id);
+        return Err(Error::Denied { message });
+    }
+    Ok(model)
+}
+
+fn max_cost(parts: &Parts, ask: &Ask) -> Option<NanoUsd> {
+    tighter(ask.options.max_cost, parts.bounds.max_cost)
 }
 
 /// From here on even a crash leaves one closing record: the ledger closes what it knows has begun.
@@ -151,28 +170,20 @@ async fn answer(
     parts: &Parts,
     ask: &Ask,
     grant: &Arc<Grant>,
+    model: &ModelInfo,
     deadline: Instant,
-    known: &mut Known,
+    known: &Known,
     progress: &mut Progress,
     events: &mut EventSender,
 ) -> Result<End, Error> {
-    let model = parts.model(ask.options.model.as_deref(), grant)?;
-    let max_cost = tighter(ask.options.max_cost, parts.bounds.max_cost);
-    let is_money_limited = max_cost.is_some() || grant.quota.budgets.iter().any(|budget| budget.max.is_money());
-    if is_money_limited && model.price.is_none() {
-        let message = format!("the price of {} is not known, so it cannot be used under a cost limit", model.id);
-        return Err(Error::Denied { message });
-    }
-    known.model = Some(model.clone());
-    progress.answer.model = Some(model.id.clone());
     let mut messages = match &ask.thread {
         Some(thread) => parts.threads.history(thread).await?,
         None => Vec::new(),
     };
     let catalog = catalog(parts, ask, deadline).await;
-    let tools = tool_set(parts, ask, &catalog, grant, &model);
+    let tools = tool_set(parts, ask, &catalog, grant, model);
     let away = away(ask, grant, &catalog);
-    started(ask, grant, &away, &tools, &model, progress, events).await;
+    started(ask, grant, &away, &tools, model, progress, events).await;
     let history = messages.len();
     messages.push(prompt::question(ask, &away, Utc::now()));
     let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
@@ -183,10 +194,10 @@ async fn answer(
         grant,
         catalog: &catalog,
         tools,
-        model: &model,
+        model,
         system,
         deadline,
-        max_cost,
+        max_cost: max_cost(parts, ask),
         approver: ask.approver.clone(),
     };
     let mut limits = RunLimits::turns(tighter(ask.options.max_turns, Some(parts.bounds.max_turns)).unwrap_or(1).max(1));

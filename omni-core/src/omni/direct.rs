@@ -20,7 +20,6 @@ use crate::{
     error::Error,
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
-    limit::ReservationId,
     mcp::McpError,
     parts::Parts,
     policy::Grant,
@@ -30,7 +29,7 @@ use crate::{
 struct Known {
     party: Party,
     planned: PlannedCall,
-    reservation: Option<ReservationId>,
+    reservation: Option<steps::Held>,
 }
 
 /// Runs a direct call from its first step to its one record.
@@ -49,7 +48,7 @@ async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken)
             ended.unwrap_or_else(|_| Err(Error::Internal { message: "the call panicked".into() }))
         }
     };
-    steps::settle(parts, known.reservation).await;
+    steps::settle(parts, known.reservation, is_refused(&ended)).await;
     let duration_ms = millis(started.elapsed());
     let record = Event::DirectCall(closing(&known.planned, &ended, duration_ms));
     let record = Record::new(call.request_id, Some(known.party), record);
@@ -76,7 +75,6 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     grant.require(Scope::Tools)?;
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
-    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     // Whoever may use nothing of a server learns nothing of it, and it is not asked on their behalf.
     if grant.rules.is_closed(&call.server) {
         let decision = grant.decide(&call.server, &call.tool, None);
@@ -85,6 +83,7 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
         let tools = parts.tool_sets.of(&parts.pool.catalog(), &grant, NameRules::default());
         return Err(unknown(call, &tools));
     }
+    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     let catalog = catalog(parts, call, &grant, deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
@@ -104,6 +103,14 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
         ack: parts.acks.direct,
     };
     Ok(call::perform(parts, &caller, &known.planned).await)
+}
+
+/// Whether the call was refused, here or right before it was sent.
+fn is_refused(ended: &Result<CallEnd, Error>) -> bool {
+    match ended {
+        Ok(end) => matches!(end.status, CallStatus::Denied | CallStatus::RateLimited),
+        Err(error) => steps::is_refusal(error),
+    }
 }
 
 /// Discovery of the one server that is called, within the call's own time.

@@ -41,21 +41,29 @@ pub(super) fn admit(parts: &Parts) -> Result<(), Error> {
     Ok(parts.ledger.admit()?)
 }
 
+/// A reservation that has to be settled.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: ReservationId,
+    /// Until when it can be.
+    until: Instant,
+}
+
 /// Step 3: every charge of one ask or direct call, or none. `held` is what has to be settled, also
 /// when this is given up in the middle of it.
 pub(super) async fn limit(
     parts: &Parts,
     grant: &Grant,
     deadline: Instant,
-    held: &mut Option<ReservationId>,
+    held: &mut Option<Held>,
 ) -> Result<(), Error> {
     let charges = charges_for(&grant.principal, &grant.quota);
     if charges.is_empty() {
         return Ok(());
     }
-    let ttl = deadline.saturating_duration_since(Instant::now()) + LEASE_SLACK;
-    let request = Reserve::new(charges).with_ttl(ttl);
-    *held = Some(request.id.clone());
+    let until = deadline + LEASE_SLACK;
+    let request = Reserve::new(charges).with_ttl(until.saturating_duration_since(Instant::now()));
+    *held = Some(Held { id: request.id.clone(), until });
     match timeout(STEP_TIMEOUT, parts.limiter.reserve(&request)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(refused @ LimitError::Refused(_))) => {
@@ -63,7 +71,7 @@ pub(super) async fn limit(
             Err(refused.into())
         }
         Ok(Err(away @ LimitError::Unavailable { .. })) => {
-            parts.give_back(&Settle::new(request.id)).await;
+            parts.give_back(&Settle::undo(request.id)).await;
             *held = None;
             Err(away.into())
         }
@@ -71,9 +79,21 @@ pub(super) async fn limit(
     }
 }
 
-/// Step 10: gives leases back.
-pub(super) async fn settle(parts: &Parts, reservation: Option<ReservationId>) {
-    if let Some(id) = reservation {
-        parts.settle(&Settle::new(id)).await;
-    }
+/// Whether omni said no: nothing was done then, so nothing counts.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Auth(_)
+            | Error::Policy(_)
+            | Error::Limit(_)
+            | Error::Denied { .. }
+            | Error::UnknownTool { .. }
+            | Error::Invalid { .. }
+    )
+}
+
+/// Step 10: gives leases back, and all of it where it was for nothing.
+pub(super) async fn settle(parts: &Parts, held: Option<Held>, is_refused: bool) {
+    let Some(Held { id, until }) = held else { return };
+    parts.settle(&if is_refused { Settle::undo(id) } else { Settle::new(id) }, until).await;
 }

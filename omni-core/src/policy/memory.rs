@@ -83,7 +83,8 @@ impl PolicyStore for MemoryPolicy {
         // Roles are not known here, save the one that cuts nothing.
         let highest = Role::super_admin();
         let is_highest = principal.ceiling_role.as_deref() == Some(&*highest.name);
-        grant.cut(is_highest.then(|| Ceiling { role: &highest, rules: RuleSet::allow_all(), models: None }))?;
+        let (rules, quota) = (RuleSet::allow_all(), Quota::default());
+        grant.cut(is_highest.then(|| Ceiling { role: &highest, rules, models: None, quota: &quota }))?;
         Ok(Arc::new(grant))
     }
 

@@ -213,7 +213,7 @@ impl People {
 
 impl Person {
     fn as_ceiling(&self) -> Result<Ceiling<'_>, String> {
-        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models: self.models.as_deref() })
+        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models: self.models.as_deref(), quota: &self.quota })
     }
 }
 

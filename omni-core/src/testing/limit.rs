@@ -30,6 +30,7 @@ pub async fn rate_limiter_contract(limiter: &dyn RateLimiter) {
     windows_of_other_lengths_are_other_counts(limiter).await;
     a_large_charge_waits_for_as_much_as_it_needs(limiter).await;
     a_lease_ends_with_settle(limiter).await;
+    what_is_undone_was_never_taken(limiter).await;
     a_renewed_lease_lives_longer(limiter).await;
     a_lease_that_lapsed_is_somebody_elses(limiter).await;
     a_budget_is_settled_to_what_it_was(limiter).await;
@@ -206,6 +207,36 @@ async fn a_lease_ends_with_settle(limiter: &dyn RateLimiter) {
     assert!(!grants(limiter, lease(&key)).await, "a lease is held");
     settle(limiter, &Settle::new(first.id)).await;
     assert!(grants(limiter, lease(&key)).await, "a settled lease is free");
+}
+
+async fn what_is_undone_was_never_taken(limiter: &dyn RateLimiter) {
+    let key = key();
+    let all = |max| {
+        let window = charge(&key, Limit::Window { max, per: LONG }, 2);
+        let held = charge(&key, Limit::Concurrent { max }, 1);
+        vec![window, held, charge(&key, Limit::Budget { max: 100, period: Period::Month }, 20)]
+    };
+    let requests: Vec<Reserve> = (0..4).map(|_| Reserve::new(all(9)).with_ttl(LONG)).collect();
+    for request in &requests {
+        assert!(reserve(limiter, request).await.is_ok());
+    }
+    // From the middle, the one next to it, and one of them twice.
+    for undone in [1, 2, 1] {
+        settle(limiter, &Settle::undo(requests[undone].id.clone())).await;
+    }
+    let used = async || {
+        let look = all(u64::MAX).into_iter().map(|look| Charge { amount: 0, ..look }).collect();
+        let standings = reserve(limiter, &Reserve::new(look)).await.map(|look| look.standings).unwrap_or_default();
+        standings.iter().map(|standing| standing.used).collect::<Vec<_>>()
+    };
+    assert_eq!(used().await, [4, 2, 40], "nothing of what was undone is left");
+    settle(limiter, &Settle::new(requests[3].id.clone())).await;
+    settle(limiter, &Settle::undo(requests[3].id.clone())).await;
+    assert_eq!(used().await, [4, 1, 40], "what is settled is not undone");
+    settle(limiter, &Settle::undo(requests[0].id.clone())).await;
+    assert_eq!(used().await, [2, 0, 20], "also the first can be undone");
+    assert!(reserve(limiter, &Reserve::new(vec![charge(&key, Limit::Window { max: 9, per: LONG }, 7)])).await.is_ok());
+    assert!(!grants(limiter, window(&key, 9, LONG)).await, "the window's sum is right after that");
 }
 
 async fn a_renewed_lease_lives_longer(limiter: &dyn RateLimiter) {

@@ -52,6 +52,26 @@ fn a_postgres_that_several_share_and_counts_that_nobody_shares_are_a_warning() {
 }
 
 #[test]
+fn budgets_that_are_forgotten_with_the_process_are_a_warning() {
+    let warns = |settings: &str, users: &str| {
+        let config = load(&[("settings.yaml", settings), ("users.yaml", users)], &[]).unwrap();
+        findings(&config, Severity::Warning).iter().any(|finding| finding.contains("a process of its own"))
+    };
+    let general = "budgets: [{ per: user, period: day, usd: 1 }]";
+    assert!(warns(general, ""));
+    assert!(!warns(&format!("limit: {{ backend: sql }}\n{general}"), ""));
+    assert!(!warns("", "users: [{ email: a@b.c, role: dba }]"));
+    for users in [
+        "users: [{ email: a@b.c, role: dba, budget: { day: { usd: 1 } } }]",
+        "super_admins: [{ email: a@b.c, budget: { month: { tokens: 1 } } }]",
+        "roles: { dba: { budget: { day: { usd: 1 } } } }",
+        "default_user: { role: qa, allowed_mcps: [], budget: { day: { usd: 1 } } }",
+    ] {
+        assert!(warns("", users), "{users}");
+    }
+}
+
+#[test]
 fn rates_that_are_off_are_off_for_servers_too() {
     let mcps = "mcps: [{ name: a, url: 'http://h', rate_limit: { requests_per_minute: 9, burst: 2 } }]";
     let config = |settings: &str| load(&[("settings.yaml", settings), ("mcps.yaml", mcps)], &[]).unwrap();
@@ -91,4 +111,6 @@ fn counts_are_kept_by_a_reload_unless_they_are_made_elsewhere() {
     );
     assert!(!before.counts_like(&config("limit: { backend: redis, redis_url: 'redis://b' }", &[])));
     assert!(!before.counts_like(&config("limit: { backend: memory }", &[])));
+    let lenient = "limit: { backend: redis, redis_url: 'redis://a', on_error: allow }";
+    assert!(before.counts_like(&config(lenient, &[])));
 }

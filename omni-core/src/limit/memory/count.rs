@@ -35,6 +35,8 @@ pub(super) struct Taken {
     pub(super) key: LimitKey,
     limit: Limit,
     amount: u64,
+    /// When it was taken.
+    at: Instant,
     /// The period that a budget's amount was taken from.
     start: Option<NaiveDate>,
 }
@@ -86,7 +88,7 @@ impl Count {
                 spent.start
             }
         };
-        Taken { key: charge.key.clone(), limit: charge.limit, amount: charge.amount, start }
+        Taken { key: charge.key.clone(), limit: charge.limit, amount: charge.amount, at: now.instant, start }
     }
 
     /// Gives a lease back, and corrects a budget whose period is still running.
@@ -101,6 +103,14 @@ impl Count {
                 }
             }
             (Limit::Window { .. } | Limit::Budget { .. }, _) => {}
+        }
+    }
+
+    /// Gives everything back.
+    pub(super) fn undo(&mut self, taken: &Taken, id: &ReservationId, now: Now) {
+        match taken.limit {
+            Limit::Window { per, .. } => self.log(per).give_back(taken.amount, taken.at),
+            Limit::Concurrent { .. } | Limit::Budget { .. } => self.settle(taken, id, Some(0), now),
         }
     }
 
@@ -150,6 +160,18 @@ impl Log {
         match self.entries.back_mut() {
             Some((at, same)) if *at == now => *same = same.saturating_add(amount),
             Some(_) | None => self.entries.push_back((now, amount)),
+        }
+    }
+
+    /// Takes back what was taken at a moment, unless it has gone by.
+    fn give_back(&mut self, amount: u64, at: Instant) {
+        let Ok(index) = self.entries.binary_search_by_key(&at, |(taken_at, _)| *taken_at) else { return };
+        let (_, held) = &mut self.entries[index];
+        let given_back = amount.min(*held);
+        *held -= given_back;
+        self.total = self.total.saturating_sub(given_back);
+        if *held == 0 {
+            self.entries.remove(index);
         }
     }
 

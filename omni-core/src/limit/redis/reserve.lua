@@ -96,6 +96,7 @@ function take.window(charge)
   end
   redis.call('RPUSH', charge.key, num(now) .. ':' .. charge.amount_text .. ':' .. num(sum + charge.amount))
   redis.call('PEXPIRE', charge.key, num(math.ceil(charge.per / 1000)))
+  return { 'window', charge.key, charge.amount_text, num(now) }
 end
 
 function take.leases(charge, i)

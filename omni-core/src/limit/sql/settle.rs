@@ -20,7 +20,9 @@ pub(super) async fn settle(db: &Db, settle: &Settle) -> Result<(), Failed> {
     let sql = "DELETE FROM limit_reservations WHERE id = ? RETURNING charges";
     let Some(row) = tx.fetch_optional(sql, &[(&reservation).into()]).await? else { return Ok(()) };
     let taken = taken(&row)?;
-    if taken.iter().any(|taken| taken.kind == CountKind::Leases) {
+    if settle.undo {
+        tx.execute("DELETE FROM limit_entries WHERE reservation = ?", &[(&reservation).into()]).await?;
+    } else if taken.iter().any(|taken| taken.kind == CountKind::Leases) {
         let sql = "DELETE FROM limit_entries WHERE reservation = ? AND kind = ?";
         tx.execute(sql, &[(&reservation).into(), CountKind::Leases.to_string().into()]).await?;
     }
@@ -31,7 +33,8 @@ pub(super) async fn settle(db: &Db, settle: &Settle) -> Result<(), Failed> {
 
 /// Sets budgets to what was really used, where their period still runs.
 async fn correct(tx: &mut Tx, taken: &[Taken], settle: &Settle) -> Result<(), DbError> {
-    let actual = |taken: &Taken| settle.actuals.iter().find(|(key, _)| *key == taken.key).map(|(_, amount)| *amount);
+    let told = |taken: &Taken| settle.actuals.iter().find(|(key, _)| *key == taken.key).map(|(_, amount)| *amount);
+    let actual = |taken: &Taken| if settle.undo { Some(0) } else { told(taken) };
     let budgets: Vec<(&Taken, u64)> = taken
         .iter()
         .filter(|taken| taken.period_ends.is_some())

@@ -72,6 +72,38 @@ async fn what_is_over_is_removed_and_what_is_spent_stays() {
 }
 
 #[tokio::test]
+async fn one_operation_removes_no_more_than_somebody_can_wait_for_and_the_next_goes_on() {
+    let (_dir, sqlite) = sqlite();
+    let mut urls = vec![sqlite];
+    #[cfg(feature = "postgres")]
+    urls.extend(crate::testing::postgres_schema().await);
+    for url in urls {
+        let limiter = limiter(&url).await;
+        limiter.reserve(&Reserve::new(charges("a"))).await.unwrap();
+        let (many, past) = (SWEPT_AT_ONCE as usize + 7, chrono::Utc::now() - chrono::TimeDelta::days(1));
+        let names: Vec<String> = (0..many).map(|at| at.to_string()).collect();
+        let rows: Vec<Vec<crate::db::Val<'_>>> = names
+            .iter()
+            .map(|name| vec!["t".into(), name.into(), "leases".into(), "r".into(), 1_u64.into(), past.into()])
+            .collect();
+        let into = "INSERT INTO limit_entries (tenant, name, kind, reservation, amount, ends) VALUES";
+        let mut tx = limiter.db.begin().await.unwrap();
+        tx.insert_many(into, &rows, "").await.unwrap();
+        tx.commit().await.unwrap();
+        let left = async || {
+            let sql = "SELECT count(*) AS n FROM limit_entries WHERE reservation = 'r'";
+            limiter.db.fetch_optional(sql, &[]).await.unwrap().unwrap().int("n").unwrap()
+        };
+        limiter.sweep_again();
+        limiter.sweep().await;
+        assert_eq!(left().await, 7);
+        limiter.sweep().await;
+        assert_eq!(left().await, 0);
+        assert!(!limiter.is_time_to_sweep(), "everything that is over is gone");
+    }
+}
+
+#[tokio::test]
 async fn many_charges_in_any_order_never_wait_for_each_other_in_a_circle() {
     let (_dir, sqlite) = sqlite();
     let mut urls = vec![sqlite];

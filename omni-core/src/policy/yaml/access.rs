@@ -237,20 +237,37 @@ impl Maker<'_> {
         }
     }
 
+    /// What the entry for a server makes of it, else the one for every server. What the latter denies
+    /// holds beside an entry for this very server too.
     fn map_entry(&self, map: &BTreeMap<String, McpAccess>, server: &str) -> (Access, Vec<Clause>) {
         let entry = map.get_key_value(server).or_else(|| map.iter().find(|(name, _)| is_same_server(name, server)));
-        let Some((name, entry)) = entry.or_else(|| map.get_key_value("*")) else {
-            return (Access::Nothing(Rule::new(format!("allowed_mcps does not name {server}"), None)), Vec::new());
+        let every = map.get_key_value("*");
+        let mut denied = every.map(|(name, entry)| self.entry_denies(name, entry)).unwrap_or_default();
+        if let Some((name, entry)) = entry.filter(|(name, _)| *name != "*") {
+            denied.extend(self.entry_denies(name, entry));
+        }
+        let access = match entry.or(every) {
+            Some((name, entry)) => self.entry_access(name, entry),
+            None => Access::Nothing(Rule::new(format!("allowed_mcps does not name {server}"), None)),
         };
+        (access, denied)
+    }
+
+    fn entry_denies(&self, name: &str, entry: &McpAccess) -> Vec<Clause> {
+        let McpAccess::Rules(rules) = entry else { return Vec::new() };
+        let mut denied = self.own_clauses(&format!("allowed_mcps.{name}.deny"), &rules.deny);
+        denied.extend(self.own_clauses(&format!("allowed_mcps.{name}.denied_tools"), &rules.denied_tools));
+        denied
+    }
+
+    fn entry_access(&self, name: &str, entry: &McpAccess) -> Access {
         let key = format!("allowed_mcps.{name}");
         let rules = match entry {
-            McpAccess::Word(word) if word == "*" => return (Access::Everything(self.own_rule(&key, "*")), Vec::new()),
-            McpAccess::Word(word) => return (Access::Nothing(self.own_rule(&key, word)), Vec::new()),
+            McpAccess::Word(word) if word == "*" => return Access::Everything(self.own_rule(&key, "*")),
+            McpAccess::Word(word) => return Access::Nothing(self.own_rule(&key, word)),
             McpAccess::Rules(rules) => rules,
         };
-        let mut denied = self.own_clauses(&format!("{key}.deny"), &rules.deny);
-        denied.extend(self.own_clauses(&format!("{key}.denied_tools"), &rules.denied_tools));
-        let access = match rules.mode {
+        match rules.mode {
             McpMode::Inherit => Access::Inherit,
             McpMode::All => Access::Everything(self.own_rule(&format!("{key}.mode"), "all")),
             McpMode::None => Access::Nothing(self.own_rule(&format!("{key}.mode"), "none")),
@@ -260,8 +277,7 @@ impl Maker<'_> {
                 let clauses = tools.flat_map(|(list, tools)| self.own_clauses(&format!("{key}.{list}"), tools));
                 Access::Custom(clauses.collect(), self.own_rule(&format!("{key}.tools"), "does not name it"))
             }
-        };
-        (access, denied)
+        }
     }
 
     /// Whether the person's `allowed_mcps` says something of this very server.

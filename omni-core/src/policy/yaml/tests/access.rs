@@ -48,6 +48,20 @@ fn a_server_with_rules_for_other_roles_only_is_closed() {
 }
 
 #[test]
+fn what_is_denied_on_every_server_is_denied_on_one_with_an_entry_of_its_own() {
+    for every in ["{ deny: [drop_*] }", "{ denied_tools: [drop_*] }", "{ mode: none, deny: [drop_*] }"] {
+        for own in ["'*'", "{ mode: all }", "{ mode: inherit }", "{ mode: custom, tools: ['*'] }"] {
+            let user = format!("allowed_mcps: {{ '*': {every}, a: {own} }}");
+            assert_eq!(dba("", &user), ["get_a", "get_b", "list"], "{user}");
+            let boss = format!("super_admins: [{{ email: u, {user} }}]");
+            assert_eq!(person("", &boss, ""), ["get_a", "get_b", "list"], "{boss}");
+        }
+    }
+    let both = "allowed_mcps: { '*': { mode: all, deny: [drop_*] }, a: { mode: all, deny: [get_*] } }";
+    assert_eq!(dba("", both), ["list"]);
+}
+
+#[test]
 fn a_wildcard_for_every_server_opens_none_that_has_rules_for_other_roles_only() {
     const ADMINS_ONLY: &str = "role_restrictions: { admin: { allow_all: true } }";
     for everything in ["'*'", "['*']", "{ '*': '*' }", "{ '*': { mode: all } }"] {

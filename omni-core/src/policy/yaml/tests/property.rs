@@ -102,11 +102,29 @@ fn is_denied(server: &Value, user: &Value, tool: &str) -> bool {
         || hits(&own["deny"], tool)
 }
 
+/// Arguments of a tool that the person's argument rules permit; `None` where they permit none.
+fn permitted(user: &Value, tool: &str) -> Option<Value> {
+    let fitting = |globs: &Value| TOOLS.into_iter().find(|value| hits(globs, value));
+    let mut arguments = json!({});
+    if let Some(database) = fitting(&user["allowed_databases"]) {
+        arguments["database"] = json!(database);
+    }
+    let rules = user["argument_rules"].as_array().into_iter().flatten();
+    for rule in rules.filter(|rule| Pattern::new(rule["tool"].as_str().unwrap()).unwrap().is_match(tool)) {
+        match fitting(&rule["allowed"]) {
+            Some(value) => arguments["mode"] = json!(value),
+            None if rule["required"] == true => return None,
+            None => {}
+        }
+    }
+    Some(arguments)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_deny_always_wins_and_what_may_be_called_may_be_listed(
+    fn a_deny_always_wins_and_what_is_listed_is_what_may_be_called(
         one in server("one"),
         two in server("two"),
         blocked in globs(),
@@ -124,6 +142,10 @@ proptest! {
                     for database in ["list", "other"] {
                         let called = grant.decide(name, tool, Some(&json!({ "database": database })));
                         prop_assert!(listed.is_allowed() || !called.is_allowed(), "{email} {name} {tool}");
+                    }
+                    if let Some(arguments) = permitted(user.unwrap_or(&Value::Null), tool) {
+                        let called = grant.decide(name, tool, Some(&arguments));
+                        prop_assert_eq!(listed.effect, called.effect, "{} {} {} {}", email, name, tool, arguments);
                     }
                     prop_assert!(!listed.confirm || (listed.is_allowed() && hits(&server["confirm"], tool)));
                     if !grant.role.is_super_admin && hits(&mcps["global"]["blocked_tools"], tool) {

@@ -1,4 +1,10 @@
-use super::{YamlPolicy, grant, with_settings};
+use super::{YamlPolicy, grant, resolve, with_settings};
+use crate::{
+    Principal,
+    cost::NanoUsd,
+    limit::{BudgetScope, Spend},
+    policy::Quota,
+};
 
 fn quota(settings: &str, user: &str, roles: &str) -> (Option<u64>, Option<u64>, Option<u64>) {
     let users = format!("users: [{{ email: u, {user} }}]\nroles: {{ custom: {{}}, {roles} }}");
@@ -25,6 +31,37 @@ fn every_role_of_the_readme_has_its_limit() {
     for (role, per_hour) in table {
         assert_eq!(quota("", &format!("role: {role}"), ""), (per_hour, None, None), "{role}");
     }
+}
+
+#[test]
+fn a_credential_with_a_role_has_the_tighter_of_both_quotas() {
+    let settings = "
+rate_limiting: { default_requests_per_minute: 9 }
+budgets:
+  - { per: role, role: contractor, period: day, usd: 1 }
+  - { per: tenant, period: month, usd: 100 }
+";
+    let users = "
+users: [{ email: u, role: dba, rate_limit: { concurrent_requests: 2 }, budget: { day: { usd: 5, tokens: 10 } } }]
+roles:
+  contractor: { rate_limit: { requests_per_minute: 3, concurrent_requests: 4 }, budget: { day: { usd: 2, tokens: 99 } } }
+";
+    let policy = YamlPolicy::from_config(&with_settings("", users, settings)).unwrap();
+    let under = |ceiling: Option<&str>| {
+        let mut principal = Principal::email("u");
+        principal.ceiling_role = ceiling.map(str::to_owned);
+        resolve(&policy, &principal).unwrap().quota.clone()
+    };
+    let numbers = |quota: &Quota| (quota.per_hour, quota.per_minute, quota.concurrent);
+    assert_eq!(numbers(&under(None)), (Some(200), Some(9), Some(2)));
+    let cut = under(Some("contractor"));
+    assert_eq!(numbers(&cut), (Some(20), Some(3), Some(2)));
+    let most: Vec<_> = cut.budgets.iter().map(|budget| (budget.scope, budget.max)).collect();
+    let usd = |usd| Spend::Usd(NanoUsd::from_usd(usd));
+    let expected =
+        [(BudgetScope::User, Spend::Tokens(10)), (BudgetScope::User, usd(2.0)), (BudgetScope::Tenant, usd(100.0))];
+    assert_eq!(most, expected, "what contractors may spend together is for contractors");
+    assert_eq!(numbers(&under(Some("admin"))), (Some(200), Some(9), Some(2)), "nothing is widened");
 }
 
 #[test]
