@@ -106,7 +106,7 @@ impl Admin {
 
     /// Refuses to name somebody to act for whom one's own credential does not name.
     fn may_name(&self, act_as: &[String]) -> Result<(), Error> {
-        let own = self.grant.as_ref().and_then(|_| self.principal.acts_for.as_ref());
+        let own = self.grant.as_ref().and(self.principal.acts_for.as_ref());
         let Some(own) = own.filter(|own| !own.iter().any(|entry| entry == "*")) else { return Ok(()) };
         let is_own = |wanted: &&String| own.iter().any(|entry| normalise(entry) == normalise(wanted));
         match act_as.iter().find(|wanted| !is_own(wanted)) {
