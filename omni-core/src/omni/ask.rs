@@ -92,8 +92,8 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
 async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
         Err(error) => End::Failed(error),
-        Ok((grant, model, deadline)) => {
-            let answered = answer(parts, ask, &grant, &model, deadline, known, progress, events);
+        Ok((grant, deadline)) => {
+            let answered = answer(parts, ask, &grant, deadline, known, progress, events);
             match timeout_at(deadline, answered).await {
                 Ok(Ok(end)) => end,
                 // Whatever gives up at the ask's own deadline is the ask running out of time.
@@ -110,7 +110,7 @@ async fn admitted(
     ask: &Ask,
     known: &mut Known,
     progress: &mut Progress,
-) -> Result<(Arc<Grant>, ModelInfo, Instant), Error> {
+) -> Result<(Arc<Grant>, Instant), Error> {
     let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source));
@@ -122,14 +122,14 @@ async fn admitted(
     grant.require(Scope::Ask)?;
     check_question(&ask.question)?;
     let model = model(parts, ask, &grant)?;
-    known.model = Some(model.clone());
     progress.answer.model = Some(model.id.clone());
+    known.model = Some(model);
     steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
     let deadline = Instant::now() + timeout;
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     note_start(parts, ask, known).await?;
-    Ok((grant, model, deadline))
+    Ok((grant, deadline))
 }
 
 /// The model to use; one without a price can be held to no limit in money.
@@ -170,12 +170,14 @@ async fn answer(
     parts: &Parts,
     ask: &Ask,
     grant: &Arc<Grant>,
-    model: &ModelInfo,
     deadline: Instant,
     known: &Known,
     progress: &mut Progress,
     events: &mut EventSender,
 ) -> Result<End, Error> {
+    let (Some(party), Some(model)) = (&known.party, &known.model) else {
+        return Err(Error::Internal { message: "an ask goes on that was not admitted".into() });
+    };
     let mut messages = match &ask.thread {
         Some(thread) => parts.threads.history(thread).await?,
         None => Vec::new(),
@@ -186,7 +188,6 @@ async fn answer(
     started(ask, grant, &away, &tools, model, progress, events).await;
     let history = messages.len();
     messages.push(prompt::question(ask, &away, Utc::now()));
-    let Some(party) = &known.party else { return Err(Error::Internal { message: "no party".into() }) };
     let system = prompt::system(grant, &catalog, &tools).into();
     let cx = AskContext {
         request_id: ask.request_id,
