@@ -156,8 +156,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Build(_) | Self::NamedInFile { .. } => ErrorKind::Config,
-            Self::Auth(AuthError::MissingScope { .. } | AuthError::InvalidKey) => ErrorKind::Unauthenticated,
-            Self::Auth(AuthError::NotListed { .. }) => ErrorKind::Denied,
+            Self::Auth(AuthError::InvalidKey) => ErrorKind::Unauthenticated,
+            // It is known who asks; they may not be somebody else.
+            Self::Auth(AuthError::MissingScope { .. } | AuthError::NotListed { .. }) => ErrorKind::Denied,
             Self::Auth(AuthError::Unavailable(_)) => ErrorKind::Unavailable,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
             Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
