@@ -7,21 +7,27 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod ask;
 mod audit;
 mod config;
+#[cfg(feature = "sql")]
 mod db;
 mod keys;
 mod policy;
 mod servers;
 mod tools;
+#[cfg(feature = "sql")]
 mod users;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
 pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
+#[cfg(feature = "sql")]
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
-pub use policy::{ExplainArgs, ExportPolicyArgs, ImportArgs, PolicyCommand, ValidateArgs};
+pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
+#[cfg(feature = "sql")]
+pub use policy::{ExportPolicyArgs, ImportArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
+#[cfg(feature = "sql")]
 pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
 
 use crate::render::Format;
@@ -95,9 +101,11 @@ pub enum Command {
     /// What a user may do at a server
     #[command(hide = true)]
     ValidatePolicy(ValidateArgs),
+    #[cfg(feature = "sql")]
     /// Add, list, disable or approve people
     #[command(subcommand)]
     Users(UsersCommand),
+    #[cfg(feature = "sql")]
     /// Give somebody a role
     #[command(hide = true)]
     AddUser(AddUserArgs),
@@ -107,9 +115,11 @@ pub enum Command {
     /// Read the ledger: who asked what, what it cost, and whether anybody changed it
     #[command(subcommand)]
     Audit(AuditCommand),
+    #[cfg(feature = "sql")]
     /// Bring the database up to date, or remove what is old
     #[command(subcommand)]
     Db(DbCommand),
+    #[cfg(feature = "sql")]
     /// Bring the database up to date
     #[command(hide = true)]
     InitDb(MigrateArgs),
@@ -144,16 +154,21 @@ impl Command {
             Self::Tools(command) => command.format(),
             Self::Servers(command) => command.format(),
             Self::Policy(command) => command.format(),
+            #[cfg(feature = "sql")]
             Self::Users(command) => command.format(),
+            #[cfg(feature = "sql")]
             Self::AddUser(args) => Format::json_if(args.json),
             Self::Keys(command) => command.format(),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
             Self::Audit(command) => command.format(),
+            #[cfg(feature = "sql")]
             Self::Db(command) => command.format(),
             Self::Config(command) => command.format(),
             Self::Doctor(args) => Format::json_if(args.json),
             Self::Version { json } => Format::json_if(*json),
-            Self::Init(_) | Self::InitDb(_) | Self::Completions { .. } => Format::Text,
+            #[cfg(feature = "sql")]
+            Self::InitDb(_) => Format::Text,
+            Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }
 }

@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod calls;
 mod config;
+#[cfg(feature = "sql")]
 mod db;
 mod doctor;
 mod follow;
@@ -12,16 +13,17 @@ mod keys;
 mod policy;
 mod servers;
 mod tools;
+#[cfg(feature = "sql")]
 mod transfer;
+#[cfg(feature = "sql")]
 mod users;
 mod version;
 
+#[cfg(feature = "sql")]
+use crate::args::{DbCommand, UsersCommand};
 use crate::{
     app::App,
-    args::{
-        AuditCommand, Cli, Command, ConfigCommand, DbCommand, KeysCommand, PolicyCommand, ServersCommand, ToolsCommand,
-        UsersCommand,
-    },
+    args::{AuditCommand, Cli, Command, ConfigCommand, KeysCommand, PolicyCommand, ServersCommand, ToolsCommand},
     exit::Exit,
     fault::Fault,
     render,
@@ -47,12 +49,19 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Policy(PolicyCommand::Import(args)) => transfer::import(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Policy(PolicyCommand::Export(args)) => transfer::export(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Users(UsersCommand::Add(args)) | Command::AddUser(args) => users::add(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Users(UsersCommand::List(args)) => users::list(app, args.json).await,
+        #[cfg(feature = "sql")]
         Command::Users(UsersCommand::Disable(args)) => users::disable(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Users(UsersCommand::Enable(args)) => users::enable(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Users(UsersCommand::Approve(args)) => users::approve(app, args).await,
         Command::Keys(KeysCommand::Create(args)) => keys::create(app, args).await,
         Command::Keys(KeysCommand::List(args)) => keys::list(app, args).await,
@@ -64,8 +73,11 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Audit(AuditCommand::Export(args)) => audit::export(app, args).await,
         Command::Audit(AuditCommand::Head) => audit::proof::head(app).await,
         Command::Audit(AuditCommand::Verify(args)) => audit::proof::verify(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Db(DbCommand::Migrate(args)) | Command::InitDb(args) => db::migrate(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Db(DbCommand::Status { json }) => db::status(app, *json).await,
+        #[cfg(feature = "sql")]
         Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),

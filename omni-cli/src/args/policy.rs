@@ -1,5 +1,6 @@
 //! `omni policy` and `omni validate-policy`.
 
+#[cfg(feature = "sql")]
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -11,8 +12,10 @@ use crate::render::Format;
 pub enum PolicyCommand {
     /// Say what a user may do, and which rule of which file decides
     Explain(ExplainArgs),
+    #[cfg(feature = "sql")]
     /// Put what a users.yaml says into the database, in place of all that is there
     Import(ImportArgs),
+    #[cfg(feature = "sql")]
     /// Write what the database says as a users.yaml
     Export(ExportPolicyArgs),
 }
@@ -23,12 +26,15 @@ impl PolicyCommand {
     pub fn format(&self) -> Format {
         Format::json_if(match self {
             Self::Explain(args) => args.json,
+            #[cfg(feature = "sql")]
             Self::Import(args) => args.json,
+            #[cfg(feature = "sql")]
             Self::Export(args) => args.json,
         })
     }
 }
 
+#[cfg(feature = "sql")]
 /// Put what a users.yaml says into the database.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  omni policy import --from ./config")]
@@ -41,6 +47,7 @@ pub struct ImportArgs {
     pub json: bool,
 }
 
+#[cfg(feature = "sql")]
 /// Write what the database says as a users.yaml.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  omni policy export --to ./exported")]

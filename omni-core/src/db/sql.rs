@@ -1,5 +1,6 @@
 //! Statements for both dialects.
 
+#[cfg(feature = "postgres")]
 use std::fmt::Write as _;
 
 use sqlx::AssertSqlSafe;
