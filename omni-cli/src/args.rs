@@ -9,6 +9,7 @@ mod audit;
 mod config;
 #[cfg(feature = "sql")]
 mod db;
+#[cfg(feature = "sql")]
 mod keys;
 mod policy;
 mod servers;
@@ -21,6 +22,7 @@ pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 #[cfg(feature = "sql")]
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
+#[cfg(feature = "sql")]
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
@@ -109,6 +111,7 @@ pub enum Command {
     /// Give somebody a role
     #[command(hide = true)]
     AddUser(AddUserArgs),
+    #[cfg(feature = "sql")]
     /// Make, list or take back API keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -158,6 +161,7 @@ impl Command {
             Self::Users(command) => command.format(),
             #[cfg(feature = "sql")]
             Self::AddUser(args) => Format::json_if(args.json),
+            #[cfg(feature = "sql")]
             Self::Keys(command) => command.format(),
             Self::ValidatePolicy(args) => Format::json_if(args.json),
             Self::Audit(command) => command.format(),

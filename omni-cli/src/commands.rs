@@ -9,6 +9,7 @@ mod db;
 mod doctor;
 mod follow;
 mod init;
+#[cfg(feature = "sql")]
 mod keys;
 mod policy;
 mod servers;
@@ -20,10 +21,10 @@ mod users;
 mod version;
 
 #[cfg(feature = "sql")]
-use crate::args::{DbCommand, UsersCommand};
+use crate::args::{DbCommand, KeysCommand, UsersCommand};
 use crate::{
     app::App,
-    args::{AuditCommand, Cli, Command, ConfigCommand, KeysCommand, PolicyCommand, ServersCommand, ToolsCommand},
+    args::{AuditCommand, Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
     exit::Exit,
     fault::Fault,
     render,
@@ -63,8 +64,11 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Users(UsersCommand::Enable(args)) => users::enable(app, args).await,
         #[cfg(feature = "sql")]
         Command::Users(UsersCommand::Approve(args)) => users::approve(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Keys(KeysCommand::Create(args)) => keys::create(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Keys(KeysCommand::List(args)) => keys::list(app, args).await,
+        #[cfg(feature = "sql")]
         Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
         Command::Audit(AuditCommand::List(args)) => audit::list(app, args).await,
