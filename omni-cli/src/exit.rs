@@ -118,7 +118,7 @@ mod tests {
         let table = [
             (Error::Invalid { message: text() }, 2),
             (ConfigError::NoDirectory { path: text() }.into(), 3),
-            (AuthError::MissingScope { subject: text(), scope: Scope::ActAs }.into(), 3),
+            (AuthError::MissingScope { subject: text(), scope: Scope::ActAs }.into(), 5),
             (Error::Denied { message: text() }, 5),
             (PolicyError::UnknownSubject { subject: text() }.into(), 5),
             (PolicyError::Unavailable { message: text() }.into(), 8),
