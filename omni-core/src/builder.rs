@@ -262,7 +262,6 @@ impl OmniBuilder {
         if let (Ok(_), Err(error)) = (&old.llm, &self.llm) {
             return Err(error.clone());
         }
-        old.ledger.keep(self.redactor.clone(), self.ledger.content);
         let pool = old.pool.succeed(std::mem::take(&mut self.servers), unchanged);
         self.threads = old.threads.clone();
         self.audit.reader = old.reader.clone();

@@ -56,6 +56,7 @@ impl Omni {
         let parts = builder.succeed(&old, &reload.kept(&config), keeps_limits)?;
         // Whom only the database knows would be refused until it was looked into for the first time.
         parts.policy.refresh().await?;
+        parts.ledger.keep(parts.redactor.clone(), config.store_content);
         self.replace_parts(parts);
         Ok(reload)
     }
