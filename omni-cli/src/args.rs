@@ -18,7 +18,9 @@ mod tools;
 mod users;
 
 pub use ask::{Approvals, ApproveMode, AskArgs};
-pub use audit::{AuditCommand, ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs};
+pub use audit::{
+    AuditCommand, ExportArgs, ExportFormat, FilterArgs, KeyArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs,
+};
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 #[cfg(feature = "sql")]
 pub use db::{DbCommand, MigrateArgs, PruneArgs};

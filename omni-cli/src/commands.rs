@@ -76,6 +76,7 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Audit(AuditCommand::Stats(args)) => audit::stats(app, args).await,
         Command::Audit(AuditCommand::Export(args)) => audit::export(app, args).await,
         Command::Audit(AuditCommand::Head) => audit::proof::head(app).await,
+        Command::Audit(AuditCommand::Key(args)) => audit::proof::key(app, args),
         Command::Audit(AuditCommand::Verify(args)) => audit::proof::verify(app, args).await,
         #[cfg(feature = "sql")]
         Command::Db(DbCommand::Migrate(args)) | Command::InitDb(args) => db::migrate(app, args).await,

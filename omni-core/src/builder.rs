@@ -13,7 +13,7 @@ use crate::{
     config::{Ack, Config, StoreContent},
     error::Error,
     identity::Authenticator,
-    ledger::{Ledger, LedgerOptions, SealKey},
+    ledger::{Ledger, LedgerOptions, SealKey, SealKeys},
     limit::{RateLimiter, fail_open::FailOpen, memory::MemoryLimiter},
     llm::{LlmProvider, offline::Offline},
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
@@ -46,6 +46,7 @@ pub struct OmniBuilder {
     retention_days: Option<u32>,
     ledger: LedgerOptions,
     ledger_dir: Option<PathBuf>,
+    keys: Option<SealKeys>,
     acks: Acks,
     redactor: Redactor,
     bounds: AskBounds,
@@ -70,6 +71,7 @@ impl OmniBuilder {
             retention_days: None,
             ledger: LedgerOptions::new(SealKey::generate()),
             ledger_dir: None,
+            keys: None,
             acks: Acks::default(),
             redactor: Redactor::new(),
             bounds: AskBounds::default(),
@@ -149,10 +151,16 @@ impl OmniBuilder {
         self
     }
 
-    /// Where the ledger's write-ahead file and sealing key live. Without it records are in memory
-    /// until the sink has them.
+    /// Where the ledger's write-ahead file lives, and its sealing key unless that is given. Without it
+    /// records are in memory until the sink has them.
     pub fn ledger_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.ledger_dir = Some(dir.into());
+        self
+    }
+
+    /// The keys of the ledger; unless set, what its directory keeps, or one that ends with this `Omni`.
+    pub fn ledger_keys(mut self, keys: SealKeys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -232,17 +240,20 @@ impl OmniBuilder {
         self.check()?;
         let options = std::mem::replace(&mut self.ledger, LedgerOptions::new(SealKey::generate()));
         let mut options = options.with_redactor(self.redactor.clone()).with_ack(self.acks.ask);
-        if let Some(dir) = self.ledger_dir.take() {
-            options.key = SealKey::load_or_create(&dir)?;
-            options.dir = Some(dir);
-        }
-        let (key, days) = (options.key.clone(), self.retention_days);
+        options.dir = self.ledger_dir.take();
+        let keys = match (self.keys.take(), &options.dir) {
+            (Some(keys), _) => keys,
+            (None, Some(dir)) => SealKeys::load_or_create(dir, None)?,
+            (None, None) => SealKeys::new(options.key.clone()),
+        };
+        options.key = keys.own().clone();
+        let days = self.retention_days;
         let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
         let pool = Pool::new(std::mem::take(&mut self.servers));
         let live = Arc::new(Live::new(self.policy.clone()));
         let omni = Omni::from_parts(self.parts(ledger, pool, live));
         if let Some(days) = days {
-            omni.keep_for(days, key);
+            omni.keep_for(days, keys);
         }
         Ok(omni)
     }

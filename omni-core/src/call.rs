@@ -17,7 +17,7 @@ use crate::{
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
-    policy::{Grant, Rule, effective},
+    policy::{Grant, Rule, ToolRef, effective},
 };
 
 /// How long the reservation of a call's charge is remembered.
@@ -138,7 +138,10 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
         Ok(Err(error)) => return Err(denied(error.to_string())),
         Err(_) => return Err(denied("the policy store did not answer in time".into())),
     };
-    let decision = current.decide(&call.server, &call.tool, Some(&call.arguments_json()));
+    let catalog = parts.pool.catalog();
+    let is_destructive = catalog.tool(&call.server, &call.tool).is_some_and(|def| def.rule_ref().is_destructive);
+    let tool = ToolRef { server: &call.server, name: &call.tool, is_destructive };
+    let decision = current.decide_tool(tool, Some(&call.arguments_json()));
     match decision.is_allowed() {
         true => Ok(decision.confirm),
         false => Err(denied(format!("There is no tool {:?} any more.", call.tool))),

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::policy::RuleSet;
+use crate::policy::{RuleSet, ToolRef};
 
 pub mod name;
 pub mod schema;
@@ -96,6 +96,13 @@ impl ToolDef {
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.server, self.name)
+    }
+
+    /// The tool, as far as rules ask.
+    #[must_use]
+    pub fn rule_ref(&self) -> ToolRef<'_> {
+        let is_destructive = self.annotations.destructive_hint == Some(true);
+        ToolRef { server: &self.server, name: &self.name, is_destructive }
     }
 }
 
@@ -228,7 +235,7 @@ impl ToolSet {
     #[must_use]
     pub fn build(catalog: &Catalog, rules: &RuleSet, names: NameRules) -> Self {
         let allowed: Vec<Arc<ToolDef>> =
-            catalog.tools().filter(|def| rules.decide(&def.server, &def.name, None).is_allowed()).cloned().collect();
+            catalog.tools().filter(|def| rules.decide_tool(def.rule_ref(), None).is_allowed()).cloned().collect();
         let llm_names = name::assign(&allowed, names);
         let tools = allowed.into_iter().zip(llm_names).map(|(def, llm_name)| OfferedTool { def, llm_name }).collect();
         Self::from_tools(catalog.version, rules.fingerprint().to_owned(), tools)

@@ -9,6 +9,7 @@ use crate::{
     config::{Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
+    ledger::{SealKey, SealKeys},
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
@@ -27,7 +28,8 @@ impl Omni {
         let builder = described(&shared, registry).await?;
         let builder = limiter(builder, &shared, registry).await?;
         let audit = registry.audit.build(&config.audit.kind, config.audit.clone()).await?;
-        builder.audit_backend(audit).ledger_dir(&config.audit.dir).build().await
+        let keys = config.audit.keys(SealKeys::load_or_create)?;
+        builder.audit_backend(audit).ledger_dir(&config.audit.dir).ledger_keys(keys).build().await
     }
 
     /// Puts what another configuration describes in the place of what there is, for everything that
@@ -79,9 +81,11 @@ impl Reload {
         };
         let same = |server: &&ServerConfig| old.servers.iter().any(|known| known.is_same(server));
         let servers = new.servers.iter().filter(|server| !same(server)).map(|server| server.name.clone());
+        let id = |key: &Option<SealKey>| key.as_ref().map(SealKey::id);
         let ledger = [
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
+            ("audit.key", id(&old.audit.key) != id(&new.audit.key)),
             ("audit.required", old.audit.required != new.audit.required),
             ("audit.retention_days", old.audit.retention_days != new.audit.retention_days),
         ];

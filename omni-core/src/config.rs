@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use crate::{cost::PriceTable, policy::SourceRef};
+use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
 mod dotenv;
 mod interpolate;
@@ -304,6 +304,27 @@ pub struct AuditConfig {
     pub required: bool,
     /// How many days records are kept; `None` is for ever.
     pub retention_days: Option<u32>,
+    /// What seals the ledger; `None` is the directory's own key.
+    pub key: Option<SealKey>,
+    /// What sealed it elsewhere or before, and proves that.
+    pub verify_keys: Vec<SealKey>,
+}
+
+impl AuditConfig {
+    /// A ledger with everything else at its default.
+    #[must_use]
+    pub fn new(kind: impl Into<String>, url: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            kind: kind.into(),
+            url: url.into(),
+            dir: dir.into(),
+            ack: None,
+            required: true,
+            retention_days: None,
+            key: None,
+            verify_keys: Vec::new(),
+        }
+    }
 }
 
 impl fmt::Debug for AuditConfig {
@@ -315,7 +336,8 @@ impl fmt::Debug for AuditConfig {
             .field("ack", &self.ack)
             .field("required", &self.required)
             .field("retention_days", &self.retention_days)
-            .finish()
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 

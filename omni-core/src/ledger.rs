@@ -32,6 +32,7 @@ mod checkpoint;
 mod dead;
 mod drain;
 pub(crate) mod files;
+mod key;
 mod options;
 pub mod prune;
 mod record;
@@ -47,9 +48,9 @@ mod tests;
 
 pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
 pub use checkpoint::{ChainHead, Checkpoint, Heads};
+pub use key::{KeyId, SealKey, SealKeys};
 pub use options::LedgerOptions;
 pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record};
-pub use seal::SealKey;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use seal::seal_all;
@@ -142,6 +143,7 @@ impl Ledger {
         let writer = Writer {
             shared: shared.clone(),
             sealer: Sealer::new(&options.key, chain_id),
+            key: options.key.id(),
             wal: found.wal,
             previous: found.previous,
             unsettled: Unsettled::default(),

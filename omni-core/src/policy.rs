@@ -25,7 +25,7 @@ pub mod yaml;
 
 pub use pattern::{Pattern, PatternError, PatternSet};
 pub use role::{Permission, Role};
-pub use rules::{RuleSet, RuleSetBuilder};
+pub use rules::{RuleSet, RuleSetBuilder, ToolRef};
 
 /// Grows by one whenever anything that a grant depends on changes.
 pub type PolicyVersion = u64;
@@ -299,11 +299,17 @@ impl Grant {
         self.domains.as_ref().is_some_and(Vec::is_empty)
     }
 
-    /// Decides one tool; `arguments` are the call's, where there is a call. Without them the
-    /// question is whether the tool may be listed.
+    /// Decides one tool of which only the names are known; `arguments` are the call's, where there is a
+    /// call. Without them the question is whether the tool may be listed.
     #[must_use]
     pub fn decide(&self, server: &str, tool: &str, arguments: Option<&serde_json::Value>) -> Decision {
         self.rules.decide(server, tool, arguments)
+    }
+
+    /// The same for a tool that said of itself what it does.
+    #[must_use]
+    pub fn decide_tool(&self, tool: ToolRef<'_>, arguments: Option<&serde_json::Value>) -> Decision {
+        self.rules.decide_tool(tool, arguments)
     }
 }
 

@@ -22,6 +22,8 @@ pub enum AuditCommand {
     /// Print where all chains end, to keep elsewhere and to verify against
     #[command(after_help = "Example:\n  omni audit head > heads.json")]
     Head,
+    /// Say which key seals the ledger, or make one for hosts that share a database
+    Key(KeyArgs),
     /// Prove that nobody changed, removed or reordered anything; exits 1 and names the first bad row
     Verify(VerifyArgs),
 }
@@ -35,6 +37,7 @@ impl AuditCommand {
             Self::Tail(args) => Format::json_if(args.json),
             Self::Stats(args) => Format::json_if(args.json),
             Self::Verify(args) => Format::json_if(args.json),
+            Self::Key(args) => Format::json_if(args.json),
             Self::Export(_) => Format::Text,
             Self::Head => Format::Json,
         }
@@ -174,6 +177,19 @@ pub struct VerifyArgs {
     /// Every chain must still hold what `omni audit head` printed of it
     #[arg(long, value_name = "FILE")]
     pub head: Option<PathBuf>,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A key is named by its id, which tells nothing of it.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Hosts that share a database seal with one key, so that each proves what all wrote:\n  \
+    OMNI_AUDIT_KEY=$(omni audit key --new)")]
+pub struct KeyArgs {
+    /// Print a new key instead: for audit.key in settings.yaml, or OMNI_AUDIT_KEY
+    #[arg(long, conflicts_with = "json")]
+    pub new: bool,
     /// Print a JSON document
     #[arg(long)]
     pub json: bool,

@@ -78,7 +78,7 @@ pub(super) async fn absent(omni: &Omni, grant: &Grant, tools: &ToolSet, name: &s
     let denied = catalog.tools().find(|def| def.full_name() == name);
     let Some(def) = denied else { return tools::unknown(tools, name).into() };
     let user = &grant.principal.subject;
-    let rule = grant.decide(&def.server, &def.name, None).rule;
+    let rule = grant.decide_tool(def.rule_ref(), None).rule;
     Fault::from(Error::Denied { message: format!("{user} may not use {name}: {}", rule.text) }).hint(format!(
         "`omni policy explain --user {user} --server {} --tool {}` shows which rule decides",
         def.server, def.name

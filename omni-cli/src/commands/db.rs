@@ -63,10 +63,10 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     let days = args.older_than.or(config.audit.retention_days).ok_or_else(|| {
         Fault::usage("nobody says how old").hint("add --older-than DAYS, or set audit.retention_days in settings.yaml")
     })?;
-    let key = audit::proof::key(&config)?;
+    let keys = audit::proof::keys(&config)?;
     app.console.spinner.show("pruning …");
     let before = Utc::now() - TimeDelta::days(days.into());
-    let pruned = administer(app, async |admin| admin.prune(&key, before).await).await?;
+    let pruned = administer(app, async |admin| admin.prune(&keys, before).await).await?;
     for refused in &pruned.refused {
         app.console.error(&format!("nothing of a chain was removed that is not as omni wrote it: {refused}"));
     }

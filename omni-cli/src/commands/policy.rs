@@ -6,7 +6,7 @@ use omni_core::{
     Config, Error, Principal,
     catalog::stored,
     config::Need,
-    policy::{Decision, Grant, PolicyError},
+    policy::{Decision, Grant, PolicyError, ToolRef},
 };
 use serde_json::{Value, json};
 
@@ -135,7 +135,7 @@ async fn live(app: &App, config: &Config, args: &ExplainArgs, grant: &Grant) -> 
     tools::tell_of_the_absent(app, &catalog, args.server.as_deref());
     let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
     let tools = catalog.tools().filter(|def| wanted(&def.server));
-    Ok(tools.map(|def| decided(grant, &def.server, &def.name)).collect())
+    Ok(tools.map(|def| decided(grant, def.rule_ref())).collect())
 }
 
 /// The tools that servers had when they were last asked; of a server that never was, its rules.
@@ -148,7 +148,7 @@ fn without_connection(config: &Config, args: &ExplainArgs, grant: &Grant) -> (Ba
         match seen.get(server) {
             Some(tools) => {
                 basis = Basis::Stored;
-                decisions.extend(tools.iter().map(|tool| decided(grant, server, tool)));
+                decisions.extend(tools.iter().map(|tool| decided(grant, named(server, tool))));
             }
             None => decisions.extend(rules_of(grant, server)),
         }
@@ -162,11 +162,16 @@ fn rules_of(grant: &Grant, server: &str) -> Vec<Decided> {
     patterns.push("*");
     let mut seen = HashSet::new();
     patterns.retain(|pattern| seen.insert(*pattern));
-    patterns.into_iter().map(|pattern| decided(grant, server, pattern)).collect()
+    patterns.into_iter().map(|pattern| decided(grant, named(server, pattern))).collect()
 }
 
-fn decided(grant: &Grant, server: &str, tool: &str) -> Decided {
-    Decided { server: server.into(), tool: tool.into(), decision: grant.decide(server, tool, None) }
+/// A tool of which only the names are known.
+fn named<'a>(server: &'a str, name: &'a str) -> ToolRef<'a> {
+    ToolRef { server, name, is_destructive: false }
+}
+
+fn decided(grant: &Grant, tool: ToolRef<'_>) -> Decided {
+    Decided { server: tool.server.into(), tool: tool.name.into(), decision: grant.decide_tool(tool, None) }
 }
 
 fn many(app: &App, args: &ExplainArgs, grant: &Grant, basis: Basis, decisions: &[Decided]) -> Result<Exit, Fault> {

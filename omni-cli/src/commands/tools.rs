@@ -69,7 +69,7 @@ fn rows(tools: &[&OfferedTool], grant: &Grant) -> String {
 }
 
 fn needs_approval(tool: &OfferedTool, grant: &Grant) -> bool {
-    grant.decide(&tool.def.server, &tool.def.name, None).confirm
+    grant.decide_tool(tool.def.rule_ref(), None).confirm
 }
 
 /// The first line of a description, cut.

@@ -112,9 +112,10 @@ impl Judge<'_> {
     pub(crate) fn judge(&self, call: &mut PlannedCall, def: &ToolDef) {
         call.server = def.server.to_string();
         call.tool = def.name.to_string();
+        let tool = def.rule_ref();
         // A tool that may not be listed does not say what it thinks of the arguments.
         for grant in self.grants {
-            let decision = grant.decide(&def.server, &def.name, None);
+            let decision = grant.decide_tool(tool, None);
             if !decision.is_allowed() {
                 call.rule = rule_text(&decision.rule);
                 return call.refuse(Refused::Policy, self.no_such_tool(&def.full_name()));
@@ -124,9 +125,9 @@ impl Judge<'_> {
             Ok(arguments) => arguments,
             Err(message) => return call.refuse(Refused::Arguments, message),
         };
-        let mut confirm = def.annotations.destructive_hint == Some(true);
+        let mut confirm = tool.is_destructive;
         for grant in self.grants {
-            let decision = grant.decide(&def.server, &def.name, Some(&arguments));
+            let decision = grant.decide_tool(tool, Some(&arguments));
             call.rule = rule_text(&decision.rule);
             if !decision.is_allowed() {
                 let rule = &decision.rule.text;
@@ -145,7 +146,7 @@ impl Judge<'_> {
         let message = self.no_such_tool(name);
         let hidden = self.catalog.tools().find(|def| name == format!("{}__{}", def.server, def.name));
         let denied = hidden.and_then(|def| {
-            let mut decisions = self.grants.iter().map(|grant| grant.decide(&def.server, &def.name, None));
+            let mut decisions = self.grants.iter().map(|grant| grant.decide_tool(def.rule_ref(), None));
             decisions.find(|decision| !decision.is_allowed()).map(|decision| (def, decision))
         });
         let Some((def, decision)) = denied else { return call.refuse(Refused::Unknown, message) };

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
@@ -10,9 +11,15 @@ use super::{
     search,
     spec::AckSpec,
 };
+use crate::{
+    audit::AuditError,
+    ledger::{SealKey, SealKeys},
+};
 
 /// The file in the data directory.
 const SQLITE_FILE: &str = "omni.db";
+/// What is wrong with a key, without showing it.
+const NO_KEY: &str = "not a key of 64 hexadecimal digits; `omni audit key --new` prints one";
 
 /// Where omni keeps its files.
 pub(super) fn data_dir(source: &Source<'_>) -> PathBuf {
@@ -43,6 +50,47 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
         ack,
         required: spec.required.unwrap_or(true),
         retention_days: spec.retention_days.filter(|days| *days > 0),
+        key: key(source, findings),
+        verify_keys: verify_keys(source, findings),
+    }
+}
+
+/// `OMNI_AUDIT_KEY`, else the file's.
+fn key(source: &Source<'_>, findings: &mut Findings) -> Option<SealKey> {
+    if let Some(text) = source.env.get("OMNI_AUDIT_KEY").filter(|text| !text.is_empty()) {
+        let unusable = |_| findings.unusable(Need::Ledger, "OMNI_AUDIT_KEY", NO_KEY.into());
+        return text.parse().map_err(unusable).ok();
+    }
+    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "audit.key") {
+        findings.needed(Need::Ledger, source.settings_lines, unset, "the ledger");
+        return None;
+    }
+    let text = source.settings.audit.key.as_ref().filter(|key| !key.expose_secret().is_empty())?;
+    parsed(text, "audit.key", source, findings)
+}
+
+fn verify_keys(source: &Source<'_>, findings: &mut Findings) -> Vec<SealKey> {
+    let keys = source.settings.audit.verify_keys.iter().enumerate();
+    keys.filter_map(|(at, text)| parsed(text, &format!("audit.verify_keys[{at}]"), source, findings)).collect()
+}
+
+fn parsed(text: &SecretString, path: &str, source: &Source<'_>, findings: &mut Findings) -> Option<SealKey> {
+    let unusable = |_| findings.all.push(source.settings_lines.finding(Severity::Error, path, NO_KEY));
+    text.expose_secret().parse().map_err(unusable).ok()
+}
+
+impl AuditConfig {
+    /// The keys of the ledger, where `from_dir` says what the directory gives: [`SealKeys::load`] or
+    /// [`SealKeys::load_or_create`].
+    ///
+    /// # Errors
+    /// What `from_dir` says.
+    pub fn keys(
+        &self,
+        from_dir: impl FnOnce(&Path, Option<SealKey>) -> Result<SealKeys, AuditError>,
+    ) -> Result<SealKeys, AuditError> {
+        let keys = from_dir(&self.dir, self.key.clone())?;
+        Ok(self.verify_keys.iter().cloned().fold(keys, SealKeys::with_other))
     }
 }
 

@@ -306,7 +306,7 @@ fn bounds(source: &Source<'_>, findings: &mut Findings) -> AskBounds {
 /// Variables that no part above has spoken of.
 fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     for unset in source.settings_unset {
-        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url") {
+        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url" | "audit.key") {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }

@@ -20,6 +20,9 @@ impl Config {
         let mut secrets: Vec<String> = self.llm.api_key.iter().map(|key| key.expose_secret().to_owned()).collect();
         secrets.extend(self.servers.iter().flat_map(of_server));
         secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).filter_map(|url| password(url)));
+        for key in self.audit.key.iter().chain(&self.audit.verify_keys) {
+            secrets.extend([key.expose_hex(), key.expose_hex().to_uppercase()]);
+        }
         secrets.extend(self.redis_url.iter().filter_map(|url| password(url.expose_secret())));
         secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
     }

@@ -36,6 +36,7 @@ impl Config {
                 "required": self.audit.required,
                 "retention_days": self.audit.retention_days,
                 "store_content": self.store_content,
+                "key": self.audit.key.as_ref().map(|key| key.id().to_string()),
             },
             "agent": {
                 "max_turns": self.bounds.max_turns,

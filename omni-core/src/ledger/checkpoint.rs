@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::{
-    SealKey,
+    SealKey, SealKeys,
     seal::{Seal, from_hex, sign, to_hex},
 };
 use crate::audit::{AuditError, LedgerStore};
@@ -103,9 +103,9 @@ impl Checkpoint {
         Self { chain_id, next_seq, mac, named, at, signature }
     }
 
-    /// Whether whoever made it had the key.
-    pub(crate) fn is_signed(&self, key: &SealKey) -> bool {
-        self.expected(key).ct_eq(&self.signature).into()
+    /// Whether whoever made it had one of the keys.
+    pub(crate) fn is_signed(&self, keys: &SealKeys) -> bool {
+        keys.iter().any(|key| self.expected(key).ct_eq(&self.signature).into())
     }
 
     fn expected(&self, key: &SealKey) -> Seal {

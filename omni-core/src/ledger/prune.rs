@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Checkpoint, Record, SealKey,
+    Checkpoint, Record, SealKeys,
     seal::Seal,
     verify::{Break, Chain, PAGE, by_chain, named_previous},
 };
@@ -27,7 +27,12 @@ pub struct Pruned {
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read or written; what went before stays gone.
-pub async fn prune(store: &dyn LedgerStore, key: &SealKey, before: DateTime<Utc>) -> Result<Pruned, AuditError> {
+pub async fn prune(
+    store: &dyn LedgerStore,
+    keys: impl Into<SealKeys>,
+    before: DateTime<Utc>,
+) -> Result<Pruned, AuditError> {
+    let keys = &keys.into();
     let checkpoints = by_chain(store.checkpoints().await?);
     let chains = store.chains().await?;
     let mut named = HashMap::new();
@@ -39,13 +44,13 @@ pub async fn prune(store: &dyn LedgerStore, key: &SealKey, before: DateTime<Utc>
     for chain_id in chains {
         let mut pruning = Pruning {
             store,
-            key,
+            keys,
             before,
-            chain: Chain::new(key, chain_id),
+            chain: Chain::new(keys, chain_id),
             wanted: named.get(&chain_id).copied(),
             named: checkpoints.get(&chain_id).and_then(|checkpoint| checkpoint.named),
         };
-        let broken = match pruning.chain.begin_at(key, checkpoints.get(&chain_id)) {
+        let broken = match pruning.chain.begin_at(keys, checkpoints.get(&chain_id)) {
             Some(fault) => Some(pruning.chain.broken(fault)),
             None => pruning.run(chain_id, &mut pruned.records).await?,
         };
@@ -59,7 +64,7 @@ pub async fn prune(store: &dyn LedgerStore, key: &SealKey, before: DateTime<Utc>
 
 struct Pruning<'a> {
     store: &'a dyn LedgerStore,
-    key: &'a SealKey,
+    keys: &'a SealKeys,
     before: DateTime<Utc>,
     chain: Chain,
     /// The seal by which a later chain names this one.
@@ -84,7 +89,7 @@ impl Pruning<'_> {
             if next.seq == from {
                 return Ok(None);
             }
-            let checkpoint = Checkpoint::sign(self.key, chain_id, next.seq, next.previous, self.named);
+            let checkpoint = Checkpoint::sign(self.keys.own(), chain_id, next.seq, next.previous, self.named);
             *gone += self.store.forget(&checkpoint).await?;
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::KeyId;
 use crate::{ask::Source, cost::NanoUsd, llm::Usage};
 
 /// How an ask or a direct call ended.
@@ -221,6 +222,9 @@ pub enum Event {
     ChainOpened {
         /// The chain before, and its last seal in hex.
         previous: Option<(Uuid, String)>,
+        /// Which key seals it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<KeyId>,
     },
     /// An ask was let in. It ends in an [`Event::Ask`], if need be after a crash.
     AskStarted {

@@ -1,100 +1,15 @@
 //! Seals: a chain of HMACs that no one without the key can continue, alter or reorder.
 
-use std::{
-    fmt,
-    fs::{self, OpenOptions},
-    io::Write,
-    path::Path,
-};
-
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use uuid::Uuid;
 
-use super::files;
-use crate::audit::{AuditError, SealedRecord};
+use super::SealKey;
+use crate::audit::SealedRecord;
 
 /// A seal: HMAC-SHA-256.
 pub(crate) type Seal = [u8; 32];
-
-/// The key of the seals.
-#[derive(Clone)]
-pub struct SealKey([u8; 32]);
-
-impl fmt::Debug for SealKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealKey([redacted])")
-    }
-}
-
-impl SealKey {
-    /// A key that is kept elsewhere.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// A new random key.
-    #[must_use]
-    pub fn generate() -> Self {
-        // Two random UUIDs carry 244 bits of the operating system's randomness.
-        let random = Sha256::new().chain_update(Uuid::new_v4()).chain_update(Uuid::new_v4());
-        Self(random.finalize().into())
-    }
-
-    /// The key in `dir/ledger.key`, which is made (readable by its owner alone) where there is none.
-    ///
-    /// # Errors
-    /// [`AuditError::File`] when the file cannot be read or made, or holds something else.
-    pub fn load_or_create(dir: &Path) -> Result<Self, AuditError> {
-        let path = dir.join("ledger.key");
-        if !path.exists() {
-            files::create_dir(dir)?;
-            create_key(dir, &path)?;
-        }
-        Self::load(dir)
-    }
-
-    /// The key in `dir/ledger.key`.
-    ///
-    /// # Errors
-    /// [`AuditError::File`] when there is none, or it cannot be used.
-    pub fn load(dir: &Path) -> Result<Self, AuditError> {
-        let path = dir.join("ledger.key");
-        files::restrict(&path)?;
-        let text = fs::read_to_string(&path).map_err(|error| files::failed(&path, &error))?;
-        from_hex(text.trim()).map(Self).ok_or_else(|| AuditError::File {
-            path: path.display().to_string(),
-            message: "it does not hold a key of 64 hex digits; restore it from a backup, or move it away to start anew"
-                .into(),
-        })
-    }
-
-    pub(crate) fn keyed(&self) -> Hmac<Sha256> {
-        // HMAC pads shorter keys with zeros to the block's length.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&self.0);
-        Hmac::new(&block.into())
-    }
-}
-
-/// Writes a new key beside `path` and links it there: of two processes one wins, and neither
-/// ever reads half a key.
-fn create_key(dir: &Path, path: &Path) -> Result<(), AuditError> {
-    let draft = dir.join(format!("ledger.key.{}", Uuid::new_v4()));
-    let written = files::private(OpenOptions::new().write(true).create_new(true)).open(&draft).and_then(|mut file| {
-        file.write_all(to_hex(&SealKey::generate().0).as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&draft, path));
-    let _ = fs::remove_file(&draft);
-    match linked {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(files::failed(path, &error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
 
 /// Seals the records of one chain, one after the other.
 pub(crate) struct Sealer {

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod crash;
+mod keys;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -101,7 +102,7 @@ async fn a_record_reaches_the_sink_after_the_chains_opening() {
     ledger.flush(SOON).await.unwrap();
     assert_eq!(ledger.backlog(), 0);
     let records = sink.records();
-    assert!(matches!(records[0].event, Event::ChainOpened { previous: None }), "{records:?}");
+    assert!(matches!(records[0].event, Event::ChainOpened { previous: None, .. }), "{records:?}");
     assert_eq!(questions(&sink), ["Who am I?"]);
 }
 
@@ -273,7 +274,10 @@ async fn a_chain_names_the_one_before() {
     let second = sink.read(chains[1], 0, 1).await.unwrap();
     let first_head = sink.read(chains[0], 1, 1).await.unwrap()[0].mac;
     let opened: Record = serde_json::from_slice(&second[0].bytes).unwrap();
-    assert_eq!(opened.event, Event::ChainOpened { previous: Some((chains[0], to_hex(&first_head))) });
+    assert_eq!(
+        opened.event,
+        Event::ChainOpened { previous: Some((chains[0], to_hex(&first_head))), key: Some(key().id()) }
+    );
     assert_verifies(&sink, 6).await;
 }
 
@@ -315,7 +319,7 @@ async fn every_kind_of_tampering_is_found() {
     assert_eq!(fault(&second).await, Some((chains[1], 0, Fault::PreviousMissing)));
 
     let stranger = verify(&sink, &SealKey::generate()).await.unwrap();
-    assert_eq!(stranger.first_break.map(|found| found.fault), Some(Fault::Altered));
+    assert_eq!(stranger.first_break.map(|found| found.fault), Some(Fault::UnknownKey(key().id())));
 }
 
 #[tokio::test]
@@ -399,42 +403,6 @@ async fn a_directory_that_cannot_be_made_is_named() {
     fs::write(&file, "").unwrap();
     let error = Ledger::open(options(&file), Arc::new(MemorySink::default())).await.unwrap_err();
     assert!(matches!(&error, AuditError::File { path, .. } if *path == file.display().to_string()), "{error}");
-}
-
-#[cfg(unix)]
-#[test]
-fn the_key_is_its_owners_alone_and_stays_the_same() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().join("new");
-    let first = SealKey::load_or_create(&dir).unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let path = dir.join("ledger.key");
-    assert_eq!((mode(&dir), mode(&path)), (0o700, 0o600));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    let second = SealKey::load_or_create(&dir).unwrap();
-    assert_eq!(mode(&path), 0o600);
-    let seal = |key: &SealKey| seal::seal(&key.keyed(), &[0; 32], Uuid::nil(), 0, b"{}");
-    assert_eq!(seal(&first), seal(&second));
-    assert_ne!(seal(&first), seal(&SealKey::generate()));
-    assert_eq!(format!("{first:?}"), "SealKey([redacted])");
-    fs::write(&path, "abc").unwrap();
-    let error = SealKey::load_or_create(&dir).unwrap_err().to_string();
-    assert!(error.contains("ledger.key") && error.contains("64 hex digits"), "{error}");
-}
-
-#[test]
-fn two_processes_that_make_the_key_at_once_get_the_same_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let seals: Vec<_> = std::thread::scope(|scope| {
-        let make = || {
-            let key = SealKey::load_or_create(dir.path()).unwrap();
-            seal::seal(&key.keyed(), &[0; 32], Uuid::nil(), 0, b"{}")
-        };
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert!(seals.iter().all(|seal| *seal == seals[0]));
 }
 
 #[test]

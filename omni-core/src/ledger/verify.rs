@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{
-    ChainHead, Checkpoint, Event, Record, SealKey,
+    ChainHead, Checkpoint, Event, KeyId, Record, SealKey, SealKeys,
     dead::Head,
     seal::{Place, Seal, from_hex, seal},
 };
@@ -29,6 +29,9 @@ pub enum Fault {
     Missing,
     /// The record was altered, or sealed with another key.
     Altered,
+    /// The chain says that it was sealed with this key, which is not at hand: an older one, or that of
+    /// another host.
+    UnknownKey(KeyId),
     /// The chain names a chain before it that the store does not have.
     PreviousMissing,
     /// The chain before has lost its end: the last seal that this chain names is not in it.
@@ -60,6 +63,9 @@ pub struct Break {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::UnknownKey(id) => {
+                return write!(f, "it was sealed with the key {id}, which is not at hand: add it to audit.verify_keys");
+            }
             Self::Missing => "the record is missing",
             Self::Altered => "the record was altered, or sealed with another key",
             Self::PreviousMissing => "the chain before it is missing",
@@ -99,8 +105,8 @@ pub struct Verified {
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
-pub async fn verify(store: &dyn LedgerStore, key: &SealKey) -> Result<Verified, AuditError> {
-    verify_against(store, key, &[]).await
+pub async fn verify(store: &dyn LedgerStore, keys: impl Into<SealKeys>) -> Result<Verified, AuditError> {
+    verify_against(store, keys, &[]).await
 }
 
 /// The same, and every chain must still hold the head that was exported of it.
@@ -109,14 +115,15 @@ pub async fn verify(store: &dyn LedgerStore, key: &SealKey) -> Result<Verified, 
 /// As [`verify`].
 pub async fn verify_against(
     store: &dyn LedgerStore,
-    key: &SealKey,
+    keys: impl Into<SealKeys>,
     exported: &[ChainHead],
 ) -> Result<Verified, AuditError> {
+    let keys = &keys.into();
     let checkpoints = store.checkpoints().await?;
     let unproved = store.unproved().await?;
     let mut verified = Verified { chains: 0, records: 0, pruned: checkpoints.len(), unproved, first_break: None };
     // A chain of which nothing is left but its checkpoint is in no head.
-    if let Some(broken) = first_bad_checkpoint(store, key, &checkpoints).await? {
+    if let Some(broken) = first_bad_checkpoint(store, keys, &checkpoints).await? {
         return Ok(Verified { first_break: Some(broken), ..verified });
     }
     let checkpoints = by_chain(checkpoints);
@@ -124,7 +131,7 @@ pub async fn verify_against(
     for head in store.heads().await? {
         let chain_id = head.chain_id;
         verified.chains += 1;
-        let (chain, broken) = whole_chain(store, key, head, ends.checkpoints.get(&chain_id).copied()).await?;
+        let (chain, broken) = whole_chain(store, keys, head, ends.checkpoints.get(&chain_id).copied()).await?;
         verified.records += chain.seen;
         if broken.is_some() {
             return Ok(Verified { first_break: broken, ..verified });
@@ -146,10 +153,15 @@ pub async fn verify_against(
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
-pub async fn verify_chain(store: &dyn LedgerStore, key: &SealKey, chain_id: Uuid) -> Result<Option<Break>, AuditError> {
+pub async fn verify_chain(
+    store: &dyn LedgerStore,
+    keys: impl Into<SealKeys>,
+    chain_id: Uuid,
+) -> Result<Option<Break>, AuditError> {
+    let keys = &keys.into();
     let checkpoint = by_chain(store.checkpoints().await?).remove(&chain_id);
     match store.heads().await?.into_iter().find(|head| head.chain_id == chain_id) {
-        Some(head) => Ok(whole_chain(store, key, head, checkpoint).await?.1),
+        Some(head) => Ok(whole_chain(store, keys, head, checkpoint).await?.1),
         None => Ok(None),
     }
 }
@@ -161,12 +173,12 @@ pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint
 /// The first checkpoint that was not signed, or before which there is something.
 async fn first_bad_checkpoint(
     store: &dyn LedgerStore,
-    key: &SealKey,
+    keys: &SealKeys,
     checkpoints: &[Checkpoint],
 ) -> Result<Option<Break>, AuditError> {
     for checkpoint in checkpoints {
         let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
-        if !checkpoint.is_signed(key) {
+        if !checkpoint.is_signed(keys) {
             return Ok(Some(Break { chain_id, seq: next_seq, fault: Fault::CheckpointForged }));
         }
         let first = store.read(chain_id, 0, 1).await?;
@@ -180,19 +192,19 @@ async fn first_bad_checkpoint(
 /// A chain up to the head that it had at the start: one that is written meanwhile has no end.
 async fn whole_chain(
     store: &dyn LedgerStore,
-    key: &SealKey,
+    keys: &SealKeys,
     head: ChainHead,
     mut checkpoint: Option<Checkpoint>,
 ) -> Result<(Chain, Option<Break>), AuditError> {
     loop {
-        let mut chain = Chain::new(key, head.chain_id);
-        if let Some(fault) = chain.begin_at(key, checkpoint.as_ref()) {
+        let mut chain = Chain::new(keys, head.chain_id);
+        if let Some(fault) = chain.begin_at(keys, checkpoint.as_ref()) {
             let broken = chain.broken(fault);
             return Ok((chain, Some(broken)));
         }
         let broken = chain.read(store, head.seq).await?;
-        // Somebody may have pruned in the meantime.
-        if broken.as_ref().is_some_and(|found| found.fault == Fault::Missing) {
+        // Somebody may have pruned in the meantime: rows and records, or the rows of records read before.
+        if broken.as_ref().is_some_and(|found| matches!(found.fault, Fault::Missing | Fault::RowDiffers)) {
             let present = by_chain(store.checkpoints().await?).remove(&head.chain_id);
             if present != checkpoint {
                 checkpoint = present;
@@ -205,7 +217,9 @@ async fn whole_chain(
 
 /// A chain on its way through the verification.
 pub(super) struct Chain {
-    keyed: hmac::Hmac<sha2::Sha256>,
+    /// By each key that may have sealed it, until the first record tells which one did.
+    keyed: Vec<hmac::Hmac<sha2::Sha256>>,
+    ids: Vec<KeyId>,
     chain_id: Uuid,
     pub(super) at: Place,
     pub(super) seen: u64,
@@ -213,15 +227,17 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn new(key: &SealKey, chain_id: Uuid) -> Self {
-        Self { keyed: key.keyed(), chain_id, at: Place::START, seen: 0, previous: None }
+    pub(super) fn new(keys: &SealKeys, chain_id: Uuid) -> Self {
+        let keyed = keys.iter().map(SealKey::keyed).collect();
+        let ids = keys.iter().map(SealKey::id).collect();
+        Self { keyed, ids, chain_id, at: Place::START, seen: 0, previous: None }
     }
 
     /// Begins where the checkpoint says, if it is to be believed.
-    pub(super) fn begin_at(&mut self, key: &SealKey, checkpoint: Option<&Checkpoint>) -> Option<Fault> {
+    pub(super) fn begin_at(&mut self, keys: &SealKeys, checkpoint: Option<&Checkpoint>) -> Option<Fault> {
         let checkpoint = checkpoint?;
         self.at = Place { seq: checkpoint.next_seq, previous: checkpoint.mac };
-        (!checkpoint.is_signed(key)).then_some(Fault::CheckpointForged)
+        (!checkpoint.is_signed(keys)).then_some(Fault::CheckpointForged)
     }
 
     pub(super) fn broken(&self, fault: Fault) -> Break {
@@ -252,10 +268,16 @@ impl Chain {
         if record.seq != seq {
             return Some(Fault::Missing);
         }
-        let expected = seal(&self.keyed, &previous, self.chain_id, seq, &record.bytes);
-        if !bool::from(expected.ct_eq(&record.mac)) {
-            return Some(Fault::Altered);
-        }
+        let sealed_with = |keyed: &hmac::Hmac<sha2::Sha256>| {
+            let expected = seal(keyed, &previous, self.chain_id, seq, &record.bytes);
+            bool::from(expected.ct_eq(&record.mac))
+        };
+        let Some(at) = self.keyed.iter().position(sealed_with) else {
+            return Some(self.not_proved(record));
+        };
+        // A chain has one key.
+        self.keyed.swap(0, at);
+        self.keyed.truncate(1);
         if seq == 0 {
             self.previous = named_previous(record);
         }
@@ -263,12 +285,23 @@ impl Chain {
         self.at = Place { seq: seq + 1, previous: record.mac };
         None
     }
+
+    /// Why a record that no key proves is none of the ledger's: the first one says with what it was sealed.
+    fn not_proved(&self, record: &SealedRecord) -> Fault {
+        let opened = serde_json::from_slice::<Record>(&record.bytes).ok().map(|record| record.event);
+        match opened {
+            Some(Event::ChainOpened { key: Some(id), .. }) if record.seq == 0 && !self.ids.contains(&id) => {
+                Fault::UnknownKey(id)
+            }
+            _ => Fault::Altered,
+        }
+    }
 }
 
 /// The chain before, as the first record of a chain names it.
 pub(super) fn named_previous(record: &SealedRecord) -> Option<Head> {
     match serde_json::from_slice::<Record>(&record.bytes).ok()?.event {
-        Event::ChainOpened { previous: Some((chain_id, hex)) } => Some((chain_id, from_hex(&hex)?)),
+        Event::ChainOpened { previous: Some((chain_id, hex)), .. } => Some((chain_id, from_hex(&hex)?)),
         _ => None,
     }
 }

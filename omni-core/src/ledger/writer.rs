@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Event, Record, canonical,
+    Event, KeyId, Record, canonical,
     dead::Head,
     drain::Pending,
     files,
@@ -44,6 +44,8 @@ pub(crate) type Sync = (Arc<Segment>, Done);
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sealer: Sealer,
+    /// Which key that is done with.
+    pub(crate) key: KeyId,
     pub(crate) wal: Option<Wal>,
     /// The chain before, for this chain's first record.
     pub(crate) previous: Option<Head>,
@@ -135,7 +137,8 @@ impl Writer {
     /// The chain's own records: its opening is its first one, whatever else comes.
     fn due(&mut self, gap: Option<u64>) -> Vec<Event> {
         let previous = self.previous.map(|(chain_id, seal)| (chain_id, to_hex(&seal)));
-        let opening = (self.sealer.place() == Place::START).then_some(Event::ChainOpened { previous });
+        let opening = Event::ChainOpened { previous, key: Some(self.key) };
+        let opening = (self.sealer.place() == Place::START).then_some(opening);
         opening.into_iter().chain(gap.map(|count| Event::Gap { count })).collect()
     }
 

@@ -9,7 +9,7 @@ use super::Omni;
 use crate::{
     audit::{AuditError, AuditReader},
     ledger::{
-        SealKey,
+        SealKeys,
         prune::{Pruned, prune},
     },
 };
@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Omni {
     /// Prunes what is older than `days`, soon and then daily, until this `Omni` ends.
-    pub(crate) fn keep_for(&self, days: u32, key: SealKey) {
+    pub(crate) fn keep_for(&self, days: u32, keys: SealKeys) {
         let Some(reader) = self.parts().reader.clone() else {
             return tracing::warn!("the ledger's store cannot be read, so nothing of it is pruned");
         };
@@ -32,7 +32,7 @@ impl Omni {
             let work = async {
                 loop {
                     ticks.tick().await;
-                    report(days, older_than(&reader, &key, days).await);
+                    report(days, older_than(&reader, &keys, days).await);
                 }
             };
             tokio::select! {
@@ -43,8 +43,8 @@ impl Omni {
     }
 }
 
-async fn older_than(reader: &Arc<dyn AuditReader>, key: &SealKey, days: u32) -> Result<Pruned, AuditError> {
-    prune(&**reader, key, Utc::now() - TimeDelta::days(days.into())).await
+async fn older_than(reader: &Arc<dyn AuditReader>, keys: &SealKeys, days: u32) -> Result<Pruned, AuditError> {
+    prune(&**reader, keys, Utc::now() - TimeDelta::days(days.into())).await
 }
 
 fn report(days: u32, pruned: Result<Pruned, AuditError>) {

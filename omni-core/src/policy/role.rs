@@ -4,8 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a role may do beside using tools. `CanExecuteDangerousTools` and
-/// `CanAccessAllDatabases` are for doors and approvers; the core itself asks for the others.
+/// Something that a role may do beside using tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -18,9 +17,9 @@ pub enum Permission {
     CanModifyConfig,
     /// Read what others asked.
     CanViewAuditLogs,
-    /// Agree to calls that need a human.
+    /// Agree to calls that need a human. Where a file takes it away, such calls are denied to the role.
     CanExecuteDangerousTools,
-    /// Look at any database.
+    /// Look at any database. Where a file takes it away, people of the role need `allowed_databases`.
     CanAccessAllDatabases,
     /// Give people other roles.
     CanPromoteUsers,

@@ -39,7 +39,19 @@ struct ServerRules {
     rules: Vec<Arc<Rule>>,
     confirm: Range<usize>,
     passed: Arc<Rule>,
+    no_danger: Option<Arc<Rule>>,
     arguments: Vec<ArgumentRule>,
+}
+
+/// A tool, as far as rules ask: its names, and what it says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolRef<'a> {
+    /// The server.
+    pub server: &'a str,
+    /// The tool's own name.
+    pub name: &'a str,
+    /// Whether it says that it may destroy something. A tool that says nothing does not.
+    pub is_destructive: bool,
 }
 
 #[derive(Debug)]
@@ -101,14 +113,20 @@ impl RuleSet {
         &self.fingerprint
     }
 
-    /// Decides one tool. Without `arguments` the question is whether it may be listed; a call that
-    /// is allowed with arguments is always allowed without them.
+    /// Decides one tool of which only the names are known. Without `arguments` the question is whether
+    /// it may be listed; a call that is allowed with arguments is always allowed without them.
     #[must_use]
     pub fn decide(&self, server: &str, tool: &str, arguments: Option<&Value>) -> Decision {
-        let rules = self.rules.servers.get(server).unwrap_or(&self.rules.other);
+        self.decide_tool(ToolRef { server, name: tool, is_destructive: false }, arguments)
+    }
+
+    /// The same for a tool that said of itself what it does: one that may destroy needs a human's word.
+    #[must_use]
+    pub fn decide_tool(&self, tool: ToolRef<'_>, arguments: Option<&Value>) -> Decision {
+        let rules = self.rules.servers.get(tool.server).unwrap_or(&self.rules.other);
         let own = rules.decide(tool, arguments);
         match &self.ceiling {
-            Some(ceiling) if own.is_allowed() => lower(own, ceiling.decide(server, tool, arguments)),
+            Some(ceiling) if own.is_allowed() => lower(own, ceiling.decide_tool(tool, arguments)),
             Some(_) | None => own,
         }
     }
@@ -164,6 +182,7 @@ impl RuleSet {
             rules: Vec::new(),
             confirm: 0..0,
             passed: plan.passed,
+            no_danger: plan.no_danger,
             arguments: Vec::new(),
         };
         Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers: HashMap::new(), other }), ceiling: None })
@@ -202,20 +221,21 @@ impl ServerRules {
         let confirm = add(plan.confirm);
         let arguments = plan.arguments.into_iter().map(|plan| ArgumentRule::compile(plan, sets));
         let arguments = arguments.collect::<Result<_, PatternError>>()?;
-        Ok(Self { gates, set: sets.compiled(patterns)?, rules, confirm, passed: plan.passed, arguments })
+        let set = sets.compiled(patterns)?;
+        Ok(Self { gates, set, rules, confirm, passed: plan.passed, no_danger: plan.no_danger, arguments })
     }
 
-    fn decide(&self, tool: &str, arguments: Option<&Value>) -> Decision {
-        let decision = self.set.with_matches(tool, |matches| self.pass(matches));
+    fn decide(&self, tool: ToolRef<'_>, arguments: Option<&Value>) -> Decision {
+        let decision = self.set.with_matches(tool.name, |matches| self.pass(matches, tool.is_destructive));
         let Some(arguments) = arguments.filter(|_| decision.is_allowed()) else { return decision };
-        match self.arguments.iter().find(|rule| !rule.accepts(tool, arguments)) {
+        match self.arguments.iter().find(|rule| !rule.accepts(tool.name, arguments)) {
             Some(refusing) => Decision::deny(refusing.rule.clone()),
             None => decision,
         }
     }
 
     /// Goes through the gates with the sorted positions of the patterns that match.
-    fn pass(&self, matches: &[usize]) -> Decision {
+    fn pass(&self, matches: &[usize], is_destructive: bool) -> Decision {
         let first_in = |range: &Range<usize>| {
             let at = matches.partition_point(|&position| position < range.start);
             matches.get(at).filter(|&&position| position < range.end).map(|&position| &self.rules[position])
@@ -235,7 +255,11 @@ impl ServerRules {
                 },
             }
         }
-        Decision { confirm: first_in(&self.confirm).is_some(), ..Decision::allow(allowing.clone()) }
+        let confirm = is_destructive || first_in(&self.confirm).is_some();
+        match &self.no_danger {
+            Some(rule) if confirm => Decision::deny(rule.clone()),
+            Some(_) | None => Decision { confirm, ..Decision::allow(allowing.clone()) },
+        }
     }
 }
 

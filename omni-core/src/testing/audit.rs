@@ -16,7 +16,7 @@ pub fn sealed(count: usize) -> Vec<SealedRecord> {
     let records = (0..count).map(|index| {
         let call = CallRecord::new("db", "query", json!({ "index": index }), Outcome::Success);
         let event = match index % 3 {
-            0 => Event::ChainOpened { previous: None },
+            0 => Event::ChainOpened { previous: None, key: None },
             1 => Event::ToolCall(call),
             _ => Event::Ask(Box::new(AskRecord::new("Which databases are up?", Outcome::Success))),
         };

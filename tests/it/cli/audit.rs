@@ -138,3 +138,36 @@ fn without_the_key_nothing_can_be_proved() {
     let ran = home.run(&["audit", "verify"]).exits(3);
     assert!(ran.err.contains("ledger.key"), "{ran:?}");
 }
+
+#[test]
+fn hosts_that_share_a_database_prove_each_others_chains_with_one_key() {
+    let server = Loopback::start();
+    let shared = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite://{}", shared.path().join(name).display());
+    let hosts = || [with_server(&server, ""), with_server(&server, "")];
+    let call = ["tools", "call", "db.get_health"];
+
+    let apart = url("apart.db");
+    let [one, two] = hosts().map(|host| {
+        host.run_with(&[("DATABASE_URL", &apart)], &call).exits(0);
+        host
+    });
+    let theirs = two.run(&["audit", "key", "--json"]).exits(0).json()["key"].as_str().unwrap().to_owned();
+    let alone = one.run_with(&[("DATABASE_URL", &apart)], &["audit", "verify"]).exits(1);
+    assert!(alone.out.contains(&theirs) && alone.out.contains("audit.verify_keys"), "{alone:?}");
+
+    let (together, key) = (url("together.db"), one.run(&["audit", "key", "--new"]).exits(0).out);
+    let env = [("DATABASE_URL", &*together), ("OMNI_AUDIT_KEY", key.trim())];
+    let [one, two] = hosts().map(|host| {
+        host.run_with(&env, &call).exits(0);
+        host
+    });
+    for host in [&one, &two] {
+        let ok = host.run_with(&env, &["audit", "verify", "--json"]).exits(0).json();
+        assert_eq!((&ok["ok"], &ok["chains"]), (&json!(true), &json!(2)));
+    }
+    let shown = one.run_with(&env, &["config", "show"]).exits(0);
+    assert!(!shown.out.contains(key.trim()), "{shown:?}");
+    let wrong = one.run_with(&[("OMNI_AUDIT_KEY", "abc")], &call).exits(3);
+    assert!(wrong.err.contains("OMNI_AUDIT_KEY") && wrong.err.contains("64 hexadecimal digits"), "{wrong:?}");
+}

@@ -5,14 +5,19 @@ use std::path::Path;
 use omni_core::{
     Config, Error,
     ledger::{
-        Heads, SealKey,
+        Heads, SealKey, SealKeys,
         verify::{Verified, verify_against},
     },
 };
 use serde_json::{Value, json};
 
 use super::{failed, store};
-use crate::{app::App, args::VerifyArgs, exit::Exit, fault::Fault};
+use crate::{
+    app::App,
+    args::{KeyArgs, VerifyArgs},
+    exit::Exit,
+    fault::Fault,
+};
 
 /// Prints where all chains end.
 pub(in crate::commands) async fn head(app: &App) -> Result<Exit, Fault> {
@@ -21,15 +26,33 @@ pub(in crate::commands) async fn head(app: &App) -> Result<Exit, Fault> {
     Ok(Exit::Success)
 }
 
+/// Says which key seals, or makes one for hosts that share a database.
+pub(in crate::commands) fn key(app: &App, args: &KeyArgs) -> Result<Exit, Fault> {
+    if args.new {
+        app.console.line(&SealKey::generate().expose_hex())?;
+        return Ok(Exit::Success);
+    }
+    let keys = keys(&app.config()?)?;
+    let others: Vec<String> = keys.iter().skip(1).map(|key| key.id().to_string()).collect();
+    if args.json {
+        app.console.json(&json!({ "key": keys.own().id(), "verify_keys": others }))?;
+        return Ok(Exit::Success);
+    }
+    let also =
+        if others.is_empty() { String::new() } else { format!("; also proves what {} sealed", others.join(", ")) };
+    app.console.line(&format!("the ledger is sealed with the key {}{also}", keys.own().id()))?;
+    Ok(Exit::Success)
+}
+
 /// Verifies, and names the first bad row.
 pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<Exit, Fault> {
     let config = app.config()?;
     let exported = args.head.as_deref().map(exported).transpose()?;
-    let key = key(&config)?;
+    let keys = keys(&config)?;
     let store = store(app, &config).await?;
     app.console.spinner.show("verifying …");
     let heads = exported.map(|heads| heads.heads).unwrap_or_default();
-    let verified = verify_against(&*store, &key, &heads).await.map_err(|error| Fault::from(Error::from(error)))?;
+    let verified = verify_against(&*store, &keys, &heads).await.map_err(|error| Fault::from(Error::from(error)))?;
     if args.json {
         app.console.json(&document(&verified))?;
     } else {
@@ -38,10 +61,11 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     Ok(if verified.first_break.is_some() { Exit::Failed } else { Exit::Success })
 }
 
-/// The key of the ledger.
-pub(in crate::commands) fn key(config: &Config) -> Result<SealKey, Fault> {
-    SealKey::load(&config.audit.dir).map_err(|error| {
-        let hint = "the key lies where omni writes, in its data directory; nothing can be proved without it";
+/// The keys of the ledger.
+pub(in crate::commands) fn keys(config: &Config) -> Result<SealKeys, Fault> {
+    config.audit.keys(SealKeys::load).map_err(|error| {
+        let hint = "the key lies where omni writes, in its data directory, or is given as audit.key in \
+                    settings.yaml or as OMNI_AUDIT_KEY; nothing can be proved without it";
         Fault::with_exit(error.to_string(), Exit::Config).hint(hint)
     })
 }

@@ -141,6 +141,13 @@ pub(crate) struct AuditSpec {
     pub(crate) retention_days: Option<u32>,
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.
     pub(crate) log_level: Option<String>,
+    /// What seals the ledger: 64 hexadecimal digits, for all hosts that share a database. Absent: each
+    /// host makes a key of its own in its data directory.
+    #[schemars(with = "Option<String>")]
+    pub(crate) key: Option<SecretString>,
+    /// Keys of other hosts and older ones, to prove what they sealed.
+    #[schemars(with = "Vec<String>")]
+    pub(crate) verify_keys: Vec<SecretString>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -95,7 +95,10 @@ async fn the_chain_after_a_crash_names_the_crashed_one() {
     ledger.shutdown().await;
     let chains = sink.chains().await.unwrap();
     let opened: Record = serde_json::from_slice(&sink.read(chains[1], 0, 1).await.unwrap()[0].bytes).unwrap();
-    assert!(matches!(opened.event, Event::ChainOpened { previous: Some((id, _)) } if id == chains[0]), "{opened:?}");
+    assert!(
+        matches!(opened.event, Event::ChainOpened { previous: Some((id, _)), .. } if id == chains[0]),
+        "{opened:?}"
+    );
     assert_verifies(&sink, 4).await;
 }
 

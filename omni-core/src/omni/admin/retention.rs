@@ -7,7 +7,7 @@ use super::{Admin, record};
 use crate::{
     error::Error,
     ledger::{
-        SealKey,
+        SealKeys,
         prune::{Pruned, prune},
     },
     policy::Permission,
@@ -18,11 +18,11 @@ impl Admin {
     ///
     /// # Errors
     /// An [`Error`] when it may not be done, or the ledger cannot be read or written.
-    pub async fn prune(&self, key: &SealKey, before: DateTime<Utc>) -> Result<Pruned, Error> {
+    pub async fn prune(&self, keys: impl Into<SealKeys>, before: DateTime<Utc>) -> Result<Pruned, Error> {
         let pruning = async {
             let message = "the ledger's store cannot be read, so nothing of it is pruned";
             let reader = self.parts.reader.as_ref().ok_or_else(|| Error::Invalid { message: message.into() })?;
-            Ok(prune(&**reader, key, before).await?)
+            Ok(prune(&**reader, keys, before).await?)
         };
         let said = record("ledger.prune", "ledger", json!({ "before": before }));
         self.run(Permission::CanDeleteData, said, pruning).await

@@ -76,6 +76,7 @@ impl RuleSetBuilder {
             confirm: clauses(&self.confirm, name),
             arguments: Vec::new(),
             passed: otherwise,
+            no_danger: None,
         }
     }
 }

@@ -45,18 +45,24 @@ pub(in crate::policy) struct ServerPlan {
     pub(in crate::policy) arguments: Vec<ArgumentPlan>,
     /// The rule that is named when a tool passes and no gate required a match.
     pub(in crate::policy) passed: Arc<Rule>,
+    /// The rule that keeps from whatever needs a human's word.
+    pub(in crate::policy) no_danger: Option<Arc<Rule>>,
 }
 
 impl ServerPlan {
     /// Everything passes.
     pub(in crate::policy) fn open(rule: Rule) -> Self {
-        Self { gates: Vec::new(), confirm: Vec::new(), arguments: Vec::new(), passed: Arc::new(rule) }
+        Self::of(Arc::new(rule))
+    }
+
+    fn of(passed: Arc<Rule>) -> Self {
+        Self { gates: Vec::new(), confirm: Vec::new(), arguments: Vec::new(), passed, no_danger: None }
     }
 
     /// Nothing passes.
     pub(in crate::policy) fn closed(rule: Rule) -> Self {
         let rule = Arc::new(rule);
-        Self { gates: vec![GatePlan::Refuse(rule.clone())], confirm: Vec::new(), arguments: Vec::new(), passed: rule }
+        Self { gates: vec![GatePlan::Refuse(rule.clone())], ..Self::of(rule) }
     }
 }
 
@@ -152,5 +158,9 @@ impl Hasher {
             self.rule(&argument.rule);
         }
         self.rule(&server.passed);
+        if let Some(rule) = &server.no_danger {
+            self.text("no danger", "");
+            self.rule(rule);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::role::said;
 use crate::{
     config::{
         ConfigFiles, Lines,
@@ -110,6 +111,7 @@ impl Maker<'_> {
             confirm: self.confirm(listed),
             arguments: self.arguments(name, listed),
             passed: Arc::new(passed),
+            no_danger: self.no_danger(),
         }
     }
 
@@ -315,12 +317,33 @@ impl Maker<'_> {
         plans
     }
 
+    /// The databases that a person's list names; without a list all of them, unless the role may not
+    /// look at all of them and so at none.
     fn databases(&self, listed: Option<(usize, &ServerSpec)>) -> Option<ArgumentPlan> {
-        let allowed = self.subject.user.allowed_databases.as_ref().filter(|allowed| !allowed.is_everything())?;
+        let (values, rule) = match &self.subject.user.allowed_databases {
+            Some(allowed) if allowed.is_everything() => return None,
+            Some(allowed) => {
+                (allowed.items().to_vec(), self.own_rule("allowed_databases", &allowed.items().join(", ")))
+            }
+            None => (Vec::new(), self.taken(Permission::CanAccessAllDatabases)?),
+        };
         let own = listed.and_then(|(_, spec)| spec.database_argument.as_ref());
         let names = own.map_or_else(|| DATABASE_ARGUMENTS.map(String::from).to_vec(), |names| names.items().to_vec());
-        let rule = Arc::new(self.own_rule("allowed_databases", &allowed.items().join(", ")));
-        Some(ArgumentPlan { tools: None, required: false, names, values: allowed.items().to_vec(), rule })
+        Some(ArgumentPlan { tools: None, required: false, names, values, rule: Arc::new(rule) })
+    }
+
+    /// What keeps a role from calls that need a human's word.
+    fn no_danger(&self) -> Option<Arc<Rule>> {
+        self.taken(Permission::CanExecuteDangerousTools).map(Arc::new)
+    }
+
+    /// The rule by which `users.yaml` takes a permission away from the person's role.
+    fn taken(&self, permission: Permission) -> Option<Rule> {
+        let (users, role) = (self.files.users.as_ref()?, self.subject.role);
+        let declared = users.roles.get(&*role.name).filter(|_| !role.is_super_admin)?;
+        let is_taken = said(&declared.permissions, permission) == Some(false);
+        let key = format!("roles.{}.permissions.{permission}", role.name);
+        is_taken.then(|| Rule::new(format!("{key}: false"), Some(self.files.users_lines.at(&key))))
     }
 
     fn globals(&self, key: &str, patterns: &[String]) -> Vec<Clause> {

@@ -68,7 +68,8 @@ fn permissions(role: &Role, declared: Option<&PermissionsSpec>) -> BTreeSet<Perm
     Permission::ALL.into_iter().filter(has).collect()
 }
 
-fn said(declared: &PermissionsSpec, permission: Permission) -> Option<bool> {
+/// What a file says of a permission, if anything.
+pub(super) fn said(declared: &PermissionsSpec, permission: Permission) -> Option<bool> {
     match permission {
         Permission::CanBypassToolRestrictions => declared.can_bypass_tool_restrictions,
         Permission::CanManageUsers => declared.can_manage_users,

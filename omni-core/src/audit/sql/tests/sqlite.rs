@@ -60,14 +60,7 @@ async fn a_path_that_cannot_be_written_is_named() {
     register(&mut registry);
     for url in [file.join("omni.db"), file.clone(), dir.path().to_owned()] {
         let url = url.display().to_string();
-        let config = AuditConfig {
-            kind: "sqlite".into(),
-            url: url.clone(),
-            dir: dir.path().into(),
-            ack: Some(Ack::Local),
-            required: true,
-            retention_days: None,
-        };
+        let config = AuditConfig::new("sqlite", &url, dir.path());
         let error = registry.audit.build("sqlite", config).await.unwrap_err().to_string();
         assert!(error.contains(&file.display().to_string()) || error.contains(&url), "{error}");
         assert!(error.contains("omni may write"), "{error}");

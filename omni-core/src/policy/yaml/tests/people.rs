@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{YamlPolicy, allowed, config, grant, refusal, resolve};
 use crate::{
     identity::{Principal, Scope, Scopes, Via},
-    policy::{Permission, PolicyError, PolicyStore},
+    policy::{Permission, PolicyError, PolicyStore, ToolRef},
 };
 
 const MCPS: &str =
@@ -152,4 +152,37 @@ fn who_may_act_for_a_role_may_not_act_for_a_super_admin_whose_entry_names_it() {
     let as_boss = |role: &str| Principal { subject_roles: Some(vec![role.into()]), ..Principal::email("boss@x.org") };
     assert!(resolve(&policy, &as_boss("dba")).unwrap_err().to_string().contains("of that role"));
     assert!(resolve(&policy, &as_boss("super_admin")).is_ok());
+}
+
+#[test]
+fn a_role_from_which_dangerous_tools_are_taken_has_none_that_needs_a_humans_word() {
+    let mcps = "mcps: [{ name: a, url: http://h, confirm: [kill_*] }]";
+    let users = "super_admins: [{ email: boss, role: dev }]\nusers: [{ email: a, role: dev }, { email: b, role: dba }]\n\
+        roles:\n  dev:\n    permissions:\n      can_execute_dangerous_tools: false\n  dba:\n    permissions: {}";
+    let policy = YamlPolicy::from_config(&config(mcps, users)).unwrap();
+    let destructive = |name| ToolRef { server: "a", name, is_destructive: true };
+    let dev = grant(&policy, "a");
+    for refused in [dev.decide("a", "kill_session", None), dev.decide_tool(destructive("drop"), None)] {
+        assert!(!refused.is_allowed());
+        assert_eq!(refused.rule.text, "roles.dev.permissions.can_execute_dangerous_tools: false");
+        assert_eq!(refused.rule.source.as_ref().unwrap().to_string(), "users.yaml:6");
+    }
+    assert!(dev.decide("a", "get_health", None).is_allowed());
+    for other in ["b", "boss"] {
+        let decision = grant(&policy, other).decide_tool(destructive("drop"), None);
+        assert!(decision.is_allowed() && decision.confirm, "{other}");
+    }
+}
+
+#[test]
+fn a_role_from_which_all_databases_are_taken_has_those_that_a_persons_list_names() {
+    let mcps = "mcps: [{ name: a, url: http://h }]";
+    let users = "users: [{ email: a, role: dev }, { email: b, role: dev, allowed_databases: [test_*] }, { email: c, \
+        role: dba }]\nroles: { dev: { permissions: { can_access_all_databases: false } } }";
+    let policy = YamlPolicy::from_config(&config(mcps, users)).unwrap();
+    let may = |email: &str, database: &str| {
+        grant(&policy, email).decide("a", "get_health", Some(&json!({ "database": database }))).is_allowed()
+    };
+    assert!(!may("a", "test_1") && may("b", "test_1") && !may("b", "prod") && may("c", "prod"));
+    assert!(grant(&policy, "a").decide("a", "get_health", Some(&json!({}))).is_allowed());
 }
