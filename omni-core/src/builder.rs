@@ -255,6 +255,7 @@ impl OmniBuilder {
         if let Some(days) = days {
             omni.keep_for(days, keys);
         }
+        omni.keep_answers();
         Ok(omni)
     }
 

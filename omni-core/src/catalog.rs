@@ -10,12 +10,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::policy::{RuleSet, ToolRef};
 
+pub(crate) mod kept;
 pub mod name;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod rows;
 pub mod schema;
 pub mod stored;
 
@@ -148,6 +152,12 @@ pub struct ServerView {
     pub health: Health,
     /// How long its last discovery took.
     pub latency_ms: Option<u64>,
+    /// When it was asked last.
+    pub last_check: Option<DateTime<Utc>>,
+    /// When it last answered.
+    pub last_seen: Option<DateTime<Utc>>,
+    /// How often in a row it did not answer.
+    pub failures: u32,
     /// Its tools, sorted by name.
     pub tools: Vec<Arc<ToolDef>>,
 }
@@ -164,6 +174,9 @@ impl ServerView {
             kind: kind.into(),
             health: Health::Unknown,
             latency_ms: None,
+            last_check: None,
+            last_seen: None,
+            failures: 0,
             tools: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ mod lint;
 mod llm;
 mod load;
 mod nearest;
+mod place;
 mod search;
 pub(crate) mod secrets;
 mod servers;

@@ -36,6 +36,7 @@ use crate::{
 mod admin;
 mod ask;
 mod direct;
+mod keeping;
 mod retention;
 mod steps;
 
@@ -190,7 +191,6 @@ impl Omni {
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let catalog = parts.pool.discover().await;
-        parts.keep(&catalog).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 
@@ -214,18 +214,12 @@ impl Omni {
 
     /// All servers, after each that was not asked yet was asked once.
     pub async fn catalog(&self) -> Arc<Catalog> {
-        let parts = self.parts();
-        let catalog = parts.pool.discover().await;
-        parts.keep(&catalog).await;
-        catalog
+        self.parts().pool.discover().await
     }
 
     /// All servers, after each was asked again.
     pub async fn refresh(&self) -> Arc<Catalog> {
-        let parts = self.parts();
-        let catalog = parts.pool.refresh().await;
-        parts.keep(&catalog).await;
-        catalog
+        self.parts().pool.refresh().await
     }
 
     /// The models on offer, the default first.
@@ -266,6 +260,7 @@ impl Omni {
         if timeout(SHUTDOWN_GRACE, self.parts().live.unsettled.close()).await.is_err() {
             tracing::warn!("reservations that are not settled lapse by themselves");
         }
+        self.keep_the_last().await;
         if timeout(SHUTDOWN_GRACE, self.parts().pool.shutdown()).await.is_err() {
             tracing::warn!("a server did not let itself be closed in time");
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     audit::AuditReader,
-    catalog::{Catalog, NameRules, ToolSet, stored},
+    catalog::{Catalog, NameRules, ToolSet, kept::Keeper},
     config::{Ack, Config},
     cost,
     error::Error,
@@ -76,11 +76,18 @@ pub(crate) struct Live {
     pub(crate) closing: AtomicBool,
     /// Reservations that could not be settled yet.
     pub(crate) unsettled: Unsettled,
+    /// What was seen of the servers, on its way to where it outlives the process.
+    pub(crate) keeper: Keeper,
 }
 
 impl Live {
     pub(crate) fn new(policy: Arc<dyn PolicyStore>) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), closing: AtomicBool::new(false), unsettled: Unsettled::new() }
+        Self {
+            policy: ArcSwap::from_pointee(policy),
+            closing: AtomicBool::new(false),
+            unsettled: Unsettled::new(),
+            keeper: Keeper::default(),
+        }
     }
 
     pub(crate) fn policy(&self) -> Arc<dyn PolicyStore> {
@@ -145,13 +152,6 @@ impl Parts {
                 tracing::warn!("a reservation was not settled in time, and is not settled yet");
                 self.live.unsettled.keep(self.limiter.clone(), settle.clone(), until);
             }
-        }
-    }
-
-    /// Keeps the names of the servers' tools, where there is a configuration that says where.
-    pub(crate) async fn keep(&self, catalog: &Catalog) {
-        if let Some(config) = &self.config {
-            stored::keep(config, catalog).await;
         }
     }
 

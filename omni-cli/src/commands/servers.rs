@@ -22,7 +22,7 @@ pub(super) fn list(app: &App, json: bool) -> Result<Exit, Fault> {
     for server in &config.servers {
         let state = if server.options.enabled { "enabled" } else { "disabled" };
         let description = server.options.description.lines().next().unwrap_or_default();
-        table.add_row([&*server.name, &server.kind, state, &place(server), description]);
+        table.add_row([&*server.name, &server.kind, state, &server.place(), description]);
     }
     show(app, &table, config.servers.is_empty())?;
     Ok(Exit::Success)
@@ -35,26 +35,9 @@ fn document(server: &ServerConfig) -> Value {
         "description": server.options.description,
         "transport": server.kind,
         "enabled": server.options.enabled,
-        "at": place(server),
+        "at": server.place(),
         "source": server.source.as_ref().map(ToString::to_string),
     })
-}
-
-/// Where the server is: its program's name, or its address without credentials and query.
-fn place(server: &ServerConfig) -> String {
-    if let Some(command) = &server.command {
-        return command.clone();
-    }
-    let Some(url) = &server.url else { return String::new() };
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.to_owned(),
-    }
 }
 
 /// Asks every server, or those named.
@@ -126,22 +109,4 @@ fn show(app: &App, table: &Table, empty: bool) -> Result<(), Fault> {
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     Ok(app.console.line(&lines.join("\n"))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_credentials() {
-        let mut server = ServerConfig::new("db", "http");
-        for (url, shown) in [
-            ("http://user:secret@host:8/mcp?key=secret#x", "http://host:8/mcp"),
-            ("https://host", "https://host"),
-            ("https://host/a@b", "https://host/a@b"),
-        ] {
-            server.url = Some(url.into());
-            assert_eq!(place(&server), shown);
-        }
-    }
 }

@@ -22,6 +22,7 @@ use crate::{
     registry::BuildError,
 };
 
+mod counters;
 mod log;
 mod truth;
 mod write;

@@ -10,7 +10,10 @@ use std::{
 use arc_swap::ArcSwap;
 use futures::future::join_all;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CallContext, Connector, McpError, ServerOptions, ToolOutput};
@@ -53,6 +56,8 @@ struct Shared {
     /// Held while a snapshot is put together and published, never across an await: how many answers
     /// of servers the newest one holds.
     publishing: Mutex<u64>,
+    /// Told of every answer.
+    answered: Arc<Notify>,
 }
 
 impl Pool {
@@ -66,7 +71,8 @@ impl Pool {
         let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
         let views = servers.values().map(|server| server.view()).collect();
         let catalog = ArcSwap::from_pointee(Catalog::new(1, views));
-        Self { shared: Arc::new(Shared { servers, catalog, publishing: Mutex::default() }), tasks, down }
+        let (publishing, answered) = (Mutex::default(), Arc::default());
+        Self { shared: Arc::new(Shared { servers, catalog, publishing, answered }), tasks, down }
     }
 
     /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
@@ -81,12 +87,18 @@ impl Pool {
         let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
         let views = servers.values().map(|server| server.view()).collect();
         let catalog = ArcSwap::from_pointee(Catalog::new(self.catalog().version + 1, views));
-        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::default() });
+        let answered = self.shared.answered.clone();
+        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::default(), answered });
         Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
     }
 
     fn new_server(&self, name: String, entry: ServerEntry) -> Arc<Server> {
         Arc::new(Server::new(name, entry, self.tasks.clone(), self.down.clone()))
+    }
+
+    /// Told of every answer of a server, of this pool's and those that follow it.
+    pub(crate) fn answered(&self) -> Arc<Notify> {
+        self.shared.answered.clone()
     }
 
     /// The newest snapshot, without asking anybody.
@@ -233,6 +245,7 @@ impl Shared {
             new.version += 1;
         }
         self.catalog.store(Arc::new(new));
+        self.answered.notify_one();
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     super::{AuditError, CallEntry, LogEntry, SealedRecord, entry::Entries},
-    truth,
+    counters, truth,
 };
 use crate::{
     db::{Db, DbError, Tx, Val, insert_many},
@@ -135,7 +135,7 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
     let calls = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.call.as_ref()?)));
     let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
     tx.insert_many(CALL_INTO, &rows, "").await?;
-    Ok(())
+    counters::add(tx, entries.iter().filter_map(|entry| entry.entries.call.as_ref())).await
 }
 
 /// Numbers of people by tenant and address.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
@@ -27,7 +28,9 @@ pub(super) struct Listing {
     pub(super) fault: Option<McpError>,
     /// Where the last answer came from.
     source: Option<Source>,
-    failures: u32,
+    pub(super) failures: u32,
+    pub(super) last_check: Option<DateTime<Utc>>,
+    pub(super) last_seen: Option<DateTime<Utc>>,
     retry_at: Option<Instant>,
     /// How many answers there were, failures included.
     pub(super) answers: u64,
@@ -42,6 +45,8 @@ impl Listing {
             fault: None,
             source: None,
             failures: 0,
+            last_check: None,
+            last_seen: None,
             retry_at: None,
             answers: 0,
         }
@@ -64,6 +69,8 @@ impl Listing {
         self.latency_ms = Some(latency_ms);
         (self.fault, self.source) = (None, Some(source));
         (self.failures, self.retry_at) = (0, None);
+        self.last_seen = Some(Utc::now());
+        self.last_check = self.last_seen;
     }
 
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
@@ -72,6 +79,7 @@ impl Listing {
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);
         self.latency_ms = Some(latency_ms);
+        self.last_check = Some(Utc::now());
         let pause = PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
         self.failures = (self.failures + 1).min(16);
         self.retry_at = Some(Instant::now() + pause);

@@ -1,0 +1,42 @@
+//! Where a server is, fit for people.
+
+use super::ServerConfig;
+
+impl ServerConfig {
+    /// Where the server is: its program's name, or its address without credentials and query; empty
+    /// where it is neither.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if let Some(command) = &self.command {
+            return command.clone();
+        }
+        let Some(url) = &self.url else { return String::new() };
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        match url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{path}")
+            }
+            None => url.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        let mut server = ServerConfig::new("db", "http");
+        for (url, shown) in [
+            ("http://user:secret@host:8/mcp?key=secret#x", "http://host:8/mcp"),
+            ("https://host", "https://host"),
+            ("https://host/a@b", "https://host/a@b"),
+        ] {
+            server.url = Some(url.into());
+            assert_eq!(server.place(), shown);
+        }
+    }
+}
