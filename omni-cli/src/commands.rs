@@ -72,7 +72,7 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Keys(KeysCommand::Revoke(args)) => keys::revoke(app, args).await,
         Command::ValidatePolicy(args) => policy::run(app, &args.clone().into()).await,
         Command::Audit(AuditCommand::List(args)) => audit::list(app, args).await,
-        Command::Audit(AuditCommand::Tail(args)) => audit::tail(app, args).await,
+        Command::Audit(AuditCommand::Tail(args)) => audit::tail::tail(app, args).await,
         Command::Audit(AuditCommand::Stats(args)) => audit::stats(app, args).await,
         Command::Audit(AuditCommand::Export(args)) => audit::export(app, args).await,
         Command::Audit(AuditCommand::Head) => audit::proof::head(app).await,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::ledger::{ChainHead, Checkpoint};
@@ -151,6 +152,11 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
 
     /// How many rows those tables have that are older than the ledger, so that no record proves them.
     async fn unproved(&self) -> Result<u64, AuditError> {
+        Ok(0)
+    }
+
+    /// Removes such rows that are older than `before`; returns how many.
+    async fn forget_unproved(&self, _before: DateTime<Utc>) -> Result<u64, AuditError> {
         Ok(0)
     }
 

@@ -3,9 +3,10 @@
 //! Statements are written with `?` for each value, in the SQL that both understand; what differs is
 //! in [`Dialect`]. Values are always bound, never pasted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::SqlSafeStr as _;
+use tokio::sync::Mutex;
 
 mod error;
 mod migrate;
@@ -70,6 +71,8 @@ impl Dialect {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: Pool,
+    /// Held while the tables are brought up to date.
+    migrating: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Clone)]

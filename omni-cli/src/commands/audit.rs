@@ -4,26 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use omni_core::{
     Error, Omni,
-    audit::{
-        AuditAccess, AuditError, AuditQuery, AuditReader, AuditStats, Cursor, LogEntry, LogPage, MAX_PAGE, Order,
-        export,
-    },
+    audit::{AuditAccess, AuditError, AuditQuery, AuditReader, AuditStats, LogEntry, LogPage, MAX_PAGE, Order, export},
 };
 
 use super::follow;
 use crate::{
     app::App,
-    args::{ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs, TailArgs},
+    args::{ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs},
     exit::Exit,
     fault::Fault,
 };
 
 pub(super) mod proof;
+pub(super) mod tail;
 
 /// How long what dead processes left may take on its way into the store.
 const SETTLE: Duration = Duration::from_secs(10);
-/// How often somebody who follows is shown what is new.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// The ledger as the person at the terminal may read it.
 struct Reading {
@@ -98,50 +94,6 @@ fn line(entry: &LogEntry) -> String {
         entry.status,
         entry.duration_ms,
     )
-}
-
-/// Shows the newest, in the order in which they came, and perhaps what comes.
-pub(super) async fn tail(app: &App, args: &TailArgs) -> Result<Exit, Fault> {
-    let reading = Reading::open(app, &args.filter).await?;
-    let shown = tail_of(app, args, &reading.access).await;
-    reading.close(shown).await
-}
-
-async fn tail_of(app: &App, args: &TailArgs, access: &AuditAccess) -> Result<Exit, Fault> {
-    let mut newest = args.filter.query(Order::NewestFirst);
-    newest.limit = usize::try_from(args.lines).ok();
-    let mut page = access.logs(&newest).await.map_err(failed)?.entries;
-    page.reverse();
-    let mut after = show(app, args, &page)?;
-    if !args.follow {
-        return Ok(Exit::Success);
-    }
-    let mut query = args.filter.query(Order::OldestFirst);
-    // One for the whole time: what is pressed while the store answers counts too.
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut interrupted => return Ok(Exit::Interrupted),
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        query.after = after;
-        let page = access.logs(&query).await.map_err(failed)?;
-        after = show(app, args, &page.entries)?.or(after);
-    }
-}
-
-/// Shows entries, and says where they end.
-fn show(app: &App, args: &TailArgs, entries: &[LogEntry]) -> Result<Option<Cursor>, Fault> {
-    for entry in entries {
-        if args.json {
-            app.console.json_line(entry)?;
-        } else {
-            app.console.line(&line(entry))?;
-        }
-    }
-    Ok(entries.last().map(Cursor::of))
 }
 
 /// Sums up.

@@ -72,9 +72,14 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     }
     if args.json {
         let refused: Vec<String> = pruned.refused.iter().map(ToString::to_string).collect();
-        app.console.json(&json!({ "older_than_days": days, "records": pruned.records, "refused": refused }))?;
+        app.console.json(&json!({ "older_than_days": days, "records": pruned.records, "unproved": pruned.unproved,
+            "refused": refused }))?;
     } else {
-        app.console.line(&format!("{} records older than {days} days were removed", pruned.records))?;
+        let older = match pruned.unproved {
+            0 => String::new(),
+            rows => format!(", and {rows} rows that were there before the ledger"),
+        };
+        app.console.line(&format!("{} records older than {days} days were removed{older}", pruned.records))?;
     }
     Ok(if pruned.refused.is_empty() { Exit::Success } else { Exit::Failed })
 }

@@ -97,6 +97,12 @@ impl Cursor {
         Self { at: entry.created_at, id: entry.id }
     }
 
+    /// The entry's time.
+    #[must_use]
+    pub fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+
     /// The time and the number.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(super) fn parts(self) -> (DateTime<Utc>, i64) {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -24,6 +25,7 @@ use crate::{
 
 mod counters;
 mod log;
+mod people;
 mod truth;
 mod write;
 
@@ -118,6 +120,10 @@ impl LedgerStore for SqlAudit {
 
     async fn unproved(&self) -> Result<u64, AuditError> {
         log::unproved(self.ready().await?).await
+    }
+
+    async fn forget_unproved(&self, before: DateTime<Utc>) -> Result<u64, AuditError> {
+        log::forget_unproved(self.ready().await?, before).await
     }
 
     async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError> {

@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     step!(2, "people", "0002_people.sql"),
     step!(3, "limits", "0003_limits.sql"),
     step!(4, "audit", "0004_audit.sql"),
+    step!(5, "originals", "0005_originals.sql"),
 ];
 
 impl Step {
@@ -89,11 +90,19 @@ impl MigrationStatus {
 }
 
 impl Db {
-    /// Brings the tables up to date. Safe when several processes do so at once.
+    /// Brings the tables up to date. Safe when several processes do so at once. Goes on when nobody
+    /// waits for it any more: a large database of the original takes longer than a record may.
     ///
     /// # Errors
     /// A [`DbError`]; [`DbError::Schema`] when the database is newer than this build.
     pub async fn migrate(&self) -> Result<(), DbError> {
+        let db = self.clone();
+        let migrated = tokio::spawn(async move { db.migrate_now().await }).await;
+        migrated.unwrap_or_else(|error| Err(DbError::Unavailable { message: error.to_string() }))
+    }
+
+    async fn migrate_now(&self) -> Result<(), DbError> {
+        let _one_at_a_time = self.migrating.lock().await;
         match &self.pool {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pool) => {

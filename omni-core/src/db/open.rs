@@ -29,7 +29,7 @@ impl Db {
     /// [`DbError::Unavailable`].
     pub async fn connect(url: &str) -> Result<Self, DbError> {
         let pool = if is_postgres(url) { postgres(url).await? } else { sqlite(url).await? };
-        Ok(Self { pool })
+        Ok(Self::over(pool))
     }
 
     /// The database of a URL, which need not be there yet: the first statement connects. For SQLite
@@ -40,9 +40,13 @@ impl Db {
     pub async fn lazy(url: &str) -> Result<Self, DbError> {
         #[cfg(feature = "postgres")]
         if is_postgres(url) {
-            return Ok(Self { pool: Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)) });
+            return Ok(Self::over(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?))));
         }
         Self::connect(url).await
+    }
+
+    fn over(pool: Pool) -> Self {
+        Self { pool, migrating: std::sync::Arc::default() }
     }
 
     /// Connects and brings the tables up to date.

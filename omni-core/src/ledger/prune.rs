@@ -18,6 +18,8 @@ use crate::audit::{AuditError, LedgerStore, SealedRecord};
 pub struct Pruned {
     /// How many records went.
     pub records: u64,
+    /// How many rows went that were there before omni, and that no record proves.
+    pub unproved: u64,
     /// Chains that are not what the ledger wrote: nothing of them goes, so that the proof of it stays.
     pub refused: Vec<Break>,
 }
@@ -40,7 +42,7 @@ pub async fn prune(
         let first = store.read(*chain_id, 0, 1).await?;
         named.extend(first.first().filter(|first| first.seq == 0).and_then(named_previous));
     }
-    let mut pruned = Pruned::default();
+    let mut pruned = Pruned { unproved: store.forget_unproved(before).await?, ..Pruned::default() };
     for chain_id in chains {
         let mut pruning = Pruning {
             store,

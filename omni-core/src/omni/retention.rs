@@ -49,7 +49,9 @@ async fn older_than(reader: &Arc<dyn AuditReader>, keys: &SealKeys, days: u32) -
 
 fn report(days: u32, pruned: Result<Pruned, AuditError>) {
     match pruned {
-        Ok(pruned) if pruned.records > 0 => tracing::info!(days, records = pruned.records, "old records were pruned"),
+        Ok(pruned) if pruned.records + pruned.unproved > 0 => {
+            tracing::info!(days, records = pruned.records, unproved = pruned.unproved, "old records were pruned");
+        }
         Ok(_) => {}
         Err(error) => tracing::error!(%error, "old records could not be pruned; the next day tries again"),
     }

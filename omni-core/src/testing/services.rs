@@ -16,9 +16,23 @@ pub async fn postgres_schema() -> Option<String> {
     let schema = format!("omni_test_{}", Uuid::now_v7().simple());
     let db = crate::db::Db::connect(&url).await.expect("OMNI_TEST_POSTGRES_URL answers");
     db.execute(&format!("CREATE SCHEMA {schema}"), &[]).await.expect("a schema can be made");
+    drop_old(&db).await;
     db.close().await;
     let separator = if url.contains('?') { '&' } else { '?' };
     Some(format!("{url}{separator}options[search_path]={schema}"))
+}
+
+/// Drops some of the schemas that tests left an hour ago or earlier. Their names grow with time.
+async fn drop_old(db: &crate::db::Db) {
+    let hour_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
+    let oldest = format!("omni_test_{:012x}", hour_ago.timestamp_millis());
+    let sql = "SELECT CAST(nspname AS TEXT) AS name FROM pg_namespace WHERE nspname LIKE 'omni!_test!_%' ESCAPE '!' AND nspname < ?
+        ORDER BY nspname LIMIT 3";
+    for row in db.fetch_all(sql, &[oldest.into()]).await.unwrap_or_default() {
+        let name = row.text("name").unwrap_or_default();
+        // Another test may drop the same one.
+        let _ = db.execute(&format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE"), &[]).await;
+    }
 }
 
 /// A Redis URL and a prefix of keys that nobody else uses, or `None` where there is no Redis.

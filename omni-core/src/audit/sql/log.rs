@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -115,9 +116,11 @@ impl<'a> Conditions<'a> {
             all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
         }
         if let Some(tool) = &query.tool {
-            let is_tool = "one.value = ? OR one.value LIKE ? ESCAPE '!'";
-            let any_server = format!("%.{}", tool.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
-            all.add(holds(dialect, "l.tools_used", is_tool), [tool.into(), any_server.into()]);
+            // LIKE would find other letters in SQLite, where upper and lower case are the same to it.
+            let is_tool = "one.value = ? OR substr(one.value, length(one.value) - CAST(? AS INTEGER) + 1) = ?";
+            let end = format!(".{tool}");
+            let values = [tool.into(), (end.chars().count() as u64).into(), end.into()];
+            all.add(holds(dialect, "l.tools_used", is_tool), values);
         }
         if let Some(since) = query.since {
             all.add("l.created_at >= ?".into(), [since.into()]);
@@ -272,6 +275,11 @@ fn is_call(row: Option<&Row>, says: Option<&CallEntry>) -> bool {
 pub(super) async fn unproved(db: &Db) -> Result<u64, AuditError> {
     let row = db.fetch_optional("SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NULL", &[]).await?;
     Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
+}
+
+pub(super) async fn forget_unproved(db: &Db, before: DateTime<Utc>) -> Result<u64, AuditError> {
+    const DELETE: &str = "DELETE FROM audit_logs WHERE chain_id IS NULL AND created_at < ?";
+    Ok(db.execute(DELETE, &[before.into()]).await?)
 }
 
 pub(super) async fn stray(db: &Db) -> Result<Option<(Uuid, u64)>, AuditError> {

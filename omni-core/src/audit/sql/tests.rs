@@ -199,6 +199,20 @@ async fn everybody_who_asks_gets_one_user_row_that_grants_nothing() {
 }
 
 #[tokio::test]
+async fn who_asks_again_and_again_takes_one_number() {
+    for store in stores().await {
+        let events = (0..9).map(|_| ask("?", Outcome::Success)).collect();
+        write(&store, &SealKey::generate(), events).await;
+        let mut party = party();
+        party.subject = "second@company.com".into();
+        let ledger = Ledger::open(LedgerOptions::new(SealKey::generate()), Arc::new(store.clone())).await.unwrap();
+        let record = Record::new(Uuid::now_v7(), Some(party), ask("?", Outcome::Success));
+        ledger.write_with(record, Ack::Database).await.unwrap();
+        assert_eq!(number(&store, "SELECT max(id) AS n FROM users").await, 2);
+    }
+}
+
+#[tokio::test]
 async fn a_role_that_an_administrator_gave_is_not_overwritten() {
     const GIVEN: &str = "INSERT INTO users (email, name, role, role_source, created_at, updated_at)
         VALUES ('dba@company.com', 'dba', 'admin', 'assigned', ?, ?)";

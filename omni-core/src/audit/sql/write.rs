@@ -1,16 +1,18 @@
 //! Appending: the record, and what follows from it, in one transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
     super::{AuditError, CallEntry, LogEntry, SealedRecord, entry::Entries},
-    counters, truth,
+    counters,
+    people::{People, people},
+    truth,
 };
 use crate::{
-    db::{Db, DbError, Tx, Val, insert_many},
+    db::{Db, DbError, Tx, Val},
     ledger::Record,
 };
 
@@ -128,7 +130,7 @@ fn record_row<'a>(entry: &'a Entry<'_>) -> Vec<Val<'a>> {
 }
 
 async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
-    let people = people(tx, entries).await?;
+    let people = people(tx, entries.iter().filter_map(|entry| entry.entries.log.as_ref())).await?;
     let logs = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.log.as_ref()?)));
     let rows: Vec<_> = logs.map(|(sealed, log)| log_row(sealed, log, &people)).collect();
     tx.insert_many(LOG_INTO, &rows, "").await?;
@@ -136,53 +138,6 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
     let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
     tx.insert_many(CALL_INTO, &rows, "").await?;
     counters::add(tx, entries.iter().filter_map(|entry| entry.entries.call.as_ref())).await
-}
-
-/// Numbers of people by tenant and address.
-type People = HashMap<(String, String), i64>;
-
-/// The rows of all people who asked, made at their first closing record. The role is what they had,
-/// not a grant. They come in one order, so that two processes never wait for each other in a circle.
-async fn people(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<People, DbError> {
-    const INTO: &str = "INSERT INTO users (tenant, email, name, role, created_at, updated_at) VALUES";
-    const REST: &str = "ON CONFLICT (tenant, email) DO UPDATE SET
-        role = CASE WHEN users.role_source = 'seen' THEN coalesce(excluded.role, users.role) ELSE users.role END,
-        updated_at = CASE WHEN excluded.updated_at > users.updated_at THEN excluded.updated_at ELSE users.updated_at END
-        RETURNING id, tenant, email";
-    let mut seen: BTreeMap<(&str, &str), Seen<'_>> = BTreeMap::new();
-    for log in entries.iter().filter_map(|entry| entry.entries.log.as_ref()) {
-        let Some(email) = log.user_email.as_deref() else { continue };
-        let known = seen.entry((log.tenant.as_str(), email)).or_insert(Seen { role: None, at: log.created_at });
-        known.role = log.user_role.as_deref().or(known.role);
-        known.at = known.at.max(log.created_at);
-    }
-    let rows: Vec<_> = seen.iter().map(|((tenant, email), seen)| person_row(tenant, email, seen)).collect();
-    let mut people = People::new();
-    for (sql, values) in insert_many(tx.dialect(), INTO, &rows, REST) {
-        for row in tx.fetch_all(&sql, &values).await? {
-            people.insert((row.text("tenant")?, row.text("email")?), row.int("id")?);
-        }
-    }
-    Ok(people)
-}
-
-/// What the records of a batch say of a person.
-struct Seen<'a> {
-    role: Option<&'a str>,
-    at: DateTime<Utc>,
-}
-
-fn person_row<'a>(tenant: &'a str, email: &'a str, seen: &Seen<'_>) -> Vec<Val<'a>> {
-    let role = seen.role.map(|role| role.chars().take(MAX_ROLE).collect::<String>());
-    vec![tenant.into(), email.into(), name_of(email).into(), role.into(), seen.at.into(), seen.at.into()]
-}
-
-/// Most characters of a role in the original's table.
-const MAX_ROLE: usize = 50;
-
-fn name_of(subject: &str) -> &str {
-    let subject = subject.strip_prefix("local:").unwrap_or(subject);
-    subject.split('@').next().unwrap_or(subject)
 }
 
 const LOG_INTO: &str = "INSERT INTO audit_logs (chain_id, seq, user_id, timestamp, created_at, request_id, tenant,

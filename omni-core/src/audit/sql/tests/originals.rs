@@ -78,7 +78,7 @@ async fn the_originals_views_say_what_was_done() {
 }
 
 /// What the original's own script makes, as far as it matters here.
-const ORIGINAL: [&str; 4] = [
+const ORIGINAL: [&str; 5] = [
     "CREATE TABLE users (id SERIAL PRIMARY KEY, email VARCHAR(255) UNIQUE NOT NULL, name VARCHAR(255) NOT NULL,
         role VARCHAR(50) NOT NULL DEFAULT 'read_only', slack_user_id VARCHAR(50) UNIQUE, is_active BOOLEAN DEFAULT true,
         is_super_admin BOOLEAN DEFAULT false, password_hash VARCHAR(255), last_login TIMESTAMPTZ,
@@ -97,6 +97,8 @@ const ORIGINAL: [&str; 4] = [
         created_at TIMESTAMPTZ DEFAULT now(), search_vector TSVECTOR)",
     "INSERT INTO users (email, name) VALUES ('dba@company.com', 'Old')",
     "INSERT INTO audit_logs (user_id, message, success) VALUES (1, 'from before', true)",
+    "INSERT INTO audit_logs (timestamp, success, request_type, status, was_blocked, created_at)
+        VALUES (now() - INTERVAL '90 days', false, NULL, NULL, NULL, NULL)",
 ];
 
 #[tokio::test]
@@ -109,9 +111,29 @@ async fn a_database_of_the_original_is_taken_over_with_its_rows() {
     write(&store, &key, events()).await;
     let query = AuditQuery { order: crate::audit::Order::OldestFirst, ..AuditQuery::default() };
     let entries = store.logs(&query).await.unwrap().entries;
-    assert_eq!((entries.len(), entries[0].message.as_deref()), (3, Some("from before")));
-    assert_eq!(entries[0].user_email.as_deref(), Some("dba@company.com"));
+    assert_eq!((entries.len(), entries[1].message.as_deref()), (4, Some("from before")));
+    let half = (&*entries[0].status, &*entries[0].request_type, entries[0].was_blocked);
+    assert_eq!(half, ("error", "chat", false), "what a row leaves open has an answer");
+    assert_eq!(entries[1].user_email.as_deref(), Some("dba@company.com"));
     assert_eq!(number(&store, "SELECT count(*) AS n FROM users").await, 1);
     let verified = verify(&store, &key).await.unwrap();
-    assert_eq!((verified.first_break, verified.unproved), (None, 1), "what nothing proves is said to be so");
+    assert_eq!((verified.first_break, verified.unproved), (None, 2), "what nothing proves is said to be so");
+    let pruned = crate::ledger::prune::prune(&store, &key, chrono::Utc::now() - chrono::TimeDelta::days(30)).await;
+    assert_eq!(pruned.unwrap().unproved, 1);
+    assert_eq!(verify(&store, &key).await.unwrap().unproved, 1);
+}
+
+#[tokio::test]
+async fn one_address_may_ask_in_several_tenants_of_a_database_of_the_original() {
+    let Some(store) = postgres().await else { return };
+    for statement in ORIGINAL {
+        store.db.execute(statement, &[]).await.unwrap();
+    }
+    let ledger = Ledger::open(LedgerOptions::new(SealKey::generate()), Arc::new(store.clone())).await.unwrap();
+    for tenant in ["default", "other"] {
+        let party = Party { tenant: tenant.into(), ..party() };
+        let record = Record::new(Uuid::now_v7(), Some(party), ask("?", Outcome::Success));
+        ledger.write_with(record, Ack::Database).await.unwrap();
+    }
+    assert_eq!(number(&store, "SELECT count(*) AS n FROM users WHERE email = 'dba@company.com'").await, 2);
 }
