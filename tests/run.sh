@@ -2,8 +2,13 @@
 # The one test command: installs what the tests need on a bare Debian machine, then runs everything.
 #   tests/run.sh            everything
 #   tests/run.sh FILTER     tests whose name contains FILTER
+#   tests/run.sh --full …   the same, with the long forms of tests that have one
 set -euo pipefail
 cd "$(dirname "$0")/.."
+if [ "${1:-}" = --full ]; then
+  shift
+  export OMNI_TEST_FULL=1
+fi
 
 . tests/prepare.sh # compiler, node, python
 tests/parts.sh     # the real MCP servers
@@ -23,6 +28,6 @@ export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
 if [ $# = 0 ]; then
   first_question
-  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy # each one once
+  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload # each one once
 fi
 cargo test --workspace --all-features --locked --no-fail-fast -- "$@"

@@ -131,6 +131,12 @@ impl Omni {
         self.inner.parts.load_full()
     }
 
+    /// Runs until this `Omni` ends; `shutdown` waits for that.
+    pub(crate) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.inner.idle.clone();
+        self.inner.tasks.spawn(async move { ended.run_until_cancelled(work).await });
+    }
+
     pub(crate) async fn reloading(&self) -> impl Drop {
         self.inner.reloading.lock().await
     }

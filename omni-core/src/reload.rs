@@ -94,7 +94,7 @@ impl Reloader {
         let (outcomes, outcome) = watch::channel(None);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        tokio::spawn(async move {
+        self.omni.clone().in_background(async move {
             let work = async {
                 tokio::join!(hangups, self.follow(changes, outcomes));
             };

@@ -14,18 +14,14 @@ const LAST: Duration = Duration::from_secs(3);
 impl Omni {
     /// Keeps what servers answer, until this `Omni` ends.
     pub(crate) fn keep_answers(&self) {
-        let (answered, ended) = (self.parts().pool.answered(), self.inner.idle.clone());
-        let inner = Arc::downgrade(&self.inner);
-        self.inner.tasks.spawn(async move {
-            let work = async {
-                loop {
-                    answered.notified().await;
-                    sleep(SETTLE).await;
-                    let Some(parts) = inner.upgrade().map(|inner| inner.parts.load_full()) else { return };
-                    parts.live.keeper.keep(&parts).await;
-                }
-            };
-            ended.run_until_cancelled(work).await;
+        let (answered, inner) = (self.parts().pool.answered(), Arc::downgrade(&self.inner));
+        self.in_background(async move {
+            loop {
+                answered.notified().await;
+                sleep(SETTLE).await;
+                let Some(parts) = inner.upgrade().map(|inner| inner.parts.load_full()) else { return };
+                parts.live.keeper.keep(&parts).await;
+            }
         });
     }
 

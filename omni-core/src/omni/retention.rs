@@ -1,15 +1,18 @@
 //! The daily job that removes what is older than it must be.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use uuid::Uuid;
 
 use super::Omni;
 use crate::{
-    audit::{AuditError, AuditReader},
+    audit::AuditError,
+    config::Ack,
     ledger::{
-        SealKeys,
+        AdminRecord, Event, Ledger, Record, SealKeys,
         prune::{Pruned, prune},
     },
 };
@@ -25,35 +28,32 @@ impl Omni {
         let Some(reader) = self.parts().reader.clone() else {
             return tracing::warn!("the ledger's store cannot be read, so nothing of it is pruned");
         };
-        let ended = self.inner.idle.clone();
-        self.inner.tasks.spawn(async move {
+        let ledger = self.ledger().clone();
+        self.in_background(async move {
             let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let work = async {
-                loop {
-                    ticks.tick().await;
-                    report(days, older_than(&reader, &keys, days).await);
-                }
-            };
-            tokio::select! {
-                () = work => {}
-                () = ended.cancelled() => {}
+            loop {
+                ticks.tick().await;
+                let before = Utc::now() - TimeDelta::days(days.into());
+                report(&ledger, before, prune(&*reader, &keys, before).await).await;
             }
         });
     }
 }
 
-async fn older_than(reader: &Arc<dyn AuditReader>, keys: &SealKeys, days: u32) -> Result<Pruned, AuditError> {
-    prune(&**reader, keys, Utc::now() - TimeDelta::days(days.into())).await
-}
-
-fn report(days: u32, pruned: Result<Pruned, AuditError>) {
-    match pruned {
-        Ok(pruned) if pruned.records + pruned.unproved > 0 => {
-            tracing::info!(days, records = pruned.records, unproved = pruned.unproved, "old records were pruned");
-        }
-        Ok(_) => {}
-        Err(error) => tracing::error!(%error, "old records could not be pruned; the next day tries again"),
+/// What goes leaves a record of that, as if an administrator had pruned.
+async fn report(ledger: &Ledger, before: DateTime<Utc>, pruned: Result<Pruned, AuditError>) {
+    let (records, unproved) = match pruned {
+        Ok(pruned) if pruned.records + pruned.unproved > 0 => (pruned.records, pruned.unproved),
+        Ok(_) => return,
+        Err(error) => return tracing::error!(%error, "old records could not be pruned; the next day tries again"),
+    };
+    tracing::info!(%before, records, unproved, "old records were pruned");
+    let mut said = AdminRecord::new("ledger.prune", "retention");
+    said.details = json!({ "before": before, "records": records, "unproved": unproved });
+    let record = Record::new(Uuid::now_v7(), None, Event::Admin(said));
+    if let Err(error) = ledger.write_with(record, Ack::Local).await {
+        tracing::error!(%error, "that old records were pruned is not in the ledger");
     }
 }
 
@@ -74,7 +74,10 @@ mod tests {
         omni.ledger().flush(Duration::from_secs(20)).await.unwrap();
         assert!(!sink.records().is_empty());
         tokio::time::sleep(FIRST + Duration::from_secs(1)).await;
-        assert!(sink.records().is_empty());
+        omni.ledger().flush(Duration::from_secs(20)).await.unwrap();
+        let left = sink.records();
+        let [Record { event: Event::Admin(said), .. }] = &left[..] else { panic!("{left:?}") };
+        assert_eq!((&*said.action, &*said.target), ("ledger.prune", "retention"));
         assert_eq!(sink.checkpoints().await.unwrap().len(), 1);
         omni.shutdown().await;
     }

@@ -151,7 +151,14 @@ fn holds(dialect: Dialect, list: &str, condition: &str) -> String {
 }
 
 pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditError> {
-    let mut conditions = Conditions::of(query, db.dialect());
+    let (sql, values) = page(query, db.dialect());
+    let rows = db.fetch_all(&sql, &values).await?;
+    Ok(LogPage::new(rows.iter().map(log_entry).collect::<Result<_, _>>()?, query.page_size()))
+}
+
+/// The query of a page, with one entry more than fits.
+pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>>) {
+    let mut conditions = Conditions::of(query, dialect);
     let (before, order) = match query.order {
         Order::NewestFirst => ("<", "DESC"),
         Order::OldestFirst => (">", "ASC"),
@@ -160,11 +167,8 @@ pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditEr
         // A comparison of rows is a range of the index; the same with OR is not.
         conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
     }
-    let size = query.page_size();
-    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", size + 1);
-    let sql = format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql());
-    let rows = db.fetch_all(&sql, &conditions.values).await?;
-    Ok(LogPage::new(rows.iter().map(log_entry).collect::<Result<_, _>>()?, size))
+    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", query.page_size() + 1);
+    (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
 }
 
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {

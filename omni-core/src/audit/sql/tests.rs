@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Principal, Source,
+    audit::{Cursor, Order},
     config::Ack,
     cost::NanoUsd,
     ledger::{AskRecord, CallRecord, Event, Ledger, LedgerOptions, Outcome, Party, Record, SealKey, verify::*},
@@ -196,6 +197,40 @@ async fn everybody_who_asks_gets_one_user_row_that_grants_nothing() {
         assert!(!rows[0].bool("is_super_admin").unwrap());
         assert_eq!(number(&store, JOINED).await, 2);
     }
+}
+
+#[tokio::test]
+async fn a_page_is_a_range_of_an_index_wherever_it_begins() {
+    for store in stores().await {
+        write(&store, &SealKey::generate(), (0..4).map(|_| ask("?", Outcome::Success)).collect()).await;
+        let first = store.logs(&AuditQuery { limit: Some(1), ..AuditQuery::default() }).await.unwrap();
+        let after = Cursor::of(&first.entries[0]);
+        for order in [Order::NewestFirst, Order::OldestFirst] {
+            for user in [None, Some("dba@company.com".to_owned())] {
+                let query = AuditQuery { order, user, after: Some(after), ..AuditQuery::default() };
+                let plan = explain(&store, &query).await;
+                let is_range = plan.contains("SEARCH l USING INDEX") || plan.contains("Index Cond");
+                assert!(is_range && !plan.contains("Seq Scan"), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{plan}");
+            }
+        }
+    }
+}
+
+/// How the database would find a page, if tables were large.
+async fn explain(store: &SqlAudit, query: &AuditQuery) -> String {
+    let (sql, values) = log::page(query, store.db.dialect());
+    let mut tx = store.db.begin().await.unwrap();
+    let (explain, column) = match store.db.dialect() {
+        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+        Dialect::Postgres => {
+            tx.execute("SET LOCAL enable_seqscan = off", &[]).await.unwrap();
+            tx.execute("SET LOCAL enable_bitmapscan = off", &[]).await.unwrap();
+            ("EXPLAIN", "QUERY PLAN")
+        }
+    };
+    let rows = tx.fetch_all(&format!("{explain} {sql}"), &values).await.unwrap();
+    rows.iter().map(|row| row.text(column).unwrap() + "\n").collect()
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::{Admin, NewKey, UserStatus};
 use crate::{
     Ask, Error, ErrorKind, Omni, Principal, Source,
-    audit::memory::MemorySink,
+    audit::{AuditBackend, memory::MemorySink},
     identity::{Authenticator, Credential, Keys, Scope, Scopes, keys::memory::MemoryKeys},
-    ledger::{AdminRecord, Event, Outcome},
+    ledger::{AdminRecord, Event, Outcome, SealKey},
     people::Tables,
     policy::yaml::{YamlPolicy, tests::config},
 };
@@ -255,4 +255,20 @@ async fn a_policy_that_a_file_may_not_have_is_not_imported() {
     operator.add_user("new@x.org", None, "dba").await.unwrap();
     assert_eq!(operator.import_policy(&config("", UNSET)).await.unwrap_err().kind(), ErrorKind::Config);
     assert!(omni.grant(Principal::email("new@x.org")).await.is_ok(), "nothing was replaced");
+}
+
+#[tokio::test]
+async fn old_records_are_pruned_by_whom_the_permission_says_and_that_is_recorded() {
+    let sink = MemorySink::default();
+    let users = "users: [{ email: admin@x.org, role: admin }, { email: clerk@x.org, role: clerk }]\n\
+                 roles: { clerk: { permissions: { can_manage_users: true } } }";
+    let policy = YamlPolicy::from_config(&config("", users)).unwrap();
+    let omni = Omni::builder().policy(policy).audit_backend(AuditBackend::new(sink.clone())).build().await.unwrap();
+    let (keys, before) = (SealKey::generate(), chrono::Utc::now());
+    let refused = admin(&omni, "clerk@x.org").await.prune(&keys, before).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
+    assert!(refused.to_string().contains("can_delete_data"), "{refused}");
+    admin(&omni, "admin@x.org").await.prune(&keys, before).await.unwrap();
+    let said: Vec<_> = records(&omni, &sink).await.into_iter().map(|it| (it.action, it.outcome)).collect();
+    assert_eq!(said, [("ledger.prune".into(), Outcome::Denied), ("ledger.prune".into(), Outcome::Success)]);
 }
