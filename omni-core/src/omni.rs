@@ -36,6 +36,7 @@ use crate::{
 mod admin;
 mod ask;
 mod direct;
+mod providers;
 mod retention;
 mod steps;
 
