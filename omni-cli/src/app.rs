@@ -69,8 +69,7 @@ impl App {
 
     /// The pipeline of a configuration.
     pub(crate) async fn build(&self, config: &Config) -> Result<Omni, Fault> {
-        // Every part passes through it on its way: commands carry it no longer than they build.
-        Ok(Box::pin(Omni::from_config(config, &self.registry)).await?)
+        Ok(Omni::from_config(config, &self.registry).await?)
     }
 
     /// The person at the terminal, perhaps acting as somebody else.
