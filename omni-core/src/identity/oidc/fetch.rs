@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{StatusCode, header::ACCEPT};
 use reqwest::Client;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
-use super::key::KeySet;
+use super::{key::KeySet, keyring::Source};
 use crate::{
     config::security::is_safe,
     loopback::is_loopback,
@@ -45,17 +46,6 @@ impl Issuer {
         Self { client, url, name: name.into() }
     }
 
-    /// Its keys now; the error says what is wrong, in words for the operator.
-    pub(super) async fn keys(&self) -> Result<KeySet, String> {
-        let discovery: Discovery = self.document(&self.discovery_url()?).await?;
-        // Otherwise whoever answers in the issuer's place could sign for it.
-        if discovery.issuer != self.name {
-            return Err(format!("its discovery document is that of another issuer than {}", self.name));
-        }
-        let jwks: Jwks = self.document(&self.keys_url(&discovery.jwks_uri)?).await?;
-        Ok(KeySet::read(jwks.keys))
-    }
-
     fn discovery_url(&self) -> Result<Url, String> {
         let base = self.url.as_str().trim_end_matches('/');
         Url::parse(&format!("{base}/.well-known/openid-configuration")).map_err(|error| error.to_string())
@@ -79,5 +69,18 @@ impl Issuer {
         }
         let body = body::whole(response, MAX_DOCUMENT).await.map_err(|error| error.to_string())?;
         serde_json::from_slice(&body).map_err(|_| format!("{} is not what it should be", url.path()))
+    }
+}
+
+#[async_trait]
+impl Source for Issuer {
+    async fn keys(&self) -> Result<KeySet, String> {
+        let discovery: Discovery = self.document(&self.discovery_url()?).await?;
+        // Otherwise whoever answers in the issuer's place could sign for it.
+        if discovery.issuer != self.name {
+            return Err(format!("its discovery document is that of another issuer than {}", self.name));
+        }
+        let jwks: Jwks = self.document(&self.keys_url(&discovery.jwks_uri)?).await?;
+        Ok(KeySet::read(jwks.keys))
     }
 }

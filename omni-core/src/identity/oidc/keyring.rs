@@ -3,24 +3,29 @@
 //! One task asks, whoever waits: never two at a time, and never more often than it may, however many
 //! tokens name keys that nobody knows.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    fetch::{Issuer, WITHIN},
-    key::KeySet,
-};
+use super::{fetch::WITHIN, key::KeySet};
 
 /// How old keys may be before the issuer is asked again, while they go on counting: a key that was
 /// taken back counts no longer than this.
 const FRESH: Duration = Duration::from_secs(600);
 /// How old keys may be at all, while the issuer is away: about as long as a token lives.
 const MAX_STALE: Duration = Duration::from_secs(3600);
+
+/// Where the keys come from.
+#[async_trait]
+pub(super) trait Source: Send + Sync + fmt::Debug {
+    /// The issuer's keys now; the error says what is wrong, in words for the operator.
+    async fn keys(&self) -> Result<KeySet, String>;
+}
 
 /// The keys of one issuer.
 #[derive(Debug)]
@@ -57,7 +62,7 @@ impl Looks {
 
 impl Keyring {
     /// Keys that nobody has asked for yet. Must be called within a Tokio runtime.
-    pub(super) fn new(issuer: Issuer, min_refresh: Duration) -> Self {
+    pub(super) fn new(issuer: impl Source + 'static, min_refresh: Duration) -> Self {
         let (sender, looks) = watch::channel(Looks::default());
         let wanted = Arc::new(Notify::new());
         let asking = tokio::spawn(ask(issuer, sender, wanted.clone(), min_refresh));
@@ -115,7 +120,7 @@ impl Keyring {
 }
 
 /// Asks whenever somebody wants it, for as long as anybody holds the keyring.
-async fn ask(issuer: Issuer, looks: watch::Sender<Looks>, wanted: Arc<Notify>, min_refresh: Duration) {
+async fn ask(issuer: impl Source, looks: watch::Sender<Looks>, wanted: Arc<Notify>, min_refresh: Duration) {
     loop {
         wanted.notified().await;
         // Who wanted it saw how things stood before the last time.
@@ -145,17 +150,83 @@ async fn ask(issuer: Issuer, looks: watch::Sender<Looks>, wanted: Arc<Notify>, m
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use futures::future::join_all;
+    use tokio::{task::yield_now, time::advance};
+
     use super::*;
+
+    const EVERY: Duration = Duration::from_secs(10);
+
+    /// An issuer that can go away, and counts how often it was asked.
+    #[derive(Debug, Default, Clone)]
+    struct Fake {
+        asked: Arc<AtomicUsize>,
+        away: Arc<AtomicBool>,
+    }
+
+    #[async_trait]
+    impl Source for Fake {
+        async fn keys(&self) -> Result<KeySet, String> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            yield_now().await;
+            if self.away.load(Ordering::SeqCst) { Err("gone".into()) } else { Ok(KeySet::default()) }
+        }
+    }
+
+    impl Fake {
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+
+        /// Waits until it was asked so often and has answered.
+        async fn was_asked(&self, times: usize, ring: &Keyring) {
+            let mut looks = ring.looks.clone();
+            looks.wait_for(|looks| looks.finished as usize == times).await.unwrap();
+            assert_eq!(self.asked(), times);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn old_keys_count_while_newer_ones_are_on_their_way() {
+        let fake = Fake::default();
+        let ring = Keyring::new(fake.clone(), EVERY);
+        let first = ring.keys().await.unwrap();
+        advance(FRESH - Duration::from_secs(1)).await;
+        ring.keys().await.unwrap();
+        assert_eq!(fake.asked(), 1);
+        advance(Duration::from_secs(1)).await;
+        assert!(Arc::ptr_eq(&ring.keys().await.unwrap(), &first));
+        fake.was_asked(2, &ring).await;
+        assert!(!Arc::ptr_eq(&ring.keys().await.unwrap(), &first));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn keys_count_for_an_hour_while_the_issuer_is_away_and_no_longer() {
-        let known = Some((Instant::now(), Arc::new(KeySet::default())));
-        let looks = Looks { known, failure: Some("gone".into()), ..Looks::default() };
-        let keeps = |max_age| looks.keys(max_age).is_some();
-        assert!(keeps(FRESH) && keeps(MAX_STALE));
-        tokio::time::advance(FRESH).await;
-        assert!(!keeps(FRESH) && keeps(MAX_STALE));
-        tokio::time::advance(MAX_STALE - FRESH).await;
-        assert!(!keeps(MAX_STALE));
+        let fake = Fake::default();
+        let ring = Keyring::new(fake.clone(), EVERY);
+        ring.keys().await.unwrap();
+        fake.away.store(true, Ordering::SeqCst);
+        advance(MAX_STALE - Duration::from_secs(1)).await;
+        assert!(ring.keys().await.is_ok());
+        fake.was_asked(2, &ring).await;
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(ring.keys().await.unwrap_err(), "gone");
+        fake.away.store(false, Ordering::SeqCst);
+        advance(EVERY).await;
+        assert!(ring.keys().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_issuer_is_asked_once_whoever_waits_and_not_again_for_a_while() {
+        let fake = Fake { away: Arc::new(true.into()), ..Fake::default() };
+        let ring = Keyring::new(fake.clone(), EVERY);
+        for round in 1..4 {
+            let all = join_all((0..20).map(|_| ring.look())).await;
+            assert!(all.iter().all(Result::is_err) && ring.keys().await.is_err());
+            assert_eq!(fake.asked(), round);
+            advance(EVERY).await;
+        }
     }
 }
