@@ -259,8 +259,8 @@ impl OmniBuilder {
         Ok(omni)
     }
 
-    /// The parts that follow `old`: its ledger and conversations go on, and so do the connections to
-    /// the servers in `unchanged` and, with `keeps_limits`, what its limiter has counted.
+    /// The parts that follow `old`: its ledger and conversations go on, and so do what it knows of an
+    /// issuer that is the same, the connections to the servers in `unchanged` and, with `keeps_limits`, what its limiter has counted.
     ///
     /// # Errors
     /// When the provider has no model, or there is no language model any more.
@@ -275,6 +275,8 @@ impl OmniBuilder {
             return Err(error.clone());
         }
         let pool = old.pool.succeed(std::mem::take(&mut self.servers), unchanged);
+        #[cfg(feature = "oidc")]
+        self.authenticator.succeed(&old.authenticator);
         self.threads = old.threads.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {

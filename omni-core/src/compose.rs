@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+#[cfg(feature = "oidc")]
+use crate::identity::Oidc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::identity::{Keys, keys::sql::SqlKeys};
 use crate::{
@@ -109,7 +111,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         config.require(Need::Servers)?;
     }
     let mut builder =
-        people(Omni::builder(), config).policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+        people(Omni::builder(), config)?.policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
     builder = match llm(config, registry).await {
         Ok(llm) => builder.llm(llm),
         // What needs no model works without one; an ask says what is missing.
@@ -143,15 +145,28 @@ async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry
     Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
 }
 
-/// Who credentials belong to: people at the terminal, and keys where there is a database.
-fn people(builder: OmniBuilder, config: &Config) -> OmniBuilder {
-    let authenticator = authenticator(config);
+/// Who credentials belong to: people at the terminal and whom an issuer or a proxy vouches for, and
+/// keys where there is a database.
+fn people(builder: OmniBuilder, config: &Config) -> Result<OmniBuilder, BuildError> {
+    let authenticator = with_providers(authenticator(config), config)?;
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     if let Some(tables) = crate::people::Tables::of_config(config) {
         let keys = Keys::new(SqlKeys::new(tables.clone()));
-        return builder.authenticator(authenticator.with_keys(keys)).people(tables);
+        return Ok(builder.authenticator(authenticator.with_keys(keys)).people(tables));
     }
-    builder.authenticator(authenticator)
+    Ok(builder.authenticator(authenticator))
+}
+
+/// With those who know people by other means than omni's own.
+fn with_providers(mut authenticator: Authenticator, config: &Config) -> Result<Authenticator, BuildError> {
+    if let Some(proxy) = &config.proxy {
+        authenticator = authenticator.with_proxy(proxy.clone());
+    }
+    let Some(oidc) = &config.oidc else { return Ok(authenticator) };
+    #[cfg(feature = "oidc")]
+    return Ok(authenticator.with_oidc(Oidc::new(oidc.clone())?));
+    #[cfg(not(feature = "oidc"))]
+    Err(BuildError::invalid(format!("this build knows no tokens, and security.oidc wants those of {}", oidc.issuer)))
 }
 
 /// Whoever can read config and database may act as anybody: they are root here anyway.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
+mod cidr;
 mod dotenv;
 mod interpolate;
 mod ledger;
@@ -21,14 +22,17 @@ mod nearest;
 mod place;
 mod search;
 pub(crate) mod secrets;
+pub(crate) mod security;
 mod servers;
 mod shape;
 mod show;
 pub(crate) mod spec;
 mod yaml;
 
+pub use cidr::{Cidr, CidrError};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
+pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
@@ -397,6 +401,10 @@ pub struct Config {
     pub log_level: Option<String>,
     /// Bounds of every ask.
     pub bounds: crate::policy::AskBounds,
+    /// Whose tokens are believed; `None`: nobody's.
+    pub oidc: Option<OidcConfig>,
+    /// Which proxies are believed; `None`: none.
+    pub proxy: Option<ProxyConfig>,
     /// Subjects by operating-system user.
     pub os_users: BTreeMap<String, String>,
     /// What the loader noticed; never an error.

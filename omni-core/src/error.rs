@@ -156,10 +156,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Build(_) | Self::NamedInFile { .. } => ErrorKind::Config,
-            Self::Auth(AuthError::InvalidKey) => ErrorKind::Unauthenticated,
+            Self::Auth(AuthError::InvalidKey | AuthError::InvalidToken | AuthError::Unnamed) => {
+                ErrorKind::Unauthenticated
+            }
             // It is known who asks; they may not be somebody else.
             Self::Auth(AuthError::MissingScope { .. } | AuthError::NotListed { .. }) => ErrorKind::Denied,
-            Self::Auth(AuthError::Unavailable(_)) => ErrorKind::Unavailable,
+            Self::Auth(AuthError::Unavailable(_) | AuthError::IssuerAway { .. }) => ErrorKind::Unavailable,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
             Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
@@ -210,6 +212,7 @@ impl Error {
         match self {
             Self::Internal { .. } => "an internal error; the operator finds it in the log".into(),
             Self::Config(_) | Self::Build(_) => "the service is not configured rightly; the operator knows more".into(),
+            Self::Auth(AuthError::IssuerAway { .. }) => "tokens cannot be checked at the moment".into(),
             Self::Auth(AuthError::Unavailable(_)) => "API keys cannot be looked up at the moment".into(),
             Self::Policy(PolicyError::Unavailable { .. }) => "who may do what cannot be looked up at the moment".into(),
             Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),

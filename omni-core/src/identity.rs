@@ -6,14 +6,22 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 mod authenticator;
+mod claimed;
 pub mod keys;
+#[cfg(feature = "oidc")]
+pub mod oidc;
+mod proxy;
 
 pub use authenticator::{AuthError, Authenticator};
+pub use claimed::RoleMap;
 pub use keys::{ApiKey, KeyError, KeyStore, Keys};
+#[cfg(feature = "oidc")]
+pub use oidc::Oidc;
+pub use proxy::ProxyHeaders;
 
 /// The channel by which an identity was established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -153,6 +161,9 @@ pub struct Principal {
     /// Groups that the identity provider names; of somebody in Slack, the workspace's id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// See [`Principal::claimed_role`]. Only the authenticator sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) claimed_role: Option<String>,
     /// Where the question was asked, such as a Slack channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
@@ -175,6 +186,7 @@ impl Principal {
             subject_roles: None,
             acts_for: None,
             groups: Vec::new(),
+            claimed_role: None,
             place: None,
         }
     }
@@ -211,6 +223,15 @@ impl Principal {
         self.actor = Some(actor.into());
         self
     }
+
+    /// The role that the groups of the identity provider stand for. A policy gives it to somebody
+    /// whom it does not name, and never beside a role of its own.
+    ///
+    /// It counts while the token or the proxy speaks: what goes on later without them has none.
+    #[must_use]
+    pub fn claimed_role(&self) -> Option<&str> {
+        self.claimed_role.as_deref().filter(|_| matches!(self.via, Via::Oidc | Via::ProxyHeader))
+    }
 }
 
 impl fmt::Display for Principal {
@@ -239,9 +260,47 @@ pub enum Credential {
         /// The subject to act as, where the request names one.
         act_as: Option<String>,
     },
+    /// A bearer token that is no key of omni's; see [`Credential::bearer`].
+    Bearer {
+        /// The token.
+        token: SecretString,
+        /// Whom the request names, if anybody: nobody but the token's own subject is accepted.
+        act_as: Option<String>,
+    },
+    /// What a trusted proxy says of who asks; see
+    /// [`ProxyConfig::credential`](crate::config::ProxyConfig::credential).
+    Proxy {
+        /// What it says.
+        headers: ProxyHeaders,
+        /// Whom the request names, if anybody: nobody but the proxy's own user is accepted.
+        act_as: Option<String>,
+    },
 }
 
 impl Credential {
+    /// What stands behind `Authorization: Bearer`: a key of omni's, or else somebody's token.
+    #[must_use]
+    pub fn bearer(text: impl Into<SecretString>) -> Self {
+        let text = text.into();
+        if keys::is_marked(text.expose_secret()) {
+            return Self::api_key(text);
+        }
+        Self::Bearer { token: text, act_as: None }
+    }
+
+    /// The same credential in a request that names whom it is for.
+    #[must_use]
+    pub fn acting_as(mut self, subject: Option<String>) -> Self {
+        match &mut self {
+            Self::Local { act_as, .. }
+            | Self::ApiKey { act_as, .. }
+            | Self::Bearer { act_as, .. }
+            | Self::Proxy { act_as, .. } => *act_as = subject,
+            Self::Asserted(_) => {}
+        }
+        self
+    }
+
     /// An API key, used for its owner.
     #[must_use]
     pub fn api_key(key: impl Into<SecretString>) -> Self {

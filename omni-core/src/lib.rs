@@ -27,6 +27,7 @@
 //! | `mcp-http` | MCP servers over streamable HTTP and legacy SSE |
 //! | `mcp-stdio` | MCP servers as child processes |
 //! | `sqlite` | the ledger in SQLite |
+//! | `oidc` | tokens of an OpenID Connect provider as credentials |
 //! | `testing` | public contract suites that every implementation of a trait must pass |
 //! | `full` | all of the above |
 //!
@@ -51,6 +52,7 @@ pub mod identity;
 pub mod ledger;
 pub mod limit;
 pub mod llm;
+mod loopback;
 pub mod mcp;
 #[cfg(feature = "net")]
 pub mod net;

@@ -8,9 +8,13 @@
 use std::{error::Error as _, time::Duration};
 
 use reqwest::{Client, redirect::Policy};
-use url::{Host, Url};
+use url::Url;
 
+#[cfg(any(feature = "mcp-http", feature = "oidc"))]
+pub(crate) mod body;
 mod tls;
+
+pub use crate::loopback::is_loopback;
 
 /// Why a client could not be built.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -87,17 +91,6 @@ pub fn client(options: &ClientOptions) -> Result<Client, NetError> {
         builder = builder.no_proxy();
     }
     builder.build().map_err(|error| NetError::Build { message: describe(&error) })
-}
-
-/// Whether `url` names this machine.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// What went wrong with a request, with its causes and without its URL, which may hold credentials.

@@ -37,6 +37,7 @@ mod admin;
 mod ask;
 mod direct;
 mod keeping;
+mod providers;
 mod retention;
 mod steps;
 

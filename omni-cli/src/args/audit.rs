@@ -187,7 +187,7 @@ pub struct VerifyArgs {
 #[command(after_help = "Hosts that share a database seal with one key, so that each proves what all wrote:\n  \
     OMNI_AUDIT_KEY=$(omni audit key --new)")]
 pub struct KeyArgs {
-    /// Print a new key instead: for audit.key in settings.yaml, or OMNI_AUDIT_KEY
+    /// Print a new key instead, to give to every host
     #[arg(long, conflicts_with = "json")]
     pub new: bool,
     /// Print a JSON document

@@ -78,6 +78,8 @@ async fn examine(app: &App) -> Vec<Check> {
             let catalog = omni.refresh().await;
             checks.extend(catalog.servers.iter().map(server));
             checks.extend(asker(app, &config, &omni).await);
+            #[cfg(feature = "oidc")]
+            checks.extend(omni.issuer().await.map(issuer));
             // After the model's turn, so that there is a record on its way to the database.
             checks.insert(1, ledger(&config, &omni).await);
             follow::close(&omni).await;
@@ -117,6 +119,16 @@ fn server(view: &ServerView) -> Check {
         Health::Healthy => Check::new(name, State::Ok, format!("{} tools{time}", view.tools.len())),
         Health::Disabled => Check::new(name, State::Skipped, state),
         _ => Check::new(name, State::Problem, format!("{state}: {reason}")),
+    }
+}
+
+/// Whether tokens can be checked.
+#[cfg(feature = "oidc")]
+fn issuer(looked: Result<usize, Error>) -> Check {
+    match looked {
+        Ok(0) => Check::new("issuer", State::Problem, "it has no key that can be used, so that no token counts"),
+        Ok(keys) => Check::new("issuer", State::Ok, format!("it answers, keys: {keys}")),
+        Err(error) => Check::new("issuer", State::Problem, error.to_string()),
     }
 }
 

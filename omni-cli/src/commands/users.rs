@@ -23,7 +23,7 @@ pub(super) async fn administer<T>(app: &App, work: impl AsyncFnOnce(&Admin) -> R
     config.servers.clear();
     let omni = app.build(&config).await?;
     let done = match omni.admin(app.credential(None), Source::Cli).await {
-        Ok(admin) => work(&admin).await,
+        Ok(admin) => Box::pin(work(&admin)).await,
         Err(refused) => Err(refused),
     };
     follow::close(&omni).await;

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
     interpolate::{Reference, References, interpolate},
-    ledger, limit, llm, one_or_several, search, servers,
+    ledger, limit, llm, one_or_several, search, security, servers,
     shape::shape,
     spec::{
         self, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec,
@@ -181,6 +181,8 @@ fn assemble(
     let bounds = bounds(&source, findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
+    let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
+    security::check_roles(&source, users.as_ref().map(|file| &file.spec), findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
     Config {
@@ -196,6 +198,8 @@ fn assemble(
         data_dir,
         log_level: log_level(&source),
         bounds,
+        oidc,
+        proxy,
         os_users: os_users(users.as_ref().filter(|_| settings.spec.policy.store == PolicyStoreSpec::Yaml)),
         diagnostics: Vec::new(),
         files: Arc::new(ConfigFiles {

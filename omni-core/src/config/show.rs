@@ -6,7 +6,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Config, ConfigFiles, LlmConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml};
+use super::{
+    Config, ConfigFiles, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml,
+};
+use crate::identity::RoleMap;
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
@@ -43,6 +46,10 @@ impl Config {
                 "timeout_seconds": self.bounds.timeout.as_secs_f64(),
                 "max_tokens": self.bounds.max_tokens,
                 "max_cost_usd": self.bounds.max_cost.map(crate::cost::NanoUsd::as_usd),
+            },
+            "security": {
+                "oidc": self.oidc.as_ref().map(oidc),
+                "proxy": self.proxy.as_ref().map(proxy),
             },
             "os_users": self.os_users,
         })
@@ -116,6 +123,33 @@ fn llm(llm: &LlmConfig) -> Value {
         "extra": llm.extra,
         "prices": llm.prices.own_models().collect::<Vec<_>>(),
     })
+}
+
+fn oidc(oidc: &OidcConfig) -> Value {
+    json!({
+        "issuer": without_password(&oidc.issuer),
+        "audience": oidc.audience,
+        "clients": oidc.clients,
+        "user_claim": oidc.user_claim,
+        "roles_claim": oidc.roles_claim,
+        "roles": roles(&oidc.roles),
+        "tenant_claim": oidc.tenant_claim,
+    })
+}
+
+fn proxy(proxy: &ProxyConfig) -> Value {
+    json!({
+        "trusted": proxy.trusted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "user_header": proxy.user_header,
+        "email_header": proxy.email_header,
+        "groups_header": proxy.groups_header,
+        "roles": roles(&proxy.roles),
+    })
+}
+
+/// In their order, which counts.
+fn roles(roles: &RoleMap) -> Vec<Value> {
+    roles.entries().map(|(group, role)| json!({ "group": group, "role": role })).collect()
 }
 
 fn server(server: &ServerConfig) -> Value {

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 mod mcps;
+mod security;
 mod settings;
 mod users;
 
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
+pub(crate) use security::{OidcSpec, ProxySpec};
 pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec, SettingsSpec,
     StoreContentSpec,

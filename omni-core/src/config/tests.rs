@@ -9,6 +9,7 @@ mod input;
 mod limits;
 mod llm;
 mod places;
+mod security;
 mod servers;
 
 /// A directory with these files in it.

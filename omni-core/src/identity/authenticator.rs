@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use secrecy::SecretString;
 use tokio::time::timeout;
 
+#[cfg(feature = "oidc")]
+use super::Oidc;
 use super::{ApiKey, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
-use crate::parts::STEP_TIMEOUT;
+use crate::{config::ProxyConfig, parts::STEP_TIMEOUT};
 
 /// Why a credential was not accepted.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,9 +31,21 @@ pub enum AuthError {
         /// For whom.
         subject: String,
     },
+    /// No token that counts. Why is in the log: whoever has a good one knows what they sent.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// A proxy that says nothing that counts of who asks, or that nobody trusts.
+    #[error("the proxy does not say who this is")]
+    Unnamed,
     /// Keys cannot be looked up. Fail closed.
     #[error(transparent)]
     Unavailable(#[from] KeyError),
+    /// Tokens cannot be checked, because the issuer's keys are not known. Fail closed.
+    #[error("tokens cannot be checked: {message}")]
+    IssuerAway {
+        /// What went wrong.
+        message: String,
+    },
 }
 
 /// Turns a [`Credential`] into a [`Principal`].
@@ -40,6 +54,9 @@ pub struct Authenticator {
     os_users: HashMap<String, String>,
     local_may_act_as: bool,
     keys: Option<Keys>,
+    #[cfg(feature = "oidc")]
+    oidc: Option<Oidc>,
+    proxy: Option<ProxyConfig>,
 }
 
 impl Authenticator {
@@ -71,6 +88,42 @@ impl Authenticator {
         self
     }
 
+    /// Accepts the tokens of an issuer.
+    #[cfg(feature = "oidc")]
+    #[must_use]
+    pub fn with_oidc(mut self, oidc: Oidc) -> Self {
+        self.oidc = Some(oidc);
+        self
+    }
+
+    /// Accepts what proxies say.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: ProxyConfig) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// The proxies that are believed.
+    pub(crate) fn proxy(&self) -> Option<&ProxyConfig> {
+        self.proxy.as_ref()
+    }
+
+    /// Whose tokens are accepted.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.oidc.as_ref()
+    }
+
+    /// Goes on with what `old` knows of an issuer, where both accept its tokens in the same way.
+    #[cfg(feature = "oidc")]
+    pub(crate) fn succeed(&mut self, old: &Self) {
+        if let (Some(new), Some(old)) = (&mut self.oidc, &old.oidc)
+            && new.config() == old.config()
+        {
+            *new = old.clone();
+        }
+    }
+
     /// The keys that are accepted.
     pub(crate) fn keys(&self) -> Option<&Keys> {
         self.keys.as_ref()
@@ -79,13 +132,18 @@ impl Authenticator {
     /// Judges a credential.
     ///
     /// # Errors
-    /// An [`AuthError`]: the key is not valid, or whoever acts for somebody else may not.
+    /// An [`AuthError`]: key, token or proxy is not valid or cannot be checked, or whoever acts for somebody else may not.
     pub async fn authenticate(&self, credential: Credential) -> Result<Principal, AuthError> {
         match credential {
             Credential::Asserted(principal) => Ok(principal),
             Credential::ApiKey { key, act_as } => {
                 let judged = timeout(STEP_TIMEOUT, self.by_key(&key, act_as.as_deref())).await;
                 judged.unwrap_or_else(|_| Err(KeyError::new("no answer in time").into()))
+            }
+            Credential::Bearer { token, act_as } => themselves(self.by_token(&token).await?, act_as.as_deref()),
+            Credential::Proxy { headers, act_as } => {
+                let config = self.proxy.as_ref().ok_or(AuthError::Unnamed)?;
+                themselves(headers.principal(config).ok_or(AuthError::Unnamed)?, act_as.as_deref())
             }
             Credential::Local { os_user, act_as: None } => Ok(self.local(&os_user)),
             Credential::Local { os_user, act_as: Some(subject) } => {
@@ -96,6 +154,20 @@ impl Authenticator {
                 Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject))
             }
         }
+    }
+
+    #[cfg(feature = "oidc")]
+    async fn by_token(&self, token: &SecretString) -> Result<Principal, AuthError> {
+        let oidc = self.oidc.as_ref().ok_or(AuthError::InvalidToken)?;
+        // Whoever comes without a token carries none of it.
+        let judged = Box::pin(timeout(STEP_TIMEOUT, oidc.judge(token))).await;
+        judged.unwrap_or_else(|_| Err(AuthError::IssuerAway { message: "no answer in time".into() }))
+    }
+
+    /// A build that knows no issuer has no token that counts.
+    #[cfg(not(feature = "oidc"))]
+    fn by_token(&self, _: &SecretString) -> std::future::Ready<Result<Principal, AuthError>> {
+        std::future::ready(Err(AuthError::InvalidToken))
     }
 
     async fn by_key(&self, key: &SecretString, act_as: Option<&str>) -> Result<Principal, AuthError> {
@@ -123,6 +195,15 @@ impl Authenticator {
         }
         principal.with_scopes(Scopes::from_iter(scopes))
     }
+}
+
+/// Somebody for whom an identity provider speaks, if they name nobody else: no claim and no header
+/// lets anybody act for others.
+fn themselves(principal: Principal, act_as: Option<&str>) -> Result<Principal, AuthError> {
+    if act_as.is_some_and(|subject| normalise(subject) != principal.subject) {
+        return Err(AuthError::MissingScope { subject: principal.subject, scope: Scope::ActAs });
+    }
+    Ok(principal)
 }
 
 /// Whoever a key speaks for. What it may be used for, and its ceiling, go with them.

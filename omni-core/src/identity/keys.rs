@@ -136,6 +136,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether a text wants to be a key of omni's.
+pub(super) fn is_marked(text: &str) -> bool {
+    text.starts_with(MARK)
+}
+
 /// What finds a key; `None` where the text is none that omni made.
 fn prefix(text: &str) -> Option<&str> {
     let rest = text.strip_prefix(MARK)?;

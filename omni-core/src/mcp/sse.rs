@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     config::{ServerAuth, ServerConfig},
+    net::body,
     registry::{BuildError, Registry},
 };
 
@@ -172,7 +173,7 @@ async fn checked(response: reqwest::Response) -> Result<reqwest::Response, McpEr
     if status.is_success() {
         return Ok(response);
     }
-    let body = capped::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
+    let body = body::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
     Err(status_error(status, &String::from_utf8_lossy(&body)))
 }
 

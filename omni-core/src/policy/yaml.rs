@@ -167,6 +167,9 @@ impl People {
         if let Some(known) = self.listed.get(email).or_else(local) {
             return Ok(known);
         }
+        if let Some(role) = principal.claimed_role() {
+            return self.ceilings.get(role).ok_or_else(|| blocked(&format!("the role {role:?} is not known")));
+        }
         match self.provisioning.offer(principal) {
             Some(offer) if offer.needs_approval => Err(PolicyError::PendingApproval { subject: subject() }),
             Some(offer) => {

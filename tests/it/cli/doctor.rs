@@ -1,4 +1,8 @@
-use omni_tests::{loopback::Loopback, program::Ran};
+use omni_tests::{
+    issuer::{Answer, Issuer, Signer},
+    loopback::Loopback,
+    program::Ran,
+};
 use serde_json::Value;
 
 use super::{omni, silent_vendor, with_server};
@@ -41,4 +45,16 @@ fn whoever_may_not_ask_is_the_problem_and_not_the_model() {
     let (state, message) = check(&ran, "identity");
     assert!(state == "problem" && message.contains("local:"), "{message}");
     assert_eq!(check(&ran, "model").0, "skipped");
+}
+
+#[test]
+fn the_issuer_of_tokens_answers_or_is_a_problem() {
+    let issuer = Issuer::start(&[&Signer::p256("k1")]);
+    let settings = format!("security: {{ oidc: {{ issuer: '{}', audience: omni }} }}", issuer.url());
+    let home = omni().with_file("settings.yaml", &settings);
+    let (state, message) = check(&home.run(&["doctor", "--json"]).exits(0), "issuer");
+    assert!(state == "ok" && message.contains("keys: 1"), "{message}");
+    issuer.answers(Answer::Away);
+    let (state, message) = check(&home.run(&["doctor", "--json"]).exits(1), "issuer");
+    assert!(state == "problem" && message.contains("503"), "{message}");
 }

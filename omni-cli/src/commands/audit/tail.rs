@@ -84,7 +84,7 @@ impl Following {
 
 fn show(app: &App, args: &TailArgs, entry: &LogEntry) -> Result<(), Fault> {
     if args.json {
-        return Ok(app.console.json_line(entry)?);
+        return app.console.json_line(entry);
     }
     Ok(app.console.line(&line(entry))?)
 }

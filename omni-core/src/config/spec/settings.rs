@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::{OidcSpec, ProxySpec};
+
 /// `settings.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -188,7 +190,12 @@ pub(crate) struct RateLimitingSpec {
     "mode", "api_key_enabled", "api_key_header", "jwt_enabled", "jwt_secret", "jwt_algorithm", "jwt_expiration_hours",
     "allow_credentials", "allowed_methods", "allowed_headers",
 ]))]
-pub(crate) struct SecuritySpec {}
+pub(crate) struct SecuritySpec {
+    /// The OpenID Connect provider whose tokens count; absent: no token does.
+    pub(crate) oidc: Option<OidcSpec>,
+    /// Proxies that say who asks; absent: no header does.
+    pub(crate) proxy: Option<ProxySpec>,
+}
 
 /// Bounds of every ask.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

@@ -1,36 +1,9 @@
-//! Bodies that cannot grow without end.
+//! Events that cannot grow without end.
 
 use std::io;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
-
-/// Reads at most `max` bytes of a body.
-///
-/// # Errors
-/// What broke, or that it is larger.
-pub(in crate::mcp) async fn body(response: reqwest::Response, max: usize) -> Result<Vec<u8>, io::Error> {
-    let (bytes, whole) = prefix(response, max).await?;
-    if whole { Ok(bytes) } else { Err(io::Error::other(format!("an answer of more than {max} bytes"))) }
-}
-
-/// The first `max` bytes of a body, and whether that is all of it.
-///
-/// # Errors
-/// What broke.
-pub(in crate::mcp) async fn prefix(response: reqwest::Response, max: usize) -> Result<(Vec<u8>, bool), io::Error> {
-    let mut chunks = response.bytes_stream();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| io::Error::other(crate::net::describe(&error)))?;
-        let room = max - bytes.len();
-        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            return Ok((bytes, false));
-        }
-    }
-    Ok((bytes, true))
-}
+use futures::{Stream, StreamExt as _};
 
 /// A stream of server-sent events in which no event has more than `max` bytes.
 pub(in crate::mcp) fn events<S>(chunks: S, max: usize) -> impl Stream<Item = Result<Bytes, io::Error>> + Send

@@ -20,10 +20,13 @@ use super::{
     capped,
     endpoint::{Endpoint, send_error, status_error},
 };
-use crate::mcp::{
-    McpError,
-    client::protocol,
-    tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+use crate::{
+    mcp::{
+        McpError,
+        client::protocol,
+        tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+    },
+    net::body,
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -109,7 +112,7 @@ impl Wire {
         if is(&response, EVENT_STREAM) {
             return Ok(StreamableHttpPostResponse::Sse(self.stream(response, asked), session));
         }
-        let body = capped::body(response, MAX_MESSAGE_BYTES)
+        let body = body::whole(response, MAX_MESSAGE_BYTES)
             .await
             .map_err(|error| fault(McpError::Protocol { message: words(&error.to_string()) }))?;
         // Nobody waits for the answer to a notification, whatever it is.
@@ -170,7 +173,7 @@ async fn refusal(
     in_session: bool,
 ) -> Result<StreamableHttpPostResponse, WireError> {
     let (status, json) = (response.status(), is(&response, JSON));
-    let body = capped::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
+    let body = body::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
     if json && let Ok(JsonRpcMessage::Error(error)) = serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
         let ours = asked.is_some() && error.id == asked;
         let of_connection = match status {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::SqlPolicy;
 use crate::{
     config::Config,
-    identity::Principal,
+    identity::{Principal, Via},
     people::Tables,
     policy::{
         Permission, PolicyError, PolicyStore, Role, RuleSet,
@@ -114,6 +114,25 @@ async fn users_yaml_comes_first_then_the_table_then_anybody() {
         assert!(tables.enable("other@x.org").await.unwrap());
         policy.refresh().await.unwrap();
         assert_eq!(&*role("other@x.org").await.unwrap(), "contractor");
+    }
+}
+
+#[tokio::test]
+async fn a_claimed_role_is_that_of_somebody_whom_neither_file_nor_table_names() {
+    let claiming = |email: &str| Principal { claimed_role: Some("admin".into()), ..Principal::new(email, Via::Oidc) };
+    for tables in databases().await {
+        let stored = filled(&tables).await;
+        let files = YamlPolicy::from_config(&config(testing::POLICY_MCPS, "users: []")).unwrap();
+        let files = files.with_tables(tables.clone());
+        tables.disable("bad@x.org", None, "boss@x.org").await.unwrap();
+        for policy in [&stored as &dyn PolicyStore, &files] {
+            policy.refresh().await.unwrap();
+            let role =
+                async |email: &str| policy.resolve(&claiming(email)).await.map(|grant| grant.role.name.to_string());
+            assert_eq!(role("new@x.org").await.unwrap(), "admin");
+            assert_eq!(role("ann@x.org").await.unwrap(), "dba", "an administrator gave the role");
+            assert!(role("bad@x.org").await.is_err() && role("out@x.org").await.is_err());
+        }
     }
 }
 

@@ -145,6 +145,36 @@ fn whom_a_file_names_is_said_with_its_line() {
     assert_eq!(at("c@x"), None);
 }
 
+/// Somebody of whom the identity provider's groups say that they have a role.
+fn claiming(email: &str, role: &str) -> Principal {
+    Principal { claimed_role: Some(role.into()), ..Principal::new(email, Via::Oidc) }
+}
+
+#[test]
+fn a_claimed_role_is_that_of_somebody_whom_nobody_named() {
+    let users = "users: [{ email: ann@x.org, role: contractor }, { email: out@x.org, is_active: false }]\nblocked_users: [{ \
+                 email: bad@x.org }]\ndefault_user: { role: read_only }\nauto_provisioning: { enabled: true, default_role: \
+                 qa_tester, require_approval: true }";
+    let policy = policy(users);
+    let new = resolve(&policy, &claiming("new@x.org", "dba")).unwrap();
+    assert_eq!((&*new.role.name, allowed(&new, "a", &["get_x", "kill", "get_secret"])), ("dba", vec!["get_x"]));
+    // Whom the file names keeps what it says, and stays out where it keeps them out.
+    let ann = resolve(&policy, &claiming("ann@x.org", "admin")).unwrap();
+    assert!(&*ann.role.name == "contractor" && !ann.role.is_admin);
+    for kept_out in ["out@x.org", "bad@x.org"] {
+        assert!(resolve(&policy, &claiming(kept_out, "admin")).is_err(), "{kept_out}");
+    }
+}
+
+#[test]
+fn a_claimed_role_that_nobody_knows_is_a_denial_and_one_that_was_claimed_elsewhere_is_none() {
+    let policy = policy("users: []\ndefault_user: { role: read_only }");
+    let unknown = resolve(&policy, &claiming("new@x.org", "dbaa")).unwrap_err();
+    assert_eq!(unknown.to_string(), "new@x.org may not use omni: the role \"dbaa\" is not known");
+    let later = Principal { via: Via::Schedule, ..claiming("new@x.org", "admin") };
+    assert_eq!(&*resolve(&policy, &later).unwrap().role.name, "read_only");
+}
+
 #[test]
 fn who_may_act_for_a_role_may_not_act_for_a_super_admin_whose_entry_names_it() {
     let users = "super_admins: [{ email: boss@x.org, role: dba }]";

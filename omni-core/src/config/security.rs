@@ -1,0 +1,125 @@
+//! Whose tokens and which proxies are believed.
+
+use std::{net::IpAddr, time::Duration};
+
+use http::{HeaderMap, HeaderValue};
+
+use super::Cidr;
+use crate::identity::{Credential, ProxyHeaders, RoleMap};
+
+mod build;
+
+pub(super) use build::{check_roles, oidc, proxy};
+#[cfg(feature = "oidc")]
+pub(crate) use build::{is_safe, issuer};
+
+/// How often the issuer is asked for its keys at most.
+const MIN_REFRESH: Duration = Duration::from_secs(10);
+/// Longest header of a proxy that is read, in bytes.
+const MAX_HEADER: usize = 8 << 10;
+
+/// The OpenID Connect provider whose tokens count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OidcConfig {
+    /// The issuer, letter by letter as its tokens and its discovery document name it.
+    pub issuer: String,
+    /// What a token must be for: one of these. Never empty.
+    pub audience: Vec<String>,
+    /// Clients to whom a token may have been given; `None` is any.
+    pub clients: Option<Vec<String>>,
+    /// The claim that names the person.
+    pub user_claim: String,
+    /// The claim with the person's groups, or a path to it.
+    pub roles_claim: String,
+    /// Which role these groups stand for.
+    pub roles: RoleMap,
+    /// The claim with the tenant; `None`: all are of one.
+    pub tenant_claim: Option<String>,
+    /// How often the issuer is asked for its keys at most, whoever comes with whatever token.
+    pub min_refresh: Duration,
+}
+
+impl OidcConfig {
+    /// An issuer whose tokens for this audience name people by their e-mail address.
+    #[must_use]
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: vec![audience.into()],
+            clients: None,
+            user_claim: "email".into(),
+            roles_claim: "groups".into(),
+            roles: RoleMap::default(),
+            tenant_claim: None,
+            min_refresh: MIN_REFRESH,
+        }
+    }
+}
+
+/// Proxies that say who asks, and in which headers they do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyConfig {
+    /// Where they are.
+    pub trusted: Vec<Cidr>,
+    /// The header with the person's name.
+    pub user_header: Option<String>,
+    /// The header with the person's e-mail address, which comes before the name.
+    pub email_header: Option<String>,
+    /// The header with the person's groups, separated by commas.
+    pub groups_header: Option<String>,
+    /// Which role these groups stand for.
+    pub roles: RoleMap,
+}
+
+impl ProxyConfig {
+    /// Proxies at these addresses, which say nothing yet.
+    #[must_use]
+    pub fn new(trusted: Vec<Cidr>) -> Self {
+        Self { trusted, user_header: None, email_header: None, groups_header: None, roles: RoleMap::default() }
+    }
+
+    /// Whether the peer of a connection is one of them.
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
+
+    /// What a request's headers say of who asks; `None` where `peer` is no trusted proxy, or says
+    /// nothing of it. `peer` is the other end of the connection, never what a header says of it.
+    ///
+    /// A header that is there twice may be somebody's own beside the proxy's: it names nobody, and
+    /// the credential is refused.
+    #[must_use]
+    pub fn credential(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Credential> {
+        let named: Vec<&str> = self.email_header.iter().chain(&self.user_header).map(String::as_str).collect();
+        if !self.trusts(peer) || !named.iter().any(|name| headers.contains_key(*name)) {
+            return None;
+        }
+        Some(Credential::Proxy { headers: self.read(headers).unwrap_or_default(), act_as: None })
+    }
+
+    fn read(&self, headers: &HeaderMap) -> Result<ProxyHeaders, Unclear> {
+        let one = |name: &Option<String>| name.as_ref().map_or(Ok(None), |name| single(headers, name));
+        let groups = one(&self.groups_header)?.unwrap_or_default();
+        let groups = groups.split(',').map(str::trim).filter(|group| !group.is_empty()).map(str::to_owned);
+        Ok(ProxyHeaders { user: one(&self.user_header)?, email: one(&self.email_header)?, groups: groups.collect() })
+    }
+}
+
+/// A header that could be read in more than one way.
+struct Unclear;
+
+/// The one value of a header; `None` where it is empty or not there.
+fn single(headers: &HeaderMap, name: &str) -> Result<Option<String>, Unclear> {
+    let values: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
+    match values.as_slice() {
+        [] => Ok(None),
+        [value] if value.len() <= MAX_HEADER => {
+            let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Unclear)?.trim();
+            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+        }
+        _ => Err(Unclear),
+    }
+}

@@ -1,0 +1,55 @@
+//! `settings.yaml`, `security`: whose tokens and which proxies are believed.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::OneOrMany;
+
+/// The OpenID Connect provider whose tokens count.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct OidcSpec {
+    /// The issuer, letter by letter as its tokens name it. omni asks
+    /// `<issuer>/.well-known/openid-configuration` for its keys.
+    pub(crate) issuer: String,
+    /// What a token must be for: one of these.
+    pub(crate) audience: OneOrMany,
+    /// Clients to whom a token may have been given (`azp`); absent: any.
+    #[serde(default)]
+    pub(crate) clients: Option<OneOrMany>,
+    /// The claim that names the person, as users.yaml does; absent: `email`.
+    #[serde(default)]
+    pub(crate) user_claim: Option<String>,
+    /// The claim with the person's groups or roles; absent: `groups`. A path such as
+    /// `realm_access.roles` leads into a claim.
+    #[serde(default)]
+    pub(crate) roles_claim: Option<String>,
+    /// Roles of people whom nobody named, by what that claim says. Of several the first counts.
+    #[serde(default)]
+    pub(crate) roles: BTreeMap<String, String>,
+    /// The claim with the tenant; absent: all are of one.
+    #[serde(default)]
+    pub(crate) tenant_claim: Option<String>,
+}
+
+/// Proxies that say who asks.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct ProxySpec {
+    /// The proxies' addresses, or networks such as `10.0.0.0/8`.
+    pub(crate) trusted: OneOrMany,
+    /// The header with the person's name.
+    #[serde(default)]
+    pub(crate) user_header: Option<String>,
+    /// The header with the person's e-mail address, which comes before the name.
+    #[serde(default)]
+    pub(crate) email_header: Option<String>,
+    /// The header with the person's groups, separated by commas.
+    #[serde(default)]
+    pub(crate) groups_header: Option<String>,
+    /// Roles of people whom nobody named, by group. Of several the first counts.
+    #[serde(default)]
+    pub(crate) roles: BTreeMap<String, String>,
+}
