@@ -45,6 +45,7 @@ pub fn features() -> Vec<&'static str> {
         ("mcp-stdio", cfg!(feature = "mcp-stdio")),
         ("sqlite", cfg!(feature = "sqlite")),
         ("postgres", cfg!(feature = "postgres")),
+        ("serve", cfg!(feature = "serve")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

@@ -111,6 +111,12 @@ impl Warning {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
     }
+
+    /// Whether it only tells the operator something: the answer is no worse for it.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self.code.as_str(), "server_unhealthy" | "llm" | "unknown_price")
+    }
 }
 
 /// A collected answer. Of a failed ask it holds what there was.

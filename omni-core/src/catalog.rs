@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
@@ -141,6 +142,8 @@ pub struct ServerView {
     pub health: Health,
     /// How long its last discovery took.
     pub latency_ms: Option<u64>,
+    /// When it was asked last.
+    pub checked_at: Option<DateTime<Utc>>,
     /// Its tools, sorted by name.
     pub tools: Vec<Arc<ToolDef>>,
 }
@@ -157,6 +160,7 @@ impl ServerView {
             kind: kind.into(),
             health: Health::Unknown,
             latency_ms: None,
+            checked_at: None,
             tools: Vec::new(),
         }
     }

@@ -80,6 +80,7 @@ impl Reload {
         let same = |server: &&ServerConfig| old.servers.iter().any(|known| known.is_same(server));
         let servers = new.servers.iter().filter(|server| !same(server)).map(|server| server.name.clone());
         let ledger = [
+            ("app, http, security", old.http != new.http),
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
             ("audit.required", old.audit.required != new.audit.required),

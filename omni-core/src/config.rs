@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::{cost::PriceTable, policy::SourceRef};
 
 mod dotenv;
+mod http;
 mod interpolate;
 mod ledger;
 mod limit;
@@ -18,6 +19,7 @@ mod lint;
 mod llm;
 mod load;
 mod nearest;
+mod process;
 mod search;
 pub(crate) mod secrets;
 mod servers;
@@ -26,8 +28,10 @@ mod show;
 pub(crate) mod spec;
 mod yaml;
 
+pub use http::{AddressRange, HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
+pub use process::Process;
 pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
@@ -116,6 +120,8 @@ pub struct LoadOptions {
     pub cwd: PathBuf,
     /// Whether warnings are errors.
     pub strict: bool,
+    /// The operating system's name of whoever runs a service that may trust them.
+    pub os_user: Option<String>,
 }
 
 impl LoadOptions {
@@ -129,6 +135,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
+        self
+    }
+
+    /// Says who runs a service.
+    #[must_use]
+    pub fn with_os_user(mut self, os_user: impl Into<String>) -> Self {
+        self.os_user = Some(os_user.into());
         self
     }
 
@@ -332,6 +345,17 @@ pub enum StoreContent {
     None,
 }
 
+/// How a service logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// A JSON document a line.
+    Json,
+    /// For people.
+    Console,
+}
+
 /// When a record counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -372,6 +396,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`, where configuration or environment say.
     pub log_level: Option<String>,
+    /// How a service logs, where configuration or environment say.
+    pub log_format: Option<LogFormat>,
+    /// The HTTP door.
+    pub http: HttpConfig,
     /// Bounds of every ask.
     pub bounds: crate::policy::AskBounds,
     /// Subjects by operating-system user.
@@ -417,6 +445,14 @@ impl Config {
 }
 
 impl Config {
+    /// The address of whoever has this id in Slack.
+    pub(crate) fn slack_user(&self, slack_id: &str) -> Option<String> {
+        let users = self.files.users.as_ref()?;
+        let mut people = users.super_admins.iter().chain(&users.users);
+        let person = people.find(|person| person.slack_user_id.as_deref() == Some(slack_id))?;
+        Some(person.email.trim().to_lowercase())
+    }
+
     /// Whether requests are counted in the same place.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
         let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());

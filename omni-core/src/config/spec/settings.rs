@@ -7,6 +7,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::http::{AppSpec, HttpSpec, SecuritySpec};
+
 /// `settings.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -26,6 +28,7 @@ pub(crate) struct SettingsSpec {
     #[schemars(extend("x-enforced" = true))]
     pub(crate) rate_limiting: RateLimitingSpec,
     pub(crate) security: SecuritySpec,
+    pub(crate) http: HttpSpec,
     #[schemars(extend("x-enforced" = true))]
     pub(crate) performance: PerformanceSpec,
     pub(crate) agent: AgentSpec,
@@ -36,14 +39,6 @@ pub(crate) struct SettingsSpec {
     /// Where omni keeps its files, relative to this one.
     pub(crate) data_dir: Option<String>,
 }
-
-/// What the service calls itself.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "name", "version", "description", "host", "port", "debug", "reload", "cors_enabled", "cors_origins",
-]))]
-pub(crate) struct AppSpec {}
 
 /// Where the ledger goes.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -124,8 +119,7 @@ pub(crate) struct McpSpec {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("x-ignored" = [
-    "log_format", "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts",
-    "log_blocked_actions",
+    "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts", "log_blocked_actions",
 ]))]
 pub(crate) struct AuditSpec {
     /// Whether records are kept beyond this process.
@@ -141,6 +135,16 @@ pub(crate) struct AuditSpec {
     pub(crate) retention_days: Option<u32>,
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.
     pub(crate) log_level: Option<String>,
+    /// How a service logs: `json`, or `text` for people.
+    pub(crate) log_format: Option<LogFormatSpec>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormatSpec {
+    Json,
+    Text,
+    Console,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -173,15 +177,6 @@ pub(crate) struct RateLimitingSpec {
     /// Asks and direct calls in any second; 0 is unlimited.
     pub(crate) default_burst: Option<u64>,
 }
-
-/// The HTTP door.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "mode", "api_key_enabled", "api_key_header", "jwt_enabled", "jwt_secret", "jwt_algorithm", "jwt_expiration_hours",
-    "allow_credentials", "allowed_methods", "allowed_headers",
-]))]
-pub(crate) struct SecuritySpec {}
 
 /// Bounds of every ask.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

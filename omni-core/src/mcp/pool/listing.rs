@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
@@ -22,6 +23,8 @@ pub(super) type Source = (u64, u64);
 pub(super) struct Listing {
     pub(super) health: Health,
     pub(super) latency_ms: Option<u64>,
+    /// When the last answer came, or did not.
+    pub(super) checked_at: Option<DateTime<Utc>>,
     pub(super) tools: Vec<Arc<ToolDef>>,
     /// Why the last question had no answer.
     pub(super) fault: Option<McpError>,
@@ -38,6 +41,7 @@ impl Listing {
         Self {
             health,
             latency_ms: None,
+            checked_at: None,
             tools: Vec::new(),
             fault: None,
             source: None,
@@ -61,7 +65,7 @@ impl Listing {
         self.answers += 1;
         self.tools = keep_known(&self.tools, tools);
         self.health = Health::Healthy;
-        self.latency_ms = Some(latency_ms);
+        (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));
         (self.failures, self.retry_at) = (0, None);
     }
@@ -71,7 +75,7 @@ impl Listing {
         self.tools = Vec::new();
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);
-        self.latency_ms = Some(latency_ms);
+        (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         let pause = PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
         self.failures = (self.failures + 1).min(16);
         self.retry_at = Some(Instant::now() + pause);

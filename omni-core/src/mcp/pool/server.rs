@@ -82,6 +82,7 @@ impl Server {
         }
         view.description.clone_from(&self.options().description);
         (view.health, view.latency_ms, view.tools) = (listing.health, listing.latency_ms, listing.tools);
+        view.checked_at = listing.checked_at;
         view
     }
 
