@@ -52,7 +52,11 @@ impl Logging {
             // It only fails when nothing is logged any more.
             let _ = handle.reload(filter);
         };
-        Self { set: is_own.then(|| Box::new(set) as Box<_>), ..Self::default() }
+        let mut own = Self::default();
+        if is_own {
+            own.set = Some(Box::new(set));
+        }
+        own
     }
 
     /// Starts the log of a service.

@@ -61,6 +61,22 @@ pub enum CallStatus {
     Cancelled,
 }
 
+impl CallStatus {
+    /// The name in JSON documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Denied => "denied",
+            Self::Declined => "declined",
+            Self::RateLimited => "rate_limited",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// One tool call, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

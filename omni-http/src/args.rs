@@ -13,8 +13,12 @@ use omni_core::{Error, ErrorKind, config::LogFormat};
 #[derive(Debug, Parser)]
 #[command(name = "omni-http", version)]
 pub(crate) struct Args {
-    /// Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]
-    #[arg(long, value_name = "DIR")]
+    /// Configuration directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen at [default: that of settings.yaml, or 127.0.0.1:8000]
     #[arg(long, value_name = "ADDR")]

@@ -113,7 +113,6 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
     }
     let (mut parts, body) = request.into_parts();
     let caller = Caller::of(&app, &parts).await?;
-    tracing::Span::current().record("subject", &caller.principal.subject);
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

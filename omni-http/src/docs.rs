@@ -25,7 +25,7 @@ const REDOC_START: &str = include_str!("../assets/redoc/start.js");
 const REDOC_LICENSE: &str = include_str!("../assets/redoc/LICENSE");
 
 /// The documentation of a document.
-pub(crate) fn routes(document: utoipa::openapi::OpenApi) -> Router<App> {
+pub(crate) fn routes(document: &utoipa::openapi::OpenApi) -> Router<App> {
     // Whatever cannot be written is a fault of this build, and its tests find it.
     let document = document.to_json().map(Bytes::from).ok();
     let served = move || std::future::ready(document.clone().map(json).ok_or_else(unwritten));

@@ -33,7 +33,7 @@ pub(crate) fn is_open(method: &Method, path: &str) -> bool {
 pub fn router(omni: Omni, config: HttpConfig) -> Router {
     let app = App::new(omni, config);
     let (routes, document) = openapi::routes().split_for_parts();
-    let documentation = if app.config.docs { docs::routes(openapi::complete(document)) } else { Router::new() };
+    let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
     let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);
     // The layer next to the routes comes first: whoever is not let in learns of no route.
     let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));

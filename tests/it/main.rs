@@ -5,6 +5,7 @@ mod away;
 mod calls;
 mod cli;
 mod examples;
+mod http;
 mod invariants;
 mod ledger;
 mod limits_budget;

@@ -7,6 +7,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod door;
 pub mod loopback;
 pub mod parts;
 pub mod postgres;

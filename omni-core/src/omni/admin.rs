@@ -80,7 +80,8 @@ impl Admin {
             None => Ok(()),
         };
         let done = match may.and_then(|()| steps::admit(&self.parts)) {
-            Ok(()) => work.await,
+            // On the heap: what there is to do is large, and whoever waits for it would carry it.
+            Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),
         };
         self.write(record, done.as_ref().err()).await?;

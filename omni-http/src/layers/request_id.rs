@@ -67,7 +67,6 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
         method = %request.method(),
         route,
         request_id = id.text,
-        subject = tracing::field::Empty,
     );
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;

@@ -51,7 +51,6 @@ async fn health(State(app): State<App>, visitor: Visitor) -> Json<Health> {
 
 /// Whether this process answers
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Live)))]
-#[expect(clippy::unused_async, reason = "a handler is a future")]
 async fn live() -> Json<Live> {
     Json(Live { alive: true, version: VERSION, timestamp: Utc::now() })
 }
@@ -61,7 +60,6 @@ async fn live() -> Json<Live> {
     (status = 200, body = Ready),
     (status = 503, body = Ready, description = "Questions are not let in at the moment"),
 ))]
-#[expect(clippy::unused_async, reason = "a handler is a future")]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     match app.omni.admit() {
         Ok(()) => (StatusCode::OK, Json(Ready { ready: true, reason: None })),
@@ -74,7 +72,6 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
 
 /// What is known of the servers' tools
 #[utoipa::path(get, path = "/health/cache", tag = "health", responses((status = 200, body = Cache)))]
-#[expect(clippy::unused_async, reason = "a handler is a future")]
 async fn cache(State(app): State<App>) -> Json<Cache> {
     let catalog = app.omni.known_catalog();
     let known = catalog.servers.iter().filter(|server| server.health.is_healthy());

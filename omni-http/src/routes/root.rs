@@ -10,7 +10,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What this is
 #[utoipa::path(get, path = "/", tag = "health", responses((status = 200, body = Root)))]
-#[expect(clippy::unused_async, reason = "a handler is a future")]
 async fn root() -> Json<Root> {
     Json(Root {
         name: "omni",

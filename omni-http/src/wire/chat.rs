@@ -91,8 +91,7 @@ pub(crate) struct ToolResult {
     /// The arguments, without secrets.
     pub(crate) arguments: Value,
     /// How it ended: `ok`, `error`, `denied`, `declined`, `rate_limited`, `timeout`, `cancelled`.
-    #[schema(value_type = String)]
-    pub(crate) status: omni_core::answer::CallStatus,
+    pub(crate) status: &'static str,
     /// How long it took.
     pub(crate) duration_ms: u64,
     /// What went wrong.
@@ -198,7 +197,7 @@ impl From<&Answer> for ShortResponse {
 impl From<CallJson> for ToolResult {
     fn from(call: CallJson) -> Self {
         let CallJson { server, tool, arguments, status, duration_ms, error, .. } = call;
-        Self { mcp: server, tool, arguments, status, duration_ms, error }
+        Self { mcp: server, tool, arguments, status: status.as_str(), duration_ms, error }
     }
 }
 

@@ -49,7 +49,7 @@ fn what_does_not_fit_is_told_by_its_path() {
         (json!({ "name": "", "inner": [{ "count": 1 }, {}] }), json!(["body", "inner", 1, "count"]), "missing"),
         (json!({ "name": "", "inner": [{ "count": 256 }] }), json!(["body", "inner", 0, "count"]), "value_error"),
         (json!({ "name": "", "order": "middle" }), json!(["body", "order"]), "enum"),
-        (json!([]), json!(["body"]), "missing"),
+        (json!(["n"]), json!(["body"]), "type_error"),
         (json!("secret"), json!(["body"]), "type_error"),
     ] {
         let told = read(value.clone()).unwrap_err();

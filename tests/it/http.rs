@@ -1,0 +1,13 @@
+//! The HTTP door through a real socket.
+
+mod bounds;
+mod chat;
+mod docs;
+mod health;
+mod local;
+mod program;
+mod refusals;
+mod stream;
+
+/// Whoever the tests ask as.
+const ADA: &str = "ada@company.com";
