@@ -5,7 +5,7 @@
 //! process.
 //!
 //! A family of endpoints is a file in `routes`, its JSON a file in `wire`. A handler takes the
-//! [`Caller`](caller::Caller), which the layer in front of every route has let in, hands its
+//! `Caller`, which the layer in front of every route has let in, hands its
 //! credential to [`Omni`](omni_core::Omni), and turns what comes back into JSON; what went wrong
 //! becomes an answer in `error` alone.
 //!

@@ -44,7 +44,7 @@ impl Server {
         for address in &addresses {
             config.check_address(address.ip())?;
         }
-        let listener = TcpListener::bind(&*addresses).await.map_err(|error| unusable(&config, &error))?;
+        let listener = TcpListener::bind(&*addresses).await.map_err(|error| config.cannot_listen(&error))?;
         let router = router(omni.clone(), config.clone());
         Ok(Self { listener, router, omni, config })
     }
@@ -54,7 +54,7 @@ impl Server {
     /// # Errors
     /// When the system does not know it any more.
     pub fn address(&self) -> Result<SocketAddr, Error> {
-        self.listener.local_addr().map_err(|error| unusable(&self.config, &error))
+        self.listener.local_addr().map_err(|error| self.config.cannot_listen(&error).into())
     }
 
     /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
@@ -97,12 +97,7 @@ impl Server {
 async fn resolve(config: &HttpConfig) -> Result<Vec<SocketAddr>, Error> {
     let found = timeout(RESOLVE_WITHIN, lookup_host((config.host.as_str(), config.port))).await;
     let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-    Ok(found.map_err(|error| unusable(config, &error))?.collect())
-}
-
-fn unusable(config: &HttpConfig, error: &std::io::Error) -> Error {
-    let message = format!("cannot listen at {}, port {}: {error}", config.host, config.port);
-    Error::Invalid { message }
+    Ok(found.map_err(|error| config.cannot_listen(&error))?.collect())
 }
 
 /// What the pool knows stays known, so that looking how omni is doing asks no server.

@@ -117,6 +117,12 @@ impl HttpConfig {
         Ok(self)
     }
 
+    /// Why the service cannot listen where it should.
+    #[must_use]
+    pub fn cannot_listen(&self, error: &std::io::Error) -> ConfigError {
+        finding("app.host", format!("cannot listen at {}, port {}: {error}", self.host, self.port)).into()
+    }
+
     /// Whether the service may listen at an address: one that trusts whoever comes may not be
     /// reached from other machines.
     ///

@@ -134,6 +134,8 @@ async fn a_service_that_trusts_this_machine_is_the_super_admins_and_listens_nowh
         "{refused:?}"
     );
     let service = Service::start(&home, &[]);
+    let taken = home.run(&["serve", "--bind", service.url.trim_start_matches("http://")]).exits(3);
+    assert!(taken.err.contains("cannot listen at 127.0.0.1"), "{taken:?}");
     let request =
         service.client.post(format!("{}/chat/ask", service.url)).json(&json!({ "message": "What can you do?" }));
     assert_eq!(Reply::of(request).await.is(200).json()["user"], "boss@company.com");

@@ -29,9 +29,7 @@ fn the_service_listens_on_this_machine_and_wants_keys_unless_the_file_says_other
 fn what_cannot_be_right_about_the_service_is_an_error_with_its_line() {
     let settings = "app:\n  port: 70000\n  cors_origins: [portal]\nhttp:\n  max_header_bytes: 100\n  \
                     trusted_proxies: [proxy]\n  drain_seconds: 0\nsecurity:\n  mode: open\n";
-    insta::assert_snapshot!(error(&[("settings.yaml", settings)]), @r#"
-    settings.yaml:9: security.mode: unknown value "open"; It may be: keys, trusted_local
-    "#);
+    insta::assert_snapshot!(error(&[("settings.yaml", settings)]), @r#"settings.yaml:9: security.mode: unknown value "open"; It may be: keys, trusted_local"#);
     let settings = settings.replace("open", "keys");
     insta::assert_snapshot!(error(&[("settings.yaml", &settings)]), @r#"
     settings.yaml:2: app.port: expected a number from 0 to 65535, found 70000
