@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use omni_core::{
     Config, Error, Omni, Registry,
-    config::{LoadOptions, Severity},
+    config::{LoadOptions, Process, Severity},
     identity::Credential,
 };
 
-use crate::{args::Global, console::Console, fault::Fault, logging::Logging, process::Process};
+use crate::{args::Global, console::Console, fault::Fault, logging::Logging};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -16,9 +16,9 @@ use crate::{args::Global, console::Console, fault::Fault, logging::Logging, proc
 pub struct App {
     pub(crate) process: Process,
     pub(crate) global: Global,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) console: Arc<Console>,
-    logging: Logging,
+    pub(crate) logging: Logging,
 }
 
 impl App {
@@ -26,7 +26,7 @@ impl App {
     #[must_use]
     pub fn new(process: Process, global: Global, registry: Registry) -> Self {
         let console = Arc::new(Console::of(&process, &global));
-        Self { process, global, registry, console, logging: Logging::default() }
+        Self { process, global, registry: Arc::new(registry), console, logging: Logging::default() }
     }
 
     /// The same run, with a log that follows the configuration.
@@ -39,7 +39,12 @@ impl App {
     /// The configuration, or the embedded default. That there are warnings is told; what they are,
     /// `omni config check` tells.
     pub(crate) fn config(&self) -> Result<Config, Fault> {
-        let config = self.load()?;
+        self.config_by(self.load_options())
+    }
+
+    /// The same by other options.
+    pub(crate) fn config_by(&self, options: LoadOptions) -> Result<Config, Fault> {
+        let config = self.load_by(options)?;
         let warnings = config.diagnostics.iter().filter(|finding| finding.severity >= Severity::Warning).count();
         match warnings {
             0 => {}
@@ -53,10 +58,17 @@ impl App {
 
     /// The same without a word on its warnings, for whoever shows them.
     pub(crate) fn load(&self) -> Result<Config, Fault> {
-        let mut options = LoadOptions::default();
+        self.load_by(self.load_options())
+    }
+
+    /// Where the configuration of this run is.
+    pub(crate) fn load_options(&self) -> LoadOptions {
+        let mut options = LoadOptions::new(self.process.env.clone(), &self.process.cwd);
         options.dir.clone_from(&self.global.config);
-        options.env.clone_from(&self.process.env);
-        options.cwd.clone_from(&self.process.cwd);
+        options
+    }
+
+    fn load_by(&self, options: LoadOptions) -> Result<Config, Fault> {
         let config = Config::load(options).map_err(Error::from)?;
         self.logging.follow(config.log_level.as_deref());
         Ok(config)

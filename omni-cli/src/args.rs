@@ -12,6 +12,8 @@ mod db;
 #[cfg(feature = "sql")]
 mod keys;
 mod policy;
+#[cfg(feature = "serve")]
+mod serve;
 mod servers;
 mod tools;
 #[cfg(feature = "sql")]
@@ -29,6 +31,8 @@ pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
 pub use policy::{ExportPolicyArgs, ImportArgs};
+#[cfg(feature = "serve")]
+pub use serve::{LogForm, ServeArgs};
 pub use servers::ServersCommand;
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
 #[cfg(feature = "sql")]
@@ -128,6 +132,9 @@ pub enum Command {
     /// Bring the database up to date
     #[command(hide = true)]
     InitDb(MigrateArgs),
+    #[cfg(feature = "serve")]
+    /// Serve omni over HTTP
+    Serve(ServeArgs),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -174,6 +181,8 @@ impl Command {
             Self::Version { json } => Format::json_if(*json),
             #[cfg(feature = "sql")]
             Self::InitDb(_) => Format::Text,
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => Format::Text,
             Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }

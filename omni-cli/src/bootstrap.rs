@@ -5,11 +5,11 @@ use std::{future::Future, time::Duration};
 use clap::{Parser as _, error::ErrorKind};
 
 use crate::{
+    Process,
     args::Cli,
     console::Console,
     exit::Exit,
     fault::Fault,
-    process::Process,
     render::{self, Format},
 };
 

@@ -12,6 +12,8 @@ mod init;
 #[cfg(feature = "sql")]
 mod keys;
 mod policy;
+#[cfg(feature = "serve")]
+mod serve;
 mod servers;
 mod tools;
 #[cfg(feature = "sql")]
@@ -84,6 +86,8 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Db(DbCommand::Status { json }) => db::status(app, *json).await,
         #[cfg(feature = "sql")]
         Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(app, args).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),
         Command::Config(ConfigCommand::Show) => config::effective(app),

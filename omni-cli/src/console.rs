@@ -9,8 +9,8 @@ use std::{
 use owo_colors::{OwoColorize as _, Style};
 
 use crate::{
+    Process,
     args::{ColorChoice, Global},
-    process::Process,
 };
 
 pub(crate) mod clean;

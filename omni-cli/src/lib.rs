@@ -15,7 +15,6 @@ pub mod exit;
 mod fault;
 mod input;
 pub mod logging;
-mod process;
 pub mod registry;
 pub mod render;
 
@@ -24,4 +23,4 @@ pub use args::Cli;
 pub use exit::Exit;
 pub use fault::Fault;
 pub use logging::Logging;
-pub use process::Process;
+pub use omni_core::config::Process;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{args::Cli, console, process::Process};
+use crate::{Process, args::Cli, console};
 
 /// The log of this run.
 ///
@@ -14,6 +14,17 @@ use crate::{args::Cli, console, process::Process};
 pub struct Logging {
     /// `None` where the level is settled.
     set: Option<Box<dyn Fn(EnvFilter) + Send + Sync>>,
+    /// What a service needs that starts its own log when it knows its configuration.
+    #[cfg(feature = "serve")]
+    service: Option<Service>,
+}
+
+/// What command line and environment say of a service's log.
+#[cfg(feature = "serve")]
+#[derive(Debug)]
+struct Service {
+    directives: Option<String>,
+    color: bool,
 }
 
 impl Logging {
@@ -23,6 +34,10 @@ impl Logging {
         let settled = settled(process, cli);
         let directives = settled.clone().unwrap_or_else(|| directives(process.var("LOG_LEVEL")));
         let color = console::wants_color(process, cli.global.color, process.stderr_tty);
+        #[cfg(feature = "serve")]
+        if matches!(cli.command, crate::args::Command::Serve(_)) {
+            return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
+        }
         let log = tracing_subscriber::fmt().with_env_filter(filter(directives)).with_writer(std::io::stderr);
         let log = log.with_ansi(color);
         // An error means that the embedding program has set up its own log already.
@@ -37,7 +52,19 @@ impl Logging {
             // It only fails when nothing is logged any more.
             let _ = handle.reload(filter);
         };
-        Self { set: is_own.then(|| Box::new(set) as Box<_>) }
+        let mut own = Self::default();
+        if is_own {
+            own.set = Some(Box::new(set));
+        }
+        own
+    }
+
+    /// Starts the log of a service.
+    #[cfg(feature = "serve")]
+    pub(crate) fn serve(&self, format: omni_core::config::LogFormat, level: Option<&str>) {
+        if let Some(Service { directives, color }) = &self.service {
+            omni_http::logging::start(format, directives.as_deref(), level, *color);
+        }
     }
 
     /// Logs as much as the configuration says, where nothing before it has spoken.

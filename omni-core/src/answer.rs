@@ -61,6 +61,22 @@ pub enum CallStatus {
     Cancelled,
 }
 
+impl CallStatus {
+    /// The name in JSON documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Denied => "denied",
+            Self::Declined => "declined",
+            Self::RateLimited => "rate_limited",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// One tool call, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -110,6 +126,12 @@ impl Warning {
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { code: code.into(), message: message.into() }
+    }
+
+    /// Whether it only tells the operator something: the answer is no worse for it.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self.code.as_str(), "server_unhealthy" | "llm" | "unknown_price")
     }
 }
 

@@ -12,6 +12,10 @@ use crate::{
     thread::ThreadKey,
 };
 
+mod client;
+
+pub use client::Client;
+
 /// The door by which an ask came. It follows from the adapter, never from the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,6 +87,8 @@ pub struct Ask {
     pub thread: Option<ThreadKey>,
     /// The door.
     pub source: Source,
+    /// What the request says of itself.
+    pub client: Client,
     /// Bounds.
     pub options: AskOptions,
     /// Whom to ask before a call that needs a human.
@@ -99,6 +105,7 @@ impl Clone for Ask {
             attachments: self.attachments.clone(),
             thread: self.thread.clone(),
             source: self.source,
+            client: self.client.clone(),
             options: self.options.clone(),
             approver: self.approver.clone(),
             request_id: Uuid::now_v7(),
@@ -116,6 +123,7 @@ impl Ask {
             attachments: Vec::new(),
             thread: None,
             source: Source::default(),
+            client: Client::default(),
             options: AskOptions::default(),
             approver: Arc::new(Unattended),
             request_id: Uuid::now_v7(),
@@ -126,6 +134,13 @@ impl Ask {
     #[must_use]
     pub fn with_source(mut self, source: Source) -> Self {
         self.source = source;
+        self
+    }
+
+    /// The same ask with what its request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
         self
     }
 
@@ -180,6 +195,8 @@ pub struct DirectCall {
     pub arguments: Box<serde_json::value::RawValue>,
     /// The door.
     pub source: Source,
+    /// What the request says of itself.
+    pub client: Client,
     /// Wall time; `None` takes the server's.
     pub timeout: Option<Duration>,
     /// Whom to ask if the call needs a human.
@@ -196,6 +213,7 @@ impl Clone for DirectCall {
             tool: self.tool.clone(),
             arguments: self.arguments.clone(),
             source: self.source,
+            client: self.client.clone(),
             timeout: self.timeout,
             approver: self.approver.clone(),
             request_id: Uuid::now_v7(),
@@ -218,6 +236,7 @@ impl DirectCall {
             tool: tool.into(),
             arguments,
             source: Source::default(),
+            client: Client::default(),
             timeout: None,
             approver: Arc::new(Unattended),
             request_id: Uuid::now_v7(),
@@ -235,6 +254,13 @@ impl DirectCall {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same call with what its request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
         self
     }
 

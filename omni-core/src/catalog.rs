@@ -153,7 +153,7 @@ pub struct ServerView {
     /// How long its last discovery took.
     pub latency_ms: Option<u64>,
     /// When it was asked last.
-    pub last_check: Option<DateTime<Utc>>,
+    pub checked_at: Option<DateTime<Utc>>,
     /// When it last answered.
     pub last_seen: Option<DateTime<Utc>>,
     /// How often in a row it did not answer.
@@ -174,7 +174,7 @@ impl ServerView {
             kind: kind.into(),
             health: Health::Unknown,
             latency_ms: None,
-            last_check: None,
+            checked_at: None,
             last_seen: None,
             failures: 0,
             tools: Vec::new(),

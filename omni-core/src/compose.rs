@@ -85,6 +85,7 @@ impl Reload {
         let servers = new.servers.iter().filter(|server| !same(server)).map(|server| server.name.clone());
         let id = |key: &Option<SealKey>| key.as_ref().map(SealKey::id);
         let ledger = [
+            ("app, http, security", old.http != new.http),
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
             ("audit.key", id(&old.audit.key) != id(&new.audit.key)),

@@ -12,6 +12,7 @@ use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
 mod cidr;
 mod dotenv;
+mod http;
 mod interpolate;
 mod ledger;
 mod limit;
@@ -20,6 +21,7 @@ mod llm;
 mod load;
 mod nearest;
 mod place;
+mod process;
 mod search;
 pub(crate) mod secrets;
 pub(crate) mod security;
@@ -30,8 +32,10 @@ pub(crate) mod spec;
 mod yaml;
 
 pub use cidr::{Cidr, CidrError};
+pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
+pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use yaml::{Lines, print as to_yaml};
 
@@ -121,6 +125,8 @@ pub struct LoadOptions {
     pub cwd: PathBuf,
     /// Whether warnings are errors.
     pub strict: bool,
+    /// The operating system's name of whoever runs a service that may trust them.
+    pub os_user: Option<String>,
 }
 
 impl LoadOptions {
@@ -134,6 +140,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
+        self
+    }
+
+    /// Says who runs a service.
+    #[must_use]
+    pub fn with_os_user(mut self, os_user: impl Into<String>) -> Self {
+        self.os_user = Some(os_user.into());
         self
     }
 
@@ -359,6 +372,17 @@ pub enum StoreContent {
     None,
 }
 
+/// How a service logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// A JSON document a line.
+    Json,
+    /// For people.
+    Console,
+}
+
 /// When a record counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -399,6 +423,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `DEBUG`, `INFO`, `WARNING` or `ERROR`, where configuration or environment say.
     pub log_level: Option<String>,
+    /// How a service logs, where configuration or environment say.
+    pub log_format: Option<LogFormat>,
+    /// The HTTP door.
+    pub http: HttpConfig,
     /// Bounds of every ask.
     pub bounds: crate::policy::AskBounds,
     /// Whose tokens are believed; `None`: nobody's.
@@ -448,6 +476,14 @@ impl Config {
 }
 
 impl Config {
+    /// The address of whoever has this id in Slack.
+    pub(crate) fn slack_user(&self, slack_id: &str) -> Option<String> {
+        let users = self.files.users.as_ref()?;
+        let mut people = users.super_admins.iter().chain(&users.users);
+        let person = people.find(|person| person.slack_user_id.as_deref() == Some(slack_id))?;
+        Some(person.email.trim().to_lowercase())
+    }
+
     /// Whether requests are counted in the same place.
     pub(crate) fn counts_like(&self, other: &Self) -> bool {
         let redis = |config: &Self| config.redis_url.as_ref().map(|url| url.expose_secret().to_owned());

@@ -266,6 +266,12 @@ impl Ledger {
         }
     }
 
+    /// Why the sink does not take records at the moment, as far as is known.
+    #[must_use]
+    pub fn sink_fault(&self) -> Option<AuditError> {
+        self.inner.shared.sink_fault()
+    }
+
     /// How many records wait for the sink.
     #[must_use]
     pub fn backlog(&self) -> usize {

@@ -25,7 +25,7 @@ use crate::{
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
     error::Error,
-    identity::{Credential, Scope},
+    identity::{Credential, Principal, Scope},
     ledger::Ledger,
     llm::ModelInfo,
     mcp::ToolOutput,
@@ -201,6 +201,36 @@ impl Omni {
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 
+    /// Who a credential belongs to; what they may do, [`Omni::grant`] says.
+    ///
+    /// # Errors
+    /// An [`Error`] when the credential is not accepted.
+    pub async fn authenticate(&self, who: impl Into<Credential>) -> Result<Principal, Error> {
+        Ok(self.parts().authenticator.authenticate(who.into()).await?)
+    }
+
+    /// Whether new asks are let in: this `Omni` is not closing, and its ledger has room.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub fn admit(&self) -> Result<(), Error> {
+        steps::admit(&self.parts())
+    }
+
+    /// Whether anybody has an API key.
+    ///
+    /// # Errors
+    /// An [`Error`] when keys cannot be looked up.
+    pub async fn has_keys(&self) -> Result<bool, Error> {
+        Ok(self.parts().authenticator.has_keys().await?)
+    }
+
+    /// The person whom `users.yaml` knows by an id of Slack's.
+    #[must_use]
+    pub fn slack_user(&self, slack_id: &str) -> Option<String> {
+        self.parts().config.as_ref()?.slack_user(slack_id)
+    }
+
     /// What somebody may do.
     ///
     /// # Errors
@@ -217,6 +247,12 @@ impl Omni {
     /// An [`Error`] when the ask would be refused.
     pub async fn preview(&self, ask: Ask) -> Result<Preview, Error> {
         ask::preview(&self.parts(), ask).await
+    }
+
+    /// All servers as far as they are known, without asking any.
+    #[must_use]
+    pub fn known_catalog(&self) -> Arc<Catalog> {
+        self.parts().pool.catalog()
     }
 
     /// All servers, after each that was not asked yet was asked once.
@@ -257,10 +293,15 @@ impl Omni {
     /// Refuses new asks, lets running ones finish for a while, cancels the rest, drains the ledger
     /// and closes every server.
     pub async fn shutdown(&self) {
+        self.shutdown_within(SHUTDOWN_GRACE).await;
+    }
+
+    /// The same with another while.
+    pub async fn shutdown_within(&self, grace: Duration) {
         self.parts().live.closing.store(true, Ordering::Release);
         self.inner.idle.cancel();
         self.inner.tasks.close();
-        if timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
+        if timeout(grace, self.inner.tasks.wait()).await.is_err() {
             self.inner.kill.cancel();
             let _ = timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await;
         }

@@ -1,1 +1,41 @@
-//! The HTTP door of omni: a small adapter over `omni-core`. It is not built yet.
+//! The HTTP door of omni.
+//!
+//! [`router`] makes all routes a value that an embedding program mounts where it likes; [`Server`]
+//! listens itself; [`run`] is the whole service. None of it is global: two of each live in one
+//! process.
+//!
+//! A family of endpoints is a file in `routes`, its JSON a file in `wire`. A handler takes the
+//! `Caller`, which the layer in front of every route has let in, hands its
+//! credential to [`Omni`](omni_core::Omni), and turns what comes back into JSON; what went wrong
+//! becomes an answer in `error` alone.
+//!
+//! # Another family of endpoints
+//!
+//! 1. `wire/family.rs`: its JSON, with `ToSchema`, `IntoParams` for a query, and a line on every field; listed in
+//!    `wire.rs`. Values of the core become these by `From`.
+//! 2. `routes/family.rs`: `pub(super) fn routes() -> OpenApiRouter<App>`, and handlers with `#[utoipa::path]`
+//!    that return `Result<Json<T>, ApiError>`; merged in `routes.rs`. `Json`, `Query` and `Caller` are those of
+//!    this crate. The document declares only what is the route's own, such as 404: who may come by it and
+//!    what all routes answer is added in `openapi`.
+//! 3. A route is closed unless `router::OPEN` names it. What a caller may do, the core decides when it is
+//!    given `caller.credential(act_as)`; asks and calls are given `caller.client()` and `request_id.ask()` too.
+//! 4. `tests/it/http/family.rs`, by a `Door`; the snapshot of the document changes with it.
+
+mod caller;
+mod docs;
+mod error;
+mod extract;
+mod layers;
+pub mod logging;
+mod openapi;
+pub mod registry;
+mod router;
+mod routes;
+mod serve;
+mod state;
+mod stream;
+mod wire;
+
+pub use openapi::document;
+pub use router::router;
+pub use serve::{Server, run, stop_signal};

@@ -90,7 +90,7 @@ async fn a_reload_judges_by_the_new_configuration_and_keeps_the_keys_of_the_same
     assert_eq!(issuer.asked(), 1, "its keys are known already");
     lab.reload(&oidc(&issuer, "another")).await;
     assert_eq!(lab.role(token()).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
-    lab.reload("  mode: closed\n").await;
+    lab.reload("  mode: keys\n").await;
     assert_eq!(lab.role(token()).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     assert!(lab.omni.issuer().await.is_none());
     lab.omni.shutdown().await;
@@ -120,7 +120,7 @@ async fn a_trusted_proxy_says_who_asks_and_nobody_else_does() {
     }
     // What a proxy said a moment ago counts only while it is trusted.
     let said = come("new@company.com");
-    lab.reload("  mode: closed\n").await;
+    lab.reload("  mode: keys\n").await;
     assert_eq!(lab.role(said).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
     assert!(lab.omni.proxy_credential(proxy, &headers("new@company.com")).is_none());
     lab.omni.shutdown().await;

@@ -5,6 +5,7 @@ mod away;
 mod calls;
 mod cli;
 mod examples;
+mod http;
 mod identity_providers;
 mod invariants;
 mod ledger;

@@ -7,6 +7,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod door;
 pub mod issuer;
 pub mod loopback;
 pub mod parts;

@@ -72,6 +72,24 @@ pub enum EventJson {
     Error(Box<FailureJson>),
 }
 
+impl EventJson {
+    /// The event's name: its tag.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Token { .. } => "token",
+            Self::ToolStart { .. } => "tool_start",
+            Self::ToolEnd(_) => "tool_end",
+            Self::ApprovalRequired { .. } => "approval_required",
+            Self::Usage(_) => "usage",
+            Self::Warning(_) => "warning",
+            Self::Done(_) => "done",
+            Self::Error(_) => "error",
+        }
+    }
+}
+
 /// A tool call.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]

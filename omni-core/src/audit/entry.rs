@@ -3,7 +3,7 @@
 //! This is the one place where records become rows. Stores write these rows, readers return them,
 //! and the verification compares the two.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::Serialize;
@@ -43,6 +43,12 @@ pub struct LogEntry {
     pub actor: Option<String>,
     /// The door: `slack`, `http`, `cli`, `mcp`, `embed`.
     pub source: Option<String>,
+    /// What the request called its origin: its word only.
+    pub x_source: Option<String>,
+    /// What the program called itself that sent it.
+    pub user_agent: Option<String>,
+    /// The address that it came from.
+    pub ip_address: Option<IpAddr>,
     /// `chat`, `tool_call`, `admin`.
     pub request_type: String,
     /// The question.
@@ -169,6 +175,9 @@ impl LogEntry {
             user_role: party.and_then(|party| party.role.as_deref()).map(name),
             actor: party.and_then(|party| party.actor.as_deref()).map(name),
             source: party.map(|party| party.source.as_str().to_owned()),
+            x_source: party.and_then(|party| party.client.x_source.as_deref()).map(name),
+            user_agent: party.and_then(|party| party.client.user_agent.as_deref()).map(name),
+            ip_address: party.and_then(|party| party.client.address),
             request_type: request_type.into(),
             message: None,
             message_preview: None,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::LogEntry;
 
 /// The columns of the CSV form, in order.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 34] = [
     "id",
     "request_id",
     "created_at",
@@ -14,6 +14,9 @@ const COLUMNS: [&str; 31] = [
     "user_role",
     "actor",
     "source",
+    "x_source",
+    "user_agent",
+    "ip_address",
     "request_type",
     "status",
     "success",

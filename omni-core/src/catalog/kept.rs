@@ -31,7 +31,7 @@ impl Keeper {
         let catalog = parts.pool.catalog();
         let mut last = self.last.lock().await;
         let is_new = |view: &&ServerView| {
-            view.last_check.is_some() && last.get(&view.name).is_none_or(|kept| kept.at != view.last_check)
+            view.checked_at.is_some() && last.get(&view.name).is_none_or(|kept| kept.at != view.checked_at)
         };
         let new: Vec<&ServerView> = catalog.servers.iter().filter(is_new).collect();
         if new.is_empty() {
@@ -46,7 +46,7 @@ impl Keeper {
             }
         }
         for view in new {
-            last.insert(view.name.clone(), Kept { at: view.last_check, tools: view.tools.clone() });
+            last.insert(view.name.clone(), Kept { at: view.checked_at, tools: view.tools.clone() });
         }
     }
 }

@@ -73,7 +73,7 @@ fn server_row<'a>(seen: &Seen<'a>) -> Vec<Val<'a>> {
         place.into(),
         (view.health != Health::Disabled).into(),
         view.health.is_healthy().into(),
-        Val::Time(view.last_check),
+        Val::Time(view.checked_at),
         Val::Time(view.last_seen),
         i64::from(view.failures).into(),
         Utc::now().into(),

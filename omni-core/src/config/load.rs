@@ -13,12 +13,14 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, Need, Problem, Severity, StoreContent, dotenv,
+    Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, LogFormat, Need, Problem, Severity, StoreContent,
+    dotenv, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, one_or_several, search, security, servers,
     shape::shape,
     spec::{
-        self, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec, ThreadingSpec, UsersSpec,
+        self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
+        ThreadingSpec, UsersSpec,
     },
     yaml::{self, Lines},
 };
@@ -112,9 +114,13 @@ impl Config {
     /// The directory asked for is not there, a file cannot be read, or a file is not right: every
     /// finding with file, line, key and nearest known name.
     pub fn load(options: LoadOptions) -> Result<Self, ConfigError> {
-        let LoadOptions { dir, mut env, cwd, strict } = options;
+        let LoadOptions { dir, mut env, cwd, strict, os_user } = options;
         add_dotenv(&mut env, &cwd)?;
-        let Some(dir) = search::find(dir, &cwd, &env)? else { return Ok(Self::embedded(&env, &cwd)) };
+        let Some(dir) = search::find(dir, &cwd, &env)? else {
+            let mut config = Self::embedded(&env, &cwd);
+            config.run_by(os_user);
+            return Ok(config);
+        };
         add_dotenv(&mut env, &dir)?;
 
         let mut findings = Findings::default();
@@ -127,6 +133,7 @@ impl Config {
             unset.iter().for_each(|unset| findings.unset(Severity::Info, lines, unset, ""));
         }
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
+        config.run_by(os_user);
         config.diagnostics = findings.all;
         config.diagnostics.extend(config.lint());
         config.diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -146,6 +153,13 @@ impl Config {
         let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
         config.diagnostics = findings.all;
         config
+    }
+
+    /// Whom a service trusts that trusts this machine.
+    fn run_by(&mut self, os_user: Option<String>) {
+        let Some(os_user) = os_user else { return };
+        self.http.local_user = os_user;
+        self.os_users.extend(http::local_super_admin(&self.http, self.files.users.as_ref()));
     }
 }
 
@@ -179,6 +193,7 @@ fn assemble(
     let data_dir = ledger::data_dir(&source);
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
+    let http = http::build(&source, bounds.timeout, findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
@@ -197,6 +212,8 @@ fn assemble(
         store_content: store_content(source.settings),
         data_dir,
         log_level: log_level(&source),
+        log_format: log_format(&source),
+        http,
         bounds,
         oidc,
         proxy,
@@ -359,6 +376,18 @@ fn log_level(source: &Source<'_>) -> Option<String> {
     let level = source.env.get("LOG_LEVEL").filter(|level| !level.is_empty()).cloned();
     let level = level.or_else(|| is_debug.then(|| "DEBUG".into()));
     level.or_else(|| source.settings.audit.log_level.clone()).map(|level| level.to_uppercase())
+}
+
+fn log_format(source: &Source<'_>) -> Option<LogFormat> {
+    let own = match source.env.get("LOG_FORMAT").map(|format| format.to_lowercase()).as_deref() {
+        Some("json") => Some(LogFormatSpec::Json),
+        Some("text" | "console") => Some(LogFormatSpec::Text),
+        Some(_) | None => source.settings.audit.log_format,
+    };
+    own.map(|format| match format {
+        LogFormatSpec::Json => LogFormat::Json,
+        LogFormatSpec::Text | LogFormatSpec::Console => LogFormat::Console,
+    })
 }
 
 fn policy_kind(dir: Option<&Path>, settings: &SettingsSpec) -> &'static str {

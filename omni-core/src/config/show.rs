@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Config, ConfigFiles, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged, spec, yaml,
+    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged,
+    spec, yaml,
 };
 use crate::identity::RoleMap;
 
@@ -22,6 +23,8 @@ impl Config {
             "dir": self.dir,
             "data_dir": self.data_dir,
             "log_level": self.log_level,
+            "log_format": self.log_format,
+            "http": http(&self.http),
             "llm": llm(&self.llm),
             "servers": self.servers.iter().map(server).collect::<Vec<_>>(),
             "policy": { "kind": self.policy_kind },
@@ -108,6 +111,26 @@ impl fmt::Debug for ConfigFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigFiles").field("problems", &self.problems).finish_non_exhaustive()
     }
+}
+
+fn http(http: &HttpConfig) -> Value {
+    json!({
+        "host": http.host,
+        "port": http.port,
+        "mode": http.mode,
+        "cors_origins": http.cors_origins,
+        "trusted_proxies": http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "max_body_bytes": http.max_body_bytes,
+        "max_header_bytes": http.max_header_bytes,
+        "max_query_bytes": http.max_query_bytes,
+        "max_json_depth": http.max_json_depth,
+        "request_timeout_seconds": http.request_timeout.as_secs_f64(),
+        "max_concurrent": http.max_concurrent,
+        "max_connections": http.max_connections,
+        "resume_grace": http.resume_grace.as_secs_f64(),
+        "drain_seconds": http.drain.as_secs_f64(),
+        "docs": http.docs,
+    })
 }
 
 fn llm(llm: &LlmConfig) -> Value {

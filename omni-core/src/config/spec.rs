@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+mod http;
 mod mcps;
 mod security;
 mod settings;
 mod users;
 
+pub(crate) use http::SecurityModeSpec;
 pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
 pub(crate) use security::{OidcSpec, ProxySpec};
 pub(crate) use settings::{
-    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec, SettingsSpec,
-    StoreContentSpec,
+    AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
+    SettingsSpec, StoreContentSpec,
 };
 pub(crate) use users::{
     AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,

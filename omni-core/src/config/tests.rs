@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::{Config, ConfigError, LoadOptions, Severity};
 
 mod access;
+mod http;
 mod input;
 mod limits;
 mod llm;

@@ -50,9 +50,12 @@ pub fn placeholders(count: usize) -> String {
 /// prepared once and used again.
 #[must_use]
 pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest: &str) -> Vec<(String, Vec<Val<'v>>)> {
-    let Some(width) = rows.first().map(Vec::len).filter(|width| *width > 0) else { return Vec::new() };
+    let Some(first) = rows.first().filter(|row| !row.is_empty()) else { return Vec::new() };
+    let width = first.len();
     let most = prev_power_of_two(dialect.max_values() / width).min(256);
-    let row = format!("({})", placeholders(width));
+    // A column has one kind of value in all rows.
+    let row: Vec<_> = first.iter().map(|value| value.placeholder(dialect)).collect();
+    let row = format!("({})", row.join(", "));
     let mut statements = Vec::new();
     let mut left = rows;
     while !left.is_empty() {

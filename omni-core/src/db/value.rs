@@ -1,9 +1,11 @@
 //! Values on their way into a statement.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+
+use super::Dialect;
 
 /// A value to bind. Each kind may be missing, and keeps its type then.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,11 +24,21 @@ pub enum Val<'a> {
     Time(Option<DateTime<Utc>>),
     /// JSON: `jsonb`, or text.
     Json(Option<Value>),
+    /// An address: `inet`, or text.
+    Address(Option<IpAddr>),
     /// A list of texts: `text[]`, or a JSON array as text.
     Texts(Vec<String>),
 }
 
 impl Val<'_> {
+    /// What stands for it in a statement.
+    pub(super) fn placeholder(&self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (Self::Address(_), Dialect::Postgres) => "CAST(? AS inet)",
+            _ => "?",
+        }
+    }
+
     /// About how many bytes it is on its way to PostgreSQL.
     pub(super) fn weight(&self) -> usize {
         let own = match self {
@@ -34,6 +46,7 @@ impl Val<'_> {
             Self::Bytes(bytes) => bytes.as_ref().map_or(0, |bytes| bytes.len()),
             Self::Json(json) => json.as_ref().map_or(0, |json| json.to_string().len()),
             Self::Texts(texts) => texts.iter().map(|text| text.len() + 4).sum(),
+            Self::Address(_) => 40,
             Self::Int(_) | Self::Float(_) | Self::Time(_) => 8,
             Self::Bool(_) => 1,
         };
@@ -61,6 +74,7 @@ pub(super) fn sqlite(values: &[Val<'_>]) -> Result<sqlx::sqlite::SqliteArguments
             Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
             Val::Time(at) => arguments.add(at.map(stamp)),
             Val::Json(json) => arguments.add(json.as_ref().map(Value::to_string)),
+            Val::Address(address) => arguments.add(address.map(|address| address.to_string())),
             Val::Texts(texts) => arguments.add(Value::from(texts.clone()).to_string()),
         }
         .map_err(sqlx::Error::Encode)?;
@@ -82,6 +96,7 @@ pub(super) fn postgres(values: &[Val<'_>]) -> Result<sqlx::postgres::PgArguments
             Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
             Val::Time(at) => arguments.add(*at),
             Val::Json(json) => arguments.add(json.as_ref().map(without_nul)),
+            Val::Address(address) => arguments.add(address.map(|address| address.to_string())),
             Val::Texts(texts) => {
                 arguments.add(texts.iter().map(|text| text.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
             }

@@ -6,7 +6,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::KeyId;
-use crate::{ask::Source, cost::NanoUsd, llm::Usage};
+use crate::{
+    ask::{Client, Source},
+    cost::NanoUsd,
+    llm::Usage,
+};
 
 /// How an ask or a direct call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +68,9 @@ pub struct Party {
     pub role: Option<String>,
     /// The door.
     pub source: Source,
+    /// What the request says of itself.
+    #[serde(default, skip_serializing_if = "Client::is_unknown")]
+    pub client: Client,
 }
 
 impl Party {
@@ -76,7 +83,15 @@ impl Party {
             actor: principal.actor.clone(),
             role: None,
             source,
+            client: Client::default(),
         }
+    }
+
+    /// The same, with what the request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
     }
 }
 

@@ -178,6 +178,10 @@ impl Shared {
         *locked(&self.away) = error;
     }
 
+    pub(crate) fn sink_fault(&self) -> Option<AuditError> {
+        locked(&self.away).clone()
+    }
+
     pub(crate) fn stored(&self) -> u64 {
         self.stored.load(Ordering::Acquire)
     }

@@ -137,6 +137,15 @@ impl Pool {
         self.catalog()
     }
 
+    /// Asks one enabled server again, whatever is known.
+    ///
+    /// # Errors
+    /// [`McpError::UnknownServer`]. A server that does not answer is unhealthy in the snapshot.
+    pub async fn refresh_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
+        self.ask(self.enabled(name)?, true).await;
+        Ok(self.catalog())
+    }
+
     /// Calls a tool. Takes the server's concurrency permit, keeps `cx.deadline`, repeats only what
     /// may be repeated.
     ///

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Omni, steps};
 use crate::{
-    ask::Source,
+    ask::{Client, Source},
     error::Error,
     identity::{Credential, Principal, Scope, Scopes},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
@@ -15,6 +15,7 @@ use crate::{
     policy::{Grant, Permission, Role, is_operator},
 };
 
+mod health;
 mod keys;
 mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -33,6 +34,7 @@ pub struct Admin {
     parts: Arc<Parts>,
     principal: Principal,
     source: Source,
+    client: Client,
     /// `None` for whoever can read configuration and database anyway: nothing is refused them.
     grant: Option<Arc<Grant>>,
 }
@@ -54,11 +56,18 @@ impl Omni {
         if let Some(grant) = &grant {
             grant.require(Scope::Admin)?;
         }
-        Ok(Admin { parts, principal, source, grant })
+        Ok(Admin { parts, principal, source, client: Client::default(), grant })
     }
 }
 
 impl Admin {
+    /// The same administrator, with what their request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
+    }
+
     /// Does something and records how it ended; if it may not be done, that.
     async fn run<T>(
         &self,
@@ -71,7 +80,8 @@ impl Admin {
             None => Ok(()),
         };
         let done = match may.and_then(|()| steps::admit(&self.parts)) {
-            Ok(()) => work.await,
+            // On the heap: what there is to do is large, and whoever waits for it would carry it.
+            Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),
         };
         self.write(record, done.as_ref().err()).await?;
@@ -83,7 +93,7 @@ impl Admin {
             record.outcome = if error.kind() == crate::ErrorKind::Denied { Outcome::Denied } else { Outcome::Error };
             record.error = Some(error.to_string());
         }
-        let mut party = Party::new(&self.principal, self.source);
+        let mut party = Party::new(&self.principal, self.source).with_client(self.client.clone());
         party.role = self.grant.as_ref().map(|grant| grant.role.name.to_string());
         let record = Record::new(Uuid::now_v7(), Some(party), Event::Admin(record));
         Ok(self.parts.ledger.write_with(record, self.parts.acks.ask).await?)

@@ -113,7 +113,7 @@ async fn admitted(
 ) -> Result<(Arc<Grant>, Instant), Error> {
     let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
-    known.party = Some(Party::new(&principal, ask.source));
+    known.party = Some(Party::new(&principal, ask.source).with_client(ask.client.clone()));
     let grant = steps::policy(parts, &principal).await?;
     progress.answer.role = Some(grant.role.name.to_string());
     if let Some(party) = &mut known.party {
@@ -409,7 +409,7 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         question: ask.question.clone(),
         answer: answer.text.clone(),
         outcome: outcome(answer, error.as_ref()),
-        warning: answer.warnings.iter().find(|warning| !is_note(warning)).map(|w| w.code.clone()),
+        warning: answer.warnings.iter().find(|warning| !warning.is_note()).map(|w| w.code.clone()),
         error: error.as_ref().map(ToString::to_string),
         model: answer.model.clone(),
         iterations: answer.iterations,
@@ -423,7 +423,7 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         cost: answer.cost,
         duration_ms: answer.duration_ms,
     };
-    let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source)));
+    let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source, &ask.client)));
     let written = parts
         .ledger
         .write_with(Record::new(ask.request_id, party, Event::Ask(Box::new(closing))), parts.acks.ask)
@@ -442,14 +442,9 @@ fn was_sent(status: CallStatus) -> bool {
     !matches!(status, CallStatus::Denied | CallStatus::Declined | CallStatus::RateLimited)
 }
 
-/// Whether a warning only tells the operator something: the answer is no worse for it.
-fn is_note(warning: &Warning) -> bool {
-    matches!(warning.code.as_str(), "server_unhealthy" | "llm" | "unknown_price")
-}
-
 fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
     match (answer.status, error) {
-        (Status::Completed, None) if !answer.warnings.iter().all(is_note) => Outcome::Warning,
+        (Status::Completed, None) if !answer.warnings.iter().all(Warning::is_note) => Outcome::Warning,
         (Status::Completed, _) => Outcome::Success,
         (Status::Denied, _) => Outcome::Denied,
         // A bound that was met in the middle left an answer; a limit at the door did not.

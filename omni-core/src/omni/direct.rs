@@ -40,7 +40,8 @@ pub(super) async fn run(parts: &Parts, call: DirectCall, cancel: CancellationTok
 
 async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
-    let mut known = Known { party: steps::nobody(call.source), planned: planned(&call), reservation: None };
+    let mut known =
+        Known { party: steps::nobody(call.source, &call.client), planned: planned(&call), reservation: None };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -69,7 +70,7 @@ fn planned(call: &DirectCall) -> PlannedCall {
 
 async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
     let principal = parts.authenticator.authenticate(call.credential.clone()).await?;
-    known.party = Party::new(&principal, call.source);
+    known.party = Party::new(&principal, call.source).with_client(call.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    ask::Source,
+    ask::{Client, Source},
     error::Error,
     identity::{Principal, Via},
     ledger::Party,
@@ -21,8 +21,8 @@ use crate::{
 const LEASE_SLACK: Duration = Duration::from_secs(30);
 
 /// Who is written down when nobody could be identified.
-pub(super) fn nobody(source: Source) -> Party {
-    Party::new(&Principal::new("unknown", Via::Asserted), source)
+pub(super) fn nobody(source: Source, client: &Client) -> Party {
+    Party::new(&Principal::new("unknown", Via::Asserted), source).with_client(client.clone())
 }
 
 /// Step 2.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Principal, Source,
+    ask::Client,
     audit::{AuditQuery, AuditReader, AuditSink, LedgerStore, LogEntry, Order, SealedRecord},
     cost::NanoUsd,
     ledger::{
@@ -135,11 +136,14 @@ impl History {
         let answered = page.entries.last();
         assert_eq!(answered.and_then(|entry| entry.message_preview.as_deref()), Some("How many?"));
         assert_eq!(answered.and_then(|entry| entry.cost_estimate), Some(0.002_103));
+        let client = answered.map(|entry| (entry.x_source.as_deref(), entry.user_agent.as_deref(), entry.ip_address));
+        assert_eq!(client, Some((Some("web-ui"), Some("curl/8"), "2001:db8::1".parse().ok())));
     }
 }
 
 fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: Event) -> Record {
-    let mut party = Party::new(&Principal::email(person), Source::Http);
+    let client = Client::new("2001:db8::1".parse().ok()).with_x_source(Some("web-ui")).with_user_agent(Some("curl/8"));
+    let mut party = Party::new(&Principal::email(person), Source::Http).with_client(client);
     party.role = Some("dba".into());
     let mut record = Record::new(request_id, Some(party), event);
     record.at = begin + TimeDelta::minutes(minute);

@@ -1,6 +1,6 @@
 //! The tables that people query: reading them, and comparing them with the records.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -17,7 +17,9 @@ use crate::{
     ledger::Record,
 };
 
-const LOG: &str = "l.id, l.request_id, l.created_at, l.tenant, l.user_email, l.user_role, l.actor, l.source,
+const LOG: &str =
+    "l.id, l.request_id, l.created_at, l.tenant, l.user_email, l.user_role, l.actor, l.source, l.x_source,
+    l.user_agent, CAST(l.ip_address AS TEXT) AS ip_address,
     l.request_type, l.message, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
     l.mcps_accessed, l.tokens_input, l.tokens_output, l.tokens_cached, l.tokens_cache_write,
     CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.mcp_target, l.tool_called,
@@ -35,6 +37,9 @@ fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
         user_role: row.optional_text("user_role")?,
         actor: row.optional_text("actor")?,
         source: row.optional_text("source")?,
+        x_source: row.optional_text("x_source")?,
+        user_agent: row.optional_text("user_agent")?,
+        ip_address: row.optional_text("ip_address")?.as_deref().and_then(address),
         request_type: row.text("request_type")?,
         message: row.optional_text("message")?,
         message_preview: row.optional_text("message_preview")?,
@@ -85,6 +90,11 @@ fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
         cost_nano_usd: number("cost_nano_usd")?,
         error: row.optional_text("error")?,
     })
+}
+
+/// PostgreSQL writes the mask of an address too.
+fn address(text: &str) -> Option<IpAddr> {
+    text.split('/').next()?.parse().ok()
 }
 
 /// Rows that are older than omni belong to no request that it knows.
@@ -216,9 +226,9 @@ pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, A
 const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
     AND ((u.email = l.user_email AND u.tenant = l.tenant) OR (l.user_id IS NULL AND NOT EXISTS
         (SELECT 1 FROM users p WHERE p.tenant = l.tenant AND p.email = l.user_email)))
-    AND coalesce(l.question, l.x_source, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
-        l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning, l.user_agent) IS NULL
-    AND l.ip_address IS NULL AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
+    AND coalesce(l.question, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
+        l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning) IS NULL
+    AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
     AND l.databases_accessed IS NULL THEN 1 ELSE 0 END AS intact";
 
 pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Option<u64>, AuditError> {

@@ -112,7 +112,8 @@ async fn an_ask_becomes_a_row_with_the_originals_columns() {
         }
         let expected = json!({
             "id": null, "request_id": null, "created_at": null, "tenant": "default",
-            "user_email": "dba@company.com", "user_role": "dba", "actor": null, "source": "slack", "request_type": "chat",
+            "user_email": "dba@company.com", "user_role": "dba", "actor": null, "source": "slack",
+            "x_source": null, "user_agent": null, "ip_address": null, "request_type": "chat",
             "message": "é".repeat(201), "message_preview": format!("{}...", "é".repeat(197)),
             "response_preview": format!("{}...", "ü".repeat(500)), "iterations": 2, "tool_calls_count": 3,
             "tools_used": ["db.health", "db.query", "git.log"], "mcps_accessed": ["db", "git"], "tokens_input": 140,

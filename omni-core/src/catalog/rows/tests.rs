@@ -17,8 +17,8 @@ async fn databases() -> Vec<Tables> {
 
 fn view(health: Health, tools: &[(&str, bool)]) -> ServerView {
     let mut view = ServerView::new("db", "http");
-    view.last_check = Some(Utc::now());
-    view.last_seen = view.last_check.filter(|_| health.is_healthy());
+    view.checked_at = Some(Utc::now());
+    view.last_seen = view.checked_at.filter(|_| health.is_healthy());
     view.failures = u32::from(!health.is_healthy());
     view.health = health;
     let tool = |(name, is_destructive): &(&str, bool)| {

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{OidcSpec, ProxySpec};
+use super::http::{AppSpec, HttpSpec, SecuritySpec};
 
 /// `settings.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -28,6 +28,7 @@ pub(crate) struct SettingsSpec {
     #[schemars(extend("x-enforced" = true))]
     pub(crate) rate_limiting: RateLimitingSpec,
     pub(crate) security: SecuritySpec,
+    pub(crate) http: HttpSpec,
     #[schemars(extend("x-enforced" = true))]
     pub(crate) performance: PerformanceSpec,
     pub(crate) agent: AgentSpec,
@@ -38,14 +39,6 @@ pub(crate) struct SettingsSpec {
     /// Where omni keeps its files, relative to this one.
     pub(crate) data_dir: Option<String>,
 }
-
-/// What the service calls itself.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "name", "version", "description", "host", "port", "debug", "reload", "cors_enabled", "cors_origins",
-]))]
-pub(crate) struct AppSpec {}
 
 /// Where the ledger goes.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -126,8 +119,7 @@ pub(crate) struct McpSpec {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("x-ignored" = [
-    "log_format", "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts",
-    "log_blocked_actions",
+    "log_to_file", "log_file_path", "log_tool_calls", "log_failed_attempts", "log_blocked_actions",
 ]))]
 pub(crate) struct AuditSpec {
     /// Whether records are kept beyond this process.
@@ -143,6 +135,8 @@ pub(crate) struct AuditSpec {
     pub(crate) retention_days: Option<u32>,
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.
     pub(crate) log_level: Option<String>,
+    /// How a service logs: `json`, or `text` for people.
+    pub(crate) log_format: Option<LogFormatSpec>,
     /// What seals the ledger: 64 hexadecimal digits, for all hosts that share a database. Absent: each
     /// host makes a key of its own in its data directory.
     #[schemars(with = "Option<String>")]
@@ -150,6 +144,14 @@ pub(crate) struct AuditSpec {
     /// Keys of other hosts and older ones, to prove what they sealed.
     #[schemars(with = "Vec<String>")]
     pub(crate) verify_keys: Vec<SecretString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormatSpec {
+    Json,
+    Text,
+    Console,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -181,20 +183,6 @@ pub(crate) struct RateLimitingSpec {
     pub(crate) default_requests_per_hour: Option<u64>,
     /// Asks and direct calls in any second; 0 is unlimited.
     pub(crate) default_burst: Option<u64>,
-}
-
-/// The HTTP door.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "mode", "api_key_enabled", "api_key_header", "jwt_enabled", "jwt_secret", "jwt_algorithm", "jwt_expiration_hours",
-    "allow_credentials", "allowed_methods", "allowed_headers",
-]))]
-pub(crate) struct SecuritySpec {
-    /// The OpenID Connect provider whose tokens count; absent: no token does.
-    pub(crate) oidc: Option<OidcSpec>,
-    /// Proxies that say who asks; absent: no header does.
-    pub(crate) proxy: Option<ProxySpec>,
 }
 
 /// Bounds of every ask.

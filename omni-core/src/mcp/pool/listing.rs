@@ -23,13 +23,14 @@ pub(super) type Source = (u64, u64);
 pub(super) struct Listing {
     pub(super) health: Health,
     pub(super) latency_ms: Option<u64>,
+    /// When the last answer came, or did not.
+    pub(super) checked_at: Option<DateTime<Utc>>,
     pub(super) tools: Vec<Arc<ToolDef>>,
     /// Why the last question had no answer.
     pub(super) fault: Option<McpError>,
     /// Where the last answer came from.
     source: Option<Source>,
     pub(super) failures: u32,
-    pub(super) last_check: Option<DateTime<Utc>>,
     pub(super) last_seen: Option<DateTime<Utc>>,
     retry_at: Option<Instant>,
     /// How many answers there were, failures included.
@@ -41,11 +42,11 @@ impl Listing {
         Self {
             health,
             latency_ms: None,
+            checked_at: None,
             tools: Vec::new(),
             fault: None,
             source: None,
             failures: 0,
-            last_check: None,
             last_seen: None,
             retry_at: None,
             answers: 0,
@@ -66,11 +67,10 @@ impl Listing {
         self.answers += 1;
         self.tools = keep_known(&self.tools, tools);
         self.health = Health::Healthy;
-        self.latency_ms = Some(latency_ms);
+        (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));
         (self.failures, self.retry_at) = (0, None);
-        self.last_seen = Some(Utc::now());
-        self.last_check = self.last_seen;
+        self.last_seen = self.checked_at;
     }
 
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
@@ -78,8 +78,7 @@ impl Listing {
         self.tools = Vec::new();
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);
-        self.latency_ms = Some(latency_ms);
-        self.last_check = Some(Utc::now());
+        (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         let pause = PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
         self.failures = (self.failures + 1).min(16);
         self.retry_at = Some(Instant::now() + pause);

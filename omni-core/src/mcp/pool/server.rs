@@ -82,7 +82,7 @@ impl Server {
         }
         view.description.clone_from(&self.options().description);
         (view.health, view.latency_ms, view.tools) = (listing.health, listing.latency_ms, listing.tools);
-        (view.last_check, view.last_seen, view.failures) = (listing.last_check, listing.last_seen, listing.failures);
+        (view.checked_at, view.last_seen, view.failures) = (listing.checked_at, listing.last_seen, listing.failures);
         view
     }
 

@@ -29,7 +29,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// This process.
+    /// This process, as it is now.
     #[must_use]
     pub fn capture() -> Self {
         let text = |value: OsString| value.to_string_lossy().into_owned();

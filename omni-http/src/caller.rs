@@ -1,0 +1,181 @@
+//! Who sent a request: the credential is taken from it here, and judged by the core alone.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use omni_core::{Principal, ask::Client, config::SecurityMode, identity::Credential};
+use url::Url;
+
+use crate::{error::ApiError, router, state::App};
+
+mod address;
+
+/// The header of the original for a key.
+pub(crate) const X_API_KEY: &str = "x-api-key";
+/// What the sender calls its origin.
+const X_SOURCE: &str = "x-source";
+
+/// Somebody who was let in. A handler hands [`Caller::credential`] to the core, which decides
+/// what they may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    credential: Credential,
+    principal: Principal,
+    client: Client,
+}
+
+/// What a request came with: what its sender brings, else what a trusted proxy says, else nothing, where
+/// whoever comes is trusted. Nothing that it says of itself is a credential.
+fn presented(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
+    if let Some(own) = own(&parts.headers) {
+        return Ok(own);
+    }
+    if let Some(told) = peer(parts).and_then(|peer| app.omni.proxy_credential(peer, &parts.headers)) {
+        return Ok(told);
+    }
+    match app.config.mode {
+        SecurityMode::TrustedLocal if is_local(app, parts) => {
+            Ok(Credential::Local { os_user: app.config.local_user.clone(), act_as: None })
+        }
+        _ => Err(ApiError::unauthenticated()),
+    }
+}
+
+impl Caller {
+    async fn of(app: &App, parts: &Parts) -> Result<Self, ApiError> {
+        let credential = presented(app, parts)?;
+        let principal = app.omni.authenticate(credential.clone()).await?;
+        Ok(Self { credential, principal, client: client(app, parts) })
+    }
+
+    /// The credential; for somebody else, where the request names one and the core agrees.
+    pub(crate) fn credential(&self, act_as: Option<&str>) -> Credential {
+        self.credential.clone().acting_as(act_as.map(str::to_owned))
+    }
+
+    /// Who they are, before they act for anybody.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// What the request says of itself, for the record.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| ApiError::internal("an open route asks who sent the request"))
+    }
+}
+
+/// Somebody who may or may not have come with a credential, for routes that tell some people more.
+/// One that is not accepted is as none.
+#[derive(Debug)]
+pub(crate) struct Visitor(pub(crate) Option<Caller>);
+
+impl FromRequestParts<App> for Visitor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        Ok(Self(Caller::of(app, parts).await.ok()))
+    }
+}
+
+/// Stands before every route, and lets in whoever has a credential; an open route lets in anybody.
+pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let path = request.extensions().get::<MatchedPath>();
+    if path.is_some_and(|path| router::is_open(request.method(), path.as_str())) {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::of(&app, &parts).await?;
+    parts.extensions.insert(caller);
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// `Authorization: Bearer …`, which is a key or somebody's token, else `X-API-Key: …`.
+fn own(headers: &HeaderMap) -> Option<Credential> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
+    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| Credential::bearer(token.trim()))
+    });
+    bearer.or_else(|| text(X_API_KEY).map(Credential::api_key))
+}
+
+fn client(app: &App, parts: &Parts) -> Client {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let sender = peer(parts).map(|peer| address::sender(peer, &parts.headers, &app.config.trusted_proxies));
+    Client::new(sender).with_x_source(text(X_SOURCE)).with_user_agent(text(header::USER_AGENT.as_str()))
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+}
+
+/// Whether a request comes from this machine and is meant for it. A page of another origin that was
+/// opened in a browser here, or whose name was made to point here, is neither.
+fn is_local(app: &App, parts: &Parts) -> bool {
+    let text = |name| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_named_here = |authority: &str| Url::parse(&format!("http://{authority}")).is_ok_and(|url| names_here(&url));
+    let host = text(header::HOST).or(parts.uri.authority().map(|authority| authority.as_str()));
+    let is_own = |origin: &str| {
+        Url::parse(origin).is_ok_and(|url| names_here(&url)) || app.config.cors_origins.iter().any(|own| own == origin)
+    };
+    // What a proxy on this machine passes on comes from anywhere.
+    let is_proxy =
+        |peer| app.omni.trusts_proxy(peer) || app.config.trusted_proxies.iter().any(|range| range.contains(peer));
+    peer(parts).is_some_and(|peer| peer.to_canonical().is_loopback() && !is_proxy(peer))
+        && host.is_some_and(is_named_here)
+        && text(header::ORIGIN).is_none_or(is_own)
+}
+
+fn names_here(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use omni_core::ExposeSecret as _;
+
+    use super::*;
+
+    fn found(headers: &[(&'static str, &'static str)]) -> Option<String> {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        match own(&headers.collect())? {
+            Credential::ApiKey { key, .. } => Some(format!("key {}", key.expose_secret())),
+            Credential::Bearer { token, .. } => Some(format!("token {}", token.expose_secret())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_or_a_token_is_found_in_its_header_and_nowhere_else() {
+        for headers in
+            [[("authorization", "Bearer omni_a")], [("authorization", "bearer  omni_a ")], [("x-api-key", "omni_a")]]
+        {
+            assert_eq!(found(&headers).as_deref(), Some("key omni_a"), "{headers:?}");
+        }
+        assert_eq!(found(&[("authorization", "Bearer a.b.c")]).as_deref(), Some("token a.b.c"));
+        assert_eq!(found(&[("authorization", "Bearer omni_a"), ("x-api-key", "b")]).as_deref(), Some("key omni_a"));
+        for headers in [[("authorization", "Basic YTpi")], [("authorization", "omni_a")], [("x-api-key", " ")]] {
+            assert_eq!(found(&headers), None, "{headers:?}");
+        }
+    }
+}

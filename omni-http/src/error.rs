@@ -1,0 +1,255 @@
+//! Everything that can go wrong, as an answer: the one mapping from the core's errors to statuses.
+//!
+//! An [`ApiError`] becomes a response without a body; [`layers::render`](crate::layers) writes the
+//! body, because only it knows the request's id.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use omni_core::{Error, ErrorKind, answer::Failure, limit::Refusal};
+
+use crate::wire::{Detail, FieldError};
+
+/// When to come back where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When to come back where there was no room.
+const ROOM_AFTER: Duration = Duration::from_secs(1);
+
+/// Something went wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: Detail,
+    retry_after: Option<Duration>,
+    refusal: Option<Box<Refusal>>,
+    /// What the log is told.
+    cause: Option<Arc<Error>>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = Detail::Text(detail.into());
+        Self { status, code, detail, retry_after: None, refusal: None, cause: None }
+    }
+
+    /// Nobody said who they are.
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "a key is needed: `Authorization: Bearer omni_…` or `X-API-Key: omni_…`";
+        Self::new(StatusCode::UNAUTHORIZED, ErrorKind::Unauthenticated.as_str(), detail)
+    }
+
+    /// There is no such thing, or not for this caller.
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound.as_str(), detail)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "this path does not take the method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// Fields of the request are not right.
+    pub(crate) fn invalid(fields: Vec<FieldError>) -> Self {
+        let detail = Detail::Fields(fields);
+        Self { detail, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorKind::Invalid.as_str(), "") }
+    }
+
+    pub(crate) fn body_too_large(most: usize) -> Self {
+        let detail = format!("the body may have {most} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    pub(crate) fn query_too_long(most: usize) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "too_large", format!("the query may have {most} bytes"))
+    }
+
+    pub(crate) fn not_json() -> Self {
+        let detail = "the body must be JSON, with `Content-Type: application/json`";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// The sender took too long over the body.
+    pub(crate) fn slow_body() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::Timeout.as_str(), "the body did not come in time")
+    }
+
+    /// omni took too long.
+    pub(crate) fn timeout(after: Duration) -> Self {
+        Error::Timeout { after }.into()
+    }
+
+    /// There are too many requests at the moment, whoever they are from.
+    pub(crate) fn no_room() -> Self {
+        let full =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Unavailable.as_str(), "too many requests at once");
+        Self { retry_after: Some(ROOM_AFTER), ..full }
+    }
+
+    /// A fault in omni, which the log is told of.
+    pub(crate) fn internal(message: &str) -> Self {
+        Error::Internal { message: message.into() }.into()
+    }
+
+    /// What a library answered with, in our form.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is too large"),
+            StatusCode::NOT_FOUND => ("not_found", "there is nothing at this path"),
+            _ if status.is_server_error() => ("failed", "an internal error; the operator finds it in the log"),
+            _ => ("invalid", "the request cannot be read"),
+        };
+        Self::new(status, code, detail)
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn detail(&self) -> &Detail {
+        &self.detail
+    }
+
+    /// Tells the log; the caller is told less.
+    pub(crate) fn log(&self) {
+        let cause = self.cause.as_deref().map(ToString::to_string);
+        let (status, cause) = (self.status.as_u16(), cause.as_deref().unwrap_or_default());
+        if self.status.is_server_error() {
+            tracing::error!(status, code = self.code, cause, "a request failed");
+        } else {
+            tracing::debug!(status, code = self.code, cause, "a request was refused");
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let status = status(&error);
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS)
+            .then(|| error.retry_after().unwrap_or(RETRY_AFTER));
+        let refusal = error.refusal().cloned().map(Box::new);
+        let new = Self::new(status, error.kind().as_str(), error.public_message());
+        Self { retry_after, refusal, cause: Some(Arc::new(error)), ..new }
+    }
+}
+
+/// What there was until then is in the ledger.
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        failure.error.into()
+    }
+}
+
+fn status(error: &Error) -> StatusCode {
+    if matches!(error, Error::NamedInFile { .. }) {
+        return StatusCode::CONFLICT;
+    }
+    match error.kind() {
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        // Who is told that their request was cancelled is still there: the service gave it up.
+        ErrorKind::Unavailable | ErrorKind::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Failed if matches!(error, Error::Llm(_) | Error::Server { .. }) => StatusCode::BAD_GATEWAY,
+        // Kinds that are not known here are failures, and failures are 500.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"omni\""));
+        }
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds(after).into());
+        }
+        if let Some(refusal) = &self.refusal {
+            headers.insert(header::RETRY_AFTER, refusal.reset_seconds().into());
+            headers.insert("ratelimit-limit", refusal.max().into());
+            headers.insert("ratelimit-remaining", refusal.remaining().into());
+            headers.insert("ratelimit-reset", refusal.reset_seconds().into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Whole seconds, at least 1.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0 || time.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_core::{
+        config::ConfigError,
+        identity::{AuthError, KeyError, Scope},
+        limit::{Limit, LimitError, LimitKey},
+        llm::LlmError,
+        mcp::McpError,
+        policy::{PolicyError, SourceRef},
+    };
+
+    use super::*;
+
+    fn text() -> String {
+        "/etc/omni at 10.0.0.7".into()
+    }
+
+    fn server(source: McpError) -> Error {
+        Error::Server { server: "db".into(), source }
+    }
+
+    #[test]
+    fn every_kind_of_error_has_its_status_and_tells_nothing_of_the_inside() {
+        let subject = || "a@b.c".to_owned();
+        let at = SourceRef { file: "users.yaml".into(), line: 3 };
+        let table: [(Error, u16); 18] = [
+            (Error::Invalid { message: "no".into() }, 422),
+            (ConfigError::NoDirectory { path: text() }.into(), 500),
+            (AuthError::InvalidKey.into(), 401),
+            (AuthError::MissingScope { subject: subject(), scope: Scope::ActAs }.into(), 403),
+            (AuthError::Unavailable(KeyError::new(text())).into(), 503),
+            (Error::Denied { message: "no".into() }, 403),
+            (PolicyError::UnknownSubject { subject: subject() }.into(), 403),
+            (PolicyError::Unavailable { message: text() }.into(), 503),
+            (Error::NamedInFile { subject: subject(), at }, 409),
+            (Error::UnknownTool { name: "x".into(), near: None }, 404),
+            (Error::Timeout { after: Duration::from_secs(1) }, 504),
+            (Error::ShuttingDown, 503),
+            (Error::Cancelled, 503),
+            (Error::Internal { message: text() }, 500),
+            (server(McpError::Connect { message: text() }), 503),
+            (server(McpError::Rpc { code: 1, message: text() }), 502),
+            (LimitError::Unavailable { message: text() }.into(), 503),
+            (Error::Llm(LlmError::Protocol { provider: "openai", message: text() }), 502),
+        ];
+        for (error, status) in table {
+            let api = ApiError::from(error.clone());
+            assert!(!format!("{:?}", api.detail()).contains("10.0.0.7"), "{error:?}");
+            let response = api.into_response();
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            assert_eq!(response.headers().contains_key("retry-after"), status == 503, "{error:?}");
+            assert_eq!(response.headers().contains_key("www-authenticate"), status == 401, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_how_much_there_is_and_when_to_come_back() {
+        let hourly = Limit::Window { max: 5, per: Duration::from_secs(3_600) };
+        let refusal = Refusal::new(LimitKey::new("default", "ask:a"), hourly, 5, Duration::from_millis(1_001));
+        let response = ApiError::from(Error::from(LimitError::Refused(Box::new(refusal)))).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let told = ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+        assert_eq!(told.map(|name| response.headers()[name].to_str().unwrap()), ["2", "5", "0", "2"]);
+    }
+}

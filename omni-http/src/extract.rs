@@ -1,0 +1,9 @@
+//! Requests become values here: what is not right is told with the path of each field.
+
+mod json;
+mod node;
+mod text;
+mod tree;
+
+pub(crate) use json::Json;
+pub(crate) use text::Query;

@@ -1,0 +1,60 @@
+//! JSON bodies, both ways.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+
+use super::{node::Node, tree};
+use crate::{error::ApiError, state::App};
+
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A JSON body. Unknown fields are nobody's business: clients of the original send some.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::not_json());
+        }
+        let read = timeout(BODY_TIMEOUT, Bytes::from_request(request, &()));
+        let bytes = read.await.map_err(|_| ApiError::slow_body())?;
+        let bytes = bytes.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::body_too_large(app.config.max_body_bytes),
+            status => ApiError::of_status(status),
+        })?;
+        let value = tree::parse(&bytes, app.config.max_json_depth).map_err(|error| error.within("body"))?;
+        Node::Json(value).read().map(Self).map_err(|error| error.within("body").into())
+    }
+}
+
+impl From<super::node::Invalid> for ApiError {
+    fn from(error: super::node::Invalid) -> Self {
+        Self::invalid(vec![error.into()])
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// `application/json`, or what is JSON by its name, such as `application/problem+json`. A browser
+/// sends neither to another origin without asking first.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}

@@ -1,0 +1,27 @@
+//! Room and time for every request.
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use tokio::time::timeout;
+
+use crate::{error::ApiError, router, state::App};
+
+/// Refuses what is too long or too much, and ends what takes too long. Whoever only looks how omni is
+/// doing finds room in any case; a stream needs none once it has begun.
+pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let most = app.config.max_query_bytes;
+    if request.uri().query().is_some_and(|query| query.len() > most) {
+        return Err(ApiError::query_too_long(most));
+    }
+    let path = request.extensions().get::<MatchedPath>();
+    let is_open = path.is_some_and(|path| router::is_open(request.method(), path.as_str()));
+    let _room = match is_open {
+        true => None,
+        false => Some(app.room.try_acquire().map_err(|_| ApiError::no_room())?),
+    };
+    let within = app.config.request_timeout;
+    timeout(within, next.run(request)).await.map_err(|_| ApiError::timeout(within))
+}

@@ -1,0 +1,61 @@
+//! Headers of answers: what browsers may do with them, and which pages may read them.
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::Response,
+};
+use omni_core::config::HttpConfig;
+use tower_http::cors::{Any, CorsLayer};
+
+use super::request_id::X_REQUEST_ID;
+use crate::caller::X_API_KEY;
+
+/// What every answer says that does not say otherwise itself.
+const SECURE: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+pub(super) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in SECURE {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Lets pages of the configured origins call the service, with a key of their own; `None` where there
+/// are none. Cookies are never theirs.
+pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
+    let named = |name: &'static str| HeaderName::from_static(name);
+    let asked = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        named(X_API_KEY),
+        named(X_REQUEST_ID),
+        named("x-source"),
+        named("last-event-id"),
+    ];
+    let told = [
+        named(X_REQUEST_ID),
+        header::RETRY_AFTER,
+        named("ratelimit-limit"),
+        named("ratelimit-remaining"),
+        named("ratelimit-reset"),
+    ];
+    let layer = CorsLayer::new()
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers(asked)
+        .expose_headers(told);
+    let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    match config.cors_origins.iter().any(|origin| origin == "*") {
+        true => Some(layer.allow_origin(Any)),
+        false if origins.is_empty() => None,
+        false => Some(layer.allow_origin(origins)),
+    }
+}

@@ -1,0 +1,36 @@
+//! What went wrong gets its body here, where the request's id is known.
+
+use axum::{
+    extract::Request,
+    http::header,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+use super::RequestId;
+use crate::{error::ApiError, extract::Json, wire::ErrorBody};
+
+/// Writes the body of every error, that of a library too.
+pub(super) async fn render(id: RequestId, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let error = match response.extensions_mut().remove::<ApiError>() {
+        Some(error) => error,
+        None if is_foreign(&response) => ApiError::of_status(response.status()),
+        None => return response,
+    };
+    error.log();
+    let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
+    let mut rendered = (response.status(), Json(body)).into_response();
+    let (_, headers) = (response.headers_mut().remove(header::CONTENT_LENGTH), response.headers());
+    for (name, value) in headers.iter().filter(|(name, _)| **name != header::CONTENT_TYPE) {
+        rendered.headers_mut().insert(name, value.clone());
+    }
+    rendered
+}
+
+/// Whether a library says no in its own words.
+fn is_foreign(response: &Response) -> bool {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    is_error && !kind.is_some_and(|kind| kind.starts_with("application/json"))
+}

@@ -1,0 +1,101 @@
+//! Every request has an id, in its answer, in the log and in what is told of an error.
+
+use std::{convert::Infallible, time::Instant};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request},
+    http::{HeaderMap, HeaderValue, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+/// The header of the id.
+pub(super) const X_REQUEST_ID: &str = "x-request-id";
+/// Longest id that a sender may choose.
+const MAX_LEN: usize = 128;
+
+/// The id of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId {
+    /// As the sender chose it, or else as `ask`.
+    text: String,
+    /// Our own: nobody chooses what identifies a record of the ledger.
+    ask: Uuid,
+}
+
+impl RequestId {
+    fn of(headers: &HeaderMap) -> Self {
+        let ask = Uuid::now_v7();
+        let sent = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| is_sane(text));
+        Self { text: sent.map_or_else(|| ask.to_string(), str::to_owned), ask }
+    }
+
+    /// The id that sender and log know.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What identifies the one ask or call of the request in the ledger.
+    pub(crate) fn ask(&self) -> Uuid {
+        self.ask
+    }
+}
+
+fn is_sane(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_LEN).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let known = parts.extensions.get::<Self>().cloned();
+        Ok(known.unwrap_or_else(|| Self::of(&parts.headers)))
+    }
+}
+
+/// Gives the request its id and span, the answer its header, and the log a line.
+pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+    let (id, started) = (RequestId::of(request.headers()), Instant::now());
+    // The route, not the path: paths have names of people in them, and there is no end of them.
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!(
+        "http.request",
+        method = %request.method(),
+        route,
+        request_id = id.text,
+    );
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if let Ok(value) = HeaderValue::from_str(&id.text) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_millis());
+    span.in_scope(|| tracing::debug!(status, duration_ms, "a request was answered"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_the_senders_is_taken_if_it_is_one_and_never_names_a_record() {
+        for (sent, is_taken) in
+            [("abc-1_2.3", true), ("a b", false), ("", false), (&"a".repeat(129), false), ("é", false)]
+        {
+            let headers = HeaderMap::from_iter([(
+                X_REQUEST_ID.parse().unwrap(),
+                HeaderValue::from_bytes(sent.as_bytes()).unwrap(),
+            )]);
+            let id = RequestId::of(&headers);
+            assert_eq!(id.text == sent, is_taken, "{sent}");
+            assert_ne!(id.ask.to_string(), sent);
+        }
+        let id = RequestId::of(&HeaderMap::new());
+        assert_eq!(id.text, id.ask.to_string());
+    }
+}

@@ -1,0 +1,36 @@
+//! `omni-http`: the service alone.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use omni_core::{
+    Config, Error,
+    config::{LoadOptions, LogFormat, Process},
+};
+use omni_http::{logging, registry, run};
+
+mod args;
+
+fn main() -> ExitCode {
+    // An error means that there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let process = Process::capture();
+    let args = args::Args::parse_from(&process.args);
+    match serve(&process, &args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => args::told(&error),
+    }
+}
+
+fn serve(process: &Process, args: &args::Args) -> Result<(), Error> {
+    let mut options = LoadOptions::new(process.env.clone(), &process.cwd).with_os_user(&process.os_user);
+    options.dir.clone_from(&args.config);
+    let mut config = Config::load(options.clone())?;
+    if let Some(bind) = &args.bind {
+        config.http = config.http.with_bind(bind)?;
+    }
+    let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
+    logging::start(format, process.var("RUST_LOG"), config.log_level.as_deref(), process.stderr_tty);
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::Internal { message: error.to_string() })?;
+    runtime.block_on(run(&config, options, Arc::new(registry::registry())))
+}

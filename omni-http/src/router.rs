@@ -1,0 +1,49 @@
+//! All routes, and what every request passes on its way to one.
+
+use axum::{Router, http::Method, middleware::from_fn_with_state};
+use omni_core::{Omni, config::HttpConfig};
+
+use crate::{caller, docs, error::ApiError, layers, openapi, state::App};
+
+/// Who may ask nothing of somebody without a credential: every route that is not listed here.
+const OPEN: [(Method, &str); 13] = [
+    (Method::GET, "/"),
+    (Method::GET, "/health"),
+    (Method::GET, "/health/live"),
+    (Method::GET, "/health/ready"),
+    (Method::GET, "/health/cache"),
+    (Method::GET, "/openapi.json"),
+    (Method::GET, "/docs"),
+    (Method::GET, "/docs/"),
+    (Method::GET, "/docs/{*rest}"),
+    (Method::GET, "/redoc"),
+    (Method::GET, "/redoc/redoc.standalone.js"),
+    (Method::GET, "/redoc/start.js"),
+    (Method::GET, "/redoc/LICENSE"),
+];
+
+/// Whether a route is for anybody. `HEAD` is as `GET`.
+pub(crate) fn is_open(method: &Method, path: &str) -> bool {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    OPEN.iter().any(|(open, route)| open == method && *route == path)
+}
+
+/// The whole door as a value. A server that runs it should tell each request's peer, as
+/// [`axum::extract::ConnectInfo`]; [`Server`](crate::Server) does.
+pub fn router(omni: Omni, config: HttpConfig) -> Router {
+    let app = App::new(omni, config);
+    let (routes, document) = openapi::routes().split_for_parts();
+    let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
+    let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);
+    // The layer next to the routes comes first: whoever is not let in learns of no route.
+    let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));
+    layers::around(routes, &app).with_state(app)
+}
+
+async fn nothing() -> ApiError {
+    ApiError::not_found("there is nothing at this path")
+}
+
+async fn no_method() -> ApiError {
+    ApiError::method_not_allowed()
+}

@@ -1,0 +1,100 @@
+//! Questions and answers.
+
+use axum::{extract::State, response::Response};
+use omni_core::{Ask, Principal, Source, thread::ThreadKey};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    caller::Caller,
+    error::ApiError,
+    extract::Json,
+    layers::RequestId,
+    state::App,
+    stream,
+    wire::{AskRequest, AskResponse, ShortRequest, ShortResponse},
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(short)).routes(routes!(ask_stream))
+}
+
+/// Ask a question
+#[utoipa::path(post, path = "/chat/ask", tag = "chat", request_body = AskRequest,
+    responses((status = 200, body = AskResponse)))]
+async fn ask(
+    State(app): State<App>,
+    caller: Caller,
+    request_id: RequestId,
+    Json(body): Json<AskRequest>,
+) -> Result<Json<AskResponse>, ApiError> {
+    let question = question(&app, &caller, &request_id, body);
+    let answer = app.omni.ask_stream(question).collect().await?;
+    Ok(Json((&answer).into()))
+}
+
+/// Ask a question in short
+#[utoipa::path(post, path = "/chat", tag = "chat", request_body = ShortRequest,
+    responses((status = 200, body = ShortResponse)))]
+async fn short(
+    State(app): State<App>,
+    caller: Caller,
+    request_id: RequestId,
+    Json(body): Json<ShortRequest>,
+) -> Result<Json<ShortResponse>, ApiError> {
+    let act_as = named(&app, body.user_id.as_deref(), body.slack_user_id.as_deref());
+    let question = plain(&caller, act_as.as_deref(), &request_id, body.question);
+    let answer = app.omni.ask_stream(question).collect().await?;
+    Ok(Json((&answer).into()))
+}
+
+/// Ask a question, and be told the answer as it comes
+///
+/// Server-sent events: `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `usage`,
+/// `warning`, and at the end `done` or `error`. A question that is not let in is another status.
+#[utoipa::path(post, path = "/chat/ask/stream", tag = "chat", request_body = AskRequest,
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+async fn ask_stream(
+    State(app): State<App>,
+    caller: Caller,
+    request_id: RequestId,
+    Json(body): Json<AskRequest>,
+) -> Result<Response, ApiError> {
+    let question = question(&app, &caller, &request_id, body);
+    stream::respond(app.omni.ask_stream(question)).await
+}
+
+fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Ask {
+    let act_as = named(app, body.user_id.as_deref(), body.slack_user());
+    let thread = thread(caller, act_as.as_deref(), &body);
+    let mut ask = plain(caller, act_as.as_deref(), request_id, body.message);
+    ask.thread = thread;
+    ask.options.model = body.model.filter(|model| !model.is_empty());
+    ask
+}
+
+fn plain(caller: &Caller, act_as: Option<&str>, request_id: &RequestId, question: String) -> Ask {
+    let mut ask = Ask::new(caller.credential(act_as), question).with_source(Source::Http).with_client(caller.client());
+    ask.request_id = request_id.ask();
+    ask
+}
+
+/// Whom a request names: by address, or by their id in Slack. Nobody knows some ids; then it is the
+/// id that has to be allowed.
+fn named(app: &App, user_id: Option<&str>, slack_user: Option<&str>) -> Option<String> {
+    let set = |text: &&str| !text.trim().is_empty();
+    let by_slack = |id: &str| app.omni.slack_user(id).unwrap_or_else(|| id.to_owned());
+    user_id.filter(set).map(str::to_owned).or_else(|| slack_user.filter(set).map(by_slack))
+}
+
+/// The conversation: nobody finds that of somebody else by naming it.
+fn thread(caller: &Caller, act_as: Option<&str>, body: &AskRequest) -> Option<ThreadKey> {
+    let owner = caller.principal();
+    let subject = act_as.map_or_else(|| owner.subject.clone(), |act_as| Principal::email(act_as).subject);
+    let own = body.thread_id.as_deref().filter(|thread| !thread.is_empty());
+    let (channel, thread) = match (own, body.slack_thread()) {
+        (Some(thread), _) => (subject, thread),
+        (None, Some((channel, thread))) => (format!("{subject} {channel}"), thread),
+        (None, None) => return None,
+    };
+    Some(ThreadKey::new(&owner.tenant, Source::Http.as_str(), &channel, thread))
+}

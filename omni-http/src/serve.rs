@@ -1,0 +1,166 @@
+//! Listening, and ending well.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use omni_core::{
+    Config, Error, Omni, Registry,
+    config::{HttpConfig, LoadOptions, SecurityMode},
+};
+use tokio::{
+    net::{TcpListener, lookup_host},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::router;
+
+mod connections;
+
+use connections::Connections;
+
+/// How often the pool is asked what it does not know any more: servers that were away may be back.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long finding the address of a name may take.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A door that listens, and serves nobody yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    omni: Omni,
+    config: HttpConfig,
+}
+
+impl Server {
+    /// Listens at the configuration's address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// An [`Error`] when the address is no address or taken, or when a service that trusts this machine
+    /// would be reached from others.
+    pub async fn bind(omni: Omni, config: HttpConfig) -> Result<Self, Error> {
+        let addresses = resolve(&config).await?;
+        for address in &addresses {
+            config.check_address(address.ip())?;
+        }
+        let listener = TcpListener::bind(&*addresses).await.map_err(|error| config.cannot_listen(&error))?;
+        let router = router(omni.clone(), config.clone());
+        Ok(Self { listener, router, omni, config })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the system does not know it any more.
+    pub fn address(&self) -> Result<SocketAddr, Error> {
+        self.listener.local_addr().map_err(|error| self.config.cannot_listen(&error).into())
+    }
+
+    /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
+    /// to finish, and the ledger is written.
+    ///
+    /// # Errors
+    /// When the system does not know the address any more.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
+        let address = self.address()?;
+        tracing::info!(%address, "omni listens at http://{address}");
+        self.hint().await;
+        let drain = self.config.drain;
+        let connections = Connections::new(&self.config);
+        let looking = CancellationToken::new();
+        let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(self.omni.clone())));
+        connections.accept(self.listener, self.router, stop).await;
+        tracing::info!("omni ends; what runs may finish");
+        looking.cancel();
+        tokio::join!(connections.drain(drain), self.omni.shutdown_within(drain));
+        let _ = look.await;
+        Ok(())
+    }
+
+    /// Whoever runs this for the first time learns how to let somebody in.
+    async fn hint(&self) {
+        if self.config.mode != SecurityMode::Keys {
+            return;
+        }
+        match self.omni.has_keys().await {
+            Ok(false) => tracing::warn!(
+                "there is no API key yet, so nobody is let in; `omni keys create --user you@company.com --scope ask` \
+                 makes one"
+            ),
+            Ok(true) => {}
+            Err(error) => tracing::warn!(%error, "API keys cannot be looked up"),
+        }
+    }
+}
+
+async fn resolve(config: &HttpConfig) -> Result<Vec<SocketAddr>, Error> {
+    let found = timeout(RESOLVE_WITHIN, lookup_host((config.host.as_str(), config.port))).await;
+    let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    Ok(found.map_err(|error| config.cannot_listen(&error))?.collect())
+}
+
+/// What the pool knows stays known, so that looking how omni is doing asks no server.
+async fn keep_looking(omni: Omni) {
+    loop {
+        omni.catalog().await;
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Ends with the first signal that asks this process to end: `SIGTERM`, or Ctrl-C.
+pub async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+            tracing::error!("signals cannot be waited for; the process ends without a last word");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The whole service: what the configuration describes, kept up to date with the files that it was
+/// loaded from by `options`, until the process is asked to end.
+///
+/// # Errors
+/// An [`Error`] when it cannot be built, or cannot listen.
+pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>) -> Result<(), Error> {
+    // A signal that comes while all of this is built counts too.
+    let stop = CancellationToken::new();
+    let (stopped, guard) = (stop.clone(), stop.clone().drop_guard());
+    let signals = tokio::spawn(async move {
+        stopped.clone().run_until_cancelled(stop_signal()).await;
+        stopped.cancel();
+    });
+    let omni = Omni::from_config(config, &registry).await?;
+    let served = serve(&omni, config, options, registry, stop).await;
+    omni.shutdown().await;
+    drop(guard);
+    let _ = signals.await;
+    served
+}
+
+async fn serve(
+    omni: &Omni,
+    config: &Config,
+    options: LoadOptions,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let server = Server::bind(omni.clone(), config.http.clone()).await?;
+    #[cfg(feature = "watch")]
+    let _watching = match &config.dir {
+        Some(_) => Some(omni_core::reload::Reloader::new(omni.clone(), registry, options).watch()?),
+        None => None,
+    };
+    #[cfg(not(feature = "watch"))]
+    drop((options, registry));
+    server.run(stop.cancelled_owned()).await
+}

@@ -1,0 +1,127 @@
+//! Connections: so many at a time, each with so much time for the head of a request.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use omni_core::config::HttpConfig;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+/// How long the head of a request may take; an idle connection is one whose next head has not come.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long to wait when the system has no room for another connection.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// How long connections have that were told to end at once.
+const KILL_WITHIN: Duration = Duration::from_secs(1);
+
+/// All connections of a server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    room: Arc<Semaphore>,
+    max_header_bytes: usize,
+    tasks: TaskTracker,
+    /// Each ends after the request that it is at.
+    finish: CancellationToken,
+    /// Each ends now.
+    kill: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(config: &HttpConfig) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+            max_header_bytes: config.max_header_bytes,
+            tasks: TaskTracker::new(),
+            finish: CancellationToken::new(),
+            kill: CancellationToken::new(),
+        }
+    }
+
+    /// Takes connections until `stop`. Who finds no room waits in the system's queue.
+    pub(super) async fn accept(&self, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+        let taking = async {
+            loop {
+                let Ok(room) = self.room.clone().acquire_owned().await else { return };
+                match listener.accept().await {
+                    Ok((stream, peer)) => self.begin(stream, peer, router.clone(), room),
+                    Err(error) => refused(&error).await,
+                }
+            }
+        };
+        let stop = pin!(stop);
+        tokio::select! {
+            () = taking => {}
+            () = stop => {}
+        }
+    }
+
+    fn begin(&self, stream: TcpStream, peer: SocketAddr, router: Router, room: OwnedSemaphorePermit) {
+        // What is to be told comes in small pieces, and at once.
+        let _ = stream.set_nodelay(true);
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(self.max_header_bytes);
+        let (finish, kill) = (self.finish.clone(), self.kill.clone());
+        self.tasks.spawn(async move {
+            let _room = room;
+            let service = service_fn(move |request| answer(router.clone(), peer, request));
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = finish.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection => ended,
+                        () = kill.cancelled() => Ok(()),
+                    }
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+
+    /// Lets every connection finish its request within a time, and ends the rest.
+    pub(super) async fn drain(&self, within: Duration) {
+        self.finish.cancel();
+        self.tasks.close();
+        if timeout(within, self.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = self.tasks.len(), "connections are cut that did not finish in time");
+        }
+        self.kill.cancel();
+        let _ = timeout(KILL_WITHIN, self.tasks.wait()).await;
+    }
+}
+
+async fn answer(
+    router: Router,
+    peer: SocketAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<axum::response::Response, Infallible> {
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request).await
+}
+
+/// One connection that broke before it began is that connection's matter; no more room is everybody's.
+async fn refused(error: &io::Error) {
+    let is_its_own = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+    );
+    if !is_its_own {
+        tracing::error!(%error, "a connection cannot be taken");
+        sleep(AGAIN_AFTER).await;
+    }
+}

@@ -1,0 +1,112 @@
+//! Nothing that comes from outside is without a bound.
+
+use std::time::Duration;
+
+use omni_core::{
+    config::HttpConfig,
+    identity::Scope,
+    llm::scripted::{Scripted, call_turn},
+};
+use omni_tests::{
+    door::{Door, Reply},
+    rig::until,
+    server::FakeServer,
+};
+use reqwest::Method;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::ADA;
+
+/// A door whose model waits for a tool that never ends.
+async fn waiting(set: impl FnOnce(&mut HttpConfig)) -> (Door, FakeServer) {
+    let server = FakeServer::new().hanging("wait");
+    let llm = Scripted::from_fn(|_| Ok(call_turn(0, &[("lab__wait", json!({}))])));
+    (Door::with(set, |builder| builder.llm(llm).server("lab", server.clone())).await, server)
+}
+
+#[tokio::test]
+async fn bodies_queries_and_depth_have_a_bound() {
+    let set =
+        |config: &mut HttpConfig| (config.max_body_bytes, config.max_query_bytes, config.max_json_depth) = (200, 20, 3);
+    let door = Door::with(set, |builder| builder).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let long = json!({ "message": "x".repeat(200) });
+    assert_eq!(door.post_by(&key, "/chat/ask", &long).await.error(413, "too_large"), "the body may have 200 bytes");
+    let deep = json!({ "message": "x", "more": [[[1]]] });
+    assert_eq!(door.post_by(&key, "/chat/ask", &deep).await.error(422, "invalid")[0]["type"], "json_invalid");
+    door.post_by(&key, "/chat/ask", &json!({ "message": "x", "more": [[1]] })).await.is(200);
+    door.get(&format!("/health?{}", "x".repeat(21))).await.error(414, "too_large");
+    door.get("/health?x").await.is(200);
+}
+
+#[tokio::test]
+async fn a_head_has_a_bound() {
+    let door = Door::with(|config| config.max_header_bytes = 8_192, |builder| builder).await;
+    let mut stream = TcpStream::connect(door.address()).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(10_000));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // The rest of the head is never read, and the connection may be reset for it.
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn whoever_finds_no_room_is_told_to_come_back_and_probes_find_some() {
+    let (door, server) = waiting(|config| config.max_concurrent = 1).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let request = door.request(Method::POST, "/chat/ask").bearer_auth(&key).json(&json!({ "message": "Wait" }));
+    let asking = tokio::spawn(Reply::of(request));
+    until(|| server.running() == 1).await;
+    let refused = door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await;
+    refused.error(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    door.get("/health/ready").await.is(200);
+    asking.abort();
+    until(|| server.running() == 0).await;
+}
+
+#[tokio::test]
+async fn a_request_has_its_time() {
+    let (door, server) = waiting(|config| config.request_timeout = Duration::from_millis(300)).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    door.post_by(&key, "/chat/ask", &json!({ "message": "Wait" })).await.error(504, "timeout");
+    until(|| server.running() == 0).await;
+}
+
+#[tokio::test]
+async fn answers_are_made_for_browsers_that_are_careful() {
+    let set = |config: &mut HttpConfig| config.cors_origins = vec!["https://portal.company.com".into()];
+    let door = Door::with(set, |builder| builder).await;
+    let reply = door.get("/").await.is(200);
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("cache-control", "no-store"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        assert_eq!(reply.header(name), value);
+    }
+    let ask = async |origin: &str| {
+        let request = door.request(Method::OPTIONS, "/chat/ask").header("origin", origin);
+        Reply::of(request.header("access-control-request-method", "POST")).await
+    };
+    let own = ask("https://portal.company.com").await.is(200);
+    assert_eq!(own.header("access-control-allow-origin"), "https://portal.company.com");
+    assert_eq!(own.header("access-control-allow-credentials"), "");
+    assert_eq!(ask("https://evil.example").await.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn two_doors_in_one_process_know_nothing_of_each_other() {
+    let (one, other) = (Door::new().await, Door::with(|config| config.docs = false, |builder| builder).await);
+    let key = one.key(ADA, &[Scope::Ask]).await;
+    one.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await.is(200);
+    other.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await.error(401, "unauthenticated");
+    one.get("/openapi.json").await.is(200);
+    other.get("/openapi.json").await.error(401, "unauthenticated");
+}

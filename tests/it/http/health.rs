@@ -1,0 +1,136 @@
+//! How omni is doing.
+
+use omni_core::{
+    identity::Scope,
+    ledger::Event,
+    mcp::{CallContext, Connector, McpError},
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+};
+use omni_tests::{door::Door, rig::until};
+use serde_json::json;
+
+use super::ADA;
+
+/// A server that is away, at an address that is nobody's business.
+#[derive(Debug)]
+struct Away;
+
+#[async_trait::async_trait]
+impl Connector for Away {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    async fn connect(&self, _: &CallContext) -> Result<std::sync::Arc<dyn omni_core::McpTransport>, McpError> {
+        Err(McpError::Connect { message: "http://10.0.0.7:8300 refused".into() })
+    }
+}
+
+/// A door with one server that is away beside the other, once both were asked.
+async fn half() -> Door {
+    let door = Door::with(|_| {}, |builder| builder.server("away", Away)).await;
+    door.omni.catalog().await;
+    door
+}
+
+#[tokio::test]
+async fn the_root_says_what_this_is() {
+    let root = Door::new().await.get("/").await.is(200).json();
+    assert_eq!((&root["name"], &root["status"], &root["docs"]), (&json!("omni"), &json!("running"), &json!("/docs")));
+}
+
+#[tokio::test]
+async fn health_tells_anybody_how_servers_do_and_administrators_why() {
+    let door = half().await;
+    let all = door.get("/health").await.is(200);
+    let health = all.json();
+    assert_eq!((&health["status"], &health["database"]["status"]), (&json!("degraded"), &json!("connected")));
+    let mcps = &health["mcps"];
+    assert_eq!(
+        (&mcps["status"], &mcps["healthy"], &mcps["enabled"], &mcps["configured"]),
+        (&json!("degraded"), &json!(1), &json!(2), &json!(2))
+    );
+    let expected = json!([
+        { "name": "away", "status": "unhealthy", "tools": 0 },
+        { "name": "lab", "status": "healthy", "tools": 1 },
+    ]);
+    assert_eq!(mcps["servers"], expected);
+    let user = door.key(ADA, &[Scope::Ask]).await;
+    for reply in [all, door.get_by(&user, "/health").await, door.get_by("omni_wrong", "/health").await.is(200)] {
+        assert!(!reply.text.contains("10.0.0.7"), "{}", reply.text);
+    }
+    let admin = door.key("boss@company.com", &[Scope::Admin]).await;
+    let told = &door.get_by(&admin, "/health").await.json()["mcps"]["servers"][0];
+    assert!(told["error"].as_str().unwrap().contains("10.0.0.7"), "{told}");
+}
+
+#[tokio::test]
+async fn looking_asks_no_server() {
+    let door = half().await;
+    let before = door.omni.known_catalog().servers.iter().map(|server| server.checked_at).collect::<Vec<_>>();
+    for path in ["/health", "/health/cache", "/health/ready", "/health/live"] {
+        door.get(path).await.is(200);
+    }
+    let after = door.omni.known_catalog().servers.iter().map(|server| server.checked_at).collect::<Vec<_>>();
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_door_is_ready_until_nobody_new_is_let_in() {
+    let door = Door::new().await;
+    assert_eq!(door.get("/health/ready").await.is(200).json(), json!({ "ready": true }));
+    assert_eq!(door.get("/health/live").await.is(200).json()["alive"], true);
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    door.omni.shutdown().await;
+    let closing = json!({ "ready": false, "reason": "omni is shutting down" });
+    assert_eq!(door.get("/health/ready").await.is(503).json(), closing);
+    assert_eq!(door.get("/health/live").await.is(200).json()["alive"], true);
+    let refused = door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await;
+    refused.error(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "5");
+}
+
+#[tokio::test]
+async fn the_tools_that_are_known_are_shown() {
+    let door = half().await;
+    let cache = door.get("/health/cache").await.is(200).json();
+    assert_eq!((&cache["success"], &cache["cached_servers"]), (&json!(true), &json!(1)));
+    assert_eq!((&cache["servers"]["lab"]["tool_count"], &cache["servers"]["away"]), (&json!(1), &json!(null)));
+}
+
+#[tokio::test]
+async fn only_an_administrator_has_the_tools_asked_for_again() {
+    let role = |name: &str| match name {
+        "boss@company.com" => Role::super_admin(),
+        _ => Role::new("dba"),
+    };
+    let policy = ["boss@company.com", ADA].into_iter().fold(MemoryPolicy::new(), |policy, who| {
+        policy.with_subject(who, role(who), RuleSet::allow_all(), Quota::default())
+    });
+    let door = Door::with(|_| {}, |builder| builder.policy(policy)).await;
+    let path = "/health/cache/invalidate";
+    let (admin, user) = (door.key("boss@company.com", &[Scope::Admin]).await, door.key(ADA, &[Scope::Admin]).await);
+    let asker = door.key("boss@company.com", &[Scope::Ask]).await;
+    for key in [&user, &asker] {
+        door.post_by(key, path, &json!({})).await.error(403, "denied");
+    }
+    door.post_by("", path, &json!({})).await.error(401, "unauthenticated");
+    until(|| door.omni.known_catalog().servers[0].checked_at.is_some()).await;
+    let before = door.omni.known_catalog().servers[0].checked_at;
+    let all = door.post_by(&admin, path, &json!({})).await.is(200).json();
+    assert_eq!(all, json!({ "success": true, "message": "Cache invalidated for all servers" }));
+    assert!(door.omni.known_catalog().servers[0].checked_at > before);
+    let one = door.post_by(&admin, &format!("{path}?server_name=lab"), &json!({})).await.is(200).json();
+    assert_eq!(one["message"], "Cache invalidated for lab");
+    door.post_by(&admin, &format!("{path}?server_name=nowhere"), &json!({})).await.error(404, "not_found");
+    let records = door.end().await.records();
+    let done = records.iter().filter_map(|record| match &record.event {
+        Event::Admin(admin) => {
+            Some((admin.target.as_str(), admin.outcome.as_str(), record.party.as_ref()?.client.address?.is_loopback()))
+        }
+        _ => None,
+    });
+    let expected =
+        [("*", "denied", true), ("*", "success", true), ("lab", "success", true), ("nowhere", "error", true)];
+    assert_eq!(done.collect::<Vec<_>>(), expected);
+}

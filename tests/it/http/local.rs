@@ -1,0 +1,75 @@
+//! A service that trusts this machine.
+
+use omni_core::{
+    Omni,
+    config::{HttpConfig, SecurityMode},
+};
+use omni_tests::door::{Door, Reply};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::ADA;
+
+async fn trusting() -> Door {
+    let set = |config: &mut HttpConfig| {
+        config.mode = SecurityMode::TrustedLocal;
+        config.local_user = "root".into();
+        config.cors_origins = vec!["https://portal.company.com".into()];
+    };
+    Door::with(set, |builder| builder).await
+}
+
+fn ask(door: &Door, body: &Value) -> reqwest::RequestBuilder {
+    door.request(Method::POST, "/chat/ask").json(body)
+}
+
+#[tokio::test]
+async fn whoever_comes_without_a_key_is_whom_the_request_names_or_whoever_runs_it() {
+    let door = trusting().await;
+    let user = async |body: Value| Reply::of(ask(&door, &body)).await.is(200).json()["user"].clone();
+    assert_eq!(user(json!({ "message": "Hi", "user_id": "Ada@Company.com" })).await, ADA);
+    assert_eq!(user(json!({ "message": "Hi" })).await, "local:root");
+    let key = "omni_wrong";
+    door.post_by(key, "/chat/ask", &json!({ "message": "Hi" })).await.error(401, "unauthenticated");
+    let invalidated = Reply::of(door.request(Method::POST, "/health/cache/invalidate")).await.is(200);
+    assert_eq!(invalidated.json()["success"], true);
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_here_is_not_this_machine() {
+    let door = trusting().await;
+    let by =
+        async |name: &str, value: &str| Reply::of(ask(&door, &json!({ "message": "Hi" })).header(name, value)).await;
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("host", "127.0.0.1.evil.example"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        by(name, value).await.error(401, "unauthenticated");
+    }
+    for (name, value) in [
+        ("host", "localhost:1"),
+        ("host", "[::1]"),
+        ("origin", "http://localhost:3000"),
+        ("origin", "https://portal.company.com"),
+    ] {
+        by(name, value).await.is(200);
+    }
+    let form = door.request(Method::POST, "/chat/ask").header("content-type", "text/plain").body(r#"{"message":"Hi"}"#);
+    Reply::of(form).await.error(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn it_listens_on_loopback_only() {
+    let mut config = HttpConfig::default();
+    config.mode = SecurityMode::TrustedLocal;
+    for (bind, is_let) in [("0.0.0.0:0", false), ("[::]:0", false), ("127.0.0.1:0", true), ("localhost:0", true)] {
+        let omni = Omni::builder().build().await.unwrap();
+        let bound = omni_http::Server::bind(omni, config.clone().with_bind(bind).unwrap()).await;
+        assert_eq!(bound.is_ok(), is_let, "{bind}");
+        if let Err(error) = bound {
+            assert!(error.to_string().contains("listens on loopback only"), "{error}");
+        }
+    }
+}

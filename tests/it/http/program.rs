@@ -1,0 +1,169 @@
+//! `omni serve` as people and supervisors run it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStderr, Command},
+};
+
+use omni_core::net::{self, ClientOptions};
+use omni_tests::{
+    door::Reply,
+    loopback::Loopback,
+    program::{Program, Ran},
+    rig::until,
+};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+fn omni() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
+}
+
+/// A service in a process of its own.
+struct Service {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    /// What it logged until it was ready.
+    lines: Vec<String>,
+    url: String,
+    client: Client,
+}
+
+impl Service {
+    fn start(home: &Program, args: &[&str]) -> Self {
+        let mut child = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (mut lines, mut line) = (Vec::new(), String::new());
+        let url = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready: {lines:?}");
+            lines.push(line.clone());
+            if let Some((_, rest)) = line.split_once("omni listens at ") {
+                let end = rest.find(|c: char| !c.is_ascii_graphic() || c == '"' || c == '\u{1b}').unwrap_or(rest.len());
+                break rest[..end].to_owned();
+            }
+        };
+        let client = net::client(&ClientOptions::for_url(&url.parse().unwrap())).unwrap();
+        Self { child, log, lines, url, client }
+    }
+
+    fn ask(&self, key: &str, question: &str) -> RequestBuilder {
+        let request = self.client.post(format!("{}/chat/ask", self.url));
+        request.bearer_auth(key).json(&json!({ "message": question }))
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end; what it logged since it was ready.
+    fn end(mut self) -> (i32, String) {
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.log, &mut rest).unwrap();
+        (self.child.wait().unwrap().code().unwrap_or(-1), rest)
+    }
+}
+
+/// A key of somebody, made as an operator makes it.
+fn key(home: &Program, scopes: &str) -> String {
+    let ran = home.run(&["keys", "create", "--user", "ada@company.com", "--scope", scopes]).exits(0);
+    ran.out.trim().to_owned()
+}
+
+async fn statuses(home: &Program) -> Vec<String> {
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+    sqlx::query_scalar("SELECT status FROM audit_logs WHERE request_type = 'chat' ORDER BY id")
+        .fetch_all(&pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_run_says_where_it_is_and_how_to_let_somebody_in() {
+    let home = omni();
+    let mut service = Service::start(&home, &[]);
+    assert_eq!(service.lines.len(), 1, "one line when it is ready: {:?}", service.lines);
+    let mut hint = String::new();
+    service.log.read_line(&mut hint).unwrap();
+    assert!(hint.contains("omni keys create --user you@company.com --scope ask"), "{hint}");
+    Reply::of(service.client.get(format!("{}/health", service.url))).await.is(200);
+    Reply::of(service.ask("", "Hi")).await.error(401, "unauthenticated");
+    let key = key(&home, "ask");
+    Reply::of(service.ask(&key, "What can you do?")).await.is(200);
+    service.signal("INT");
+    assert_eq!(service.end().0, 0);
+    assert_eq!(statuses(&home).await, ["success"]);
+
+    let again = Service::start(&home, &["--log-format", "json"]);
+    let line: Value = serde_json::from_str(&again.lines[0]).unwrap();
+    assert_eq!((&line["level"], line["message"].as_str().unwrap().contains(&again.url)), (&json!("INFO"), true));
+    again.signal("TERM");
+    let (code, rest) = again.end();
+    assert!(code == 0 && !rest.contains("omni keys create"), "{rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_asked_to_end_finishes_what_runs_and_takes_nothing_new() {
+    let server = Loopback::start();
+    let ada = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]\n";
+    let home = omni().with_file("mcps.yaml", &server.mcps("")).with_file("users.yaml", ada);
+    let key = key(&home, "ask");
+    let service = Service::start(&home, &[]);
+    let asking = tokio::spawn(Reply::of(service.ask(&key, "drop table \"slow\"")));
+    until(|| !server.calls().is_empty()).await;
+    service.signal("TERM");
+    let answer = asking.await.unwrap().is(200);
+    assert!(answer.json()["answer"].as_str().unwrap().contains("dropped"), "{answer:?}");
+    let (url, client) = (service.url.clone(), service.client.clone());
+    let (code, rest) = service.end();
+    assert_eq!(code, 0, "{rest}");
+    assert!(client.get(format!("{url}/health/live")).send().await.is_err());
+    assert_eq!(statuses(&home).await, ["success"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_trusts_this_machine_is_the_super_admins_and_listens_nowhere_else() {
+    let home = omni()
+        .with_file("users.yaml", "super_admins: [{ email: Boss@company.com }]\n")
+        .with_file("settings.yaml", "security: { mode: trusted_local }\n");
+    let refused: Ran = home.run(&["serve", "--bind", "0.0.0.0:0"]).exits(3);
+    assert!(
+        refused.err.contains("listens on loopback only") && refused.err.contains("--bind 127.0.0.1"),
+        "{refused:?}"
+    );
+    let service = Service::start(&home, &[]);
+    let taken = home.run(&["serve", "--bind", service.url.trim_start_matches("http://")]).exits(3);
+    assert!(taken.err.contains("cannot listen at 127.0.0.1"), "{taken:?}");
+    let request =
+        service.client.post(format!("{}/chat/ask", service.url)).json(&json!({ "message": "What can you do?" }));
+    assert_eq!(Reply::of(request).await.is(200).json()["user"], "boss@company.com");
+    service.signal("TERM");
+    assert_eq!(service.end().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_file_is_live_in_a_running_service() {
+    let users = |role: &str| {
+        format!("super_admins: [{{ email: b@c.d }}]\nusers: [{{ email: ada@company.com, role: {role} }}]\n")
+    };
+    let home = omni().with_file("users.yaml", &users("dba"));
+    let made = home.run(&["keys", "create", "--user", "ada@company.com", "--scope", "ask"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let key = made.out.trim().to_owned();
+    let service = Service::start(&home, &[]);
+    Reply::of(service.ask(&key, "What can you do?")).await.is(200);
+    std::fs::write(home.config_dir().join("users.yaml"), users("nobody_knows")).unwrap();
+    let mut status = 200;
+    for _ in 0..600 {
+        status = Reply::of(service.ask(&key, "What can you do?")).await.status;
+        if status != 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(status, 403);
+    service.signal("TERM");
+    assert_eq!(service.end().0, 0);
+}

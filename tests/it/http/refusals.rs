@@ -1,0 +1,131 @@
+//! Whoever is refused is told so in one form, and nothing of the inside.
+
+use omni_core::{
+    config::HttpConfig,
+    identity::Scope,
+    limit::memory::MemoryLimiter,
+    llm::scripted::Scripted,
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+};
+use omni_tests::door::{Door, Reply};
+use reqwest::Method;
+use serde_json::json;
+
+use super::ADA;
+
+#[tokio::test]
+async fn nobody_is_let_in_without_a_key_that_counts() {
+    let door = Door::new().await;
+    let ask =
+        || door.request(Method::POST, "/chat/ask").json(&json!({ "message": "Hi", "user_id": "boss@company.com" }));
+    let none = Reply::of(ask()).await;
+    none.error(401, "unauthenticated");
+    assert_eq!(none.header("www-authenticate"), "Bearer realm=\"omni\"");
+    let of_nobody = format!("omni_{}", "a".repeat(72));
+    for key in ["", "admin", &of_nobody] {
+        Reply::of(ask().bearer_auth(key)).await.error(401, "unauthenticated");
+        Reply::of(ask().header("x-api-key", key)).await.error(401, "unauthenticated");
+    }
+    Reply::of(ask().basic_auth("boss@company.com", Some("x"))).await.error(401, "unauthenticated");
+    door.get("/nowhere").await.error(401, "unauthenticated");
+    assert!(door.end().await.records().iter().all(|record| record.party.is_none()), "nothing was asked");
+}
+
+#[tokio::test]
+async fn a_key_does_no_more_than_it_is_made_for() {
+    let door = Door::new().await;
+    let auditor = door.key(ADA, &[Scope::Audit]).await;
+    let detail = door.post_by(&auditor, "/chat/ask", &json!({ "message": "Hi" })).await.error(403, "denied");
+    assert_eq!(detail, "ada@company.com may not do this: the credential lacks the scope `ask`");
+    let asker = door.key(ADA, &[Scope::Ask]).await;
+    for body in [
+        json!({ "message": "Hi", "user_id": "boss@company.com" }),
+        json!({ "message": "Hi", "slack_context": { "slack_user_id": "U1" } }),
+    ] {
+        for path in ["/chat/ask", "/chat/ask/stream"] {
+            door.post_by(&asker, path, &body).await.error(403, "denied");
+        }
+    }
+    let short = json!({ "question": "Hi", "slack_user_id": "U1" });
+    door.post_by(&asker, "/chat", &short).await.error(403, "denied");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_to_those_who_are_let_in() {
+    let door = Door::new().await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    door.get_by(&key, "/nowhere").await.error(404, "not_found");
+    let wrong = door.get_by(&key, "/chat/ask").await;
+    wrong.error(405, "method_not_allowed");
+    assert_eq!(wrong.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_right_is_told_field_by_field() {
+    let door = Door::new().await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    for (body, loc, kind) in [
+        (json!({}), json!(["body", "message"]), "missing"),
+        (json!({ "message": 7 }), json!(["body", "message"]), "type_error"),
+        (json!({ "message": "Hi", "slack_context": "C1" }), json!(["body", "slack_context"]), "type_error"),
+        (json!("Hi"), json!(["body"]), "type_error"),
+    ] {
+        let detail = door.post_by(&key, "/chat/ask", &body).await.error(422, "invalid");
+        assert_eq!((&detail[0]["loc"], &detail[0]["type"]), (&loc, &json!(kind)), "{body}");
+        assert!(detail[0]["msg"].is_string());
+    }
+    let raw = |body: &'static str| {
+        let request = door.request(Method::POST, "/chat/ask").bearer_auth(&key);
+        Reply::of(request.header("content-type", "application/json").body(body))
+    };
+    for body in ["{", r#"{"message":"a","message":"b"}"#] {
+        assert_eq!(raw(body).await.error(422, "invalid")[0]["type"], "json_invalid", "{body}");
+    }
+    assert_eq!(
+        door.post_by(&key, "/chat/ask", &json!({ "message": " " })).await.error(422, "invalid"),
+        "the question is empty"
+    );
+    let text = door.request(Method::POST, "/chat/ask").bearer_auth(&key).body(r#"{"message":"Hi"}"#);
+    Reply::of(text).await.error(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_is_told_when_to_come_back() {
+    let mut quota = Quota::default();
+    quota.per_hour = Some(1);
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::super_admin(), RuleSet::allow_all(), quota);
+    let door = Door::with(|_| {}, |builder| builder.policy(policy).limiter(MemoryLimiter::new())).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await.is(200);
+    for path in ["/chat/ask", "/chat/ask/stream"] {
+        let refused = door.post_by(&key, path, &json!({ "message": "Hi" })).await;
+        let words = "Rate limit exceeded. You've made 1/1 requests in the last hour. Please try again in 60 minutes.";
+        assert_eq!(refused.error(429, "rate_limited"), words);
+        let told = ["ratelimit-limit", "ratelimit-remaining", "retry-after", "ratelimit-reset"]
+            .map(|name| refused.header(name));
+        assert_eq!((told[0], told[1], told[2]), ("1", "0", told[3]));
+        assert!((3_590..=3_600).contains(&told[2].parse::<u32>().unwrap()), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_inside_stays_inside() {
+    let broken = Scripted::from_fn(|_| panic!("at /etc/omni/secret, 10.0.0.7"));
+    let door = Door::with(|_: &mut HttpConfig| {}, |builder| builder.llm(broken)).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let reply = door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await;
+    assert_eq!(reply.error(500, "failed"), "an internal error; the operator finds it in the log");
+    assert!(!reply.text.contains("/etc") && !reply.text.contains("10.0.0.7"));
+}
+
+#[tokio::test]
+async fn every_answer_says_which_request_it_is_for() {
+    let door = Door::new().await;
+    let of = async |id: &str| Reply::of(door.request(Method::GET, "/nowhere").header("x-request-id", id)).await;
+    let own = of("web-1_2.3").await;
+    own.error(401, "unauthenticated");
+    assert_eq!(own.header("x-request-id"), "web-1_2.3");
+    let made = of("a b\"<script>").await.header("x-request-id").to_owned();
+    assert!(made.parse::<uuid::Uuid>().is_ok(), "{made}");
+    assert!(!door.get("/").await.header("x-request-id").is_empty());
+}
