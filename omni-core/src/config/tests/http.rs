@@ -36,7 +36,7 @@ fn what_cannot_be_right_about_the_service_is_an_error_with_its_line() {
     settings.yaml:5: http.max_header_bytes: expected a number from 8192 to 1048576, found 100
     settings.yaml:7: http.drain_seconds: a time-out must be more than 0 and at most 86400 seconds, not 0
     settings.yaml:3: app.cors_origins[0]: "portal" is no origin such as https://portal.company.com, and not "*"
-    settings.yaml:6: http.trusted_proxies[0]: "proxy" is no address, and no range such as 10.0.0.0/8
+    settings.yaml:6: http.trusted_proxies[0]: "proxy" is no network; write an address, or one with its bits such as 10.0.0.0/8
     "#);
     insta::assert_snapshot!(error(&[("settings.yaml", "http: { max_boddy_bytes: 1 }")]), @r#"settings.yaml:1: http.max_boddy_bytes: unknown key; did you mean "max_body_bytes"?"#);
 }
