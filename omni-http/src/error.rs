@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound.as_str(), detail)
     }
 
+    /// Things are not as the request takes them to be.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "this path does not take the method";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

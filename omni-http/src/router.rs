@@ -31,13 +31,17 @@ pub(crate) fn is_open(method: &Method, path: &str) -> bool {
 /// The whole door as a value. A server that runs it should tell each request's peer, as
 /// [`axum::extract::ConnectInfo`]; [`Server`](crate::Server) does.
 pub fn router(omni: Omni, config: HttpConfig) -> Router {
-    let app = App::new(omni, config);
+    of(&App::new(omni, config))
+}
+
+/// The same, for whoever has a hand in what its routes share.
+pub(crate) fn of(app: &App) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
     let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);
     // The layer next to the routes comes first: whoever is not let in learns of no route.
     let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));
-    layers::around(routes, &app).with_state(app)
+    layers::around(routes, app).with_state(app.clone())
 }
 
 async fn nothing() -> ApiError {

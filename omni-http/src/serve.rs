@@ -2,7 +2,6 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use omni_core::{
     Config, Error, Omni, Registry,
     config::{HttpConfig, LoadOptions, SecurityMode},
@@ -13,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::router;
+use crate::{router, state::App};
 
 mod connections;
 
@@ -28,9 +27,7 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    router: Router,
-    omni: Omni,
-    config: HttpConfig,
+    app: App,
 }
 
 impl Server {
@@ -45,8 +42,7 @@ impl Server {
             config.check_address(address.ip())?;
         }
         let listener = TcpListener::bind(&*addresses).await.map_err(|error| config.cannot_listen(&error))?;
-        let router = router(omni.clone(), config.clone());
-        Ok(Self { listener, router, omni, config })
+        Ok(Self { listener, app: App::new(omni, config) })
     }
 
     /// Where it listens.
@@ -54,7 +50,7 @@ impl Server {
     /// # Errors
     /// When the system does not know it any more.
     pub fn address(&self) -> Result<SocketAddr, Error> {
-        self.listener.local_addr().map_err(|error| self.config.cannot_listen(&error).into())
+        self.listener.local_addr().map_err(|error| self.app.config.cannot_listen(&error).into())
     }
 
     /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
@@ -66,24 +62,26 @@ impl Server {
         let address = self.address()?;
         tracing::info!(%address, "omni listens at http://{address}");
         self.hint().await;
-        let drain = self.config.drain;
-        let connections = Connections::new(&self.config);
+        let app = &self.app;
+        let drain = app.config.drain;
+        let connections = Connections::new(&app.config);
         let looking = CancellationToken::new();
-        let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(self.omni.clone())));
-        connections.accept(self.listener, self.router, stop).await;
+        let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(app.omni.clone())));
+        connections.accept(self.listener, router::of(app), stop).await;
         tracing::info!("omni ends; what runs may finish");
         looking.cancel();
-        tokio::join!(connections.drain(drain), self.omni.shutdown_within(drain));
+        tokio::join!(connections.drain(drain), app.omni.shutdown_within(drain));
+        app.streams.end().await;
         let _ = look.await;
         Ok(())
     }
 
     /// Whoever runs this for the first time learns how to let somebody in.
     async fn hint(&self) {
-        if self.config.mode != SecurityMode::Keys {
+        if self.app.config.mode != SecurityMode::Keys {
             return;
         }
-        match self.omni.has_keys().await {
+        match self.app.omni.has_keys().await {
             Ok(false) => tracing::warn!(
                 "there is no API key yet, so nobody is let in; `omni keys create --user you@company.com --scope ask` \
                  makes one"

@@ -5,6 +5,8 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use omni_core::{Omni, config::HttpConfig};
 use tokio::sync::Semaphore;
 
+use crate::stream::Table;
+
 /// The pipeline, and how its HTTP door is set up. Clones are the same.
 #[derive(Debug, Clone)]
 pub(crate) struct App(Arc<Inner>);
@@ -16,12 +18,15 @@ pub(crate) struct Inner {
     pub(crate) started: Instant,
     /// The requests that may still begin.
     pub(crate) room: Semaphore,
+    /// Answers that are told as they come.
+    pub(crate) streams: Arc<Table>,
 }
 
 impl App {
     pub(crate) fn new(omni: Omni, config: HttpConfig) -> Self {
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
-        Self(Arc::new(Inner { omni, config, started: Instant::now(), room }))
+        let streams = Arc::new(Table::new(config.max_connections));
+        Self(Arc::new(Inner { omni, config, started: Instant::now(), room, streams }))
     }
 }
 

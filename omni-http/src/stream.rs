@@ -1,6 +1,9 @@
 //! An answer as server-sent events.
+//!
+//! The ask runs beside its reader: somebody whose connection broke comes back with `Last-Event-ID` and
+//! goes on where they were, within `http.resume_grace`. After that it is given up.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     http::{HeaderName, header},
@@ -9,10 +12,19 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures::{StreamExt as _, stream};
-use omni_core::{AnswerEvent, AnswerStream, answer::json::EventJson};
+use futures::{Stream, stream};
+use omni_core::{AnswerEvent, AnswerStream};
 
-use crate::error::ApiError;
+use crate::{caller::Caller, error::ApiError, state::App};
+
+mod place;
+mod running;
+mod table;
+
+pub(crate) use place::LastEventId;
+pub(crate) use table::Table;
+
+use running::{Reader, Running, Told};
 
 /// How often a silent stream shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -21,23 +33,61 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const UNBUFFERED: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-cache, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
-/// The events of an ask, numbered from 1. A reader that goes away gives the ask up.
+/// The events of an ask, as they come.
 ///
 /// # Errors
-/// When the ask was not let in: nothing was streamed then, so it can still be another status.
-pub(crate) async fn respond(mut answer: AnswerStream) -> Result<Response, ApiError> {
+/// When the ask was not let in: nothing was streamed then, so it can still be another status. When there
+/// are too many streams.
+pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) -> Result<Response, ApiError> {
     let first = match answer.next().await {
         Some(AnswerEvent::Error(failure)) => return Err((*failure).into()),
         first => first,
     };
-    let events = stream::iter(first).chain(answer).enumerate().map(|(at, event)| Ok::<_, Infallible>(told(at, &event)));
-    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
-    Ok((UNBUFFERED, events).into_response())
+    let running = Arc::new(Running::new(answer.request_id(), caller.principal()));
+    first.iter().for_each(|event| running.push(event));
+    app.streams.keep(&running)?;
+    let reader = running.reader(0);
+    let (streams, grace) = (Arc::downgrade(&app.streams), app.config.resume_grace);
+    let pumping = running.clone();
+    app.streams.tasks.spawn(async move {
+        let is_told = pumping.pump(answer, grace).await;
+        // Whoever did not get the end yet comes back for it; one that was given up has none.
+        if let Some(streams) = streams.upgrade() {
+            streams.ended(pumping.id(), if is_told { grace } else { Duration::ZERO });
+        }
+    });
+    Ok(respond(running, reader))
 }
 
-fn told(at: usize, event: &AnswerEvent) -> Event {
-    let json = EventJson::from(event);
-    let event = Event::default().event(json.name()).id((at + 1).to_string());
-    // All that it fails at is writing JSON into memory.
-    event.json_data(&json).unwrap_or_default()
+/// The events of an ask after the one that somebody has.
+///
+/// # Errors
+/// When this instance has no such stream for them, or not that far back any more.
+pub(crate) fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Result<Response, ApiError> {
+    let running = app.streams.of(last.ask, caller.principal()).ok_or_else(|| last.gone())?;
+    if !running.reaches(last.seq) {
+        return Err(last.gone());
+    }
+    let reader = running.reader(last.seq);
+    Ok(respond(running, reader))
+}
+
+fn respond(running: Arc<Running>, reader: Reader) -> Response {
+    let events = Sse::new(events(running, reader));
+    let events = events.keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
+    (UNBUFFERED, events).into_response()
+}
+
+fn events(running: Arc<Running>, reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
+    let id = running.id();
+    let told = move |told: &Told| {
+        let event = Event::default().event(told.name).id(format!("{id}:{}", told.seq));
+        // The JSON of an event is one line.
+        Ok(event.data(&*told.json))
+    };
+    stream::unfold((reader, told), |(mut reader, told)| async move {
+        let next = reader.next().await?;
+        let event = told(&next);
+        Some((event, (reader, told)))
+    })
 }

@@ -10,12 +10,12 @@ use crate::{
     extract::Json,
     layers::RequestId,
     state::App,
-    stream,
+    stream::{self, LastEventId},
     wire::{AskRequest, AskResponse, ShortRequest, ShortResponse},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(short)).routes(routes!(ask_stream))
+    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(short)).routes(routes!(ask_stream, resume_stream))
 }
 
 /// Ask a question
@@ -51,16 +51,39 @@ async fn short(
 ///
 /// Server-sent events: `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `usage`,
 /// `warning`, and at the end `done` or `error`. A question that is not let in is another status.
+///
+/// Whoever lost the connection sends the same again with the header `Last-Event-ID`, or a `GET`: then the
+/// stream goes on after that event, and nothing is asked anew. After a while without a reader the question
+/// is given up.
 #[utoipa::path(post, path = "/chat/ask/stream", tag = "chat", request_body = AskRequest,
-    responses((status = 200, body = String, content_type = "text/event-stream")))]
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that came")),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 409, description = "The stream cannot be resumed here"),
+    ))]
 async fn ask_stream(
     State(app): State<App>,
     caller: Caller,
     request_id: RequestId,
+    last: Option<LastEventId>,
     Json(body): Json<AskRequest>,
 ) -> Result<Response, ApiError> {
+    if let Some(last) = last {
+        return stream::resume(&app, &caller, &last);
+    }
     let question = question(&app, &caller, &request_id, body);
-    stream::respond(app.omni.ask_stream(question)).await
+    stream::begin(&app, &caller, app.omni.ask_stream(question)).await
+}
+
+/// Go on with an answer after a lost connection
+#[utoipa::path(get, path = "/chat/ask/stream", tag = "chat",
+    params(("Last-Event-ID" = String, Header, description = "The last event that came")),
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 409, description = "The stream cannot be resumed here"),
+    ))]
+async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId) -> Result<Response, ApiError> {
+    stream::resume(&app, &caller, &last)
 }
 
 fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Ask {

@@ -36,6 +36,14 @@ pub(crate) struct FieldError {
     pub(crate) kind: String,
 }
 
+impl FieldError {
+    /// A field by the way to it.
+    pub(crate) fn of(path: &[&str], msg: &str, kind: &str) -> Self {
+        let loc = path.iter().map(|step| Place::Field((*step).into())).collect();
+        Self { loc, msg: msg.into(), kind: kind.into() }
+    }
+}
+
 /// A step on the way to a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]

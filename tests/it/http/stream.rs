@@ -1,23 +1,29 @@
 //! Answers as they come.
 
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
 use futures::StreamExt as _;
 use omni_core::{
+    config::HttpConfig,
     identity::Scope,
     ledger::{Event, Outcome},
-    llm::scripted::{Scripted, call_turn},
+    llm::scripted::{Scripted, call_turn, text_turn},
 };
 use omni_tests::{
     door::{Door, Reply},
     rig::until,
-    server::FakeServer,
+    server::{FakeServer, any, text},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::ADA;
 
-/// The events of a stream: id, name, data.
+/// The events of a stream: number, name, data. All ids name the same ask.
 fn events(text: &str) -> Vec<(u64, String, Value)> {
+    let asks: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")?.split_once(':')).collect();
+    assert!(asks.iter().map(|(ask, _)| ask).collect::<BTreeSet<_>>().len() <= 1, "{text}");
     let field = |event: &str, name: &str| {
         event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default().to_owned()
     };
@@ -25,7 +31,7 @@ fn events(text: &str) -> Vec<(u64, String, Value)> {
     events
         .map(|event| {
             (
-                field(event, "id").parse().unwrap(),
+                field(event, "id").split_once(':').unwrap().1.parse().unwrap(),
                 field(event, "event"),
                 serde_json::from_str(&field(event, "data")).unwrap(),
             )
@@ -56,28 +62,101 @@ async fn a_question_that_is_not_let_in_is_no_stream() {
     door.post_by(&key, "/chat/ask/stream", &json!({ "message": "Hi" })).await.error(403, "denied");
 }
 
-#[tokio::test]
-async fn a_reader_who_goes_away_gives_the_question_up() {
-    let server = FakeServer::new().hanging("wait");
-    let llm = Scripted::from_fn(|_| Ok(call_turn(0, &[("lab__wait", json!({}))])));
-    let door = Door::with(|_| {}, |builder| builder.llm(llm).server("lab", server.clone())).await;
-    let key = door.key(ADA, &[Scope::Ask]).await;
-    let request = door.request(Method::POST, "/chat/ask/stream").bearer_auth(&key).json(&json!({ "message": "Wait" }));
-    let response = request.send().await.unwrap();
-    let mut body = response.bytes_stream();
-    assert!(body.next().await.unwrap().unwrap().starts_with(b"event: started"));
-    until(|| server.running() == 1).await;
-    drop(body);
-    until(|| server.running() == 0).await;
-    let records = door.end().await.records();
-    let outcomes: Vec<_> = records
-        .iter()
-        .filter_map(|record| match &record.event {
+/// A door whose model calls a tool that hangs until it is let go, and a stream there whose first event came.
+struct Broken {
+    door: Door,
+    server: FakeServer,
+    /// Lets the tool return.
+    gate: Arc<Semaphore>,
+    key: String,
+    /// The id of the first event.
+    first: String,
+}
+
+impl Broken {
+    /// A stream whose reader went away after the first event.
+    async fn within(grace: Duration) -> Self {
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = gate.clone();
+        let server = FakeServer::new().tool("wait", any(), move |_| {
+            let opened = opened.clone();
+            Box::pin(async move {
+                opened.acquire().await.unwrap().forget();
+                Ok(text("waited"))
+            })
+        });
+        let llm = Scripted::new().turn(call_turn(0, &[("lab__wait", json!({}))])).turn(text_turn("Paris."));
+        let set = |config: &mut HttpConfig| config.resume_grace = grace;
+        let door = Door::with(set, |builder| builder.llm(llm).server("lab", server.clone())).await;
+        let key = door.key(ADA, &[Scope::Ask]).await;
+        let request = door.request(Method::POST, "/chat/ask/stream").bearer_auth(&key);
+        let response = request.json(&json!({ "message": "Wait" })).send().await.unwrap();
+        let mut body = response.bytes_stream();
+        let first = String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap();
+        let id = first.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        until(|| server.running() == 1).await;
+        Self { door, server, gate, key, first: id }
+    }
+
+    async fn resume(&self, method: Method, key: &str, last: &str) -> Reply {
+        let request = self.door.request(method, "/chat/ask/stream").bearer_auth(key).header("last-event-id", last);
+        Reply::of(request.json(&json!({ "message": "Wait" }))).await
+    }
+
+    async fn outcomes(self) -> Vec<Outcome> {
+        let records = self.door.end().await.records();
+        let asks = records.iter().filter_map(|record| match &record.event {
             Event::Ask(ask) => Some(ask.outcome),
             _ => None,
-        })
-        .collect();
-    assert_eq!(outcomes, [Outcome::Cancelled]);
+        });
+        asks.collect()
+    }
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn a_reader_who_stays_away_gives_the_question_up() {
+    let broken = Broken::within(Duration::from_millis(50)).await;
+    until(|| broken.server.running() == 0).await;
+    let gone = broken.resume(Method::GET, &broken.key, &broken.first).await;
+    let detail = gone.error(409, "conflict");
+    assert!(detail.as_str().unwrap().contains("/audit/logs/"), "{detail}");
+    assert_eq!(broken.outcomes().await, [Outcome::Cancelled]);
+}
+
+#[tokio::test]
+async fn a_reader_who_comes_back_goes_on_after_the_last_event_and_nothing_is_asked_anew() {
+    for method in [Method::GET, Method::POST] {
+        let broken = Broken::within(LONG).await;
+        let (resumed, ()) = tokio::join!(broken.resume(method, &broken.key, &broken.first), async {
+            broken.gate.add_permits(1);
+        });
+        let rest = events(&resumed.is(200).text);
+        assert_eq!(
+            rest.iter().map(|event| event.0).collect::<Vec<_>>(),
+            (2..2 + rest.len() as u64).collect::<Vec<_>>()
+        );
+        assert_eq!((&*rest.last().unwrap().1, &rest.last().unwrap().2["answer"]), ("done", &json!("Paris.")));
+        let again = broken.resume(Method::GET, &broken.key, &broken.first).await.is(200);
+        assert_eq!(events(&again.text), rest, "its end can be read for a while");
+        assert_eq!(broken.outcomes().await, [Outcome::Success]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_reads_a_stream_by_its_id() {
+    let broken = Broken::within(LONG).await;
+    let other = broken.door.key("eve@company.com", &[Scope::Ask]).await;
+    broken.resume(Method::GET, &other, &broken.first).await.error(409, "conflict");
+    let unknown = "019a0000-0000-7000-8000-000000000000:1";
+    broken.resume(Method::GET, &broken.key, unknown).await.error(409, "conflict");
+    let detail = broken.resume(Method::GET, &broken.key, "7").await.error(422, "invalid");
+    assert_eq!(detail[0]["loc"], json!(["header", "last-event-id"]));
+    let without = Reply::of(broken.door.request(Method::GET, "/chat/ask/stream").bearer_auth(&broken.key)).await;
+    assert_eq!(without.error(422, "invalid")[0]["type"], "missing");
+    broken.gate.add_permits(1);
+    broken.door.end().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,230 @@
+//! One ask whose events are read by somebody who may lose the connection and come back.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use omni_core::{AnswerEvent, AnswerStream, Principal, answer::json::EventJson};
+use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
+
+/// Most bytes of events that wait for a reader, and that are kept of those which were read.
+const MAX_BYTES: usize = 256 << 10;
+
+/// An event as it was told.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Its number; the first one is 1.
+    pub(super) seq: u64,
+    pub(super) name: &'static str,
+    pub(super) json: String,
+}
+
+/// One ask, from its first event until some time after its last.
+#[derive(Debug)]
+pub(super) struct Running {
+    id: Uuid,
+    tenant: String,
+    subject: String,
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last events, without gaps.
+    events: VecDeque<Arc<Told>>,
+    /// Of all of them together.
+    bytes: usize,
+    /// How many events there were.
+    told: u64,
+    /// The last event that a reader took.
+    read: u64,
+    /// The bytes of all after that.
+    unread: usize,
+    /// Counts readers: the newest one reads.
+    readers: u64,
+    /// Whether the newest one is there.
+    is_read: bool,
+    is_over: bool,
+}
+
+impl State {
+    fn push(&mut self, name: &'static str, json: String) {
+        self.told += 1;
+        self.bytes += json.len();
+        self.unread += json.len();
+        self.events.push_back(Arc::new(Told { seq: self.told, name, json }));
+        while self.bytes > MAX_BYTES && self.events.front().is_some_and(|first| first.seq <= self.read) {
+            self.bytes -= self.events.pop_front().map_or(0, |gone| gone.json.len());
+        }
+    }
+
+    /// A reader has everything up to an event.
+    fn take(&mut self, seq: u64) {
+        let behind = usize::try_from(self.told.saturating_sub(self.read)).unwrap_or(usize::MAX);
+        let unread = self.events.range(self.events.len().saturating_sub(behind)..);
+        let taken = unread.take_while(|event| event.seq <= seq);
+        self.unread -= taken.map(|event| event.json.len()).sum::<usize>();
+        self.read = self.read.max(seq);
+    }
+
+    /// Whether what was not read yet leaves room for more.
+    fn has_room(&self) -> bool {
+        self.unread < MAX_BYTES
+    }
+
+    /// The event after another one, if it was told and is still here.
+    fn after(&self, seq: u64) -> Option<Arc<Told>> {
+        let first = self.events.front()?.seq;
+        let at = usize::try_from((seq + 1).checked_sub(first)?).ok()?;
+        self.events.get(at).cloned()
+    }
+}
+
+impl Running {
+    pub(super) fn new(id: Uuid, owner: &Principal) -> Self {
+        let (tenant, subject) = (owner.tenant.clone(), owner.subject.clone());
+        Self { id, tenant, subject, state: watch::Sender::default() }
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Whether somebody began it: nobody else reads it.
+    pub(super) fn is_of(&self, principal: &Principal) -> bool {
+        self.tenant == principal.tenant && self.subject == principal.subject
+    }
+
+    pub(super) fn push(&self, event: &AnswerEvent) {
+        let event = EventJson::from(event);
+        // All that it fails at is writing JSON into memory.
+        let json = serde_json::to_string(&event).unwrap_or_default();
+        self.state.send_modify(|state| state.push(event.name(), json));
+    }
+
+    /// Whether the event after another one is still here, or yet to come.
+    pub(super) fn reaches(&self, seq: u64) -> bool {
+        let state = self.state.borrow();
+        seq == state.told || (seq < state.told && state.after(seq).is_some())
+    }
+
+    /// A reader of what comes after an event. One that was there before ends.
+    pub(super) fn reader(self: &Arc<Self>, after: u64) -> Reader {
+        let mut number = 0;
+        self.state.send_modify(|state| {
+            state.readers += 1;
+            state.is_read = true;
+            number = state.readers;
+        });
+        Reader { state: self.state.subscribe(), running: self.clone(), number, at: after }
+    }
+
+    /// Tells what the ask tells, until its end, or until nobody has read it for `grace`: then it is given
+    /// up, and the answer is no. A slow reader slows the ask down.
+    pub(super) async fn pump(&self, mut answer: AnswerStream, grace: Duration) -> bool {
+        let mut room = self.state.subscribe();
+        let telling = async {
+            loop {
+                let _ = room.wait_for(State::has_room).await;
+                match answer.next().await {
+                    Some(event) => self.push(&event),
+                    None => return,
+                }
+            }
+        };
+        let is_told = tokio::select! {
+            () = telling => true,
+            () = self.abandoned(grace) => false,
+        };
+        self.state.send_modify(|state| state.is_over = true);
+        is_told
+    }
+
+    /// Ends when there has been no reader for `grace`.
+    async fn abandoned(&self, grace: Duration) {
+        let mut readers = self.state.subscribe();
+        loop {
+            let _ = readers.wait_for(|state| !state.is_read).await;
+            if timeout(grace, readers.wait_for(|state| state.is_read)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Somebody who reads. Dropping it leaves the ask alone for a while.
+#[derive(Debug)]
+pub(super) struct Reader {
+    running: Arc<Running>,
+    state: watch::Receiver<State>,
+    number: u64,
+    at: u64,
+}
+
+impl Reader {
+    /// The next event; `None` after the last one, or when another reader took over.
+    pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
+        let (number, at) = (self.number, self.at);
+        let is_news = |state: &State| state.readers != number || state.is_over || state.told > at;
+        let told = {
+            let state = self.state.wait_for(is_news).await.ok()?;
+            if state.readers != number { None } else { state.after(at) }
+        }?;
+        self.at = told.seq;
+        self.running.state.send_if_modified(|state| {
+            let had_room = state.has_room();
+            state.take(told.seq);
+            !had_room
+        });
+        Some(told)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.running.state.send_modify(|state| state.is_read &= state.readers != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running() -> Arc<Running> {
+        Arc::new(Running::new(Uuid::now_v7(), &Principal::email("ada@company.com")))
+    }
+
+    fn text(running: &Running, bytes: usize) {
+        running.push(&AnswerEvent::Text { text: "x".repeat(bytes) });
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_back_goes_on_after_the_last_event_that_it_has() {
+        let running = running();
+        (0..3).for_each(|_| text(&running, 1));
+        let mut first = running.reader(0);
+        assert_eq!(first.next().await.unwrap().seq, 1);
+        let mut second = running.reader(1);
+        assert!(first.next().await.is_none(), "the newest one reads");
+        drop(first);
+        assert!(running.state.borrow().is_read);
+        assert_eq!(second.next().await.unwrap().seq, 2);
+        drop(second);
+        assert!(!running.state.borrow().is_read);
+        assert!(running.reaches(0) && running.reaches(3) && !running.reaches(4));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_read_is_kept_and_what_was_read_long_ago_is_not() {
+        let running = running();
+        let half = MAX_BYTES / 2;
+        (0..3).for_each(|_| text(&running, half));
+        assert!(!running.state.borrow().has_room() && running.reaches(0));
+        let mut reader = running.reader(0);
+        for seq in 1..=3 {
+            assert_eq!(reader.next().await.unwrap().seq, seq);
+        }
+        assert!(running.state.borrow().has_room());
+        text(&running, half);
+        assert!(!running.reaches(0) && running.reaches(3));
+    }
+}
