@@ -56,7 +56,7 @@ pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) 
             streams.ended(pumping.id(), if is_told { grace } else { Duration::ZERO });
         }
     });
-    Ok(respond(running, reader))
+    Ok(respond(reader))
 }
 
 /// The events of an ask after the one that somebody has.
@@ -69,17 +69,17 @@ pub(crate) fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Result<R
         return Err(last.gone());
     }
     let reader = running.reader(last.seq);
-    Ok(respond(running, reader))
+    Ok(respond(reader))
 }
 
-fn respond(running: Arc<Running>, reader: Reader) -> Response {
-    let events = Sse::new(events(running, reader));
+fn respond(reader: Reader) -> Response {
+    let events = Sse::new(events(reader));
     let events = events.keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
     (UNBUFFERED, events).into_response()
 }
 
-fn events(running: Arc<Running>, reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
-    let id = running.id();
+fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
+    let id = reader.ask();
     let told = move |told: &Told| {
         let event = Event::default().event(told.name).id(format!("{id}:{}", told.seq));
         // The JSON of an event is one line.

@@ -161,6 +161,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// The ask.
+    pub(super) fn ask(&self) -> Uuid {
+        self.running.id
+    }
+
     /// The next event; `None` after the last one, or when another reader took over.
     pub(super) async fn next(&mut self) -> Option<Arc<Told>> {
         let (number, at) = (self.number, self.at);
