@@ -5,6 +5,7 @@ mod chat;
 mod docs;
 mod health;
 mod identity;
+mod instances;
 mod local;
 mod program;
 mod refusals;

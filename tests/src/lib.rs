@@ -7,6 +7,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod balancer;
 pub mod door;
 pub mod issuer;
 pub mod loopback;
@@ -16,4 +17,5 @@ pub mod program;
 pub mod recorder;
 pub mod rig;
 pub mod server;
+pub mod service;
 pub mod vendor;

@@ -1,68 +1,16 @@
 //! `omni serve` as people and supervisors run it.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, ChildStderr, Command},
-};
-
-use omni_core::net::{self, ClientOptions};
 use omni_tests::{
     door::Reply,
     loopback::Loopback,
     program::{Program, Ran},
     rig::until,
+    service::Service,
 };
-use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 fn omni() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
-}
-
-/// A service in a process of its own.
-struct Service {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    /// What it logged until it was ready.
-    lines: Vec<String>,
-    url: String,
-    client: Client,
-}
-
-impl Service {
-    fn start(home: &Program, args: &[&str]) -> Self {
-        let mut child = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let (mut lines, mut line) = (Vec::new(), String::new());
-        let url = loop {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready: {lines:?}");
-            lines.push(line.clone());
-            if let Some((_, rest)) = line.split_once("omni listens at ") {
-                let end = rest.find(|c: char| !c.is_ascii_graphic() || c == '"' || c == '\u{1b}').unwrap_or(rest.len());
-                break rest[..end].to_owned();
-            }
-        };
-        let client = net::client(&ClientOptions::for_url(&url.parse().unwrap())).unwrap();
-        Self { child, log, lines, url, client }
-    }
-
-    fn ask(&self, key: &str, question: &str) -> RequestBuilder {
-        let request = self.client.post(format!("{}/chat/ask", self.url));
-        request.bearer_auth(key).json(&json!({ "message": question }))
-    }
-
-    fn signal(&self, signal: &str) {
-        let kill = format!("kill -{signal} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    }
-
-    /// Waits for its end; what it logged since it was ready.
-    fn end(mut self) -> (i32, String) {
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.log, &mut rest).unwrap();
-        (self.child.wait().unwrap().code().unwrap_or(-1), rest)
-    }
 }
 
 /// A key of somebody, made as an operator makes it.
@@ -85,8 +33,7 @@ async fn the_first_run_says_where_it_is_and_how_to_let_somebody_in() {
     let home = omni();
     let mut service = Service::start(&home, &[]);
     assert_eq!(service.lines.len(), 1, "one line when it is ready: {:?}", service.lines);
-    let mut hint = String::new();
-    service.log.read_line(&mut hint).unwrap();
+    let hint = service.next_line();
     assert!(hint.contains("omni keys create --user you@company.com --scope ask"), "{hint}");
     Reply::of(service.client.get(format!("{}/health", service.url))).await.is(200);
     Reply::of(service.ask("", "Hi")).await.error(401, "unauthenticated");

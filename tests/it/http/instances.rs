@@ -1,0 +1,145 @@
+//! Two instances of the service on one PostgreSQL and one Redis, behind a load balancer.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures::{StreamExt as _, stream};
+use omni_core::testing;
+use omni_tests::{balancer::Balancer, program::Program, service::Service};
+use reqwest::Client;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// How many questions a person may ask in an hour.
+const MOST: usize = 20;
+
+/// Two instances that share what they must share, and nothing else.
+struct Pair {
+    homes: [Program; 2],
+    instances: [Service; 2],
+    balancer: Balancer,
+    /// Of somebody who is limited, and of somebody who is not.
+    keys: [String; 2],
+    client: Client,
+    database: String,
+}
+
+impl Pair {
+    /// `None` where there is no PostgreSQL or no Redis; under CI there are.
+    async fn start() -> Option<Self> {
+        let database = testing::postgres_schema().await;
+        let redis = std::env::var("OMNI_TEST_REDIS_URL").ok();
+        let (Some(database), Some(redis)) = (database, redis) else {
+            assert!(std::env::var_os("CI").is_none(), "`tests/run.sh` brings PostgreSQL and Redis");
+            eprintln!("skipped: there is no PostgreSQL or no Redis; `tests/run.sh` brings both");
+            return None;
+        };
+        let home = || home(&database, &redis);
+        let homes = [home(), home()];
+        // Nobody else who counts in this Redis has these names.
+        let run = Uuid::new_v4().simple().to_string();
+        let users = format!(
+            "users:\n- {{ email: some-{run}@x.org, role: dba, rate_limit: {{ requests_per_hour: {MOST} }} }}\n\
+             - {{ email: any-{run}@x.org, role: dba, rate_limit: {{ requests_per_hour: 0 }} }}\n"
+        );
+        let homes = homes.map(|home| home.with_file("users.yaml", &users));
+        let keys = ["some", "any"].map(|who| {
+            let made = homes[0].run(&["keys", "create", "--user", &format!("{who}-{run}@x.org"), "--scope", "ask"]);
+            made.exits(0).out.trim().to_owned()
+        });
+        let instances = [0, 1].map(|at: usize| Service::start(&homes[at], &[]));
+        let address = |service: &Service| service.url.trim_start_matches("http://").parse::<SocketAddr>().unwrap();
+        let balancer = Balancer::start(instances.iter().map(address).collect()).await;
+        // Each question is a connection of its own, so that they alternate.
+        let client = Client::builder().pool_max_idle_per_host(0).no_proxy().tls_backend_rustls().build().unwrap();
+        Some(Self { homes, instances, balancer, keys, client, database })
+    }
+
+    /// The status of a question, and its id in the ledger; nothing where the connection broke.
+    async fn ask(&self, key: &str) -> Option<(u16, String)> {
+        let request = self.client.post(format!("{}/chat/ask", self.balancer.url())).bearer_auth(key);
+        let response = request.json(&json!({ "message": "What can you do?" })).send().await.ok()?;
+        let status = response.status().as_u16();
+        let body: Value = response.json().await.ok()?;
+        Some((status, body["request_id"].as_str().unwrap_or_default().to_owned()))
+    }
+}
+
+fn home(database: &str, redis: &str) -> Program {
+    let settings = format!(
+        "database: {{ url: \"{database}\" }}\nllm: {{ provider: offline }}\nlimit: {{ backend: redis, redis_url: \
+         \"{redis}\" }}\naudit: {{ key: {} }}\n",
+        "7a".repeat(32)
+    );
+    Program::new(env!("CARGO_BIN_EXE_omni-under-test")).with_file("settings.yaml", &settings)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_questions_are_let_in_as_one_instance_would_let_in() {
+    let Some(pair) = Pair::start().await else { return };
+    let asks = stream::iter(0..MOST * 2).map(|_| pair.ask(&pair.keys[0])).buffer_unordered(16);
+    let statuses: Vec<u16> = asks.map(|answer| answer.unwrap().0).collect().await;
+    let count = |status| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!((count(200), count(429)), (MOST, MOST), "{statuses:?}");
+    for instance in pair.instances {
+        instance.signal("TERM");
+        assert_eq!(instance.end().0, 0);
+    }
+    for home in &pair.homes {
+        home.run(&["audit", "verify"]).exits(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_killed_fails_no_question_but_those_that_it_had_begun_and_loses_none() {
+    const AT_ONCE: usize = 8;
+    let Some(pair) = Pair::start().await else { return };
+    let pair = Arc::new(pair);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let asks = stream::iter(0..200).map(|_| {
+        let (pair, asked) = (pair.clone(), asked.clone());
+        async move {
+            if asked.fetch_add(1, Ordering::SeqCst) == 60 {
+                pair.instances[1].signal("KILL");
+            }
+            pair.ask(&pair.keys[1]).await
+        }
+    });
+    let answers: Vec<Option<(u16, String)>> = asks.buffer_unordered(AT_ONCE).collect().await;
+    let answered: BTreeSet<&String> =
+        answers.iter().flatten().filter(|(status, _)| *status == 200).map(|(_, id)| id).collect();
+    let failed = answers.len() - answered.len();
+    assert!(failed <= AT_ONCE, "{failed} failed: {answers:?}");
+
+    // What the dead one had on its disk comes with its next start.
+    let again = Service::start(&pair.homes[1], &[]);
+    again.signal("TERM");
+    assert_eq!(again.end().0, 0);
+    pair.instances[0].signal("TERM");
+    let recorded = recorded(&pair.database, answered.len()).await;
+    assert_eq!(recorded.iter().collect::<BTreeSet<_>>().len(), recorded.len(), "none twice");
+    let recorded: BTreeSet<&String> = recorded.iter().collect();
+    assert!(answered.is_subset(&recorded), "all that was answered is recorded");
+    let verified = pair.homes[0].run(&["audit", "verify", "--json"]).exits(0).json();
+    assert_eq!(verified["ok"], true, "{verified}");
+}
+
+/// The questions in the database, once all that were answered are there.
+async fn recorded(database: &str, at_least: usize) -> Vec<String> {
+    let pool = sqlx::PgPool::connect(database).await.unwrap();
+    let query = "SELECT request_id FROM audit_logs WHERE request_type = 'chat'";
+    for _ in 0..200 {
+        let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&pool).await.unwrap();
+        if rows.len() >= at_least {
+            return rows;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("fewer than {at_least} questions were recorded");
+}
