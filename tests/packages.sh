@@ -40,6 +40,11 @@ node_is_new() {
   ((${major:-0} >= node_least))
 }
 
+# The browser that the tests of pages look with.
+need_chromium() {
+  have chromium || apt_install chromium
+}
+
 # Puts a Node and an npm that fit each other on the path: the machine's, else Debian's, else the registry's.
 need_node() {
   local own=$parts/node/node_modules/.bin

@@ -13,6 +13,7 @@ fi
 . tests/prepare.sh # compiler, node, python
 tests/parts.sh     # the real MCP servers
 . tests/services.sh # PostgreSQL and Redis
+need_chromium
 
 # The README's first command, in a home where nothing is configured.
 first_question() {

@@ -1,6 +1,7 @@
 //! The HTTP door through a real socket.
 
 mod bounds;
+mod browser;
 mod chat;
 mod docs;
 mod health;
