@@ -10,7 +10,10 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use omni_core::testing;
+use omni_core::{
+    net::{self, ClientOptions},
+    testing,
+};
 use omni_tests::{balancer::Balancer, program::Program, service::Service};
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -33,13 +36,7 @@ struct Pair {
 impl Pair {
     /// `None` where there is no PostgreSQL or no Redis; under CI there are.
     async fn start() -> Option<Self> {
-        let database = testing::postgres_schema().await;
-        let redis = std::env::var("OMNI_TEST_REDIS_URL").ok();
-        let (Some(database), Some(redis)) = (database, redis) else {
-            assert!(std::env::var_os("CI").is_none(), "`tests/run.sh` brings PostgreSQL and Redis");
-            eprintln!("skipped: there is no PostgreSQL or no Redis; `tests/run.sh` brings both");
-            return None;
-        };
+        let (database, (redis, _)) = (testing::postgres_schema().await?, testing::redis()?);
         let home = || home(&database, &redis);
         let homes = [home(), home()];
         // Nobody else who counts in this Redis has these names.
@@ -57,7 +54,9 @@ impl Pair {
         let address = |service: &Service| service.url.trim_start_matches("http://").parse::<SocketAddr>().unwrap();
         let balancer = Balancer::start(instances.iter().map(address).collect()).await;
         // Each question is a connection of its own, so that they alternate.
-        let client = Client::builder().pool_max_idle_per_host(0).no_proxy().tls_backend_rustls().build().unwrap();
+        let mut options = ClientOptions::for_url(&balancer.url().parse().unwrap());
+        options.pool_max_idle = 0;
+        let client = net::client(&options).unwrap();
         Some(Self { homes, instances, balancer, keys, client, database })
     }
 
