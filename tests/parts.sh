@@ -16,6 +16,7 @@ npm_packages=(
 pip_packages=(
   mcp-server-time==2026.10.19
   mcp==2.3.0
+  schemathesis==4.32.5
 )
 
 # One retry: a registry that hiccups once should not fail a test run.

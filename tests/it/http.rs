@@ -4,6 +4,7 @@ mod bounds;
 mod browser;
 mod chat;
 mod docs;
+mod document;
 mod health;
 mod identity;
 mod instances;

@@ -30,7 +30,7 @@ impl Parts {
         let dir = env::var_os("OMNI_TEST_PARTS").map_or_else(|| here.join("parts"), PathBuf::from);
         let node = program("node");
         let parts = Self { dir, node: node.clone().unwrap_or_default() };
-        let files = [parts.everything(), parts.filesystem(), parts.time()];
+        let files = [parts.everything(), parts.filesystem(), parts.time(), parts.schemathesis()];
         let missing: Vec<String> =
             files.iter().filter(|file| !file.exists()).map(|file| file.display().to_string()).collect();
         assert!(
@@ -63,6 +63,12 @@ impl Parts {
     #[must_use]
     pub fn time(&self) -> PathBuf {
         self.dir.join("venv/bin/mcp-server-time")
+    }
+
+    /// The program schemathesis.
+    #[must_use]
+    pub fn schemathesis(&self) -> PathBuf {
+        self.dir.join("venv/bin/schemathesis")
     }
 
     /// Starts server-everything over HTTP: `sse` or `streamableHttp`.
