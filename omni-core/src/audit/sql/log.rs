@@ -121,6 +121,9 @@ impl<'a> Conditions<'a> {
                 all.add(format!("{column} = ?"), [wanted.into()]);
             }
         }
+        if let Some(request_id) = query.request_id {
+            all.add("l.request_id = ?".into(), [request_id.to_string().into()]);
+        }
         if let Some(server) = &query.server {
             all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
         }
@@ -168,10 +171,17 @@ pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditEr
         conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
     }
     let size = query.page_size();
-    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", size + 1);
+    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {} OFFSET {}", size + 1, query.offset);
     let sql = format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql());
     let rows = db.fetch_all(&sql, &conditions.values).await?;
     Ok(LogPage::new(rows.iter().map(log_entry).collect::<Result<_, _>>()?, size))
+}
+
+pub(super) async fn count(db: &Db, query: &AuditQuery) -> Result<u64, AuditError> {
+    let conditions = Conditions::of(query, db.dialect());
+    let sql = format!("SELECT count(*) AS n FROM audit_logs l {}", conditions.to_sql());
+    let row = db.fetch_optional(&sql, &conditions.values).await?;
+    Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
 }
 
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {
