@@ -31,7 +31,10 @@ pub(crate) fn is_open(method: &Method, path: &str) -> bool {
 /// The whole door as a value. A server that runs it should tell each request's peer, as
 /// [`axum::extract::ConnectInfo`]; [`Server`](crate::Server) does.
 pub fn router(omni: Omni, config: HttpConfig) -> Router {
-    let app = App::new(omni, config);
+    routed(App::new(omni, config, None))
+}
+
+pub(crate) fn routed(app: App) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
     let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);

@@ -2,10 +2,10 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use omni_core::{
     Config, Error, Omni, Registry,
     config::{HttpConfig, LoadOptions, SecurityMode},
+    reload::Reloader,
 };
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::router;
+use crate::{router::routed, state::App};
 
 mod connections;
 
@@ -28,9 +28,9 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    router: Router,
     omni: Omni,
     config: HttpConfig,
+    reloader: Option<Reloader>,
 }
 
 impl Server {
@@ -45,8 +45,14 @@ impl Server {
             config.check_address(address.ip())?;
         }
         let listener = TcpListener::bind(&*addresses).await.map_err(|error| unusable(&config, &error))?;
-        let router = router(omni.clone(), config.clone());
-        Ok(Self { listener, router, omni, config })
+        Ok(Self { listener, omni, config, reloader: None })
+    }
+
+    /// Lets administrators have the configuration read again.
+    #[must_use]
+    pub fn with_reloader(mut self, reloader: Reloader) -> Self {
+        self.reloader = Some(reloader);
+        self
     }
 
     /// Where it listens.
@@ -70,7 +76,8 @@ impl Server {
         let connections = Connections::new(&self.config);
         let looking = CancellationToken::new();
         let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(self.omni.clone())));
-        connections.accept(self.listener, self.router, stop).await;
+        let router = routed(App::new(self.omni.clone(), self.config, self.reloader));
+        connections.accept(self.listener, router, stop).await;
         tracing::info!("omni ends; what runs may finish");
         looking.cancel();
         tokio::join!(connections.drain(drain), self.omni.shutdown_within(drain));
@@ -160,12 +167,13 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let server = Server::bind(omni.clone(), config.http.clone()).await?;
+    // Where there are no files there is nothing to read again.
+    if config.dir.is_none() {
+        return server.run(stop.cancelled_owned()).await;
+    }
+    let reloader = Reloader::new(omni.clone(), registry, options);
     #[cfg(feature = "watch")]
-    let _watching = match &config.dir {
-        Some(_) => Some(omni_core::reload::Reloader::new(omni.clone(), registry, options).watch()?),
-        None => None,
-    };
-    #[cfg(not(feature = "watch"))]
-    drop((options, registry));
+    let _watching = reloader.clone().watch()?;
+    let server = server.with_reloader(reloader);
     server.run(stop.cancelled_owned()).await
 }

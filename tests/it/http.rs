@@ -1,13 +1,22 @@
 //! The HTTP door through a real socket.
 
+mod admin;
+mod audit;
 mod bounds;
 mod chat;
 mod docs;
 mod health;
+mod keys;
 mod local;
+mod people;
 mod program;
 mod refusals;
+mod secrecy;
 mod stream;
+mod threads;
+mod tools;
 
 /// Whoever the tests ask as.
 const ADA: &str = "ada@company.com";
+/// Who may do everything.
+const BOSS: &str = "boss@company.com";

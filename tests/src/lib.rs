@@ -9,6 +9,7 @@
 
 pub mod door;
 pub mod loopback;
+pub mod office;
 pub mod parts;
 pub mod postgres;
 pub mod program;
