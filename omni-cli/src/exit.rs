@@ -42,6 +42,8 @@ impl Exit {
     #[must_use]
     pub fn of_error(error: &Error) -> Self {
         match error.kind() {
+            // What the command line names is not there.
+            ErrorKind::NotFound if matches!(error, Error::NotFound { .. }) => Self::Usage,
             ErrorKind::Invalid => Self::Usage,
             ErrorKind::Config | ErrorKind::Unauthenticated => Self::Config,
             ErrorKind::Denied => Self::Denied,
@@ -123,6 +125,7 @@ mod tests {
             (PolicyError::UnknownSubject { subject: text() }.into(), 5),
             (PolicyError::Unavailable { message: text() }.into(), 8),
             (Error::UnknownTool { name: text(), near: None }, 1),
+            (Error::NotFound { message: text() }, 2),
             (Error::Timeout { after: Duration::from_secs(1) }, 7),
             (Error::ShuttingDown, 8),
             (Error::Cancelled, 130),

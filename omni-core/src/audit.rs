@@ -185,6 +185,11 @@ pub trait AuditReader: LedgerStore {
     /// Sums over all that a query finds; its page does not matter.
     async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError>;
 
+    /// How many a query finds; its page does not matter.
+    async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
+        Ok(self.stats(query).await?.total_requests)
+    }
+
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError>;
 }

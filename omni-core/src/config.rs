@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
+use self::spec::{PolicyMode, ToolPolicy};
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
 mod cidr;
@@ -239,6 +240,19 @@ pub enum ServerAuth {
         /// Its value.
         value: SecretString,
     },
+}
+
+impl ServerAuth {
+    /// Its type's name in `mcps.yaml`; `None` where there are no credentials.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Bearer(_) => Some("bearer"),
+            Self::Basic { .. } => Some("basic"),
+            Self::Header { .. } => Some("api_key"),
+        }
+    }
 }
 
 /// A variable of the environment within an argument of a program.
@@ -482,6 +496,29 @@ impl Config {
         let mut people = users.super_admins.iter().chain(&users.users);
         let person = people.find(|person| person.slack_user_id.as_deref() == Some(slack_id))?;
         Some(person.email.trim().to_lowercase())
+    }
+
+    /// The id in Slack of whoever has this address.
+    pub(crate) fn slack_id(&self, email: &str) -> Option<String> {
+        let users = self.files.users.as_ref()?;
+        let mut people = users.super_admins.iter().chain(&users.users);
+        people.find(|person| person.email.trim().to_lowercase() == email)?.slack_user_id.clone()
+    }
+
+    /// Everybody whom `users.yaml` names, in lower case.
+    pub(crate) fn named_people(&self) -> impl Iterator<Item = String> {
+        let people = self.files.users.iter().flat_map(|users| users.super_admins.iter().chain(&users.users));
+        people.map(|person| person.email.trim().to_lowercase())
+    }
+
+    /// What `tool_policy` makes of a server: the mode's name, and how many patterns it excludes.
+    pub(crate) fn tool_policy(&self, server: &str) -> (&'static str, usize) {
+        let spec = self.files.mcps.mcps.iter().find(|spec| spec.name == server);
+        match spec.and_then(|spec| spec.tool_policy.as_ref()) {
+            Some(ToolPolicy::Mode(mode)) => (mode.name(), 0),
+            Some(ToolPolicy::Rules(rules)) => (rules.mode.name(), rules.exclude.len()),
+            None => (PolicyMode::All.name(), 0),
+        }
     }
 
     /// Whether requests are counted in the same place.

@@ -124,6 +124,12 @@ pub enum Error {
         /// The nearest name that the caller may use.
         near: Option<String>,
     },
+    /// No such thing, or not for this caller.
+    #[error("{message}")]
+    NotFound {
+        /// What is not there.
+        message: String,
+    },
     /// The input is not right.
     #[error("{message}")]
     Invalid {
@@ -172,7 +178,7 @@ impl Error {
             | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Llm(error) => llm_kind(error),
             Self::Server { source, .. } => server_kind(source),
-            Self::UnknownTool { .. } => ErrorKind::NotFound,
+            Self::UnknownTool { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Cancelled => ErrorKind::Cancelled,
@@ -218,6 +224,7 @@ impl Error {
             Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),
             Self::People { .. } => "the people cannot be read or written at the moment".into(),
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
+            Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
             Self::Server { server, source } => format!("{server}: {}", server_message(source)),
@@ -227,6 +234,7 @@ impl Error {
             | Self::Denied { .. }
             | Self::NamedInFile { .. }
             | Self::UnknownTool { .. }
+            | Self::NotFound { .. }
             | Self::Invalid { .. }
             | Self::Timeout { .. }
             | Self::Cancelled

@@ -63,7 +63,6 @@ pub mod people;
 pub mod policy;
 pub mod redact;
 pub mod registry;
-#[cfg(feature = "watch")]
 pub mod reload;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

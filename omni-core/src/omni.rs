@@ -37,13 +37,18 @@ mod admin;
 mod ask;
 mod direct;
 mod keeping;
+mod offer;
+mod profile;
 mod providers;
 mod retention;
 mod steps;
+mod threads;
 
-pub use admin::{Admin, NewKey};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use admin::{ListedUser, UserStatus};
+pub use admin::ListedUser;
+pub use admin::{Admin, Explanation, NewKey, Refreshed};
+pub use offer::{OfferedServer, ServerPlace};
+pub use profile::{People, Profile, UserStatus};
 
 /// Events that wait for a slow reader, and the last one.
 const EVENT_BUFFER: usize = 32 + 1;

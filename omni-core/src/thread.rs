@@ -27,11 +27,37 @@ impl ThreadKey {
     }
 }
 
+/// Names a channel: the place of many conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ChannelKey {
+    /// The tenant.
+    pub tenant: String,
+    /// The door.
+    pub source: String,
+    /// The channel within the door.
+    pub channel: String,
+}
+
+impl ChannelKey {
+    /// A channel's name.
+    #[must_use]
+    pub fn new(tenant: &str, source: &str, channel: &str) -> Self {
+        Self { tenant: tenant.into(), source: source.into(), channel: channel.into() }
+    }
+
+    /// A conversation in it.
+    #[must_use]
+    pub fn thread(&self, thread: &str) -> ThreadKey {
+        ThreadKey::new(&self.tenant, &self.source, &self.channel, thread)
+    }
+}
+
 /// Keeps conversations as structured turns.
 ///
 /// # Contract
 /// `history` returns whole turns, oldest first, and never invents one. `append` is atomic: all
-/// messages of a turn are stored, in order, or none.
+/// messages of a turn are stored, in order, or none. A deleted conversation is unknown from then on.
 #[async_trait]
 pub trait ThreadStore: Send + Sync + std::fmt::Debug {
     /// The turns of a conversation, oldest first; empty for an unknown one.
@@ -45,6 +71,18 @@ pub trait ThreadStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the store cannot be reached.
     async fn append(&self, key: &ThreadKey, turn: Vec<Message>) -> Result<(), ThreadError>;
+
+    /// The conversations of one channel, those that went on last first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn list(&self, channel: &ChannelKey, limit: usize) -> Result<Vec<ThreadKey>, ThreadError>;
+
+    /// Forgets a conversation. Whether there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn delete(&self, key: &ThreadKey) -> Result<bool, ThreadError>;
 }
 
 /// Why a conversation could not be read or written.
@@ -67,5 +105,13 @@ impl ThreadStore for OneShot {
 
     async fn append(&self, _: &ThreadKey, _: Vec<Message>) -> Result<(), ThreadError> {
         Ok(())
+    }
+
+    async fn list(&self, _: &ChannelKey, _: usize) -> Result<Vec<ThreadKey>, ThreadError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &ThreadKey) -> Result<bool, ThreadError> {
+        Ok(false)
     }
 }

@@ -42,6 +42,16 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, ErrorKind::Unauthenticated.as_str(), detail)
     }
 
+    /// The caller may not.
+    pub(crate) fn denied(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::Denied.as_str(), detail)
+    }
+
+    /// What the files say cannot be used; for administrators, who are told what is wrong where.
+    pub(crate) fn unusable(error: &Error) -> Self {
+        Self::new(StatusCode::CONFLICT, ErrorKind::Config.as_str(), error.to_string())
+    }
+
     /// There is no such thing, or not for this caller.
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, ErrorKind::NotFound.as_str(), detail)

@@ -6,4 +6,5 @@ mod text;
 mod tree;
 
 pub(crate) use json::Json;
-pub(crate) use text::Query;
+pub(crate) use node::Invalid;
+pub(crate) use text::{Path, Query};

@@ -25,6 +25,11 @@ const SCHEMES: [&str; 2] = ["bearer", "api_key"];
     info(title = "omni", description = "Connects people and agents to many MCP servers through one door."),
     tags(
         (name = "chat", description = "Questions and answers"),
+        (name = "tools", description = "Tools without a model, and their servers"),
+        (name = "audit", description = "What was asked and called"),
+        (name = "users", description = "Who one is, and who there is"),
+        (name = "threads", description = "Conversations, and calls that wait for a human"),
+        (name = "admin", description = "For administrators"),
         (name = "health", description = "How omni is doing"),
     )
 )]

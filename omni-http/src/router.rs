@@ -31,7 +31,7 @@ pub(crate) fn is_open(method: &Method, path: &str) -> bool {
 /// The whole door as a value. A server that runs it should tell each request's peer, as
 /// [`axum::extract::ConnectInfo`]; [`Server`](crate::Server) does.
 pub fn router(omni: Omni, config: HttpConfig) -> Router {
-    of(&App::new(omni, config))
+    of(&App::new(omni, config, None))
 }
 
 /// The same, for whoever has a hand in what its routes share.

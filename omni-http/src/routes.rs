@@ -4,11 +4,29 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::App;
 
+mod admin;
+mod audit;
 mod chat;
 mod health;
 mod root;
+mod threads;
+mod tools;
+mod users;
 
 /// All of them.
 pub(crate) fn all() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(root::routes()).merge(health::routes()).merge(chat::routes())
+    OpenApiRouter::new()
+        .merge(root::routes())
+        .merge(health::routes())
+        .merge(chat::routes())
+        .merge(tools::routes())
+        .merge(audit::routes())
+        .merge(users::routes())
+        .merge(threads::routes())
+        .merge(admin::routes())
+}
+
+/// What a request names; an empty name is none.
+fn named(name: Option<String>) -> Option<String> {
+    name.filter(|name| !name.trim().is_empty())
 }

@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use omni_core::{
     Config, Error, Omni, Registry,
     config::{HttpConfig, LoadOptions, SecurityMode},
+    reload::Reloader,
 };
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -27,7 +28,9 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    app: App,
+    omni: Omni,
+    config: HttpConfig,
+    reloader: Option<Reloader>,
 }
 
 impl Server {
@@ -42,7 +45,14 @@ impl Server {
             config.check_address(address.ip())?;
         }
         let listener = TcpListener::bind(&*addresses).await.map_err(|error| config.cannot_listen(&error))?;
-        Ok(Self { listener, app: App::new(omni, config) })
+        Ok(Self { listener, omni, config, reloader: None })
+    }
+
+    /// Lets administrators have the configuration read again.
+    #[must_use]
+    pub fn with_reloader(mut self, reloader: Reloader) -> Self {
+        self.reloader = Some(reloader);
+        self
     }
 
     /// Where it listens.
@@ -50,7 +60,7 @@ impl Server {
     /// # Errors
     /// When the system does not know it any more.
     pub fn address(&self) -> Result<SocketAddr, Error> {
-        self.listener.local_addr().map_err(|error| self.app.config.cannot_listen(&error).into())
+        self.listener.local_addr().map_err(|error| self.config.cannot_listen(&error).into())
     }
 
     /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
@@ -62,12 +72,12 @@ impl Server {
         let address = self.address()?;
         tracing::info!(%address, "omni listens at http://{address}");
         self.hint().await;
-        let app = &self.app;
+        let app = App::new(self.omni, self.config, self.reloader);
         let drain = app.config.drain;
         let connections = Connections::new(&app.config);
         let looking = CancellationToken::new();
         let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(app.omni.clone())));
-        connections.accept(self.listener, router::of(app), stop).await;
+        connections.accept(self.listener, router::of(&app), stop).await;
         tracing::info!("omni ends; what runs may finish");
         looking.cancel();
         tokio::join!(connections.drain(drain), app.omni.shutdown_within(drain));
@@ -78,10 +88,10 @@ impl Server {
 
     /// Whoever runs this for the first time learns how to let somebody in.
     async fn hint(&self) {
-        if self.app.config.mode != SecurityMode::Keys {
+        if self.config.mode != SecurityMode::Keys {
             return;
         }
-        match self.app.omni.has_keys().await {
+        match self.omni.has_keys().await {
             Ok(false) => tracing::warn!(
                 "there is no API key yet, so nobody is let in; `omni keys create --user you@company.com --scope ask` \
                  makes one"
@@ -153,12 +163,13 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let server = Server::bind(omni.clone(), config.http.clone()).await?;
+    // Where there are no files there is nothing to read again.
+    if config.dir.is_none() {
+        return server.run(stop.cancelled_owned()).await;
+    }
+    let reloader = Reloader::new(omni.clone(), registry, options);
     #[cfg(feature = "watch")]
-    let _watching = match &config.dir {
-        Some(_) => Some(omni_core::reload::Reloader::new(omni.clone(), registry, options).watch()?),
-        None => None,
-    };
-    #[cfg(not(feature = "watch"))]
-    drop((options, registry));
+    let _watching = reloader.clone().watch()?;
+    let server = server.with_reloader(reloader);
     server.run(stop.cancelled_owned()).await
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc, time::Instant};
 
-use omni_core::{Omni, config::HttpConfig};
+use omni_core::{Omni, config::HttpConfig, reload::Reloader};
 use tokio::sync::Semaphore;
 
 use crate::stream::Table;
@@ -16,6 +16,8 @@ pub(crate) struct Inner {
     pub(crate) omni: Omni,
     pub(crate) config: HttpConfig,
     pub(crate) started: Instant,
+    /// Reads the configuration again, where it came from files.
+    pub(crate) reloader: Option<Reloader>,
     /// The requests that may still begin.
     pub(crate) room: Semaphore,
     /// Answers that are told as they come.
@@ -23,10 +25,10 @@ pub(crate) struct Inner {
 }
 
 impl App {
-    pub(crate) fn new(omni: Omni, config: HttpConfig) -> Self {
+    pub(crate) fn new(omni: Omni, config: HttpConfig, reloader: Option<Reloader>) -> Self {
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
         let streams = Arc::new(Table::new(config.max_connections));
-        Self(Arc::new(Inner { omni, config, started: Instant::now(), room, streams }))
+        Self(Arc::new(Inner { omni, config, started: Instant::now(), reloader, room, streams }))
     }
 }
 

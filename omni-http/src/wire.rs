@@ -1,13 +1,34 @@
 //! The JSON of the HTTP door. Types of the core are none of it, save the one shared document,
 //! [`omni_core::answer::json`].
 
+mod admin;
+mod audit;
 mod chat;
 mod error;
 mod health;
+mod moment;
+mod threads;
+mod tools;
+mod users;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use admin::{AddUser, Approve, Disable, SetRole};
+pub(crate) use admin::{
+    AdminServer, AdminTool, AdminUser, CreateKey, CreatedKey, Explain, Explanation, KeyEntry, ListAdminTools, ListKeys,
+    ListLogs, PageOfUsers, RefreshedServers,
+};
+pub(crate) use audit::{
+    Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,
+};
 pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse};
 pub(crate) use error::{Detail, ErrorBody, FieldError, Place};
 pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,
 };
+pub(crate) use threads::{Confirmations, Decision, Thread, Threads};
+pub(crate) use tools::{
+    CallRequest, CallResponse, ForUser, ListServers, ListTools, OneHealth, ServerEntry, ServerList, ServerListData,
+    ServerSummary, ServerTools, Tool, ToolList, ToolListData, UserTools, server_status, tools_of,
+};
+pub(crate) use users::{User, UserList};

@@ -1,5 +1,7 @@
 //! The HTTP door through a real socket.
 
+mod admin;
+mod audit;
 mod bounds;
 mod browser;
 mod chat;
@@ -8,10 +10,17 @@ mod document;
 mod health;
 mod identity;
 mod instances;
+mod keys;
 mod local;
+mod people;
 mod program;
 mod refusals;
+mod secrecy;
 mod stream;
+mod threads;
+mod tools;
 
 /// Whoever the tests ask as.
 const ADA: &str = "ada@company.com";
+/// Who may do everything.
+const BOSS: &str = "boss@company.com";

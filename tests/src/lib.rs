@@ -11,6 +11,7 @@ pub mod balancer;
 pub mod door;
 pub mod issuer;
 pub mod loopback;
+pub mod office;
 pub mod parts;
 pub mod postgres;
 pub mod program;

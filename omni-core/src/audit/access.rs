@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{AuditError, AuditQuery, AuditReader, AuditStats, CallEntry, LogPage};
-use crate::policy::Grant;
+use super::{AuditError, AuditQuery, AuditReader, AuditStats, CallEntry, LogEntry, LogPage};
+use crate::{identity::Principal, policy::Grant};
 
-/// The ledger as one person may read it: their own entries, or those of their whole tenant.
+/// The ledger as one person may read it: their own entries, or those of their whole tenant. What went
+/// wrong inside, with hosts and paths, and by which rule, only the latter are told.
 #[derive(Debug, Clone)]
 pub struct AuditAccess {
     reader: Arc<dyn AuditReader>,
@@ -26,6 +27,17 @@ impl AuditAccess {
         }
     }
 
+    /// The ledger for somebody who may read all of a tenant's entries.
+    pub(crate) fn of_all(reader: Arc<dyn AuditReader>, principal: &Principal) -> Self {
+        Self { reader, tenant: principal.tenant.clone(), subject: principal.subject.clone(), sees_all: true }
+    }
+
+    /// Whose own entries are always among those.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Whether entries of others can be seen.
     #[must_use]
     pub fn sees_all(&self) -> bool {
@@ -38,7 +50,28 @@ impl AuditAccess {
     /// [`AuditError::NotYours`] when the query names somebody else whose entries may not be seen,
     /// or what the store says; so for all of these.
     pub async fn logs(&self, query: &AuditQuery) -> Result<LogPage, AuditError> {
-        self.reader.logs(&self.allowed(query)?).await
+        let mut page = self.reader.logs(&self.allowed(query)?).await?;
+        if !self.sees_all {
+            page.entries.iter_mut().for_each(LogEntry::hide_inside);
+        }
+        Ok(page)
+    }
+
+    /// How many a query finds, whatever its page.
+    ///
+    /// # Errors
+    /// As [`AuditAccess::logs`].
+    pub async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
+        self.reader.count(&self.allowed(query)?).await
+    }
+
+    /// One ask or direct call; `None` also where it may not be seen.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn entry(&self, request_id: Uuid) -> Result<Option<LogEntry>, AuditError> {
+        let query = AuditQuery { request_id: Some(request_id), limit: Some(1), ..AuditQuery::default() };
+        Ok(self.logs(&query).await?.entries.pop())
     }
 
     /// Sums over all that a query finds.
@@ -57,6 +90,9 @@ impl AuditAccess {
         let mut calls = self.reader.calls(request_id).await?;
         let is_mine = |call: &CallEntry| call.user_email.as_ref() == Some(&self.subject);
         calls.retain(|call| call.tenant == self.tenant && (self.sees_all || is_mine(call)));
+        if !self.sees_all {
+            calls.iter_mut().for_each(CallEntry::hide_inside);
+        }
         Ok(calls)
     }
 

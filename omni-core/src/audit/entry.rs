@@ -23,6 +23,9 @@ const MAX_NUMBER: u64 = i32::MAX as u64;
 /// The largest amount of the original's columns, in dollars.
 const MAX_USD: f64 = 9_999.999_999;
 
+/// What somebody reads of a failure of their own who may not read what is inside.
+const FAILED: &str = "it failed; an administrator can see why";
+
 /// An ask or a direct call: a row of `audit_logs`. Fields have the original's names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -246,6 +249,15 @@ impl LogEntry {
         entry
     }
 
+    /// Leaves out what a failure tells of the inside. Why something was refused everybody may read.
+    pub(super) fn hide_inside(&mut self) {
+        let Some(error) = self.error_message.take_if(|_| !self.was_blocked) else { return };
+        if self.response_preview == Some(preview(&error, 500, 500)) {
+            self.response_preview = Some(FAILED.into());
+        }
+        self.error_message = Some(FAILED.into());
+    }
+
     fn use_tools<'a>(&mut self, tools: impl Iterator<Item = &'a str>) {
         self.tools_used = tools.map(name).collect();
         self.tool_calls_count = number(self.tools_used.len() as u64);
@@ -284,6 +296,14 @@ impl CallEntry {
             cost_estimate: call.cost.map(dollars),
             cost_nano_usd: call.cost.map(nano),
             error: call.error.as_deref().map(text),
+        }
+    }
+
+    /// Leaves out what it tells of the inside: the rule that decided, and of a failure everything.
+    pub(super) fn hide_inside(&mut self) {
+        self.rule = None;
+        if !matches!(self.status.as_str(), "denied" | "rate_limited") {
+            self.error = self.error.take().map(|_| FAILED.into());
         }
     }
 
@@ -378,5 +398,30 @@ mod tests {
         let entry = Entries::of(&Record::new(Uuid::nil(), None, Event::Ask(Box::new(ask)))).log.unwrap();
         assert_eq!((entry.iterations, entry.cost_estimate), (MAX_NUMBER, Some(MAX_USD)));
         assert_eq!(entry.tools_used[0].chars().count(), MAX_NAME);
+    }
+
+    #[test]
+    fn a_failure_tells_its_owner_nothing_of_the_inside_and_a_refusal_why() {
+        let entry = |outcome: Outcome, answer: &str| {
+            let mut ask = AskRecord::new("?", outcome);
+            (ask.error, ask.answer) = (Some("http://10.0.0.7 refused".into()), answer.into());
+            let mut log = Entries::of(&Record::new(Uuid::nil(), None, Event::Ask(Box::new(ask)))).log.unwrap();
+            log.hide_inside();
+            (log.error_message.unwrap(), log.response_preview.unwrap())
+        };
+        assert_eq!(entry(Outcome::Error, ""), (FAILED.into(), FAILED.into()));
+        assert_eq!(entry(Outcome::Timeout, "So far."), (FAILED.into(), "So far.".into()));
+        assert!(entry(Outcome::Denied, "").0.contains("refused"));
+    }
+
+    #[test]
+    fn a_call_tells_its_owner_no_rule() {
+        for (outcome, shown) in [(Outcome::Denied, "There is no tool."), (Outcome::Error, FAILED)] {
+            let mut call = CallRecord::new("db", "drop", json!({}), outcome);
+            (call.rule, call.error) = (Some("mcps.db.deny: drop".into()), Some("There is no tool.".into()));
+            let mut call = Entries::of(&Record::new(Uuid::nil(), None, Event::ToolCall(call))).call.unwrap();
+            call.hide_inside();
+            assert_eq!((call.rule, call.error.as_deref()), (None, Some(shown)));
+        }
     }
 }

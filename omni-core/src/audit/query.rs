@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{AuditError, LogEntry};
 
@@ -38,6 +39,8 @@ pub struct AuditQuery {
     pub tool: Option<String>,
     /// `chat`, `tool_call`, `admin`.
     pub request_type: Option<String>,
+    /// This very ask or direct call.
+    pub request_id: Option<Uuid>,
     /// At this time or later.
     pub since: Option<DateTime<Utc>>,
     /// Before this time.
@@ -46,6 +49,8 @@ pub struct AuditQuery {
     pub order: Order,
     /// After this place.
     pub after: Option<Cursor>,
+    /// Without so many of the first. A store goes through all of them; [`AuditQuery::after`] does not.
+    pub offset: usize,
     /// At most so many, and never more than [`MAX_PAGE`]; `None` is a hundred.
     pub limit: Option<usize>,
 }
@@ -64,6 +69,7 @@ impl AuditQuery {
             && is(&self.user, entry.user_email.as_deref())
             && is(&self.status, Some(&entry.status))
             && is(&self.request_type, Some(&entry.request_type))
+            && self.request_id.is_none_or(|id| entry.request_id == id)
             && self.server.as_ref().is_none_or(|server| entry.mcps_accessed.contains(server))
             && self.tool.as_ref().is_none_or(|tool| entry.tools_used.iter().any(|used| is_tool(used, tool)))
             && self.since.is_none_or(|since| entry.created_at >= since)

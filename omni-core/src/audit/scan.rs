@@ -16,7 +16,7 @@ fn entries(id: i64, sealed: &SealedRecord) -> Entries {
     entries
 }
 
-/// Collects a page, of which it never holds more than one entry too many.
+/// Collects a page, of which it never holds more than one entry too many, beside those before it.
 pub(super) struct Paging {
     query: AuditQuery,
     found: BTreeMap<Cursor, LogEntry>,
@@ -32,7 +32,7 @@ impl Paging {
         let log = entries(id, sealed).log;
         let Some(log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
         self.found.insert(Cursor::of(&log), log);
-        if self.found.len() > self.query.page_size() + 1 {
+        if self.found.len() > self.query.offset.saturating_add(self.query.page_size() + 1) {
             match self.query.order {
                 Order::NewestFirst => self.found.pop_first(),
                 Order::OldestFirst => self.found.pop_last(),
@@ -41,10 +41,10 @@ impl Paging {
     }
 
     pub(super) fn page(self) -> LogPage {
-        let entries = self.found.into_values();
+        let (entries, offset) = (self.found.into_values(), self.query.offset);
         let entries = match self.query.order {
-            Order::NewestFirst => entries.rev().collect(),
-            Order::OldestFirst => entries.collect(),
+            Order::NewestFirst => entries.rev().skip(offset).collect(),
+            Order::OldestFirst => entries.skip(offset).collect(),
         };
         LogPage::new(entries, self.query.page_size())
     }

@@ -141,6 +141,10 @@ impl AuditReader for SqlAudit {
         log::stats(self.ready().await?, query).await
     }
 
+    async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
+        log::count(self.ready().await?, query).await
+    }
+
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
         log::calls(self.ready().await?, request_id).await
     }

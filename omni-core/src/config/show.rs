@@ -93,6 +93,20 @@ fn declare_ignored(value: &mut Value) {
     }
 }
 
+impl ServerConfig {
+    /// Its address as people may see it: without a password and the values of its query.
+    #[must_use]
+    pub fn shown_url(&self) -> Option<String> {
+        self.url.as_deref().map(without_password)
+    }
+
+    /// Its arguments as people may see them: without secrets.
+    #[must_use]
+    pub fn shown_args(&self) -> Vec<String> {
+        args(self)
+    }
+}
+
 // What is shown for debugging hides what is hidden from people.
 
 impl fmt::Debug for LlmConfig {
@@ -188,7 +202,7 @@ fn server(server: &ServerConfig) -> Value {
         "name": server.name,
         "enabled": server.options.enabled,
         "protocol": server.kind,
-        "url": server.url.as_deref().map(without_password),
+        "url": server.shown_url(),
         "command": server.command,
         "args": args(server),
         "cwd": server.cwd,

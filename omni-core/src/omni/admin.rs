@@ -17,6 +17,7 @@ use crate::{
 
 mod health;
 mod keys;
+mod policy;
 mod retention;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod users;
@@ -24,9 +25,13 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub use health::Refreshed;
 pub use keys::NewKey;
+pub use policy::Explanation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use users::{ListedUser, UserStatus};
+pub use users::ListedUser;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) use users::seen;
 
 /// An administrator at work.
 #[derive(Debug)]
@@ -68,6 +73,18 @@ impl Admin {
         self
     }
 
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Refuses whoever may not look at something.
+    pub(super) fn require(&self, permission: Permission) -> Result<(), Error> {
+        match &self.grant {
+            Some(grant) => Ok(grant.require_admin(permission)?),
+            None => Ok(()),
+        }
+    }
+
     /// Does something and records how it ended; if it may not be done, that.
     async fn run<T>(
         &self,
@@ -75,11 +92,7 @@ impl Admin {
         record: AdminRecord,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let may = match &self.grant {
-            Some(grant) => grant.require_admin(permission).map_err(Error::from),
-            None => Ok(()),
-        };
-        let done = match may.and_then(|()| steps::admit(&self.parts)) {
+        let done = match self.require(permission).and_then(|()| steps::admit(&self.parts)) {
             // On the heap: what there is to do is large, and whoever waits for it would carry it.
             Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     Principal, Source,
     ask::Client,
-    audit::{AuditQuery, AuditReader, AuditSink, LedgerStore, LogEntry, Order, SealedRecord},
+    audit::{AuditQuery, AuditReader, AuditSink, Cursor, LedgerStore, LogEntry, Order, SealedRecord},
     cost::NanoUsd,
     ledger::{
         AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all, verify::verify_chain,
@@ -64,7 +64,7 @@ impl History {
     async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
         let some = |text: &str| Some(text.to_owned());
         let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
-        let cases: [(&str, AuditQuery, usize); 12] = [
+        let cases: [(&str, AuditQuery, usize); 15] = [
             ("everything", self.query(), 8),
             ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 8),
             ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
@@ -76,6 +76,9 @@ impl History {
             ("a tool of any server", AuditQuery { tool: some("log"), ..self.query() }, 7),
             ("a pattern, which is no name", AuditQuery { tool: some("drop%table"), ..self.query() }, 0),
             ("a time", AuditQuery { since: minute(2), until: minute(4), ..self.query() }, 2),
+            ("its id", AuditQuery { request_id: Some(self.last_ask), ..self.query() }, 1),
+            ("an id that nothing has", AuditQuery { request_id: Some(Uuid::now_v7()), ..self.query() }, 0),
+            ("what the first are left out of", AuditQuery { offset: 5, limit: Some(10), ..self.query() }, 3),
             ("somebody else", AuditQuery { user: some("nobody@company.com"), ..self.query() }, 0),
         ];
         for (name, query, count) in cases {
@@ -91,6 +94,9 @@ impl History {
         let mut oldest = self.all(reader, Order::OldestFirst).await;
         oldest.reverse();
         assert_eq!(oldest, newest, "the other order is the same the other way round");
+        let page = reader.logs(&AuditQuery { offset: 2, limit: Some(3), ..self.query() }).await.unwrap_or_default();
+        assert_eq!(page.entries, newest[2..5], "a page begins where it is said to");
+        assert_eq!(page.next, Some(Cursor::of(&newest[4])), "and says where the next one does");
     }
 
     async fn all(&self, reader: &dyn AuditReader, order: Order) -> Vec<LogEntry> {
@@ -115,6 +121,10 @@ impl History {
         assert_eq!((stats.by_status.get("success"), stats.by_status.get("denied")), (Some(&7), Some(&1)));
         assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
         assert_eq!((stats.avg_duration_ms, stats.unpriced_count), (700.0, 0));
+        let denied = AuditQuery { status: Some("denied".into()), limit: Some(1), offset: 1, ..self.query() };
+        for (query, count) in [(self.query(), 8), (denied, 1)] {
+            assert_eq!(reader.count(&query).await.ok(), Some(count), "all that is found is counted, not the page");
+        }
         let none = AuditQuery { status: Some("timeout".into()), ..self.query() };
         assert_eq!(reader.stats(&none).await.unwrap_or_default().total_requests, 0);
     }

@@ -11,7 +11,10 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
-use super::{node::Node, tree};
+use super::{
+    node::{Invalid, Node},
+    tree,
+};
 use crate::{error::ApiError, state::App};
 
 /// How long a body may take to come.
@@ -39,8 +42,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-impl From<super::node::Invalid> for ApiError {
-    fn from(error: super::node::Invalid) -> Self {
+impl From<Invalid> for ApiError {
+    fn from(error: Invalid) -> Self {
         Self::invalid(vec![error.into()])
     }
 }

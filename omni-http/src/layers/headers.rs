@@ -47,6 +47,7 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
         named("ratelimit-limit"),
         named("ratelimit-remaining"),
         named("ratelimit-reset"),
+        named("x-next-after"),
     ];
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::DELETE])

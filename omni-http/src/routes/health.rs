@@ -17,7 +17,7 @@ use crate::{
     state::App,
     wire::{
         Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Server, Servers,
-        ServersStatus, State as Status,
+        ServersStatus, State as Status, server_status,
     },
 };
 
@@ -141,12 +141,7 @@ fn servers(catalog: &Catalog, is_admin: bool) -> Servers {
 }
 
 fn server(view: &ServerView, is_admin: bool) -> Server {
-    let (status, error) = match &view.health {
-        ServerHealth::Healthy => ("healthy", None),
-        ServerHealth::Unhealthy { reason } => ("unhealthy", Some(reason.clone())),
-        ServerHealth::Disabled => ("disabled", None),
-        _ => ("unknown", None),
-    };
+    let (status, error) = server_status(&view.health);
     Server {
         name: view.name.to_string(),
         status,

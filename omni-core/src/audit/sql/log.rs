@@ -122,6 +122,9 @@ impl<'a> Conditions<'a> {
                 all.add(format!("{column} = ?"), [wanted.into()]);
             }
         }
+        if let Some(request_id) = query.request_id {
+            all.add("l.request_id = ?".into(), [request_id.to_string().into()]);
+        }
         if let Some(server) = &query.server {
             all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
         }
@@ -177,8 +180,16 @@ pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>
         // A comparison of rows is a range of the index; the same with OR is not.
         conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
     }
-    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", query.page_size() + 1);
+    let limit = format!("LIMIT {} OFFSET {}", query.page_size() + 1, query.offset);
+    let rest = format!("ORDER BY l.created_at {order}, l.id {order} {limit}");
     (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
+}
+
+pub(super) async fn count(db: &Db, query: &AuditQuery) -> Result<u64, AuditError> {
+    let conditions = Conditions::of(query, db.dialect());
+    let sql = format!("SELECT count(*) AS n FROM audit_logs l {}", conditions.to_sql());
+    let row = db.fetch_optional(&sql, &conditions.values).await?;
+    Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
 }
 
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {

@@ -215,6 +215,17 @@ pub(crate) enum PolicyMode {
     AllExcept,
 }
 
+impl PolicyMode {
+    /// The name in `mcps.yaml`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::All => "allow_all",
+            Self::Only => "allow_only",
+            Self::AllExcept => "allow_all_except",
+        }
+    }
+}
+
 /// What a role may use of a server. An empty rule is everything; a deny always holds.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -122,9 +122,7 @@ impl Admin {
     /// # Errors
     /// An [`Error`] when they may not be listed, or cannot.
     pub async fn keys_of(&self, owner: Option<&str>) -> Result<Vec<ApiKey>, Error> {
-        if let Some(grant) = &self.grant {
-            grant.require_admin(Permission::CanManageUsers)?;
-        }
+        self.require(Permission::CanManageUsers)?;
         let owner = owner.map(|owner| owner.trim().to_lowercase());
         Ok(self.keys()?.store().list(owner.as_deref(), MAX_LISTED).await?)
     }
@@ -132,12 +130,12 @@ impl Admin {
     /// Takes a key back.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when there is none of that number.
+    /// [`Error::NotFound`] when there is none of that number.
     pub async fn revoke_key(&self, id: i64) -> Result<ApiKey, Error> {
         let revoking = async {
             let revoked = self.keys()?.store().revoke(id, self.actor()).await?;
             self.keys()?.forget();
-            revoked.ok_or_else(|| Error::Invalid { message: format!("there is no key {id}") })
+            revoked.ok_or_else(|| Error::NotFound { message: format!("there is no key {id}") })
         };
         let said = record("key.revoke", &id.to_string(), serde_json::Value::Null);
         self.run(Permission::CanManageUsers, said, revoking).await

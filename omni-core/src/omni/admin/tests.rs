@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Admin, NewKey, UserStatus};
+use super::{super::UserStatus, Admin, NewKey};
 use crate::{
     Ask, Error, ErrorKind, Omni, Principal, Source,
     audit::{AuditBackend, memory::MemorySink},

@@ -2,35 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{Admin, record};
+use super::{
+    super::profile::{UserStatus, stand},
+    Admin, record,
+};
 use crate::{
     config::{Config, ConfigError, Diagnostic, Severity, nearest},
     db::DbError,
     error::Error,
     identity::Principal,
     people::{KnownUser, Tables, UserState},
-    policy::{Permission, PolicyError, Standing, yaml::YamlPolicy},
+    policy::{Permission, Standing, yaml::YamlPolicy},
 };
 
 /// How many people are read at once.
 const PAGE: u32 = 1_000;
 /// Most people of one list.
 const MAX_LISTED: usize = 100_000;
-
-/// How a person stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum UserStatus {
-    /// They may use omni.
-    Active,
-    /// They are kept out, or have a role that nobody knows.
-    Blocked,
-    /// Somebody has to approve them.
-    Pending,
-    /// They asked once, and nothing lets them in.
-    Unknown,
-}
 
 /// A person, and how they stand.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -90,12 +78,8 @@ impl Admin {
     }
 
     async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
-        if !email.contains('@') {
-            return Err(Error::Invalid { message: format!("{email:?} is no e-mail address") });
-        }
-        if let Some(grant) = &self.grant {
-            grant.require_admin(Permission::CanPromoteUsers)?;
-        }
+        is_address(email)?;
+        self.require(Permission::CanPromoteUsers)?;
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
@@ -134,6 +118,7 @@ impl Admin {
     pub async fn disable_user(&self, email: &str, message: Option<&str>) -> Result<(), Error> {
         let said = record("user.disable", email, json!({ "message": message }));
         let disabling = async {
+            is_address(email)?;
             self.not_in_file(email)?;
             self.may_change(email)?;
             if let Ok(theirs) = self.parts.policy.resolve(&Principal::email(email)).await {
@@ -170,19 +155,10 @@ impl Admin {
     /// # Errors
     /// An [`Error`] when they may not be listed, or cannot.
     pub async fn users(&self) -> Result<Vec<ListedUser>, Error> {
-        if let Some(grant) = &self.grant {
-            grant.require_admin(Permission::CanManageUsers)?;
-        }
-        let tables = self.tables()?;
-        let (mut listed, mut after) = (Vec::new(), String::new());
-        while listed.len() < MAX_LISTED {
-            let page = tables.users(&after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.email);
-            // Whoever sits at a terminal without being mapped has no account here.
-            for user in page.into_iter().filter(|user| !user.email.starts_with("local:")) {
-                listed.push(self.listed(user).await?);
-            }
+        self.require(Permission::CanManageUsers)?;
+        let mut listed = Vec::new();
+        for user in seen(self.tables()?).await? {
+            listed.push(self.listed(user).await?);
         }
         Ok(listed)
     }
@@ -194,16 +170,11 @@ impl Admin {
             (None, UserState::Assigned) => "assigned".into(),
             (None, UserState::Seen) => "seen".into(),
         };
-        let (role, status, reason) = match self.parts.policy.resolve(&Principal::email(&user.email)).await {
-            Ok(grant) => (Some(grant.role.name.to_string()), UserStatus::Active, None),
-            Err(error @ PolicyError::Unavailable { .. }) => return Err(error.into()),
-            Err(error @ PolicyError::PendingApproval { .. }) => {
-                (standing.offered_role, UserStatus::Pending, Some(error.to_string()))
-            }
-            Err(error @ PolicyError::UnknownSubject { .. }) => {
-                (user.role, UserStatus::Unknown, Some(error.to_string()))
-            }
-            Err(error) => (user.role, UserStatus::Blocked, Some(error.to_string())),
+        let (status, grant) = stand(&self.parts, &user.email).await?;
+        let (role, reason) = match (grant, status) {
+            (Ok(grant), _) => (Some(grant.role.name.to_string()), None),
+            (Err(refused), UserStatus::Pending) => (standing.offered_role, Some(refused.to_string())),
+            (Err(refused), _) => (user.role, Some(refused.to_string())),
         };
         Ok(ListedUser { email: user.email, name: user.name, role, status, reason, source })
     }
@@ -236,13 +207,31 @@ impl Admin {
     /// # Errors
     /// An [`Error`] when it may not be read, or cannot.
     pub async fn export_policy(&self) -> Result<String, Error> {
-        if let Some(grant) = &self.grant {
-            grant.require_admin(Permission::CanModifyConfig)?;
-        }
+        self.require(Permission::CanModifyConfig)?;
         let (_, users) = self.tables()?.read().await?;
         let value = serde_json::to_value(&users).map_err(|error| Error::Internal { message: error.to_string() })?;
         Ok(crate::config::to_yaml(&value))
     }
+}
+
+/// Everybody in the table, by address.
+pub(in crate::omni) async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbError> {
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    while seen.len() < MAX_LISTED {
+        let page = tables.users(&after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.email);
+        // Whoever sits at a terminal without being mapped has no account here.
+        seen.extend(page.into_iter().filter(|user| !user.email.starts_with("local:")));
+    }
+    Ok(seen)
+}
+
+fn is_address(email: &str) -> Result<(), Error> {
+    if email.contains('@') {
+        return Ok(());
+    }
+    Err(Error::Invalid { message: format!("{email:?} is no e-mail address") })
 }
 
 fn no_role(role: &str) -> Error {

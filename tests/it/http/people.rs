@@ -1,0 +1,160 @@
+//! Who one is, and who there is; and what administrators change of that.
+
+use omni_core::identity::Scope;
+use omni_tests::office::Office;
+use serde_json::{Value, json};
+
+use super::{ADA, BOSS};
+
+const NEW: &str = "new@company.com";
+
+fn emails(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|entry| entry["email"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn everybody_learns_who_they_are() {
+    let office = Office::open().await;
+    let ada = office.key_with(ADA, &[Scope::Ask]).await;
+    let own = office.get(&ada, "/users/Ada@company.com").await.is(200).json();
+    let expected = json!({
+        "email": ADA, "name": "Ada", "role": "dba", "allowed_mcps": ["away", "lab"], "allowed_domains": ["sql_help"],
+        "teams": ["data"], "slack_user_id": "U1", "is_default": false, "status": "active",
+    });
+    assert_eq!(own, expected);
+    let list = office.get(&ada, "/users").await.is(200).json();
+    let expected = json!({
+        "total_users": 1, "super_admins": 0, "regular_users": 1, "next": null,
+        "users": [{ "email": ADA, "name": "Ada", "role": "dba", "teams": ["data"] }],
+    });
+    assert_eq!(list, expected);
+    let boss = office.key(BOSS).await;
+    let own = office.get(&boss, &format!("/users/{BOSS}")).await.is(200).json();
+    assert_eq!((&own["allowed_mcps"], &own["allowed_domains"]), (&json!("*"), &json!("*")));
+}
+
+#[tokio::test]
+async fn of_others_only_those_learn_who_may_manage_people() {
+    let office = Office::open().await;
+    let (ada, narrow) = (office.key(ADA).await, office.key_with(BOSS, &[Scope::Ask]).await);
+    for key in [&ada, &narrow] {
+        for email in ["eve@company.com", "nobody@company.com", NEW] {
+            office.get(key, &format!("/users/{email}")).await.error(403, "denied");
+        }
+    }
+    let chief = office.key("chief@company.com").await;
+    let eve = office.get(&chief, "/users/eve@company.com").await.is(200).json();
+    assert_eq!((&eve["role"], &eve["allowed_mcps"]), (&json!("read_only"), &json!([])));
+    let waiting = office.get(&chief, &format!("/users/{NEW}")).await.is(200).json();
+    assert_eq!((&waiting["status"], &waiting["role"]), (&json!("pending"), &json!("read_only")));
+    office.get("", "/users").await.error(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_key_for_others_learns_who_they_are() {
+    let office = Office::open().await;
+    let bot = office.key_with("chief@company.com", &[Scope::Ask, Scope::ActAs]).await;
+    assert_eq!(office.get(&bot, &format!("/users/{ADA}")).await.is(200).json()["role"], "dba");
+}
+
+#[tokio::test]
+async fn whom_nobody_named_is_what_anybody_is() {
+    let office = Office::open().await;
+    let boss = office.key(BOSS).await;
+    let anybody = format!("{}default_user: {{ role: read_only }}\n", omni_tests::office::USERS)
+        .replace("auto_provisioning: { enabled: true", "auto_provisioning: { enabled: false");
+    office.write("users.yaml", &anybody);
+    office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    let who = async |email: &str| office.get(&boss, &format!("/users/{email}")).await.is(200).json();
+    assert_eq!(who(NEW).await["is_default"], true);
+    assert_eq!(who(ADA).await["is_default"], false);
+    office.write("users.yaml", &anybody.replace("default_user", "x-default_user"));
+    office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    office.get(&boss, &format!("/users/{NEW}")).await.error(404, "not_found");
+}
+
+#[tokio::test]
+async fn administrators_list_everybody_page_by_page() {
+    let office = Office::open().await;
+    let (chief, ada) = (office.key("chief@company.com").await, office.key(ADA).await);
+    office.post(&chief, "/admin/users", &json!({ "email": NEW, "role": "dba", "name": "New" })).await.is(201);
+    let all = office.get(&chief, "/admin/users").await.is(200).json();
+    let expected = [ADA, "audrey@company.com", BOSS, "chief@company.com", "eve@company.com", NEW, "tim@company.com"];
+    assert_eq!(emails(&all), expected);
+    let named = json!({
+        "id": ADA, "email": ADA, "name": "Ada", "role": "dba", "teams": ["data"], "status": "active", "reason": null,
+        "named_at": "users.yaml:5",
+    });
+    assert_eq!(all[0], named);
+    assert_eq!((&all[5]["named_at"], &all[5]["role"]), (&json!(null), &json!("dba")));
+    let page = office.get(&chief, "/admin/users?limit=2&after=audrey@company.com").await.is(200).json();
+    assert_eq!(emails(&page), [BOSS, "chief@company.com"]);
+    let list = office.get(&chief, "/users?limit=1").await.is(200).json();
+    assert_eq!((&list["total_users"], &list["super_admins"], &list["next"]), (&json!(7), &json!(1), &json!(ADA)));
+    office.get(&chief, "/admin/users?limit=0").await.error(422, "invalid");
+    office.get(&ada, "/admin/users").await.error(403, "denied");
+}
+
+#[tokio::test]
+async fn a_role_that_was_given_holds_for_the_next_request_until_it_is_taken() {
+    let office = Office::open().await;
+    let chief = office.key("chief@company.com").await;
+    let made = office.post(&chief, "/admin/users", &json!({ "email": "New@company.com", "role": "read_only" })).await;
+    assert_eq!(made.is(201).json()["email"], NEW);
+    let new = office.key(NEW).await;
+    let act = async |what: &str, body: &Value| office.post(&chief, &format!("/admin/users/{NEW}/{what}"), body).await;
+    let role = async || office.get(&new, &format!("/users/{NEW}")).await;
+    assert_eq!(role().await.is(200).json()["role"], "read_only");
+    assert_eq!(act("role", &json!({ "role": "dba" })).await.is(200).json()["role"], "dba");
+    assert_eq!(role().await.is(200).json()["role"], "dba");
+    let out = act("disable", &json!({ "message": "Ask hr." })).await.is(200).json();
+    assert_eq!((&out["status"], &out["role"]), (&json!("blocked"), &json!("dba")));
+    assert_eq!(role().await.error(403, "denied"), "new@company.com may not use omni: Ask hr.");
+    assert_eq!(act("enable", &json!({})).await.is(200).json()["status"], "active");
+    assert_eq!(role().await.is(200).json()["role"], "dba");
+    let again = act("enable", &json!({})).await.error(422, "invalid");
+    assert_eq!(again, "new@company.com was not disabled");
+}
+
+#[tokio::test]
+async fn whoever_waits_is_let_in() {
+    let office = Office::open().await;
+    let chief = office.key("chief@company.com").await;
+    let path = format!("/admin/users/{NEW}/approve");
+    let approved = office.post(&chief, &path, &json!({})).await.is(200).json();
+    assert_eq!((&approved["role"], &approved["status"]), (&json!("read_only"), &json!("active")));
+    let again = office.post(&chief, &path, &json!({})).await.error(422, "invalid");
+    assert!(again.as_str().unwrap().contains("no role is on offer"), "{again}");
+}
+
+#[tokio::test]
+async fn whom_a_file_names_is_changed_there_and_nobody_gives_more_than_they_have() {
+    let office = Office::open().await;
+    let (chief, ada) = (office.key("chief@company.com").await, office.key(ADA).await);
+    let role = json!({ "role": "dba", "email": ADA });
+    for path in [
+        "/admin/users",
+        &format!("/admin/users/{ADA}/role"),
+        &format!("/admin/users/{ADA}/disable"),
+        &format!("/admin/users/{ADA}/enable"),
+        &format!("/admin/users/{ADA}/approve"),
+    ] {
+        let detail = office.post(&chief, path, &role).await.error(409, "config");
+        assert_eq!(detail, "users.yaml:5: ada@company.com is named there; edit the file", "{path}");
+        office.post(&ada, path, &role).await.error(403, "denied");
+        office.post("", path, &role).await.error(401, "unauthenticated");
+    }
+    let set = async |body: &Value| office.post(&chief, &format!("/admin/users/{NEW}/role"), body).await;
+    set(&json!({ "role": "super_admin" })).await.error(403, "denied");
+    let unknown = set(&json!({ "role": "dbaa" })).await.error(422, "invalid");
+    assert_eq!(unknown, "there is no role \"dbaa\"; did you mean \"dba\"?");
+    assert_eq!(set(&json!({})).await.error(422, "invalid")[0]["loc"], json!(["body", "role"]));
+    let disable = office.post(&chief, "/admin/users/7/disable", &json!({})).await;
+    assert_eq!(disable.error(422, "invalid"), "\"7\" is no e-mail address");
+    office.settle().await;
+    let acts = office.get(&chief, "/admin/logs?status=denied").await.is(200).json();
+    let said: Vec<_> = acts.as_array().unwrap().iter().map(|entry| entry["message"].as_str().unwrap()).collect();
+    assert_eq!(said[0], format!("user.add {NEW}"));
+    assert_eq!(said.len(), 6, "what was refused is recorded too: {said:?}");
+    assert_eq!((&acts[0]["user_email"], &acts[0]["source"]), (&json!("chief@company.com"), &json!("http")));
+}
