@@ -20,7 +20,7 @@ pub(crate) use admin::{
 pub(crate) use audit::{
     Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,
 };
-pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse};
+pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent};
 pub(crate) use error::{Detail, ErrorBody, FieldError, Place};
 pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,

@@ -172,6 +172,11 @@ impl Office {
         admin.create_key(new).await.unwrap().secret.expose_secret().to_owned()
     }
 
+    /// Where a path is.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// A request with a key.
     pub fn request(&self, method: Method, key: &str, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(key)

@@ -11,7 +11,7 @@ use crate::{
     layers::RequestId,
     state::App,
     stream::{self, LastEventId},
-    wire::{AskRequest, AskResponse, ShortRequest, ShortResponse},
+    wire::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -58,7 +58,7 @@ async fn short(
 #[utoipa::path(post, path = "/chat/ask/stream", tag = "chat", request_body = AskRequest,
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that came")),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = StreamEvent, content_type = "text/event-stream"),
         (status = 409, description = "The stream cannot be resumed here"),
     ))]
 async fn ask_stream(
@@ -79,7 +79,7 @@ async fn ask_stream(
 #[utoipa::path(get, path = "/chat/ask/stream", tag = "chat",
     params(("Last-Event-ID" = String, Header, description = "The last event that came")),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = StreamEvent, content_type = "text/event-stream"),
         (status = 409, description = "The stream cannot be resumed here"),
     ))]
 async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId) -> Result<Response, ApiError> {

@@ -81,6 +81,17 @@ pub(crate) struct AskResponse {
     pub(crate) duration_ms: u64,
 }
 
+/// An event of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StreamEvent {
+    /// What `Last-Event-ID` says to go on after it.
+    pub(crate) id: String,
+    /// `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `usage`, `warning`, `done`, `error`.
+    pub(crate) event: String,
+    /// A JSON object with the same name in `event`, and what there is to tell.
+    pub(crate) data: String,
+}
+
 /// A call of a tool.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ToolResult {
