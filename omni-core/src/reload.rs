@@ -16,6 +16,7 @@ use crate::{
     compose::Reload,
     config::{Ack, ConfigError, LoadOptions},
     ledger::{self, AdminRecord, Event, Record},
+    metrics,
 };
 
 /// Editors and deployments touch several files, and each more than once.
@@ -48,6 +49,7 @@ impl Reloader {
     /// What is wrong with the files, with file and line. Nothing is changed then.
     pub async fn reload(&self) -> Result<Reload, Error> {
         let reloaded = self.load_and_replace().await;
+        metrics::reloaded(reloaded.is_ok());
         self.record(&reloaded).await?;
         reloaded
     }
