@@ -12,7 +12,7 @@ use axum::{
 use futures::{StreamExt as _, stream};
 use omni_core::{AnswerEvent, AnswerStream, answer::json::EventJson};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, metrics::OpenStream};
 
 /// How often a silent stream shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -30,7 +30,11 @@ pub(crate) async fn respond(mut answer: AnswerStream) -> Result<Response, ApiErr
         Some(AnswerEvent::Error(failure)) => return Err((*failure).into()),
         first => first,
     };
-    let events = stream::iter(first).chain(answer).enumerate().map(|(at, event)| Ok::<_, Infallible>(told(at, &event)));
+    let open = OpenStream::begin();
+    let events = stream::iter(first).chain(answer).enumerate().map(move |(at, event)| {
+        let _open = &open;
+        Ok::<_, Infallible>(told(at, &event))
+    });
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
     Ok((UNBUFFERED, events).into_response())
 }
