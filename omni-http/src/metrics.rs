@@ -54,7 +54,7 @@ impl Metrics {
     }
 
     /// Everything that was counted, in the text format of Prometheus.
-    pub(crate) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         match &self.0 {
             Source::Prometheus(handle) => handle.render(),
             Source::Own(render) => render(),

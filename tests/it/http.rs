@@ -6,8 +6,10 @@ mod docs;
 mod health;
 mod identity;
 mod local;
+mod metrics;
 mod program;
 mod refusals;
+mod spans;
 mod stream;
 
 /// Whoever the tests ask as.

@@ -7,6 +7,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod collector;
 pub mod door;
 pub mod issuer;
 pub mod loopback;
@@ -15,5 +16,6 @@ pub mod postgres;
 pub mod program;
 pub mod recorder;
 pub mod rig;
+pub mod scrape;
 pub mod server;
 pub mod vendor;

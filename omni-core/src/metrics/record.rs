@@ -73,6 +73,12 @@ pub(crate) fn called(parts: &Parts, call: &CallRecord, took: Duration) {
 /// An ask or a call came to this end; it counts where it is a refusal. `error` and `refusal` say more of
 /// it, where there is more to say.
 pub(crate) fn refused(outcome: Outcome, error: Option<ErrorKind>, refusal: Option<&Refusal>) {
+    if let Some(kind) = kind_of_refusal(outcome, error, refusal) {
+        add(REFUSALS, &[("kind", kind)], 1);
+    }
+}
+
+fn kind_of_refusal(outcome: Outcome, error: Option<ErrorKind>, refusal: Option<&Refusal>) -> Option<&'static str> {
     let kind = match (outcome, refusal.map(|refusal| refusal.limit)) {
         (Outcome::Denied, _) if error == Some(ErrorKind::Unauthenticated) => "identity",
         (Outcome::Denied, _) => "policy",
@@ -87,9 +93,9 @@ pub(crate) fn refused(outcome: Outcome, error: Option<ErrorKind>, refusal: Optio
             | Outcome::Timeout
             | Outcome::UnknownOutcome,
             _,
-        ) => return,
+        ) => return None,
     };
-    add(REFUSALS, &[("kind", kind)], 1);
+    Some(kind)
 }
 
 /// A turn of a model ended; one that was completed took so long.
@@ -151,4 +157,27 @@ pub(crate) fn sink_failed() {
 /// The configuration was reloaded, or was not.
 pub(crate) fn reloaded(is_done: bool) {
     add(CONFIG_RELOADS, &[("outcome", if is_done { "success" } else { "error" })], 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::{LimitKey, Period};
+
+    #[test]
+    fn every_refusal_has_its_kind_and_nothing_else_is_one() {
+        let refusal = |limit| Refusal::new(LimitKey::new("default", "ask"), limit, 5, Duration::from_secs(1));
+        let hourly = refusal(Limit::Window { max: 5, per: Duration::from_secs(3_600) });
+        let leases = refusal(Limit::Concurrent { max: 5 });
+        let monthly = refusal(Limit::Budget { max: 5, period: Period::Month });
+        let limited = |refusal| kind_of_refusal(Outcome::RateLimited, Some(ErrorKind::RateLimited), Some(refusal));
+        let kinds = [&hourly, &leases, &monthly].map(limited);
+        assert_eq!(kinds, [Some("rate"), Some("concurrency"), Some("budget")]);
+        let denied = |error| kind_of_refusal(Outcome::Denied, error, None);
+        let kinds = [Some(ErrorKind::Unauthenticated), Some(ErrorKind::Denied), None].map(denied);
+        assert_eq!(kinds, [Some("identity"), Some("policy"), Some("policy")]);
+        for outcome in [Outcome::Success, Outcome::Warning, Outcome::Error, Outcome::Cancelled, Outcome::Timeout] {
+            assert_eq!(kind_of_refusal(outcome, None, None), None);
+        }
+    }
 }

@@ -15,23 +15,29 @@ use omni_tests::{
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-fn omni() -> Program {
+pub(super) fn omni() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
 }
 
 /// A service in a process of its own.
-struct Service {
+pub(super) struct Service {
     child: Child,
     log: BufReader<ChildStderr>,
     /// What it logged until it was ready.
     lines: Vec<String>,
-    url: String,
-    client: Client,
+    pub(super) url: String,
+    pub(super) client: Client,
 }
 
 impl Service {
     fn start(home: &Program, args: &[&str]) -> Self {
-        let mut child = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat()).spawn().unwrap();
+        Self::start_with(home, &[], args)
+    }
+
+    /// The same with variables.
+    pub(super) fn start_with(home: &Program, env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut command = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat());
+        let mut child = command.envs(env.iter().copied()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let (mut lines, mut line) = (Vec::new(), String::new());
         let url = loop {
@@ -47,18 +53,18 @@ impl Service {
         Self { child, log, lines, url, client }
     }
 
-    fn ask(&self, key: &str, question: &str) -> RequestBuilder {
+    pub(super) fn ask(&self, key: &str, question: &str) -> RequestBuilder {
         let request = self.client.post(format!("{}/chat/ask", self.url));
         request.bearer_auth(key).json(&json!({ "message": question }))
     }
 
-    fn signal(&self, signal: &str) {
+    pub(super) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for its end; what it logged since it was ready.
-    fn end(mut self) -> (i32, String) {
+    pub(super) fn end(mut self) -> (i32, String) {
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut self.log, &mut rest).unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), rest)
@@ -66,7 +72,7 @@ impl Service {
 }
 
 /// A key of somebody, made as an operator makes it.
-fn key(home: &Program, scopes: &str) -> String {
+pub(super) fn key(home: &Program, scopes: &str) -> String {
     let ran = home.run(&["keys", "create", "--user", "ada@company.com", "--scope", scopes]).exits(0);
     ran.out.trim().to_owned()
 }
