@@ -161,7 +161,8 @@ pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>)
     // First: what is counted while the rest begins counts too.
     let door = DoorOptions { config: config.http.clone(), metrics: Metrics::install() };
     let omni = Omni::from_config(config, &registry).await?;
-    let served = serve(&omni, config, door, options, registry, stop).await;
+    let files = config.dir.is_some().then_some(options);
+    let served = serve(&omni, door, files, registry, stop).await;
     omni.shutdown().await;
     drop(guard);
     let _ = signals.await;
@@ -170,19 +171,18 @@ pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>)
 
 async fn serve(
     omni: &Omni,
-    config: &Config,
     door: DoorOptions,
-    options: LoadOptions,
+    files: Option<LoadOptions>,
     registry: Arc<Registry>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let server = Server::bind(omni.clone(), door).await?;
     #[cfg(feature = "watch")]
-    let _watching = match &config.dir {
-        Some(_) => Some(omni_core::reload::Reloader::new(omni.clone(), registry, options).watch()?),
+    let _watching = match files {
+        Some(files) => Some(omni_core::reload::Reloader::new(omni.clone(), registry, files).watch()?),
         None => None,
     };
     #[cfg(not(feature = "watch"))]
-    drop((options, registry));
+    drop((files, registry));
     server.run(stop.cancelled_owned()).await
 }

@@ -181,12 +181,15 @@ async fn scrape_by_anybody(door: &Door) -> Reply {
 }
 
 #[tokio::test]
-async fn an_open_stream_is_counted_until_it_ends() {
-    let door = Door::new().await;
+async fn what_runs_and_what_streams_is_counted_while_it_does() {
+    let llm = Scripted::from_fn(|_| Ok(call_turn(0, &[("slow__wait", json!({}))])));
+    let change = |builder: omni_core::OmniBuilder| builder.llm(llm).server("slow", FakeServer::new().hanging("wait"));
+    let door = Door::with(|_| {}, change).await;
     let key = door.key(ADA, &[Scope::Ask]).await;
-    let body = json!({ "message": "Hi" });
-    door.post_by(&key, "/chat/ask/stream", &body).await.is(200);
+    let asking = door.request(Method::POST, "/chat/ask/stream").bearer_auth(&key).json(&json!({ "message": "Hi" }));
+    let mut stream = asking.send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
     let shown = Scrape(scrape_by_anybody(&door).await.is(200).text);
-    assert!(shown.value("omni_http_streams_open", &[]).is_some_and(|open| open >= 0.0));
+    assert!(shown.count("omni_http_streams_open", &[]) >= 1.0 && shown.count("omni_asks_running", &[]) >= 1.0);
     assert!(shown.count("omni_http_requests_total", &[("route", "/chat/ask/stream"), ("status", "200")]) >= 1.0);
 }
