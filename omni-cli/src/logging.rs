@@ -1,7 +1,13 @@
 //! What omni logs, to standard error.
 
+#[cfg(feature = "serve")]
+use std::collections::BTreeMap;
 use std::fmt;
 
+#[cfg(feature = "serve")]
+use omni_core::config::LogFormat;
+#[cfg(feature = "serve")]
+use omni_http::logging::{self, LogOptions};
 use tracing_subscriber::EnvFilter;
 
 use crate::{Process, args::Cli, console};
@@ -61,10 +67,15 @@ impl Logging {
 
     /// Starts the log of a service.
     #[cfg(feature = "serve")]
-    pub(crate) fn serve(&self, format: omni_core::config::LogFormat, level: Option<&str>) {
-        if let Some(Service { directives, color }) = &self.service {
-            omni_http::logging::start(format, directives.as_deref(), level, *color);
-        }
+    pub(crate) fn serve(
+        &self,
+        format: LogFormat,
+        level: Option<&str>,
+        env: &BTreeMap<String, String>,
+    ) -> Option<logging::Logging> {
+        let Service { directives, color } = self.service.as_ref()?;
+        let options = LogOptions { format, directives: directives.as_deref(), level, color: *color, env };
+        Some(logging::start(&options))
     }
 
     /// Logs as much as the configuration says, where nothing before it has spoken.

@@ -6,6 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     mcp::{CallContext, McpError, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
     policy::{Grant, Rule, ToolRef, effective},
+    trace,
 };
 
 /// How long the reservation of a call's charge is remembered.
@@ -63,10 +65,16 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
         Disposition::Refuse { reason, message } => return CallEnd::failed(refusal_status(*reason), message),
         Disposition::Ask | Disposition::Run => {}
     }
-    match cleared(parts, caller, call).await {
-        Ok(()) => send(parts, caller, call).await,
-        Err(refused) => refused,
-    }
+    let span = trace::tool(call);
+    let performed = async {
+        match cleared(parts, caller, call).await {
+            Ok(()) => send(parts, caller, call).await,
+            Err(refused) => refused,
+        }
+    };
+    let end = performed.instrument(span.clone()).await;
+    trace::called(&span, &end);
+    end
 }
 
 /// Everything that must be so before the call is sent.
@@ -116,7 +124,8 @@ async fn charge(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resul
 async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
     let rule = Rule::new(call.rule.clone(), None);
     let request = ConfirmRequest::new(&call.server, &call.tool, call.arguments.clone(), rule);
-    match timeout_at(caller.deadline, caller.approver.decide(&request)).await {
+    let decided = caller.approver.decide(&request).instrument(debug_span!("omni.confirm"));
+    match timeout_at(caller.deadline, decided).await {
         Ok(Verdict::Approve) => Ok(()),
         Ok(Verdict::Decline { reason }) => {
             Err(CallEnd::failed(CallStatus::Declined, format!("The call was not approved: {reason}.")))
@@ -156,7 +165,8 @@ async fn note_start(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> R
     let started = record(call, CallStatus::Ok, None, 0);
     let started = CallRecord { outcome: Outcome::UnknownOutcome, ..started };
     let record = Record::new(caller.request_id, Some(caller.party.clone()), Event::Started(started));
-    parts.ledger.write_with(record, caller.ack).await.map_err(|error| {
+    let written = parts.ledger.write_with(record, caller.ack).instrument(debug_span!("omni.ledger")).await;
+    written.map_err(|error| {
         tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
         CallEnd::failed(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
     })
@@ -173,7 +183,7 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
-    cx.deadline = caller.deadline;
+    (cx.deadline, cx.trace) = (caller.deadline, trace::parent());
     let sent = parts.pool.call(&call.server, &call.tool, &call.arguments, &cx);
     match AssertUnwindSafe(sent).catch_unwind().await {
         Ok(Ok(output)) => returned(output),

@@ -28,6 +28,8 @@
 //! | `mcp-stdio` | MCP servers as child processes |
 //! | `sqlite` | the ledger in SQLite |
 //! | `oidc` | tokens of an OpenID Connect provider as credentials |
+//! | `metrics` | what the pipeline counts, for any recorder of the crate `metrics` |
+//! | `otel` | calls carry the trace that they are part of, where the program has OpenTelemetry |
 //! | `testing` | public contract suites that every implementation of a trait must pass |
 //! | `full` | all of the above |
 //!
@@ -54,6 +56,7 @@ pub mod limit;
 pub mod llm;
 mod loopback;
 pub mod mcp;
+pub mod metrics;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod omni;
@@ -67,6 +70,7 @@ pub mod reload;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod thread;
+mod trace;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
 pub use ask::{Ask, Source};

@@ -242,6 +242,17 @@ pub enum LimitError {
     },
 }
 
+impl LimitError {
+    /// What was full.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Unavailable { .. } => None,
+        }
+    }
+}
+
 /// Counts what people do, exactly, and refuses what is too much.
 ///
 /// # Contract

@@ -17,6 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     answer::{Answer, AnswerStream, CallSummary, EventSender},
@@ -29,8 +30,10 @@ use crate::{
     ledger::Ledger,
     llm::ModelInfo,
     mcp::ToolOutput,
+    metrics,
     parts::Parts,
     policy::Grant,
+    trace,
 };
 
 mod admin;
@@ -151,6 +154,7 @@ impl Omni {
     pub(crate) fn replace_parts(&self, parts: Parts) {
         // First: from now on it is asked before every call, of running asks too.
         parts.live.replace_policy(parts.policy.clone());
+        metrics::servers_gone(&self.parts().pool.catalog(), &parts.pool.catalog());
         self.inner.parts.store(Arc::new(parts));
     }
 
@@ -173,7 +177,9 @@ impl Omni {
         let stream = AnswerStream::new(ask.request_id, receiver, cancel.clone());
         let events = EventSender::new(sender);
         let parts = self.parts();
-        self.inner.tasks.spawn(async move { ask::run(&parts, ask, cancel, events).await });
+        // Made here, so that it is part of what the caller does.
+        let span = trace::ask(&ask);
+        self.inner.tasks.spawn(async move { ask::run(&parts, &ask, cancel, events).await }.instrument(span));
         stream
     }
 
@@ -187,7 +193,8 @@ impl Omni {
         let parts = self.parts();
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
-        let task = self.inner.tasks.spawn(async move { direct::run(&parts, call, cancel).await });
+        let span = trace::direct(&call);
+        let task = self.inner.tasks.spawn(async move { direct::run(&parts, call, cancel).await }.instrument(span));
         let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
         drop(guard);
         reply
@@ -199,7 +206,7 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let principal = steps::identity(&parts, who.into()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let catalog = parts.pool.discover().await;
@@ -211,7 +218,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential is not accepted.
     pub async fn authenticate(&self, who: impl Into<Credential>) -> Result<Principal, Error> {
-        Ok(self.parts().authenticator.authenticate(who.into()).await?)
+        steps::identity(&self.parts(), who.into()).await
     }
 
     /// Whether new asks are let in: this `Omni` is not closing, and its ledger has room.
@@ -242,7 +249,7 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let principal = steps::identity(&parts, who.into()).await?;
         steps::policy(&parts, &principal).await
     }
 

@@ -23,6 +23,7 @@ use crate::{
     limit::{RateLimiter, Settle, Unsettled},
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
+    metrics,
     policy::{AskBounds, Grant, PolicyStore},
     redact::Redactor,
     thread::ThreadStore,
@@ -78,6 +79,8 @@ pub(crate) struct Live {
     pub(crate) unsettled: Unsettled,
     /// What was seen of the servers, on its way to where it outlives the process.
     pub(crate) keeper: Keeper,
+    /// What calls were counted under.
+    pub(crate) names: metrics::Names,
 }
 
 impl Live {
@@ -87,6 +90,7 @@ impl Live {
             closing: AtomicBool::new(false),
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
+            names: metrics::Names::default(),
         }
     }
 
@@ -162,13 +166,12 @@ impl Parts {
 
     /// The model to use: the one asked for, if the role may use it; else the provider's default.
     pub(crate) fn model(&self, requested: Option<&str>, grant: &Grant) -> Result<ModelInfo, Error> {
-        let resolve = |name: &str| cost::alias(name).unwrap_or(name).to_owned();
         let models = self.llm()?.models();
         let default = &models[0];
         let allowed: Option<Vec<String>> =
-            grant.models.as_ref().map(|models| models.iter().map(|name| resolve(name)).collect());
+            grant.models.as_ref().map(|models| models.iter().map(|name| resolved(name).to_owned()).collect());
         let id = match (requested, &allowed) {
-            (Some(name), _) => resolve(name),
+            (Some(name), _) => resolved(name).to_owned(),
             (None, Some(allowed)) if !allowed.contains(&default.id) => allowed.first().cloned().unwrap_or_default(),
             (None, _) => default.id.clone(),
         };
@@ -180,6 +183,22 @@ impl Parts {
         let known = models.iter().find(|model| model.id == id);
         Ok(known.cloned().unwrap_or_else(|| unlisted(models, id)))
     }
+
+    /// The name that a model is counted under: a request may name any model, and no such name is one.
+    pub(crate) fn known_model(&self, model: &ModelInfo, grant: &Grant) -> Arc<str> {
+        let listed = self.llm.as_ref().map_or(&[][..], |llm| llm.models());
+        let is_configured = grant.models.iter().flatten().any(|name| resolved(name) == model.id);
+        if is_configured || listed.iter().any(|known| known.id == model.id) {
+            return model.id.as_str().into();
+        }
+        let kin = listed.iter().find(|known| cost::family(&known.id) == cost::family(&model.id));
+        kin.map_or(metrics::UNKNOWN, |known| &known.id).into()
+    }
+}
+
+/// The model that a name or an alias stands for.
+fn resolved(name: &str) -> &str {
+    cost::alias(name).unwrap_or(name)
 }
 
 /// A model that the provider does not list: what is known of its family, and of a vendor's model in general.

@@ -251,6 +251,22 @@ impl Grant {
         self.principal.scopes.contains(Scope::Audit) && self.role.may(Permission::CanViewAuditLogs)
     }
 
+    /// Whether somebody may see what is counted of everybody: whoever may read everybody's records, and
+    /// administrators by the scope `admin`.
+    ///
+    /// # Errors
+    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`].
+    pub fn require_metrics(&self) -> Result<(), PolicyError> {
+        if self.may_view_all_logs() || (self.role.is_admin && self.require(Scope::Admin).is_ok()) {
+            return Ok(());
+        }
+        let (subject, role) = (self.principal.subject.clone(), self.role.name.to_string());
+        if self.role.is_admin || self.role.may(Permission::CanViewAuditLogs) {
+            return Err(PolicyError::MissingScope { subject, scope: Scope::Audit });
+        }
+        Err(PolicyError::MissingPermission { subject, role, permission: Permission::CanViewAuditLogs })
+    }
+
     /// Effective rights: the subject's, cut by the credential. Stores call this with what a bare
     /// person of the ceiling's role would get.
     pub(crate) fn cut(&mut self, ceiling: Option<Ceiling<'_>>) -> Result<(), PolicyError> {

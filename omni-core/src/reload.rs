@@ -11,6 +11,7 @@ use crate::{
     compose::Reload,
     config::{Ack, LoadOptions},
     ledger::{self, AdminRecord, Event, Record},
+    metrics,
 };
 
 #[cfg(feature = "watch")]
@@ -46,6 +47,7 @@ impl Reloader {
     /// What is wrong with the files, with file and line. Nothing is changed then.
     pub async fn reload(&self) -> Result<Reload, Error> {
         let reloaded = self.load_and_replace().await;
+        metrics::reloaded(reloaded.is_ok());
         self.record(&reloaded).await?;
         reloaded
     }

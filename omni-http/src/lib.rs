@@ -2,7 +2,8 @@
 //!
 //! [`router`] makes all routes a value that an embedding program mounts where it likes; [`Server`]
 //! listens itself; [`run`] is the whole service. None of it is global: two of each live in one
-//! process.
+//! process. What is counted is, by its nature: [`Metrics::install`] is the one recorder of a process, and a
+//! program with a recorder of its own gives [`DoorOptions`] that one, or none.
 //!
 //! A family of endpoints is a file in `routes`, its JSON a file in `wire`. A handler takes the
 //! `Caller`, which the layer in front of every route has let in, hands its
@@ -27,7 +28,11 @@ mod error;
 mod extract;
 mod layers;
 pub mod logging;
+mod metrics;
 mod openapi;
+mod options;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod registry;
 mod router;
 mod routes;
@@ -36,6 +41,8 @@ mod state;
 mod stream;
 mod wire;
 
+pub use metrics::Metrics;
 pub use openapi::document;
+pub use options::DoorOptions;
 pub use router::router;
 pub use serve::{Server, run, stop_signal};

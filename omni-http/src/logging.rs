@@ -1,20 +1,77 @@
-//! What a service logs, to standard error.
+//! What a service logs, to standard error, and where its spans go.
+
+use std::collections::BTreeMap;
 
 use omni_core::config::LogFormat;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-/// Starts the log of a service. `directives` are those of the command line or of `RUST_LOG`; without
-/// them it is as much as the configuration's `level` says, and `INFO` where it says nothing.
-///
-/// A program that has set up a log of its own keeps it.
-pub fn start(format: LogFormat, directives: Option<&str>, level: Option<&str>, color: bool) {
-    let filter = EnvFilter::builder().parse_lossy(directives.map_or_else(|| of_level(level), str::to_owned));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error means that there is a log already.
-    let _ = match format {
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        _ => log.with_ansi(color).try_init(),
+#[cfg(feature = "otel")]
+use crate::otel::{self, Export};
+
+/// How a service logs.
+#[derive(Debug)]
+pub struct LogOptions<'a> {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// What is logged, as the command line or `RUST_LOG` says.
+    pub directives: Option<&'a str>,
+    /// How much the configuration wants logged where there are no directives; `INFO` if it says nothing.
+    pub level: Option<&'a str>,
+    /// Whether a terminal shows it.
+    pub color: bool,
+    /// The environment of the process. With the feature `otel`, spans go where its
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+/// What has to live as long as the service: spans that wait are sent when it is dropped, which may take a
+/// few seconds.
+#[derive(Debug)]
+#[must_use = "spans are exported for as long as it lives"]
+pub struct Logging {
+    #[cfg(feature = "otel")]
+    _spans: Option<Export>,
+}
+
+type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Starts the log of a service. A program that has set up a log of its own keeps it.
+pub fn start(options: &LogOptions<'_>) -> Logging {
+    #[cfg(feature = "otel")]
+    let (spans, fault) = match otel::is_wanted(options.env).then(Export::start) {
+        None => (None, None),
+        Some(Ok(spans)) => (Some(spans), None),
+        Some(Err(error)) => (None, Some(error)),
     };
+    #[cfg(feature = "otel")]
+    let exported = spans.as_ref().map(|spans| spans.layer().boxed());
+    #[cfg(not(feature = "otel"))]
+    let exported = None;
+    let layers: Vec<AnyLayer> = exported.into_iter().chain([log(options)]).collect();
+    // An error means that there is a log already.
+    let _ = tracing_subscriber::registry().with(layers).try_init();
+    #[cfg(feature = "otel")]
+    if let Some(error) = fault {
+        tracing::error!(%error, "spans are not exported");
+    }
+    Logging {
+        #[cfg(feature = "otel")]
+        _spans: spans,
+    }
+}
+
+fn log(options: &LogOptions<'_>) -> AnyLayer {
+    let directives = options.directives.map_or_else(|| of_level(options.level), str::to_owned);
+    let filter = EnvFilter::builder().parse_lossy(directives);
+    let log = fmt::layer().with_writer(std::io::stderr);
+    match options.format {
+        // All spans: the request's id is in the outer one.
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_current_span(false).with_span_list(true);
+            log.with_filter(filter).boxed()
+        }
+        _ => log.with_ansi(options.color).with_filter(filter).boxed(),
+    }
 }
 
 /// The level's name is one of Python's, as the original has it.
@@ -24,7 +81,7 @@ fn of_level(level: Option<&str>) -> String {
         "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
         "warning" | "warn" => "warn,rmcp=error".into(),
         "error" | "critical" => "error,rmcp=off".into(),
-        _ => "info,rmcp=warn".into(),
+        _ => "info,rmcp=warn,opentelemetry=warn".into(),
     }
 }
 

@@ -7,7 +7,10 @@ use omni_core::{
     Config, Error,
     config::{LoadOptions, LogFormat, Process},
 };
-use omni_http::{logging, registry, run};
+use omni_http::{
+    logging::{self, LogOptions},
+    registry, run,
+};
 
 mod args;
 
@@ -30,7 +33,9 @@ fn serve(process: &Process, args: &args::Args) -> Result<(), Error> {
         config.http = config.http.with_bind(bind)?;
     }
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
-    logging::start(format, process.var("RUST_LOG"), config.log_level.as_deref(), process.stderr_tty);
+    let (directives, level) = (process.var("RUST_LOG"), config.log_level.as_deref());
+    let log = LogOptions { format, directives, level, color: process.stderr_tty, env: &process.env };
+    let _logging = logging::start(&log);
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::Internal { message: error.to_string() })?;
     runtime.block_on(run(&config, options, Arc::new(registry::registry())))
 }

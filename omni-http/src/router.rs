@@ -1,9 +1,9 @@
 //! All routes, and what every request passes on its way to one.
 
 use axum::{Router, http::Method, middleware::from_fn_with_state};
-use omni_core::{Omni, config::HttpConfig};
+use omni_core::Omni;
 
-use crate::{caller, docs, error::ApiError, layers, openapi, state::App};
+use crate::{caller, docs, error::ApiError, layers, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
 const OPEN: [(Method, &str); 13] = [
@@ -28,10 +28,15 @@ pub(crate) fn is_open(method: &Method, path: &str) -> bool {
     OPEN.iter().any(|(open, route)| open == method && *route == path)
 }
 
+/// Whether a request finds room when there is none: whoever looks how omni is doing wants to know most then.
+pub(crate) fn is_let_by(method: &Method, path: &str) -> bool {
+    is_open(method, path) || path == "/metrics"
+}
+
 /// The whole door as a value. A server that runs it should tell each request's peer, as
 /// [`axum::extract::ConnectInfo`]; [`Server`](crate::Server) does.
-pub fn router(omni: Omni, config: HttpConfig) -> Router {
-    of(&App::new(omni, config, None))
+pub fn router(omni: Omni, options: impl Into<DoorOptions>) -> Router {
+    of(&App::new(omni, options.into()))
 }
 
 /// The same, for whoever has a hand in what its routes share.

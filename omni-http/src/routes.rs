@@ -8,6 +8,7 @@ mod admin;
 mod audit;
 mod chat;
 mod health;
+mod metrics;
 mod root;
 mod threads;
 mod tools;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(root::routes())
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(chat::routes())
         .merge(tools::routes())
         .merge(audit::routes())

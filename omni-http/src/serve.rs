@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{router, state::App};
+use crate::{DoorOptions, Metrics, router, state::App};
 
 mod connections;
 
@@ -21,6 +21,8 @@ use connections::Connections;
 
 /// How often the pool is asked what it does not know any more: servers that were away may be back.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often samples are put into their buckets.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long finding the address of a name may take.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -29,8 +31,7 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 pub struct Server {
     listener: TcpListener,
     omni: Omni,
-    config: HttpConfig,
-    reloader: Option<Reloader>,
+    options: DoorOptions,
 }
 
 impl Server {
@@ -39,19 +40,21 @@ impl Server {
     /// # Errors
     /// An [`Error`] when the address is no address or taken, or when a service that trusts this machine
     /// would be reached from others.
-    pub async fn bind(omni: Omni, config: HttpConfig) -> Result<Self, Error> {
-        let addresses = resolve(&config).await?;
+    pub async fn bind(omni: Omni, options: impl Into<DoorOptions>) -> Result<Self, Error> {
+        let options = options.into();
+        let config = &options.config;
+        let addresses = resolve(config).await?;
         for address in &addresses {
             config.check_address(address.ip())?;
         }
         let listener = TcpListener::bind(&*addresses).await.map_err(|error| config.cannot_listen(&error))?;
-        Ok(Self { listener, omni, config, reloader: None })
+        Ok(Self { listener, omni, options })
     }
 
     /// Lets administrators have the configuration read again.
     #[must_use]
     pub fn with_reloader(mut self, reloader: Reloader) -> Self {
-        self.reloader = Some(reloader);
+        self.options.reloader = Some(reloader);
         self
     }
 
@@ -60,7 +63,7 @@ impl Server {
     /// # Errors
     /// When the system does not know it any more.
     pub fn address(&self) -> Result<SocketAddr, Error> {
-        self.listener.local_addr().map_err(|error| self.config.cannot_listen(&error).into())
+        self.listener.local_addr().map_err(|error| self.options.config.cannot_listen(&error).into())
     }
 
     /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
@@ -72,23 +75,24 @@ impl Server {
         let address = self.address()?;
         tracing::info!(%address, "omni listens at http://{address}");
         self.hint().await;
-        let app = App::new(self.omni, self.config, self.reloader);
+        let app = App::new(self.omni, self.options);
         let drain = app.config.drain;
         let connections = Connections::new(&app.config);
         let looking = CancellationToken::new();
-        let look = tokio::spawn(looking.clone().run_until_cancelled_owned(keep_looking(app.omni.clone())));
+        let work = chores(app.omni.clone(), app.metrics.clone());
+        let chores = tokio::spawn(looking.clone().run_until_cancelled_owned(work));
         connections.accept(self.listener, router::of(&app), stop).await;
         tracing::info!("omni ends; what runs may finish");
         looking.cancel();
         tokio::join!(connections.drain(drain), app.omni.shutdown_within(drain));
         app.streams.end().await;
-        let _ = look.await;
+        let _ = chores.await;
         Ok(())
     }
 
     /// Whoever runs this for the first time learns how to let somebody in.
     async fn hint(&self) {
-        if self.config.mode != SecurityMode::Keys {
+        if self.options.config.mode != SecurityMode::Keys {
             return;
         }
         match self.omni.has_keys().await {
@@ -106,6 +110,20 @@ async fn resolve(config: &HttpConfig) -> Result<Vec<SocketAddr>, Error> {
     let found = timeout(RESOLVE_WITHIN, lookup_host((config.host.as_str(), config.port))).await;
     let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
     Ok(found.map_err(|error| config.cannot_listen(&error))?.collect())
+}
+
+/// What a service does beside answering.
+async fn chores(omni: Omni, metrics: Option<Metrics>) {
+    tokio::join!(keep_looking(omni), keep_counting(metrics));
+}
+
+/// What is counted takes no more memory the more of it there is, also when nobody reads it.
+async fn keep_counting(metrics: Option<Metrics>) {
+    let Some(metrics) = metrics else { return };
+    loop {
+        sleep(UPKEEP_EVERY).await;
+        metrics.upkeep();
+    }
 }
 
 /// What the pool knows stays known, so that looking how omni is doing asks no server.
@@ -147,8 +165,11 @@ pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>)
         stopped.clone().run_until_cancelled(stop_signal()).await;
         stopped.cancel();
     });
+    // First: what is counted while the rest begins counts too.
+    let door = DoorOptions { metrics: Metrics::install(), ..config.http.clone().into() };
     let omni = Omni::from_config(config, &registry).await?;
-    let served = serve(&omni, config, options, registry, stop).await;
+    let files = config.dir.is_some().then_some(options);
+    let served = serve(&omni, door, files, registry, stop).await;
     omni.shutdown().await;
     drop(guard);
     let _ = signals.await;
@@ -157,17 +178,15 @@ pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>)
 
 async fn serve(
     omni: &Omni,
-    config: &Config,
-    options: LoadOptions,
+    door: DoorOptions,
+    files: Option<LoadOptions>,
     registry: Arc<Registry>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let server = Server::bind(omni.clone(), config.http.clone()).await?;
+    let server = Server::bind(omni.clone(), door).await?;
     // Where there are no files there is nothing to read again.
-    if config.dir.is_none() {
-        return server.run(stop.cancelled_owned()).await;
-    }
-    let reloader = Reloader::new(omni.clone(), registry, options);
+    let Some(files) = files else { return server.run(stop.cancelled_owned()).await };
+    let reloader = Reloader::new(omni.clone(), registry, files);
     #[cfg(feature = "watch")]
     let _watching = reloader.clone().watch()?;
     let server = server.with_reloader(reloader);

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use omni_core::{Omni, config::HttpConfig, reload::Reloader};
 use tokio::sync::Semaphore;
 
-use crate::stream::Table;
+use crate::{metrics::Metrics, options::DoorOptions, stream::Table};
 
 /// The pipeline, and how its HTTP door is set up. Clones are the same.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) omni: Omni,
     pub(crate) config: HttpConfig,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) started: Instant,
     /// Reads the configuration again, where it came from files.
     pub(crate) reloader: Option<Reloader>,
@@ -25,10 +26,11 @@ pub(crate) struct Inner {
 }
 
 impl App {
-    pub(crate) fn new(omni: Omni, config: HttpConfig, reloader: Option<Reloader>) -> Self {
+    pub(crate) fn new(omni: Omni, options: DoorOptions) -> Self {
+        let DoorOptions { config, metrics, reloader } = options;
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
         let streams = Arc::new(Table::new(config.max_connections));
-        Self(Arc::new(Inner { omni, config, started: Instant::now(), reloader, room, streams }))
+        Self(Arc::new(Inner { omni, config, metrics, started: Instant::now(), reloader, room, streams }))
     }
 }
 

@@ -15,7 +15,7 @@ use axum::{
 use futures::{Stream, stream};
 use omni_core::{AnswerEvent, AnswerStream};
 
-use crate::{caller::Caller, error::ApiError, state::App};
+use crate::{caller::Caller, error::ApiError, metrics::OpenStream, state::App};
 
 mod place;
 mod running;
@@ -50,6 +50,7 @@ pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) 
     let (streams, grace) = (Arc::downgrade(&app.streams), app.config.resume_grace);
     let pumping = running.clone();
     app.streams.tasks.spawn(async move {
+        let _open = OpenStream::begin();
         let is_told = pumping.pump(answer, grace).await;
         // Whoever did not get the end yet comes back for it; one that was given up has none.
         if let Some(streams) = streams.upgrade() {

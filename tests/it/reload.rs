@@ -22,8 +22,10 @@ use omni_core::{
     policy,
     reload::Reloader,
 };
+use omni_http::Metrics;
 use omni_tests::{
     rig::until,
+    scrape::Scrape,
     server::{FakeServer, any, text},
 };
 use serde_json::{json, value::RawValue};
@@ -142,6 +144,29 @@ async fn a_reload_in_the_middle_of_an_ask_decides_its_next_call() {
     let statuses: Vec<_> = answer.tool_calls.iter().map(|call| call.status).collect();
     assert_eq!(statuses, [CallStatus::Ok, CallStatus::Denied]);
     assert!(lab.omni.call_tool(echo()).await.is_err(), "a new call is made with the new files");
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn reloads_are_counted_and_a_server_that_went_is_neither_up_nor_down() {
+    let metrics = Metrics::install().unwrap();
+    let shown = || Scrape(metrics.render());
+    let reloads = |outcome| shown().count("omni_config_reloads_total", &[("outcome", outcome)]);
+    let up = || shown().value("omni_server_up", &[("server", "passing")]);
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let before = (reloads("success"), reloads("error"));
+    lab.write("mcps.yaml", "mcps: [{ name: passing, transport: fake, url: http://lab }]");
+    lab.reloader().reload().await.unwrap();
+    assert_eq!(up(), None, "nobody asked it yet");
+    lab.omni.catalog().await;
+    assert_eq!(up(), Some(1.0));
+    lab.write("mcps.yaml", MCPS);
+    lab.reloader().reload().await.unwrap();
+    assert!(up().is_some_and(f64::is_nan));
+    lab.write("mcps.yaml", "mcps: [{ name: [] }]");
+    lab.reloader().reload().await.unwrap_err();
+    // Other tests reload as well.
+    assert!(reloads("success") >= before.0 + 2.0 && reloads("error") >= before.1 + 1.0);
     lab.omni.shutdown().await;
 }
 

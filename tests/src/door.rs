@@ -9,6 +9,7 @@ use omni_core::{
     llm::scripted::{Scripted, text_turn},
     net::{self, ClientOptions},
 };
+use omni_http::{DoorOptions, Metrics};
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -52,6 +53,15 @@ impl Door {
     /// # Panics
     /// When either cannot be made.
     pub async fn with(set: impl FnOnce(&mut HttpConfig), change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
+        Self::made(|options| set(&mut options.config), change).await
+    }
+
+    /// A door over the default pipeline, with more than the configuration set up.
+    pub async fn set_up(set: impl FnOnce(&mut DoorOptions)) -> Self {
+        Self::made(set, |builder| builder).await
+    }
+
+    async fn made(set: impl FnOnce(&mut DoorOptions), change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
         let (recorder, keys) = (Recorder::default(), Keys::new(MemoryKeys::new()));
         let builder = Omni::builder()
             .llm(Scripted::from_fn(|_| Ok(text_turn("Paris."))))
@@ -64,14 +74,16 @@ impl Door {
 
     /// The door of a pipeline that knows people by other means than keys.
     pub async fn over(omni: Omni, set: impl FnOnce(&mut HttpConfig)) -> Self {
+        let set = |options: &mut DoorOptions| set(&mut options.config);
         Self::of(omni, set, Recorder::default(), Keys::new(MemoryKeys::new())).await
     }
 
-    async fn of(omni: Omni, set: impl FnOnce(&mut HttpConfig), recorder: Recorder, keys: Keys) -> Self {
-        let mut config = HttpConfig::default();
-        config.port = 0;
-        set(&mut config);
-        let server = omni_http::Server::bind(omni.clone(), config).await.unwrap();
+    async fn of(omni: Omni, set: impl FnOnce(&mut DoorOptions), recorder: Recorder, keys: Keys) -> Self {
+        let mut options = DoorOptions::default();
+        options.config.port = 0;
+        options.metrics = Metrics::install();
+        set(&mut options);
+        let server = omni_http::Server::bind(omni.clone(), options).await.unwrap();
         let (address, stop) = (server.address().unwrap(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move { server.run(stopped).await.unwrap() });

@@ -8,6 +8,7 @@
 )]
 
 pub mod balancer;
+pub mod collector;
 pub mod door;
 pub mod issuer;
 pub mod loopback;
@@ -17,6 +18,7 @@ pub mod postgres;
 pub mod program;
 pub mod recorder;
 pub mod rig;
+pub mod scrape;
 pub mod server;
 pub mod service;
 pub mod vendor;

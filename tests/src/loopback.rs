@@ -9,20 +9,24 @@ use std::{
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::post,
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
-type Calls = Arc<Mutex<Vec<Value>>>;
+#[derive(Debug, Default)]
+struct Seen {
+    calls: Mutex<Vec<Value>>,
+    traces: Mutex<Vec<Option<String>>>,
+}
 
 /// Serves `get_health`, `drop_table`, `fail`, `hang` and `paint` over streamable HTTP until it is dropped.
 #[derive(Debug)]
 pub struct Loopback {
     url: String,
-    calls: Calls,
+    seen: Arc<Seen>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,10 +34,10 @@ pub struct Loopback {
 impl Loopback {
     /// Starts it on a thread of its own.
     pub fn start() -> Self {
-        let calls = Calls::default();
+        let seen = Arc::<Seen>::default();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
-        let served = calls.clone();
+        let served = seen.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -47,7 +51,7 @@ impl Loopback {
             });
         });
         let url = format!("http://{}/mcp", told.recv().unwrap());
-        Self { url, calls, stop: Some(stop), thread: Some(thread) }
+        Self { url, seen, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Its address.
@@ -57,7 +61,12 @@ impl Loopback {
 
     /// The parameters of every call, in order.
     pub fn calls(&self) -> Vec<Value> {
-        self.calls.lock().unwrap().clone()
+        self.seen.calls.lock().unwrap().clone()
+    }
+
+    /// The header `traceparent` of every call, in order.
+    pub fn traces(&self) -> Vec<Option<String>> {
+        self.seen.traces.lock().unwrap().clone()
     }
 
     /// `mcps.yaml` with this server as `db`, and more keys for it.
@@ -75,7 +84,7 @@ impl Drop for Loopback {
     }
 }
 
-async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Response {
+async fn answer(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(message): Json<Value>) -> Response {
     let Some(id) = message.get("id").cloned() else { return StatusCode::ACCEPTED.into_response() };
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => json!({
@@ -86,7 +95,9 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
         "ping" => json!({}),
         "tools/list" => json!({ "tools": tools() }),
         "tools/call" => {
-            calls.lock().unwrap().push(message["params"].clone());
+            let trace = headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned());
+            seen.traces.lock().unwrap().push(trace);
+            seen.calls.lock().unwrap().push(message["params"].clone());
             take_time(&message["params"]["arguments"]["table"]).await;
             if message["params"]["name"] == "hang" {
                 std::future::pending::<()>().await;

@@ -30,7 +30,16 @@ impl Service {
     /// # Panics
     /// When it ends before it is ready.
     pub fn start(home: &Program, args: &[&str]) -> Self {
-        let mut child = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat()).spawn().unwrap();
+        Self::start_with(home, &[], args)
+    }
+
+    /// The same with variables.
+    ///
+    /// # Panics
+    /// When it ends before it is ready.
+    pub fn start_with(home: &Program, env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut command = home.command(&[&["serve", "--bind", "127.0.0.1:0"], args].concat());
+        let mut child = command.envs(env.iter().copied()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let (mut lines, mut line) = (Vec::new(), String::new());
         let url = loop {

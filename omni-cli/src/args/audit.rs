@@ -184,7 +184,8 @@ pub struct VerifyArgs {
 
 /// A key is named by its id, which tells nothing of it.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Hosts that share a database seal with one key, so that each proves what all wrote:\n  \
+#[command(after_help = "Hosts that share a database seal with one key, so that each proves what all wrote.\n\n\
+    Example:\n  \
     OMNI_AUDIT_KEY=$(omni audit key --new)")]
 pub struct KeyArgs {
     /// Print a new key instead, to give to every host

@@ -12,7 +12,8 @@ pub(super) async fn run(app: &App, args: &ServeArgs) -> Result<Exit, Fault> {
         config.http = config.http.with_bind(bind).map_err(Error::from)?;
     }
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
-    app.logging.serve(format, config.log_level.as_deref());
+    // It sends the last spans when it goes.
+    let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);
     omni_http::run(&config, options, app.registry.clone()).await?;
     Ok(Exit::Success)
 }

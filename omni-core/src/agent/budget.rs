@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, debug_span};
 
 use super::{
     drive::{AskContext, Progress},
@@ -98,7 +99,8 @@ async fn put_aside(
     let unspent = reserved.settlement();
     // From here on it is settled, also when this is given up in the middle of it.
     progress.reserved = Some(reserved);
-    match timeout(STEP_TIMEOUT, parts.limiter.reserve(&reserve)).await {
+    let reserved = parts.limiter.reserve(&reserve).instrument(debug_span!("omni.limit"));
+    match timeout(STEP_TIMEOUT, reserved).await {
         Ok(Ok(_)) => Ok(None),
         Ok(Err(LimitError::Refused(refusal))) => {
             progress.reserved = None;
@@ -148,6 +150,6 @@ fn money(amount: NanoUsd, max: NanoUsd) -> String {
 /// keeps all of it taken until then: nothing is overspent by that.
 pub(crate) async fn settle(parts: &Parts, progress: &mut Progress) {
     let Some(reserved) = &progress.reserved else { return };
-    parts.settle(&reserved.settlement(), reserved.until).await;
+    parts.settle(&reserved.settlement(), reserved.until).instrument(debug_span!("omni.settle")).await;
     progress.reserved = None;
 }

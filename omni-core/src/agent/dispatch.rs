@@ -1,5 +1,7 @@
 //! Carries out the calls of one turn, all at the same time.
 
+use std::time::Duration;
+
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -15,7 +17,9 @@ use crate::{
     cost::NanoUsd,
     error::Error,
     ledger::{Event, Record},
+    limit::LimitError,
     llm::ResultPart,
+    metrics,
     parts::Parts,
 };
 
@@ -26,7 +30,7 @@ use pictures::Room;
 struct Finished {
     call: PlannedCall,
     end: CallEnd,
-    duration_ms: u64,
+    took: Duration,
     cost: Option<NanoUsd>,
 }
 
@@ -107,12 +111,13 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         ack: parts.acks.ask,
     };
     let end = call::perform(parts, &caller, &call).await;
-    Finished { call, end, duration_ms: millis(started.elapsed()), cost }
+    Finished { call, end, took: started.elapsed(), cost }
 }
 
 /// Takes down how a call ended, all at once: an ask that ends in the next moment has it whole.
 fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut Progress) -> CallSummary {
-    let Finished { call, end, duration_ms, cost } = finished;
+    let Finished { call, end, took, cost } = finished;
+    let duration_ms = millis(*took);
     progress.in_flight.remove(&call.id);
     if let Some(output) = end.output.as_ref().filter(|output| !output.is_error) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
@@ -120,10 +125,12 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     progress.answer.denials.extend(denial(call, end.status));
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
-    let mut record = call::record(call, end.status, end.error.as_deref(), *duration_ms);
+    let mut record = call::record(call, end.status, end.error.as_deref(), duration_ms);
     (record.bytes, record.cost) = (end.bytes(), *cost);
+    metrics::called(parts, &record, *took);
+    metrics::refused(record.outcome, None, end.limited.as_ref().and_then(LimitError::refusal));
     progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
-    let summary = call::summary(parts, call, end.status, end.error.as_deref(), *duration_ms);
+    let summary = call::summary(parts, call, end.status, end.error.as_deref(), duration_ms);
     progress.answer.tool_calls.push(summary.clone());
     summary
 }

@@ -1,6 +1,6 @@
 //! Performs what [`Run`] decides: model turns, tool calls, events, records.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use crate::{
     ledger::{Ledger, Party, Record},
     limit::{LimitError, TurnSpend},
     llm::{Message, ModelInfo, Usage},
+    metrics,
     parts::Parts,
     policy::Grant,
 };
@@ -55,6 +56,7 @@ struct OpenTurn {
     prompt: u64,
     max_tokens: u32,
     usage: Option<Usage>,
+    since: Instant,
 }
 
 impl OpenTurn {
@@ -78,6 +80,8 @@ pub(crate) struct Progress {
     /// What tools returned, in short, should the ask break off before the model made an answer of it.
     results: Vec<String>,
     turn: Option<OpenTurn>,
+    /// The model, as its turns are counted.
+    known_model: Arc<str>,
     /// What is put aside for the turn; settled by [`budget::settle`].
     pub(super) reserved: Option<Reserved>,
     said_in_turn: bool,
@@ -97,10 +101,21 @@ impl Progress {
             records: FuturesUnordered::new(),
             results: Vec::new(),
             turn: None,
+            known_model: metrics::UNKNOWN.into(),
             reserved: None,
             said_in_turn: false,
             turn_cost: None,
         }
+    }
+
+    /// Turns from now on are those of this model.
+    pub(crate) fn count_as(&mut self, model: Arc<str>) {
+        self.known_model = model;
+    }
+
+    /// The model, as its turns are counted.
+    pub(super) fn known_model(&self) -> &str {
+        &self.known_model
     }
 
     /// Begins to write a record; [`Self::recorded`] brings it to its end.
@@ -128,13 +143,14 @@ impl Progress {
     }
 
     pub(super) fn begin_turn(&mut self, prompt: u64, max_tokens: u32) {
-        self.turn = Some(OpenTurn { prompt, max_tokens, usage: None });
+        self.turn = Some(OpenTurn { prompt, max_tokens, usage: None, since: Instant::now() });
         self.said_in_turn = false;
     }
 
     /// The turn was refused at the door: there is nothing to settle.
     pub(super) fn forget_turn(&mut self) {
         self.turn = None;
+        metrics::turn_ended(&self.known_model, None);
     }
 
     /// What stands between this turn's text and what was said before it.
@@ -160,6 +176,8 @@ impl Progress {
     pub(super) fn end_turn(&mut self, model: &ModelInfo) -> Usage {
         let turn = self.turn.take();
         let is_told = turn.as_ref().is_some_and(|turn| turn.usage.is_some());
+        let took = turn.as_ref().map_or(Duration::ZERO, |turn| turn.since.elapsed());
+        metrics::turn_ended(&self.known_model, Some(took));
         let usage = turn.map(|turn| turn.usage.unwrap_or_else(|| turn.bound())).unwrap_or_default();
         self.settle(usage, is_told, model);
         usage
@@ -168,6 +186,7 @@ impl Progress {
     /// Settles a turn that broke off at its bound: what the model thought and wrote unseen is charged too.
     pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
         let Some(turn) = self.turn.take() else { return };
+        metrics::turn_ended(&self.known_model, None);
         self.settle(turn.bound(), turn.usage.is_some(), model);
     }
 
@@ -178,6 +197,7 @@ impl Progress {
         self.answer.usage += usage;
         let cost = model.price.map(|price| price.cost(&usage));
         self.turn_cost = cost;
+        metrics::usage(&self.known_model, &usage, cost);
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
         if let Some(reserved) = &mut self.reserved {
             let told = TurnSpend { usd: cost.unwrap_or_default(), tokens: usage.total() };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use tracing::Instrument as _;
 
 use super::{
     drive::{AskContext, Progress},
@@ -18,6 +19,7 @@ use crate::{
         Usage,
     },
     parts::Parts,
+    trace,
 };
 
 /// Most bytes of one turn's blocks that are taken from a vendor.
@@ -134,6 +136,19 @@ fn part_bytes(part: &crate::llm::ResultPart) -> usize {
 
 /// Makes the turn. What was streamed is in `progress` even when this fails or is dropped.
 pub(super) async fn make(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    request: ChatRequest,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<ModelTurn, Error> {
+    let span = trace::chat(cx.model, progress.known_model(), request.max_tokens);
+    let made = stream(parts, cx, request, progress, events).instrument(span.clone()).await;
+    trace::chatted(&span, &made);
+    made
+}
+
+async fn stream(
     parts: &Parts,
     cx: &AskContext<'_>,
     request: ChatRequest,

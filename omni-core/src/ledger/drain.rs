@@ -10,7 +10,10 @@ use super::{
     shared::Shared,
     writer::Done,
 };
-use crate::audit::{AuditError, AuditSink, SealedRecord};
+use crate::{
+    audit::{AuditError, AuditSink, SealedRecord},
+    metrics,
+};
 
 /// Most records of one append.
 const BATCH: usize = 256;
@@ -112,7 +115,11 @@ impl Drain {
         let mut refusals = 0;
         loop {
             let offered = if with_rows { self.sink.append(records) } else { self.sink.append_truth(records) };
-            let error = match time::timeout(APPEND_WITHIN, offered).await {
+            let taken = time::timeout(APPEND_WITHIN, offered).await;
+            if !matches!(taken, Ok(Ok(()))) {
+                metrics::sink_failed();
+            }
+            let error = match taken {
                 Ok(Ok(())) => {
                     self.shared.report_sink(None);
                     return Ok(());

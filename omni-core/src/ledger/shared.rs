@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerOptions;
-use crate::audit::AuditError;
+use crate::{audit::AuditError, metrics};
 
 /// After a file failed, asks are refused for so long; then the next one finds out.
 const REFUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -138,6 +138,7 @@ impl Shared {
 
     pub(crate) fn take(&self, bytes: usize) {
         self.sent.fetch_add(1, Ordering::AcqRel);
+        metrics::backlog(1);
         self.bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
@@ -145,6 +146,7 @@ impl Shared {
     pub(crate) fn finish(&self, records: usize, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.progress.send_modify(|progress| progress.done += records as u64);
+        metrics::backlog(-i64::try_from(records).unwrap_or(i64::MAX));
         if self.lost.load(Ordering::Acquire) > 0 {
             self.gap.notify_one();
         }

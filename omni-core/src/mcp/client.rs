@@ -323,6 +323,10 @@ fn headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
         value.set_sensitive(true);
         headers.insert(key, value);
     }
+    // In the message as well: there the protocol has it, here whatever stands before the server.
+    if let Some(trace) = cx.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok()) {
+        headers.insert("traceparent", trace);
+    }
     Ok(headers)
 }
 

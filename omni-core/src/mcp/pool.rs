@@ -17,7 +17,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CallContext, Connector, McpError, ServerOptions, ToolOutput};
-use crate::catalog::{Catalog, ToolDef};
+use crate::{
+    catalog::{Catalog, ToolDef},
+    metrics,
+};
 
 mod connection;
 mod listing;
@@ -253,6 +256,7 @@ impl Shared {
         if !listing::same(&old, &new) {
             new.version += 1;
         }
+        metrics::servers(&new);
         self.catalog.store(Arc::new(new));
         self.answered.notify_one();
     }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, debug_span};
 
 use super::{Preview, steps};
 use crate::{
@@ -25,8 +25,10 @@ use crate::{
     identity::Scope,
     ledger::{AskRecord, Event, Outcome, Party, Record},
     llm::{ModelInfo, StopReason},
+    metrics,
     parts::Parts,
     policy::Grant,
+    trace,
 };
 
 /// How long the last events wait for a reader who holds the stream and does not read it.
@@ -48,17 +50,12 @@ struct Known {
 }
 
 /// Runs an ask from its first step to its record, and tells the asker last.
-pub(super) async fn run(parts: &Parts, ask: Ask, cancel: CancellationToken, mut events: EventSender) {
-    let span = tracing::info_span!("omni.ask", request_id = %ask.request_id, source = ask.source.as_str());
-    run_in_span(parts, &ask, cancel, &mut events).instrument(span).await;
-}
-
-async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events: &mut EventSender) {
-    let started = Instant::now();
+pub(super) async fn run(parts: &Parts, ask: &Ask, cancel: CancellationToken, mut events: EventSender) {
+    let (started, _running) = (Instant::now(), metrics::Running::begin());
     let mut progress = Progress::new(Answer::empty(ask.request_id, ""));
     let mut known = Known::default();
     let end = {
-        let steps = AssertUnwindSafe(steps(parts, ask, &mut known, &mut progress, events)).catch_unwind();
+        let steps = AssertUnwindSafe(steps(parts, ask, &mut known, &mut progress, &mut events)).catch_unwind();
         tokio::select! {
             biased;
             () = cancel.cancelled() => End::Failed(Error::Cancelled),
@@ -74,6 +71,9 @@ async fn run_in_span(parts: &Parts, ask: &Ask, cancel: CancellationToken, events
     let end = close_calls(parts, ask, &known, end, &mut progress).await;
     let is_refused = matches!(&end, End::Failed(error) if progress.answer.iterations == 0 && steps::is_refusal(error));
     steps::settle(parts, known.reservation.take(), is_refused).await;
+    if let End::Ran(Ended::Budget(exhausted)) = &end {
+        metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
+    }
     let results = progress.results_so_far();
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
@@ -111,7 +111,7 @@ async fn admitted(
     known: &mut Known,
     progress: &mut Progress,
 ) -> Result<(Arc<Grant>, Instant), Error> {
-    let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
+    let principal = steps::identity(parts, ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source).with_client(ask.client.clone()));
     let grant = steps::policy(parts, &principal).await?;
@@ -123,6 +123,7 @@ async fn admitted(
     check_question(&ask.question)?;
     let model = model(parts, ask, &grant)?;
     progress.answer.model = Some(model.id.clone());
+    progress.count_as(parts.known_model(&model, &grant));
     known.model = Some(model);
     steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
@@ -151,7 +152,7 @@ fn max_cost(parts: &Parts, ask: &Ask) -> Option<NanoUsd> {
 async fn note_start(parts: &Parts, ask: &Ask, known: &Known) -> Result<(), Error> {
     let started = Event::AskStarted { question: ask.question.clone() };
     let record = Record::new(ask.request_id, known.party.clone(), started);
-    Ok(parts.ledger.write_with(record, Ack::Local).await?)
+    Ok(parts.ledger.write_with(record, Ack::Local).instrument(debug_span!("omni.ledger")).await?)
 }
 
 fn check_question(question: &str) -> Result<(), Error> {
@@ -179,7 +180,7 @@ async fn answer(
         return Err(Error::Internal { message: "an ask goes on that was not admitted".into() });
     };
     let mut messages = match &ask.thread {
-        Some(thread) => parts.threads.history(thread).await?,
+        Some(thread) => parts.threads.history(thread).instrument(debug_span!("omni.thread")).await?,
         None => Vec::new(),
     };
     let catalog = catalog(parts, ask, deadline).await;
@@ -203,9 +204,16 @@ async fn answer(
     };
     let mut limits = RunLimits::turns(tighter(ask.options.max_turns, Some(parts.bounds.max_turns)).unwrap_or(1).max(1));
     limits.max_tokens = parts.bounds.max_tokens;
-    let (ended, run) = drive(parts, &cx, messages, limits, progress, events).await?;
+    let agent = debug_span!(
+        "invoke_agent",
+        otel.name = "invoke_agent omni",
+        gen_ai.operation.name = "invoke_agent",
+        gen_ai.agent.name = "omni"
+    );
+    let (ended, run) = drive(parts, &cx, messages, limits, progress, events).instrument(agent).await?;
     if let Some(thread) = &ask.thread {
-        parts.threads.append(thread, run.messages()[history..].to_vec()).await?;
+        let said = run.messages()[history..].to_vec();
+        parts.threads.append(thread, said).instrument(debug_span!("omni.thread")).await?;
     }
     Ok(End::Ran(ended))
 }
@@ -223,7 +231,7 @@ async fn catalog(parts: &Parts, ask: &Ask, deadline: Instant) -> Arc<Catalog> {
     if ask.options.no_tools {
         return parts.pool.catalog();
     }
-    let discovery = parts.pool.discover().instrument(tracing::info_span!("omni.catalog"));
+    let discovery = parts.pool.discover().instrument(debug_span!("omni.catalog"));
     let within = deadline.saturating_duration_since(Instant::now()) / 2;
     timeout(within, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
 }
@@ -291,8 +299,10 @@ async fn close_calls(parts: &Parts, ask: &Ask, known: &Known, end: End, progress
     for (_, open) in std::mem::take(&mut progress.in_flight) {
         let took = millis(open.since.elapsed());
         let why = Some("the ask ended before the call did");
-        let record = Event::ToolCall(call::record(&open.call, status, why, took));
-        progress.write(&parts.ledger, Record::new(ask.request_id, known.party.clone(), record));
+        let record = call::record(&open.call, status, why, took);
+        metrics::called(parts, &record, open.since.elapsed());
+        let record = Record::new(ask.request_id, known.party.clone(), Event::ToolCall(record));
+        progress.write(&parts.ledger, record);
         progress.answer.tool_calls.push(call::summary(parts, &open.call, status, why, took));
     }
     let mut failed = None;
@@ -405,10 +415,11 @@ fn failed_status(error: &Error) -> Status {
 
 /// Step 11: the one closing record, as durable as the ledger promises, before the asker sees the end.
 async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error: Option<Error>) -> Option<Error> {
+    let outcome = outcome(answer, error.as_ref());
     let closing = AskRecord {
         question: ask.question.clone(),
         answer: answer.text.clone(),
-        outcome: outcome(answer, error.as_ref()),
+        outcome,
         warning: answer.warnings.iter().find(|warning| !warning.is_note()).map(|w| w.code.clone()),
         error: error.as_ref().map(ToString::to_string),
         model: answer.model.clone(),
@@ -424,10 +435,12 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         duration_ms: answer.duration_ms,
     };
     let party = known.party.clone().or_else(|| Some(steps::nobody(ask.source, &ask.client)));
-    let written = parts
-        .ledger
-        .write_with(Record::new(ask.request_id, party, Event::Ask(Box::new(closing))), parts.acks.ask)
-        .await;
+    let record = Record::new(ask.request_id, party.clone(), Event::Ask(Box::new(closing)));
+    let written = parts.ledger.write_with(record, parts.acks.ask).instrument(debug_span!("omni.ledger")).await;
+    let outcome = if written.is_ok() { outcome } else { Outcome::Error };
+    metrics::asked(outcome, party.as_ref(), Duration::from_millis(answer.duration_ms));
+    metrics::refused(outcome, error.as_ref().map(Error::kind), error.as_ref().and_then(Error::refusal));
+    trace::ended(outcome, answer.role.as_deref());
     match written {
         Ok(()) => error,
         Err(failed) => {
@@ -458,7 +471,7 @@ fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {
 
 /// What an ask would be given.
 pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
-    let principal = parts.authenticator.authenticate(ask.credential.clone()).await?;
+    let principal = steps::identity(parts, ask.credential.clone()).await?;
     let grant = steps::policy(parts, &principal).await?;
     grant.require(Scope::Ask)?;
     check_question(&ask.question)?;

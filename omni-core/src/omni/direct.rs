@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, debug_span};
 
 use super::{CallReply, steps};
 use crate::{
@@ -20,9 +20,12 @@ use crate::{
     error::Error,
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
+    limit::LimitError,
     mcp::McpError,
+    metrics,
     parts::Parts,
     policy::Grant,
+    trace,
 };
 
 /// What is known of the call, as far as the steps came.
@@ -34,11 +37,6 @@ struct Known {
 
 /// Runs a direct call from its first step to its one record.
 pub(super) async fn run(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
-    let span = tracing::info_span!("omni.call", request_id = %call.request_id, server = call.server, tool = call.tool);
-    run_in_span(parts, call, cancel).instrument(span).await
-}
-
-async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
     let mut known =
         Known { party: steps::nobody(call.source, &call.client), planned: planned(&call), reservation: None };
@@ -51,10 +49,21 @@ async fn run_in_span(parts: &Parts, call: DirectCall, cancel: CancellationToken)
     };
     steps::settle(parts, known.reservation, is_refused(&ended)).await;
     let duration_ms = millis(started.elapsed());
-    let record = Event::DirectCall(closing(&known.planned, &ended, duration_ms));
-    let record = Record::new(call.request_id, Some(known.party), record);
-    parts.ledger.write_with(record, parts.acks.direct).await?;
+    let record = closing(&known.planned, &ended, duration_ms);
+    count(parts, &record, &ended, started);
+    trace::ended(record.outcome, known.party.role.as_deref());
+    let record = Record::new(call.request_id, Some(known.party), Event::DirectCall(record));
+    parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
     reply(parts, &known.planned, ended?, duration_ms)
+}
+
+fn count(parts: &Parts, record: &CallRecord, ended: &Result<CallEnd, Error>, started: Instant) {
+    metrics::called(parts, record, started.elapsed());
+    let (error, refusal) = match ended {
+        Ok(end) => (None, end.limited.as_ref().and_then(LimitError::refusal)),
+        Err(error) => (Some(error.kind()), error.refusal()),
+    };
+    metrics::refused(record.outcome, error, refusal);
 }
 
 fn planned(call: &DirectCall) -> PlannedCall {
@@ -69,7 +78,7 @@ fn planned(call: &DirectCall) -> PlannedCall {
 }
 
 async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
-    let principal = parts.authenticator.authenticate(call.credential.clone()).await?;
+    let principal = steps::identity(parts, call.credential.clone()).await?;
     known.party = Party::new(&principal, call.source).with_client(call.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());
@@ -117,7 +126,8 @@ fn is_refused(ended: &Result<CallEnd, Error>) -> bool {
 /// Discovery of the one server that is called, within the call's own time.
 async fn catalog(parts: &Parts, call: &DirectCall, grant: &Grant, deadline: Instant) -> Result<Arc<Catalog>, Error> {
     let started = Instant::now();
-    let discovered = timeout_at(deadline, parts.pool.discover_server(&call.server)).await;
+    let discovery = parts.pool.discover_server(&call.server).instrument(debug_span!("omni.catalog"));
+    let discovered = timeout_at(deadline, discovery).await;
     let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
     match discovered.unwrap_or_else(late) {
         Ok(catalog) => Ok(catalog),

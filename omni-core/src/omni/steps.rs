@@ -6,11 +6,12 @@ use std::{
 };
 
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, debug_span};
 
 use crate::{
     ask::{Client, Source},
     error::Error,
-    identity::{Principal, Via},
+    identity::{Credential, Principal, Via},
     ledger::Party,
     limit::{LimitError, ReservationId, Reserve, Settle, charges_for},
     parts::{Parts, STEP_TIMEOUT},
@@ -25,9 +26,15 @@ pub(super) fn nobody(source: Source, client: &Client) -> Party {
     Party::new(&Principal::new("unknown", Via::Asserted), source).with_client(client.clone())
 }
 
+/// Step 1.
+pub(super) async fn identity(parts: &Parts, credential: Credential) -> Result<Principal, Error> {
+    Ok(parts.authenticator.authenticate(credential).instrument(debug_span!("omni.identity")).await?)
+}
+
 /// Step 2.
 pub(super) async fn policy(parts: &Parts, principal: &Principal) -> Result<Arc<Grant>, Error> {
-    match timeout(STEP_TIMEOUT, effective(&*parts.policy, principal)).await {
+    let resolved = effective(&*parts.policy, principal).instrument(debug_span!("omni.policy"));
+    match timeout(STEP_TIMEOUT, resolved).await {
         Ok(grant) => Ok(grant?),
         Err(_) => Err(PolicyError::Unavailable { message: "no answer in time".into() }.into()),
     }
@@ -64,7 +71,8 @@ pub(super) async fn limit(
     let until = deadline + LEASE_SLACK;
     let request = Reserve::new(charges).with_ttl(until.saturating_duration_since(Instant::now()));
     *held = Some(Held { id: request.id.clone(), until });
-    match timeout(STEP_TIMEOUT, parts.limiter.reserve(&request)).await {
+    let reserved = parts.limiter.reserve(&request).instrument(debug_span!("omni.limit"));
+    match timeout(STEP_TIMEOUT, reserved).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(refused @ LimitError::Refused(_))) => {
             *held = None;
@@ -95,5 +103,6 @@ pub(super) fn is_refusal(error: &Error) -> bool {
 /// Step 10: gives leases back, and all of it where it was for nothing.
 pub(super) async fn settle(parts: &Parts, held: Option<Held>, is_refused: bool) {
     let Some(Held { id, until }) = held else { return };
-    parts.settle(&if is_refused { Settle::undo(id) } else { Settle::new(id) }, until).await;
+    let settle = if is_refused { Settle::undo(id) } else { Settle::new(id) };
+    parts.settle(&settle, until).instrument(debug_span!("omni.settle")).await;
 }

@@ -17,8 +17,8 @@ pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -
         return Err(ApiError::query_too_long(most));
     }
     let path = request.extensions().get::<MatchedPath>();
-    let is_open = path.is_some_and(|path| router::is_open(request.method(), path.as_str()));
-    let _room = match is_open {
+    let is_let_by = path.is_some_and(|path| router::is_let_by(request.method(), path.as_str()));
+    let _room = match is_let_by {
         true => None,
         false => Some(app.room.try_acquire().map_err(|_| ApiError::no_room())?),
     };

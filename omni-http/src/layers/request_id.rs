@@ -4,12 +4,14 @@ use std::{convert::Infallible, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
-    http::{HeaderMap, HeaderValue, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, request::Parts},
     middleware::Next,
     response::Response,
 };
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
+
+use crate::metrics;
 
 /// The header of the id.
 pub(super) const X_REQUEST_ID: &str = "x-request-id";
@@ -61,21 +63,39 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let (id, started) = (RequestId::of(request.headers()), Instant::now());
     // The route, not the path: paths have names of people in them, and there is no end of them.
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!(
-        "http.request",
-        method = %request.method(),
-        route,
-        request_id = id.text,
-    );
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let span = span(&id, &method, route.as_ref());
+    #[cfg(feature = "otel")]
+    crate::otel::continue_trace(&span, request.headers());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Ok(value) = HeaderValue::from_str(&id.text) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let (status, duration_ms) = (response.status().as_u16(), started.elapsed().as_millis());
-    span.in_scope(|| tracing::debug!(status, duration_ms, "a request was answered"));
+    let (status, took) = (response.status(), started.elapsed());
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let (code, duration_ms) = (status.as_u16(), took.as_millis());
+    span.in_scope(|| tracing::debug!(status = code, duration_ms, "a request was answered"));
+    metrics::answered(&method, route.as_ref().map(MatchedPath::as_str), status, took);
     response
+}
+
+/// The span of a request, by OpenTelemetry's conventions for HTTP.
+fn span(id: &RequestId, method: &Method, route: Option<&MatchedPath>) -> Span {
+    let route = route.map_or("", MatchedPath::as_str);
+    tracing::info_span!(
+        "http.request",
+        otel.name = format!("{method} {route}").trim_end(),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        request_id = id.text,
+        http.response.status_code = Empty,
+        otel.status_code = Empty,
+    )
 }
 
 #[cfg(test)]

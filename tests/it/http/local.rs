@@ -33,6 +33,7 @@ async fn whoever_comes_without_a_key_is_whom_the_request_names_or_whoever_runs_i
     door.post_by(key, "/chat/ask", &json!({ "message": "Hi" })).await.error(401, "unauthenticated");
     let invalidated = Reply::of(door.request(Method::POST, "/health/cache/invalidate")).await.is(200);
     assert_eq!(invalidated.json()["success"], true);
+    door.get("/metrics").await.is(200);
 }
 
 #[tokio::test]

@@ -9,12 +9,12 @@ use omni_tests::{
 };
 use serde_json::{Value, json};
 
-fn omni() -> Program {
+pub(super) fn omni() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
 }
 
 /// A key of somebody, made as an operator makes it.
-fn key(home: &Program, scopes: &str) -> String {
+pub(super) fn key(home: &Program, scopes: &str) -> String {
     let ran = home.run(&["keys", "create", "--user", "ada@company.com", "--scope", scopes]).exits(0);
     ran.out.trim().to_owned()
 }

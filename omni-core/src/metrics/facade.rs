@@ -1,0 +1,65 @@
+//! The facade, or nothing in its place.
+
+use super::Kind;
+
+/// Labels of one series.
+pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
+
+/// Whether anything is counted.
+pub(super) const IS_ON: bool = cfg!(feature = "metrics");
+
+#[cfg(feature = "metrics")]
+mod on {
+    use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+    use super::{Kind, Labels};
+
+    fn owned(labels: Labels<'_>) -> Vec<Label> {
+        labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect()
+    }
+
+    pub(in crate::metrics) fn add(name: &'static str, labels: Labels<'_>, count: u64) {
+        counter!(name, owned(labels)).increment(count);
+    }
+
+    pub(in crate::metrics) fn observe(name: &'static str, labels: Labels<'_>, value: f64) {
+        histogram!(name, owned(labels)).record(value);
+    }
+
+    pub(in crate::metrics) fn set(name: &'static str, labels: Labels<'_>, value: f64) {
+        gauge!(name, owned(labels)).set(value);
+    }
+
+    pub(in crate::metrics) fn shift(name: &'static str, by: f64) {
+        gauge!(name).increment(by);
+    }
+
+    pub(in crate::metrics) fn describe(kind: Kind, name: &'static str, text: &'static str) {
+        match kind {
+            Kind::Counter => describe_counter!(name, Unit::Count, text),
+            Kind::Gauge => describe_gauge!(name, Unit::Count, text),
+            Kind::Seconds => describe_histogram!(name, Unit::Seconds, text),
+            Kind::Dollars => describe_histogram!(name, text),
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod off {
+    use super::{Kind, Labels};
+
+    pub(in crate::metrics) fn add(_: &'static str, _: Labels<'_>, _: u64) {}
+
+    pub(in crate::metrics) fn observe(_: &'static str, _: Labels<'_>, _: f64) {}
+
+    pub(in crate::metrics) fn set(_: &'static str, _: Labels<'_>, _: f64) {}
+
+    pub(in crate::metrics) fn shift(_: &'static str, _: f64) {}
+
+    pub(in crate::metrics) fn describe(_: Kind, _: &'static str, _: &'static str) {}
+}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) use off::{add, describe, observe, set, shift};
+#[cfg(feature = "metrics")]
+pub(super) use on::{add, describe, observe, set, shift};
