@@ -103,6 +103,12 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     /// An [`AuditError`]; after [`AuditError::Unavailable`] the same batch comes again.
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError>;
 
+    /// Where the store is, without credentials: records of two sinks that say the same are in one store.
+    /// `None`, the default, where that is not known.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Stores a batch of which [`append`](Self::append) says again and again that it is
     /// [`AuditError::Invalid`]: the records as they are, without what a store makes of them for people.
     ///
@@ -117,6 +123,10 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
 impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
         (**self).append(batch).await
+    }
+
+    fn place(&self) -> Option<String> {
+        (**self).place()
     }
 
     async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
