@@ -222,10 +222,10 @@ pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, A
     Ok(rows.iter().map(call_entry).collect::<Result<_, _>>()?)
 }
 
-/// What omni never writes must not be there, and a row must belong to whom its record names.
+/// What omni never writes must not be there, and a row must belong to whom its record names: to nobody
+/// once that person's row was deleted, also when they ask again and get another one.
 const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
-    AND ((u.email = l.user_email AND u.tenant = l.tenant) OR (l.user_id IS NULL AND NOT EXISTS
-        (SELECT 1 FROM users p WHERE p.tenant = l.tenant AND p.email = l.user_email)))
+    AND (l.user_id IS NULL OR (u.email = l.user_email AND u.tenant = l.tenant))
     AND coalesce(l.question, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
         l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning) IS NULL
     AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
