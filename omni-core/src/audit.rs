@@ -24,7 +24,7 @@ pub mod sql;
 
 pub use access::AuditAccess;
 pub use entry::{CallEntry, LogEntry};
-pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order};
+pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -124,6 +124,9 @@ fn sums(stats: &AuditStats) -> String {
         ),
         format!("on average: {:.1} turns, {:.0} ms", stats.avg_iterations, stats.avg_duration_ms),
     ];
+    if stats.admin_count > 0 {
+        lines.push(format!("operations of administrators: {}", stats.admin_count));
+    }
     lines.extend(stats.by_status.iter().map(|(status, count)| format!("{status}: {count}")));
     lines.join("\n")
 }

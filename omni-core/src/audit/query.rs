@@ -7,6 +7,10 @@ use serde::Serialize;
 
 use super::{AuditError, LogEntry};
 
+/// What entries are of: an ask, a direct call, an administrator's operation.
+pub const REQUEST_TYPES: [&str; 3] = ["chat", "tool_call", ADMIN];
+/// What stands in no sum of asks and calls.
+pub(super) const ADMIN: &str = "admin";
 /// Most entries of a page.
 pub const MAX_PAGE: usize = 1_000;
 /// Entries of a page where nobody says.
@@ -32,11 +36,11 @@ pub struct AuditQuery {
     pub user: Option<String>,
     /// Ended like this: `success`, `denied`, …
     pub status: Option<String>,
-    /// Used this server.
+    /// Used this server, or wanted to call it directly.
     pub server: Option<String>,
-    /// Used this tool: `server.tool`, or a tool of any server.
+    /// Used this tool, or wanted to call it directly: `server.tool`, or a tool of any server.
     pub tool: Option<String>,
-    /// `chat`, `tool_call`, `admin`.
+    /// One of [`REQUEST_TYPES`].
     pub request_type: Option<String>,
     /// At this time or later.
     pub since: Option<DateTime<Utc>>,
@@ -64,8 +68,8 @@ impl AuditQuery {
             && is(&self.user, entry.user_email.as_deref())
             && is(&self.status, Some(&entry.status))
             && is(&self.request_type, Some(&entry.request_type))
-            && self.server.as_ref().is_none_or(|server| entry.mcps_accessed.contains(server))
-            && self.tool.as_ref().is_none_or(|tool| entry.tools_used.iter().any(|used| is_tool(used, tool)))
+            && self.server.as_ref().is_none_or(|server| is_server_of(entry, server))
+            && self.tool.as_ref().is_none_or(|tool| is_tool_of(entry, tool))
             && self.since.is_none_or(|since| entry.created_at >= since)
             && self.until.is_none_or(|until| entry.created_at < until)
     }
@@ -77,6 +81,16 @@ impl AuditQuery {
             Order::OldestFirst => Cursor::of(entry) > after,
         })
     }
+}
+
+fn is_server_of(entry: &LogEntry, server: &String) -> bool {
+    entry.mcp_target.as_ref() == Some(server) || entry.mcps_accessed.contains(server)
+}
+
+fn is_tool_of(entry: &LogEntry, tool: &str) -> bool {
+    let direct = entry.mcp_target.iter().zip(&entry.tool_called).map(|(server, name)| format!("{server}.{name}"));
+    let mut all = direct.chain(entry.tools_used.iter().cloned());
+    all.any(|used| is_tool(&used, tool))
 }
 
 fn is_tool(used: &str, wanted: &str) -> bool {
@@ -97,7 +111,7 @@ impl Cursor {
         Self { at: entry.created_at, id: entry.id }
     }
 
-    /// The entry's time.
+    /// The place of an entry with this number, for the orders of storing.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
         self.at
@@ -160,7 +174,7 @@ impl LogPage {
 pub struct AuditStats {
     /// Asks and direct calls.
     pub total_requests: u64,
-    /// Tool calls that ran.
+    /// Tool calls that came to their servers.
     pub total_tool_calls: u64,
     /// Model turns, on average.
     pub avg_iterations: f64,
@@ -180,6 +194,8 @@ pub struct AuditStats {
     pub blocked_count: u64,
     /// How many ended how.
     pub by_status: BTreeMap<String, u64>,
+    /// Operations of administrators, which are in none of the others.
+    pub admin_count: u64,
 }
 
 /// What stands behind [`AuditStats`], of one status.
@@ -209,11 +225,15 @@ impl Sums {
     }
 }
 
-impl FromIterator<(String, Sums)> for AuditStats {
-    fn from_iter<I: IntoIterator<Item = (String, Sums)>>(sums: I) -> Self {
+impl FromIterator<(Group, Sums)> for AuditStats {
+    fn from_iter<I: IntoIterator<Item = (Group, Sums)>>(sums: I) -> Self {
         let mut stats = Self::default();
         let (mut iterations, mut duration_ms, mut nano_usd) = (0_u64, 0_u64, 0_u64);
-        for (status, sums) in sums {
+        for ((status, is_admin), sums) in sums {
+            if is_admin {
+                stats.admin_count += sums.requests;
+                continue;
+            }
             stats.total_requests += sums.requests;
             stats.total_tool_calls += sums.calls;
             iterations += sums.iterations;

@@ -53,7 +53,7 @@ impl Paging {
 /// Adds up.
 pub(super) struct Counting {
     query: AuditQuery,
-    sums: HashMap<String, Sums>,
+    sums: HashMap<Group, Sums>,
 }
 
 impl Counting {
@@ -63,7 +63,8 @@ impl Counting {
 
     pub(super) fn see(&mut self, sealed: &SealedRecord) {
         if let Some(log) = entries(0, sealed).log.filter(|log| self.query.finds(log)) {
-            self.sums.entry(log.status.clone()).or_default().add(&log);
+            let group = (log.status.clone(), log.request_type == ADMIN);
+            self.sums.entry(group).or_default().add(&log);
         }
     }
 

@@ -104,13 +104,13 @@ async fn count_before(tx: &mut Tx, id: i64, server: &str) -> Result<(), DbError>
     const SERVER: &str = "UPDATE mcp_servers SET total_requests = c.total, successful_requests = c.good,
         failed_requests = c.total - c.good, avg_response_time_ms = c.duration_ms
         FROM (SELECT count(*) AS total, sum(CASE WHEN status = 'success' THEN 1 ELSE 0 END) AS good,
-            CAST(avg(duration_ms) AS INTEGER) AS duration_ms FROM tool_calls WHERE server = ?) c
+            CAST(avg(duration_ms) AS INTEGER) AS duration_ms FROM tool_calls WHERE server = ? AND sent) c
         WHERE mcp_servers.id = ? AND c.total > 0";
     const TOOLS: &str = "UPDATE mcp_tools SET call_count = c.total, success_count = c.good,
         failure_count = c.total - c.good, avg_duration_ms = c.duration_ms, last_called = c.last
         FROM (SELECT tool, count(*) AS total, sum(CASE WHEN status = 'success' THEN 1 ELSE 0 END) AS good,
             CAST(avg(duration_ms) AS INTEGER) AS duration_ms, max(created_at) AS last
-            FROM tool_calls WHERE server = ? GROUP BY tool) c
+            FROM tool_calls WHERE server = ? AND sent GROUP BY tool) c
         WHERE mcp_tools.mcp_server_id = ? AND mcp_tools.name = c.tool";
     for sql in [SERVER, TOOLS] {
         tx.execute(sql, &[server.into(), id.into()]).await?;

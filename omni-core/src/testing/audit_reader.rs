@@ -10,7 +10,8 @@ use crate::{
     audit::{AuditQuery, AuditReader, AuditSink, LedgerStore, LogEntry, Order, SealedRecord},
     cost::NanoUsd,
     ledger::{
-        AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all, verify::verify_chain,
+        AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all,
+        verify::verify_chain,
     },
     llm::Usage,
 };
@@ -29,7 +30,7 @@ pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReade
 }
 
 /// What one person did who is nowhere else in the store: seven asks, each a minute after the one
-/// before, and a direct call that was denied.
+/// before, a direct call that was denied, one of a tool that there is not, and an administrator's operation.
 struct History {
     person: String,
     begin: DateTime<Utc>,
@@ -51,6 +52,11 @@ impl History {
             CallRecord::new("db", "drop_table", json!({ "ratio": 1e5, "text": "a\u{0}b" }), Outcome::Denied);
         denied.error = Some("not for you".into());
         records.push(at(&person, begin, 7, Uuid::now_v7(), Event::DirectCall(denied)));
+        let mut made_up = CallRecord::new("no.such", "tool", json!({}), Outcome::Error);
+        made_up.unsent = true;
+        records.push(at(&person, begin, 8, Uuid::now_v7(), Event::DirectCall(made_up)));
+        let admin = Event::Admin(AdminRecord::new("key.create", "somebody"));
+        records.push(at(&person, begin, 9, Uuid::now_v7(), admin));
         let chain = seal_all(&SealKey::generate(), records.into_iter());
         let stored = sink.append(&chain).await;
         assert!(stored.is_ok(), "a batch is stored: {stored:?}");
@@ -64,13 +70,16 @@ impl History {
     async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
         let some = |text: &str| Some(text.to_owned());
         let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
-        let cases: [(&str, AuditQuery, usize); 12] = [
-            ("everything", self.query(), 8),
-            ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 8),
+        let cases: [(&str, AuditQuery, usize); 15] = [
+            ("everything", self.query(), 10),
+            ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 10),
             ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
             ("a status", AuditQuery { status: some("denied"), ..self.query() }, 1),
             ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
-            ("a server", AuditQuery { server: some("git"), ..self.query() }, 7),
+            ("a server with a dot", AuditQuery { server: some("git.hub"), ..self.query() }, 7),
+            ("a server that nobody came to", AuditQuery { server: some("db"), ..self.query() }, 1),
+            ("a server that there is not", AuditQuery { server: some("no.such"), ..self.query() }, 1),
+            ("the tool of a server with a dot", AuditQuery { tool: some("git.hub.log"), ..self.query() }, 7),
             ("a server's prefix", AuditQuery { server: some("gi"), ..self.query() }, 0),
             ("a tool of a server", AuditQuery { tool: some("db.drop_table"), ..self.query() }, 1),
             ("a tool of any server", AuditQuery { tool: some("log"), ..self.query() }, 7),
@@ -87,7 +96,7 @@ impl History {
     async fn pages_follow_each_other_without_gap_or_repetition(&self, reader: &dyn AuditReader) {
         let newest = self.all(reader, Order::NewestFirst).await;
         let times: Vec<_> = newest.iter().map(|entry| (entry.created_at - self.begin).num_minutes()).collect();
-        assert_eq!(times, [7, 6, 5, 4, 3, 2, 1, 0], "the newest come first");
+        assert_eq!(times, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], "the newest come first");
         let mut oldest = self.all(reader, Order::OldestFirst).await;
         oldest.reverse();
         assert_eq!(oldest, newest, "the other order is the same the other way round");
@@ -110,11 +119,13 @@ impl History {
 
     async fn sums_are_those_of_the_entries(&self, reader: &dyn AuditReader) {
         let stats = reader.stats(&self.query()).await.unwrap_or_default();
-        assert_eq!((stats.total_requests, stats.total_tool_calls, stats.blocked_count), (8, 8, 1));
+        let counts = (stats.total_requests, stats.total_tool_calls, stats.blocked_count, stats.admin_count);
+        assert_eq!(counts, (9, 7, 1, 1), "calls that omni refused are none, and administrators' operations are apart");
         assert_eq!((stats.total_tokens_input, stats.total_tokens_cached), (7 * 140, 7 * 7_589));
         assert_eq!((stats.by_status.get("success"), stats.by_status.get("denied")), (Some(&7), Some(&1)));
         assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
-        assert_eq!((stats.avg_duration_ms, stats.unpriced_count), (700.0, 0));
+        assert_eq!(stats.by_status.values().sum::<u64>(), 9);
+        assert!((stats.avg_duration_ms - 5_600.0 / 9.0).abs() < 1e-9 && stats.unpriced_count == 0, "{stats:?}");
         let none = AuditQuery { status: Some("timeout".into()), ..self.query() };
         assert_eq!(reader.stats(&none).await.unwrap_or_default().total_requests, 0);
     }
@@ -123,14 +134,20 @@ impl History {
         let calls = reader.calls(self.last_ask).await.unwrap_or_default();
         let call = calls.first();
         assert_eq!(calls.len(), 1, "an ask's calls are found by its id");
-        assert_eq!(call.map(|call| (call.server.as_str(), call.bytes)), Some(("git", Some(42))));
+        assert_eq!(call.map(|call| (call.server.as_str(), call.bytes)), Some(("git.hub", Some(42))));
+        assert!(call.is_some_and(|call| call.sent), "it came to its server");
+        let refused =
+            reader.logs(&AuditQuery { status: Some("denied".into()), ..self.query() }).await.unwrap_or_default();
+        let refused = refused.entries.first().map(|entry| (entry.request_id, entry.tools_used.len()));
+        let calls = reader.calls(refused.map(|(id, _)| id).unwrap_or_default()).await.unwrap_or_default();
+        assert_eq!((refused.map(|(_, used)| used), calls.first().map(|call| call.sent)), (Some(0), Some(false)));
         assert_eq!(call.and_then(|call| call.cost_nano_usd), Some(1_000));
     }
 
     async fn rows_say_what_the_records_say(&self, reader: &dyn AuditReader) {
         assert_eq!(reader.differing(&self.chain).await.ok(), Some(None), "what was just written is right");
         let page = reader.logs(&self.query()).await.unwrap_or_default();
-        let denied = page.entries.first();
+        let denied = page.entries.iter().find(|entry| entry.status == "denied");
         assert_eq!(denied.map(|entry| (entry.was_blocked, entry.success)), Some((true, false)));
         assert_eq!(denied.and_then(|entry| entry.block_reason.as_deref()), Some("not for you"));
         let answered = page.entries.last();
@@ -151,13 +168,14 @@ fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: 
 }
 
 fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Record; 2] {
-    let mut call = CallRecord::new("git", "log", json!({}), Outcome::Success);
+    let mut call = CallRecord::new("git.hub", "log", json!({}), Outcome::Success);
     (call.call_id, call.bytes, call.cost) = ("1".into(), Some(42), Some(NanoUsd(1_000)));
     let mut ask = AskRecord::new("How many?", Outcome::Success);
     ask.model = Some("claude-3-5-haiku-20241022".into());
     ask.usage = Usage { cache_read: 7_589, ..Usage::new(140, 346) };
     ask.cost = Some(NanoUsd(2_103_120));
-    ask.tools_used = vec!["git.log".into()];
+    ask.tools_used = vec!["git.hub.log".into()];
+    ask.servers_used = ["git.hub".into()].into();
     ask.duration_ms = 800;
     [Event::ToolCall(call), Event::Ask(Box::new(ask))].map(|event| at(person, begin, minute, request_id, event))
 }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord,
-        entry::Entries, query::Sums,
+        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, SealedRecord,
+        entry::Entries,
+        query::{ADMIN, Group, Sums},
     },
     truth,
 };
@@ -69,7 +70,7 @@ fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
 }
 
 const CALL: &str = "id, request_id, created_at, tenant, user_email, server, tool, arguments, status, rule, duration_ms,
-    bytes, CAST(cost_estimate AS DOUBLE PRECISION) AS cost_estimate, cost_nano_usd, error";
+    bytes, sent, CAST(cost_estimate AS DOUBLE PRECISION) AS cost_estimate, cost_nano_usd, error";
 
 fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
     let number = |column| Ok::<_, DbError>(row.optional_int(column)?.and_then(|n| u64::try_from(n).ok()));
@@ -83,6 +84,7 @@ fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
         tool: row.text("tool")?,
         arguments: row.optional_json("arguments")?.unwrap_or_default(),
         status: row.text("status")?,
+        sent: row.bool("sent")?,
         rule: row.optional_text("rule")?,
         duration_ms: number("duration_ms")?.unwrap_or(0),
         bytes: number("bytes")?,
@@ -123,14 +125,17 @@ impl<'a> Conditions<'a> {
             }
         }
         if let Some(server) = &query.server {
-            all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
+            let used = holds(dialect, "l.mcps_accessed", "one.value = ?");
+            all.add(format!("(l.mcp_target = ? OR {used})"), [server.into(), server.into()]);
         }
         if let Some(tool) = &query.tool {
             // LIKE would find other letters in SQLite, where upper and lower case are the same to it.
-            let is_tool = "one.value = ? OR substr(one.value, length(one.value) - CAST(? AS INTEGER) + 1) = ?";
+            let is_tool = |it: &str| format!("({it} = ? OR substr({it}, length({it}) - CAST(? AS INTEGER) + 1) = ?)");
+            let (direct, used) = (is_tool("(l.mcp_target || '.' || l.tool_called)"), is_tool("one.value"));
             let end = format!(".{tool}");
-            let values = [tool.into(), (end.chars().count() as u64).into(), end.into()];
-            all.add(holds(dialect, "l.tools_used", is_tool), values);
+            let [a, b, c] = [Val::from(tool), (end.chars().count() as u64).into(), end.into()];
+            let values = [a.clone(), b.clone(), c.clone(), a, b, c];
+            all.add(format!("({direct} OR {})", holds(dialect, "l.tools_used", &used)), values);
         }
         if let Some(since) = query.since {
             all.add("l.created_at >= ?".into(), [since.into()]);
@@ -175,7 +180,8 @@ pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>
     };
     if let Some((at, id)) = query.after.map(super::super::Cursor::parts) {
         // A comparison of rows is a range of the index; the same with OR is not.
-        conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
+        Some((at, id)) => conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]),
+        None => {}
     }
     let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", query.page_size() + 1);
     (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
@@ -183,9 +189,11 @@ pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>
 
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {
     let conditions = Conditions::of(query, db.dialect());
+    let is_admin = format!("CASE WHEN l.request_type = '{ADMIN}' THEN 1 ELSE 0 END");
     let sum = |what: &str, name: &str| format!("CAST(coalesce(sum({what}), 0) AS BIGINT) AS {name}");
     let sums = [
         "l.status".to_owned(),
+        format!("{is_admin} AS is_admin"),
         "count(*) AS requests".to_owned(),
         sum("l.tool_calls_count", "calls"),
         sum("l.iterations", "iterations"),
@@ -197,12 +205,13 @@ pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, Aud
         sum("l.tokens_cached", "tokens_cached"),
         sum("CASE WHEN l.was_blocked THEN 1 ELSE 0 END", "blocked"),
     ];
-    let sql = format!("SELECT {} FROM audit_logs l {} GROUP BY l.status", sums.join(", "), conditions.to_sql());
+    let (sums, found) = (sums.join(", "), conditions.to_sql());
+    let sql = format!("SELECT {sums} FROM audit_logs l {found} GROUP BY l.status, {is_admin}");
     let rows = db.fetch_all(&sql, &conditions.values).await?;
     Ok(rows.iter().map(sums_of).collect::<Result<_, DbError>>()?)
 }
 
-fn sums_of(row: &Row) -> Result<(String, Sums), DbError> {
+fn sums_of(row: &Row) -> Result<(Group, Sums), DbError> {
     let sums = Sums {
         requests: row.unsigned("requests")?,
         calls: row.unsigned("calls")?,
@@ -213,7 +222,7 @@ fn sums_of(row: &Row) -> Result<(String, Sums), DbError> {
         tokens: [row.unsigned("tokens_input")?, row.unsigned("tokens_output")?, row.unsigned("tokens_cached")?],
         blocked: row.unsigned("blocked")?,
     };
-    Ok((row.text("status")?, sums))
+    Ok(((row.text("status")?, row.int("is_admin")? == 1), sums))
 }
 
 pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

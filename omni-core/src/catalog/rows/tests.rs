@@ -67,6 +67,8 @@ async fn health_tools_and_counters_are_in_the_originals_tables() {
         call(&tables, "db", "get", Outcome::Success, 10).await;
         keep_view(&tables, &view(Health::Healthy, &[("drop", true), ("get", false)])).await;
         call(&tables, "db", "get", Outcome::Error, 20).await;
+        // What omni refused is no call of the server's.
+        call(&tables, "db", "get", Outcome::Denied, 20).await;
         call(&tables, "made_up", "get", Outcome::Error, 20).await;
         let tools = vec![("drop".into(), true, 0), ("get".into(), false, 2)];
         assert_eq!(rows(&tables).await, ((true, 0, [2, 1, 1, 15]), tools.clone()));
