@@ -182,7 +182,8 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
 /// Shows what the records say: one entry per ask and direct call, one per tool call.
 ///
 /// # Contract
-/// * Entries come in the order of (time, number); a page goes on exactly where the last one ended.
+/// * Entries come in the order of (time, number), or of their numbers, which grow as entries are stored;
+///   a page goes on exactly where the last one ended.
 /// * What a query names is a condition; an empty query is everything.
 #[async_trait]
 pub trait AuditReader: LedgerStore {

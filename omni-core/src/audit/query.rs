@@ -24,6 +24,27 @@ pub enum Order {
     NewestFirst,
     /// The oldest first.
     OldestFirst,
+    /// As they were stored, by their numbers: what is stored late comes late, whatever its time.
+    AsStored,
+    /// What was stored last first.
+    LastStoredFirst,
+}
+
+impl Order {
+    /// Whether places grow from entry to entry.
+    pub(super) fn is_ascending(self) -> bool {
+        matches!(self, Self::OldestFirst | Self::AsStored)
+    }
+
+    /// Whether times do not matter.
+    pub(super) fn is_by_number(self) -> bool {
+        matches!(self, Self::AsStored | Self::LastStoredFirst)
+    }
+
+    /// A place as this order compares it.
+    pub(super) fn place(self, cursor: Cursor) -> Cursor {
+        if self.is_by_number() { Cursor::behind(cursor.id) } else { cursor }
+    }
 }
 
 /// Which asks and direct calls. Everything that is set is a condition.
@@ -76,9 +97,9 @@ impl AuditQuery {
 
     /// Whether an entry comes after the place where the last page ended.
     pub(super) fn follows(&self, entry: &LogEntry) -> bool {
-        self.after.is_none_or(|after| match self.order {
-            Order::NewestFirst => Cursor::of(entry) < after,
-            Order::OldestFirst => Cursor::of(entry) > after,
+        self.after.is_none_or(|after| {
+            let (place, after) = (self.order.place(Cursor::of(entry)), self.order.place(after));
+            if self.order.is_ascending() { place > after } else { place < after }
         })
     }
 }
@@ -113,8 +134,8 @@ impl Cursor {
 
     /// The place of an entry with this number, for the orders of storing.
     #[must_use]
-    pub fn at(&self) -> DateTime<Utc> {
-        self.at
+    pub fn behind(id: i64) -> Self {
+        Self { at: DateTime::UNIX_EPOCH, id }
     }
 
     /// The time and the number.
@@ -198,7 +219,10 @@ pub struct AuditStats {
     pub admin_count: u64,
 }
 
-/// What stands behind [`AuditStats`], of one status.
+/// What is summed up together: a status, and whether it is of an administrator's operations.
+pub(super) type Group = (String, bool);
+
+/// What stands behind [`AuditStats`], of one group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
     pub(super) requests: u64,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::{
-    AuditQuery, AuditStats, CallEntry, Cursor, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord, entry::Entries,
-    query::Sums,
+    AuditQuery, AuditStats, CallEntry, Cursor, LogEntry, LogPage, MAX_PAGE, SealedRecord,
+    entry::Entries,
+    query::{ADMIN, Group, Sums},
 };
 
 fn entries(id: i64, sealed: &SealedRecord) -> Entries {
@@ -31,21 +32,20 @@ impl Paging {
     pub(super) fn see(&mut self, id: i64, sealed: &SealedRecord) {
         let log = entries(id, sealed).log;
         let Some(log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
-        self.found.insert(Cursor::of(&log), log);
+        let order = self.query.order;
+        self.found.insert(order.place(Cursor::of(&log)), log);
         if self.found.len() > self.query.page_size() + 1 {
-            match self.query.order {
-                Order::NewestFirst => self.found.pop_first(),
-                Order::OldestFirst => self.found.pop_last(),
+            if order.is_ascending() {
+                self.found.pop_last()
+            } else {
+                self.found.pop_first()
             };
         }
     }
 
     pub(super) fn page(self) -> LogPage {
         let entries = self.found.into_values();
-        let entries = match self.query.order {
-            Order::NewestFirst => entries.rev().collect(),
-            Order::OldestFirst => entries.collect(),
-        };
+        let entries = if self.query.order.is_ascending() { entries.collect() } else { entries.rev().collect() };
         LogPage::new(entries, self.query.page_size())
     }
 }

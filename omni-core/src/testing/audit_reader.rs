@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     Principal, Source,
     ask::Client,
-    audit::{AuditQuery, AuditReader, AuditSink, LedgerStore, LogEntry, Order, SealedRecord},
+    audit::{AuditQuery, AuditReader, AuditSink, Cursor, LedgerStore, LogEntry, Order, SealedRecord},
     cost::NanoUsd,
     ledger::{
         AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all,
@@ -24,6 +24,7 @@ pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReade
     let history = History::store(sink).await;
     history.every_condition_narrows_what_is_found(reader).await;
     history.pages_follow_each_other_without_gap_or_repetition(reader).await;
+    what_is_stored_late_comes_late_by_number(sink, reader).await;
     history.sums_are_those_of_the_entries(reader).await;
     history.calls_are_those_of_the_request(reader).await;
     history.rows_say_what_the_records_say(reader).await;
@@ -156,6 +157,35 @@ impl History {
         let client = answered.map(|entry| (entry.x_source.as_deref(), entry.user_agent.as_deref(), entry.ip_address));
         assert_eq!(client, Some((Some("web-ui"), Some("curl/8"), "2001:db8::1".parse().ok())));
     }
+}
+
+/// Whatever time its writer had.
+async fn what_is_stored_late_comes_late_by_number(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+    let person = format!("{}@company.com", Uuid::new_v4().simple());
+    let begin = Utc::now().trunc_subsecs(6) - TimeDelta::days(1);
+    for minute in [5, 1, 9, 3] {
+        let event = Event::Ask(Box::new(AskRecord::new("?", Outcome::Success)));
+        let record = at(&person, begin, minute, Uuid::now_v7(), event);
+        let stored = sink.append(&seal_all(&SealKey::generate(), [record].into_iter())).await;
+        assert!(stored.is_ok(), "a batch is stored: {stored:?}");
+    }
+    let found = async |order, limit, after| {
+        let query =
+            AuditQuery { user: Some(person.clone()), order, limit: Some(limit), after, ..AuditQuery::default() };
+        let page = reader.logs(&query).await.unwrap_or_default();
+        let times: Vec<_> = page.entries.iter().map(|entry| (entry.created_at - begin).num_minutes()).collect();
+        (times, page.next, page.entries.first().map_or(0, |entry| entry.id))
+    };
+    let (first, next, id) = found(Order::AsStored, 2, None).await;
+    assert_eq!(first, [5, 1], "entries come as they were stored");
+    assert_eq!(found(Order::AsStored, 9, next).await.0, [9, 3], "a page goes on where the last one ended");
+    assert_eq!(found(Order::AsStored, 9, Some(Cursor::behind(id))).await.0, [1, 9, 3], "and behind a number");
+    let (last, next, _) = found(Order::LastStoredFirst, 3, None).await;
+    assert_eq!(
+        (last, found(Order::LastStoredFirst, 3, next).await.0),
+        (vec![3, 9, 1], vec![5]),
+        "or the other way round"
+    );
 }
 
 fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: Event) -> Record {

@@ -174,16 +174,16 @@ pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditEr
 /// The query of a page, with one entry more than fits.
 pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>>) {
     let mut conditions = Conditions::of(query, dialect);
-    let (before, order) = match query.order {
-        Order::NewestFirst => ("<", "DESC"),
-        Order::OldestFirst => (">", "ASC"),
-    };
-    if let Some((at, id)) = query.after.map(super::super::Cursor::parts) {
+    let (before, order) = if query.order.is_ascending() { (">", "ASC") } else { ("<", "DESC") };
+    let by_number = query.order.is_by_number();
+    match query.after.map(super::super::Cursor::parts) {
+        Some((_, id)) if by_number => conditions.add(format!("l.id {before} ?"), [id.into()]),
         // A comparison of rows is a range of the index; the same with OR is not.
         Some((at, id)) => conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]),
         None => {}
     }
-    let rest = format!("ORDER BY l.created_at {order}, l.id {order} LIMIT {}", query.page_size() + 1);
+    let places = if by_number { format!("l.id {order}") } else { format!("l.created_at {order}, l.id {order}") };
+    let rest = format!("ORDER BY {places} LIMIT {}", query.page_size() + 1);
     (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
 }
 
