@@ -73,7 +73,7 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     if args.json {
         let refused: Vec<String> = pruned.refused.iter().map(ToString::to_string).collect();
         app.console.json(&json!({ "older_than_days": days, "records": pruned.records, "unproved": pruned.unproved,
-            "refused": refused }))?;
+            "refused": refused, "not_provable": pruned.not_provable }))?;
     } else {
         let older = match pruned.unproved {
             0 => String::new(),

@@ -7,7 +7,9 @@ CREATE TABLE IF NOT EXISTS ledger_checkpoints (
     -- The seal among those that were pruned by which a later chain names this one.
     named     BLOB CHECK (length(named) = 32),
     at        TEXT NOT NULL,
-    signature BLOB NOT NULL CHECK (length(signature) = 32)
+    signature BLOB NOT NULL CHECK (length(signature) = 32),
+    -- Which key it is signed with, as its signer says.
+    key_id    TEXT
 );
 
 -- Only what a checkpoint stands for may go. One that was not signed is found by the verification.
