@@ -172,6 +172,7 @@ async fn a_bad_file_is_reported_with_its_line_and_changes_nothing() {
         .entries
         .iter()
         .filter(|entry| entry.request_type == "admin")
+        .inspect(|entry| assert_eq!(entry.actor.as_deref(), Some("omni")))
         .map(|entry| (entry.message.clone().unwrap().split(' ').next().unwrap().to_owned(), entry.status.clone()))
         .collect();
     reloads.sort();

@@ -16,6 +16,9 @@ use crate::{
     ledger::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record},
 };
 
+/// Who does what nobody asked for.
+const SYSTEM: &str = "omni";
+
 /// Most characters of a name; more does not fit into the original's columns.
 const MAX_NAME: usize = 255;
 /// The largest number of the original's columns.
@@ -39,7 +42,7 @@ pub struct LogEntry {
     pub user_email: Option<String>,
     /// Their role at that time.
     pub user_role: Option<String>,
-    /// Who acted, if somebody else.
+    /// Who acted, if somebody else; `omni` for what it does by itself.
     pub actor: Option<String>,
     /// The door: `slack`, `http`, `cli`, `mcp`, `embed`.
     pub source: Option<String>,
@@ -248,6 +251,10 @@ impl LogEntry {
 
     fn of_admin(record: &Record, admin: &AdminRecord) -> Self {
         let mut entry = Self::new(record, "admin", admin.outcome, admin.error.as_deref());
+        // What nobody asked for, such as retention, omni does by itself.
+        if record.party.is_none() {
+            entry.actor = Some(SYSTEM.into());
+        }
         let message = text(&format!("{} {}", admin.action, admin.target));
         entry.message_preview = Some(preview(&message, 200, 197));
         entry.message = Some(message);

@@ -40,11 +40,16 @@ fn records_are_pruned_when_somebody_says_how_old_they_may_be() {
     assert_eq!((&pruned["records"], &pruned["refused"]), (&json!(0), &json!([])));
     let home = home.with_file("settings.yaml", RETENTION);
     assert!(home.run(&["db", "prune"]).exits(0).out.starts_with("0 records"));
+    for days in ["99999999", "4294967295"] {
+        assert!(home.run(&["db", "prune", "--older-than", days]).exits(0).out.starts_with("0 records"), "{days}");
+    }
     let gone = home.run(&["db", "prune", "--older-than", "0", "--json"]).exits(0).json();
     assert!(gone["records"].as_u64().unwrap() > 0, "{gone}");
     home.run(&["audit", "verify"]).exits(0);
-    let left: Vec<_> = logs(&home).into_iter().map(|entry| entry["request_type"].clone()).collect();
-    assert_eq!(left, [json!("admin")], "what is left is the record of the pruning");
+    let left = logs(&home);
+    let types: Vec<_> = left.iter().map(|entry| entry["request_type"].clone()).collect();
+    assert_eq!(types, [json!("admin")], "what is left is the record of the pruning");
+    assert_eq!(left[0]["tool_params"]["records"], gone["records"], "which says how much went");
 }
 
 fn logs(home: &Program) -> Vec<Value> {
