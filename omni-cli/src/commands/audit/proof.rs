@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use omni_core::{
     Config, Error,
+    config::Need,
     ledger::{
         Heads, SealKey, SealKeys,
         verify::{Break, Verified, verify_against},
@@ -61,8 +62,9 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     Ok(if verified.is_proved() { Exit::Success } else { Exit::Failed })
 }
 
-/// The keys of the ledger.
+/// The keys of the ledger: those that the configuration means, or none.
 pub(in crate::commands) fn keys(config: &Config) -> Result<SealKeys, Fault> {
+    config.require(Need::Ledger).map_err(Error::from)?;
     config.audit.keys(SealKeys::load).map_err(|error| {
         let hint = "the key lies where omni writes, in its data directory, or is given as audit.key in \
                     settings.yaml or as OMNI_AUDIT_KEY; nothing can be proved without it";
