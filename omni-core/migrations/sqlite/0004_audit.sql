@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS mcp_servers (
     failed_requests      INTEGER NOT NULL DEFAULT 0,
     avg_response_time_ms INTEGER,
     created_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now')),
-    updated_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now'))
+    updated_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now')),
+    -- 'omni', or NULL for rows that somebody else wrote.
+    written_by           TEXT
 );
 
 CREATE TABLE IF NOT EXISTS mcp_tools (
