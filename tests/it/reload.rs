@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use omni_core::{
@@ -56,6 +57,7 @@ struct Lab {
     omni: Omni,
 }
 
+const SOON: Duration = Duration::from_secs(20);
 const MCPS: &str = "mcps: [{ name: lab, transport: fake, url: http://lab }]";
 const ADA: &str =
     "super_admins: [{ email: boss@company.com }]\nusers: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]";
@@ -201,6 +203,35 @@ async fn servers_come_go_and_change_and_the_others_stay_connected() {
     assert_eq!((names(lab.omni.catalog().await), lab.connects.load(Ordering::SeqCst)), (vec!["lab".into()], 3));
     lab.write("settings.yaml", "data_dir: elsewhere\nllm: { provider: script }");
     assert_eq!(lab.reloader().reload().await.unwrap().after_restart, ["database.url", "data_dir"]);
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn how_safe_a_record_must_be_changes_with_the_file() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let settings = |audit: &str| {
+        lab.write("settings.yaml", &format!("data_dir: data\nllm: {{ provider: script }}\naudit: {{ {audit} }}"));
+    };
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+    let database = lab.dir.path().join("data/omni.db");
+    let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+    for (ack, waits) in [("local", false), ("database", true), ("local", false)] {
+        settings(&format!("ack: {ack}"));
+        assert_eq!(lab.reloader().reload().await.unwrap().after_restart, Vec::<&str>::new());
+        lab.omni.ledger().flush(SOON).await.unwrap();
+        let lock = pool.begin_with("BEGIN EXCLUSIVE").await.unwrap();
+        let omni = lab.omni.clone();
+        let mut call = tokio::spawn(async move { omni.call_tool(echo()).await });
+        // One that waits for the database waits for as long as it is locked.
+        let within = if waits { Duration::from_millis(300) } else { SOON };
+        assert_eq!(tokio::time::timeout(within, &mut call).await.is_err(), waits, "{ack}");
+        lock.rollback().await.unwrap();
+        if waits {
+            call.await.unwrap().unwrap();
+        }
+    }
+    settings(&format!("verify_keys: ['{}']", "07".repeat(32)));
+    assert_eq!(lab.reloader().reload().await.unwrap().after_restart, ["audit.verify_keys"]);
     lab.omni.shutdown().await;
 }
 
