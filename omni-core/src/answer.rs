@@ -95,6 +95,18 @@ pub struct CallSummary {
     pub duration_ms: u64,
     /// What went wrong.
     pub error: Option<String>,
+    /// Whether omni itself ended it: it was refused, or made no sense.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
+}
+
+impl CallSummary {
+    /// Whether it came to its server.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        let is_refused = matches!(self.status, CallStatus::Denied | CallStatus::Declined | CallStatus::RateLimited);
+        !self.unsent && !is_refused && !self.server.is_empty()
+    }
 }
 
 /// A call that was refused.

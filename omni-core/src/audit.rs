@@ -24,7 +24,7 @@ pub mod sql;
 
 pub use access::AuditAccess;
 pub use entry::{CallEntry, LogEntry};
-pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order};
+pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +103,12 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     /// An [`AuditError`]; after [`AuditError::Unavailable`] the same batch comes again.
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError>;
 
+    /// Where the store is, without credentials: records of two sinks that say the same are in one store.
+    /// `None`, the default, where that is not known.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Stores a batch of which [`append`](Self::append) says again and again that it is
     /// [`AuditError::Invalid`]: the records as they are, without what a store makes of them for people.
     ///
@@ -117,6 +123,10 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
 impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
         (**self).append(batch).await
+    }
+
+    fn place(&self) -> Option<String> {
+        (**self).place()
     }
 
     async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
@@ -172,7 +182,8 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
 /// Shows what the records say: one entry per ask and direct call, one per tool call.
 ///
 /// # Contract
-/// * Entries come in the order of (time, number); a page goes on exactly where the last one ended.
+/// * Entries come in the order of (time, number), or of their numbers, which grow as entries are stored;
+///   a page goes on exactly where the last one ended.
 /// * What a query names is a condition; an empty query is everything.
 #[async_trait]
 pub trait AuditReader: LedgerStore {

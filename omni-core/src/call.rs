@@ -46,6 +46,8 @@ pub(crate) struct CallEnd {
     pub(crate) fault: Option<McpError>,
     /// Why the limiter refused it.
     pub(crate) limited: Option<LimitError>,
+    /// Whether omni itself ended it.
+    pub(crate) unsent: bool,
 }
 
 impl CallEnd {
@@ -54,15 +56,19 @@ impl CallEnd {
         self.output.as_ref().map(|output| output.for_person().len() as u64)
     }
 
-    fn failed(status: CallStatus, error: impl Into<String>) -> Self {
-        Self { status, output: None, error: Some(error.into()), fault: None, limited: None }
+    fn sent(status: CallStatus) -> Self {
+        Self { status, output: None, error: None, fault: None, limited: None, unsent: false }
+    }
+
+    fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
+        Self { status, output: None, error: Some(error.into()), fault: None, limited: None, unsent: true }
     }
 }
 
 /// Carries out a planned call, or says why not.
 pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     match &call.disposition {
-        Disposition::Refuse { reason, message } => return CallEnd::failed(refusal_status(*reason), message),
+        Disposition::Refuse { reason, message } => return CallEnd::unsent(refusal_status(*reason), message),
         Disposition::Ask | Disposition::Run => {}
     }
     let span = trace::tool(call);
@@ -118,7 +124,7 @@ async fn charge(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resul
         LimitError::Refused(refusal) => LimitError::Refused(Box::new(refusal.with_text(text.clone()))),
         away @ LimitError::Unavailable { .. } => away,
     };
-    Err(CallEnd { limited: Some(limited), ..CallEnd::failed(status, text) })
+    Err(CallEnd { limited: Some(limited), ..CallEnd::unsent(status, text) })
 }
 
 async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
@@ -128,9 +134,9 @@ async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEn
     match timeout_at(caller.deadline, decided).await {
         Ok(Verdict::Approve) => Ok(()),
         Ok(Verdict::Decline { reason }) => {
-            Err(CallEnd::failed(CallStatus::Declined, format!("The call was not approved: {reason}.")))
+            Err(CallEnd::unsent(CallStatus::Declined, format!("The call was not approved: {reason}.")))
         }
-        Err(_) => Err(CallEnd::failed(CallStatus::Declined, "The call was not approved in time.")),
+        Err(_) => Err(CallEnd::unsent(CallStatus::Declined, "The call was not approved in time.")),
     }
 }
 
@@ -140,7 +146,7 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
     if Arc::ptr_eq(&live, &parts.policy) && *live.version().borrow() == caller.grant.version {
         return Ok(false);
     }
-    let denied = |message: String| CallEnd::failed(CallStatus::Denied, message);
+    let denied = |message: String| CallEnd::unsent(CallStatus::Denied, message);
     let current = timeout(STEP_TIMEOUT, effective(&*live, &caller.grant.principal)).await;
     let current = match current {
         Ok(Ok(grant)) => grant,
@@ -168,7 +174,7 @@ async fn note_start(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> R
     let written = parts.ledger.write_with(record, caller.ack).instrument(debug_span!("omni.ledger")).await;
     written.map_err(|error| {
         tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
-        CallEnd::failed(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
+        CallEnd::unsent(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
     })
 }
 
@@ -190,17 +196,18 @@ async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd
         Ok(Err(fault)) => faulted(call, fault),
         Err(_) => {
             tracing::error!(server = call.server, tool = call.tool, "a call panicked");
-            CallEnd::failed(CallStatus::Error, format!("{}.{} failed inside omni.", call.server, call.tool))
+            let error = Some(format!("{}.{} failed inside omni.", call.server, call.tool));
+            CallEnd { error, ..CallEnd::sent(CallStatus::Error) }
         }
     }
 }
 
 fn returned(output: ToolOutput) -> CallEnd {
     if !output.is_error {
-        return CallEnd { status: CallStatus::Ok, output: Some(output), error: None, fault: None, limited: None };
+        return CallEnd { output: Some(output), ..CallEnd::sent(CallStatus::Ok) };
     }
     let said: String = output.for_person().chars().take(500).collect();
-    CallEnd { status: CallStatus::Error, output: Some(output), error: Some(said), fault: None, limited: None }
+    CallEnd { output: Some(output), error: Some(said), ..CallEnd::sent(CallStatus::Error) }
 }
 
 fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
@@ -215,10 +222,12 @@ fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
         | McpError::Busy { .. } => CallStatus::Error,
     };
     let error = Some(format!("{}.{} failed: {fault}", call.server, call.tool));
-    CallEnd { status, output: None, error, fault: Some(fault), limited: None }
+    // A server that is away has failed; one that omni keeps calls from has not.
+    let unsent = matches!(fault, McpError::UnknownServer { .. } | McpError::Busy { .. });
+    CallEnd { error, fault: Some(fault), unsent, ..CallEnd::sent(status) }
 }
 
-/// The ledger's form of a call.
+/// The ledger's form of a call that was sent, as far as is known.
 pub(crate) fn record(call: &PlannedCall, status: CallStatus, error: Option<&str>, duration_ms: u64) -> CallRecord {
     let outcome = match status {
         CallStatus::Ok => Outcome::Success,
@@ -236,7 +245,7 @@ pub(crate) fn record(call: &PlannedCall, status: CallStatus, error: Option<&str>
     record
 }
 
-/// A call in short, as answers and events show it.
+/// The same in short, as answers and events show it.
 pub(crate) fn summary(
     parts: &Parts,
     call: &PlannedCall,
@@ -252,6 +261,7 @@ pub(crate) fn summary(
         status,
         duration_ms,
         error: error.map(|error| parts.redactor.text(error)),
+        unsent: false,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::identity::Oidc;
 use crate::identity::{Keys, keys::sql::SqlKeys};
 use crate::{
     builder::OmniBuilder,
-    config::{Config, Need, ServerConfig},
+    config::{AuditConfig, Config, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
     ledger::{SealKey, SealKeys},
@@ -49,7 +49,7 @@ impl Omni {
         let reload = Reload::between(old.config.as_deref(), &config);
         if let Some(old) = &old.config {
             // The database stays the one that the ledger writes to, for people and keys as well.
-            config.audit = old.audit.clone();
+            config.audit = AuditConfig { ack: config.audit.ack, ..old.audit.clone() };
         }
         let config = Arc::new(config);
         let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(&config));
@@ -62,6 +62,8 @@ impl Omni {
         parts.policy.refresh().await?;
         parts.ledger.keep(parts.redactor.clone(), config.store_content);
         self.replace_parts(parts);
+        // What is switched off or gone answers nobody, and is kept as that all the same.
+        self.parts().pool.answered().notify_one();
         Ok(reload)
     }
 }
@@ -84,11 +86,13 @@ impl Reload {
         let same = |server: &&ServerConfig| old.servers.iter().any(|known| known.is_same(server));
         let servers = new.servers.iter().filter(|server| !same(server)).map(|server| server.name.clone());
         let id = |key: &Option<SealKey>| key.as_ref().map(SealKey::id);
+        let ids = |keys: &[SealKey]| keys.iter().map(SealKey::id).collect::<Vec<_>>();
         let ledger = [
             ("app, http, security", old.http != new.http),
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
             ("audit.key", id(&old.audit.key) != id(&new.audit.key)),
+            ("audit.verify_keys", ids(&old.audit.verify_keys) != ids(&new.audit.verify_keys)),
             ("audit.required", old.audit.required != new.audit.required),
             ("audit.retention_days", old.audit.retention_days != new.audit.retention_days),
         ];

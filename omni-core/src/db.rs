@@ -71,6 +71,7 @@ impl Dialect {
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: Pool,
+    place: Arc<str>,
     /// Held while the tables are brought up to date.
     migrating: Arc<Mutex<()>>,
 }
@@ -93,6 +94,12 @@ impl Db {
             #[cfg(feature = "postgres")]
             Pool::Postgres(_) => Dialect::Postgres,
         }
+    }
+
+    /// Where it is, without user and password: what has the same place is one database.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Begins a transaction that writes. In SQLite it has the write lock from the start: one that is

@@ -38,6 +38,7 @@ pub mod prune;
 mod record;
 mod seal;
 mod shared;
+mod store;
 mod unsettled;
 pub mod verify;
 mod wal;
@@ -60,6 +61,7 @@ use dead::{DeadChain, Head};
 use drain::Drain;
 use seal::Sealer;
 use shared::{Place, Shared};
+use store::StoreTag;
 use unsettled::{Orphans, Role, Unsettled};
 use wal::Wal;
 use writer::{Accepted, Ended, Writer};
@@ -111,8 +113,9 @@ impl Ledger {
     /// [`AuditError::File`] when the directory cannot be used; it says which file.
     pub async fn open(options: LedgerOptions, sink: Arc<dyn AuditSink>) -> Result<Self, AuditError> {
         let chain_id = Uuid::now_v7();
+        let store = StoreTag::of(&*sink);
         let mut found = match options.dir.clone() {
-            Some(dir) => files::blocking(move || look_around(&dir, chain_id)).await?,
+            Some(dir) => files::blocking(move || look_around(&dir, chain_id, store)).await?,
             None => Found::default(),
         };
         let closings = std::mem::take(&mut found.orphans).closings();
@@ -152,7 +155,9 @@ impl Ledger {
             last: None,
             broken: None,
         };
-        let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), within: options.shutdown_within };
+        let store = StoreTag::of(&*sink);
+        let within = options.shutdown_within;
+        let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), store: store.clone(), within };
         let close = CancellationToken::new();
         let (ending, dir) = (close.clone(), options.dir.clone());
         let dead = found.dead;
@@ -161,7 +166,7 @@ impl Ledger {
             let syncing = writer::sync(syncs, progress.clone());
             let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
             let drained = progress.stored() == ended.at.seq;
-            finish(ended, dir, chain_id, drained).await;
+            finish(ended, dir, store, chain_id, drained).await;
         });
         Self {
             inner: Arc::new(Inner {
@@ -288,27 +293,28 @@ fn late(ack: Ack) -> AuditError {
 }
 
 /// Finds out what there is in the directory, and makes this chain's first file.
-fn look_around(dir: &std::path::Path, chain_id: Uuid) -> Result<Found, AuditError> {
+fn look_around(dir: &std::path::Path, chain_id: Uuid, store: Option<StoreTag>) -> Result<Found, AuditError> {
     files::create_dir(dir)?;
-    let mut found = Found { dead: dead::find(dir)?, previous: dead::read_head(dir), ..Found::default() };
+    let (dead, previous) = (dead::find(dir, store.as_ref())?, dead::read_head(dir, store.as_ref()));
+    let mut found = Found { dead, previous, ..Found::default() };
     for chain in &found.dead {
         let head = chain.scan(&mut found.orphans)?;
         // Ids of chains grow with time: the youngest one is the one before.
         found.previous = found.previous.max(head);
     }
-    found.wal = Some(Wal::create(dir, chain_id)?);
+    found.wal = Some(Wal::create(dir, chain_id, store)?);
     Ok(found)
 }
 
 /// Leaves the directory as the next start wants it.
-async fn finish(ended: Ended, dir: Option<PathBuf>, chain_id: Uuid, drained: bool) {
+async fn finish(ended: Ended, dir: Option<PathBuf>, store: Option<StoreTag>, chain_id: Uuid, drained: bool) {
     let (Some(wal), Some(dir)) = (ended.wal, dir) else { return };
     let left = files::blocking(move || {
         if !drained {
             return wal.segment().sync();
         }
         if ended.at != seal::Place::START {
-            dead::write_head(&dir, (chain_id, ended.at.previous))?;
+            dead::write_head(&dir, store.as_ref(), (chain_id, ended.at.previous))?;
         }
         wal.remove();
         Ok(())

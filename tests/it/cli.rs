@@ -22,6 +22,7 @@ mod options;
 mod people;
 mod pipes;
 mod policy;
+mod proofs;
 mod schema;
 mod terminal;
 mod tools;

@@ -31,7 +31,7 @@ fn priced() -> ModelInfo {
 }
 
 /// A model whose every turn takes a tenth of its output.
-fn modest() -> Scripted {
+pub(crate) fn modest() -> Scripted {
     let play = |request: &ChatRequest| {
         let usage = Usage::new(100, u64::from(request.max_tokens) / 10);
         let block = ChatEvent::Block(Block::text("hi"));

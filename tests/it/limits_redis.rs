@@ -10,12 +10,20 @@ use std::{
     time::Duration,
 };
 
-use omni_core::limit::{
-    Charge, Limit, LimitError, LimitKey, RateLimiter, Reserve, Settle, fail_open::FailOpen, redis::RedisLimiter,
+use omni_core::{
+    Ask, ErrorKind, Omni, Principal,
+    cost::NanoUsd,
+    limit::{
+        Budget, BudgetScope, Charge, Limit, LimitError, LimitKey, Period, RateLimiter, Reserve, Settle, Spend,
+        fail_open::FailOpen, redis::RedisLimiter,
+    },
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use tempfile::TempDir;
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use crate::limits_budget::modest;
 
 /// A Redis that ends with its value.
 struct Server {
@@ -133,4 +141,80 @@ async fn a_redis_that_is_stopped_and_started_under_load_counts_on() {
     assert!(matches!(full, Err(LimitError::Refused(_))), "what was counted before still counts");
     let refused = open.reserve(&Reserve::new(vec![charge(1)])).await;
     assert!(matches!(refused, Err(LimitError::Refused(_))), "a limiter that is back refuses again");
+}
+
+/// Asks of an hour, and what a month may cost: more than those.
+const ASKS: u64 = 400;
+const BUDGET: u64 = 5_000_000_000;
+
+/// A pipeline whose one person may ask so often, and spend so much.
+async fn pipeline(limiter: RedisLimiter) -> Omni {
+    let mut quota = Quota::default();
+    quota.per_hour = Some(ASKS);
+    quota.budgets = vec![Budget { scope: BudgetScope::User, period: Period::Month, max: Spend::Usd(NanoUsd(BUDGET)) }];
+    let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("dba"), RuleSet::allow_all(), quota);
+    Omni::builder().llm(modest()).policy(policy).limiter(limiter).build().await.unwrap()
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    answered: AtomicU64,
+    away: AtomicU64,
+    cost: AtomicU64,
+}
+
+/// Asks until the hour is used up.
+async fn ask_until_refused(omni: Omni, asked: Arc<Asked>) {
+    loop {
+        match omni.ask(Ask::new(Principal::email("ada@company.com"), "q")).await {
+            Ok(answer) => {
+                asked.cost.fetch_add(answer.cost.unwrap().0, Ordering::SeqCst);
+                asked.answered.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(error) if error.kind() == ErrorKind::RateLimited => return,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                asked.away.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asks_and_what_they_cost_are_counted_on_when_redis_was_away() {
+    if !is_there() {
+        return;
+    }
+    let (dir, port) = (TempDir::new().unwrap(), free_port());
+    let url = format!("redis://127.0.0.1:{port}").into();
+    let server = Server::start(dir.path(), port).await;
+    let omni = pipeline(RedisLimiter::new(&url, "omni").unwrap()).await;
+    let asked = Arc::new(Asked::default());
+    let mut askers = JoinSet::new();
+    for _ in 0..8 {
+        askers.spawn(ask_until_refused(omni.clone(), asked.clone()));
+    }
+    let count = |count: &AtomicU64| count.load(Ordering::SeqCst);
+    omni_tests::rig::until(|| count(&asked.answered) >= 50).await;
+    drop(server);
+    omni_tests::rig::until(|| count(&asked.away) >= 8).await;
+    let _server = Server::start(dir.path(), port).await;
+    while let Some(asker) = askers.join_next().await {
+        asker.unwrap();
+    }
+    omni.shutdown().await;
+    assert!(count(&asked.answered) <= ASKS && count(&asked.answered) > 50, "{asked:?}");
+
+    let limiter = RedisLimiter::new(&url, "omni").unwrap();
+    let used = async |name: &str, limit: Limit| {
+        let look = Charge { key: LimitKey::new("default", name), limit, amount: 0 };
+        limiter.reserve(&Reserve::new(vec![look])).await.unwrap().standings[0].used
+    };
+    // What lost its answer on the way may be counted as well: never one too few, and never one too many let in.
+    let hour = used("ask:hour:ada@company.com", Limit::Window { max: u64::MAX, per: Duration::from_secs(3_600) }).await;
+    assert!(hour >= count(&asked.answered) && hour <= ASKS, "{hour}: {asked:?}");
+    let budget = Limit::Budget { max: u64::MAX, period: Period::Month };
+    let spent = used("budget:usd:user:ada@company.com", budget).await;
+    assert!(spent >= count(&asked.cost) && spent <= BUDGET, "{spent}: {asked:?}");
 }

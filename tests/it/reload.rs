@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use omni_core::{
@@ -58,6 +59,7 @@ struct Lab {
     omni: Omni,
 }
 
+const SOON: Duration = Duration::from_secs(20);
 const MCPS: &str = "mcps: [{ name: lab, transport: fake, url: http://lab }]";
 const ADA: &str =
     "super_admins: [{ email: boss@company.com }]\nusers: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]";
@@ -197,6 +199,7 @@ async fn a_bad_file_is_reported_with_its_line_and_changes_nothing() {
         .entries
         .iter()
         .filter(|entry| entry.request_type == "admin")
+        .inspect(|entry| assert_eq!(entry.actor.as_deref(), Some("omni")))
         .map(|entry| (entry.message.clone().unwrap().split(' ').next().unwrap().to_owned(), entry.status.clone()))
         .collect();
     reloads.sort();
@@ -225,6 +228,35 @@ async fn servers_come_go_and_change_and_the_others_stay_connected() {
     assert_eq!((names(lab.omni.catalog().await), lab.connects.load(Ordering::SeqCst)), (vec!["lab".into()], 3));
     lab.write("settings.yaml", "data_dir: elsewhere\nllm: { provider: script }");
     assert_eq!(lab.reloader().reload().await.unwrap().after_restart, ["database.url", "data_dir"]);
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn how_safe_a_record_must_be_changes_with_the_file() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let settings = |audit: &str| {
+        lab.write("settings.yaml", &format!("data_dir: data\nllm: {{ provider: script }}\naudit: {{ {audit} }}"));
+    };
+    assert!(lab.omni.call_tool(echo()).await.is_ok());
+    let database = lab.dir.path().join("data/omni.db");
+    let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+    for (ack, waits) in [("local", false), ("database", true), ("local", false)] {
+        settings(&format!("ack: {ack}"));
+        assert_eq!(lab.reloader().reload().await.unwrap().after_restart, Vec::<&str>::new());
+        lab.omni.ledger().flush(SOON).await.unwrap();
+        let lock = pool.begin_with("BEGIN EXCLUSIVE").await.unwrap();
+        let omni = lab.omni.clone();
+        let mut call = tokio::spawn(async move { omni.call_tool(echo()).await });
+        // One that waits for the database waits for as long as it is locked.
+        let within = if waits { Duration::from_millis(300) } else { SOON };
+        assert_eq!(tokio::time::timeout(within, &mut call).await.is_err(), waits, "{ack}");
+        lock.rollback().await.unwrap();
+        if waits {
+            call.await.unwrap().unwrap();
+        }
+    }
+    settings(&format!("verify_keys: ['{}']", "07".repeat(32)));
+    assert_eq!(lab.reloader().reload().await.unwrap().after_restart, ["audit.verify_keys"]);
     lab.omni.shutdown().await;
 }
 
@@ -314,6 +346,81 @@ async fn two_hundred_reloads_under_load_drop_nothing() {
     assert!(asked > 200, "{asked} asks in the time of 200 reloads");
     assert_eq!(lab.connects.load(Ordering::SeqCst), 1);
     lab.omni.shutdown().await;
+}
+
+/// What the files say in each round: whether Ada may call, and with which secret the server is called.
+fn change(lab: &Lab, round: usize) {
+    let allowed = if round.is_multiple_of(2) { "'*'" } else { "[]" };
+    let ada = format!("users: [{{ email: ada@company.com, role: dba, allowed_mcps: {allowed} }}]");
+    lab.write("users.yaml", &format!("super_admins: [{{ email: boss@company.com }}]\n{ada}"));
+    let servers = match round % 4 {
+        0 => "{ name: lab, transport: fake, url: http://lab }",
+        1 => "{ name: lab, transport: fake, url: http://lab, headers: { X-Key: other } }",
+        2 => "{ name: lab, transport: fake, url: http://lab }, { name: new, transport: fake, url: http://new }",
+        _ => "{ name: lab, transport: fake, url: http://lab }, { name: new, transport: fake, enabled: false }",
+    };
+    lab.write("mcps.yaml", &format!("mcps: [{servers}]"));
+}
+
+/// Asks again and again; between two reloads every ask has its one right end. How many had which.
+async fn ask_through(omni: Omni, round: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> [usize; 2] {
+    let mut sure = [0, 0];
+    while !stop.load(Ordering::SeqCst) {
+        let before = round.load(Ordering::SeqCst);
+        let answer = omni.ask(Ask::new(ada(), "q")).await.unwrap();
+        let called = answer.tool_calls.iter().any(|call| call.status == CallStatus::Ok);
+        let refused =
+            answer.tool_calls.iter().all(|call| matches!(call.status, CallStatus::Denied | CallStatus::Error));
+        assert!(called != refused, "{answer:?}");
+        // An odd number is a reload under way.
+        if before == round.load(Ordering::SeqCst) && before.is_multiple_of(2) {
+            let may = (before / 2).is_multiple_of(2);
+            assert_eq!(called, may, "round {before}: {answer:?}");
+            sure[usize::from(may)] += 1;
+        }
+    }
+    sure
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_that_change_policy_and_servers_under_load_give_every_ask_its_right_end() {
+    let llm = Scripted::from_fn(|request| {
+        let blocks = request.messages.iter().flat_map(|message| &message.blocks);
+        let answered = blocks.into_iter().any(|block| matches!(block, Block::ToolResult { .. }));
+        Ok(if answered {
+            omni_core::llm::scripted::text_turn("done")
+        } else {
+            omni_core::llm::scripted::call_turn(0, &[("lab__echo", json!({ "message": "hi" }))])
+        })
+    });
+    let lab = Lab::new(FakeServer::echo(), llm).await;
+    let fast = "data_dir: data\nllm: { provider: script }\nrate_limiting: { enabled: false }\naudit: { ack: local }";
+    lab.write("settings.yaml", fast);
+    lab.reloader().reload().await.unwrap();
+    let (round, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let worker = |_| tokio::spawn(ask_through(lab.omni.clone(), round.clone(), stop.clone()));
+    let workers: Vec<_> = (0..8).map(worker).collect();
+    for turn in 1..=60 {
+        round.fetch_add(1, Ordering::SeqCst);
+        change(&lab, turn);
+        lab.reloader().reload().await.unwrap();
+        round.fetch_add(1, Ordering::SeqCst);
+        // As long as it takes to ask a few times between two reloads.
+        for _ in 0..3 {
+            let called = lab.omni.call_tool(echo()).await;
+            assert_eq!(called.is_ok(), turn % 2 == 0, "turn {turn}: {called:?}");
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    let sure = futures::future::join_all(workers).await.into_iter().map(Result::unwrap);
+    let sure = sure.fold([0, 0], |[refused, called], more| [refused + more[0], called + more[1]]);
+    assert!(sure.iter().all(|count| *count > 0), "{sure:?} asks were refused and let through between reloads");
+    lab.omni.ledger().flush(SOON).await.unwrap();
+    lab.omni.shutdown().await;
+    let store = audit::sql::SqlAudit::open(lab.dir.path().join("data/omni.db").to_str().unwrap()).await.unwrap();
+    let key = omni_core::ledger::SealKey::load(&lab.dir.path().join("data")).unwrap();
+    let verified = omni_core::ledger::verify::verify(&store, &key).await.unwrap();
+    assert_eq!(verified.first_break, None);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use clap::{Args, Subcommand, ValueEnum};
-use omni_core::audit::{AuditQuery, Cursor, MAX_PAGE, Order};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use omni_core::{
+    audit::{AuditQuery, Cursor, MAX_PAGE, Order, REQUEST_TYPES},
+    ledger::Outcome,
+};
 
 use crate::render::Format;
 
@@ -44,9 +47,6 @@ impl AuditCommand {
     }
 }
 
-const STATUS_HELP: &str = "Ended like this: success, warning, error, denied, rate_limited, cancelled, timeout, \
-    unknown_outcome";
-
 /// Which asks and direct calls.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
@@ -54,16 +54,16 @@ pub struct FilterArgs {
     #[arg(short, long, value_name = "EMAIL")]
     pub user: Option<String>,
     /// Ended like this
-    #[arg(long, help = STATUS_HELP)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str)))]
     pub status: Option<String>,
-    /// Used this server
+    /// Used this server, or wanted to
     #[arg(short, long)]
     pub server: Option<String>,
-    /// Used this tool: SERVER.TOOL, or TOOL of any server
+    /// Used this tool, or wanted to: SERVER.TOOL, or TOOL of any server
     #[arg(short, long)]
     pub tool: Option<String>,
     /// Of this kind only
-    #[arg(long = "type", value_name = "TYPE", help = "chat, tool_call or admin")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(REQUEST_TYPES))]
     pub request_type: Option<String>,
     /// At this time or later: 7d, 24h, 2026-03-14, 2026-03-14T15:09:26Z
     #[arg(long, value_name = "TIME", value_parser = time)]

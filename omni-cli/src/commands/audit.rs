@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use omni_core::{
     Error, Omni,
     audit::{AuditAccess, AuditError, AuditQuery, AuditReader, AuditStats, LogEntry, LogPage, MAX_PAGE, Order, export},
+    config::Need,
 };
 
 use super::follow;
@@ -124,6 +125,9 @@ fn sums(stats: &AuditStats) -> String {
         ),
         format!("on average: {:.1} turns, {:.0} ms", stats.avg_iterations, stats.avg_duration_ms),
     ];
+    if stats.admin_count > 0 {
+        lines.push(format!("operations of administrators: {}", stats.admin_count));
+    }
     lines.extend(stats.by_status.iter().map(|(status, count)| format!("{status}: {count}")));
     lines.join("\n")
 }
@@ -159,6 +163,7 @@ async fn write_all(app: &App, args: &ExportArgs, access: &AuditAccess) -> Result
 /// The store of a configuration, for whoever needs no policy because they have the key and the
 /// database anyway.
 pub(super) async fn store(app: &App, config: &omni_core::Config) -> Result<Arc<dyn AuditReader>, Fault> {
+    config.require(Need::Ledger).map_err(Error::from)?;
     let built = app.registry.audit.build(&config.audit.kind, config.audit.clone()).await.map_err(Error::from)?;
     built.reader.ok_or_else(|| Fault::usage(format!("{} cannot be read back", config.audit.kind)))
 }

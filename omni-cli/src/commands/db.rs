@@ -1,10 +1,10 @@
 //! `omni db`.
 
-use chrono::{TimeDelta, Utc};
 use omni_core::{
     Config, Error,
     audit::AuditError,
     db::{Db, DbError, Dialect, script},
+    ledger::prune::days_ago,
 };
 use serde_json::json;
 
@@ -65,15 +65,18 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     })?;
     let keys = audit::proof::keys(&config)?;
     app.console.spinner.show("pruning …");
-    let before = Utc::now() - TimeDelta::days(days.into());
-    let pruned = administer(app, async |admin| admin.prune(&keys, before).await).await?;
+    let pruned = administer(app, async |admin| admin.prune(&keys, days_ago(days)).await).await?;
+    if pruned.not_provable > 0 {
+        let message = "chains were left alone, whose keys are not at hand: their hosts prune them";
+        app.console.warning(&format!("{} {message}", pruned.not_provable));
+    }
     for refused in &pruned.refused {
         app.console.error(&format!("nothing of a chain was removed that is not as omni wrote it: {refused}"));
     }
     if args.json {
         let refused: Vec<String> = pruned.refused.iter().map(ToString::to_string).collect();
         app.console.json(&json!({ "older_than_days": days, "records": pruned.records, "unproved": pruned.unproved,
-            "refused": refused }))?;
+            "refused": refused, "not_provable": pruned.not_provable }))?;
     } else {
         let older = match pruned.unproved {
             0 => String::new(),

@@ -126,11 +126,12 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
     let mut record = call::record(call, end.status, end.error.as_deref(), duration_ms);
-    (record.bytes, record.cost) = (end.bytes(), *cost);
+    (record.bytes, record.cost, record.unsent) = (end.bytes(), *cost, end.unsent);
     metrics::called(parts, &record, *took);
     metrics::refused(record.outcome, None, end.limited.as_ref().and_then(LimitError::refusal));
     progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
-    let summary = call::summary(parts, call, end.status, end.error.as_deref(), duration_ms);
+    let mut summary = call::summary(parts, call, end.status, end.error.as_deref(), duration_ms);
+    summary.unsent = end.unsent;
     progress.answer.tool_calls.push(summary.clone());
     summary
 }

@@ -278,12 +278,10 @@ impl From<&Warning> for WarningJson {
 
 impl From<&Answer> for AnswerJson {
     fn from(answer: &Answer) -> Self {
-        let ran = |call: &&CallSummary| !matches!(call.status, CallStatus::Denied | CallStatus::Declined);
         let used: Vec<String> = answer
             .tool_calls
             .iter()
-            .filter(ran)
-            .filter(|call| !call.server.is_empty())
+            .filter(|call| call.was_sent())
             .map(|call| format!("{}.{}", call.server, call.tool))
             .collect();
         Self {

@@ -16,6 +16,9 @@ use crate::{
     ledger::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record},
 };
 
+/// Who does what nobody asked for.
+const SYSTEM: &str = "omni";
+
 /// Most characters of a name; more does not fit into the original's columns.
 const MAX_NAME: usize = 255;
 /// The largest number of the original's columns.
@@ -42,7 +45,7 @@ pub struct LogEntry {
     pub user_email: Option<String>,
     /// Their role at that time.
     pub user_role: Option<String>,
-    /// Who acted, if somebody else.
+    /// Who acted, if somebody else; `omni` for what it does by itself.
     pub actor: Option<String>,
     /// The door: `slack`, `http`, `cli`, `mcp`, `embed`.
     pub source: Option<String>,
@@ -62,7 +65,7 @@ pub struct LogEntry {
     pub model: Option<String>,
     /// Model turns.
     pub iterations: u64,
-    /// Calls that ran.
+    /// Calls that came to their servers.
     pub tool_calls_count: u64,
     /// `server.tool` of each, in order.
     pub tools_used: Vec<String>,
@@ -80,9 +83,9 @@ pub struct LogEntry {
     pub cost_estimate: Option<f64>,
     /// The exact cost.
     pub cost_nano_usd: Option<u64>,
-    /// The server of a direct call.
+    /// The server of a direct call, whether it came there or not.
     pub mcp_target: Option<String>,
-    /// The tool of a direct call.
+    /// The tool of a direct call, or what was taken for one.
     pub tool_called: Option<String>,
     /// The arguments of a direct call, or of an administrator's operation, redacted.
     pub tool_params: Option<Value>,
@@ -126,6 +129,8 @@ pub struct CallEntry {
     pub arguments: Value,
     /// How it ended, as in [`LogEntry::status`].
     pub status: String,
+    /// Whether it came to its server; what omni refused did not.
+    pub sent: bool,
     /// The rule that decided.
     pub rule: Option<String>,
     /// How long it took, in milliseconds.
@@ -218,7 +223,11 @@ impl LogEntry {
         }
         entry.model = ask.model.as_deref().map(name);
         entry.iterations = number(u64::from(ask.iterations));
-        entry.use_tools(ask.tools_used.iter().map(String::as_str));
+        let servers = ask.servers_used.iter().map(String::as_str);
+        // Records of before name no servers.
+        let before = ask.tools_used.iter().filter(|_| ask.servers_used.is_empty());
+        let before = before.filter_map(|tool| tool.split('.').next());
+        entry.use_tools(ask.tools_used.iter().map(String::as_str), servers.chain(before));
         entry.tokens_input = number(ask.usage.input);
         entry.tokens_output = number(ask.usage.output);
         entry.tokens_cached = number(ask.usage.cache_read);
@@ -232,7 +241,10 @@ impl LogEntry {
 
     fn of_call(record: &Record, call: &CallRecord) -> Self {
         let mut entry = Self::new(record, "tool_call", call.outcome, call.error.as_deref());
-        entry.use_tools([format!("{}.{}", call.server, call.tool).as_str()].into_iter());
+        if call.was_sent() {
+            let tool = format!("{}.{}", call.server, call.tool);
+            entry.use_tools([tool.as_str()].into_iter(), [call.server.as_str()].into_iter());
+        }
         entry.mcp_target = Some(name(&call.server));
         entry.tool_called = Some(name(&call.tool));
         entry.tool_params = Some(call.arguments.clone());
@@ -242,6 +254,10 @@ impl LogEntry {
 
     fn of_admin(record: &Record, admin: &AdminRecord) -> Self {
         let mut entry = Self::new(record, "admin", admin.outcome, admin.error.as_deref());
+        // What nobody asked for, such as retention, omni does by itself.
+        if record.party.is_none() {
+            entry.actor = Some(SYSTEM.into());
+        }
         let message = text(&format!("{} {}", admin.action, admin.target));
         entry.message_preview = Some(preview(&message, 200, 197));
         entry.message = Some(message);
@@ -258,11 +274,11 @@ impl LogEntry {
         self.error_message = Some(FAILED.into());
     }
 
-    fn use_tools<'a>(&mut self, tools: impl Iterator<Item = &'a str>) {
+    fn use_tools<'a>(&mut self, tools: impl Iterator<Item = &'a str>, servers: impl Iterator<Item = &'a str>) {
         self.tools_used = tools.map(name).collect();
         self.tool_calls_count = number(self.tools_used.len() as u64);
-        let servers: BTreeSet<&str> = self.tools_used.iter().filter_map(|tool| tool.split('.').next()).collect();
-        self.mcps_accessed = servers.into_iter().map(str::to_owned).collect();
+        let servers: BTreeSet<String> = servers.map(name).collect();
+        self.mcps_accessed = servers.into_iter().collect();
     }
 
     /// Whether this row says what the record says; its number is its store's matter.
@@ -290,6 +306,7 @@ impl CallEntry {
             tool: name(&call.tool),
             arguments: call.arguments.clone(),
             status: call.outcome.as_str().into(),
+            sent: call.was_sent(),
             rule: call.rule.as_deref().map(text),
             duration_ms: number(call.duration_ms),
             bytes: call.bytes,

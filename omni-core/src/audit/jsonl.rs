@@ -208,6 +208,11 @@ impl AuditSink for JsonlSink {
         let (file, batch) = (self.file.clone(), batch.to_vec());
         files::blocking(move || file.lock().unwrap_or_else(PoisonError::into_inner).append(&batch)).await
     }
+
+    fn place(&self) -> Option<String> {
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.to_path_buf());
+        Some(format!("jsonl:{}", path.display()))
+    }
 }
 
 impl JsonlSink {

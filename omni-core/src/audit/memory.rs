@@ -130,6 +130,10 @@ impl AuditSink for MemorySink {
         }
         Ok(())
     }
+
+    fn place(&self) -> Option<String> {
+        Some("memory".into())
+    }
 }
 
 #[async_trait]

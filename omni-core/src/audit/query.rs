@@ -8,6 +8,10 @@ use uuid::Uuid;
 
 use super::{AuditError, LogEntry};
 
+/// What entries are of: an ask, a direct call, an administrator's operation.
+pub const REQUEST_TYPES: [&str; 3] = ["chat", "tool_call", ADMIN];
+/// What stands in no sum of asks and calls.
+pub(super) const ADMIN: &str = "admin";
 /// Most entries of a page.
 pub const MAX_PAGE: usize = 1_000;
 /// Entries of a page where nobody says.
@@ -21,6 +25,27 @@ pub enum Order {
     NewestFirst,
     /// The oldest first.
     OldestFirst,
+    /// As they were stored, by their numbers: what is stored late comes late, whatever its time.
+    AsStored,
+    /// What was stored last first.
+    LastStoredFirst,
+}
+
+impl Order {
+    /// Whether places grow from entry to entry.
+    pub(super) fn is_ascending(self) -> bool {
+        matches!(self, Self::OldestFirst | Self::AsStored)
+    }
+
+    /// Whether times do not matter.
+    pub(super) fn is_by_number(self) -> bool {
+        matches!(self, Self::AsStored | Self::LastStoredFirst)
+    }
+
+    /// A place as this order compares it.
+    pub(super) fn place(self, cursor: Cursor) -> Cursor {
+        if self.is_by_number() { Cursor::behind(cursor.id) } else { cursor }
+    }
 }
 
 /// Which asks and direct calls. Everything that is set is a condition.
@@ -33,11 +58,11 @@ pub struct AuditQuery {
     pub user: Option<String>,
     /// Ended like this: `success`, `denied`, …
     pub status: Option<String>,
-    /// Used this server.
+    /// Used this server, or wanted to call it directly.
     pub server: Option<String>,
-    /// Used this tool: `server.tool`, or a tool of any server.
+    /// Used this tool, or wanted to call it directly: `server.tool`, or a tool of any server.
     pub tool: Option<String>,
-    /// `chat`, `tool_call`, `admin`.
+    /// One of [`REQUEST_TYPES`].
     pub request_type: Option<String>,
     /// This very ask or direct call.
     pub request_id: Option<Uuid>,
@@ -70,19 +95,29 @@ impl AuditQuery {
             && is(&self.status, Some(&entry.status))
             && is(&self.request_type, Some(&entry.request_type))
             && self.request_id.is_none_or(|id| entry.request_id == id)
-            && self.server.as_ref().is_none_or(|server| entry.mcps_accessed.contains(server))
-            && self.tool.as_ref().is_none_or(|tool| entry.tools_used.iter().any(|used| is_tool(used, tool)))
+            && self.server.as_ref().is_none_or(|server| is_server_of(entry, server))
+            && self.tool.as_ref().is_none_or(|tool| is_tool_of(entry, tool))
             && self.since.is_none_or(|since| entry.created_at >= since)
             && self.until.is_none_or(|until| entry.created_at < until)
     }
 
     /// Whether an entry comes after the place where the last page ended.
     pub(super) fn follows(&self, entry: &LogEntry) -> bool {
-        self.after.is_none_or(|after| match self.order {
-            Order::NewestFirst => Cursor::of(entry) < after,
-            Order::OldestFirst => Cursor::of(entry) > after,
+        self.after.is_none_or(|after| {
+            let (place, after) = (self.order.place(Cursor::of(entry)), self.order.place(after));
+            if self.order.is_ascending() { place > after } else { place < after }
         })
     }
+}
+
+fn is_server_of(entry: &LogEntry, server: &String) -> bool {
+    entry.mcp_target.as_ref() == Some(server) || entry.mcps_accessed.contains(server)
+}
+
+fn is_tool_of(entry: &LogEntry, tool: &str) -> bool {
+    let direct = entry.mcp_target.iter().zip(&entry.tool_called).map(|(server, name)| format!("{server}.{name}"));
+    let mut all = direct.chain(entry.tools_used.iter().cloned());
+    all.any(|used| is_tool(&used, tool))
 }
 
 fn is_tool(used: &str, wanted: &str) -> bool {
@@ -103,10 +138,10 @@ impl Cursor {
         Self { at: entry.created_at, id: entry.id }
     }
 
-    /// The entry's time.
+    /// The place of an entry with this number, for the orders of storing.
     #[must_use]
-    pub fn at(&self) -> DateTime<Utc> {
-        self.at
+    pub fn behind(id: i64) -> Self {
+        Self { at: DateTime::UNIX_EPOCH, id }
     }
 
     /// The time and the number.
@@ -166,7 +201,7 @@ impl LogPage {
 pub struct AuditStats {
     /// Asks and direct calls.
     pub total_requests: u64,
-    /// Tool calls that ran.
+    /// Tool calls that came to their servers.
     pub total_tool_calls: u64,
     /// Model turns, on average.
     pub avg_iterations: f64,
@@ -186,9 +221,14 @@ pub struct AuditStats {
     pub blocked_count: u64,
     /// How many ended how.
     pub by_status: BTreeMap<String, u64>,
+    /// Operations of administrators, which are in none of the others.
+    pub admin_count: u64,
 }
 
-/// What stands behind [`AuditStats`], of one status.
+/// What is summed up together: a status, and whether it is of an administrator's operations.
+pub(super) type Group = (String, bool);
+
+/// What stands behind [`AuditStats`], of one group.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
     pub(super) requests: u64,
@@ -215,11 +255,15 @@ impl Sums {
     }
 }
 
-impl FromIterator<(String, Sums)> for AuditStats {
-    fn from_iter<I: IntoIterator<Item = (String, Sums)>>(sums: I) -> Self {
+impl FromIterator<(Group, Sums)> for AuditStats {
+    fn from_iter<I: IntoIterator<Item = (Group, Sums)>>(sums: I) -> Self {
         let mut stats = Self::default();
         let (mut iterations, mut duration_ms, mut nano_usd) = (0_u64, 0_u64, 0_u64);
-        for (status, sums) in sums {
+        for ((status, is_admin), sums) in sums {
+            if is_admin {
+                stats.admin_count += sums.requests;
+                continue;
+            }
             stats.total_requests += sums.requests;
             stats.total_tool_calls += sums.calls;
             iterations += sums.iterations;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::{
-    AuditQuery, AuditStats, CallEntry, Cursor, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord, entry::Entries,
-    query::Sums,
+    AuditQuery, AuditStats, CallEntry, Cursor, LogEntry, LogPage, MAX_PAGE, SealedRecord,
+    entry::Entries,
+    query::{ADMIN, Group, Sums},
 };
 
 fn entries(id: i64, sealed: &SealedRecord) -> Entries {
@@ -31,20 +32,22 @@ impl Paging {
     pub(super) fn see(&mut self, id: i64, sealed: &SealedRecord) {
         let log = entries(id, sealed).log;
         let Some(log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
-        self.found.insert(Cursor::of(&log), log);
+        let order = self.query.order;
+        self.found.insert(order.place(Cursor::of(&log)), log);
         if self.found.len() > self.query.offset.saturating_add(self.query.page_size() + 1) {
-            match self.query.order {
-                Order::NewestFirst => self.found.pop_first(),
-                Order::OldestFirst => self.found.pop_last(),
+            if order.is_ascending() {
+                self.found.pop_last()
+            } else {
+                self.found.pop_first()
             };
         }
     }
 
     pub(super) fn page(self) -> LogPage {
         let (entries, offset) = (self.found.into_values(), self.query.offset);
-        let entries = match self.query.order {
-            Order::NewestFirst => entries.rev().skip(offset).collect(),
-            Order::OldestFirst => entries.skip(offset).collect(),
+        let entries = match self.query.order.is_ascending() {
+            true => entries.skip(offset).collect(),
+            false => entries.rev().skip(offset).collect(),
         };
         LogPage::new(entries, self.query.page_size())
     }
@@ -53,7 +56,7 @@ impl Paging {
 /// Adds up.
 pub(super) struct Counting {
     query: AuditQuery,
-    sums: HashMap<String, Sums>,
+    sums: HashMap<Group, Sums>,
 }
 
 impl Counting {
@@ -63,7 +66,8 @@ impl Counting {
 
     pub(super) fn see(&mut self, sealed: &SealedRecord) {
         if let Some(log) = entries(0, sealed).log.filter(|log| self.query.finds(log)) {
-            self.sums.entry(log.status.clone()).or_default().add(&log);
+            let group = (log.status.clone(), log.request_type == ADMIN);
+            self.sums.entry(group).or_default().add(&log);
         }
     }
 

@@ -94,6 +94,10 @@ impl AuditSink for SqlAudit {
     async fn append_truth(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
         write::append(self.ready().await?, batch, false).await
     }
+
+    fn place(&self) -> Option<String> {
+        Some(self.db.place().to_owned())
+    }
 }
 
 #[async_trait]

@@ -1,7 +1,10 @@
 //! The tables `mcp_servers` and `mcp_tools`: how servers do, and what they offer. The counters in
 //! them are the ledger's matter.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use chrono::Utc;
 
@@ -11,6 +14,8 @@ use crate::{
     people::Tables,
 };
 
+/// Who writes these rows.
+const WRITER: &str = "omni";
 /// Most characters of a name, and of a place, in the original's tables.
 const MAX_NAME: usize = 255;
 const MAX_PLACE: usize = 500;
@@ -49,9 +54,10 @@ fn fits(name: &str) -> bool {
 /// how many requests were counted of each.
 async fn servers(tx: &mut Tx, seen: &[&Seen<'_>]) -> Result<HashMap<String, (i64, i64)>, DbError> {
     const INTO: &str = "INSERT INTO mcp_servers (name, url, is_enabled, is_healthy, last_health_check, last_seen,
-        consecutive_failures, updated_at) VALUES";
+        consecutive_failures, updated_at, written_by) VALUES";
     const REST: &str = "ON CONFLICT (name) DO UPDATE SET url = excluded.url, is_enabled = excluded.is_enabled,
-        is_healthy = excluded.is_healthy, last_health_check = excluded.last_health_check,
+        is_healthy = excluded.is_healthy, written_by = excluded.written_by,
+        last_health_check = coalesce(excluded.last_health_check, mcp_servers.last_health_check),
         last_seen = coalesce(excluded.last_seen, mcp_servers.last_seen),
         consecutive_failures = excluded.consecutive_failures, updated_at = excluded.updated_at
         RETURNING id, name, total_requests";
@@ -77,7 +83,30 @@ fn server_row<'a>(seen: &Seen<'a>) -> Vec<Val<'a>> {
         Val::Time(view.last_seen),
         i64::from(view.failures).into(),
         Utc::now().into(),
+        WRITER.into(),
     ]
+}
+
+/// Switches off what a configuration has no more, of what omni wrote. Rows in the order of their names, as
+/// everybody takes them; where there are none, which is nearly always, nothing is locked.
+pub(super) async fn disable_others(tables: &Tables, names: &BTreeSet<Arc<str>>) -> Result<(), DbError> {
+    const KNOWN: &str = "SELECT id, name FROM mcp_servers WHERE is_enabled AND written_by = ? ORDER BY name";
+    const DISABLE: &str = "UPDATE mcp_servers SET is_enabled = ?, is_healthy = ?, updated_at = ? WHERE id = ?";
+    let db = tables.db().await?;
+    let mut gone = Vec::new();
+    for row in db.fetch_all(KNOWN, &[WRITER.into()]).await? {
+        if !names.contains(&*row.text("name")?) {
+            gone.push(row.int("id")?);
+        }
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let mut tx = db.begin().await?;
+    for id in gone {
+        tx.execute(DISABLE, &[false.into(), false.into(), Utc::now().into(), id.into()]).await?;
+    }
+    tx.commit().await
 }
 
 /// The tools that a server has now; those that it has no more go.
@@ -104,13 +133,13 @@ async fn count_before(tx: &mut Tx, id: i64, server: &str) -> Result<(), DbError>
     const SERVER: &str = "UPDATE mcp_servers SET total_requests = c.total, successful_requests = c.good,
         failed_requests = c.total - c.good, avg_response_time_ms = c.duration_ms
         FROM (SELECT count(*) AS total, sum(CASE WHEN status = 'success' THEN 1 ELSE 0 END) AS good,
-            CAST(avg(duration_ms) AS INTEGER) AS duration_ms FROM tool_calls WHERE server = ?) c
+            CAST(avg(duration_ms) AS INTEGER) AS duration_ms FROM tool_calls WHERE server = ? AND sent) c
         WHERE mcp_servers.id = ? AND c.total > 0";
     const TOOLS: &str = "UPDATE mcp_tools SET call_count = c.total, success_count = c.good,
         failure_count = c.total - c.good, avg_duration_ms = c.duration_ms, last_called = c.last
         FROM (SELECT tool, count(*) AS total, sum(CASE WHEN status = 'success' THEN 1 ELSE 0 END) AS good,
             CAST(avg(duration_ms) AS INTEGER) AS duration_ms, max(created_at) AS last
-            FROM tool_calls WHERE server = ? GROUP BY tool) c
+            FROM tool_calls WHERE server = ? AND sent GROUP BY tool) c
         WHERE mcp_tools.mcp_server_id = ? AND mcp_tools.name = c.tool";
     for sql in [SERVER, TOOLS] {
         tx.execute(sql, &[server.into(), id.into()]).await?;

@@ -38,19 +38,25 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
         let message = "no record outlives this process";
         findings.all.push(source.settings_lines.finding(Severity::Warning, "audit.enabled", message));
     }
+    let (key, kind) = (key(source, findings), if is_enabled { kind(&url) } else { "memory".into() });
+    if kind == "postgres" && key.is_none() {
+        let message = "every host seals with a key of its own, and none can prove what another wrote; where several \
+                       share the PostgreSQL, give all of them one (`omni audit key --new`), here or as OMNI_AUDIT_KEY";
+        findings.all.push(source.settings_lines.finding(Severity::Warning, "audit.key", message));
+    }
     let ack = spec.ack.map(|ack| match ack {
         AckSpec::Local => Ack::Local,
         AckSpec::Fsync => Ack::Fsync,
         AckSpec::Database => Ack::Database,
     });
     AuditConfig {
-        kind: if is_enabled { kind(&url) } else { "memory".into() },
+        kind,
         url,
         dir: data_dir.to_owned(),
         ack,
         required: spec.required.unwrap_or(true),
         retention_days: spec.retention_days.filter(|days| *days > 0),
-        key: key(source, findings),
+        key,
         verify_keys: verify_keys(source, findings),
     }
 }

@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     step!(3, "limits", "0003_limits.sql"),
     step!(4, "audit", "0004_audit.sql"),
     step!(5, "originals", "0005_originals.sql"),
+    step!(6, "views", "0006_views.sql"),
 ];
 
 impl Step {

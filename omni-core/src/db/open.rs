@@ -29,7 +29,7 @@ impl Db {
     /// [`DbError::Unavailable`].
     pub async fn connect(url: &str) -> Result<Self, DbError> {
         let pool = if is_postgres(url) { postgres(url).await? } else { sqlite(url).await? };
-        Ok(Self::over(pool))
+        Ok(Self::over(pool, url))
     }
 
     /// The database of a URL, which need not be there yet: the first statement connects. For SQLite
@@ -40,13 +40,19 @@ impl Db {
     pub async fn lazy(url: &str) -> Result<Self, DbError> {
         #[cfg(feature = "postgres")]
         if is_postgres(url) {
-            return Ok(Self::over(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?))));
+            return Ok(Self::over(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)), url));
         }
         Self::connect(url).await
     }
 
-    fn over(pool: Pool) -> Self {
-        Self { pool, migrating: std::sync::Arc::default() }
+    fn over(pool: Pool, url: &str) -> Self {
+        let place = match &pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) => Target::parse(url).place(),
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(_) => pg_place(url),
+        };
+        Self { pool, place: place.into(), migrating: std::sync::Arc::default() }
     }
 
     /// Connects and brings the tables up to date.
@@ -71,6 +77,19 @@ fn pg_options(url: &str) -> Result<sqlx::postgres::PgConnectOptions, DbError> {
     let options: Result<sqlx::postgres::PgConnectOptions, sqlx::Error> = format!("postgres://{rest}").parse();
     let unusable = |error| DbError::Url { message: format!("the database's URL cannot be used: {error}") };
     Ok(options.map_err(unusable)?.application_name("omni"))
+}
+
+/// Server, database and options, such as a schema; whoever connects, and how safely, is no other place.
+#[cfg(feature = "postgres")]
+fn pg_place(url: &str) -> String {
+    let Ok(options) = pg_options(url) else { return String::new() };
+    let host = match options.get_host().to_lowercase() {
+        own if ["localhost", "127.0.0.1", "::1", "[::1]"].contains(&&*own) => "localhost".into(),
+        host => host,
+    };
+    let host = options.get_socket().map_or(host, |socket| socket.display().to_string());
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("postgres://{host}:{}/{database}?{}", options.get_port(), options.get_options().unwrap_or_default())
 }
 
 #[cfg(feature = "postgres")]
@@ -149,6 +168,17 @@ impl Target {
         pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
     }
 
+    /// The file, by whatever name it was opened.
+    fn place(&self) -> String {
+        match self {
+            Self::Memory => "sqlite::memory:".into(),
+            Self::File(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                format!("sqlite:{}", path.display())
+            }
+        }
+    }
+
     fn failed(&self, message: &str) -> DbError {
         let path = match self {
             Self::Memory => ":memory:".into(),
@@ -187,5 +217,16 @@ mod tests {
         }
         assert_eq!(Target::parse("sqlite:data/omni.db"), Target::File("data/omni.db".into()));
         assert_eq!(Target::parse("sqlite::memory:"), Target::Memory);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_place_is_the_same_for_whoever_connects_and_tells_no_password() {
+        let place = pg_place("postgres://ada:hunter2@LOCALHOST/omni?sslmode=disable");
+        assert_eq!(place, pg_place("postgresql+asyncpg://bob@127.0.0.1:5432/omni"));
+        assert!(!place.contains("hunter2") && !place.contains("ada"), "{place}");
+        for other in ["postgres://db/omni", "postgres://localhost/other", "postgres://localhost:5433/omni"] {
+            assert_ne!(place, pg_place(other));
+        }
     }
 }

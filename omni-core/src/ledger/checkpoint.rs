@@ -6,8 +6,9 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::{
-    SealKey, SealKeys,
+    KeyId, SealKey, SealKeys,
     seal::{Seal, from_hex, sign, to_hex},
+    verify::Fault,
 };
 use crate::audit::{AuditError, LedgerStore};
 
@@ -79,13 +80,16 @@ pub struct Checkpoint {
     pub at: DateTime<Utc>,
     /// HMAC-SHA-256 over all of this.
     pub signature: [u8; 32],
+    /// Which key signed it, as its signer says: the one that its chain is sealed with. Not signed: it says
+    /// only which key would tell.
+    pub key: Option<KeyId>,
 }
 
 impl Checkpoint {
     /// Signs one.
     pub(crate) fn sign(key: &SealKey, chain_id: Uuid, next_seq: u64, mac: Seal, named: Option<Seal>) -> Self {
         let at = Utc::now().trunc_subsecs(6);
-        let mut checkpoint = Self { chain_id, next_seq, mac, named, at, signature: [0; 32] };
+        let mut checkpoint = Self { chain_id, next_seq, mac, named, at, signature: [0; 32], key: Some(key.id()) };
         checkpoint.signature = checkpoint.expected(key);
         checkpoint
     }
@@ -99,13 +103,18 @@ impl Checkpoint {
         named: Option<[u8; 32]>,
         at: DateTime<Utc>,
         signature: [u8; 32],
+        key: Option<KeyId>,
     ) -> Self {
-        Self { chain_id, next_seq, mac, named, at, signature }
+        Self { chain_id, next_seq, mac, named, at, signature, key }
     }
 
-    /// Whether whoever made it had one of the keys.
-    pub(crate) fn is_signed(&self, keys: &SealKeys) -> bool {
-        keys.iter().any(|key| self.expected(key).ct_eq(&self.signature).into())
+    /// What is wrong with it, unless whoever made it had one of the keys.
+    pub(crate) fn fault(&self, keys: &SealKeys) -> Option<Fault> {
+        if keys.iter().any(|key| self.expected(key).ct_eq(&self.signature).into()) {
+            return None;
+        }
+        let unknown = self.key.filter(|id| keys.by_id(*id).is_none());
+        Some(unknown.map_or(Fault::CheckpointForged, Fault::UnknownKey))
     }
 
     fn expected(&self, key: &SealKey) -> Seal {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     Record, files,
     seal::{Seal, from_hex, to_hex},
+    store::{StoreTag, differ},
     unsettled::Orphans,
     wal::{self, Contents},
 };
@@ -28,8 +29,9 @@ pub(crate) struct DeadChain {
     segments: Vec<(PathBuf, File)>,
 }
 
-/// Every chain in `dir` that nobody writes any more, oldest first.
-pub(crate) fn find(dir: &Path) -> Result<Vec<DeadChain>, AuditError> {
+/// Every chain in `dir` that nobody writes any more, oldest first. What is on its way to another store
+/// stays where it is: half of it may be there already, and whoever reads this one would miss that.
+pub(crate) fn find(dir: &Path, store: Option<&StoreTag>) -> Result<Vec<DeadChain>, AuditError> {
     let mut chains: BTreeMap<Uuid, BTreeSet<PathBuf>> = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(|error| files::failed(dir, &error))? {
         let path = entry.map_err(|error| files::failed(dir, &error))?.path();
@@ -39,7 +41,16 @@ pub(crate) fn find(dir: &Path) -> Result<Vec<DeadChain>, AuditError> {
             remove_old_draft(&path);
         }
     }
-    Ok(chains.into_iter().filter_map(|(chain_id, paths)| lock(chain_id, paths)).collect())
+    let dead = chains.into_iter().filter_map(|(chain_id, paths)| lock(chain_id, paths));
+    let (own, others): (Vec<_>, Vec<_>) = dead.partition(|chain| !differ(chain.store().as_ref(), store));
+    if !others.is_empty() {
+        tracing::warn!(
+            dir = %dir.display(),
+            chains = others.len(),
+            "write-ahead files of another store are kept; they go there once database.url names it again"
+        );
+    }
+    Ok(own)
 }
 
 fn chain_of(path: &Path, extension: &str) -> Option<Uuid> {
@@ -77,6 +88,11 @@ fn lock(chain_id: Uuid, paths: BTreeSet<PathBuf>) -> Option<DeadChain> {
 }
 
 impl DeadChain {
+    /// The store that it was on its way to, where its files' names say so.
+    fn store(&self) -> Option<StoreTag> {
+        self.segments.first().and_then(|(path, _)| StoreTag::parse(path.file_stem()?.to_str()?.rsplit('.').next()?))
+    }
+
     /// How many segments there are.
     pub(crate) fn len(&self) -> usize {
         self.segments.len()
@@ -128,19 +144,24 @@ impl DeadChain {
     }
 }
 
-/// The head of the youngest chain that ended well, as its process left it.
-pub(crate) fn read_head(dir: &Path) -> Option<Head> {
-    let text = fs::read_to_string(dir.join("head")).ok()?;
+/// Where the head of a store's chains is kept.
+fn head_file(dir: &Path, store: Option<&StoreTag>) -> PathBuf {
+    dir.join(store.map_or_else(|| "head".into(), |store| format!("head.{store}")))
+}
+
+/// The head of the youngest chain of a store that ended well, as its process left it.
+pub(crate) fn read_head(dir: &Path, store: Option<&StoreTag>) -> Option<Head> {
+    let text = fs::read_to_string(head_file(dir, store)).ok()?;
     let (chain_id, seal) = text.trim().split_once(' ')?;
     Some((chain_id.parse().ok()?, from_hex(seal)?))
 }
 
 /// Writes down where a chain ended, unless a younger one did so. Ids of chains grow with time.
-pub(crate) fn write_head(dir: &Path, head: Head) -> Result<(), AuditError> {
-    if read_head(dir).is_some_and(|known| known.0 > head.0) {
+pub(crate) fn write_head(dir: &Path, store: Option<&StoreTag>, head: Head) -> Result<(), AuditError> {
+    if read_head(dir, store).is_some_and(|known| known.0 > head.0) {
         return Ok(());
     }
-    let path = dir.join("head");
+    let path = head_file(dir, store);
     let draft = dir.join(format!("head.{}", head.0));
     let mut options = OpenOptions::new();
     files::private(options.write(true).create(true).truncate(true))

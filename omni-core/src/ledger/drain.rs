@@ -8,6 +8,7 @@ use super::{
     dead::{self, DeadChain},
     files,
     shared::Shared,
+    store::StoreTag,
     writer::Done,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct Drain {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sink: Arc<dyn AuditSink>,
     pub(crate) dir: Option<std::path::PathBuf>,
+    /// Which store the sink is.
+    pub(crate) store: Option<StoreTag>,
     /// How long the sink has once no more records come.
     pub(crate) within: Duration,
 }
@@ -162,10 +165,10 @@ impl Drain {
                 }
             }
         }
-        let dir = self.dir.clone();
+        let (dir, store) = (self.dir.clone(), self.store.clone());
         let forget = move || {
             if let (Some(dir), Some(head)) = (dir, head) {
-                dead::write_head(&dir, head)?;
+                dead::write_head(&dir, store.as_ref(), head)?;
             }
             Arc::into_inner(chain).into_iter().for_each(DeadChain::remove);
             Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -22,6 +22,16 @@ pub struct Pruned {
     pub unproved: u64,
     /// Chains that are not what the ledger wrote: nothing of them goes, so that the proof of it stays.
     pub refused: Vec<Break>,
+    /// How many chains were left alone because they are sealed with keys that are not at hand: whoever has
+    /// those prunes them.
+    pub not_provable: usize,
+}
+
+/// The moment so many days ago, and never before 1970: nothing in a ledger is older.
+#[must_use]
+pub fn days_ago(days: u32) -> DateTime<Utc> {
+    let before = Utc::now().checked_sub_signed(TimeDelta::days(days.into()));
+    before.unwrap_or_default().max(DateTime::UNIX_EPOCH)
 }
 
 /// Removes what is older than `before`, the beginnings of chains only, and nothing that was not
@@ -46,29 +56,35 @@ pub async fn prune(
     for chain_id in chains {
         let mut pruning = Pruning {
             store,
-            keys,
             before,
             chain: Chain::new(keys, chain_id),
             wanted: named.get(&chain_id).copied(),
             named: checkpoints.get(&chain_id).and_then(|checkpoint| checkpoint.named),
         };
-        let broken = match pruning.chain.begin_at(keys, checkpoints.get(&chain_id)) {
+        let broken = match pruning.chain.begin_at(checkpoints.get(&chain_id)) {
             Some(fault) => Some(pruning.chain.broken(fault)),
             None => pruning.run(chain_id, &mut pruned.records).await?,
         };
-        if let Some(broken) = broken {
-            tracing::error!(%broken, "the ledger is not what omni wrote; nothing of this chain is pruned");
-            pruned.refused.push(broken);
+        match broken {
+            Some(unknown) if unknown.missing_key().is_some() => pruned.not_provable += 1,
+            Some(broken) => {
+                tracing::error!(%broken, "the ledger is not what omni wrote; nothing of this chain is pruned");
+                pruned.refused.push(broken);
+            }
+            None => {}
         }
+    }
+    if pruned.not_provable > 0 {
+        let chains = pruned.not_provable;
+        tracing::info!(chains, "chains of keys that are not at hand are left to those who have them");
     }
     Ok(pruned)
 }
 
 struct Pruning<'a> {
     store: &'a dyn LedgerStore,
-    keys: &'a SealKeys,
     before: DateTime<Utc>,
-    chain: Chain,
+    chain: Chain<'a>,
     /// The seal by which a later chain names this one.
     wanted: Option<Seal>,
     /// The same, once it was among what went.
@@ -91,7 +107,8 @@ impl Pruning<'_> {
             if next.seq == from {
                 return Ok(None);
             }
-            let checkpoint = Checkpoint::sign(self.keys.own(), chain_id, next.seq, next.previous, self.named);
+            // With the key that proved it, so that one key is enough for all of a chain.
+            let checkpoint = Checkpoint::sign(self.chain.key(), chain_id, next.seq, next.previous, self.named);
             *gone += self.store.forget(&checkpoint).await?;
         }
     }

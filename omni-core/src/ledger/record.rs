@@ -1,5 +1,7 @@
 //! What the ledger records.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +38,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Success,
+        Self::Warning,
+        Self::Error,
+        Self::Denied,
+        Self::RateLimited,
+        Self::Cancelled,
+        Self::Timeout,
+        Self::UnknownOutcome,
+    ];
+
     /// The name as the ledger stores it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -124,6 +138,9 @@ pub struct CallRecord {
     /// What went wrong, redacted and capped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether omni itself ended it, so that it says nothing of the server: it was refused, or made no sense.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsent: bool,
 }
 
 impl CallRecord {
@@ -141,7 +158,14 @@ impl CallRecord {
             bytes: None,
             cost: None,
             error: None,
+            unsent: false,
         }
+    }
+
+    /// Whether it came to its server.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        !self.unsent && !matches!(self.outcome, Outcome::Denied | Outcome::RateLimited)
     }
 }
 
@@ -168,6 +192,9 @@ pub struct AskRecord {
     pub iterations: u32,
     /// `server.tool` of every call that ran, in order.
     pub tools_used: Vec<String>,
+    /// The servers of those, each once: a name may have dots.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub servers_used: BTreeSet<String>,
     /// Tokens.
     pub usage: Usage,
     /// Cost; `None` when a price is unknown.
@@ -189,6 +216,7 @@ impl AskRecord {
             model: None,
             iterations: 0,
             tools_used: Vec::new(),
+            servers_used: BTreeSet::new(),
             usage: Usage::default(),
             cost: None,
             duration_ms: 0,

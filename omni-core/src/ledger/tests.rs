@@ -17,6 +17,7 @@ use crate::{
 
 mod crash;
 mod keys;
+mod stores;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -90,7 +91,7 @@ async fn assert_verifies(sink: &MemorySink, records: u64) {
 
 fn files_of(dir: &Path) -> Vec<String> {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name != "head" && name != "ledger.key").collect();
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with("head") && name != "ledger.key").collect();
     names.sort();
     names
 }
@@ -319,7 +320,7 @@ async fn every_kind_of_tampering_is_found() {
     assert_eq!(fault(&second).await, Some((chains[1], 0, Fault::PreviousMissing)));
 
     let stranger = verify(&sink, &SealKey::generate()).await.unwrap();
-    assert_eq!(stranger.first_break.map(|found| found.fault), Some(Fault::UnknownKey(key().id())));
+    assert_eq!((stranger.first_break, stranger.chains, stranger.not_provable.len()), (None, 0, 2));
 }
 
 #[tokio::test]
@@ -336,8 +337,10 @@ async fn a_record_forged_into_the_sink_stops_the_chain_there() {
 async fn long_runs_drop_the_segments_that_the_sink_has() {
     let dir = tempfile::tempdir().unwrap();
     let sink = MemorySink::new(100_000);
-    let found =
-        Found { wal: Some(Wal::create(dir.path(), Uuid::now_v7()).unwrap().with_limit(4_000)), ..Found::default() };
+    let found = Found {
+        wal: Some(Wal::create(dir.path(), Uuid::now_v7(), None).unwrap().with_limit(4_000)),
+        ..Found::default()
+    };
     let ledger = Ledger::start(options(dir.path()), Arc::new(sink.clone()), Uuid::now_v7(), found);
     for index in 0..500 {
         ledger.write(ask(&index.to_string())).await.unwrap();
@@ -357,7 +360,7 @@ async fn a_write_that_fails_is_told_and_the_chain_goes_on_without_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let sink = MemorySink::default();
     let found = || {
-        let wal = Wal::create(dir.path(), Uuid::now_v7()).unwrap().broken();
+        let wal = Wal::create(dir.path(), Uuid::now_v7(), None).unwrap().broken();
         Found { wal: Some(wal), ..Found::default() }
     };
     let ledger = Ledger::start(options(dir.path()), Arc::new(sink.clone()), Uuid::now_v7(), found());

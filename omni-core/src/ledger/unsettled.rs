@@ -136,13 +136,15 @@ fn unknown_ask(records: &[Record], open: &[CallRecord]) -> AskRecord {
         Event::ToolCall(call) => Some(call),
         _ => None,
     });
-    let calls = ended.chain(open).filter(|call| seen.insert(call.call_id.clone()));
+    let calls = ended.chain(open).filter(|call| seen.insert(call.call_id.clone()) && call.was_sent());
+    let calls: Vec<&CallRecord> = calls.collect();
     let question = records.iter().find_map(|record| match &record.event {
         Event::AskStarted { question } => Some(question.as_str()),
         _ => None,
     });
     let mut ask = AskRecord::new(question.unwrap_or_default(), Outcome::UnknownOutcome);
-    ask.tools_used = calls.map(|call| format!("{}.{}", call.server, call.tool)).collect();
+    ask.tools_used = calls.iter().map(|call| format!("{}.{}", call.server, call.tool)).collect();
+    ask.servers_used = calls.iter().map(|call| call.server.clone()).collect();
     ask.error = Some(CRASHED.into());
     ask
 }

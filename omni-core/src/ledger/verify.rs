@@ -60,6 +60,17 @@ pub struct Break {
     pub fault: Fault,
 }
 
+impl Break {
+    /// The key that would tell, where only that is wrong.
+    #[must_use]
+    pub fn missing_key(&self) -> Option<KeyId> {
+        match self.fault {
+            Fault::UnknownKey(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -86,22 +97,34 @@ impl fmt::Display for Break {
 }
 
 /// What a verification saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// How many chains were read.
+    /// How many chains were read, of which there is a key.
     pub chains: usize,
-    /// How many records were read.
+    /// How many records of them were read.
     pub records: u64,
     /// How many chains begin at a checkpoint.
     pub pruned: usize,
     /// How many rows of the tables that people query were there before omni, and no record proves.
     pub unproved: u64,
+    /// Chains that say that they were sealed, or pruned, with keys that are not at hand: nothing of them is
+    /// proved, and nothing disproved.
+    pub not_provable: Vec<Break>,
     /// The first break, if there is one.
     pub first_break: Option<Break>,
 }
 
-/// Reads every chain of a store, and stops at the first break.
+impl Verified {
+    /// Whether all that there is was proved.
+    #[must_use]
+    pub fn is_proved(&self) -> bool {
+        self.first_break.is_none() && self.not_provable.is_empty()
+    }
+}
+
+/// Reads every chain of a store, and stops at the first break. Chains of keys that are not at hand are
+/// counted apart and hold nothing up.
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
@@ -121,23 +144,17 @@ pub async fn verify_against(
     let keys = &keys.into();
     let checkpoints = store.checkpoints().await?;
     let unproved = store.unproved().await?;
-    let mut verified = Verified { chains: 0, records: 0, pruned: checkpoints.len(), unproved, first_break: None };
+    let mut verified = Verified { pruned: checkpoints.len(), unproved, ..Verified::default() };
     // A chain of which nothing is left but its checkpoint is in no head.
-    if let Some(broken) = first_bad_checkpoint(store, keys, &checkpoints).await? {
+    if let Some(broken) = first_bad_checkpoint(store, keys, &checkpoints, &mut verified.not_provable).await? {
         return Ok(Verified { first_break: Some(broken), ..verified });
     }
     let checkpoints = by_chain(checkpoints);
     let mut ends = Ends { checkpoints, ..Ends::default() };
     for head in store.heads().await? {
-        let chain_id = head.chain_id;
-        verified.chains += 1;
-        let (chain, broken) = whole_chain(store, keys, head, ends.checkpoints.get(&chain_id).copied()).await?;
-        verified.records += chain.seen;
-        if broken.is_some() {
-            return Ok(Verified { first_break: broken, ..verified });
+        if let Some(broken) = read_chain(store, keys, head, &mut ends, &mut verified).await? {
+            return Ok(Verified { first_break: Some(broken), ..verified });
         }
-        ends.links.push((chain_id, chain.previous));
-        ends.last.insert(chain_id, chain.at);
     }
     verified.first_break = match ends.first_unlinked(store).await? {
         Some(found) => Some(found),
@@ -149,7 +166,36 @@ pub async fn verify_against(
     Ok(verified)
 }
 
-/// Reads one chain, and stops at the first break.
+/// Reads the chain of a head; what is wrong with it, unless no key of it is at hand.
+async fn read_chain(
+    store: &dyn LedgerStore,
+    keys: &SealKeys,
+    head: ChainHead,
+    ends: &mut Ends,
+    verified: &mut Verified,
+) -> Result<Option<Break>, AuditError> {
+    let chain_id = head.chain_id;
+    let (chain, broken) = whole_chain(store, keys, head, ends.checkpoints.get(&chain_id).copied()).await?;
+    match broken {
+        Some(broken) if broken.missing_key().is_some() => {
+            // A later chain may name it all the same.
+            ends.last.insert(chain_id, Place { seq: head.seq + 1, previous: head.mac });
+            if verified.not_provable.iter().all(|known| known.chain_id != chain_id) {
+                verified.not_provable.push(broken);
+            }
+            Ok(None)
+        }
+        broken => {
+            verified.chains += 1;
+            verified.records += chain.seen;
+            ends.links.push((chain_id, chain.previous));
+            ends.last.insert(chain_id, chain.at);
+            Ok(broken)
+        }
+    }
+}
+
+/// Reads one chain, and stops at the first break, or where a key is missing.
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read. A break is not an error.
@@ -170,16 +216,23 @@ pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
 }
 
-/// The first checkpoint that was not signed, or before which there is something.
+/// The first checkpoint that was not signed, or before which there is something. Those of keys that are not
+/// at hand go to `not_provable`.
 async fn first_bad_checkpoint(
     store: &dyn LedgerStore,
     keys: &SealKeys,
     checkpoints: &[Checkpoint],
+    not_provable: &mut Vec<Break>,
 ) -> Result<Option<Break>, AuditError> {
     for checkpoint in checkpoints {
         let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
-        if !checkpoint.is_signed(keys) {
-            return Ok(Some(Break { chain_id, seq: next_seq, fault: Fault::CheckpointForged }));
+        match checkpoint.fault(keys).map(|fault| Break { chain_id, seq: next_seq, fault }) {
+            Some(unknown) if unknown.missing_key().is_some() => {
+                not_provable.push(unknown);
+                continue;
+            }
+            Some(forged) => return Ok(Some(forged)),
+            None => {}
         }
         let first = store.read(chain_id, 0, 1).await?;
         if let Some(first) = first.first().filter(|first| first.seq < next_seq) {
@@ -190,15 +243,15 @@ async fn first_bad_checkpoint(
 }
 
 /// A chain up to the head that it had at the start: one that is written meanwhile has no end.
-async fn whole_chain(
+async fn whole_chain<'a>(
     store: &dyn LedgerStore,
-    keys: &SealKeys,
+    keys: &'a SealKeys,
     head: ChainHead,
     mut checkpoint: Option<Checkpoint>,
-) -> Result<(Chain, Option<Break>), AuditError> {
+) -> Result<(Chain<'a>, Option<Break>), AuditError> {
     loop {
         let mut chain = Chain::new(keys, head.chain_id);
-        if let Some(fault) = chain.begin_at(keys, checkpoint.as_ref()) {
+        if let Some(fault) = chain.begin_at(checkpoint.as_ref()) {
             let broken = chain.broken(fault);
             return Ok((chain, Some(broken)));
         }
@@ -216,28 +269,32 @@ async fn whole_chain(
 }
 
 /// A chain on its way through the verification.
-pub(super) struct Chain {
-    /// By each key that may have sealed it, until the first record tells which one did.
-    keyed: Vec<hmac::Hmac<sha2::Sha256>>,
-    ids: Vec<KeyId>,
+pub(super) struct Chain<'a> {
+    keys: &'a SealKeys,
+    /// The keys that may have sealed it, until the first record tells which one did.
+    keyed: Vec<(&'a SealKey, hmac::Hmac<sha2::Sha256>)>,
     chain_id: Uuid,
     pub(super) at: Place,
     pub(super) seen: u64,
     previous: Option<Head>,
 }
 
-impl Chain {
-    pub(super) fn new(keys: &SealKeys, chain_id: Uuid) -> Self {
-        let keyed = keys.iter().map(SealKey::keyed).collect();
-        let ids = keys.iter().map(SealKey::id).collect();
-        Self { keyed, ids, chain_id, at: Place::START, seen: 0, previous: None }
+impl<'a> Chain<'a> {
+    pub(super) fn new(keys: &'a SealKeys, chain_id: Uuid) -> Self {
+        let keyed = keys.iter().map(|key| (key, key.keyed())).collect();
+        Self { keys, keyed, chain_id, at: Place::START, seen: 0, previous: None }
+    }
+
+    /// The key that sealed what was read, or that seals now where nothing was.
+    pub(super) fn key(&self) -> &'a SealKey {
+        self.keyed.first().map_or(self.keys.own(), |(key, _)| key)
     }
 
     /// Begins where the checkpoint says, if it is to be believed.
-    pub(super) fn begin_at(&mut self, keys: &SealKeys, checkpoint: Option<&Checkpoint>) -> Option<Fault> {
+    pub(super) fn begin_at(&mut self, checkpoint: Option<&Checkpoint>) -> Option<Fault> {
         let checkpoint = checkpoint?;
         self.at = Place { seq: checkpoint.next_seq, previous: checkpoint.mac };
-        (!checkpoint.is_signed(keys)).then_some(Fault::CheckpointForged)
+        checkpoint.fault(self.keys)
     }
 
     pub(super) fn broken(&self, fault: Fault) -> Break {
@@ -268,7 +325,7 @@ impl Chain {
         if record.seq != seq {
             return Some(Fault::Missing);
         }
-        let sealed_with = |keyed: &hmac::Hmac<sha2::Sha256>| {
+        let sealed_with = |(_, keyed): &(&SealKey, hmac::Hmac<sha2::Sha256>)| {
             let expected = seal(keyed, &previous, self.chain_id, seq, &record.bytes);
             bool::from(expected.ct_eq(&record.mac))
         };
@@ -290,7 +347,7 @@ impl Chain {
     fn not_proved(&self, record: &SealedRecord) -> Fault {
         let opened = serde_json::from_slice::<Record>(&record.bytes).ok().map(|record| record.event);
         match opened {
-            Some(Event::ChainOpened { key: Some(id), .. }) if record.seq == 0 && !self.ids.contains(&id) => {
+            Some(Event::ChainOpened { key: Some(id), .. }) if record.seq == 0 && self.keys.by_id(id).is_none() => {
                 Fault::UnknownKey(id)
             }
             _ => Fault::Altered,

@@ -2,7 +2,7 @@
 //!
 //! A line is `<seq> <seal in hex> <canonical bytes>`. Every segment is locked by the process that
 //! writes it, so that another one tells the living from the dead, and is named
-//! `<chain>.<number>.wal` once it is locked.
+//! `<chain>.<number>.<store>.wal` once it is locked, where the store says which one it is.
 
 use std::{
     collections::VecDeque,
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::{
     files,
     seal::{from_hex, to_hex},
+    store::StoreTag,
 };
 use crate::audit::{AuditError, SealedRecord};
 
@@ -38,8 +39,9 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    fn create(dir: &Path, chain_id: Uuid, number: u64) -> Result<Self, AuditError> {
-        let path = dir.join(format!("{chain_id}.{number:06}.wal"));
+    fn create(dir: &Path, chain_id: Uuid, store: Option<&StoreTag>, number: u64) -> Result<Self, AuditError> {
+        let store = store.map(|store| format!("{store}.")).unwrap_or_default();
+        let path = dir.join(format!("{chain_id}.{number:06}.{store}wal"));
         let draft = path.with_extension("new");
         let failed = |error: &std::io::Error| files::failed(&path, error);
         // One that an attempt before left on a full disk.
@@ -75,6 +77,7 @@ impl Segment {
 pub(crate) struct Wal {
     dir: PathBuf,
     chain_id: Uuid,
+    store: Option<StoreTag>,
     current: Arc<Segment>,
     len: u64,
     number: u64,
@@ -85,11 +88,12 @@ pub(crate) struct Wal {
 }
 
 impl Wal {
-    pub(crate) fn create(dir: &Path, chain_id: Uuid) -> Result<Self, AuditError> {
-        let current = Arc::new(Segment::create(dir, chain_id, 0)?);
+    pub(crate) fn create(dir: &Path, chain_id: Uuid, store: Option<StoreTag>) -> Result<Self, AuditError> {
+        let current = Arc::new(Segment::create(dir, chain_id, store.as_ref(), 0)?);
         Ok(Self {
             dir: dir.into(),
             chain_id,
+            store,
             current,
             len: 0,
             number: 0,
@@ -139,7 +143,7 @@ impl Wal {
     /// Begins a new segment with the records that the next start must see: those of requests that
     /// are not closed, and the chain's last one. `next` is the place after the last record.
     pub(crate) fn rotate(&mut self, next: u64, carried: &[SealedRecord]) -> Result<(), AuditError> {
-        let segment = Segment::create(&self.dir, self.chain_id, self.number + 1)?;
+        let segment = Segment::create(&self.dir, self.chain_id, self.store.as_ref(), self.number + 1)?;
         let text = lines(carried);
         (&segment.file).write_all(&text).map_err(|error| files::failed(&segment.path, &error))?;
         segment.sync()?;

@@ -92,11 +92,25 @@ impl Admin {
         record: AdminRecord,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.run_and_tell(permission, record, work, |_, _| {}).await
+    }
+
+    /// The same, where the record tells what came of it.
+    async fn run_and_tell<T>(
+        &self,
+        permission: Permission,
+        mut record: AdminRecord,
+        work: impl Future<Output = Result<T, Error>>,
+        tell: impl FnOnce(&mut AdminRecord, &T),
+    ) -> Result<T, Error> {
         let done = match self.require(permission).and_then(|()| steps::admit(&self.parts)) {
             // On the heap: what there is to do is large, and whoever waits for it would carry it.
             Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),
         };
+        if let Ok(done) = &done {
+            tell(&mut record, done);
+        }
         self.write(record, done.as_ref().err()).await?;
         done
     }

@@ -416,6 +416,7 @@ fn failed_status(error: &Error) -> Status {
 /// Step 11: the one closing record, as durable as the ledger promises, before the asker sees the end.
 async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error: Option<Error>) -> Option<Error> {
     let outcome = outcome(answer, error.as_ref());
+    let sent: Vec<_> = answer.tool_calls.iter().filter(|call| call.was_sent()).collect();
     let closing = AskRecord {
         question: ask.question.clone(),
         answer: answer.text.clone(),
@@ -424,12 +425,8 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
         error: error.as_ref().map(ToString::to_string),
         model: answer.model.clone(),
         iterations: answer.iterations,
-        tools_used: answer
-            .tool_calls
-            .iter()
-            .filter(|call| was_sent(call.status) && !call.server.is_empty())
-            .map(|call| format!("{}.{}", call.server, call.tool))
-            .collect(),
+        tools_used: sent.iter().map(|call| format!("{}.{}", call.server, call.tool)).collect(),
+        servers_used: sent.iter().map(|call| call.server.clone()).collect(),
         usage: answer.usage,
         cost: answer.cost,
         duration_ms: answer.duration_ms,
@@ -448,11 +445,6 @@ async fn record(parts: &Parts, ask: &Ask, known: &Known, answer: &Answer, error:
             error.or(Some(Error::Audit(failed)))
         }
     }
-}
-
-/// Whether the call came to its server at all.
-fn was_sent(status: CallStatus) -> bool {
-    !matches!(status, CallStatus::Denied | CallStatus::Declined | CallStatus::RateLimited)
 }
 
 fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {

@@ -173,12 +173,14 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
     match ended {
         Ok(end) => {
             let mut record = call::record(planned, end.status, end.error.as_deref(), duration_ms);
-            record.bytes = end.bytes();
+            (record.bytes, record.unsent) = (end.bytes(), end.unsent);
             record
         }
         Err(error) => {
             let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
             record.outcome = refusal_outcome(planned, error);
+            // A server that is away has failed; what was given up may have been on its way.
+            record.unsent = !matches!(error, Error::Server { .. } | Error::Cancelled | Error::Internal { .. });
             record
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{
     config::Ack,
     ledger::{
         AdminRecord, Event, Ledger, Record, SealKeys,
-        prune::{Pruned, prune},
+        prune::{Pruned, days_ago, prune},
     },
 };
 
@@ -34,7 +34,7 @@ impl Omni {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                let before = Utc::now() - TimeDelta::days(days.into());
+                let before = days_ago(days);
                 report(&ledger, before, prune(&*reader, &keys, before).await).await;
             }
         });

@@ -10,7 +10,8 @@ use crate::{
     audit::{AuditQuery, AuditReader, AuditSink, Cursor, LedgerStore, LogEntry, Order, SealedRecord},
     cost::NanoUsd,
     ledger::{
-        AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all, verify::verify_chain,
+        AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, prune::prune, seal_all,
+        verify::verify_chain,
     },
     llm::Usage,
 };
@@ -23,13 +24,14 @@ pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReade
     let history = History::store(sink).await;
     history.every_condition_narrows_what_is_found(reader).await;
     history.pages_follow_each_other_without_gap_or_repetition(reader).await;
+    what_is_stored_late_comes_late_by_number(sink, reader).await;
     history.sums_are_those_of_the_entries(reader).await;
     history.calls_are_those_of_the_request(reader).await;
     history.rows_say_what_the_records_say(reader).await;
 }
 
 /// What one person did who is nowhere else in the store: seven asks, each a minute after the one
-/// before, and a direct call that was denied.
+/// before, a direct call that was denied, one of a tool that there is not, and an administrator's operation.
 struct History {
     person: String,
     begin: DateTime<Utc>,
@@ -51,6 +53,11 @@ impl History {
             CallRecord::new("db", "drop_table", json!({ "ratio": 1e5, "text": "a\u{0}b" }), Outcome::Denied);
         denied.error = Some("not for you".into());
         records.push(at(&person, begin, 7, Uuid::now_v7(), Event::DirectCall(denied)));
+        let mut made_up = CallRecord::new("no.such", "tool", json!({}), Outcome::Error);
+        made_up.unsent = true;
+        records.push(at(&person, begin, 8, Uuid::now_v7(), Event::DirectCall(made_up)));
+        let admin = Event::Admin(AdminRecord::new("key.create", "somebody"));
+        records.push(at(&person, begin, 9, Uuid::now_v7(), admin));
         let chain = seal_all(&SealKey::generate(), records.into_iter());
         let stored = sink.append(&chain).await;
         assert!(stored.is_ok(), "a batch is stored: {stored:?}");
@@ -64,13 +71,16 @@ impl History {
     async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
         let some = |text: &str| Some(text.to_owned());
         let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
-        let cases: [(&str, AuditQuery, usize); 15] = [
-            ("everything", self.query(), 8),
-            ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 8),
+        let cases: [(&str, AuditQuery, usize); 18] = [
+            ("everything", self.query(), 10),
+            ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 10),
             ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
             ("a status", AuditQuery { status: some("denied"), ..self.query() }, 1),
             ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
-            ("a server", AuditQuery { server: some("git"), ..self.query() }, 7),
+            ("a server with a dot", AuditQuery { server: some("git.hub"), ..self.query() }, 7),
+            ("a server that nobody came to", AuditQuery { server: some("db"), ..self.query() }, 1),
+            ("a server that there is not", AuditQuery { server: some("no.such"), ..self.query() }, 1),
+            ("the tool of a server with a dot", AuditQuery { tool: some("git.hub.log"), ..self.query() }, 7),
             ("a server's prefix", AuditQuery { server: some("gi"), ..self.query() }, 0),
             ("a tool of a server", AuditQuery { tool: some("db.drop_table"), ..self.query() }, 1),
             ("a tool of any server", AuditQuery { tool: some("log"), ..self.query() }, 7),
@@ -90,7 +100,7 @@ impl History {
     async fn pages_follow_each_other_without_gap_or_repetition(&self, reader: &dyn AuditReader) {
         let newest = self.all(reader, Order::NewestFirst).await;
         let times: Vec<_> = newest.iter().map(|entry| (entry.created_at - self.begin).num_minutes()).collect();
-        assert_eq!(times, [7, 6, 5, 4, 3, 2, 1, 0], "the newest come first");
+        assert_eq!(times, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], "the newest come first");
         let mut oldest = self.all(reader, Order::OldestFirst).await;
         oldest.reverse();
         assert_eq!(oldest, newest, "the other order is the same the other way round");
@@ -116,13 +126,15 @@ impl History {
 
     async fn sums_are_those_of_the_entries(&self, reader: &dyn AuditReader) {
         let stats = reader.stats(&self.query()).await.unwrap_or_default();
-        assert_eq!((stats.total_requests, stats.total_tool_calls, stats.blocked_count), (8, 8, 1));
+        let counts = (stats.total_requests, stats.total_tool_calls, stats.blocked_count, stats.admin_count);
+        assert_eq!(counts, (9, 7, 1, 1), "calls that omni refused are none, and administrators' operations are apart");
         assert_eq!((stats.total_tokens_input, stats.total_tokens_cached), (7 * 140, 7 * 7_589));
         assert_eq!((stats.by_status.get("success"), stats.by_status.get("denied")), (Some(&7), Some(&1)));
         assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
-        assert_eq!((stats.avg_duration_ms, stats.unpriced_count), (700.0, 0));
+        assert_eq!(stats.by_status.values().sum::<u64>(), 9);
+        assert!((stats.avg_duration_ms - 5_600.0 / 9.0).abs() < 1e-9 && stats.unpriced_count == 0, "{stats:?}");
         let denied = AuditQuery { status: Some("denied".into()), limit: Some(1), offset: 1, ..self.query() };
-        for (query, count) in [(self.query(), 8), (denied, 1)] {
+        for (query, count) in [(self.query(), 10), (denied, 1)] {
             assert_eq!(reader.count(&query).await.ok(), Some(count), "all that is found is counted, not the page");
         }
         let none = AuditQuery { status: Some("timeout".into()), ..self.query() };
@@ -133,14 +145,20 @@ impl History {
         let calls = reader.calls(self.last_ask).await.unwrap_or_default();
         let call = calls.first();
         assert_eq!(calls.len(), 1, "an ask's calls are found by its id");
-        assert_eq!(call.map(|call| (call.server.as_str(), call.bytes)), Some(("git", Some(42))));
+        assert_eq!(call.map(|call| (call.server.as_str(), call.bytes)), Some(("git.hub", Some(42))));
+        assert!(call.is_some_and(|call| call.sent), "it came to its server");
+        let refused =
+            reader.logs(&AuditQuery { status: Some("denied".into()), ..self.query() }).await.unwrap_or_default();
+        let refused = refused.entries.first().map(|entry| (entry.request_id, entry.tools_used.len()));
+        let calls = reader.calls(refused.map(|(id, _)| id).unwrap_or_default()).await.unwrap_or_default();
+        assert_eq!((refused.map(|(_, used)| used), calls.first().map(|call| call.sent)), (Some(0), Some(false)));
         assert_eq!(call.and_then(|call| call.cost_nano_usd), Some(1_000));
     }
 
     async fn rows_say_what_the_records_say(&self, reader: &dyn AuditReader) {
         assert_eq!(reader.differing(&self.chain).await.ok(), Some(None), "what was just written is right");
         let page = reader.logs(&self.query()).await.unwrap_or_default();
-        let denied = page.entries.first();
+        let denied = page.entries.iter().find(|entry| entry.status == "denied");
         assert_eq!(denied.map(|entry| (entry.was_blocked, entry.success)), Some((true, false)));
         assert_eq!(denied.and_then(|entry| entry.block_reason.as_deref()), Some("not for you"));
         let answered = page.entries.last();
@@ -149,6 +167,35 @@ impl History {
         let client = answered.map(|entry| (entry.x_source.as_deref(), entry.user_agent.as_deref(), entry.ip_address));
         assert_eq!(client, Some((Some("web-ui"), Some("curl/8"), "2001:db8::1".parse().ok())));
     }
+}
+
+/// Whatever time its writer had.
+async fn what_is_stored_late_comes_late_by_number(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+    let person = format!("{}@company.com", Uuid::new_v4().simple());
+    let begin = Utc::now().trunc_subsecs(6) - TimeDelta::days(1);
+    for minute in [5, 1, 9, 3] {
+        let event = Event::Ask(Box::new(AskRecord::new("?", Outcome::Success)));
+        let record = at(&person, begin, minute, Uuid::now_v7(), event);
+        let stored = sink.append(&seal_all(&SealKey::generate(), [record].into_iter())).await;
+        assert!(stored.is_ok(), "a batch is stored: {stored:?}");
+    }
+    let found = async |order, limit, after| {
+        let query =
+            AuditQuery { user: Some(person.clone()), order, limit: Some(limit), after, ..AuditQuery::default() };
+        let page = reader.logs(&query).await.unwrap_or_default();
+        let times: Vec<_> = page.entries.iter().map(|entry| (entry.created_at - begin).num_minutes()).collect();
+        (times, page.next, page.entries.first().map_or(0, |entry| entry.id))
+    };
+    let (first, next, id) = found(Order::AsStored, 2, None).await;
+    assert_eq!(first, [5, 1], "entries come as they were stored");
+    assert_eq!(found(Order::AsStored, 9, next).await.0, [9, 3], "a page goes on where the last one ended");
+    assert_eq!(found(Order::AsStored, 9, Some(Cursor::behind(id))).await.0, [1, 9, 3], "and behind a number");
+    let (last, next, _) = found(Order::LastStoredFirst, 3, None).await;
+    assert_eq!(
+        (last, found(Order::LastStoredFirst, 3, next).await.0),
+        (vec![3, 9, 1], vec![5]),
+        "or the other way round"
+    );
 }
 
 fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: Event) -> Record {
@@ -161,13 +208,14 @@ fn at(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid, event: 
 }
 
 fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Record; 2] {
-    let mut call = CallRecord::new("git", "log", json!({}), Outcome::Success);
+    let mut call = CallRecord::new("git.hub", "log", json!({}), Outcome::Success);
     (call.call_id, call.bytes, call.cost) = ("1".into(), Some(42), Some(NanoUsd(1_000)));
     let mut ask = AskRecord::new("How many?", Outcome::Success);
     ask.model = Some("claude-3-5-haiku-20241022".into());
     ask.usage = Usage { cache_read: 7_589, ..Usage::new(140, 346) };
     ask.cost = Some(NanoUsd(2_103_120));
-    ask.tools_used = vec!["git.log".into()];
+    ask.tools_used = vec!["git.hub.log".into()];
+    ask.servers_used = ["git.hub".into()].into();
     ask.duration_ms = 800;
     [Event::ToolCall(call), Event::Ask(Box::new(ask))].map(|event| at(person, begin, minute, request_id, event))
 }

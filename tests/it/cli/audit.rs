@@ -1,10 +1,20 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    path::Path,
+    sync::Arc,
+    time::Duration,
 };
 
+use omni_core::{
+    Principal, Source,
+    audit::sql::SqlAudit,
+    config::Ack,
+    ledger::{CallRecord, Event, Ledger, LedgerOptions, Outcome, Party, Record, SealKey},
+};
 use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{interrupt, omni, with_server};
 
@@ -41,6 +51,10 @@ fn the_log_is_listed_filtered_and_paged() {
     let tail = home.run(&["audit", "tail", "-n", "2", "--json"]).exits(0).json_lines();
     assert_eq!(tools(tail), ["fail", "drop_table"]);
     home.run(&["audit", "list", "--since", "soon"]).exits(2);
+    for (option, known) in [("--status", "rate_limited"), ("--type", "tool_call")] {
+        let unknown = home.run(&["audit", "list", option, "nonsense"]).exits(2);
+        assert!(unknown.err.contains("nonsense") && unknown.err.contains(known), "{unknown:?}");
+    }
     home.run(&["audit", "list", "--after", "there"]).exits(2);
 }
 
@@ -56,6 +70,107 @@ fn who_follows_the_log_is_shown_what_comes_until_ctrl_c() {
     home.run(&["tools", "call", "db.get_health"]).exits(0);
     assert_eq!(next()["tool_called"], "get_health");
     assert_eq!(interrupt(child).code, 130);
+}
+
+/// A record that another host made some hours later than now, or earlier, stored now.
+fn store(runtime: &tokio::runtime::Runtime, url: &str, hours: i64, tool: &str) {
+    runtime.block_on(async {
+        let store = Arc::new(SqlAudit::open(url).await.unwrap());
+        let ledger = Ledger::open(LedgerOptions::new(SealKey::generate()), store).await.unwrap();
+        let call = CallRecord::new("db", tool, json!({}), Outcome::Success);
+        let party = Party::new(&Principal::email("late@company.com"), Source::Http);
+        let mut record = Record::new(Uuid::now_v7(), Some(party), Event::DirectCall(call));
+        let off = Duration::from_secs(hours.unsigned_abs() * 3_600);
+        record.at = if hours < 0 { record.at - off } else { record.at + off };
+        ledger.write_with(record, Ack::Database).await.unwrap();
+        ledger.shutdown().await;
+    });
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[test]
+fn who_follows_the_log_misses_nothing_whatever_time_its_writers_have() {
+    let server = Loopback::start();
+    let (home, runtime) = (with_server(&server, ""), runtime());
+    home.run(&["tools", "call", "db.fail"]).exits(1);
+    let url = format!("sqlite://{}", home.home().join("xdg/data/omni/omni.db").display());
+    let mut child = home.command(&["audit", "tail", "-f", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["tool_called"], "fail");
+    // A clock that is ahead, and a host that brings what it wrote while the database was away.
+    for (tool, hours) in [("ahead", 5), ("late", -5), ("now", 0), ("very_late", -50)] {
+        store(&runtime, &url, hours, tool);
+        assert_eq!(next()["tool_called"], tool);
+    }
+    assert_eq!(interrupt(child).code, 130);
+}
+
+#[test]
+fn who_follows_the_log_goes_on_when_a_database_that_was_away_is_back() {
+    let server = Loopback::start();
+    let (home, runtime) = (with_server(&server, ""), runtime());
+    home.run(&["tools", "call", "db.fail"]).exits(1);
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let mut child = home.command(&["audit", "tail", "-f", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["tool_called"], "fail");
+    rename(&runtime, &database, "ALTER TABLE audit_logs RENAME TO away");
+    let said = errors.find(|line| line.as_ref().unwrap().contains("cannot be read now"));
+    assert!(said.is_some());
+    rename(&runtime, &database, "ALTER TABLE away RENAME TO audit_logs");
+    store(&runtime, database.to_str().unwrap(), 0, "back");
+    assert_eq!(next()["tool_called"], "back");
+    assert_eq!(interrupt(child).code, 130);
+    let more: Vec<String> = errors.map(Result::unwrap).filter(|line| line.contains("cannot be read")).collect();
+    assert_eq!(more, Vec::<String>::new(), "it is said once");
+}
+
+fn rename(runtime: &tokio::runtime::Runtime, database: &Path, statement: &'static str) {
+    runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+}
+
+#[test]
+fn calls_that_never_came_to_a_server_are_found_by_name_and_counted_nowhere() {
+    let server = Loopback::start();
+    let mcps = server.mcps("    denied_tools: [drop_table]\n").replace("name: db", "name: my.db");
+    let home = omni().with_file("mcps.yaml", &mcps);
+    let call = |tool: &str, more: &[&str]| home.run(&[&["tools", "call", tool], more].concat()).code;
+    assert_eq!(call("my.db.get_health", &[]), 0);
+    assert_ne!(call("my.db.drop_table", &[]), 0);
+    assert_ne!(call("my.db.no_such_tool", &[]), 0);
+    assert_ne!(call("nosuch.tool", &[]), 0);
+    assert_ne!(call("my.db.get_health", &["--arg", "limit=many"]), 0);
+    let found = entries(&home, &["--server", "my.db"]).len();
+    assert_eq!((found, entries(&home, &["--tool", "my.db.drop_table"]).len()), (4, 1));
+    assert_eq!(entries(&home, &["--server", "my"]).len(), 0);
+    let stats = home.run(&["audit", "stats", "--json"]).exits(0).json();
+    assert_eq!((&stats["total_requests"], &stats["total_tool_calls"]), (&json!(5), &json!(1)), "{stats}");
+    let views = ["v_mcp_health", "v_tool_usage"].map(|view| sql(&home, view));
+    let expected = [json!([["my.db", 100.0]]), json!([["get_health", 100.0]])];
+    assert_eq!(views, expected);
+}
+
+/// The names and rates of a view.
+fn sql(home: &Program, view: &str) -> Value {
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let runtime = runtime();
+    let query = format!("SELECT name, CAST(success_rate_pct AS REAL) FROM {view}");
+    let rows: Vec<(String, f64)> = runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+        let query = sqlx::AssertSqlSafe(query);
+        sqlx::query_as(query).fetch_all(&pool).await.unwrap()
+    });
+    json!(rows)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use omni_tests::program::Program;
+use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
 
 use super::omni;
@@ -40,13 +40,48 @@ fn records_are_pruned_when_somebody_says_how_old_they_may_be() {
     assert_eq!((&pruned["records"], &pruned["refused"]), (&json!(0), &json!([])));
     let home = home.with_file("settings.yaml", RETENTION);
     assert!(home.run(&["db", "prune"]).exits(0).out.starts_with("0 records"));
+    for days in ["99999999", "4294967295"] {
+        assert!(home.run(&["db", "prune", "--older-than", days]).exits(0).out.starts_with("0 records"), "{days}");
+    }
     let gone = home.run(&["db", "prune", "--older-than", "0", "--json"]).exits(0).json();
     assert!(gone["records"].as_u64().unwrap() > 0, "{gone}");
     home.run(&["audit", "verify"]).exits(0);
-    let left: Vec<_> = logs(&home).into_iter().map(|entry| entry["request_type"].clone()).collect();
-    assert_eq!(left, [json!("admin")], "what is left is the record of the pruning");
+    let left = logs(&home);
+    let types: Vec<_> = left.iter().map(|entry| entry["request_type"].clone()).collect();
+    assert_eq!(types, [json!("admin")], "what is left is the record of the pruning");
+    assert_eq!(left[0]["tool_params"]["records"], gone["records"], "which says how much went");
 }
 
 fn logs(home: &Program) -> Vec<Value> {
     home.run(&["audit", "list", "--json"]).exits(0).json()["entries"].as_array().unwrap().clone()
+}
+
+/// What the database knows of the servers: name, enabled, healthy.
+fn servers(home: &Program) -> Vec<(String, bool, bool)> {
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+        let query = "SELECT name, is_enabled, is_healthy FROM mcp_servers ORDER BY name";
+        sqlx::query_as(query).fetch_all(&pool).await.unwrap()
+    })
+}
+
+#[test]
+fn servers_that_are_switched_off_or_gone_are_so_in_the_database() {
+    let server = Loopback::start();
+    let two = format!("{}  - {{ name: off, url: {}, enabled: true }}\n", server.mcps(""), server.url());
+    let row = |name: &str, is_on: bool| (name.to_owned(), is_on, is_on);
+    let home = omni().with_file("mcps.yaml", &two);
+    home.run(&["tools", "list"]).exits(0);
+    assert_eq!(servers(&home), [row("db", true), row("off", true)]);
+    let home = home.with_file("mcps.yaml", &two.replace("true }", "false }"));
+    home.run(&["tools", "list"]).exits(0);
+    assert_eq!(servers(&home), [row("db", true), row("off", false)]);
+    let home = home.with_file("mcps.yaml", &two);
+    home.run(&["tools", "list"]).exits(0);
+    assert_eq!(servers(&home), [row("db", true), row("off", true)]);
+    let home = home.with_file("mcps.yaml", &server.mcps(""));
+    home.run(&["tools", "list"]).exits(0);
+    assert_eq!(servers(&home), [row("db", true), row("off", false)]);
 }

@@ -1,47 +1,97 @@
-//! A disk that is full.
+//! A disk that takes no more.
+//!
+//! Where a small disk may be mounted it is a real one that is full. Elsewhere the system takes no more of
+//! any file than a limit says, which needs no rights: the test runs itself again in a process with that limit.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-use std::process::Command;
+use std::{
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
 
 use omni_core::{Ask, ErrorKind};
 
 use super::*;
 
-/// A disk of half a megabyte, unmounted with this value; `None` where one may not mount.
-struct SmallDisk(tempfile::TempDir);
+/// Tells the process that runs under a limit what it is.
+const LIMITED: &str = "OMNI_TEST_LIMITED_FILES";
 
-impl SmallDisk {
+/// What takes no more, and takes something again.
+trait Disk {
+    fn dir(&self) -> &Path;
+    fn fill(&self);
+    fn make_room(&self);
+}
+
+/// A disk of half a megabyte, unmounted with this value.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// `None` where one may not mount.
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(dir.path()).output();
-        if !mount.is_ok_and(|mount| mount.status.success()) {
-            eprintln!("skipped: a small disk cannot be mounted here");
-            return None;
-        }
-        Some(Self(dir))
+        mount.is_ok_and(|mount| mount.status.success()).then(|| Self(dir))
     }
+}
 
-    fn path(&self) -> &Path {
+impl Disk for Small {
+    fn dir(&self) -> &Path {
         self.0.path()
     }
-}
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    /// As much as there is, to the last byte.
+    fn fill(&self) {
+        let _ = std::fs::write(self.dir().join("ballast"), vec![0; 600 * 1024]);
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.dir().join("ballast")).unwrap();
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_refuses_asks_until_there_is_room_and_breaks_no_chain() {
-    let Some(disk) = SmallDisk::mount() else { return };
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.dir()).status();
+    }
+}
+
+/// A directory of this process, of whose files none may be longer than a limit.
+struct Limited(tempfile::TempDir);
+
+impl Limited {
+    fn set(bytes: &str) {
+        let (own, limit) = (std::process::id().to_string(), format!("--fsize={bytes}:"));
+        let set = Command::new("prlimit").args(["--pid", &own, &limit]).status().unwrap();
+        assert!(set.success(), "prlimit of util-linux sets the limit");
+    }
+}
+
+impl Disk for Limited {
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn fill(&self) {
+        let files = std::fs::read_dir(self.dir()).unwrap().map(|entry| entry.unwrap());
+        let wal = files.filter(|entry| entry.path().extension() == Some("wal".as_ref()));
+        let longest = wal.map(|entry| entry.metadata().unwrap().len()).max().unwrap_or(0);
+        // The middle of a record: what was begun must go again.
+        Self::set(&(longest + 9_000).to_string());
+    }
+
+    fn make_room(&self) {
+        Self::set("unlimited");
+    }
+}
+
+async fn refuses_until_there_is_room(disk: &impl Disk) {
     let store = SqlAudit::open("sqlite::memory:").await.unwrap();
-    let omni = pipeline(disk.path(), &store).build().await.unwrap();
-    let ballast = disk.path().join("ballast");
+    let omni = pipeline(disk.dir(), &store).build().await.unwrap();
     let mut answered = HashSet::new();
     for _ in 0..3 {
-        // As much as there is, to the last byte.
-        let _ = std::fs::write(&ballast, vec![0; 600 * 1024]);
+        disk.fill();
         let refused = loop {
             let ask = Ask::new(ada(), "q".repeat(5_000));
             let id = ask.request_id;
@@ -52,7 +102,7 @@ async fn a_full_disk_refuses_asks_until_there_is_room_and_breaks_no_chain() {
         };
         assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
         assert!(refused.to_string().contains(".wal"), "{refused}");
-        std::fs::remove_file(&ballast).unwrap();
+        disk.make_room();
         let again = async {
             loop {
                 let ask = Ask::new(ada(), "again");
@@ -61,11 +111,39 @@ async fn a_full_disk_refuses_asks_until_there_is_room_and_breaks_no_chain() {
                     Ok(_) => break id,
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        answered.insert(tokio::time::timeout(std::time::Duration::from_secs(60), again).await.unwrap());
+        answered.insert(tokio::time::timeout(Duration::from_secs(60), again).await.unwrap());
     }
     omni.shutdown().await;
-    assert_whole(&store, disk.path(), &answered).await;
+    assert_whole(&store, disk.dir(), &answered).await;
+}
+
+/// Runs one test of this program again, in a process that a file's limit does not kill.
+fn run_limited(test: &str) -> ExitStatus {
+    let own = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    // Whoever ignores the signal gets the error of a disk that is full; programs inherit that.
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(own).args(["--exact", test, "--nocapture"]);
+    command.env(LIMITED, "1").status().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_asks_until_there_is_room_and_breaks_no_chain() {
+    match Small::mount() {
+        Some(disk) => refuses_until_there_is_room(&disk).await,
+        None => eprintln!("skipped: a small disk cannot be mounted here; files that may grow no more stand for it"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_may_grow_no_more_refuse_asks_until_they_may_and_break_no_chain() {
+    if std::env::var_os(LIMITED).is_some() {
+        return refuses_until_there_is_room(&Limited(tempfile::tempdir().unwrap())).await;
+    }
+    let test = "ledger::disk::files_that_may_grow_no_more_refuse_asks_until_they_may_and_break_no_chain";
+    let ended = tokio::task::spawn_blocking(move || run_limited(test)).await.unwrap();
+    assert!(ended.success() && ended.signal().is_none(), "{ended}");
 }

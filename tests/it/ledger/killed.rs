@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use omni_tests::program::Program;
+use omni_tests::{postgres::Postgres, program::Program};
 
 fn home() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
@@ -39,10 +39,14 @@ fn wal(home: &Program) -> String {
 
 /// The entries that the next process finds, and that it can prove them.
 fn found(home: &Program) -> Vec<(String, String)> {
-    let listed = home.run(&["audit", "list", "--json"]).exits(0).json();
+    found_with(home, &[])
+}
+
+fn found_with(home: &Program, env: &[(&str, &str)]) -> Vec<(String, String)> {
+    let listed = home.run_with(env, &["audit", "list", "--json"]).exits(0).json();
     let entries = listed["entries"].as_array().unwrap();
     let text = |entry: &serde_json::Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
-    home.run(&["audit", "verify"]).exits(0);
+    home.run_with(env, &["audit", "verify"]).exits(0);
     assert!(!wal(home).contains("kind"), "what is in the database is in no file");
     entries.iter().map(|entry| (text(entry, "request_type"), text(entry, "status"))).collect()
 }
@@ -92,17 +96,52 @@ fn an_answer_that_was_given_while_the_database_was_locked_survives_the_kill() {
     assert_eq!(found(&home).len(), 1);
 }
 
-#[test]
-fn processes_that_are_killed_at_any_moment_leave_one_row_for_every_ask_that_began() {
-    let home = home();
-    home.run(&["db", "migrate"]).exits(0);
+/// Processes are killed at any moment; each ask that began has one row, however often one looks.
+fn killed_at_any_moment(home: &Program, env: &[(&str, &str)]) {
+    home.run_with(env, &["db", "migrate"]).exits(0);
     for pause in [0, 5, 10, 20, 40, 80, 160, 320] {
-        let mut child = home.command(&["ask", "What can you do?"]).spawn().unwrap();
+        let mut child = home.command(&["ask", "What can you do?"]).envs(env.iter().copied()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(pause));
         let _ = Command::new("sh").args(["-c", &format!("kill -9 {}", child.id())]).status();
         child.wait().unwrap();
     }
-    let first = found(&home);
+    let first = found_with(home, env);
     assert!(first.len() <= 8, "{first:?}");
-    assert_eq!(found(&home), first);
+    assert_eq!(found_with(home, env), first);
+}
+
+#[test]
+fn processes_that_are_killed_at_any_moment_leave_one_row_for_every_ask_that_began() {
+    killed_at_any_moment(&home(), &[]);
+}
+
+#[test]
+fn so_they_do_where_postgres_is_the_store() {
+    let Some(postgres) = Postgres::start() else { return };
+    killed_at_any_moment(&home(), &[("DATABASE_URL", &postgres.url())]);
+}
+
+#[test]
+fn calls_that_are_killed_with_postgres_as_the_store_are_closed_once_as_they_went() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (server, url) = (omni_tests::loopback::Loopback::start(), postgres.url());
+    let env = [("DATABASE_URL", &*url)];
+    let home = home().with_file("mcps.yaml", &server.mcps(""));
+    home.run_with(&env, &["db", "migrate"]).exits(0);
+    let call = |table: &str| {
+        let mut command = home.command(&["tools", "call", "db.drop_table", "--arg", table]);
+        command.envs(env).spawn().unwrap()
+    };
+    // One while the server works, and one whose end is in the file while PostgreSQL is stopped.
+    kill_when(&home, call("table=endless"), STARTED);
+    assert_eq!(found_with(&home, &env), [("tool_call".into(), "unknown_outcome".into())]);
+    let child = call("table=slow");
+    wait_for(&home, STARTED);
+    postgres.stop();
+    kill_when(&home, child, "\"kind\":\"direct_call\"");
+    postgres.start_again();
+    for _ in 0..2 {
+        let expected = ["success", "unknown_outcome"].map(|status| ("tool_call".into(), status.into()));
+        assert_eq!(found_with(&home, &env), expected);
+    }
 }

@@ -1,12 +1,13 @@
 //! `omni audit head` and `omni audit verify`.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use omni_core::{
     Config, Error,
+    config::Need,
     ledger::{
         Heads, SealKey, SealKeys,
-        verify::{Verified, verify_against},
+        verify::{Break, Verified, verify_against},
     },
 };
 use serde_json::{Value, json};
@@ -58,11 +59,12 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     } else {
         app.console.line(&sentence(&verified))?;
     }
-    Ok(if verified.first_break.is_some() { Exit::Failed } else { Exit::Success })
+    Ok(if verified.is_proved() { Exit::Success } else { Exit::Failed })
 }
 
-/// The keys of the ledger.
+/// The keys of the ledger: those that the configuration means, or none.
 pub(in crate::commands) fn keys(config: &Config) -> Result<SealKeys, Fault> {
+    config.require(Need::Ledger).map_err(Error::from)?;
     config.audit.keys(SealKeys::load).map_err(|error| {
         let hint = "the key lies where omni writes, in its data directory, or is given as audit.key in \
                     settings.yaml or as OMNI_AUDIT_KEY; nothing can be proved without it";
@@ -81,12 +83,15 @@ fn document(verified: &Verified) -> Value {
         .first_break
         .as_ref()
         .map(|found| json!({ "chain_id": found.chain_id, "seq": found.seq, "fault": found.fault.to_string() }));
+    let unknown = |chain: &Break| json!({ "chain_id": chain.chain_id, "key": chain.missing_key() });
+    let not_provable: Vec<Value> = verified.not_provable.iter().map(unknown).collect();
     json!({
-        "ok": verified.first_break.is_none(),
+        "ok": verified.is_proved(),
         "chains": verified.chains,
         "records": verified.records,
         "pruned": verified.pruned,
         "unproved": verified.unproved,
+        "not_provable": not_provable,
         "first_break": first_break,
     })
 }
@@ -97,8 +102,22 @@ fn sentence(verified: &Verified) -> String {
         0 => String::new(),
         rows => format!("; {rows} rows of audit_logs are older than the ledger, and nothing proves them"),
     };
+    let foreign = foreign(&verified.not_provable);
     match &verified.first_break {
-        Some(found) => format!("not ok: {found} (after {seen}){unproved}"),
-        None => format!("ok: {seen}, each as the ledger wrote it{unproved}"),
+        Some(found) => format!("not ok: {found} (after {seen}){foreign}{unproved}"),
+        None if verified.is_proved() => format!("ok: {seen}, each as the ledger wrote it{unproved}"),
+        None => format!("not ok: {seen} are as the ledger wrote them{foreign}{unproved}"),
+    }
+}
+
+/// Chains of other hosts, or of other times, and what would prove them.
+fn foreign(chains: &[Break]) -> String {
+    let keys: BTreeSet<String> = chains.iter().filter_map(Break::missing_key).map(|id| id.to_string()).collect();
+    match chains.len() {
+        0 => String::new(),
+        count => format!(
+            "; {count} chains cannot be proved here, for their keys are not at hand: add {} to audit.verify_keys",
+            Vec::from_iter(keys).join(", ")
+        ),
     }
 }

@@ -2,16 +2,20 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use omni_core::audit::{AuditAccess, AuditQuery, Cursor, LogEntry, MAX_PAGE, Order};
+use omni_core::audit::{AuditAccess, AuditError, AuditQuery, Cursor, LogEntry, MAX_PAGE, Order};
 
 use super::{Reading, failed, line};
-use crate::{app::App, args::TailArgs, exit::Exit, fault::Fault};
+use crate::{
+    app::App,
+    args::{FilterArgs, TailArgs},
+    exit::Exit,
+    fault::Fault,
+};
 
 /// How often somebody who follows is shown what is new.
 const LOOK: Duration = Duration::from_millis(500);
-/// How far back is looked each time: what another process wrote may be stored after what came later.
-const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+/// How many numbers back is looked each time: who takes a number first may store its entry last.
+const OVERLAP: i64 = 2_000;
 
 /// Shows the newest, in the order in which they came, and perhaps what comes.
 pub(in crate::commands) async fn tail(app: &App, args: &TailArgs) -> Result<Exit, Fault> {
@@ -21,64 +25,85 @@ pub(in crate::commands) async fn tail(app: &App, args: &TailArgs) -> Result<Exit
 }
 
 async fn tail_of(app: &App, args: &TailArgs, access: &AuditAccess) -> Result<Exit, Fault> {
-    let began = Utc::now();
-    let mut newest = args.filter.query(Order::NewestFirst);
-    newest.limit = usize::try_from(args.lines).ok();
-    let mut page = access.logs(&newest).await.map_err(failed)?.entries;
-    page.reverse();
     if !args.follow {
-        return page.iter().try_for_each(|entry| show(app, args, entry)).map(|()| Exit::Success);
+        newest(args, access).await?.iter().try_for_each(|entry| show(app, args, entry))?;
+        return Ok(Exit::Success);
     }
-    let mut following = Following::from(args.filter.query(Order::OldestFirst), began);
-    // What was there before is known, shown or not; what is among the newest is shown below.
-    following.news(access).await?;
-    following.seen.extend(page.iter().map(Cursor::of));
+    // What is there is known before it is shown: what comes between the two is among the newest, or new.
+    let mut following = Following::begin(&args.filter, access).await.map_err(failed)?;
+    let page = newest(args, access).await?;
+    following.seen.extend(page.iter().map(|entry| entry.id));
     page.iter().try_for_each(|entry| show(app, args, entry))?;
     // One for the whole time: what is pressed while the store answers counts too.
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
+    let mut is_away = false;
     loop {
         tokio::select! {
             biased;
             _ = &mut interrupted => return Ok(Exit::Interrupted),
             () = tokio::time::sleep(LOOK) => {}
         }
-        following.news(access).await?.iter().try_for_each(|entry| show(app, args, entry))?;
+        match following.news(access).await {
+            Ok(news) => {
+                is_away = false;
+                news.iter().try_for_each(|entry| show(app, args, entry))?;
+            }
+            Err(error) if !is_away => {
+                is_away = true;
+                app.console.warning(&format!("the log cannot be read now, which is tried again: {error}"));
+            }
+            Err(_) => {}
+        }
     }
 }
 
-/// Entries that were seen, as far back as is looked.
+/// The newest, the oldest of them first.
+async fn newest(args: &TailArgs, access: &AuditAccess) -> Result<Vec<LogEntry>, Fault> {
+    let mut query = args.filter.query(Order::NewestFirst);
+    query.limit = usize::try_from(args.lines).ok();
+    let mut page = access.logs(&query).await.map_err(failed)?.entries;
+    page.reverse();
+    Ok(page)
+}
+
+/// Entries that were seen, as far back as is looked. Numbers grow as entries are stored, so that no clock
+/// matters: neither one that is wrong, nor how long a host kept its records for itself.
 struct Following {
     query: AuditQuery,
-    /// From when on the asker wants entries at all.
-    since: Option<DateTime<Utc>>,
-    newest: DateTime<Utc>,
-    seen: BTreeSet<Cursor>,
+    last: i64,
+    seen: BTreeSet<i64>,
 }
 
 impl Following {
-    fn from(mut query: AuditQuery, newest: DateTime<Utc>) -> Self {
+    /// Begins after all that is there.
+    async fn begin(filter: &FilterArgs, access: &AuditAccess) -> Result<Self, AuditError> {
+        let mut last = filter.query(Order::LastStoredFirst);
+        last.limit = Some(1);
+        let last = access.logs(&last).await?.entries.first().map_or(0, |entry| entry.id);
+        let mut query = filter.query(Order::AsStored);
         query.limit = Some(MAX_PAGE);
-        Self { since: query.since, query, newest, seen: BTreeSet::new() }
+        let mut following = Self { query, last, seen: BTreeSet::new() };
+        following.news(access).await?;
+        Ok(following)
     }
 
-    /// What was not seen yet, the oldest first.
-    async fn news(&mut self, access: &AuditAccess) -> Result<Vec<LogEntry>, Fault> {
-        let back_to = self.newest - OVERLAP;
-        self.query.since = self.since.max(Some(back_to));
-        self.query.after = None;
-        let mut news = Vec::new();
+    /// What was not seen yet, as it was stored.
+    async fn news(&mut self, access: &AuditAccess) -> Result<Vec<LogEntry>, AuditError> {
+        self.query.after = Some(Cursor::behind(self.last - OVERLAP));
+        let mut entries = Vec::new();
         loop {
-            let page = access.logs(&self.query).await.map_err(failed)?;
-            news.extend(page.entries.into_iter().filter(|entry| self.seen.insert(Cursor::of(entry))));
+            let page = access.logs(&self.query).await?;
+            entries.extend(page.entries.into_iter().filter(|entry| !self.seen.contains(&entry.id)));
             match page.next {
                 Some(next) => self.query.after = Some(next),
                 None => break,
             }
         }
-        self.newest = news.iter().map(|entry| entry.created_at).fold(self.newest, DateTime::max);
-        self.seen.retain(|seen| seen.at() >= self.newest - OVERLAP);
-        Ok(news)
+        self.seen.extend(entries.iter().map(|entry| entry.id));
+        self.last = entries.iter().map(|entry| entry.id).fold(self.last, i64::max);
+        self.seen = self.seen.split_off(&(self.last - OVERLAP));
+        Ok(entries)
     }
 }
 

@@ -34,11 +34,11 @@ impl Count {
 }
 
 /// Adds calls to the counters of servers and tools that are known: what a caller or a model made up has
-/// none. Rows come in one order, so that two processes never wait for each other in a circle.
+/// none, and what omni refused says nothing of a server. Rows come in one order, so that two processes never wait for each other in a circle.
 pub(super) async fn add<'a>(tx: &mut Tx, calls: impl Iterator<Item = &'a CallEntry>) -> Result<(), DbError> {
     let mut servers: BTreeMap<&str, Count> = BTreeMap::new();
     let mut tools: BTreeMap<(&str, &str), Count> = BTreeMap::new();
-    for call in calls.filter(|call| !call.server.is_empty()) {
+    for call in calls.filter(|call| call.sent && !call.server.is_empty()) {
         servers.entry(&call.server).or_default().add(call);
         tools.entry((&call.server, &call.tool)).or_default().add(call);
     }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, Order, SealedRecord,
-        entry::Entries, query::Sums,
+        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, SealedRecord,
+        entry::Entries,
+        query::{ADMIN, Group, Sums},
     },
     truth,
 };
@@ -69,7 +70,7 @@ fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
 }
 
 const CALL: &str = "id, request_id, created_at, tenant, user_email, server, tool, arguments, status, rule, duration_ms,
-    bytes, CAST(cost_estimate AS DOUBLE PRECISION) AS cost_estimate, cost_nano_usd, error";
+    bytes, sent, CAST(cost_estimate AS DOUBLE PRECISION) AS cost_estimate, cost_nano_usd, error";
 
 fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
     let number = |column| Ok::<_, DbError>(row.optional_int(column)?.and_then(|n| u64::try_from(n).ok()));
@@ -83,6 +84,7 @@ fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
         tool: row.text("tool")?,
         arguments: row.optional_json("arguments")?.unwrap_or_default(),
         status: row.text("status")?,
+        sent: row.bool("sent")?,
         rule: row.optional_text("rule")?,
         duration_ms: number("duration_ms")?.unwrap_or(0),
         bytes: number("bytes")?,
@@ -126,14 +128,17 @@ impl<'a> Conditions<'a> {
             all.add("l.request_id = ?".into(), [request_id.to_string().into()]);
         }
         if let Some(server) = &query.server {
-            all.add(holds(dialect, "l.mcps_accessed", "one.value = ?"), [server.into()]);
+            let used = holds(dialect, "l.mcps_accessed", "one.value = ?");
+            all.add(format!("(l.mcp_target = ? OR {used})"), [server.into(), server.into()]);
         }
         if let Some(tool) = &query.tool {
             // LIKE would find other letters in SQLite, where upper and lower case are the same to it.
-            let is_tool = "one.value = ? OR substr(one.value, length(one.value) - CAST(? AS INTEGER) + 1) = ?";
+            let is_tool = |it: &str| format!("({it} = ? OR substr({it}, length({it}) - CAST(? AS INTEGER) + 1) = ?)");
+            let (direct, used) = (is_tool("(l.mcp_target || '.' || l.tool_called)"), is_tool("one.value"));
             let end = format!(".{tool}");
-            let values = [tool.into(), (end.chars().count() as u64).into(), end.into()];
-            all.add(holds(dialect, "l.tools_used", is_tool), values);
+            let [a, b, c] = [Val::from(tool), (end.chars().count() as u64).into(), end.into()];
+            let values = [a.clone(), b.clone(), c.clone(), a, b, c];
+            all.add(format!("({direct} OR {})", holds(dialect, "l.tools_used", &used)), values);
         }
         if let Some(since) = query.since {
             all.add("l.created_at >= ?".into(), [since.into()]);
@@ -172,16 +177,17 @@ pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditEr
 /// The query of a page, with one entry more than fits.
 pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>>) {
     let mut conditions = Conditions::of(query, dialect);
-    let (before, order) = match query.order {
-        Order::NewestFirst => ("<", "DESC"),
-        Order::OldestFirst => (">", "ASC"),
-    };
-    if let Some((at, id)) = query.after.map(super::super::Cursor::parts) {
+    let (before, order) = if query.order.is_ascending() { (">", "ASC") } else { ("<", "DESC") };
+    let by_number = query.order.is_by_number();
+    match query.after.map(super::super::Cursor::parts) {
+        Some((_, id)) if by_number => conditions.add(format!("l.id {before} ?"), [id.into()]),
         // A comparison of rows is a range of the index; the same with OR is not.
-        conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]);
+        Some((at, id)) => conditions.add(format!("(l.created_at, l.id) {before} (?, ?)"), [at.into(), id.into()]),
+        None => {}
     }
+    let places = if by_number { format!("l.id {order}") } else { format!("l.created_at {order}, l.id {order}") };
     let limit = format!("LIMIT {} OFFSET {}", query.page_size() + 1, query.offset);
-    let rest = format!("ORDER BY l.created_at {order}, l.id {order} {limit}");
+    let rest = format!("ORDER BY {places} {limit}");
     (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
 }
 
@@ -194,9 +200,11 @@ pub(super) async fn count(db: &Db, query: &AuditQuery) -> Result<u64, AuditError
 
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {
     let conditions = Conditions::of(query, db.dialect());
+    let is_admin = format!("CASE WHEN l.request_type = '{ADMIN}' THEN 1 ELSE 0 END");
     let sum = |what: &str, name: &str| format!("CAST(coalesce(sum({what}), 0) AS BIGINT) AS {name}");
     let sums = [
         "l.status".to_owned(),
+        format!("{is_admin} AS is_admin"),
         "count(*) AS requests".to_owned(),
         sum("l.tool_calls_count", "calls"),
         sum("l.iterations", "iterations"),
@@ -208,12 +216,13 @@ pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, Aud
         sum("l.tokens_cached", "tokens_cached"),
         sum("CASE WHEN l.was_blocked THEN 1 ELSE 0 END", "blocked"),
     ];
-    let sql = format!("SELECT {} FROM audit_logs l {} GROUP BY l.status", sums.join(", "), conditions.to_sql());
+    let (sums, found) = (sums.join(", "), conditions.to_sql());
+    let sql = format!("SELECT {sums} FROM audit_logs l {found} GROUP BY l.status, {is_admin}");
     let rows = db.fetch_all(&sql, &conditions.values).await?;
     Ok(rows.iter().map(sums_of).collect::<Result<_, DbError>>()?)
 }
 
-fn sums_of(row: &Row) -> Result<(String, Sums), DbError> {
+fn sums_of(row: &Row) -> Result<(Group, Sums), DbError> {
     let sums = Sums {
         requests: row.unsigned("requests")?,
         calls: row.unsigned("calls")?,
@@ -224,7 +233,7 @@ fn sums_of(row: &Row) -> Result<(String, Sums), DbError> {
         tokens: [row.unsigned("tokens_input")?, row.unsigned("tokens_output")?, row.unsigned("tokens_cached")?],
         blocked: row.unsigned("blocked")?,
     };
-    Ok((row.text("status")?, sums))
+    Ok(((row.text("status")?, row.int("is_admin")? == 1), sums))
 }
 
 pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
@@ -233,10 +242,10 @@ pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, A
     Ok(rows.iter().map(call_entry).collect::<Result<_, _>>()?)
 }
 
-/// What omni never writes must not be there, and a row must belong to whom its record names.
+/// What omni never writes must not be there, and a row must belong to whom its record names: to nobody
+/// once that person's row was deleted, also when they ask again and get another one.
 const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
-    AND ((u.email = l.user_email AND u.tenant = l.tenant) OR (l.user_id IS NULL AND NOT EXISTS
-        (SELECT 1 FROM users p WHERE p.tenant = l.tenant AND p.email = l.user_email)))
+    AND (l.user_id IS NULL OR (u.email = l.user_email AND u.tenant = l.tenant))
     AND coalesce(l.question, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
         l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning) IS NULL
     AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL

@@ -8,7 +8,9 @@ use crate::{
     audit::{Cursor, Order},
     config::Ack,
     cost::NanoUsd,
-    ledger::{AskRecord, CallRecord, Event, Ledger, LedgerOptions, Outcome, Party, Record, SealKey, verify::*},
+    ledger::{
+        AdminRecord, AskRecord, CallRecord, Event, Ledger, LedgerOptions, Outcome, Party, Record, SealKey, verify::*,
+    },
     llm::Usage,
     testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed},
 };
@@ -182,6 +184,20 @@ async fn a_direct_call_is_a_row_in_both_tables_and_a_started_one_in_none() {
         let row = store.calls(log.request_id).await.unwrap().remove(0);
         assert_eq!((row.status.as_str(), row.rule.as_deref()), ("denied", Some("mcps.db.deny: drop_*")));
         assert_eq!((row.duration_ms, row.error.as_deref()), (5, Some("not for you")));
+    }
+}
+
+#[tokio::test]
+async fn what_omni_does_by_itself_has_omni_as_its_actor_and_no_row_of_a_person() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let ledger = Ledger::open(LedgerOptions::new(key.clone()), Arc::new(store.clone())).await.unwrap();
+        let event = Event::Admin(AdminRecord::new("ledger.prune", "retention"));
+        ledger.write_with(Record::new(Uuid::now_v7(), None, event), Ack::Database).await.unwrap();
+        let entry = store.logs(&AuditQuery::default()).await.unwrap().entries.remove(0);
+        assert_eq!((entry.actor.as_deref(), entry.user_email), (Some("omni"), None));
+        assert_eq!(number(&store, "SELECT count(*) AS n FROM users").await, 0);
+        assert_eq!(verify(&store, &key).await.unwrap().first_break, None);
     }
 }
 

@@ -51,20 +51,22 @@ pub(super) async fn heads(db: &Db) -> Result<Vec<ChainHead>, AuditError> {
 
 pub(super) async fn checkpoints(db: &Db) -> Result<Vec<Checkpoint>, AuditError> {
     const QUERY: &str = "SELECT chain_id, next_seq, mac, coalesce(named, mac) AS named,
-        CASE WHEN named IS NULL THEN 0 ELSE 1 END AS is_named, at, signature FROM ledger_checkpoints";
+        CASE WHEN named IS NULL THEN 0 ELSE 1 END AS is_named, at, signature, key_id FROM ledger_checkpoints";
     let rows = db.fetch_all(QUERY, &[]).await?;
     let checkpoint = |row: &Row| {
         let named = if row.int("is_named")? == 1 { Some(seal(row, "named")?) } else { None };
         let (mac, signature) = (seal(row, "mac")?, seal(row, "signature")?);
-        Ok(Checkpoint::stored(chain(row)?, row.unsigned("next_seq")?, mac, named, row.time("at")?, signature))
+        let key = row.optional_text("key_id")?.and_then(|id| id.parse().ok());
+        Ok(Checkpoint::stored(chain(row)?, row.unsigned("next_seq")?, mac, named, row.time("at")?, signature, key))
     };
     Ok(rows.iter().map(checkpoint).collect::<Result<_, DbError>>()?)
 }
 
 pub(super) async fn forget(db: &Db, checkpoint: &Checkpoint) -> Result<u64, AuditError> {
-    const KEEP: &str = "INSERT INTO ledger_checkpoints (chain_id, next_seq, mac, named, at, signature)
-        VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO UPDATE SET next_seq = excluded.next_seq, mac = excluded.mac,
-        named = excluded.named, at = excluded.at, signature = excluded.signature
+    const KEEP: &str = "INSERT INTO ledger_checkpoints (chain_id, next_seq, mac, named, at, signature, key_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO UPDATE SET next_seq = excluded.next_seq,
+        mac = excluded.mac, named = excluded.named, at = excluded.at, signature = excluded.signature,
+        key_id = excluded.key_id
         WHERE excluded.next_seq > ledger_checkpoints.next_seq";
     let chain_id = checkpoint.chain_id.to_string();
     let mut tx = db.begin().await?;
@@ -75,6 +77,7 @@ pub(super) async fn forget(db: &Db, checkpoint: &Checkpoint) -> Result<u64, Audi
         Val::Bytes(checkpoint.named.as_ref().map(|named| named[..].into())),
         checkpoint.at.into(),
         checkpoint.signature[..].into(),
+        checkpoint.key.map(|id| id.to_string()).into(),
     ];
     tx.execute(KEEP, &kept).await?;
     let mut gone = 0;

@@ -193,7 +193,7 @@ fn log_row<'a>(sealed: &SealedRecord, log: &'a LogEntry, people: &People) -> Vec
 
 const CALL_INTO: &str =
     "INSERT INTO tool_calls (chain_id, seq, request_id, created_at, tenant, user_email, server, tool,
-    arguments, status, rule, duration_ms, bytes, cost_estimate, cost_nano_usd, error) VALUES";
+    arguments, status, sent, rule, duration_ms, bytes, cost_estimate, cost_nano_usd, error) VALUES";
 
 fn call_row<'a>(sealed: &SealedRecord, call: &'a CallEntry) -> Vec<Val<'a>> {
     vec![
@@ -207,6 +207,7 @@ fn call_row<'a>(sealed: &SealedRecord, call: &'a CallEntry) -> Vec<Val<'a>> {
         (&call.tool).into(),
         (&call.arguments).into(),
         (&call.status).into(),
+        call.sent.into(),
         (&call.rule).into(),
         call.duration_ms.into(),
         call.bytes.into(),

@@ -61,12 +61,38 @@ async fn rows(tables: &Tables) -> Rows {
     ((server.bool("is_healthy").unwrap(), failures, counts), tools.iter().map(tool).collect())
 }
 
+/// Whether each server is enabled.
+async fn enabled(tables: &Tables) -> Vec<(String, bool)> {
+    let db = tables.db().await.unwrap();
+    let rows = db.fetch_all("SELECT name, is_enabled FROM mcp_servers ORDER BY name", &[]).await.unwrap();
+    rows.iter().map(|row| (row.text("name").unwrap(), row.bool("is_enabled").unwrap())).collect()
+}
+
+#[tokio::test]
+async fn what_the_configuration_has_no_more_is_switched_off_unless_somebody_else_wrote_it() {
+    for tables in databases().await {
+        let others = "INSERT INTO mcp_servers (name, url) VALUES ('original', 'http://o'), ('taken_over', 'http://t')";
+        tables.db().await.unwrap().execute(others, &[]).await.unwrap();
+        for name in ["db", "gone", "taken_over"] {
+            let view = ServerView { name: name.into(), ..view(Health::Healthy, &[]) };
+            keep(&tables, &[Seen { view: &view, place: String::new(), tools: None }]).await.unwrap();
+        }
+        for _ in 0..2 {
+            disable_others(&tables, &BTreeSet::from(["db".into()])).await.unwrap();
+            let expected = [("db", true), ("gone", false), ("original", true), ("taken_over", false)];
+            assert_eq!(enabled(&tables).await, expected.map(|(name, is_on)| (name.to_owned(), is_on)));
+        }
+    }
+}
+
 #[tokio::test]
 async fn health_tools_and_counters_are_in_the_originals_tables() {
     for tables in databases().await {
         call(&tables, "db", "get", Outcome::Success, 10).await;
         keep_view(&tables, &view(Health::Healthy, &[("drop", true), ("get", false)])).await;
         call(&tables, "db", "get", Outcome::Error, 20).await;
+        // What omni refused is no call of the server's.
+        call(&tables, "db", "get", Outcome::Denied, 20).await;
         call(&tables, "made_up", "get", Outcome::Error, 20).await;
         let tools = vec![("drop".into(), true, 0), ("get".into(), false, 2)];
         assert_eq!(rows(&tables).await, ((true, 0, [2, 1, 1, 15]), tools.clone()));

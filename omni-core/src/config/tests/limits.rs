@@ -52,6 +52,18 @@ fn a_postgres_that_several_share_and_counts_that_nobody_shares_are_a_warning() {
 }
 
 #[test]
+fn hosts_of_a_postgres_without_a_common_key_are_a_warning() {
+    let warns = |audit: &str, url: &str| {
+        let config = config(&format!("audit: {{ {audit} }}\ndatabase: {{ url: '{url}' }}"), &[]);
+        findings(&config, Severity::Warning).iter().any(|finding| finding.contains("audit.key"))
+    };
+    assert!(warns("", "postgresql://h/d"));
+    assert!(!warns(&format!("key: '{}'", "07".repeat(32)), "postgresql://h/d"));
+    assert!(!warns("enabled: false", "postgresql://h/d"));
+    assert!(!warns("", "omni.db"));
+}
+
+#[test]
 fn budgets_that_are_forgotten_with_the_process_are_a_warning() {
     let warns = |settings: &str, users: &str| {
         let config = load(&[("settings.yaml", settings), ("users.yaml", users)], &[]).unwrap();

@@ -121,6 +121,7 @@ fn the_readmes_shortest_forms_load() {
     let files = [("mcps.yaml", mcps), ("users.yaml", users), ("settings.yaml", settings)];
     let config = load(&files, &[("ANTHROPIC_API_KEY", "k")]).unwrap();
     let found = findings(&config, Severity::Warning);
-    assert!(found.len() == 1 && found[0].contains("limit.backend"), "{found:?}");
+    let expected = ["audit.key", "limit.backend"];
+    assert!(found.len() == 2 && found.iter().zip(expected).all(|(found, key)| found.contains(key)), "{found:?}");
     assert_eq!(config.llm.provider, "anthropic");
 }

@@ -200,7 +200,7 @@ async fn an_open_call_outlives_its_segment() {
     let stored = sink.clone();
     killed(async move {
         let chain_id = Uuid::now_v7();
-        let wal = Wal::create(&path, chain_id).unwrap().with_limit(4_000);
+        let wal = Wal::create(&path, chain_id, None).unwrap().with_limit(4_000);
         let found = Found { wal: Some(wal), ..Found::default() };
         let ledger = Ledger::start(options(&path), Arc::new(stored), chain_id, found);
         ledger.write(started(Uuid::now_v7(), "")).await.unwrap();

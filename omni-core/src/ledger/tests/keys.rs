@@ -64,7 +64,11 @@ async fn a_chain_names_its_key_to_whoever_lacks_it_and_is_proved_by_whoever_has_
     let (mine, theirs) = (SealKey::generate(), SealKey::generate());
     keep(&sink, &mine).await;
     keep(&sink, &theirs).await;
-    assert_eq!(fault(&sink, &mine).await, Some(Fault::UnknownKey(theirs.id())));
+    keep(&sink, &mine).await;
+    let verified = verify(&sink, &mine).await.unwrap();
+    let unknown: Vec<_> = verified.not_provable.iter().map(|chain| chain.fault).collect();
+    assert_eq!((&verified.first_break, unknown), (&None, vec![Fault::UnknownKey(theirs.id())]));
+    assert_eq!((verified.chains, verified.records, verified.is_proved()), (2, 4, false), "one's own are proved");
     let said = Fault::UnknownKey(theirs.id()).to_string();
     assert!(said.contains(&theirs.id().to_string()) && said.contains("audit.verify_keys"), "{said}");
     let both = SealKeys::new(mine).with_other(theirs);
@@ -82,7 +86,27 @@ async fn what_one_host_pruned_another_that_knows_its_key_believes() {
     let pruned = prune::prune(&sink, &both, later).await.unwrap();
     assert!(pruned.records > 0 && pruned.refused.is_empty(), "{pruned:?}");
     assert_eq!(fault(&sink, &both).await, None);
-    assert_eq!(fault(&sink, &theirs).await, Some(Fault::CheckpointForged));
+    assert_eq!(fault(&sink, &theirs).await, None, "a checkpoint is signed with the key of its chain");
+    let seen = verify(&sink, &mine).await.unwrap();
+    assert_eq!((seen.first_break, seen.not_provable.len()), (None, 1));
+    assert_eq!(seen.not_provable[0].fault, Fault::UnknownKey(theirs.id()), "what others signed is no forgery");
+}
+
+#[tokio::test]
+async fn a_break_in_ones_own_chain_is_found_behind_chains_of_others() {
+    let sink = MemorySink::default();
+    let (mine, theirs) = (SealKey::generate(), SealKey::generate());
+    keep(&sink, &theirs).await;
+    keep(&sink, &mine).await;
+    let forged = MemorySink::default();
+    for chain in sink.chains().await.unwrap() {
+        let mut records = sink.read(chain, 0, 10).await.unwrap();
+        records[1].mac[0] ^= 1;
+        forged.append(&records).await.unwrap();
+    }
+    assert_eq!(fault(&forged, &mine).await, Some(Fault::Altered));
+    let pruned = prune::prune(&sink, &mine, chrono::Utc::now() + chrono::TimeDelta::days(1)).await.unwrap();
+    assert_eq!((pruned.records, pruned.refused.len(), pruned.not_provable), (2, 0, 1));
 }
 
 #[tokio::test]

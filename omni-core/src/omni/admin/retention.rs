@@ -7,7 +7,7 @@ use super::{Admin, record};
 use crate::{
     error::Error,
     ledger::{
-        SealKeys,
+        AdminRecord, SealKeys,
         prune::{Pruned, prune},
     },
     policy::Permission,
@@ -25,6 +25,9 @@ impl Admin {
             Ok(prune(&**reader, keys, before).await?)
         };
         let said = record("ledger.prune", "ledger", json!({ "before": before }));
-        self.run(Permission::CanDeleteData, said, pruning).await
+        let counted = |said: &mut AdminRecord, pruned: &Pruned| {
+            said.details = json!({ "before": before, "records": pruned.records, "unproved": pruned.unproved });
+        };
+        self.run_and_tell(Permission::CanDeleteData, said, pruning, counted).await
     }
 }
