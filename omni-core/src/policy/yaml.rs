@@ -216,7 +216,8 @@ impl People {
 
 impl Person {
     fn as_ceiling(&self) -> Result<Ceiling<'_>, String> {
-        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models: self.models.as_deref(), quota: &self.quota })
+        let (models, domains) = (self.models.as_deref(), self.domains.as_deref());
+        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models, domains, quota: &self.quota })
     }
 }
 
