@@ -12,7 +12,7 @@ use crate::{
     identity::{Credential, Principal, Scope, Scopes},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
     parts::Parts,
-    policy::{Grant, Permission, Role, is_operator},
+    policy::{Grant, Permission, PolicyError, Role, Standing, is_operator},
 };
 
 mod health;
@@ -128,6 +128,26 @@ impl Admin {
     async fn refresh(&self) {
         if let Err(error) = self.parts.policy.refresh().await {
             tracing::warn!(%error, "a change was made and is not seen here yet");
+    fn standing(&self, email: &str) -> Standing {
+        self.parts.policy.standing(&Principal::email(email))
+    }
+
+    /// Refuses to change how somebody stands who has more rights than one's own, in or out.
+    async fn may_change(&self, email: &str) -> Result<(), Error> {
+        if self.grant.is_none() {
+            return Ok(());
+        }
+        if let Some(theirs) = self.standing(email).role {
+            self.may_give(&theirs)?;
+        }
+        // Whom nobody named may have rights all the same.
+        match self.parts.policy.resolve(&Principal::email(email)).await {
+            Ok(theirs) => self.may_give(&theirs.role),
+            Err(away @ PolicyError::Unavailable { .. }) => Err(away.into()),
+            Err(_) => Ok(()),
+        }
+    }
+
         }
     }
 }

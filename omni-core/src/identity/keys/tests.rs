@@ -115,6 +115,9 @@ impl KeyStore for Away {
     async fn find(&self, _: &str) -> Result<Vec<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
+    async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
@@ -158,6 +161,9 @@ impl KeyStore for Hung {
             Some(key) => Ok(vec![key.clone()]),
             None => std::future::pending().await,
         }
+    }
+    async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
+        std::future::pending().await
     }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         std::future::pending().await

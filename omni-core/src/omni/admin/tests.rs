@@ -272,3 +272,19 @@ async fn old_records_are_pruned_by_whom_the_permission_says_and_that_is_recorded
     let said: Vec<_> = records(&omni, &sink).await.into_iter().map(|it| (it.action, it.outcome)).collect();
     assert_eq!(said, [("ledger.prune".into(), Outcome::Denied), ("ledger.prune".into(), Outcome::Success)]);
 }
+
+#[tokio::test]
+async fn the_key_of_somebody_with_more_rights_is_taken_back_by_nobody_with_fewer() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("porter@x.org", None, "porter").await.unwrap();
+    let issued = operator.create_key(key_of("boss@x.org", &[Scope::Ask])).await.unwrap();
+    let own = operator.create_key(key_of("porter@x.org", &[Scope::Ask])).await.unwrap();
+    let porter = admin(&omni, "porter@x.org").await;
+    assert_eq!(porter.revoke_key(issued.key.id).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(omni.grant(Credential::api_key(issued.secret.clone())).await.is_ok(), "it still opens");
+    porter.revoke_key(own.key.id).await.unwrap();
+    operator.disable_user("porter@x.org", None).await.unwrap();
+    admin(&omni, "boss@x.org").await.revoke_key(issued.key.id).await.unwrap();
+    assert!(omni.grant(Credential::api_key(issued.secret)).await.is_err());
+}

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     identity::Principal,
     people::{KnownUser, Tables, UserState},
-    policy::{Permission, PolicyError, Standing, yaml::YamlPolicy},
+    policy::{Permission, PolicyError, yaml::YamlPolicy},
 };
 
 /// How many people are read at once.
@@ -62,21 +62,12 @@ impl Admin {
         self.parts.tables.as_ref().ok_or_else(|| Error::Invalid { message: message.into() })
     }
 
-    fn standing(&self, email: &str) -> Standing {
-        self.parts.policy.standing(&Principal::email(email))
-    }
-
     /// What only a file can change is not changed here.
     fn not_in_file(&self, email: &str) -> Result<(), Error> {
         match self.standing(email).named_at {
             Some(at) => Err(Error::NamedInFile { subject: email.trim().to_lowercase(), at }),
             None => Ok(()),
         }
-    }
-
-    /// Refuses to change how somebody stands who has more rights than one's own, in or out.
-    fn may_change(&self, email: &str) -> Result<(), Error> {
-        self.standing(email).role.map_or(Ok(()), |theirs| self.may_give(&theirs))
     }
 
     /// Gives somebody a role; they need not have asked before. It holds for their next ask.
@@ -99,7 +90,7 @@ impl Admin {
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
-        self.may_change(email)?;
+        self.may_change(email).await?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
         self.tables()?.assign(email, name, role).await?;
@@ -135,10 +126,7 @@ impl Admin {
         let said = record("user.disable", email, json!({ "message": message }));
         let disabling = async {
             self.not_in_file(email)?;
-            self.may_change(email)?;
-            if let Ok(theirs) = self.parts.policy.resolve(&Principal::email(email)).await {
-                self.may_give(&theirs.role)?;
-            }
+            self.may_change(email).await?;
             self.tables()?.disable(email, message, self.actor()).await?;
             self.refresh().await;
             Ok(())
@@ -156,7 +144,7 @@ impl Admin {
         let enabling = async {
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
-            self.may_change(email)?;
+            self.may_change(email).await?;
             let was_out = self.tables()?.enable(email).await?;
             self.refresh().await;
             let message = || format!("{email} was not disabled");
