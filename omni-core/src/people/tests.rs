@@ -41,7 +41,7 @@ async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row(
         let users = tables.users("", 10).await.unwrap();
         let known: Vec<_> = users.iter().map(|user| (user.email.as_str(), user.state)).collect();
         assert_eq!(known, [("a@x", UserState::Seen), ("b@x", UserState::Assigned), ("c@x", UserState::Seen)]);
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.super_admins.is_empty() && spec.users.len() == 1);
         assert_eq!(spec.users[0].slack_user_id.as_deref(), Some("U1"));
     }
@@ -51,7 +51,7 @@ async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row(
 async fn somebody_on_both_lists_is_super_admin() {
     for tables in databases().await {
         import(&tables, "users: [{ email: a@x, role: dba }]\nsuper_admins: [{ email: A@x }]").await;
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert_eq!((spec.users.len(), spec.super_admins.len()), (0, 1));
     }
 }
@@ -75,7 +75,7 @@ async fn a_new_role_keeps_the_overrides_that_somebody_had_and_lifts_a_block() {
             .await;
         tables.disable("a@x", Some("no"), "boss").await.unwrap();
         tables.assign("A@x", None, "super_admin").await.unwrap();
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.super_admins[0].allowed_mcps.is_some());
     }
 }
@@ -87,12 +87,12 @@ async fn whose_row_is_not_active_is_kept_out_whoever_they_are() {
         import(&tables, "users: [{ email: b@x, role: dba, is_active: false }]").await;
         let sql = "UPDATE users SET is_active = ? WHERE email = 'a@x'";
         tables.db().await.unwrap().execute(sql, &[false.into()]).await.unwrap();
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert_eq!(spec.blocked_users.iter().map(|blocked| blocked.email.as_str()).collect::<Vec<_>>(), ["a@x"]);
         assert_eq!(spec.users[0].is_active, Some(false));
         assert!(tables.enable("a@x").await.unwrap() && tables.enable("B@x").await.unwrap());
         assert!(!tables.enable("a@x").await.unwrap());
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.users[0].is_active.is_none());
     }
 }

@@ -27,6 +27,8 @@ mod provision;
 mod role;
 
 pub(crate) use access::is_same_server;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(in crate::policy) use live::Rows;
 pub(in crate::policy) use live::{Live, Origin, Sources};
 pub(crate) use role::{BUILT_IN, known_roles, known_roles_of};
 

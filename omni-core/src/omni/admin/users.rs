@@ -227,8 +227,14 @@ impl Admin {
         if let Some(grant) = &self.grant {
             grant.require_admin(Permission::CanModifyConfig)?;
         }
-        let (_, users) = self.tables()?.read().await?;
-        let value = serde_json::to_value(&users).map_err(|error| Error::Internal { message: error.to_string() })?;
+        let stored = self.tables()?.read().await?;
+        if !stored.broken.is_empty() {
+            let rows: Vec<String> = stored.broken.iter().map(ToString::to_string).collect();
+            let message = format!("nothing is exported, because these rows cannot be read: {}", rows.join(", "));
+            return Err(Error::Invalid { message });
+        }
+        let value =
+            serde_json::to_value(&stored.users).map_err(|error| Error::Internal { message: error.to_string() })?;
         Ok(crate::config::to_yaml(&value))
     }
 }

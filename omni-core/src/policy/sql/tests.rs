@@ -14,6 +14,8 @@ use crate::{
     testing,
 };
 
+mod broken;
+
 /// SQLite, and PostgreSQL where there is one.
 async fn databases() -> Vec<Tables> {
     let mut all = vec![Tables::at("sqlite::memory:")];

@@ -21,7 +21,7 @@ use crate::{
 async fn stored(config: &Config) -> (SqlPolicy, String) {
     let tables = Tables::at("sqlite::memory:");
     tables.replace(config.files.users.as_ref().unwrap(), "boss").await.unwrap();
-    let (_, users) = tables.read().await.unwrap();
+    let users = tables.read().await.unwrap().users;
     let policy = SqlPolicy::new(config, tables).unwrap();
     policy.refresh().await.unwrap();
     (policy, to_yaml(&serde_json::to_value(users).unwrap()))
