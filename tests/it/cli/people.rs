@@ -118,3 +118,16 @@ fn a_policy_moves_into_the_database_and_out_again() {
     assert_eq!(may(&home, "named@company.com")["effect"], "allow");
     home.run(&["policy", "import", "--from", "nowhere"]).exits(3);
 }
+
+#[test]
+fn who_only_looks_makes_no_database() {
+    let home = home();
+    let database = home.home().join("xdg/data/omni/omni.db");
+    assert_eq!(may(&home, "new@company.com")["effect"], "deny");
+    assert!(!database.exists(), "an explanation made a database");
+    let status = home.run(&["db", "status", "--json"]).exits(1).json();
+    assert_eq!((&status["current"], &status["up_to_date"]), (&json!(0), &json!(false)));
+    assert!(!database.exists(), "the status made a database");
+    home.run(&["users", "add", "new@company.com", "--role", "dba"]).exits(0);
+    assert_eq!(may(&home, "new@company.com")["effect"], "allow");
+}
