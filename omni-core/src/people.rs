@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod access;
+mod import;
 mod read;
 mod users;
 mod write;
@@ -22,6 +23,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use import::{Blocks, Imported};
 pub use users::{KnownUser, UserState};
 
 /// The tables of people. They are opened, and brought up to date, when they are used first. Clones

@@ -75,6 +75,17 @@ impl Admin {
         record: AdminRecord,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        self.run_and_tell(permission, record, work, |_, _| ()).await
+    }
+
+    /// The same, where only the end shows what is to be told of it.
+    async fn run_and_tell<T>(
+        &self,
+        permission: Permission,
+        mut record: AdminRecord,
+        work: impl Future<Output = Result<T, Error>>,
+        tell: impl FnOnce(&mut AdminRecord, &T),
+    ) -> Result<T, Error> {
         let may = match &self.grant {
             Some(grant) => grant.require_admin(permission).map_err(Error::from),
             None => Ok(()),
@@ -84,6 +95,9 @@ impl Admin {
             Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),
         };
+        if let Ok(done) = &done {
+            tell(&mut record, done);
+        }
         self.write(record, done.as_ref().err()).await?;
         done
     }
@@ -114,20 +128,6 @@ impl Admin {
         Err(Error::Denied { message })
     }
 
-    /// What one's own credential may be used for.
-    fn scopes(&self) -> Scopes {
-        if self.grant.is_some() { self.principal.scopes.clone() } else { Scopes::all() }
-    }
-
-    /// Who does it, for the tables.
-    fn actor(&self) -> &str {
-        self.principal.actor.as_deref().unwrap_or(&self.principal.subject)
-    }
-
-    /// Lets this process see what was changed at once. Others see it when they look next.
-    async fn refresh(&self) {
-        if let Err(error) = self.parts.policy.refresh().await {
-            tracing::warn!(%error, "a change was made and is not seen here yet");
     fn standing(&self, email: &str) -> Standing {
         self.parts.policy.standing(&Principal::email(email))
     }
@@ -148,6 +148,20 @@ impl Admin {
         }
     }
 
+    /// What one's own credential may be used for.
+    fn scopes(&self) -> Scopes {
+        if self.grant.is_some() { self.principal.scopes.clone() } else { Scopes::all() }
+    }
+
+    /// Who does it, for the tables.
+    fn actor(&self) -> &str {
+        self.principal.actor.as_deref().unwrap_or(&self.principal.subject)
+    }
+
+    /// Lets this process see what was changed at once. Others see it when they look next.
+    async fn refresh(&self) {
+        if let Err(error) = self.parts.policy.refresh().await {
+            tracing::warn!(%error, "a change was made and is not seen here yet");
         }
     }
 }

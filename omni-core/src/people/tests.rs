@@ -1,4 +1,4 @@
-use super::{Tables, UserState};
+use super::{Blocks, Tables, UserState};
 use crate::policy::yaml::tests::config;
 
 /// SQLite, and PostgreSQL where there is one.
@@ -10,7 +10,7 @@ async fn databases() -> Vec<Tables> {
 }
 
 async fn import(tables: &Tables, users: &str) {
-    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss").await.unwrap();
+    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss", Blocks::Stay).await.unwrap();
 }
 
 #[tokio::test]
@@ -94,5 +94,29 @@ async fn whose_row_is_not_active_is_kept_out_whoever_they_are() {
         assert!(!tables.enable("a@x").await.unwrap());
         let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.users[0].is_active.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_import_lets_in_nobody_whom_an_administrator_keeps_out_and_says_whom_it_changes() {
+    let users = |more: &str| format!("users: [{{ email: a@x, role: dba }}, {{ email: b@x, is_active: false }}{more}]");
+    let spec = |text: &str| config("", text).files.users.clone().unwrap();
+    for tables in databases().await {
+        import(&tables, &users(", { email: c@x, is_active: false }")).await;
+        tables.assign("d@x", None, "dba").await.unwrap();
+        tables.disable("A@x", Some("no"), "boss").await.unwrap();
+        tables.disable("never@x", None, "boss").await.unwrap();
+        let imported = tables.replace(&spec(&users("")), "boss", Blocks::Stay).await.unwrap();
+        assert_eq!(imported.people, 2);
+        assert_eq!(imported.no_longer_named, ["c@x", "d@x"]);
+        assert_eq!(imported.still_blocked, ["a@x", "c@x", "never@x"], "b@x is out by the file's own word");
+        assert_eq!(imported.let_in, [""; 0]);
+        let stored = tables.read().await.unwrap().users;
+        let out: Vec<_> = stored.blocked_users.iter().map(|it| (&*it.email, it.message.as_deref())).collect();
+        assert_eq!(out, [("a@x", Some("no")), ("c@x", None), ("never@x", None)]);
+        let active = spec("users: [{ email: a@x }, { email: b@x }]\nblocked_users: [{ email: c@x }]");
+        assert_eq!(tables.replace(&active, "boss", Blocks::Stay).await.unwrap().let_in, ["b@x"], "the file says so");
+        let all = tables.replace(&active, "boss", Blocks::Go).await.unwrap();
+        assert_eq!((all.let_in, all.still_blocked), (vec!["a@x".into(), "never@x".into()], vec![]));
     }
 }

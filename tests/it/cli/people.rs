@@ -131,3 +131,23 @@ fn who_only_looks_makes_no_database() {
     home.run(&["users", "add", "new@company.com", "--role", "dba"]).exits(0);
     assert_eq!(may(&home, "new@company.com")["effect"], "allow");
 }
+
+#[test]
+fn an_import_lets_nobody_in_whom_an_administrator_keeps_out() {
+    let home = home().with_file("settings.yaml", "policy: { store: sql }\n");
+    let import = ["policy", "import", "--from", "config", "--json"];
+    home.run(&import).exits(0);
+    home.run(&["users", "add", "own@company.com", "--role", "dba"]).exits(0);
+    for user in ["named@company.com", "stranger@company.com"] {
+        home.run(&["users", "disable", user, "--message", "Ask hr."]).exits(0);
+    }
+    let told = home.run(&import).exits(0).json();
+    assert_eq!(told["still_blocked"], json!(["named@company.com", "stranger@company.com"]));
+    assert_eq!((&told["no_longer_named"], &told["let_in"]), (&json!(["own@company.com"]), &json!([])));
+    assert_eq!(may(&home, "named@company.com")["rule"], "named@company.com may not use omni: Ask hr.");
+    let text = home.run(&["policy", "import", "--from", "config"]).exits(0);
+    assert!(text.out.contains("still kept out: named@company.com, stranger@company.com"), "{text:?}");
+    let all = home.run(&[&import[..], &["--replace"]].concat()).exits(0).json();
+    assert_eq!(all["let_in"], json!(["named@company.com", "stranger@company.com"]));
+    assert_eq!(may(&home, "named@company.com")["effect"], "allow");
+}

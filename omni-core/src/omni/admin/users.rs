@@ -8,7 +8,7 @@ use crate::{
     db::DbError,
     error::Error,
     identity::Principal,
-    people::{KnownUser, Tables, UserState},
+    people::{Blocks, Imported, KnownUser, Tables, UserState},
     policy::{Permission, PolicyError, yaml::YamlPolicy},
 };
 
@@ -16,6 +16,9 @@ use crate::{
 const PAGE: u32 = 1_000;
 /// Most people of one list.
 const MAX_LISTED: usize = 100_000;
+
+/// Most people of one kind whom the record of an import names.
+const MAX_TOLD: usize = 100;
 
 /// How a person stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -197,11 +200,11 @@ impl Admin {
     }
 
     /// Puts into the database what the `users.yaml` of a configuration says, in place of all that
-    /// was there. Returns how many people it names.
+    /// was there; `blocks` says what becomes of those whom somebody keeps out. Returns whom that changed.
     ///
     /// # Errors
     /// [`Error::Config`] when the configuration has no `users.yaml`, or one that cannot be used.
-    pub async fn import_policy(&self, from: &Config) -> Result<usize, Error> {
+    pub async fn import_policy(&self, from: &Config, blocks: Blocks) -> Result<Imported, Error> {
         let place = from.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
         let said = record("policy.import", &place, Value::Null);
         let importing = async {
@@ -212,11 +215,14 @@ impl Admin {
             }
             // What a file may not say, a database must not say either.
             YamlPolicy::from_config(from)?;
-            self.tables()?.replace(users, self.actor()).await?;
+            let imported = self.tables()?.replace(users, self.actor(), blocks).await?;
             self.refresh().await;
-            Ok(users.users.len() + users.super_admins.len())
+            Ok(imported)
         };
-        self.run(Permission::CanModifyConfig, said, importing).await
+        self.run_and_tell(Permission::CanModifyConfig, said, importing, |record, imported| {
+            record.details = told(imported);
+        })
+        .await
     }
 
     /// What the database says, as a `users.yaml`.
@@ -237,6 +243,17 @@ impl Admin {
             serde_json::to_value(&stored.users).map_err(|error| Error::Internal { message: error.to_string() })?;
         Ok(crate::config::to_yaml(&value))
     }
+}
+
+/// Of an import, for its record: all numbers, and some of the names.
+fn told(imported: &Imported) -> Value {
+    let some = |people: &[String]| json!({ "count": people.len(), "people": people[..people.len().min(MAX_TOLD)] });
+    json!({
+        "people": imported.people,
+        "no_longer_named": some(&imported.no_longer_named),
+        "still_blocked": some(&imported.still_blocked),
+        "let_in": some(&imported.let_in),
+    })
 }
 
 fn no_role(role: &str) -> Error {

@@ -18,7 +18,7 @@ auto_provisioning: { enabled: true, email_domain_mapping: { new.org: { default_r
 /// Puts the people into the database, changes something by hand, and lets the policy see it.
 async fn change(tables: &Tables, policy: &SqlPolicy, change: &str) {
     let users = config(MCPS, USERS).files.users.clone().unwrap();
-    tables.replace(&users, "boss@x.org").await.unwrap();
+    tables.replace(&users, "boss@x.org", Blocks::Stay).await.unwrap();
     let db = tables.db().await.unwrap();
     db.execute(change, &[]).await.unwrap();
     db.execute("UPDATE policy_version SET version = version + 1", &[]).await.unwrap();

@@ -13,14 +13,14 @@ use super::{
 use crate::{
     config::{Config, to_yaml},
     identity::Principal,
-    people::Tables,
-    policy::{Grant, PolicyStore, sql::SqlPolicy},
+    people::{Blocks, Tables},
+    policy::{Grant, PolicyStore, ToolRef, sql::SqlPolicy},
 };
 
 /// The policy of a database with these people, and what would be exported from it.
 async fn stored(config: &Config) -> (SqlPolicy, String) {
     let tables = Tables::at("sqlite::memory:");
-    tables.replace(config.files.users.as_ref().unwrap(), "boss").await.unwrap();
+    tables.replace(config.files.users.as_ref().unwrap(), "boss", Blocks::Stay).await.unwrap();
     let users = tables.read().await.unwrap().users;
     let policy = SqlPolicy::new(config, tables).unwrap();
     policy.refresh().await.unwrap();
