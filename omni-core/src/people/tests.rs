@@ -1,6 +1,9 @@
 use super::{Blocks, Tables, UserState};
 use crate::policy::yaml::tests::config;
 
+#[cfg(feature = "postgres")]
+mod originals;
+
 /// SQLite, and PostgreSQL where there is one.
 async fn databases() -> Vec<Tables> {
     let mut all = vec![Tables::at("sqlite::memory:")];
