@@ -443,6 +443,11 @@ pub trait PolicyStore: Send + Sync + fmt::Debug {
     fn role(&self, _name: &str) -> Option<Role> {
         None
     }
+
+    /// Whom the policy names, to let them in or keep them out, by address.
+    fn named(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[async_trait]
@@ -465,5 +470,9 @@ impl<T: PolicyStore + ?Sized> PolicyStore for Arc<T> {
 
     fn role(&self, name: &str) -> Option<Role> {
         (**self).role(name)
+    }
+
+    fn named(&self) -> Vec<String> {
+        (**self).named()
     }
 }

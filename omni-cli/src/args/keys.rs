@@ -48,7 +48,7 @@ pub struct CreateKeyArgs {
     /// Whose it will be
     #[arg(short, long, value_name = "EMAIL")]
     pub user: String,
-    /// What it may be used for
+    /// What it may be used for: ask, mcp, audit, admin, act_as; several with commas between them
     #[arg(short, long, value_name = "SCOPE", value_delimiter = ',', required = true, value_parser = scope)]
     pub scope: Vec<Scope>,
     /// What it is for

@@ -105,6 +105,10 @@ impl PolicyStore for SqlPolicy {
     fn role(&self, name: &str) -> Option<Role> {
         self.live.people().role(name)
     }
+
+    fn named(&self) -> Vec<String> {
+        self.live.people().named()
+    }
 }
 
 /// Follows the tables, and makes a new policy whenever they change.

@@ -211,6 +211,14 @@ impl People {
         }
     }
 
+    pub(in crate::policy) fn named(&self) -> Vec<String> {
+        self.listed
+            .keys()
+            .chain(self.blocked.keys().filter(|email| !self.listed.contains_key(*email)))
+            .cloned()
+            .collect()
+    }
+
     pub(in crate::policy) fn role(&self, name: &str) -> Option<Role> {
         self.ceilings.get(name).map(|person| person.role.clone())
     }
@@ -251,6 +259,10 @@ impl PolicyStore for YamlPolicy {
 
     fn role(&self, name: &str) -> Option<Role> {
         self.live.people().role(name)
+    }
+
+    fn named(&self) -> Vec<String> {
+        self.live.people().named()
     }
 }
 

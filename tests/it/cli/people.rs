@@ -40,8 +40,12 @@ fn a_role_that_was_given_counts_at_once() {
     let allowed = may(&home, "new@company.com");
     assert_eq!(allowed["effect"], "allow", "{allowed}");
     let listed = home.run(&["users", "list", "--json"]).exits(0).json();
-    let expected = json!([{ "email": "new@company.com", "name": "New", "role": "dba", "status": "active", "reason": null,
-                            "source": "assigned" }]);
+    let expected = json!([
+        { "email": "named@company.com", "name": "named@company.com", "role": "dba", "status": "active", "reason": null,
+          "source": "users.yaml:2" },
+        { "email": "new@company.com", "name": "New", "role": "dba", "status": "active", "reason": null,
+          "source": "assigned" },
+    ]);
     assert_eq!(listed, expected);
     home.run(&["users", "disable", "new@company.com", "--message", "Ask hr."]).exits(0);
     let denied = may(&home, "new@company.com");
@@ -130,6 +134,28 @@ fn who_only_looks_makes_no_database() {
     assert!(!database.exists(), "the status made a database");
     home.run(&["users", "add", "new@company.com", "--role", "dba"]).exits(0);
     assert_eq!(may(&home, "new@company.com")["effect"], "allow");
+}
+
+#[test]
+fn an_address_is_told_as_it_is_kept() {
+    let home = home();
+    for command in ["add", "disable", "enable"] {
+        let told = home.run(&["users", command, " New@Company.com", "--json"]).exits(0).json();
+        assert_eq!(told["email"], "new@company.com", "{command}");
+    }
+    let told = home.run(&["users", "approve", "Two@Company.com", "--json"]).exits(0).json();
+    assert_eq!(told["email"], "two@company.com");
+}
+
+#[test]
+fn the_help_of_a_key_names_every_scope() {
+    let help = omni().run(&["keys", "create", "--help"]).exits(0).out;
+    for scope in ["ask", "mcp", "audit", "admin", "act_as"] {
+        assert!(
+            help.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == scope),
+            "{scope}: {help}"
+        );
+    }
 }
 
 #[test]

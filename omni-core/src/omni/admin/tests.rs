@@ -293,6 +293,22 @@ async fn the_key_of_somebody_with_more_rights_is_taken_back_by_nobody_with_fewer
 }
 
 #[tokio::test]
+async fn the_list_has_whom_the_file_names_before_they_ask() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("new@x.org", None, "dba").await.unwrap();
+    let listed = operator.users().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|user| (&*user.email, user.role.as_deref(), &*user.source)).collect();
+    let expected = [
+        ("admin@x.org", Some("admin"), "users.yaml:3"),
+        ("boss@x.org", Some("super_admin"), "users.yaml:1"),
+        ("dba@x.org", Some("dba"), "users.yaml:4"),
+        ("new@x.org", Some("dba"), "assigned"),
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_not_exported_as_if_it_were_not_there() {
     let tables = Tables::at("sqlite::memory:");
     let policy = YamlPolicy::from_config(&config("", USERS)).unwrap().with_tables(tables.clone());

@@ -1,5 +1,7 @@
 //! People.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Admin, record};
@@ -7,7 +9,7 @@ use crate::{
     config::{Config, ConfigError, Diagnostic, Severity, nearest},
     db::DbError,
     error::Error,
-    identity::Principal,
+    identity::{Principal, normalise},
     people::{Blocks, Imported, KnownUser, Tables, UserState},
     policy::{Permission, PolicyError, yaml::YamlPolicy},
 };
@@ -49,7 +51,8 @@ pub struct ListedUser {
     pub status: UserStatus,
     /// Why they may not, where they may not.
     pub reason: Option<String>,
-    /// Where a file names them; else `assigned` or `seen`.
+    /// Where a file names them; else `assigned`, `seen`, or `blocked` where somebody keeps out an
+    /// address that never asked.
     pub source: String,
 }
 
@@ -79,7 +82,7 @@ impl Admin {
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] for a role
     /// that nobody knows, [`Error::Denied`] for one that is more than one's own.
     pub async fn add_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
-        let said = record("user.add", email, json!({ "role": role }));
+        let said = record("user.add", &normalise(email), json!({ "role": role }));
         self.run(Permission::CanManageUsers, said, self.assign(email, name, role)).await
     }
 
@@ -108,7 +111,7 @@ impl Admin {
     /// As [`Admin::add_user`], and [`Error::Invalid`] when no role is on offer.
     pub async fn approve_user(&self, email: &str, role: Option<&str>) -> Result<String, Error> {
         let offered = self.standing(email).offered_role;
-        let said = record("user.approve", email, json!({ "role": role.or(offered.as_deref()) }));
+        let said = record("user.approve", &normalise(email), json!({ "role": role.or(offered.as_deref()) }));
         let approving = async {
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
@@ -126,7 +129,7 @@ impl Admin {
     /// # Errors
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names.
     pub async fn disable_user(&self, email: &str, message: Option<&str>) -> Result<(), Error> {
-        let said = record("user.disable", email, json!({ "message": message }));
+        let said = record("user.disable", &normalise(email), json!({ "message": message }));
         let disabling = async {
             self.not_in_file(email)?;
             self.may_change(email).await?;
@@ -143,7 +146,7 @@ impl Admin {
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] when nothing
     /// kept them out.
     pub async fn enable_user(&self, email: &str) -> Result<(), Error> {
-        let said = record("user.enable", email, Value::Null);
+        let said = record("user.enable", &normalise(email), Value::Null);
         let enabling = async {
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
@@ -156,7 +159,7 @@ impl Admin {
         self.run(Permission::CanManageUsers, said, enabling).await
     }
 
-    /// Everybody in the table, by address, and how they stand.
+    /// Everybody whom the policy names or the table has, by address, and how they stand.
     ///
     /// # Errors
     /// An [`Error`] when they may not be listed, or cannot.
@@ -164,39 +167,47 @@ impl Admin {
         if let Some(grant) = &self.grant {
             grant.require_admin(Permission::CanManageUsers)?;
         }
-        let tables = self.tables()?;
-        let (mut listed, mut after) = (Vec::new(), String::new());
-        while listed.len() < MAX_LISTED {
+        self.parts.policy.refresh().await?;
+        let named = self.parts.policy.named().into_iter().map(|email| (email, None));
+        let mut people: BTreeMap<String, Option<KnownUser>> = named.collect();
+        let (tables, mut after) = (self.tables()?, String::new());
+        while people.len() < MAX_LISTED {
             let page = tables.users(&after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.email);
-            // Whoever sits at a terminal without being mapped has no account here.
-            for user in page.into_iter().filter(|user| !user.email.starts_with("local:")) {
-                listed.push(self.listed(user).await?);
-            }
+            people.extend(page.into_iter().map(|user| (user.email.clone(), Some(user))));
+        }
+        let mut listed = Vec::new();
+        // Whoever sits at a terminal without being mapped has no account here.
+        for (email, known) in people.into_iter().filter(|(email, _)| !email.starts_with("local:")) {
+            listed.push(self.listed(email, known).await?);
         }
         Ok(listed)
     }
 
-    async fn listed(&self, user: KnownUser) -> Result<ListedUser, Error> {
-        let standing = self.standing(&user.email);
-        let source = match (&standing.named_at, user.state) {
+    async fn listed(&self, email: String, known: Option<KnownUser>) -> Result<ListedUser, Error> {
+        let standing = self.standing(&email);
+        let source = match (&standing.named_at, known.as_ref().map(|user| user.state)) {
             (Some(at), _) => at.to_string(),
-            (None, UserState::Assigned) => "assigned".into(),
-            (None, UserState::Seen) => "seen".into(),
+            (None, Some(UserState::Assigned)) => "assigned".into(),
+            (None, Some(UserState::Seen)) => "seen".into(),
+            (None, None) => "blocked".into(),
         };
-        let (role, status, reason) = match self.parts.policy.resolve(&Principal::email(&user.email)).await {
+        let (name, had) = known.map(|user| (user.name, user.role)).unzip();
+        let had = had.flatten().or_else(|| standing.role.map(|role| role.name.to_string()));
+        let resolved = self.parts.policy.resolve(&Principal::email(&email)).await;
+        let own_name = resolved.as_ref().ok().map(|grant| grant.display_name.clone());
+        let (role, status, reason) = match resolved {
             Ok(grant) => (Some(grant.role.name.to_string()), UserStatus::Active, None),
             Err(error @ PolicyError::Unavailable { .. }) => return Err(error.into()),
             Err(error @ PolicyError::PendingApproval { .. }) => {
                 (standing.offered_role, UserStatus::Pending, Some(error.to_string()))
             }
-            Err(error @ PolicyError::UnknownSubject { .. }) => {
-                (user.role, UserStatus::Unknown, Some(error.to_string()))
-            }
-            Err(error) => (user.role, UserStatus::Blocked, Some(error.to_string())),
+            Err(error @ PolicyError::UnknownSubject { .. }) => (had, UserStatus::Unknown, Some(error.to_string())),
+            Err(error) => (had, UserStatus::Blocked, Some(error.to_string())),
         };
-        Ok(ListedUser { email: user.email, name: user.name, role, status, reason, source })
+        let name = name.or(own_name).unwrap_or_else(|| email.clone());
+        Ok(ListedUser { email, name, role, status, reason, source })
     }
 
     /// Puts into the database what the `users.yaml` of a configuration says, in place of all that
