@@ -30,7 +30,7 @@ pub(crate) use access::is_same_server;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(in crate::policy) use live::Rows;
 pub(in crate::policy) use live::{Live, Origin, Sources};
-pub(crate) use role::{BUILT_IN, known_roles, known_roles_of};
+pub(crate) use role::{BUILT_IN, NO_ROLE, known_roles, known_roles_of, role as role_of};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use super::sql::Table;

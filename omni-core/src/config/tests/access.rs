@@ -34,3 +34,34 @@ fn nobody_becomes_an_administrator_by_coming() {
     }
     assert!(load(&[("users.yaml", &users("read_only", "enabled: true"))], &[]).is_ok());
 }
+
+#[test]
+fn nobody_becomes_an_administrator_by_where_they_come_from() {
+    let users = |offer: &str, rest: &str| {
+        format!(
+            "auto_provisioning: {{ enabled: true, {rest} email_domain_mapping: {{ p.org: {{ {offer} }} }} }}\n\
+             roles: {{ porter: {{ permissions: {{ can_manage_users: true }} }}, clerk: {{ permissions: {{ \
+             can_promote_users: true }} }}, guest: {{}} }}"
+        )
+    };
+    for offer in ["admin", "super_admin", "porter", "clerk"].map(|role| format!("default_role: {role}")) {
+        for approval in ["", "require_approval: false,"] {
+            let error = error(&[("users.yaml", &users(&offer, approval))]);
+            assert!(error.contains("auto_provisioning.email_domain_mapping.p.org"), "{offer}: {error}");
+            assert!(error.contains("whoever comes would be an administrator"), "{offer}: {error}");
+        }
+        assert!(load(&[("users.yaml", &users(&offer, "require_approval: true,"))], &[]).is_ok(), "{offer}");
+        let own = format!("{offer}, require_approval: true");
+        assert!(load(&[("users.yaml", &users(&own, ""))], &[]).is_ok(), "{offer}");
+    }
+    // The offer of a mapping is the general one where it names no role.
+    let lifted = users("require_approval: false", "default_role: admin, require_approval: true,");
+    assert!(error(&[("users.yaml", &lifted)]).contains("email_domain_mapping.p.org"));
+    let by_team = "auto_provisioning: { enabled: true, slack_team_mapping: { T1: { default_role: admin } } }";
+    assert!(error(&[("users.yaml", by_team)]).contains("slack_team_mapping.T1"));
+    assert!(load(&[("users.yaml", &users("default_role: guest", ""))], &[]).is_ok());
+    let auditors = "auto_provisioning: { enabled: true, default_role: auditor }\n\
+                    roles: { auditor: { permissions: { can_view_audit_logs: true } } }";
+    let warned = findings(&load(&[("users.yaml", auditors)], &[]).unwrap(), Severity::Warning);
+    assert!(warned.iter().any(|finding| finding.contains("can_view_audit_logs")), "{warned:?}");
+}

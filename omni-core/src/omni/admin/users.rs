@@ -225,6 +225,7 @@ impl Admin {
                 return Err(Error::Denied { message });
             }
             // What a file may not say, a database must not say either.
+            from.check_people()?;
             YamlPolicy::from_config(from)?;
             let imported = self.tables()?.replace(users, self.actor(), blocks).await?;
             self.refresh().await;
