@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    catalog::stored::{self, StoredTools},
+    catalog::stored,
     policy::{
         Pattern, Permission, Role,
         yaml::{is_same_server, known_roles, role_of},
@@ -28,6 +28,8 @@ const ADMINISTERS: [Permission; 4] =
 const REACHES_FAR: [Permission; 2] = [Permission::CanViewAuditLogs, Permission::CanBypassToolRestrictions];
 
 mod access;
+mod unmatched;
+mod unreached;
 
 impl Config {
     /// All findings, the gravest first: what loading noticed, and what is wrong once it is needed.
@@ -43,7 +45,8 @@ impl Config {
     pub(super) fn lint(&self) -> Vec<Diagnostic> {
         let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
         linter.servers();
-        linter.access_rules(&stored::read(self));
+        linter.access_rules();
+        linter.unmatched(&stored::read(self));
         match &self.files.users {
             _ if self.files.settings.policy.store == PolicyStoreSpec::Sql => linter.people_of_database(),
             Some(users) => linter.users(users),
@@ -68,7 +71,7 @@ struct Linter<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl Linter<'_> {
+impl<'a> Linter<'a> {
     fn server_note(&mut self, severity: Severity, path: &str, message: impl Into<String>) {
         self.findings.push(self.files.mcps_lines.finding(severity, path, message));
     }
@@ -94,12 +97,17 @@ impl Linter<'_> {
         });
     }
 
-    fn access_rules(&mut self, tools: &StoredTools) {
+    fn access_rules(&mut self) {
         let files = self.files;
         for (at, server) in files.mcps.mcps.iter().enumerate() {
             self.rules(at, server);
-            self.unmatched(at, server, tools);
         }
+        self.unreached();
+    }
+
+    /// What `users.yaml` says, where that counts.
+    fn people(&self) -> Option<&'a UsersSpec> {
+        self.files.users.as_ref().filter(|_| self.files.settings.policy.store != PolicyStoreSpec::Sql)
     }
 
     fn servers(&mut self) {
