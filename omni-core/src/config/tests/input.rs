@@ -115,7 +115,8 @@ users:
 #[test]
 fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
     let mcps = "global:\n  blocked_tools: [drop_*]\n  admin_only_tools: []\ntool_patterns: {}\n";
-    let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}")], &[]).unwrap();
+    let settings = ("settings.yaml", "limit: { backend: sql }");
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}"), settings], &[]).unwrap();
     insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
     mcps.yaml:2: global.blocked_tools: now enforced; the original ignored it
     mcps.yaml:1: accepted and not used by omni: tool_patterns
