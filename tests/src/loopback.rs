@@ -18,6 +18,13 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 type Calls = Arc<Mutex<Vec<Value>>>;
 
+/// What answers know.
+#[derive(Debug, Clone, Default)]
+struct Server {
+    calls: Calls,
+    has_wipe: bool,
+}
+
 /// Serves `get_health`, `drop_table`, `fail`, `hang` and `paint` over streamable HTTP until it is dropped.
 #[derive(Debug)]
 pub struct Loopback {
@@ -30,10 +37,18 @@ pub struct Loopback {
 impl Loopback {
     /// Starts it on a thread of its own.
     pub fn start() -> Self {
-        let calls = Calls::default();
+        Self::serving(Server::default())
+    }
+
+    /// The same with `wipe`, which says that it may destroy something.
+    pub fn with_wipe() -> Self {
+        Self::serving(Server { has_wipe: true, ..Server::default() })
+    }
+
+    fn serving(served: Server) -> Self {
+        let calls = served.calls.clone();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
-        let served = calls.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -75,7 +90,7 @@ impl Drop for Loopback {
     }
 }
 
-async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Response {
+async fn answer(State(server): State<Server>, Json(message): Json<Value>) -> Response {
     let Some(id) = message.get("id").cloned() else { return StatusCode::ACCEPTED.into_response() };
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => json!({
@@ -84,9 +99,9 @@ async fn answer(State(calls): State<Calls>, Json(message): Json<Value>) -> Respo
             "serverInfo": { "name": "loopback", "version": "1" },
         }),
         "ping" => json!({}),
-        "tools/list" => json!({ "tools": tools() }),
+        "tools/list" => json!({ "tools": tools(server.has_wipe) }),
         "tools/call" => {
-            calls.lock().unwrap().push(message["params"].clone());
+            server.calls.lock().unwrap().push(message["params"].clone());
             take_time(&message["params"]["arguments"]["table"]).await;
             if message["params"]["name"] == "hang" {
                 std::future::pending::<()>().await;
@@ -110,19 +125,25 @@ async fn take_time(table: &Value) {
     }
 }
 
-fn tools() -> Value {
+fn tools(has_wipe: bool) -> Value {
     let tool = |name: &str, description: &str, properties: Value| json!({ "name": name, "description": description, "inputSchema": { "type": "object", "properties": properties } });
-    json!([
+    let mut tools = vec![
         tool(
             "get_health",
             "Health of the database: connections, locks and uptime.",
-            json!({ "limit": { "type": "integer" } })
+            json!({ "limit": { "type": "integer" } }),
         ),
         tool("drop_table", "Drops a table for ever.", json!({ "table": { "type": "string" } })),
         tool("fail", "Always fails on purpose.", json!({})),
         tool("hang", "Never ends.", json!({})),
         tool("paint", "Paints with terminal colours.", json!({})),
-    ])
+    ];
+    if has_wipe {
+        let mut wipe = tool("wipe", "Wipes the database.", json!({}));
+        wipe["annotations"] = json!({ "destructiveHint": true });
+        tools.push(wipe);
+    }
+    tools.into()
 }
 
 fn call(params: &Value) -> Value {
@@ -130,7 +151,7 @@ fn call(params: &Value) -> Value {
         |text: &str, is_error: bool| json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
     match params["name"].as_str().unwrap_or_default() {
         "get_health" => said(&format!("all healthy, limit {}", params["arguments"]["limit"]), false),
-        "drop_table" => said("dropped", false),
+        "drop_table" | "wipe" => said("dropped", false),
         "paint" => said("\u{1b}[31mred\u{1b}[0m", false),
         _ => said("it broke", true),
     }

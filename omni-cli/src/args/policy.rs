@@ -87,8 +87,8 @@ pub struct ExplainArgs {
     /// Arguments of the call, as a JSON object
     #[arg(long, value_name = "OBJECT", requires = "tool")]
     pub args: Option<String>,
-    /// Connect, and decide on every tool that there is
-    #[arg(long, conflicts_with = "tool")]
+    /// Connect, and decide on what the servers have now
+    #[arg(long)]
     pub live: bool,
     /// Print a JSON document
     #[arg(long)]
