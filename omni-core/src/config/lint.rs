@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, Severity, nearest, one_or_several,
+    Config, ConfigFiles, Diagnostic, Severity, nearest,
     spec::{
         AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OfferSpec, OneOrMany,
         PolicyStoreSpec, ToolPolicy, UsersSpec,
@@ -56,12 +56,15 @@ impl Config {
     }
 
     /// Whether what `users.yaml` says of people may be put elsewhere, also where it does not count here.
-    pub(crate) fn check_people(&self) -> Result<(), ConfigError> {
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn check_people(&self) -> Result<(), super::ConfigError> {
         let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
         if let Some(users) = &self.files.users {
             linter.users(users);
         }
-        one_or_several(linter.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect())
+        super::one_or_several(
+            linter.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect(),
+        )
     }
 }
 
