@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod access;
+mod import;
 mod read;
 mod users;
 mod write;
@@ -22,6 +23,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use import::{Blocks, Imported};
 pub use users::{KnownUser, UserState};
 
 /// The tables of people. They are opened, and brought up to date, when they are used first. Clones
@@ -64,12 +66,21 @@ impl Tables {
         self.inner.db.get_or_try_init(|| Db::open(&self.inner.url)).await
     }
 
-    /// The number that grows with every change.
+    /// The database, if there is one: whoever only reads makes none.
+    async fn existing(&self) -> Result<Option<&Db>, DbError> {
+        if !self.inner.db.initialized() && !Db::is_there(&self.inner.url) {
+            return Ok(None);
+        }
+        self.db().await.map(Some)
+    }
+
+    /// The number that grows with every change; 0 where there is no database yet.
     ///
     /// # Errors
     /// A [`DbError`].
     pub async fn version(&self) -> Result<i64, DbError> {
-        let row = self.db().await?.fetch_optional("SELECT version FROM policy_version WHERE id = 1", &[]).await?;
+        let Some(db) = self.existing().await? else { return Ok(0) };
+        let row = db.fetch_optional("SELECT version FROM policy_version WHERE id = 1", &[]).await?;
         row.map_or(Ok(0), |row| row.int("version"))
     }
 }

@@ -294,15 +294,19 @@ impl Grant {
             let own = self.models.take().unwrap_or_else(|| most.to_vec());
             self.models = Some(own.into_iter().filter(|model| most.contains(model)).collect());
         }
+        if let Some(most) = ceiling.domains {
+            let own = self.domains.take().unwrap_or_else(|| most.to_vec());
+            self.domains = Some(own.into_iter().filter(|domain| most.contains(domain)).collect());
+        }
     }
 
     /// This grant where a key's owner uses it for somebody else: the owner may do no less.
     fn within(&self, owner: &Self) -> Self {
         let mut grant = self.clone();
-        let models = owner.models.as_deref();
+        let (models, domains) = (owner.models.as_deref(), owner.domains.as_deref());
         // How often somebody may ask is theirs and the ceiling's matter, not that of the key's owner.
         let quota = &Quota::default();
-        grant.lower(Ceiling { role: &owner.role, rules: owner.rules.clone(), models, quota });
+        grant.lower(Ceiling { role: &owner.role, rules: owner.rules.clone(), models, domains, quota });
         // It is as old as the older of the two.
         grant.version = grant.version.min(owner.version);
         grant
@@ -334,6 +338,7 @@ pub(crate) struct Ceiling<'a> {
     pub(crate) role: &'a Role,
     pub(crate) rules: Arc<RuleSet>,
     pub(crate) models: Option<&'a [String]>,
+    pub(crate) domains: Option<&'a [String]>,
     pub(crate) quota: &'a Quota,
 }
 
@@ -454,6 +459,11 @@ pub trait PolicyStore: Send + Sync + fmt::Debug {
     fn role(&self, _name: &str) -> Option<Role> {
         None
     }
+
+    /// Whom the policy names, to let them in or keep them out, by address.
+    fn named(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[async_trait]
@@ -476,5 +486,9 @@ impl<T: PolicyStore + ?Sized> PolicyStore for Arc<T> {
 
     fn role(&self, name: &str) -> Option<Role> {
         (**self).role(name)
+    }
+
+    fn named(&self) -> Vec<String> {
+        (**self).named()
     }
 }

@@ -14,6 +14,7 @@ use omni_tests::{
 
 mod ask;
 mod audit;
+mod auditor;
 mod bad_input;
 mod config;
 mod db;

@@ -22,6 +22,13 @@ struct Seen {
     traces: Mutex<Vec<Option<String>>>,
 }
 
+/// What answers know.
+#[derive(Debug, Clone, Default)]
+struct Server {
+    seen: Arc<Seen>,
+    has_wipe: bool,
+}
+
 /// Serves `get_health`, `drop_table`, `fail`, `hang` and `paint` over streamable HTTP until it is dropped.
 #[derive(Debug)]
 pub struct Loopback {
@@ -34,10 +41,18 @@ pub struct Loopback {
 impl Loopback {
     /// Starts it on a thread of its own.
     pub fn start() -> Self {
-        let seen = Arc::<Seen>::default();
+        Self::serving(Server::default())
+    }
+
+    /// The same with `wipe`, which says that it may destroy something.
+    pub fn with_wipe() -> Self {
+        Self::serving(Server { has_wipe: true, ..Server::default() })
+    }
+
+    fn serving(served: Server) -> Self {
+        let seen = served.seen.clone();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
-        let served = seen.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -84,7 +99,7 @@ impl Drop for Loopback {
     }
 }
 
-async fn answer(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(message): Json<Value>) -> Response {
+async fn answer(State(server): State<Server>, headers: HeaderMap, Json(message): Json<Value>) -> Response {
     let Some(id) = message.get("id").cloned() else { return StatusCode::ACCEPTED.into_response() };
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => json!({
@@ -93,11 +108,11 @@ async fn answer(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(message)
             "serverInfo": { "name": "loopback", "version": "1" },
         }),
         "ping" => json!({}),
-        "tools/list" => json!({ "tools": tools() }),
+        "tools/list" => json!({ "tools": tools(server.has_wipe) }),
         "tools/call" => {
             let trace = headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned());
-            seen.traces.lock().unwrap().push(trace);
-            seen.calls.lock().unwrap().push(message["params"].clone());
+            server.seen.traces.lock().unwrap().push(trace);
+            server.seen.calls.lock().unwrap().push(message["params"].clone());
             take_time(&message["params"]["arguments"]["table"]).await;
             if message["params"]["name"] == "hang" {
                 std::future::pending::<()>().await;
@@ -121,19 +136,25 @@ async fn take_time(table: &Value) {
     }
 }
 
-fn tools() -> Value {
+fn tools(has_wipe: bool) -> Value {
     let tool = |name: &str, description: &str, properties: Value| json!({ "name": name, "description": description, "inputSchema": { "type": "object", "properties": properties } });
-    json!([
+    let mut tools = vec![
         tool(
             "get_health",
             "Health of the database: connections, locks and uptime.",
-            json!({ "limit": { "type": "integer" } })
+            json!({ "limit": { "type": "integer" } }),
         ),
         tool("drop_table", "Drops a table for ever.", json!({ "table": { "type": "string" } })),
         tool("fail", "Always fails on purpose.", json!({})),
         tool("hang", "Never ends.", json!({})),
         tool("paint", "Paints with terminal colours.", json!({})),
-    ])
+    ];
+    if has_wipe {
+        let mut wipe = tool("wipe", "Wipes the database.", json!({}));
+        wipe["annotations"] = json!({ "destructiveHint": true });
+        tools.push(wipe);
+    }
+    tools.into()
 }
 
 fn call(params: &Value) -> Value {
@@ -141,7 +162,7 @@ fn call(params: &Value) -> Value {
         |text: &str, is_error: bool| json!({ "content": [{ "type": "text", "text": text }], "isError": is_error });
     match params["name"].as_str().unwrap_or_default() {
         "get_health" => said(&format!("all healthy, limit {}", params["arguments"]["limit"]), false),
-        "drop_table" => said("dropped", false),
+        "drop_table" | "wipe" => said("dropped", false),
         "paint" => said("\u{1b}[31mred\u{1b}[0m", false),
         _ => said("it broke", true),
     }

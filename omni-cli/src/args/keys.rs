@@ -15,6 +15,8 @@ Examples:
 Scopes: ask (ask questions), mcp (list and call tools directly), audit (read the ledger), admin
 (administer, where the owner's role may), act_as (ask for others).";
 
+const SCOPE_HELP: &str = "What it may be used for: ask, mcp, audit, admin, act_as; several with commas between them";
+
 /// What to do with API keys.
 #[derive(Debug, Clone, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -49,7 +51,8 @@ pub struct CreateKeyArgs {
     #[arg(short, long, value_name = "EMAIL")]
     pub user: String,
     /// What it may be used for
-    #[arg(short, long, value_name = "SCOPE", value_delimiter = ',', required = true, value_parser = scope)]
+    #[arg(short, long, value_name = "SCOPE", help = SCOPE_HELP)]
+    #[arg(value_delimiter = ',', required = true, value_parser = scope)]
     pub scope: Vec<Scope>,
     /// What it is for
     #[arg(short, long)]

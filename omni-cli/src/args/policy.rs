@@ -13,7 +13,7 @@ pub enum PolicyCommand {
     /// Say what a user may do, and which rule of which file decides
     Explain(ExplainArgs),
     #[cfg(feature = "sql")]
-    /// Put what a users.yaml says into the database, in place of all that is there
+    /// Put what a users.yaml says into the database, in place of all that is there but who is kept out
     Import(ImportArgs),
     #[cfg(feature = "sql")]
     /// Write what the database says as a users.yaml
@@ -42,6 +42,9 @@ pub struct ImportArgs {
     /// The directory of the users.yaml
     #[arg(long, value_name = "DIR")]
     pub from: PathBuf,
+    /// Let in whom `omni users disable` keeps out, where the file does not say so too
+    #[arg(long)]
+    pub replace: bool,
     /// Print a JSON document
     #[arg(long)]
     pub json: bool,
@@ -84,8 +87,8 @@ pub struct ExplainArgs {
     /// Arguments of the call, as a JSON object
     #[arg(long, value_name = "OBJECT", requires = "tool")]
     pub args: Option<String>,
-    /// Connect, and decide on every tool that there is
-    #[arg(long, conflicts_with = "tool")]
+    /// Connect, and decide on what the servers have now
+    #[arg(long)]
     pub live: bool,
     /// Print a JSON document
     #[arg(long)]

@@ -19,7 +19,7 @@ Whom users.yaml names is changed there.";
 pub enum UsersCommand {
     /// Give somebody a role; it holds for their next ask
     Add(AddUserArgs),
-    /// List the people whom the database knows, and how they stand
+    /// List the people whom users.yaml names or the database knows, and how they stand
     #[command(after_help = "Example:\n  omni users list")]
     List(JsonArgs),
     /// Keep somebody out

@@ -35,9 +35,7 @@ pub(super) async fn migrate(app: &App, args: &MigrateArgs) -> Result<Exit, Fault
 pub(super) async fn status(app: &App, json: bool) -> Result<Exit, Fault> {
     let config = app.config()?;
     dialect(&config)?;
-    let db = Db::connect(&config.audit.url).await.map_err(failed)?;
-    let status = db.migration_status().await.map_err(failed)?;
-    db.close().await;
+    let status = Db::status_of(&config.audit.url).await.map_err(failed)?;
     let is_current = status.is_up_to_date();
     if json {
         app.console.json(&json!({

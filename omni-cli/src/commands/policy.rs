@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use omni_core::{
     Config, Error, Principal,
-    catalog::stored,
+    catalog::stored::{self, StoredTool, StoredTools},
     config::Need,
     policy::{Decision, Grant, PolicyError, ToolRef},
 };
@@ -17,7 +17,34 @@ use crate::{app::App, args::ExplainArgs, exit::Exit, fault::Fault};
 struct Decided {
     server: String,
     tool: String,
+    /// Whether the tool says that it may destroy something; `None` where nobody knows.
+    is_destructive: Option<bool>,
     decision: Decision,
+    /// What holds if it may, where that is not known and makes a difference.
+    otherwise: Option<Decision>,
+}
+
+impl Decided {
+    fn new(grant: &Grant, (server, tool): (&str, &str), known: Option<&StoredTool>, arguments: Option<&Value>) -> Self {
+        let decide = |is_destructive| grant.decide_tool(ToolRef { server, name: tool, is_destructive }, arguments);
+        let is_destructive = known.and_then(|known| known.is_destructive);
+        let decision = decide(is_destructive.unwrap_or(false));
+        let is_other = |other: &Decision| (other.effect, other.confirm) != (decision.effect, decision.confirm);
+        let otherwise = is_destructive.is_none().then(|| decide(true)).filter(is_other);
+        Self { server: server.into(), tool: tool.into(), is_destructive, decision, otherwise }
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.server, self.tool)
+    }
+
+    /// `{"effect", "confirm", "rule", "source", "destructive"}`; `source` is `null` for a built-in
+    /// rule, `destructive` where it is not known.
+    fn document(&self) -> Value {
+        let mut document = self.decision.explain();
+        document["destructive"] = self.is_destructive.into();
+        document
+    }
 }
 
 /// What was decided on.
@@ -61,11 +88,15 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
         Ok(grant) => grant,
         Err(refused) => return no_grant(app, args, &refused),
     };
+    let seen = if args.live { asked(app, &config, args).await? } else { stored::read(&config) };
     match (&args.server, &args.tool) {
-        (Some(server), Some(tool)) => one(app, args, &grant, server, tool),
-        _ if args.live => many(app, args, &grant, Basis::Tools, &live(app, &config, args, &grant).await?),
+        (Some(server), Some(tool)) => one(app, args, &grant, &seen, (server, tool)),
         _ => {
-            let (basis, decisions) = without_connection(&config, args, &grant);
+            let (basis, decisions) = if args.live {
+                (Basis::Tools, of_tools(&grant, args, &seen))
+            } else {
+                without_connection(&config, args, &grant, &seen)
+            };
             many(app, args, &grant, basis, &decisions)
         }
     }
@@ -104,51 +135,71 @@ fn no_grant(app: &App, args: &ExplainArgs, refused: &PolicyError) -> Result<Exit
     Ok(Exit::Success)
 }
 
-fn one(app: &App, args: &ExplainArgs, grant: &Grant, server: &str, tool: &str) -> Result<Exit, Fault> {
+fn one(
+    app: &App,
+    args: &ExplainArgs,
+    grant: &Grant,
+    seen: &StoredTools,
+    (server, tool): (&str, &str),
+) -> Result<Exit, Fault> {
     let arguments = args.args.as_deref().map(serde_json::from_str::<Value>).transpose();
     let arguments = arguments.map_err(|error| Fault::usage(format!("--args is not JSON: {error}")))?;
-    let decision = grant.decide(server, tool, arguments.as_ref());
+    let tools = seen.get(server);
+    let known = tools.and_then(|tools| tools.get(tool));
+    let decided = Decided::new(grant, (server, tool), known, arguments.as_ref());
     if args.json {
-        app.console.json(&document(&decision))?;
+        app.console.json(&decided.document())?;
     } else {
-        app.console.line(&format!("{}\n{}", head(grant), line(&format!("{server}.{tool}"), &decision)))?;
+        app.console.line(&format!("{}\n{}: {}", head(grant), decided.name(), verdict(&decided.decision)))?;
+    }
+    if args.live && tools.is_some() && known.is_none() {
+        app.console.hint(&format!("{server} has no tool {tool:?}"));
+    } else if let Some(otherwise) = &decided.otherwise {
+        let name = decided.name();
+        app.console.hint(&format!(
+            "nobody knows here what {name} says of itself; if it may destroy something: {}",
+            verdict(otherwise)
+        ));
     }
     Ok(Exit::Success)
 }
 
-/// `{"effect", "confirm", "rule", "source"}`; `source` is `null` for a built-in rule.
-fn document(decision: &Decision) -> Value {
-    json!({
-        "effect": decision.effect,
-        "confirm": decision.confirm,
-        "rule": decision.rule.text,
-        "source": decision.rule.source.as_ref().map(ToString::to_string),
-    })
-}
-
-/// Every tool of the servers, decided.
-async fn live(app: &App, config: &Config, args: &ExplainArgs, grant: &Grant) -> Result<Vec<Decided>, Fault> {
+/// The tools that servers have now.
+async fn asked(app: &App, config: &Config, args: &ExplainArgs) -> Result<StoredTools, Fault> {
     let omni = app.build(config).await?;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
     follow::close(&omni).await;
     tools::tell_of_the_absent(app, &catalog, args.server.as_deref());
+    let answered = catalog.servers.iter().filter(|view| view.health.is_healthy() || !view.tools.is_empty());
+    let tools = answered.map(|view| {
+        let tools = view.tools.iter().map(|def| (def.name.to_string(), StoredTool::from(&**def)));
+        (view.name.to_string(), tools.collect())
+    });
+    Ok(tools.collect())
+}
+
+/// Every tool of the servers, decided.
+fn of_tools(grant: &Grant, args: &ExplainArgs, seen: &StoredTools) -> Vec<Decided> {
     let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
-    let tools = catalog.tools().filter(|def| wanted(&def.server));
-    Ok(tools.map(|def| decided(grant, def.rule_ref())).collect())
+    let servers = seen.iter().filter(|(server, _)| wanted(server));
+    let decided = servers.flat_map(|(server, tools)| {
+        tools.iter().map(move |(tool, known)| Decided::new(grant, (server, tool), Some(known), None))
+    });
+    decided.collect()
 }
 
 /// The tools that servers had when they were last asked; of a server that never was, its rules.
-fn without_connection(config: &Config, args: &ExplainArgs, grant: &Grant) -> (Basis, Vec<Decided>) {
+fn without_connection(config: &Config, args: &ExplainArgs, grant: &Grant, seen: &StoredTools) -> (Basis, Vec<Decided>) {
     let wanted = |server: &str| args.server.as_deref().is_none_or(|wanted| wanted == server);
     let servers = config.servers.iter().map(|server| &*server.name).filter(|server| wanted(server));
-    let seen = stored::read(config);
     let (mut basis, mut decisions) = (Basis::Rules, Vec::new());
     for server in servers {
         match seen.get(server) {
             Some(tools) => {
                 basis = Basis::Stored;
-                decisions.extend(tools.iter().map(|tool| decided(grant, named(server, tool))));
+                let decided = |(tool, known): (&String, _)| Decided::new(grant, (server, tool), Some(known), None);
+                decisions.extend(tools.iter().map(decided));
             }
             None => decisions.extend(rules_of(grant, server)),
         }
@@ -162,16 +213,7 @@ fn rules_of(grant: &Grant, server: &str) -> Vec<Decided> {
     patterns.push("*");
     let mut seen = HashSet::new();
     patterns.retain(|pattern| seen.insert(*pattern));
-    patterns.into_iter().map(|pattern| decided(grant, named(server, pattern))).collect()
-}
-
-/// A tool of which only the names are known.
-fn named<'a>(server: &'a str, name: &'a str) -> ToolRef<'a> {
-    ToolRef { server, name, is_destructive: false }
-}
-
-fn decided(grant: &Grant, tool: ToolRef<'_>) -> Decided {
-    Decided { server: tool.server.into(), tool: tool.name.into(), decision: grant.decide_tool(tool, None) }
+    patterns.into_iter().map(|pattern| Decided::new(grant, (server, pattern), None, None)).collect()
 }
 
 fn many(app: &App, args: &ExplainArgs, grant: &Grant, basis: Basis, decisions: &[Decided]) -> Result<Exit, Fault> {
@@ -186,18 +228,21 @@ fn many(app: &App, args: &ExplainArgs, grant: &Grant, basis: Basis, decisions: &
         return Ok(Exit::Success);
     }
     let mut text = head(grant);
-    for Decided { server, tool, decision } in decisions {
-        text.push_str(&format!("\n{}", line(&format!("{server}.{tool}"), decision)));
+    for decided in decisions {
+        text.push_str(&format!("\n{}: {}", decided.name(), verdict(&decided.decision)));
     }
     app.console.line(&text)?;
     if let Some(hint) = basis.hint() {
         app.console.hint(hint);
     }
+    if decisions.iter().any(|decided| decided.otherwise.is_some()) {
+        app.console.hint("a tool that says it may destroy something can need approval, or be denied, all the same");
+    }
     Ok(Exit::Success)
 }
 
 fn entry(decided: &Decided) -> Value {
-    let mut entry = document(&decided.decision);
+    let mut entry = decided.document();
     entry["server"] = decided.server.clone().into();
     entry["tool"] = decided.tool.clone().into();
     entry
@@ -208,12 +253,12 @@ fn head(grant: &Grant) -> String {
     format!("{} (role: {}{teams})", grant.principal.subject, grant.role.name)
 }
 
-fn line(name: &str, decision: &Decision) -> String {
+fn verdict(decision: &Decision) -> String {
     let effect = match (decision.is_allowed(), decision.confirm) {
         (true, true) => "allow, after approval",
         (true, false) => "allow",
         (false, _) => "deny",
     };
     let source = decision.rule.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
-    format!("{name}: {effect}: {}{source}", decision.rule.text)
+    format!("{effect}: {}{source}", decision.rule.text)
 }

@@ -2,7 +2,11 @@
 
 use std::{fs, io::Write as _};
 
-use omni_core::{Config, Error, config::LoadOptions};
+use omni_core::{
+    Config, Error,
+    config::LoadOptions,
+    people::{Blocks, Imported},
+};
 use serde_json::json;
 
 use super::users::{administer, say};
@@ -16,13 +20,32 @@ use crate::{
 pub(super) async fn import(app: &App, args: &ImportArgs) -> Result<Exit, Fault> {
     let options = LoadOptions::new(app.process.env.clone(), &app.process.cwd).with_dir(&args.from);
     let from = Config::load(options).map_err(Error::from)?;
-    let people = administer(app, async |admin| admin.import_policy(&from).await).await?;
-    let document = json!({ "from": args.from.display().to_string(), "people": people });
-    let exit = say(app, args.json, &document, &format!("{people} people are in the database"))?;
+    let blocks = if args.replace { Blocks::Go } else { Blocks::Stay };
+    let imported = administer(app, async |admin| admin.import_policy(&from, blocks).await).await?;
+    let mut document = serde_json::to_value(&imported)?;
+    document["from"] = args.from.display().to_string().into();
+    let exit = say(app, args.json, &document, &summary(&imported))?;
+    if !imported.still_blocked.is_empty() {
+        app.console.hint("`omni users enable` lets one of them in again, an import with --replace all of them");
+    }
     if app.load()?.policy_kind != "sql" {
         app.console.hint("users.yaml comes first unless settings.yaml says `policy: { store: sql }`");
     }
     Ok(exit)
+}
+
+/// What was done, and whom it changes beside what the file says.
+fn summary(imported: &Imported) -> String {
+    let mut summary = format!("{} people are in the database", imported.people);
+    let kinds = [
+        ("not named any more, so without their role", &imported.no_longer_named),
+        ("still kept out", &imported.still_blocked),
+        ("not kept out any more", &imported.let_in),
+    ];
+    for (what, people) in kinds.into_iter().filter(|(_, people)| !people.is_empty()) {
+        summary.push_str(&format!("\n{what}: {}", people.join(", ")));
+    }
+    summary
 }
 
 /// Writes `users.yaml`. One that is there is not touched.

@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 use omni_core::{
-    Error, Source,
+    Error, Principal, Source,
     omni::{Admin, ListedUser},
 };
 use serde::Serialize;
@@ -51,8 +51,13 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
     lines.join("\n")
 }
 
+/// An address as the core keeps it.
+fn address(given: &str) -> String {
+    Principal::email(given).subject
+}
+
 pub(super) async fn add(app: &App, args: &AddUserArgs) -> Result<Exit, Fault> {
-    let (email, role) = (args.address(), &args.role);
+    let (email, role) = (&*address(args.address()), &args.role);
     administer(app, async |admin| admin.add_user(email, args.name.as_deref(), role).await).await?;
     say(app, args.json, &json!({ "email": email, "role": role }), &format!("{email} has the role {role}"))
 }
@@ -74,19 +79,19 @@ pub(super) async fn list(app: &App, json: bool) -> Result<Exit, Fault> {
 }
 
 pub(super) async fn disable(app: &App, args: &DisableArgs) -> Result<Exit, Fault> {
-    let email = &args.user;
+    let email = &*address(&args.user);
     administer(app, async |admin| admin.disable_user(email, args.message.as_deref()).await).await?;
     say(app, args.json, &json!({ "email": email, "status": "blocked" }), &format!("{email} may not use omni any more"))
 }
 
 pub(super) async fn enable(app: &App, args: &UserArgs) -> Result<Exit, Fault> {
-    let email = &args.user;
+    let email = &*address(&args.user);
     administer(app, async |admin| admin.enable_user(email).await).await?;
     say(app, args.json, &json!({ "email": email }), &format!("{email} is not kept out any more"))
 }
 
 pub(super) async fn approve(app: &App, args: &ApproveUserArgs) -> Result<Exit, Fault> {
-    let email = &args.user;
+    let email = &*address(&args.user);
     let role = administer(app, async |admin| admin.approve_user(email, args.role.as_deref()).await).await?;
     say(app, args.json, &json!({ "email": email, "role": role }), &format!("{email} has the role {role}"))
 }

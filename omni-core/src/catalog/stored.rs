@@ -1,5 +1,5 @@
-//! The names of the tools that servers had when they were last asked: for whoever wants to know
-//! what a policy means without asking them again. Nothing is decided with it.
+//! The tools that servers had when they were last asked: for whoever wants to know what a policy means
+//! without asking them again. Nothing is decided with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,14 +8,48 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Catalog, Health};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, Health, ToolDef};
 use crate::{config::Config, ledger::files};
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Tool names by server.
-pub type StoredTools = BTreeMap<String, BTreeSet<String>>;
+/// Tools by server and name.
+pub type StoredTools = BTreeMap<String, BTreeMap<String, StoredTool>>;
+
+/// What is kept of a tool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoredTool {
+    /// Whether it says that it may destroy something; `None` where that was not kept.
+    #[serde(rename = "destructive", default, skip_serializing_if = "Option::is_none")]
+    pub is_destructive: Option<bool>,
+}
+
+impl From<&ToolDef> for StoredTool {
+    fn from(def: &ToolDef) -> Self {
+        Self { is_destructive: Some(def.rule_ref().is_destructive) }
+    }
+}
+
+/// A server's tools in the file. Once it had the names alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Tools {
+    Names(BTreeSet<String>),
+    Known(BTreeMap<String, StoredTool>),
+}
+
+impl From<Tools> for BTreeMap<String, StoredTool> {
+    fn from(tools: Tools) -> Self {
+        match tools {
+            Tools::Names(names) => names.into_iter().map(|name| (name, StoredTool::default())).collect(),
+            Tools::Known(known) => known,
+        }
+    }
+}
 
 /// The tools that were seen last; empty where none ever were.
 #[must_use]
@@ -23,7 +57,8 @@ pub fn read(config: &Config) -> StoredTools {
     let mut text = String::new();
     let read = fs::File::open(path(&config.data_dir)).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
     // One that cannot be read is written anew the next time.
-    read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
+    let tools: Option<BTreeMap<String, Tools>> = read.ok().and_then(|_| serde_json::from_str(&text).ok());
+    tools.unwrap_or_default().into_iter().map(|(server, tools)| (server, tools.into())).collect()
 }
 
 /// Keeps what the servers that answered have; of the others, what they had.
@@ -31,7 +66,8 @@ pub(crate) async fn keep(config: &Config, catalog: &Catalog) {
     let before = read(config);
     let mut tools = before.clone();
     for server in catalog.servers.iter().filter(|server| server.health == Health::Healthy) {
-        tools.insert(server.name.to_string(), server.tools.iter().map(|tool| tool.name.to_string()).collect());
+        let own = server.tools.iter().map(|tool| (tool.name.to_string(), StoredTool::from(&**tool)));
+        tools.insert(server.name.to_string(), own.collect());
     }
     if tools == before {
         return;
@@ -39,7 +75,7 @@ pub(crate) async fn keep(config: &Config, catalog: &Catalog) {
     let dir = config.data_dir.clone();
     let written = files::blocking(move || write(&dir, &tools).map_err(|error| files::failed(&path(&dir), &error)));
     if let Err(error) = written.await {
-        tracing::debug!(%error, "the names of the servers' tools were not kept");
+        tracing::debug!(%error, "what the servers' tools are was not kept");
     }
 }
 
@@ -68,7 +104,12 @@ mod tests {
         let mut view = ServerView::new(server, "http");
         view.health = health;
         let schema = || to_raw_value(&json!({ "type": "object" })).unwrap();
-        view.tools = tools.iter().map(|tool| Arc::new(ToolDef::new(server, *tool, schema()))).collect();
+        let tool = |name: &&str| {
+            let mut tool = ToolDef::new(server, *name, schema());
+            tool.annotations.destructive_hint = Some(*name == "y").filter(|_| *name != "z");
+            Arc::new(tool)
+        };
+        view.tools = tools.iter().map(tool).collect();
         Catalog::new(1, vec![view])
     }
 
@@ -81,9 +122,16 @@ mod tests {
         keep(&config, &catalog("a", Health::Healthy, &["x", "y"])).await;
         keep(&config, &catalog("a", Health::Unhealthy { reason: "away".into() }, &[])).await;
         keep(&config, &catalog("b", Health::Healthy, &["z"])).await;
-        let tools = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
-        assert_eq!(read(&config), [("a".into(), tools(&["x", "y"])), ("b".into(), tools(&["z"]))].into());
+        let tools = |tools: &[(&str, bool)]| {
+            let tool = |(name, is): &(&str, bool)| ((*name).to_owned(), StoredTool { is_destructive: Some(*is) });
+            tools.iter().map(tool).collect::<BTreeMap<_, _>>()
+        };
+        let expected = [("a".into(), tools(&[("x", false), ("y", true)])), ("b".into(), tools(&[("z", false)]))].into();
+        assert_eq!(read(&config), expected, "a tool that says nothing may destroy nothing");
         fs::write(path(&config.data_dir), "{").unwrap();
         assert!(read(&config).is_empty());
+        // As it was kept once.
+        fs::write(path(&config.data_dir), r#"{ "a": ["x"] }"#).unwrap();
+        assert_eq!(read(&config)["a"]["x"], StoredTool { is_destructive: None });
     }
 }

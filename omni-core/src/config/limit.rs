@@ -57,6 +57,12 @@ pub(super) fn check(
                        all of them with `sql` or `redis`";
         findings.all.push(lines.finding(Severity::Warning, "limit.backend", message));
     }
+    let has_rates = source.dir.is_some() && source.settings.rate_limiting.enabled != Some(false);
+    if ledger_kind == "sqlite" && kind(source) == "memory" && has_rates {
+        let message = "every service and every `omni` command counts by itself; rates hold for all of them together \
+                       with `sql`, in the ledger's database";
+        findings.all.push(lines.finding(Severity::Info, "limit.backend", message));
+    }
     if kind(source) == "memory"
         && (!source.settings.budgets.is_empty() || users.is_some_and(|(users, _)| budgeted(users)))
     {

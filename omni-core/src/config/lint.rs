@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use super::{
     Config, ConfigFiles, Diagnostic, Severity, nearest,
     spec::{
-        AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OneOrMany, PolicyStoreSpec,
-        ToolPolicy, UsersSpec,
+        AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OfferSpec, OneOrMany,
+        PolicyStoreSpec, ToolPolicy, UsersSpec,
     },
 };
 use crate::{
-    catalog::stored::{self, StoredTools},
+    catalog::stored,
     policy::{
-        Pattern,
-        yaml::{is_same_server, known_roles},
+        Pattern, Permission, Role,
+        yaml::{is_same_server, known_roles, role_of},
     },
 };
 
@@ -21,7 +21,15 @@ use crate::{
 const DOMAINS: [&str; 7] =
     ["general_knowledge", "python_help", "code_review", "database_help", "sql_help", "testing_help", "data_analysis"];
 
+/// What makes somebody an administrator.
+const ADMINISTERS: [Permission; 4] =
+    [Permission::CanManageUsers, Permission::CanModifyConfig, Permission::CanPromoteUsers, Permission::CanDeleteData];
+/// What is more than using tools, and no administration.
+const REACHES_FAR: [Permission; 2] = [Permission::CanViewAuditLogs, Permission::CanBypassToolRestrictions];
+
 mod access;
+mod unmatched;
+mod unreached;
 
 impl Config {
     /// All findings, the gravest first: what loading noticed, and what is wrong once it is needed.
@@ -37,13 +45,26 @@ impl Config {
     pub(super) fn lint(&self) -> Vec<Diagnostic> {
         let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
         linter.servers();
-        linter.access_rules(&stored::read(self));
+        linter.access_rules();
+        linter.unmatched(&stored::read(self));
         match &self.files.users {
             _ if self.files.settings.policy.store == PolicyStoreSpec::Sql => linter.people_of_database(),
             Some(users) => linter.users(users),
             None => linter.no_users(),
         }
         linter.findings
+    }
+
+    /// Whether what `users.yaml` says of people may be put elsewhere, also where it does not count here.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn check_people(&self) -> Result<(), super::ConfigError> {
+        let mut linter = Linter { files: &self.files, roles: known_roles(&self.files), findings: Vec::new() };
+        if let Some(users) = &self.files.users {
+            linter.users(users);
+        }
+        super::one_or_several(
+            linter.findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect(),
+        )
     }
 }
 
@@ -53,7 +74,7 @@ struct Linter<'a> {
     findings: Vec<Diagnostic>,
 }
 
-impl Linter<'_> {
+impl<'a> Linter<'a> {
     fn server_note(&mut self, severity: Severity, path: &str, message: impl Into<String>) {
         self.findings.push(self.files.mcps_lines.finding(severity, path, message));
     }
@@ -79,12 +100,17 @@ impl Linter<'_> {
         });
     }
 
-    fn access_rules(&mut self, tools: &StoredTools) {
+    fn access_rules(&mut self) {
         let files = self.files;
         for (at, server) in files.mcps.mcps.iter().enumerate() {
             self.rules(at, server);
-            self.unmatched(at, server, tools);
         }
+        self.unreached();
+    }
+
+    /// What `users.yaml` says, where that counts.
+    fn people(&self) -> Option<&'a UsersSpec> {
+        self.files.users.as_ref().filter(|_| self.files.settings.policy.store != PolicyStoreSpec::Sql)
     }
 
     fn servers(&mut self) {
@@ -230,17 +256,31 @@ impl Linter<'_> {
     }
 
     fn provisioning(&mut self, spec: &AutoProvisioningSpec) {
-        self.role("auto_provisioning.default_role", spec.default_role.as_deref());
-        if spec.enabled && !spec.require_approval && spec.default_role.as_deref().is_some_and(is_admin) {
-            let message = "whoever comes would be an administrator; set require_approval: true, or another role";
-            self.user_note(Severity::Error, "auto_provisioning.default_role", message);
-        }
+        let general = OfferSpec { default_role: spec.default_role.clone(), ..OfferSpec::default() };
         let maps =
             [("email_domain_mapping", &spec.email_domain_mapping), ("slack_team_mapping", &spec.slack_team_mapping)];
-        for (key, offers) in maps {
-            for (name, offer) in offers {
-                self.role(&format!("auto_provisioning.{key}.{name}"), offer.default_role.as_deref());
+        let mapped = maps.into_iter().flat_map(|(key, offers)| {
+            offers.iter().map(move |(name, offer)| (format!("auto_provisioning.{key}.{name}"), offer))
+        });
+        for (path, offer) in [("auto_provisioning".to_owned(), &general)].into_iter().chain(mapped) {
+            self.role(&path, offer.default_role.as_deref());
+            let role = offer.default_role.as_ref().or(spec.default_role.as_ref());
+            let needs_approval = offer.require_approval.unwrap_or(spec.require_approval);
+            if let Some(role) = role.filter(|_| spec.enabled && !needs_approval) {
+                self.given_away(&format!("{path}.default_role"), &role_of(self.files, role));
             }
+        }
+    }
+
+    /// Rights that somebody has by coming.
+    fn given_away(&mut self, path: &str, role: &Role) {
+        if role.is_admin || ADMINISTERS.into_iter().any(|permission| role.may(permission)) {
+            let message = "whoever comes would be an administrator; set require_approval: true, or another role";
+            return self.user_note(Severity::Error, path, message);
+        }
+        for permission in REACHES_FAR.into_iter().filter(|permission| role.may(*permission)) {
+            let message = format!("whoever comes has {permission}, without anybody's approval");
+            self.user_note(Severity::Warning, path, message);
         }
     }
 
@@ -308,10 +348,6 @@ impl Linter<'_> {
             self.user_note(Severity::Warning, &format!("{path}.allowed_domains"), message);
         }
     }
-}
-
-fn is_admin(role: &str) -> bool {
-    matches!(role, "admin" | "super_admin")
 }
 
 fn texts(texts: Option<&OneOrMany>) -> &[String] {

@@ -122,6 +122,20 @@ impl Db {
         Ok(())
     }
 
+    /// How far the database of a URL is; one that is not there is not made.
+    ///
+    /// # Errors
+    /// As [`Db::connect`].
+    pub async fn status_of(url: &str) -> Result<MigrationStatus, DbError> {
+        if !Self::is_there(url) {
+            return Ok(MigrationStatus::of(&[]));
+        }
+        let db = Self::connect(url).await?;
+        let status = db.migration_status().await;
+        db.close().await;
+        status
+    }
+
     /// How far the database is; changes nothing.
     ///
     /// # Errors

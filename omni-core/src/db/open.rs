@@ -45,6 +45,12 @@ impl Db {
         Self::connect(url).await
     }
 
+    /// Whether there may be a database at a URL: `false` only for an SQLite file that is not there.
+    #[must_use]
+    pub fn is_there(url: &str) -> bool {
+        is_postgres(url) || is_made(url)
+    }
+
     fn over(pool: Pool, url: &str) -> Self {
         let place = match &pool {
             #[cfg(feature = "sqlite")]
@@ -193,6 +199,20 @@ impl Target {
 fn is_passing(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 10))
+}
+
+/// Whether the file is there. Whatever else keeps from looking keeps from opening, which says so.
+#[cfg(feature = "sqlite")]
+fn is_made(url: &str) -> bool {
+    match Target::parse(url) {
+        Target::Memory => true,
+        Target::File(path) => path.try_exists().unwrap_or(true),
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn is_made(_url: &str) -> bool {
+    true
 }
 
 /// Makes the file, or finds out that it cannot be written, before SQLite says so less clearly.

@@ -158,7 +158,9 @@ impl Authenticator {
                 if !actor.scopes.contains(Scope::ActAs) {
                     return Err(AuthError::MissingScope { subject: actor.subject, scope: Scope::ActAs });
                 }
-                Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject))
+                // What the subject would have at this terminal; nobody acts for others in their place.
+                let scopes = actor.scopes.iter().filter(|scope| *scope != Scope::ActAs).collect();
+                Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject).with_scopes(scopes))
             }
         }
     }

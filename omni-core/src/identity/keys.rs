@@ -180,6 +180,9 @@ pub trait KeyStore: Send + Sync + fmt::Debug {
     /// A [`KeyError`]; so for all of these.
     async fn find(&self, prefix: &str) -> Result<Vec<ApiKey>, KeyError>;
 
+    /// The key of a number; `None` where there is none.
+    async fn get(&self, id: i64) -> Result<Option<ApiKey>, KeyError>;
+
     /// All keys, or one owner's, the newest first; `limit` at most.
     async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError>;
 

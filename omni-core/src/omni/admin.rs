@@ -12,7 +12,7 @@ use crate::{
     identity::{Credential, Principal, Scope, Scopes},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
     parts::Parts,
-    policy::{Grant, Permission, Role, is_operator},
+    policy::{Grant, Permission, PolicyError, Role, Standing, is_operator},
 };
 
 mod health;
@@ -139,6 +139,26 @@ impl Admin {
         }
         let message = format!("the role {} may not give out the rights of the role {}", own.name, role.name);
         Err(Error::Denied { message })
+    }
+
+    fn standing(&self, email: &str) -> Standing {
+        self.parts.policy.standing(&Principal::email(email))
+    }
+
+    /// Refuses to change how somebody stands who has more rights than one's own, in or out.
+    async fn may_change(&self, email: &str) -> Result<(), Error> {
+        if self.grant.is_none() {
+            return Ok(());
+        }
+        if let Some(theirs) = self.standing(email).role {
+            self.may_give(&theirs)?;
+        }
+        // Whom nobody named may have rights all the same.
+        match self.parts.policy.resolve(&Principal::email(email)).await {
+            Ok(theirs) => self.may_give(&theirs.role),
+            Err(away @ PolicyError::Unavailable { .. }) => Err(away.into()),
+            Err(_) => Ok(()),
+        }
     }
 
     /// What one's own credential may be used for.

@@ -1,5 +1,8 @@
-use super::{Tables, UserState};
+use super::{Blocks, Tables, UserState};
 use crate::policy::yaml::tests::config;
+
+#[cfg(feature = "postgres")]
+mod originals;
 
 /// SQLite, and PostgreSQL where there is one.
 async fn databases() -> Vec<Tables> {
@@ -10,7 +13,7 @@ async fn databases() -> Vec<Tables> {
 }
 
 async fn import(tables: &Tables, users: &str) {
-    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss").await.unwrap();
+    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss", Blocks::Stay).await.unwrap();
 }
 
 #[tokio::test]
@@ -41,7 +44,7 @@ async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row(
         let users = tables.users("", 10).await.unwrap();
         let known: Vec<_> = users.iter().map(|user| (user.email.as_str(), user.state)).collect();
         assert_eq!(known, [("a@x", UserState::Seen), ("b@x", UserState::Assigned), ("c@x", UserState::Seen)]);
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.super_admins.is_empty() && spec.users.len() == 1);
         assert_eq!(spec.users[0].slack_user_id.as_deref(), Some("U1"));
     }
@@ -51,7 +54,7 @@ async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row(
 async fn somebody_on_both_lists_is_super_admin() {
     for tables in databases().await {
         import(&tables, "users: [{ email: a@x, role: dba }]\nsuper_admins: [{ email: A@x }]").await;
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert_eq!((spec.users.len(), spec.super_admins.len()), (0, 1));
     }
 }
@@ -75,7 +78,7 @@ async fn a_new_role_keeps_the_overrides_that_somebody_had_and_lifts_a_block() {
             .await;
         tables.disable("a@x", Some("no"), "boss").await.unwrap();
         tables.assign("A@x", None, "super_admin").await.unwrap();
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.super_admins[0].allowed_mcps.is_some());
     }
 }
@@ -87,12 +90,36 @@ async fn whose_row_is_not_active_is_kept_out_whoever_they_are() {
         import(&tables, "users: [{ email: b@x, role: dba, is_active: false }]").await;
         let sql = "UPDATE users SET is_active = ? WHERE email = 'a@x'";
         tables.db().await.unwrap().execute(sql, &[false.into()]).await.unwrap();
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert_eq!(spec.blocked_users.iter().map(|blocked| blocked.email.as_str()).collect::<Vec<_>>(), ["a@x"]);
         assert_eq!(spec.users[0].is_active, Some(false));
         assert!(tables.enable("a@x").await.unwrap() && tables.enable("B@x").await.unwrap());
         assert!(!tables.enable("a@x").await.unwrap());
-        let (_, spec) = tables.read().await.unwrap();
+        let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.users[0].is_active.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_import_lets_in_nobody_whom_an_administrator_keeps_out_and_says_whom_it_changes() {
+    let users = |more: &str| format!("users: [{{ email: a@x, role: dba }}, {{ email: b@x, is_active: false }}{more}]");
+    let spec = |text: &str| config("", text).files.users.clone().unwrap();
+    for tables in databases().await {
+        import(&tables, &users(", { email: c@x, is_active: false }")).await;
+        tables.assign("d@x", None, "dba").await.unwrap();
+        tables.disable("A@x", Some("no"), "boss").await.unwrap();
+        tables.disable("never@x", None, "boss").await.unwrap();
+        let imported = tables.replace(&spec(&users("")), "boss", Blocks::Stay).await.unwrap();
+        assert_eq!(imported.people, 2);
+        assert_eq!(imported.no_longer_named, ["c@x", "d@x"]);
+        assert_eq!(imported.still_blocked, ["a@x", "c@x", "never@x"], "b@x is out by the file's own word");
+        assert_eq!(imported.let_in, [""; 0]);
+        let stored = tables.read().await.unwrap().users;
+        let out: Vec<_> = stored.blocked_users.iter().map(|it| (&*it.email, it.message.as_deref())).collect();
+        assert_eq!(out, [("a@x", Some("no")), ("c@x", None), ("never@x", None)]);
+        let active = spec("users: [{ email: a@x }, { email: b@x }]\nblocked_users: [{ email: c@x }]");
+        assert_eq!(tables.replace(&active, "boss", Blocks::Stay).await.unwrap().let_in, ["b@x"], "the file says so");
+        let all = tables.replace(&active, "boss", Blocks::Go).await.unwrap();
+        assert_eq!((all.let_in, all.still_blocked), (vec!["a@x".into(), "never@x".into()], vec![]));
     }
 }

@@ -84,8 +84,8 @@ impl Tables {
         let values = [DEFAULT_TENANT.into(), normalise(email).into()];
         let unblocked = tx.execute("DELETE FROM user_blocks WHERE tenant = ? AND email = ?", &values).await?;
         let [tenant, email] = values;
-        let sql = "UPDATE users SET is_active = ? WHERE tenant = ? AND email = ? AND is_active = ?";
-        let activated = tx.execute(sql, &[true.into(), tenant, email, false.into()]).await?;
+        let sql = "UPDATE users SET is_active = ? WHERE tenant = ? AND email = ? AND is_active IS NOT TRUE";
+        let activated = tx.execute(sql, &[true.into(), tenant, email]).await?;
         raise_version(&mut tx).await?;
         tx.commit().await?;
         Ok(unblocked + activated > 0)

@@ -1,12 +1,11 @@
-//! From what `users.yaml` says to the tables.
+//! From what `users.yaml` says to rows of the tables.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Tables,
     access::{mode_name, to_rows},
-    normalise, raise_version, user_id,
+    normalise, user_id,
 };
 use crate::{
     config::spec::{RoleSpec, TeamSpec, UserSpec, UsersSpec},
@@ -17,50 +16,7 @@ use crate::{
 /// What is in columns of its own, or in other tables.
 const OUTSIDE: [&str; 7] = ["email", "name", "role", "is_active", "allowed_mcps", "teams", "slack_user_id"];
 
-impl Tables {
-    /// Replaces everything. Whoever is not named any more keeps their row as somebody who was seen.
-    pub(crate) async fn replace(&self, spec: &UsersSpec, by: &str) -> Result<(), DbError> {
-        let mut tx = self.db().await?.begin().await?;
-        clear(&mut tx).await?;
-        for (name, role) in &spec.roles {
-            insert_role(&mut tx, name, role).await?;
-        }
-        for (name, team) in &spec.teams {
-            insert_team(&mut tx, name, team).await?;
-        }
-        // Super admins come last: who is in both lists is super admin.
-        for user in &spec.users {
-            insert_user(&mut tx, user, false).await?;
-        }
-        for user in &spec.super_admins {
-            insert_user(&mut tx, user, true).await?;
-        }
-        for blocked in &spec.blocked_users {
-            block(&mut tx, &blocked.email, blocked.message.as_deref(), by).await?;
-        }
-        let values = [json(&spec.default_user), json(&spec.auto_provisioning)];
-        let sql = "INSERT INTO user_settings (id, default_user, auto_provisioning) VALUES (1, ?, ?)";
-        tx.execute(sql, &values).await?;
-        raise_version(&mut tx).await?;
-        tx.commit().await
-    }
-}
-
-async fn clear(tx: &mut Tx) -> Result<(), DbError> {
-    for table in ["roles", "teams", "user_settings"] {
-        tx.execute(&format!("DELETE FROM {table}"), &[]).await?;
-    }
-    for table in ["user_access", "user_mcp_permissions", "user_teams"] {
-        let sql = format!("DELETE FROM {table} WHERE user_id IN (SELECT id FROM users WHERE tenant = ?)");
-        tx.execute(&sql, &[DEFAULT_TENANT.into()]).await?;
-    }
-    tx.execute("DELETE FROM user_blocks WHERE tenant = ?", &[DEFAULT_TENANT.into()]).await?;
-    let sql = "UPDATE users SET role_source = 'seen', is_super_admin = ?, is_active = ?, slack_user_id = NULL
-               WHERE tenant = ? AND role_source = 'assigned'";
-    tx.execute(sql, &[false.into(), true.into(), DEFAULT_TENANT.into()]).await.map(drop)
-}
-
-async fn insert_role(tx: &mut Tx, name: &str, role: &RoleSpec) -> Result<(), DbError> {
+pub(super) async fn insert_role(tx: &mut Tx, name: &str, role: &RoleSpec) -> Result<(), DbError> {
     let mut settings = object(role);
     let mut take = |key: &str| settings.as_object_mut().and_then(|settings| settings.remove(key));
     let (permissions, rate_limit) = (take("permissions"), take("rate_limit"));
@@ -77,7 +33,7 @@ async fn insert_role(tx: &mut Tx, name: &str, role: &RoleSpec) -> Result<(), DbE
     tx.execute(sql, &values).await.map(drop)
 }
 
-async fn insert_team(tx: &mut Tx, name: &str, team: &TeamSpec) -> Result<(), DbError> {
+pub(super) async fn insert_team(tx: &mut Tx, name: &str, team: &TeamSpec) -> Result<(), DbError> {
     let values = [
         name.into(),
         (&team.name).into(),
@@ -90,7 +46,7 @@ async fn insert_team(tx: &mut Tx, name: &str, team: &TeamSpec) -> Result<(), DbE
     tx.execute(sql, &values).await.map(drop)
 }
 
-async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bool) -> Result<(), DbError> {
+pub(super) async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bool) -> Result<(), DbError> {
     let email = normalise(&user.email);
     if email.is_empty() {
         return Ok(());
@@ -127,6 +83,13 @@ async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bool) -> Resu
         tx.execute(sql, &[id.into(), team.into()]).await?;
     }
     Ok(())
+}
+
+/// The one row of settings.
+pub(super) async fn insert_settings(tx: &mut Tx, spec: &UsersSpec) -> Result<(), DbError> {
+    let values = [json(&spec.default_user), json(&spec.auto_provisioning)];
+    let sql = "INSERT INTO user_settings (id, default_user, auto_provisioning) VALUES (1, ?, ?)";
+    tx.execute(sql, &values).await.map(drop)
 }
 
 /// Lets somebody not use omni.

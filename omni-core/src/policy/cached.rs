@@ -72,6 +72,10 @@ impl<P: PolicyStore> PolicyStore for Cached<P> {
     fn role(&self, name: &str) -> Option<Role> {
         self.inner.role(name)
     }
+
+    fn named(&self) -> Vec<String> {
+        self.inner.named()
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl PolicyStore for MemoryPolicy {
         let highest = Role::super_admin();
         let is_highest = principal.ceiling_role.as_deref() == Some(&*highest.name);
         let (rules, quota) = (RuleSet::allow_all(), Quota::default());
-        grant.cut(is_highest.then(|| Ceiling { role: &highest, rules, models: None, quota: &quota }))?;
+        grant.cut(is_highest.then(|| Ceiling { role: &highest, rules, models: None, domains: None, quota: &quota }))?;
         Ok(Arc::new(grant))
     }
 

@@ -286,11 +286,11 @@ impl ArgumentRule {
 
     fn permits(&self, value: &Value) -> bool {
         match value {
-            Value::Null => !self.required,
             Value::String(text) => self.values.is_match(text),
-            Value::Array(items) => items.iter().all(|item| self.permits(item)),
+            // To a server an empty list may well mean everything.
+            Value::Array(items) => !items.is_empty() && items.iter().all(|item| self.permits(item)),
             Value::Bool(_) | Value::Number(_) => self.values.is_match(&value.to_string()),
-            Value::Object(_) => false,
+            Value::Null | Value::Object(_) => false,
         }
     }
 }

@@ -5,11 +5,13 @@
 //! instance looks at it once a second.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
@@ -18,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     Grant, PolicyError, PolicyStore, PolicyVersion, Role, Standing,
-    yaml::{Live, Origin, Sources},
+    yaml::{Live, Origin, Rows, Sources},
 };
 use crate::{
     config::{Config, ConfigError},
@@ -103,6 +105,10 @@ impl PolicyStore for SqlPolicy {
     fn role(&self, name: &str) -> Option<Role> {
         self.live.people().role(name)
     }
+
+    fn named(&self) -> Vec<String> {
+        self.live.people().named()
+    }
 }
 
 /// Follows the tables, and makes a new policy whenever they change.
@@ -172,13 +178,8 @@ async fn follow(tables: Tables, live: Weak<Live>, looks: watch::Sender<Looks>, w
     loop {
         looks.send_modify(|looks| looks.started += 1);
         let Some(live) = live.upgrade() else { return };
-        let looked = timeout(LOOK, look(&tables, &live, &mut known)).await;
+        let failure = ended(look(&tables, &live, &mut known)).await.err();
         drop(live);
-        let failure = match looked {
-            Ok(Ok(())) => None,
-            Ok(Err(failure)) => Some(failure),
-            Err(_) => Some("the database did not answer in time".into()),
-        };
         match &failure {
             Some(failure) if !was_away => {
                 tracing::warn!(failure, "who may do what cannot be read from the database; it is tried again");
@@ -199,6 +200,16 @@ async fn follow(tables: Tables, live: Weak<Live>, looks: watch::Sender<Looks>, w
     }
 }
 
+/// How a look ends. One that panics has failed like any other: the next one may go well, and until
+/// then what was seen counts for as long as it may.
+async fn ended(look: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    match timeout(LOOK, AssertUnwindSafe(look).catch_unwind()).await {
+        Ok(Ok(looked)) => looked,
+        Ok(Err(_)) => Err("reading it panicked".into()),
+        Err(_) => Err("the database did not answer in time".into()),
+    }
+}
+
 /// Takes what the tables say, if it is something new.
 async fn look(tables: &Tables, live: &Arc<Live>, known: &mut Option<i64>) -> Result<(), String> {
     let said = |error: DbError| error.to_string();
@@ -206,12 +217,12 @@ async fn look(tables: &Tables, live: &Arc<Live>, known: &mut Option<i64>) -> Res
     if *known == Some(version) {
         return Ok(());
     }
-    let (version, people) = tables.read().await.map_err(said)?;
-    let people = Arc::new(people);
+    let stored = tables.read().await.map_err(said)?;
+    let rows = Arc::new(Rows { broken_roles: stored.broken_roles().cloned().collect(), users: stored.users });
     let live = live.clone();
     // Many people take a while to compile.
-    let updating = tokio::task::spawn_blocking(move || live.update(|sources| sources.table = Some(people)));
+    let updating = tokio::task::spawn_blocking(move || live.update(|sources| sources.table = Some(rows)));
     updating.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    *known = Some(version);
+    *known = Some(stored.version);
     Ok(())
 }

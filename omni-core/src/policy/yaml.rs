@@ -27,8 +27,10 @@ mod provision;
 mod role;
 
 pub(crate) use access::is_same_server;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(in crate::policy) use live::Rows;
 pub(in crate::policy) use live::{Live, Origin, Sources};
-pub(crate) use role::{BUILT_IN, known_roles, known_roles_of};
+pub(crate) use role::{BUILT_IN, NO_ROLE, known_roles, known_roles_of, role as role_of};
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use super::sql::Table;
@@ -209,6 +211,14 @@ impl People {
         }
     }
 
+    pub(in crate::policy) fn named(&self) -> Vec<String> {
+        self.listed
+            .keys()
+            .chain(self.blocked.keys().filter(|email| !self.listed.contains_key(*email)))
+            .cloned()
+            .collect()
+    }
+
     pub(in crate::policy) fn role(&self, name: &str) -> Option<Role> {
         self.ceilings.get(name).map(|person| person.role.clone())
     }
@@ -216,7 +226,8 @@ impl People {
 
 impl Person {
     fn as_ceiling(&self) -> Result<Ceiling<'_>, String> {
-        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models: self.models.as_deref(), quota: &self.quota })
+        let (models, domains) = (self.models.as_deref(), self.domains.as_deref());
+        Ok(Ceiling { role: &self.role, rules: self.rules.clone()?, models, domains, quota: &self.quota })
     }
 }
 
@@ -248,6 +259,10 @@ impl PolicyStore for YamlPolicy {
 
     fn role(&self, name: &str) -> Option<Role> {
         self.live.people().role(name)
+    }
+
+    fn named(&self) -> Vec<String> {
+        self.live.people().named()
     }
 }
 

@@ -26,6 +26,9 @@ pub async fn key_store_contract(store: &dyn KeyStore) {
     assert_eq!(found, [ApiKey { id, ..new.clone() }], "what is found is what was kept");
     assert!(store.find("00nobody").await.expect("keys can be found").is_empty());
 
+    assert_eq!(store.get(id).await.expect("keys can be found"), found.first().cloned());
+    assert!(store.get(i64::from(i32::MAX)).await.expect("keys can be found").is_none());
+
     let second = store.insert(&ApiKey::issue(&owner, Scopes::user()).key).await.expect("a key can be kept");
     assert_ne!(id, second, "numbers are not used twice");
     let ids = |keys: Vec<ApiKey>| keys.iter().map(|key| key.id).collect::<Vec<_>>();

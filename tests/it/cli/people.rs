@@ -40,8 +40,12 @@ fn a_role_that_was_given_counts_at_once() {
     let allowed = may(&home, "new@company.com");
     assert_eq!(allowed["effect"], "allow", "{allowed}");
     let listed = home.run(&["users", "list", "--json"]).exits(0).json();
-    let expected = json!([{ "email": "new@company.com", "name": "New", "role": "dba", "status": "active", "reason": null,
-                            "source": "assigned" }]);
+    let expected = json!([
+        { "email": "named@company.com", "name": "named@company.com", "role": "dba", "status": "active", "reason": null,
+          "source": "users.yaml:2" },
+        { "email": "new@company.com", "name": "New", "role": "dba", "status": "active", "reason": null,
+          "source": "assigned" },
+    ]);
     assert_eq!(listed, expected);
     home.run(&["users", "disable", "new@company.com", "--message", "Ask hr."]).exits(0);
     let denied = may(&home, "new@company.com");
@@ -117,4 +121,59 @@ fn a_policy_moves_into_the_database_and_out_again() {
     home.run(&["policy", "import", "--from", "exported"]).exits(0);
     assert_eq!(may(&home, "named@company.com")["effect"], "allow");
     home.run(&["policy", "import", "--from", "nowhere"]).exits(3);
+}
+
+#[test]
+fn who_only_looks_makes_no_database() {
+    let home = home();
+    let database = home.home().join("xdg/data/omni/omni.db");
+    assert_eq!(may(&home, "new@company.com")["effect"], "deny");
+    assert!(!database.exists(), "an explanation made a database");
+    let status = home.run(&["db", "status", "--json"]).exits(1).json();
+    assert_eq!((&status["current"], &status["up_to_date"]), (&json!(0), &json!(false)));
+    assert!(!database.exists(), "the status made a database");
+    home.run(&["users", "add", "new@company.com", "--role", "dba"]).exits(0);
+    assert_eq!(may(&home, "new@company.com")["effect"], "allow");
+}
+
+#[test]
+fn an_address_is_told_as_it_is_kept() {
+    let home = home();
+    for command in ["add", "disable", "enable"] {
+        let told = home.run(&["users", command, " New@Company.com", "--json"]).exits(0).json();
+        assert_eq!(told["email"], "new@company.com", "{command}");
+    }
+    let told = home.run(&["users", "approve", "Two@Company.com", "--json"]).exits(0).json();
+    assert_eq!(told["email"], "two@company.com");
+}
+
+#[test]
+fn the_help_of_a_key_names_every_scope() {
+    let help = omni().run(&["keys", "create", "--help"]).exits(0).out;
+    for scope in ["ask", "mcp", "audit", "admin", "act_as"] {
+        assert!(
+            help.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == scope),
+            "{scope}: {help}"
+        );
+    }
+}
+
+#[test]
+fn an_import_lets_nobody_in_whom_an_administrator_keeps_out() {
+    let home = home().with_file("settings.yaml", "policy: { store: sql }\n");
+    let import = ["policy", "import", "--from", "config", "--json"];
+    home.run(&import).exits(0);
+    home.run(&["users", "add", "own@company.com", "--role", "dba"]).exits(0);
+    for user in ["named@company.com", "stranger@company.com"] {
+        home.run(&["users", "disable", user, "--message", "Ask hr."]).exits(0);
+    }
+    let told = home.run(&import).exits(0).json();
+    assert_eq!(told["still_blocked"], json!(["named@company.com", "stranger@company.com"]));
+    assert_eq!((&told["no_longer_named"], &told["let_in"]), (&json!(["own@company.com"]), &json!([])));
+    assert_eq!(may(&home, "named@company.com")["rule"], "named@company.com may not use omni: Ask hr.");
+    let text = home.run(&["policy", "import", "--from", "config"]).exits(0);
+    assert!(text.out.contains("still kept out: named@company.com, stranger@company.com"), "{text:?}");
+    let all = home.run(&[&import[..], &["--replace"]].concat()).exits(0).json();
+    assert_eq!(all["let_in"], json!(["named@company.com", "stranger@company.com"]));
+    assert_eq!(may(&home, "named@company.com")["effect"], "allow");
 }

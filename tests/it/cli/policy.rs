@@ -138,3 +138,70 @@ fn a_check_tells_of_roles_that_nobody_has_and_of_teams_that_are_not_there() {
     assert!(all.contains("roles.ghost: nobody in this file has this role"), "{all}");
     assert!(all.contains("there is no team \"dbaz\"; did you mean \"dbas\"?"), "{all}");
 }
+
+const CAREFUL: &str = "\
+roles:
+  clerk:
+    permissions: { can_execute_dangerous_tools: false }
+users:
+  - { email: dba@company.com, role: dba }
+  - { email: clerk@company.com, role: clerk }
+";
+
+#[test]
+fn an_explanation_is_what_a_call_of_a_destructive_tool_meets() {
+    let server = Loopback::with_wipe();
+    let home = super::with_server(&server, "    confirm: [\"drop_*\"]\n").with_file("users.yaml", CAREFUL);
+    home.run(&["servers", "check"]).exits(0);
+    for user in ["dba@company.com", "clerk@company.com"] {
+        let listed = home.run(&["tools", "list", "--as", user, "--json"]).exits(0).json();
+        let all = home.run(&["validate-policy", "--user", user, "--mcp", "db", "--json"]).exits(0).json();
+        for tool in ["wipe", "drop_table", "get_health"] {
+            let args = ["policy", "explain", "--user", user, "--server", "db", "--tool", tool, "--json"];
+            let said = home.run(&args).exits(0).json();
+            assert_eq!(home.run(&[&args[..], &["--live"]].concat()).exits(0).json(), said, "{user} {tool}");
+            assert_eq!(said["destructive"], tool == "wipe", "{user} {tool}");
+            let find =
+                |list: &serde_json::Value| list.as_array().unwrap().iter().find(|it| it["tool"] == tool).cloned();
+            let one_of_all = find(&all["decisions"]).unwrap();
+            assert_eq!((&one_of_all["effect"], &one_of_all["confirm"]), (&said["effect"], &said["confirm"]));
+            let real = find(&listed);
+            assert_eq!(said["effect"] == "allow", real.is_some(), "{user} {tool}: {said}");
+            assert_eq!(
+                said["confirm"],
+                real.is_some_and(|real| real["needs_approval"] == true),
+                "{user} {tool}: {said}"
+            );
+            let before = server.calls().len();
+            let unasked = home.run(&["tools", "call", &format!("db.{tool}"), "--as", user]);
+            assert_eq!(unasked.code == 0, said["effect"] == "allow" && said["confirm"] == false, "{unasked:?}");
+            let agreed = home.run(&["tools", "call", &format!("db.{tool}"), "--as", user, "-y"]);
+            assert_eq!(agreed.code == 0, said["effect"] == "allow", "{agreed:?}");
+            assert_eq!(server.calls().len() - before, usize::from(unasked.code == 0) + usize::from(agreed.code == 0));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_known_of_a_tool_is_said() {
+    let server = Loopback::with_wipe();
+    let home = super::with_server(&server, "").with_file("users.yaml", CAREFUL);
+    let args = ["policy", "explain", "--user", "clerk@company.com", "--server", "db", "--tool", "wipe"];
+    let json = || home.run(&[&args[..], &["--json"]].concat()).exits(0).json();
+    let unknown = home.run(&args).exits(0);
+    assert!(unknown.err.contains("if it may destroy something: deny"), "{unknown:?}");
+    assert_eq!(json()["destructive"], json!(null));
+    // The names alone, as they were kept once.
+    let data = home.home().join("xdg/data/omni");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("tools.json"), "{\"db\": [\"wipe\", \"get_health\"]}").unwrap();
+    assert_eq!(json()["destructive"], json!(null));
+    let listed = home.run(&["validate-policy", "--user", "clerk@company.com", "--mcp", "db", "--json"]).exits(0).json();
+    assert_eq!((&listed["basis"], &listed["decisions"][0]["destructive"]), (&json!("stored"), &json!(null)));
+    home.run(&["servers", "check"]).exits(0);
+    let known = home.run(&args).exits(0);
+    assert!(known.out.contains("db.wipe: deny") && known.out.contains("can_execute_dangerous_tools"), "{known:?}");
+    let absent =
+        home.run(&["policy", "explain", "--user", "dba@company.com", "--server", "db", "--tool", "wip", "--live"]);
+    assert!(absent.exits(0).err.contains("db has no tool \"wip\""));
+}

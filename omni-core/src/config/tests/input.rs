@@ -67,7 +67,8 @@ fn an_unknown_key_is_a_warning_with_the_nearest_name_where_the_original_had_the_
 fn an_unknown_key_is_an_error_where_only_omni_has_the_mapping() {
     insta::assert_snapshot!(error(&[("settings.yaml", "agent:\n  max_turn: 3\n")]), @r#"settings.yaml:2: agent.max_turn: unknown key; did you mean "max_turns"?"#);
     insta::assert_snapshot!(error(&[("users.yaml", "users:\n- email: a\n  rate_limit: { request_per_hour: 1 }\n")]), @r#"users.yaml:3: users[0].rate_limit.request_per_hour: unknown key; did you mean "requests_per_hour"?"#);
-    let of_a_role = [("users.yaml", "roles:\n  dba: { rate_limit: { request_per_hour: 1 } }\n")];
+    let of_a_role =
+        [("users.yaml", "users: [{ email: a, role: dba }]\nroles:\n  dba: { rate_limit: { request_per_hour: 1 } }\n")];
     assert_eq!(findings(&load(&of_a_role, &[]).unwrap(), Severity::Warning).len(), 1);
 }
 
@@ -94,7 +95,13 @@ users:
       database_mcp: { tools: [get_*] }
       other: yes
 ";
-    let config = load(&[("users.yaml", users), ("mcps.yaml", "mcps:\n- { name: database_mcp, url: http://x }\n")], &[]);
+    let config = load(
+        &[
+            ("users.yaml", users),
+            ("mcps.yaml", "mcps:\n- { name: database_mcp, url: http://x, tool_policy: allow_all }\n"),
+        ],
+        &[],
+    );
     insta::assert_snapshot!(findings(&config.unwrap(), Severity::Warning).join("\n"), @r#"
     users.yaml:4: users[0].allowed_mcps[0]: mcps.yaml has no server "databse_mcp"; did you mean "database_mcp"?
     users.yaml:5: users[0].allowed_domains: the domain "sql_hepl" is not known; did you mean "sql_help"?
@@ -108,7 +115,8 @@ users:
 #[test]
 fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
     let mcps = "global:\n  blocked_tools: [drop_*]\n  admin_only_tools: []\ntool_patterns: {}\n";
-    let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}")], &[]).unwrap();
+    let settings = ("settings.yaml", "limit: { backend: sql }");
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}"), settings], &[]).unwrap();
     insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
     mcps.yaml:2: global.blocked_tools: now enforced; the original ignored it
     mcps.yaml:1: accepted and not used by omni: tool_patterns
@@ -202,7 +210,7 @@ fn a_file_over_a_mebibyte_is_refused() {
 fn empty_files_and_empty_keys_are_fine() {
     let files = [("settings.yaml", ""), ("mcps.yaml", "mcps:\nglobal:\n"), ("users.yaml", "users:\nroles:\n  x:\n")];
     let config = load(&files, &[]).unwrap();
-    assert_eq!(findings(&config, Severity::Warning), Vec::<String>::new());
+    assert_eq!(findings(&config, Severity::Error), Vec::<String>::new());
     assert!(config.files.users.as_ref().unwrap().roles.contains_key("x"));
 }
 

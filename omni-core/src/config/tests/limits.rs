@@ -126,3 +126,16 @@ fn counts_are_kept_by_a_reload_unless_they_are_made_elsewhere() {
     let lenient = "limit: { backend: redis, redis_url: 'redis://a', on_error: allow }";
     assert!(before.counts_like(&config(lenient, &[])));
 }
+
+#[test]
+fn rates_that_a_terminal_does_not_share_are_told_where_a_database_could_hold_them() {
+    let told = |settings: &str| {
+        let found = findings(&config(settings, &[]), Severity::Info);
+        found.iter().any(|finding| finding.contains("limit.backend") && finding.contains("counts by itself"))
+    };
+    assert!(told("") && told("limit: { backend: memory }"));
+    assert!(!told("limit: { backend: sql }"));
+    assert!(!told("rate_limiting: { enabled: false }"));
+    assert!(!told("audit: { enabled: false }"), "there is no database at hand");
+    assert_eq!(findings(&config("", &[]), Severity::Warning), [""; 0]);
+}

@@ -32,6 +32,10 @@ impl KeyStore for MemoryKeys {
         Ok(self.keys().iter().filter(|key| key.prefix == prefix).cloned().collect())
     }
 
+    async fn get(&self, id: i64) -> Result<Option<ApiKey>, KeyError> {
+        Ok(self.keys().iter().find(|key| key.id == id).cloned())
+    }
+
     async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
         let keys = self.keys();
         let wanted = keys.iter().rev().filter(|key| owner.is_none_or(|owner| key.owner == owner));

@@ -68,6 +68,10 @@ impl KeyStore for SqlKeys {
         self.rows("WHERE key_prefix = ?", &[prefix.into()]).await
     }
 
+    async fn get(&self, id: i64) -> Result<Option<ApiKey>, KeyError> {
+        Ok(self.rows("WHERE id = ?", &[id.into()]).await?.pop())
+    }
+
     async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
         match owner {
             Some(owner) => {
@@ -110,7 +114,7 @@ impl KeyStore for SqlKeys {
             db.dialect().now()
         );
         db.execute(&sql, &[true.into(), by.into(), id.into(), false.into()]).await?;
-        Ok(self.rows("WHERE id = ?", &[id.into()]).await?.pop())
+        self.get(id).await
     }
 
     async fn touch(&self, id: i64, at: DateTime<Utc>) -> Result<(), KeyError> {

@@ -115,6 +115,9 @@ impl KeyStore for Away {
     async fn find(&self, _: &str) -> Result<Vec<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
+    async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
+        Err(super::KeyError::new("gone"))
+    }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
@@ -159,6 +162,9 @@ impl KeyStore for Hung {
             None => std::future::pending().await,
         }
     }
+    async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
+        std::future::pending().await
+    }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         std::future::pending().await
     }
@@ -181,4 +187,17 @@ async fn a_store_that_hangs_keeps_nobody_waiting_for_ever_and_its_notes_nobody_a
     assert!(matches!(unanswered, Err(AuthError::Unavailable(_))));
     let judge = judge(Hung(Some(issued.key)));
     assert!(judge.authenticate(Credential::api_key(issued.secret)).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_looks_as_somebody_else_has_what_a_terminal_gives_them_and_acts_for_nobody() {
+    let judge = Authenticator::new().with_local_act_as();
+    let local = |act_as: Option<&str>| Credential::Local { os_user: "root".into(), act_as: act_as.map(str::to_owned) };
+    let own = judge.authenticate(local(None)).await.unwrap();
+    let other = judge.authenticate(local(Some("Ann@x.org"))).await.unwrap();
+    assert_eq!((&*other.subject, other.actor.as_deref()), ("ann@x.org", Some("local:root")));
+    for scope in Scope::ALL {
+        assert!(own.scopes.contains(scope), "{scope}");
+        assert_eq!(other.scopes.contains(scope), scope != Scope::ActAs, "{scope}");
+    }
 }

@@ -130,12 +130,17 @@ impl Admin {
     /// Takes a key back.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is none of that number.
+    /// [`Error::NotFound`] when there is none of that number, [`Error::Denied`] for that of somebody
+    /// with more rights than one's own.
     pub async fn revoke_key(&self, id: i64) -> Result<ApiKey, Error> {
         let revoking = async {
-            let revoked = self.keys()?.store().revoke(id, self.actor()).await?;
-            self.keys()?.forget();
-            revoked.ok_or_else(|| Error::NotFound { message: format!("there is no key {id}") })
+            let none = || Error::NotFound { message: format!("there is no key {id}") };
+            let keys = self.keys()?;
+            let key = keys.store().get(id).await?.ok_or_else(none)?;
+            self.may_change(&key.owner).await?;
+            let revoked = keys.store().revoke(id, self.actor()).await?;
+            keys.forget();
+            revoked.ok_or_else(none)
         };
         let said = record("key.revoke", &id.to_string(), serde_json::Value::Null);
         self.run(Permission::CanManageUsers, said, revoking).await

@@ -8,7 +8,7 @@ use crate::{
     audit::{AuditBackend, memory::MemorySink},
     identity::{Authenticator, Credential, Keys, Scope, Scopes, keys::memory::MemoryKeys},
     ledger::{AdminRecord, Event, Outcome, SealKey},
-    people::Tables,
+    people::{Blocks, Tables},
     policy::yaml::{YamlPolicy, tests::config},
 };
 
@@ -54,7 +54,10 @@ async fn a_role_that_was_given_holds_for_the_next_ask_and_is_recorded() {
     let (omni, sink) = omni().await;
     let new = || Principal::email("new@x.org");
     assert!(omni.ask(Ask::new(new(), "hello")).await.unwrap_err().to_string().contains("approve the account"));
-    let status = async || operator(&omni).await.users().await.unwrap().into_iter().map(|user| user.status).next();
+    let status = async || {
+        let users = operator(&omni).await.users().await.unwrap();
+        users.into_iter().find(|user| user.email == "new@x.org").map(|user| user.status)
+    };
     admin(&omni, "admin@x.org").await.add_user("New@x.org", Some("New"), "dba").await.unwrap();
     assert_eq!(&*omni.grant(new()).await.unwrap().role.name, "dba");
     assert_eq!(status().await, Some(UserStatus::Active));
@@ -64,7 +67,7 @@ async fn a_role_that_was_given_holds_for_the_next_ask_and_is_recorded() {
     operator(&omni).await.enable_user("new@x.org").await.unwrap();
     assert!(omni.grant(new()).await.is_ok());
     let done: Vec<_> = records(&omni, &sink).await.into_iter().map(|it| (it.action, it.target, it.outcome)).collect();
-    let expected = [("user.add", "New@x.org"), ("user.disable", "new@x.org"), ("user.enable", "new@x.org")];
+    let expected = [("user.add", "new@x.org"), ("user.disable", "new@x.org"), ("user.enable", "new@x.org")];
     assert_eq!(done, expected.map(|(action, target)| (action.into(), target.into(), Outcome::Success)));
 }
 
@@ -105,7 +108,7 @@ async fn nobody_administers_without_scope_and_permission() {
     let dba = admin(&omni, "dba@x.org").await;
     assert_eq!(dba.add_user("new@x.org", None, "read_only").await.unwrap_err().kind(), ErrorKind::Denied);
     assert!(dba.users().await.is_err() && dba.keys_of(None).await.is_err() && dba.export_policy().await.is_err());
-    assert_eq!(dba.import_policy(&config("", USERS)).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(dba.import_policy(&config("", USERS), Blocks::Stay).await.unwrap_err().kind(), ErrorKind::Denied);
     let records = records(&omni, &sink).await;
     assert_eq!(records.iter().map(|record| record.outcome).collect::<Vec<_>>(), [Outcome::Denied, Outcome::Denied]);
 }
@@ -123,7 +126,7 @@ async fn nobody_gives_out_more_than_they_have() {
     assert_eq!(for_boss.unwrap_err().kind(), ErrorKind::Denied);
     let admin = admin(&omni, "admin@x.org").await;
     assert!(admin.add_user("a@x.org", None, "super_admin").await.is_err());
-    assert_eq!(admin.import_policy(&config("", USERS)).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(admin.import_policy(&config("", USERS), Blocks::Stay).await.unwrap_err().kind(), ErrorKind::Denied);
     let unknown = admin.add_user("a@x.org", None, "dbaa").await.unwrap_err();
     assert_eq!(unknown.to_string(), "there is no role \"dbaa\"; did you mean \"dba\"?");
     let narrow = Principal::email("boss@x.org").with_scopes([Scope::Admin].into_iter().collect());
@@ -185,7 +188,7 @@ async fn a_list_of_whom_to_act_for_needs_the_scope_and_a_ceiling_a_role() {
 async fn what_was_imported_can_be_exported() {
     let (omni, _) = omni().await;
     let boss = admin(&omni, "boss@x.org").await;
-    assert_eq!(boss.import_policy(&config("", USERS)).await.unwrap(), 3);
+    assert_eq!(boss.import_policy(&config("", USERS), Blocks::Stay).await.unwrap().people, 3);
     let exported = boss.export_policy().await.unwrap();
     for part in ["boss@x.org", "role: dba", "can_manage_users: true", "require_approval: true"] {
         assert!(exported.contains(part), "{part} in {exported}");
@@ -253,7 +256,7 @@ async fn a_policy_that_a_file_may_not_have_is_not_imported() {
     let (omni, _) = omni().await;
     let operator = operator(&omni).await;
     operator.add_user("new@x.org", None, "dba").await.unwrap();
-    assert_eq!(operator.import_policy(&config("", UNSET)).await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(operator.import_policy(&config("", UNSET), Blocks::Stay).await.unwrap_err().kind(), ErrorKind::Config);
     assert!(omni.grant(Principal::email("new@x.org")).await.is_ok(), "nothing was replaced");
 }
 
@@ -274,4 +277,77 @@ async fn old_records_are_pruned_by_whom_the_permission_says_and_that_is_recorded
     assert!(pruned.is_some(), "it says how much went: {records:?}");
     let said: Vec<_> = records.into_iter().map(|it| (it.action, it.outcome)).collect();
     assert_eq!(said, [("ledger.prune".into(), Outcome::Denied), ("ledger.prune".into(), Outcome::Success)]);
+}
+
+#[tokio::test]
+async fn the_key_of_somebody_with_more_rights_is_taken_back_by_nobody_with_fewer() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("porter@x.org", None, "porter").await.unwrap();
+    let issued = operator.create_key(key_of("boss@x.org", &[Scope::Ask])).await.unwrap();
+    let own = operator.create_key(key_of("porter@x.org", &[Scope::Ask])).await.unwrap();
+    let porter = admin(&omni, "porter@x.org").await;
+    assert_eq!(porter.revoke_key(issued.key.id).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(omni.grant(Credential::api_key(issued.secret.clone())).await.is_ok(), "it still opens");
+    porter.revoke_key(own.key.id).await.unwrap();
+    operator.disable_user("porter@x.org", None).await.unwrap();
+    admin(&omni, "boss@x.org").await.revoke_key(issued.key.id).await.unwrap();
+    assert!(omni.grant(Credential::api_key(issued.secret)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_list_has_whom_the_file_names_before_they_ask() {
+    let (omni, _) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("new@x.org", None, "dba").await.unwrap();
+    let listed = operator.users().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|user| (&*user.email, user.role.as_deref(), &*user.source)).collect();
+    let expected = [
+        ("admin@x.org", Some("admin"), "users.yaml:3"),
+        ("boss@x.org", Some("super_admin"), "users.yaml:1"),
+        ("dba@x.org", Some("dba"), "users.yaml:4"),
+        ("new@x.org", Some("dba"), "assigned"),
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_exported_as_if_it_were_not_there() {
+    let tables = Tables::at("sqlite::memory:");
+    let policy = YamlPolicy::from_config(&config("", USERS)).unwrap().with_tables(tables.clone());
+    let authenticator = Authenticator::new().with_local_act_as();
+    let builder = Omni::builder().policy(policy).people(tables.clone()).authenticator(authenticator);
+    let omni = builder.build().await.unwrap();
+    let operator = operator(&omni).await;
+    operator.import_policy(&config("", USERS), Blocks::Stay).await.unwrap();
+    let db = tables.db().await.unwrap();
+    db.execute("UPDATE roles SET settings = '[]' WHERE name = 'clerk'", &[]).await.unwrap();
+    let refused = operator.export_policy().await.unwrap_err();
+    assert!(refused.to_string().contains("these rows cannot be read: the role clerk"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_import_makes_no_administrators_of_whoever_comes_and_tells_whom_it_changed() {
+    let (omni, sink) = omni().await;
+    let operator = operator(&omni).await;
+    operator.add_user("new@x.org", None, "dba").await.unwrap();
+    operator.disable_user("bad@x.org", None).await.unwrap();
+    operator.import_policy(&config("", USERS), Blocks::Stay).await.unwrap();
+    let details = records(&omni, &sink).await.pop().unwrap().details;
+    let expected = json!({
+        "people": 3,
+        "no_longer_named": { "count": 1, "people": ["new@x.org"] },
+        "still_blocked": { "count": 1, "people": ["bad@x.org"] },
+        "let_in": { "count": 0, "people": [] },
+    });
+    assert_eq!(details, expected);
+    // A directory whose people do not count may hold what a file that counts may not say.
+    let dir = tempfile::TempDir::new().unwrap();
+    std::fs::write(dir.path().join("settings.yaml"), "policy: { store: sql }").unwrap();
+    std::fs::write(dir.path().join("users.yaml"), "auto_provisioning: { enabled: true, default_role: admin }").unwrap();
+    let options = crate::config::LoadOptions::default().with_dir(dir.path());
+    let open = crate::Config::load(options).unwrap();
+    let refused = operator.import_policy(&open, Blocks::Go).await.unwrap_err();
+    assert!(refused.to_string().contains("would be an administrator"), "{refused}");
+    assert_eq!(omni.grant(Principal::email("bad@x.org")).await.unwrap_err().kind(), ErrorKind::Denied);
 }

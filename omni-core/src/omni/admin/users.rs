@@ -1,5 +1,7 @@
 //! People.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,9 +12,9 @@ use crate::{
     config::{Config, ConfigError, Diagnostic, Severity, nearest},
     db::DbError,
     error::Error,
-    identity::Principal,
-    people::{KnownUser, Tables, UserState},
-    policy::{Permission, Standing, yaml::YamlPolicy},
+    identity::normalise,
+    people::{Blocks, Imported, KnownUser, Tables, UserState},
+    policy::{Permission, yaml::YamlPolicy},
 };
 
 /// How many people are read at once.
@@ -20,6 +22,8 @@ const PAGE: u32 = 1_000;
 /// Most people of one list.
 const MAX_LISTED: usize = 100_000;
 
+/// Most people of one kind whom the record of an import names.
+const MAX_TOLD: usize = 100;
 /// A person, and how they stand.
 #[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
@@ -34,7 +38,8 @@ pub struct ListedUser {
     pub status: UserStatus,
     /// Why they may not, where they may not.
     pub reason: Option<String>,
-    /// Where a file names them; else `assigned` or `seen`.
+    /// Where a file names them; else `assigned`, `seen`, or `blocked` where somebody keeps out an
+    /// address that never asked.
     pub source: String,
 }
 
@@ -50,10 +55,6 @@ impl Admin {
         self.parts.tables.as_ref().ok_or_else(|| Error::Invalid { message: message.into() })
     }
 
-    fn standing(&self, email: &str) -> Standing {
-        self.parts.policy.standing(&Principal::email(email))
-    }
-
     /// What only a file can change is not changed here.
     fn not_in_file(&self, email: &str) -> Result<(), Error> {
         match self.standing(email).named_at {
@@ -62,18 +63,13 @@ impl Admin {
         }
     }
 
-    /// Refuses to change how somebody stands who has more rights than one's own, in or out.
-    fn may_change(&self, email: &str) -> Result<(), Error> {
-        self.standing(email).role.map_or(Ok(()), |theirs| self.may_give(&theirs))
-    }
-
     /// Gives somebody a role; they need not have asked before. It holds for their next ask.
     ///
     /// # Errors
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] for a role
     /// that nobody knows, [`Error::Denied`] for one that is more than one's own.
     pub async fn add_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
-        let said = record("user.add", email, json!({ "role": role }));
+        let said = record("user.add", &normalise(email), json!({ "role": role }));
         self.run(Permission::CanManageUsers, said, self.assign(email, name, role)).await
     }
 
@@ -83,7 +79,7 @@ impl Admin {
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
-        self.may_change(email)?;
+        self.may_change(email).await?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
         self.tables()?.assign(email, name, role).await?;
@@ -98,7 +94,7 @@ impl Admin {
     /// As [`Admin::add_user`], and [`Error::Invalid`] when no role is on offer.
     pub async fn approve_user(&self, email: &str, role: Option<&str>) -> Result<String, Error> {
         let offered = self.standing(email).offered_role;
-        let said = record("user.approve", email, json!({ "role": role.or(offered.as_deref()) }));
+        let said = record("user.approve", &normalise(email), json!({ "role": role.or(offered.as_deref()) }));
         let approving = async {
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
@@ -116,14 +112,11 @@ impl Admin {
     /// # Errors
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names.
     pub async fn disable_user(&self, email: &str, message: Option<&str>) -> Result<(), Error> {
-        let said = record("user.disable", email, json!({ "message": message }));
+        let said = record("user.disable", &normalise(email), json!({ "message": message }));
         let disabling = async {
             is_address(email)?;
             self.not_in_file(email)?;
-            self.may_change(email)?;
-            if let Ok(theirs) = self.parts.policy.resolve(&Principal::email(email)).await {
-                self.may_give(&theirs.role)?;
-            }
+            self.may_change(email).await?;
             self.tables()?.disable(email, message, self.actor()).await?;
             self.refresh().await;
             Ok(())
@@ -137,11 +130,11 @@ impl Admin {
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] when nothing
     /// kept them out.
     pub async fn enable_user(&self, email: &str) -> Result<(), Error> {
-        let said = record("user.enable", email, Value::Null);
+        let said = record("user.enable", &normalise(email), Value::Null);
         let enabling = async {
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
-            self.may_change(email)?;
+            self.may_change(email).await?;
             let was_out = self.tables()?.enable(email).await?;
             self.refresh().await;
             let message = || format!("{email} was not disabled");
@@ -150,41 +143,51 @@ impl Admin {
         self.run(Permission::CanManageUsers, said, enabling).await
     }
 
-    /// Everybody in the table, by address, and how they stand.
+    /// Everybody whom the policy names or the table has, by address, and how they stand.
     ///
     /// # Errors
     /// An [`Error`] when they may not be listed, or cannot.
     pub async fn users(&self) -> Result<Vec<ListedUser>, Error> {
         self.require(Permission::CanManageUsers)?;
+        self.parts.policy.refresh().await?;
+        let named = self.parts.policy.named().into_iter().map(|email| (email, None));
+        let mut people: BTreeMap<String, Option<KnownUser>> = named.collect();
+        people.extend(seen(self.tables()?).await?.into_iter().map(|user| (user.email.clone(), Some(user))));
         let mut listed = Vec::new();
-        for user in seen(self.tables()?).await? {
-            listed.push(self.listed(user).await?);
+        // Whoever sits at a terminal without being mapped has no account here.
+        for (email, known) in people.into_iter().filter(|(email, _)| !email.starts_with("local:")) {
+            listed.push(self.listed(email, known).await?);
         }
         Ok(listed)
     }
 
-    async fn listed(&self, user: KnownUser) -> Result<ListedUser, Error> {
-        let standing = self.standing(&user.email);
-        let source = match (&standing.named_at, user.state) {
+    async fn listed(&self, email: String, known: Option<KnownUser>) -> Result<ListedUser, Error> {
+        let standing = self.standing(&email);
+        let source = match (&standing.named_at, known.as_ref().map(|user| user.state)) {
             (Some(at), _) => at.to_string(),
-            (None, UserState::Assigned) => "assigned".into(),
-            (None, UserState::Seen) => "seen".into(),
+            (None, Some(UserState::Assigned)) => "assigned".into(),
+            (None, Some(UserState::Seen)) => "seen".into(),
+            (None, None) => "blocked".into(),
         };
-        let (status, grant) = stand(&self.parts, &user.email).await?;
+        let (name, had) = known.map(|user| (user.name, user.role)).unzip();
+        let had = had.flatten().or_else(|| standing.role.map(|role| role.name.to_string()));
+        let (status, grant) = stand(&self.parts, &email).await?;
+        let own_name = grant.as_ref().ok().map(|grant| grant.display_name.clone());
         let (role, reason) = match (grant, status) {
             (Ok(grant), _) => (Some(grant.role.name.to_string()), None),
             (Err(refused), UserStatus::Pending) => (standing.offered_role, Some(refused.to_string())),
-            (Err(refused), _) => (user.role, Some(refused.to_string())),
+            (Err(refused), _) => (had, Some(refused.to_string())),
         };
-        Ok(ListedUser { email: user.email, name: user.name, role, status, reason, source })
+        let name = name.or(own_name).unwrap_or_else(|| email.clone());
+        Ok(ListedUser { email, name, role, status, reason, source })
     }
 
     /// Puts into the database what the `users.yaml` of a configuration says, in place of all that
-    /// was there. Returns how many people it names.
+    /// was there; `blocks` says what becomes of those whom somebody keeps out. Returns whom that changed.
     ///
     /// # Errors
     /// [`Error::Config`] when the configuration has no `users.yaml`, or one that cannot be used.
-    pub async fn import_policy(&self, from: &Config) -> Result<usize, Error> {
+    pub async fn import_policy(&self, from: &Config, blocks: Blocks) -> Result<Imported, Error> {
         let place = from.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default();
         let said = record("policy.import", &place, Value::Null);
         let importing = async {
@@ -194,12 +197,16 @@ impl Admin {
                 return Err(Error::Denied { message });
             }
             // What a file may not say, a database must not say either.
+            from.check_people()?;
             YamlPolicy::from_config(from)?;
-            self.tables()?.replace(users, self.actor()).await?;
+            let imported = self.tables()?.replace(users, self.actor(), blocks).await?;
             self.refresh().await;
-            Ok(users.users.len() + users.super_admins.len())
+            Ok(imported)
         };
-        self.run(Permission::CanModifyConfig, said, importing).await
+        self.run_and_tell(Permission::CanModifyConfig, said, importing, |record, imported| {
+            record.details = told(imported);
+        })
+        .await
     }
 
     /// What the database says, as a `users.yaml`.
@@ -208,8 +215,14 @@ impl Admin {
     /// An [`Error`] when it may not be read, or cannot.
     pub async fn export_policy(&self) -> Result<String, Error> {
         self.require(Permission::CanModifyConfig)?;
-        let (_, users) = self.tables()?.read().await?;
-        let value = serde_json::to_value(&users).map_err(|error| Error::Internal { message: error.to_string() })?;
+        let stored = self.tables()?.read().await?;
+        if !stored.broken.is_empty() {
+            let rows: Vec<String> = stored.broken.iter().map(ToString::to_string).collect();
+            let message = format!("nothing is exported, because these rows cannot be read: {}", rows.join(", "));
+            return Err(Error::Invalid { message });
+        }
+        let value =
+            serde_json::to_value(&stored.users).map_err(|error| Error::Internal { message: error.to_string() })?;
         Ok(crate::config::to_yaml(&value))
     }
 }
@@ -232,6 +245,17 @@ fn is_address(email: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Invalid { message: format!("{email:?} is no e-mail address") })
+}
+
+/// Of an import, for its record: all numbers, and some of the names.
+fn told(imported: &Imported) -> Value {
+    let some = |people: &[String]| json!({ "count": people.len(), "people": people[..people.len().min(MAX_TOLD)] });
+    json!({
+        "people": imported.people,
+        "no_longer_named": some(&imported.no_longer_named),
+        "still_blocked": some(&imported.still_blocked),
+        "let_in": some(&imported.let_in),
+    })
 }
 
 fn no_role(role: &str) -> Error {

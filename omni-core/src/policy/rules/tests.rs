@@ -91,6 +91,10 @@ fn an_argument_rule_decides_calls_and_leaves_listing_alone() {
     assert!(!decide(json!({ "database": "prod" })));
     assert!(!decide(json!({ "database": "way4_a", "db": "prod" })));
     assert!(!decide(json!({ "database": { "name": "way4_a" } })));
+    // What names no database may well mean all of them.
+    for nothing in [json!([]), json!([[]]), json!([null]), json!(["way4_a", []])] {
+        assert!(!decide(json!({ "database": nothing.clone() })), "{nothing}");
+    }
 }
 
 #[test]
@@ -109,6 +113,7 @@ fn an_argument_rule_speaks_of_its_tools_only_and_may_require_the_argument() {
     assert!(decide("query_rows", json!({ "mode": "read" })));
     assert!(!decide("query_rows", json!({ "mode": "write" })));
     assert!(!decide("query_rows", json!({})) && !decide("query_rows", json!({ "mode": null })));
+    assert!(!decide("query_rows", json!({ "mode": [] })));
     assert!(!decide("query_rows", json!({ "mode": [null] })) && !decide("query_rows", json!("read")));
     assert!(decide("explain", json!({ "mode": "write" })));
 }

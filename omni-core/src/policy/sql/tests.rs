@@ -4,7 +4,7 @@ use super::SqlPolicy;
 use crate::{
     config::Config,
     identity::{Principal, Via},
-    people::Tables,
+    people::{Blocks, Tables},
     policy::{
         Permission, PolicyError, PolicyStore, Role, RuleSet,
         cached::Cached,
@@ -13,6 +13,8 @@ use crate::{
     },
     testing,
 };
+
+mod broken;
 
 /// SQLite, and PostgreSQL where there is one.
 async fn databases() -> Vec<Tables> {
@@ -27,7 +29,7 @@ fn contract() -> Config {
 }
 
 async fn filled(tables: &Tables) -> SqlPolicy {
-    tables.replace(contract().files.users.as_ref().unwrap(), "boss@x.org").await.unwrap();
+    tables.replace(contract().files.users.as_ref().unwrap(), "boss@x.org", Blocks::Stay).await.unwrap();
     SqlPolicy::new(&contract(), tables.clone()).unwrap()
 }
 
@@ -162,7 +164,7 @@ async fn roles_of_the_database_have_permissions_and_models() {
     let tables = Tables::at("sqlite::memory:");
     let users = "users: [{ email: a@x, role: auditor, rate_limit: { requests_per_hour: 7 }, teams: [t] }]\nroles: { auditor: { \
                  models: [haiku], permissions: { can_view_audit_logs: true } } }";
-    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss").await.unwrap();
+    tables.replace(config("", users).files.users.as_ref().unwrap(), "boss", Blocks::Stay).await.unwrap();
     let policy = SqlPolicy::new(&config("", ""), tables).unwrap();
     let grant = policy.resolve(&Principal::email("a@x")).await.unwrap();
     assert!(

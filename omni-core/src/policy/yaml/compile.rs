@@ -34,16 +34,15 @@ pub(super) fn people(sources: &Sources, version: PolicyVersion) -> Result<People
         (Origin::Files, table) => {
             let os_users = sources.config.os_users.clone();
             let people = People { version, os_users, ..People::default() };
-            Compiler::new(&sources.config.files).people(people, table.as_deref())
+            Compiler::new(&sources.config.files).people(people, table.as_deref().map(|table| &table.users))
         }
         (Origin::Table, None) => Ok(People { version, ..People::default() }),
         (Origin::Table, Some(table)) => {
             let users_lines = Lines::none("the database");
-            let files = ConfigFiles { users: Some((**table).clone()), users_lines, ..(*sources.config.files).clone() };
-            let people = People { version, os_users: os_users(Some(table)), ..People::default() };
-            let mut compiler = Compiler::new(&files);
-            compiler.is_table = true;
-            compiler.people(people, None)
+            let files =
+                ConfigFiles { users: Some(table.users.clone()), users_lines, ..(*sources.config.files).clone() };
+            let people = People { version, os_users: os_users(Some(&table.users)), ..People::default() };
+            Compiler::of_table(&files, &table.broken_roles).people(people, None)
         }
     };
     made.map_err(|error| {
@@ -57,6 +56,8 @@ struct Compiler<'a> {
     /// Whether `files.users` is what a database says.
     is_table: bool,
     known: BTreeSet<String>,
+    /// Roles of which it is not known what they deny.
+    broken: BTreeSet<String>,
     /// Rule sets by what they say and how, so that people with equal rules share one.
     made: HashMap<String, Arc<RuleSet>>,
     /// Those of people of whom nothing is said but their role, which are most.
@@ -71,10 +72,21 @@ impl<'a> Compiler<'a> {
             files,
             is_table: false,
             known,
+            broken: BTreeSet::new(),
             made: HashMap::new(),
             by_role: HashMap::new(),
             sets: PatternSets::default(),
         }
+    }
+
+    /// For files whose `users` a database says.
+    fn of_table(files: &'a ConfigFiles, broken: &BTreeSet<String>) -> Self {
+        let mut compiler = Self::new(files);
+        compiler.is_table = true;
+        // A built-in role would be known without its row, and deny nothing of what that says.
+        compiler.known.retain(|role| !broken.contains(role));
+        compiler.broken.clone_from(broken);
+        compiler
     }
 
     fn people(mut self, mut people: People, table: Option<&UsersSpec>) -> Result<People, PatternError> {
@@ -93,7 +105,8 @@ impl<'a> Compiler<'a> {
         }
         for name in self.known.clone() {
             let user = UserSpec { role: Some(name.clone()), ..UserSpec::default() };
-            let person = self.person(&user, (SubjectKind::User, format!("roles.{name}"), &files.users_lines))?;
+            let subject = (SubjectKind::User, format!("roles.{name}"), &files.users_lines);
+            let person = self.person_or_nobody(&user, subject)?;
             people.ceilings.insert(name, person);
         }
         Ok(people)
@@ -123,25 +136,35 @@ impl<'a> Compiler<'a> {
                 argument_rules: anybody.argument_rules.clone(),
                 ..UserSpec::default()
             };
-            people.unlisted = Some(self.person(&user, (SubjectKind::Default, "default_user".into(), lines))?);
+            let subject = (SubjectKind::Default, "default_user".into(), lines);
+            people.unlisted = Some(self.person_or_nobody(&user, subject)?);
         }
         people.provisioning = Provisioning::new(users.auto_provisioning.as_ref());
         people.blocked.extend(blocks(users));
         Ok(())
     }
 
-    /// A person of a list. In a file a rule that cannot be used is an error; a row of a database
-    /// that has one is a person who may do nothing.
+    /// A person of a list, with the line that they stand on.
     fn person_of_list(
         &mut self,
         user: &UserSpec,
         subject: (SubjectKind, String, &Lines),
     ) -> Result<Person, PatternError> {
-        let (kind, source) = (subject.0, (!self.is_table).then(|| subject.2.at(&subject.1)));
+        let source = (!self.is_table).then(|| subject.2.at(&subject.1));
+        Ok(Person { source, ..self.person_or_nobody(user, subject)? })
+    }
+
+    /// A person. In a file a rule that cannot be used is an error; a row of a database that has one
+    /// is a person who may do nothing, and keeps nobody else out.
+    fn person_or_nobody(
+        &mut self,
+        user: &UserSpec,
+        subject: (SubjectKind, String, &Lines),
+    ) -> Result<Person, PatternError> {
+        let kind = subject.0;
         match self.person(user, subject) {
-            Ok(person) => Ok(Person { source, ..person }),
             Err(error) if self.is_table => Ok(self.nobody(user, kind, &error)),
-            Err(error) => Err(error),
+            person => person,
         }
     }
 
@@ -215,6 +238,9 @@ impl<'a> Compiler<'a> {
     fn why_blocked(&self, user: &UserSpec, kind: SubjectKind, role: &str) -> Option<String> {
         if user.is_active == Some(false) {
             return Some("the account is not active".into());
+        }
+        if self.broken.contains(role) {
+            return Some(format!("what the database says of the role {role:?} cannot be read"));
         }
         if kind == SubjectKind::SuperAdmin || self.known.contains(role) {
             return None;

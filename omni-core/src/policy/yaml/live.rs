@@ -1,6 +1,9 @@
 //! The policy that holds now, and how the next one takes its place.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -16,8 +19,16 @@ use crate::{
 pub(in crate::policy) struct Sources {
     pub(in crate::policy) config: Arc<Config>,
     /// The people whom the database has; `None` where it was not read.
-    pub(in crate::policy) table: Option<Arc<UsersSpec>>,
+    pub(in crate::policy) table: Option<Arc<Rows>>,
     pub(in crate::policy) origin: Origin,
+}
+
+/// What a database has.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Rows {
+    pub(in crate::policy) users: UsersSpec,
+    /// Roles of which it is not known what they deny.
+    pub(in crate::policy) broken_roles: BTreeSet<String>,
 }
 
 /// Who says who people are.

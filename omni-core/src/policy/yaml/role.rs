@@ -29,7 +29,7 @@ pub(crate) const BUILT_IN: [&str; 12] = [
 /// Requests in an hour where neither file nor role says otherwise.
 const PER_HOUR: u64 = 30;
 /// The role of a person who has none.
-pub(super) const NO_ROLE: &str = "read_only";
+pub(crate) const NO_ROLE: &str = "read_only";
 const ADMIN: &str = "admin";
 const SUPER_ADMIN: &str = "super_admin";
 
@@ -45,7 +45,7 @@ pub(crate) fn known_roles_of(users: Option<&UsersSpec>, mcps: &McpsSpec) -> BTre
 }
 
 /// A role by its name.
-pub(super) fn role(files: &ConfigFiles, name: &str) -> Role {
+pub(crate) fn role(files: &ConfigFiles, name: &str) -> Role {
     let mut role = Role::new(name);
     role.is_super_admin = name == SUPER_ADMIN;
     role.is_admin = role.is_super_admin || name == ADMIN;

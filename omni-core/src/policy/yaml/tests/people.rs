@@ -216,3 +216,18 @@ fn a_role_from_which_all_databases_are_taken_has_those_that_a_persons_list_names
     assert!(!may("a", "test_1") && may("b", "test_1") && !may("b", "prod") && may("c", "prod"));
     assert!(grant(&policy, "a").decide("a", "get_health", Some(&json!({}))).is_allowed());
 }
+
+#[tokio::test]
+async fn whoever_acts_for_others_lends_them_no_domains_that_they_lack() {
+    let users = "users: [{ email: bot, role: dba, allowed_domains: [sql_help, code_review] }, { email: a, role: dba }, \
+                 { email: b, role: dba, allowed_domains: [code_review, python_help] }]";
+    let policy = YamlPolicy::from_config(&config("", users)).unwrap();
+    let domains = async |subject: &str, actor: &str| {
+        let principal = Principal::new(subject, Via::ApiKey).with_actor(actor);
+        crate::policy::effective(&policy, &principal).await.unwrap().domains.clone()
+    };
+    assert_eq!(domains("a", "a").await, None);
+    assert_eq!(domains("a", "bot").await.unwrap(), ["sql_help", "code_review"]);
+    assert_eq!(domains("b", "bot").await.unwrap(), ["code_review"]);
+    assert_eq!(domains("b", "a").await.unwrap(), ["code_review", "python_help"]);
+}

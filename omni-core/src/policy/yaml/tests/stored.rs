@@ -13,15 +13,15 @@ use super::{
 use crate::{
     config::{Config, to_yaml},
     identity::Principal,
-    people::Tables,
-    policy::{Grant, PolicyStore, sql::SqlPolicy},
+    people::{Blocks, Tables},
+    policy::{Grant, PolicyStore, ToolRef, sql::SqlPolicy},
 };
 
 /// The policy of a database with these people, and what would be exported from it.
 async fn stored(config: &Config) -> (SqlPolicy, String) {
     let tables = Tables::at("sqlite::memory:");
-    tables.replace(config.files.users.as_ref().unwrap(), "boss").await.unwrap();
-    let (_, users) = tables.read().await.unwrap();
+    tables.replace(config.files.users.as_ref().unwrap(), "boss", Blocks::Stay).await.unwrap();
+    let users = tables.read().await.unwrap().users;
     let policy = SqlPolicy::new(config, tables).unwrap();
     policy.refresh().await.unwrap();
     (policy, to_yaml(&serde_json::to_value(users).unwrap()))
@@ -36,12 +36,16 @@ fn said(grant: &Grant) -> Vec<Value> {
         Some(json!({ "db": "other", "mode": "get_a" })),
         Some(json!({ "mode": "other" })),
     ];
-    let mut said = vec![json!([&*grant.role.name, grant.role.is_admin, grant.domains, grant.models])];
+    let role = &grant.role;
+    let mut said = vec![json!([&*role.name, role.is_admin, role.permissions, grant.domains, grant.models])];
     for (server, tool) in ["one", "two", "nowhere"].into_iter().flat_map(|server| TOOLS.map(|tool| (server, tool))) {
-        let decisions = arguments.iter().map(|arguments| grant.decide(server, tool, arguments.as_ref()));
-        let decisions: Vec<(bool, bool)> = decisions.map(|it| (it.is_allowed(), it.confirm)).collect();
-        assert!(decisions[0].0 || decisions.iter().all(|called| !called.0), "{server}.{tool} is called and not listed");
-        said.push(json!([server, tool, decisions]));
+        for is_destructive in [false, true] {
+            let tool = ToolRef { server, name: tool, is_destructive };
+            let decisions = arguments.iter().map(|arguments| grant.decide_tool(tool, arguments.as_ref()));
+            let decisions: Vec<(bool, bool)> = decisions.map(|it| (it.is_allowed(), it.confirm)).collect();
+            assert!(decisions[0].0 || decisions.iter().all(|called| !called.0), "{tool:?} is called and not listed");
+            said.push(json!([server, tool.name, is_destructive, decisions]));
+        }
     }
     said
 }
