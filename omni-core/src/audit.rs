@@ -198,7 +198,8 @@ pub trait AuditReader: LedgerStore {
 
     /// How many a query finds; its page does not matter.
     async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
-        Ok(self.stats(query).await?.total_requests)
+        let stats = self.stats(query).await?;
+        Ok(stats.total_requests + stats.admin_count)
     }
 
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].

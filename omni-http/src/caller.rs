@@ -9,11 +9,11 @@ use axum::{
     response::Response,
 };
 use omni_core::{Principal, ask::Client, config::SecurityMode, identity::Credential};
-use url::Url;
 
 use crate::{error::ApiError, router, state::App};
 
 mod address;
+mod local;
 
 /// The header of the original for a key.
 pub(crate) const X_API_KEY: &str = "x-api-key";
@@ -39,7 +39,7 @@ fn presented(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
         return Ok(told);
     }
     match app.config.mode {
-        SecurityMode::TrustedLocal if is_local(app, parts) => {
+        SecurityMode::TrustedLocal if peer(parts).is_some_and(|peer| local::is_local(app, parts, peer)) => {
             Ok(Credential::Local { os_user: app.config.local_user.clone(), act_as: None })
         }
         _ => Err(ApiError::unauthenticated()),
@@ -121,32 +121,6 @@ fn client(app: &App, parts: &Parts) -> Client {
 
 fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
-}
-
-/// Whether a request comes from this machine and is meant for it. A page of another origin that was
-/// opened in a browser here, or whose name was made to point here, is neither.
-fn is_local(app: &App, parts: &Parts) -> bool {
-    let text = |name| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_named_here = |authority: &str| Url::parse(&format!("http://{authority}")).is_ok_and(|url| names_here(&url));
-    let host = text(header::HOST).or(parts.uri.authority().map(|authority| authority.as_str()));
-    let is_own = |origin: &str| {
-        Url::parse(origin).is_ok_and(|url| names_here(&url)) || app.config.cors_origins.iter().any(|own| own == origin)
-    };
-    // What a proxy on this machine passes on comes from anywhere.
-    let is_proxy =
-        |peer| app.omni.trusts_proxy(peer) || app.config.trusted_proxies.iter().any(|range| range.contains(peer));
-    peer(parts).is_some_and(|peer| peer.to_canonical().is_loopback() && !is_proxy(peer))
-        && host.is_some_and(is_named_here)
-        && text(header::ORIGIN).is_none_or(is_own)
-}
-
-fn names_here(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tower_http::{
 
 use crate::{caller::X_API_KEY, error::ApiError, state::App};
 
-mod bounds;
+pub(crate) mod bounds;
 mod headers;
 mod render;
 mod request_id;

@@ -44,7 +44,8 @@ pub(crate) fn of(app: &App) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
     let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);
-    // The layer next to the routes comes first: whoever is not let in learns of no route.
+    // Whoever is not let in learns of no route, and takes no room.
+    let routes = routes.layer(from_fn_with_state(app.clone(), layers::bounds::admit));
     let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));
     layers::around(routes, app).with_state(app.clone())
 }

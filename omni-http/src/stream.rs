@@ -13,7 +13,7 @@ use axum::{
     },
 };
 use futures::{Stream, stream};
-use omni_core::{AnswerEvent, AnswerStream};
+use omni_core::{AnswerEvent, AnswerStream, identity::Scope};
 
 use crate::{caller::Caller, error::ApiError, metrics::OpenStream, state::App};
 
@@ -43,9 +43,13 @@ pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) 
         Some(AnswerEvent::Error(failure)) => return Err((*failure).into()),
         first => first,
     };
-    let running = Arc::new(Running::new(answer.request_id(), caller.principal()));
+    let subject = match &first {
+        Some(AnswerEvent::Started { user, .. }) => user.clone(),
+        _ => caller.principal().subject.clone(),
+    };
+    let running = Arc::new(Running::new(answer.request_id(), caller.principal(), subject));
     first.iter().for_each(|event| running.push(event));
-    app.streams.keep(&running)?;
+    app.streams.keep(&running);
     let reader = running.reader(0);
     let (streams, grace) = (Arc::downgrade(&app.streams), app.config.resume_grace);
     let pumping = running.clone();
@@ -64,9 +68,12 @@ pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) 
 ///
 /// # Errors
 /// When this instance has no such stream for them, or not that far back any more.
-pub(crate) fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Result<Response, ApiError> {
-    let running = app.streams.of(last.ask, caller.principal()).ok_or_else(|| last.gone())?;
-    if !running.reaches(last.seq) {
+pub(crate) async fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Result<Response, ApiError> {
+    let running = app.streams.of(last.ask).ok_or_else(|| last.gone())?;
+    // Whoever may not ask for that person may not read what that person is told.
+    let credential = caller.credential(Some(running.subject()));
+    let principal = app.omni.authenticate(credential).await.map_err(|_| last.gone())?;
+    if !running.is_of(&principal) || !principal.scopes.contains(Scope::Ask) || !running.reaches(last.seq) {
         return Err(last.gone());
     }
     let reader = running.reader(last.seq);

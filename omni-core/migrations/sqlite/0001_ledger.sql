@@ -109,8 +109,6 @@ CREATE TABLE IF NOT EXISTS tool_calls (
     tool          TEXT    NOT NULL,
     arguments     TEXT    NOT NULL,
     status        TEXT    NOT NULL,
-    -- Whether it came to its server; what omni refused did not.
-    sent          INTEGER NOT NULL DEFAULT 1,
     rule          TEXT,
     duration_ms   INTEGER NOT NULL DEFAULT 0,
     -- Of the result; NULL where there is none.

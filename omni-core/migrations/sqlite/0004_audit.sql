@@ -7,9 +7,7 @@ CREATE TABLE IF NOT EXISTS ledger_checkpoints (
     -- The seal among those that were pruned by which a later chain names this one.
     named     BLOB CHECK (length(named) = 32),
     at        TEXT NOT NULL,
-    signature BLOB NOT NULL CHECK (length(signature) = 32),
-    -- Which key it is signed with, as its signer says.
-    key_id    TEXT
+    signature BLOB NOT NULL CHECK (length(signature) = 32)
 );
 
 -- Only what a checkpoint stands for may go. One that was not signed is found by the verification.
@@ -37,9 +35,7 @@ CREATE TABLE IF NOT EXISTS mcp_servers (
     failed_requests      INTEGER NOT NULL DEFAULT 0,
     avg_response_time_ms INTEGER,
     created_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now')),
-    updated_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now')),
-    -- 'omni', or NULL for rows that somebody else wrote.
-    written_by           TEXT
+    updated_at           TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000', 'now'))
 );
 
 CREATE TABLE IF NOT EXISTS mcp_tools (

@@ -7,7 +7,7 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use super::{Db, DbError, Dialect, Pool};
+use super::{Db, DbError, Dialect, Pool, sql};
 
 /// One step of the tables' history: version, description, and its SQL by dialect.
 struct Step {
@@ -28,6 +28,23 @@ macro_rules! step {
     };
 }
 
+/// A column of SQLite: its table, its name and what it is. Steps add columns to tables of earlier ones with
+/// it, because SQLite cannot add one only where it is missing.
+type Column = (&'static str, &'static str, &'static str);
+
+/// What the step of a number adds before its SQL.
+const COLUMNS: &[(i64, &[Column])] = &[(
+    6,
+    &[
+        // Whether the call came to its server; what omni refused did not.
+        ("tool_calls", "sent", "INTEGER NOT NULL DEFAULT 1"),
+        // Which key a checkpoint is signed with, as its signer says.
+        ("ledger_checkpoints", "key_id", "TEXT"),
+        // 'omni', or NULL for rows that somebody else wrote.
+        ("mcp_servers", "written_by", "TEXT"),
+    ],
+)];
+
 /// Every step, in order. One that was released is never changed.
 const STEPS: &[Step] = &[
     step!(1, "ledger", "0001_ledger.sql"),
@@ -47,19 +64,55 @@ impl Step {
     }
 }
 
+fn columns_of(version: i64) -> &'static [Column] {
+    COLUMNS.iter().find(|(step, _)| *step == version).map_or(&[], |(_, columns)| columns)
+}
+
+fn add_column((table, column, kind): &Column) -> String {
+    format!("ALTER TABLE {table} ADD COLUMN {column} {kind}")
+}
+
+/// Brings an SQLite database up to date, step by step where columns are to be added between them.
+#[cfg(feature = "sqlite")]
+async fn sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), DbError> {
+    for (version, columns) in COLUMNS {
+        let before = STEPS.iter().filter(|step| step.version < *version);
+        let mut first = of_steps(before, Dialect::Sqlite);
+        first.set_ignore_missing(true);
+        first.run_direct(None, &mut *connection, false).await?;
+        for column in *columns {
+            let known = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?";
+            let known = sqlx::query(known).bind(column.0).bind(column.1).fetch_optional(&mut *connection).await?;
+            if known.is_none() {
+                let add = add_column(column);
+                sqlx::query(sql::safe(&add).into_sql_str()).execute(&mut *connection).await?;
+            }
+        }
+    }
+    Ok(migrator(Dialect::Sqlite).run_direct(None, &mut *connection, false).await?)
+}
+
 fn migrator(dialect: Dialect) -> Migrator {
+    of_steps(STEPS.iter(), dialect)
+}
+
+fn of_steps<'a>(steps: impl Iterator<Item = &'a Step>, dialect: Dialect) -> Migrator {
     let step = |step: &Step| {
         let sql = step.sql(dialect).into_sql_str();
         Migration::new(step.version, step.description.into(), MigrationType::Simple, sql, false)
     };
-    Migrator::with_migrations(STEPS.iter().map(step).collect())
+    Migrator::with_migrations(steps.map(step).collect())
 }
 
 /// All steps as one script, for whoever runs them by hand.
 #[must_use]
 pub fn script(dialect: Dialect) -> String {
     STEPS.iter().fold(String::new(), |mut script, step| {
-        let _ = writeln!(script, "-- {:04} {}\n{}", step.version, step.description, step.sql(dialect).trim_end());
+        let _ = writeln!(script, "-- {:04} {}", step.version, step.description);
+        for column in columns_of(step.version).iter().filter(|_| dialect == Dialect::Sqlite) {
+            let _ = writeln!(script, "{};", add_column(column));
+        }
+        let _ = writeln!(script, "{}", step.sql(dialect).trim_end());
         script
     })
 }
@@ -110,7 +163,7 @@ impl Db {
                 // Under the write lock: two processes may bring a database up to date at once.
                 let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
                 // (`run` does the same for connections that are Send for one lifetime only.)
-                migrator(Dialect::Sqlite).run_direct(None, &mut *tx, false).await?;
+                sqlite(&mut tx).await?;
                 tx.commit().await?;
             }
             #[cfg(feature = "postgres")]
@@ -151,5 +204,44 @@ impl Db {
         let rows = self.fetch_all("SELECT version FROM _sqlx_migrations", &[]).await?;
         let present: Vec<i64> = rows.iter().map(|row| row.int("version")).collect::<Result<_, _>>()?;
         Ok(MigrationStatus::of(&present))
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    async fn column(db: &Db) -> i64 {
+        let row = db.fetch_optional("SELECT sent FROM tool_calls", &[]).await.unwrap().unwrap();
+        row.int("sent").unwrap()
+    }
+
+    /// A call as the first build stored it.
+    const CALL: &str = "INSERT INTO tool_calls (request_id, server, tool, arguments, status, chain_id, seq, created_at)
+        VALUES ('r', 'db', 'get', '{}', 'success', 'c', 0, '2026-11-27 00:00:00.000000')";
+
+    #[tokio::test]
+    async fn a_database_of_an_earlier_build_gets_what_it_lacks_and_keeps_its_rows() {
+        let db = Db::connect("sqlite::memory:").await.unwrap();
+        let Pool::Sqlite(pool) = &db.pool else { panic!("not SQLite") };
+        let mut connection = pool.acquire().await.unwrap();
+        of_steps(STEPS[..4].iter(), Dialect::Sqlite).run_direct(None, &mut *connection, false).await.unwrap();
+        drop(connection);
+        db.execute(CALL, &[]).await.unwrap();
+        for _ in 0..2 {
+            db.migrate().await.unwrap();
+            assert_eq!(column(&db).await, 1);
+            assert!(db.migration_status().await.unwrap().is_up_to_date());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_made_by_hand_is_taken_as_it_is() {
+        let db = Db::connect("sqlite::memory:").await.unwrap();
+        let Pool::Sqlite(pool) = &db.pool else { panic!("not SQLite") };
+        sqlx::raw_sql(sql::safe(&script(Dialect::Sqlite)).into_sql_str()).execute(pool).await.unwrap();
+        db.execute(CALL, &[]).await.unwrap();
+        db.migrate().await.unwrap();
+        assert_eq!(column(&db).await, 1);
     }
 }

@@ -1,24 +1,18 @@
 //! JSON bodies, both ways.
 
-use std::time::Duration;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::timeout;
 
 use super::{
     node::{Invalid, Node},
     tree,
 };
 use crate::{error::ApiError, state::App};
-
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body. Unknown fields are nobody's business: clients of the original send some.
 #[derive(Debug)]
@@ -31,12 +25,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::not_json());
         }
-        let read = timeout(BODY_TIMEOUT, Bytes::from_request(request, &()));
-        let bytes = read.await.map_err(|_| ApiError::slow_body())?;
-        let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::body_too_large(app.config.max_body_bytes),
-            status => ApiError::of_status(status),
-        })?;
+        // All of it is here, and no more than may be; see `layers::bounds`.
+        let bytes = Bytes::from_request(request, &()).await;
+        let bytes = bytes.map_err(|rejection| ApiError::of_status(rejection.status()))?;
         let value = tree::parse(&bytes, app.config.max_json_depth).map_err(|error| error.within("body"))?;
         Node::Json(value).read().map(Self).map_err(|error| error.within("body").into())
     }

@@ -1,27 +1,59 @@
 //! Room and time for every request.
 
+use std::time::Duration;
+
 use axum::{
+    body::{Body, HttpBody as _},
     extract::{MatchedPath, Request, State},
+    http::StatusCode,
     middleware::Next,
     response::Response,
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use crate::{error::ApiError, router, state::App};
 
-/// Refuses what is too long or too much, and ends what takes too long. Whoever only looks how omni is
-/// doing finds room in any case; a stream needs none once it has begun.
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Refuses what is too long, and ends what takes too long.
 pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
     let most = app.config.max_query_bytes;
     if request.uri().query().is_some_and(|query| query.len() > most) {
         return Err(ApiError::query_too_long(most));
     }
+    let within = app.config.request_timeout;
+    timeout(within, next.run(request)).await.map_err(|_| ApiError::timeout(within))
+}
+
+/// Gives a request room once all of it has come, so that nobody takes the room by being slow. Whoever only
+/// looks how omni is doing finds room in any case; a stream needs none once it has begun.
+pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
     let path = request.extensions().get::<MatchedPath>();
     let is_let_by = path.is_some_and(|path| router::is_let_by(request.method(), path.as_str()));
+    let request = whole(request, app.config.max_body_bytes).await?;
     let _room = match is_let_by {
         true => None,
         false => Some(app.room.try_acquire().map_err(|_| ApiError::no_room())?),
     };
-    let within = app.config.request_timeout;
-    timeout(within, next.run(request)).await.map_err(|_| ApiError::timeout(within))
+    Ok(next.run(request).await)
+}
+
+/// The request with its body, once that is here.
+async fn whole(request: Request, most: usize) -> Result<Request, ApiError> {
+    let size = request.body().size_hint();
+    if size.lower() > most as u64 {
+        return Err(ApiError::body_too_large(most));
+    }
+    if size.exact() == Some(0) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let read = timeout(BODY_WITHIN, Limited::new(body, most).collect()).await.map_err(|_| ApiError::slow_body())?;
+    let body = read.map_err(|error| match error.is::<LengthLimitError>() {
+        true => ApiError::body_too_large(most),
+        false => ApiError::of_status(StatusCode::BAD_REQUEST),
+    })?;
+    Ok(Request::from_parts(parts, Body::from(body.to_bytes())))
 }

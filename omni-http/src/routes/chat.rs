@@ -69,8 +69,10 @@ async fn ask_stream(
     Json(body): Json<AskRequest>,
 ) -> Result<Response, ApiError> {
     if let Some(last) = last {
-        return stream::resume(&app, &caller, &last);
+        return stream::resume(&app, &caller, &last).await;
     }
+    // Before anything is asked and charged.
+    app.streams.admit()?;
     let question = question(&app, &caller, &request_id, body);
     stream::begin(&app, &caller, app.omni.ask_stream(question)).await
 }
@@ -83,7 +85,7 @@ async fn ask_stream(
         (status = 409, description = "The stream cannot be resumed here"),
     ))]
 async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId) -> Result<Response, ApiError> {
-    stream::resume(&app, &caller, &last)
+    stream::resume(&app, &caller, &last).await
 }
 
 fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Ask {

@@ -15,11 +15,16 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 /// How long the head of a request may take; an idle connection is one whose next head has not come.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long somebody may take nothing of what they are sent.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+/// Files that a service has open beside its connections: database, servers, ledger, log.
+const OTHER_FILES: usize = 128;
 /// How long to wait when the system has no room for another connection.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long connections have that were told to end at once.
@@ -40,7 +45,7 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(config: &HttpConfig) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(most(config.max_connections))),
             max_header_bytes: config.max_header_bytes,
             tasks: TaskTracker::new(),
             finish: CancellationToken::new(),
@@ -75,7 +80,9 @@ impl Connections {
         self.tasks.spawn(async move {
             let _room = room;
             let service = service_fn(move |request| answer(router.clone(), peer, request));
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(TAKEN_WITHIN));
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = finish.cancelled() => {
@@ -104,6 +111,26 @@ impl Connections {
     }
 }
 
+/// As many connections as are wanted, or as the system lets this process have.
+fn most(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = open_files(&limits).map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(1));
+    if wanted > files {
+        tracing::warn!(
+            wanted,
+            possible = files,
+            "the system lets this process have fewer connections; `ulimit -n` raises that"
+        );
+    }
+    wanted.min(files).min(Semaphore::MAX_PERMITS)
+}
+
+/// How many files a process may have open, as Linux tells it.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 async fn answer(
     router: Router,
     peer: SocketAddr,
@@ -123,5 +150,19 @@ async fn refused(error: &io::Error) {
     if !is_its_own {
         tracing::error!(%error, "a connection cannot be taken");
         sleep(AGAIN_AFTER).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_the_soft_one() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max open files            1024                 524288               files     \n";
+        assert_eq!(open_files(limits), Some(1024));
+        assert_eq!(open_files("Max open files            unlimited            unlimited"), None);
+        assert_eq!(open_files(""), None);
     }
 }

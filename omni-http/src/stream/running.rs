@@ -23,7 +23,9 @@ pub(super) struct Told {
 pub(super) struct Running {
     id: Uuid,
     tenant: String,
+    /// Whose answer it is, and who asked for it.
     subject: String,
+    asker: String,
     state: watch::Sender<State>,
 }
 
@@ -80,18 +82,24 @@ impl State {
 }
 
 impl Running {
-    pub(super) fn new(id: Uuid, owner: &Principal) -> Self {
-        let (tenant, subject) = (owner.tenant.clone(), owner.subject.clone());
-        Self { id, tenant, subject, state: watch::Sender::default() }
+    pub(super) fn new(id: Uuid, asker: &Principal, subject: String) -> Self {
+        let (tenant, asker) = (asker.tenant.clone(), asker.subject.clone());
+        Self { id, tenant, subject, asker, state: watch::Sender::default() }
+    }
+
+    /// Whose answer it is.
+    pub(super) fn subject(&self) -> &str {
+        &self.subject
     }
 
     pub(super) fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Whether somebody began it: nobody else reads it.
+    /// Whether somebody began it for the same person: nobody else reads it.
     pub(super) fn is_of(&self, principal: &Principal) -> bool {
-        self.tenant == principal.tenant && self.subject == principal.subject
+        let asker = principal.actor.as_ref().unwrap_or(&principal.subject);
+        self.tenant == principal.tenant && self.subject == principal.subject && self.asker == *asker
     }
 
     pub(super) fn push(&self, event: &AnswerEvent) {
@@ -195,7 +203,7 @@ mod tests {
     use super::*;
 
     fn running() -> Arc<Running> {
-        Arc::new(Running::new(Uuid::now_v7(), &Principal::email("ada@company.com")))
+        Arc::new(Running::new(Uuid::now_v7(), &Principal::email("ada@company.com"), "ada@company.com".into()))
     }
 
     fn text(running: &Running, bytes: usize) {

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use omni_core::Principal;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use crate::error::ApiError;
 /// How long streams have to end whose asks are over.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
-/// All streams that somebody may come back to; so many at most.
+/// All streams that somebody may come back to; as many as may begin, and those that began at the same time.
 #[derive(Debug)]
 pub(crate) struct Table {
     kept: Mutex<Kept>,
@@ -38,21 +37,22 @@ impl Table {
         Self { kept: Mutex::default(), most, tasks: TaskTracker::new() }
     }
 
-    pub(super) fn keep(&self, running: &Arc<Running>) -> Result<(), ApiError> {
-        let mut kept = self.kept();
-        kept.forget_old(Instant::now());
-        if kept.running.len() >= self.most {
-            return Err(ApiError::no_room());
-        }
-        kept.running.insert(running.id(), running.clone());
-        Ok(())
+    pub(super) fn keep(&self, running: &Arc<Running>) {
+        self.kept().running.insert(running.id(), running.clone());
     }
 
-    /// The stream of an ask, for whoever began it.
-    pub(super) fn of(&self, ask: Uuid, principal: &Principal) -> Option<Arc<Running>> {
+    /// Whether another one may begin.
+    pub(crate) fn admit(&self) -> Result<(), ApiError> {
         let mut kept = self.kept();
         kept.forget_old(Instant::now());
-        kept.running.get(&ask).filter(|running| running.is_of(principal)).cloned()
+        if kept.running.len() < self.most { Ok(()) } else { Err(ApiError::no_room()) }
+    }
+
+    /// The stream of an ask.
+    pub(super) fn of(&self, ask: Uuid) -> Option<Arc<Running>> {
+        let mut kept = self.kept();
+        kept.forget_old(Instant::now());
+        kept.running.get(&ask).cloned()
     }
 
     /// A stream is over; its end can be read for a while.

@@ -161,7 +161,7 @@ async fn the_sums_are_those_of_the_entries() {
     for path in ["/audit/stats?days=30", "/audit/my-stats?days=30"] {
         let stats = office.get(&ada, path).await.is(200).json();
         let expected = json!({
-            "total_requests": 3, "total_tool_calls": 3, "avg_iterations": 0.0, "total_cost": 0.0, "error_count": 1,
+            "total_requests": 3, "total_tool_calls": 2, "avg_iterations": 0.0, "total_cost": 0.0, "error_count": 1,
             "success_count": 1, "warning_count": 0, "period_days": 30, "blocked_count": 1,
         });
         for (field, value) in expected.as_object().unwrap() {

@@ -110,3 +110,22 @@ async fn two_doors_in_one_process_know_nothing_of_each_other() {
     one.get("/openapi.json").await.is(200);
     other.get("/openapi.json").await.error(401, "unauthenticated");
 }
+
+#[tokio::test]
+async fn who_is_slow_with_a_body_takes_nobodys_room() {
+    let door = Door::with(|config| config.max_concurrent = 1, |builder| builder).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(door.address()).await.unwrap();
+        let head = format!(
+            "POST /chat/ask HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+             content-length: 100\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..20 {
+        door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await.is(200);
+    }
+}

@@ -25,7 +25,7 @@ async fn every_route_answers_as_the_document_says_whatever_it_is_sent() {
     let output = tokio::task::spawn_blocking(move || {
         Command::new("timeout")
             .args(["300", schemathesis.to_str().unwrap(), "run", &url, "--checks", CHECKS])
-            .args(["--header", &format!("Authorization: Bearer {key}"), "--workers", "2", "--max-examples", "12"])
+            .args(["--header", &format!("Authorization: Bearer {key}"), "--workers", "1", "--max-examples", "12"])
             .args(["--phases", "examples,coverage,fuzzing", "--seed", "7", "--no-color", "--warnings", "off"])
             .args(["--generation-database", "none", "--request-timeout", "20", "--continue-on-failure"])
             .current_dir(work)

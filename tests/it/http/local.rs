@@ -46,13 +46,19 @@ async fn a_page_in_a_browser_here_is_not_this_machine() {
         ("host", "127.0.0.1.evil.example"),
         ("origin", "https://evil.example"),
         ("origin", "null"),
+        ("origin", "http://localhost:3000"),
+        ("origin", "chrome-extension://localhost"),
+        ("host", "evil.com@localhost"),
+        ("sec-fetch-site", "cross-site"),
+        ("x-forwarded-for", "203.0.113.9"),
+        ("via", "1.1 nginx"),
     ] {
         by(name, value).await.error(401, "unauthenticated");
     }
     for (name, value) in [
         ("host", "localhost:1"),
         ("host", "[::1]"),
-        ("origin", "http://localhost:3000"),
+        ("origin", &*format!("http://{}", door.address())),
         ("origin", "https://portal.company.com"),
     ] {
         by(name, value).await.is(200);

@@ -145,6 +145,26 @@ async fn a_reader_who_comes_back_goes_on_after_the_last_event_and_nothing_is_ask
 }
 
 #[tokio::test]
+async fn a_stream_for_somebody_else_is_read_with_the_rights_that_it_was_begun_with() {
+    let door = Door::with(|config| config.resume_grace = LONG, |builder| builder).await;
+    let bot = door.key_for("bot@company.com", &[Scope::Ask, Scope::ActAs], &[ADA]).await;
+    let reply = door.post_by(&bot, "/chat/ask/stream", &json!({ "message": "Hi", "user_id": ADA })).await.is(200);
+    let first = reply.text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    let resume = async |key: &str| {
+        let request = door.request(Method::GET, "/chat/ask/stream").bearer_auth(key);
+        Reply::of(request.header("last-event-id", &first)).await
+    };
+    resume(&bot).await.is(200);
+    let without = door.key("bot@company.com", &[Scope::Ask]).await;
+    let for_others = door.key_for("bot@company.com", &[Scope::Ask, Scope::ActAs], &["eve@company.com"]).await;
+    let no_asker = door.key_for("bot@company.com", &[Scope::Audit, Scope::ActAs], &[ADA]).await;
+    let herself = door.key(ADA, &[Scope::Ask]).await;
+    for key in [without, for_others, no_asker, herself] {
+        resume(&key).await.error(409, "conflict");
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_reads_a_stream_by_its_id() {
     let broken = Broken::within(LONG).await;
     let other = broken.door.key("eve@company.com", &[Scope::Ask]).await;
