@@ -35,10 +35,8 @@ mod names;
 mod record;
 
 pub(crate) use names::Names;
-#[cfg(feature = "watch")]
-pub(crate) use record::reloaded;
 pub(crate) use record::{
-    Running, asked, backlog, called, refused, servers, servers_gone, sink_failed, turn_ended, usage,
+    Running, asked, backlog, called, refused, reloaded, servers, servers_gone, sink_failed, turn_ended, usage,
 };
 
 /// Asks that ended.

@@ -155,7 +155,6 @@ pub(crate) fn sink_failed() {
 }
 
 /// The configuration was reloaded, or was not.
-#[cfg(feature = "watch")]
 pub(crate) fn reloaded(is_done: bool) {
     add(CONFIG_RELOADS, &[("outcome", if is_done { "success" } else { "error" })], 1);
 }

@@ -48,14 +48,15 @@ impl Admin {
     /// An [`Error`] when it may not be done, or the configuration cannot be used: nothing is changed
     /// then, and nobody asked.
     pub async fn refresh_servers(&self, reloader: Option<&Reloader>) -> Result<Refreshed, Error> {
-        let work = async {
+        // On the heap: a reload is large, and whoever waits for it would carry it.
+        let work = Box::pin(async {
             let (reload, parts) = match reloader {
                 Some(reloader) => (Some(reloader.reload().await?), reloader.omni().parts()),
                 None => (None, self.parts.clone()),
             };
             let catalog = asked_again(&parts, None).await?;
             Ok(Refreshed { reload, servers: Eyes::All.see_all(&parts, &catalog) })
-        };
+        });
         self.run(Permission::CanModifyConfig, record("tools.refresh", "*", Value::Null), work).await
     }
 }
