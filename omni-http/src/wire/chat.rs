@@ -151,7 +151,7 @@ pub(crate) struct ShortRequest {
 pub(crate) struct ShortResponse {
     /// The text.
     pub(crate) answer: String,
-    /// The tool that was called first.
+    /// The first tool that was called; one whose call was refused was not.
     pub(crate) tool_called: Option<String>,
     /// Its server.
     pub(crate) mcp_source: Option<String>,
@@ -198,10 +198,9 @@ impl From<&Answer> for AskResponse {
 
 impl From<&Answer> for ShortResponse {
     fn from(answer: &Answer) -> Self {
-        let json = AnswerJson::from(answer);
-        let first = json.calls.into_iter().find(|call| !call.server.is_empty());
-        let (tool_called, mcp_source) = first.map(|call| (call.tool, call.server)).unzip();
-        Self { answer: json.answer, tool_called, mcp_source, execution_time_ms: json.duration_ms }
+        let first = answer.tool_calls.iter().find(|call| call.was_sent());
+        let (tool_called, mcp_source) = first.map(|call| (call.tool.clone(), call.server.clone())).unzip();
+        Self { answer: answer.text.clone(), tool_called, mcp_source, execution_time_ms: answer.duration_ms }
     }
 }
 
