@@ -331,6 +331,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         | ErrorKind::Unauthenticated
         | ErrorKind::RateLimited
         | ErrorKind::Cancelled
+        | ErrorKind::Conflict
         | ErrorKind::Failed => None,
     }
 }
