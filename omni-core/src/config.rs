@@ -12,6 +12,7 @@ use self::spec::{PolicyMode, ToolPolicy};
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
 mod cidr;
+mod database;
 mod dotenv;
 mod http;
 mod interpolate;
@@ -33,6 +34,7 @@ pub(crate) mod spec;
 mod yaml;
 
 pub use cidr::{Cidr, CidrError};
+pub use database::DatabasePlace;
 pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
@@ -128,6 +130,8 @@ pub struct LoadOptions {
     pub strict: bool,
     /// The operating system's name of whoever runs a service that may trust them.
     pub os_user: Option<String>,
+    /// Where a service listens, in place of what the files say; see [`HttpConfig::with_bind`].
+    pub bind: Option<String>,
 }
 
 impl LoadOptions {
@@ -148,6 +152,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_os_user(mut self, os_user: impl Into<String>) -> Self {
         self.os_user = Some(os_user.into());
+        self
+    }
+
+    /// Listens there, whatever the files say.
+    #[must_use]
+    pub fn with_bind(mut self, bind: Option<&str>) -> Self {
+        self.bind = bind.map(str::to_owned);
         self
     }
 
@@ -439,6 +450,8 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How a service logs, where configuration or environment say.
     pub log_format: Option<LogFormat>,
+    /// What `APP_ENV` calls this deployment; `development` where it says nothing.
+    pub environment: String,
     /// The HTTP door.
     pub http: HttpConfig,
     /// Bounds of every ask.

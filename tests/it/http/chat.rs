@@ -43,6 +43,7 @@ async fn an_answer_has_the_originals_fields_and_more() {
         (&call["mcp"], &call["tool"], &call["arguments"]),
         (&json!("lab"), &json!("echo"), &json!({ "message": "hi" }))
     );
+    assert!(call["result"].as_str().unwrap().contains("hi"), "{call}");
 }
 
 #[tokio::test]

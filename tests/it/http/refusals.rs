@@ -4,7 +4,10 @@ use omni_core::{
     config::HttpConfig,
     identity::Scope,
     limit::memory::MemoryLimiter,
-    llm::scripted::Scripted,
+    llm::{
+        Block,
+        scripted::{Scripted, call_turn, text_turn},
+    },
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::{
@@ -70,6 +73,31 @@ async fn a_request_that_names_two_people_is_refused() {
         (&ada, body("eve@company.com", "U1")),
     ] {
         office.post(key, "/chat/ask", &body).await.error(403, "denied");
+    }
+}
+
+#[tokio::test]
+async fn which_rule_refused_a_call_is_told_to_administrators_alone() {
+    let model = || {
+        Scripted::from_fn(|request| {
+            let mut blocks = request.messages.iter().flat_map(|message| &message.blocks);
+            Ok(match blocks.any(|block| matches!(block, Block::ToolResult { .. })) {
+                true => text_turn("It would not."),
+                false => call_turn(0, &[("lab__echo", json!({ "message": "hi" }))]),
+            })
+        })
+    };
+    for (role, is_told) in [(Role::new("dba"), false), (Role::super_admin(), true)] {
+        let policy = MemoryPolicy::new().with_subject(ADA, role, RuleSet::deny_all(), Quota::default());
+        let door = Door::with(|_| {}, |builder| builder.policy(policy).llm(model())).await;
+        let key = door.key(ADA, &[Scope::Ask]).await;
+        let told = door.post_by(&key, "/chat/ask/stream", &json!({ "message": "Say hi" })).await.is(200);
+        let done = told.text.split("event: done").nth(1).unwrap().split("data: ").nth(1).unwrap();
+        let done: serde_json::Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (&done["denials"][0]["reason"], done["denials"][0]["rule"].is_string()),
+            (&json!("policy"), is_told)
+        );
     }
 }
 

@@ -141,7 +141,8 @@ async fn servers_are_listed_with_the_originals_fields() {
     });
     assert_eq!(list["data"]["servers"][1], lab);
     let summary = json!({
-        "total": 2, "total_configured": 2, "enabled": 2, "disabled": 0, "protocols": { "fake": 2 },
+        "total": 2, "total_configured": 2, "enabled": 2, "disabled": 0,
+        "protocols": { "fake": 2, "http": 0, "stdio": 0, "sse": 0 },
     });
     assert_eq!(list["data"]["summary"], summary);
     let health = office.get(&ada, "/mcp/tools/servers?include_health=true").await.is(200).json();

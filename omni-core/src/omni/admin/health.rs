@@ -50,7 +50,8 @@ impl Admin {
     pub async fn refresh_servers(&self, reloader: Option<&Reloader>) -> Result<Refreshed, Error> {
         let work = async {
             let (reload, parts) = match reloader {
-                Some(reloader) => (Some(reloader.reload().await?), reloader.omni().parts()),
+                // On the heap: a whole configuration is made in it.
+                Some(reloader) => (Some(Box::pin(reloader.reload()).await?), reloader.omni().parts()),
                 None => (None, self.parts.clone()),
             };
             let catalog = asked_again(&parts, None).await?;
