@@ -1,7 +1,7 @@
 //! Room and time for every request.
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     middleware::Next,
     response::Response,
 };
@@ -16,8 +16,7 @@ pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -
     if request.uri().query().is_some_and(|query| query.len() > most) {
         return Err(ApiError::query_too_long(most));
     }
-    let path = request.extensions().get::<MatchedPath>();
-    let is_let_by = path.is_some_and(|path| router::is_let_by(request.method(), path.as_str()));
+    let is_let_by = router::route(&request).is_some_and(|route| router::is_let_by(request.method(), route));
     let _room = match is_let_by {
         true => None,
         false => Some(app.room.try_acquire().map_err(|_| ApiError::no_room())?),
