@@ -30,8 +30,6 @@ pub use keys::NewKey;
 pub use policy::Explanation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) use users::seen;
 
 /// Longest name of a person or a key, in bytes.
 const MAX_NAME: usize = 255;

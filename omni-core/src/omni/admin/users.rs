@@ -97,13 +97,14 @@ impl Admin {
         address(email)?;
         name.map_or(Ok(()), |name| within("the name", name, MAX_NAME))?;
         self.require(Permission::CanPromoteUsers)?;
+        let tables = self.tables()?;
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
         self.may_change(email).await?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
-        self.tables()?.assign(email, name, role).await?;
+        tables.assign(email, name, role).await?;
         self.refresh().await;
         Ok(())
     }
@@ -251,7 +252,7 @@ impl Admin {
 }
 
 /// Everybody in the table, by address.
-pub(in crate::omni) async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbError> {
+async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbError> {
     let (mut seen, mut after) = (Vec::new(), String::new());
     while seen.len() < MAX_LISTED {
         let page = tables.users(&after, PAGE).await?;
