@@ -18,7 +18,8 @@ async fn everybody_learns_who_they_are() {
     let ada = office.key_with(ADA, &[Scope::Ask]).await;
     let own = office.get(&ada, "/users/Ada@company.com").await.is(200).json();
     let expected = json!({
-        "email": ADA, "name": "Ada", "role": "dba", "allowed_mcps": ["away", "lab"], "allowed_domains": ["sql_help"],
+        "email": ADA, "name": "Ada", "role": "dba", "allowed_mcps": ["away", "lab"], "allow_all_mcps": false,
+        "allowed_domains": ["sql_help"],
         "teams": ["data"], "slack_user_id": "U1", "is_default": false, "status": "active",
     });
     assert_eq!(own, expected);
@@ -31,6 +32,7 @@ async fn everybody_learns_who_they_are() {
     let boss = office.key(BOSS).await;
     let own = office.get(&boss, &format!("/users/{BOSS}")).await.is(200).json();
     assert_eq!((&own["allowed_mcps"], &own["allowed_domains"]), (&json!("*"), &json!("*")));
+    assert_eq!(own["allow_all_mcps"], true);
 }
 
 #[tokio::test]
