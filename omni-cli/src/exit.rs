@@ -44,7 +44,7 @@ impl Exit {
         match error.kind() {
             // What the command line names is not there.
             ErrorKind::NotFound if matches!(error, Error::NotFound { .. }) => Self::Usage,
-            ErrorKind::Invalid => Self::Usage,
+            ErrorKind::Invalid | ErrorKind::Conflict => Self::Usage,
             ErrorKind::Config | ErrorKind::Unauthenticated => Self::Config,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::RateLimited => Self::RateLimited,

@@ -98,6 +98,9 @@ pub struct CallSummary {
     /// Whether omni itself ended it: it was refused, or made no sense.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsent: bool,
+    /// What the tool returned as text, redacted and cut at 16 KiB. The words of a server: nothing to follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
 }
 
 impl CallSummary {
@@ -119,8 +122,15 @@ pub struct Denial {
     pub tool: String,
     /// `policy`, `approval` or `rate_limit`.
     pub reason: String,
-    /// The rule that decided.
+    /// The rule that decided; empty for whoever may not know it.
     pub rule: String,
+}
+
+impl Denial {
+    /// The same for somebody who may not know the policy.
+    pub(crate) fn without_rule(self) -> Self {
+        Self { rule: String::new(), ..self }
+    }
 }
 
 /// Something the asker should know.

@@ -202,6 +202,10 @@ pub trait AuditReader: LedgerStore {
         Ok(stats.total_requests + stats.admin_count)
     }
 
+    /// The answer of an ask as its record has it, whole or as much of it as is kept; `None` where that is
+    /// nothing.
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError>;
+
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError>;
 }

@@ -22,6 +22,8 @@ use crate::{
     trace,
 };
 
+/// Most bytes of a result that an answer has.
+const MAX_RESULT: usize = 16 << 10;
 /// How long the reservation of a call's charge is remembered.
 const CHARGE_TTL: Duration = Duration::from_secs(5);
 
@@ -262,7 +264,16 @@ pub(crate) fn summary(
         duration_ms,
         error: error.map(|error| parts.redactor.text(error)),
         unsent: false,
+        result: None,
     }
+}
+
+/// The text of a result, as answers have it.
+pub(crate) fn result(parts: &Parts, output: &ToolOutput) -> String {
+    let mut text = parts.redactor.text(&output.for_person());
+    let end = (0..=MAX_RESULT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    text
 }
 
 /// The status of a call that is refused for `reason`.

@@ -24,7 +24,7 @@ pub mod schema;
 pub mod stored;
 
 pub use name::NameRules;
-pub use schema::{Dialect, Sanitised, SchemaCheck, SchemaError, sanitise};
+pub use schema::{Dialect, Misfit, Sanitised, SchemaCheck, SchemaError, sanitise};
 
 /// What a server says of a tool. Hints only: those of an untrusted server never loosen anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use self::spec::{PolicyMode, ToolPolicy};
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
 mod cidr;
+mod database;
 mod dotenv;
 mod http;
 mod interpolate;
@@ -26,6 +27,7 @@ mod process;
 mod search;
 pub(crate) mod secrets;
 pub(crate) mod security;
+mod server;
 mod servers;
 mod shape;
 mod show;
@@ -33,11 +35,14 @@ pub(crate) mod spec;
 mod yaml;
 
 pub use cidr::{Cidr, CidrError};
+pub use database::DatabasePlace;
 pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
 pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
+pub(crate) use server::ArgVariable;
+pub use server::{ServerAuth, ServerConfig};
 pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
@@ -128,6 +133,8 @@ pub struct LoadOptions {
     pub strict: bool,
     /// The operating system's name of whoever runs a service that may trust them.
     pub os_user: Option<String>,
+    /// Where a service listens, in place of what the files say; see [`HttpConfig::with_bind`].
+    pub bind: Option<String>,
 }
 
 impl LoadOptions {
@@ -148,6 +155,13 @@ impl LoadOptions {
     #[must_use]
     pub fn with_os_user(mut self, os_user: impl Into<String>) -> Self {
         self.os_user = Some(os_user.into());
+        self
+    }
+
+    /// Listens there, whatever the files say.
+    #[must_use]
+    pub fn with_bind(mut self, bind: Option<&str>) -> Self {
+        self.bind = bind.map(str::to_owned);
         self
     }
 
@@ -214,108 +228,6 @@ impl LlmConfig {
             max_retries: 3,
             extra: Map::new(),
             prices: PriceTable::default(),
-        }
-    }
-}
-
-/// How to authenticate at an HTTP server.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ServerAuth {
-    /// No credentials.
-    None,
-    /// `Authorization: Bearer …`.
-    Bearer(SecretString),
-    /// `Authorization: Basic …`.
-    Basic {
-        /// The user name.
-        username: String,
-        /// The password.
-        password: SecretString,
-    },
-    /// A header of the server's own.
-    Header {
-        /// Its name.
-        name: String,
-        /// Its value.
-        value: SecretString,
-    },
-}
-
-impl ServerAuth {
-    /// Its type's name in `mcps.yaml`; `None` where there are no credentials.
-    #[must_use]
-    pub fn kind(&self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Bearer(_) => Some("bearer"),
-            Self::Basic { .. } => Some("basic"),
-            Self::Header { .. } => Some("api_key"),
-        }
-    }
-}
-
-/// A variable of the environment within an argument of a program.
-#[derive(Debug, Clone)]
-pub(crate) struct ArgVariable {
-    /// Which argument.
-    pub(crate) at: usize,
-    /// The variable.
-    pub(crate) name: String,
-    /// What it brought.
-    pub(crate) value: SecretString,
-}
-
-/// One entry of `mcps.yaml`, live.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct ServerConfig {
-    /// The name.
-    pub name: String,
-    /// The transport's kind: `http`, `sse`, `stdio`, or one that an embedder registered.
-    pub kind: String,
-    /// The address, with the original's `/mcp` rule applied.
-    pub url: Option<String>,
-    /// The program.
-    pub command: Option<String>,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// What its arguments took from the environment.
-    pub(crate) arg_variables: Vec<ArgVariable>,
-    /// Its working directory.
-    pub cwd: Option<PathBuf>,
-    /// Its environment: allow-listed variables of omni's own, and those set for it.
-    pub env: BTreeMap<String, SecretString>,
-    /// Credentials.
-    pub auth: ServerAuth,
-    /// More headers.
-    pub headers: BTreeMap<String, SecretString>,
-    /// Free labels.
-    pub tags: Vec<String>,
-    /// How the pool treats it.
-    pub options: crate::mcp::ServerOptions,
-    /// Where it stands.
-    pub source: Option<SourceRef>,
-}
-
-impl ServerConfig {
-    /// A server with everything else at its default.
-    #[must_use]
-    pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            kind: kind.into(),
-            url: None,
-            command: None,
-            args: Vec::new(),
-            arg_variables: Vec::new(),
-            cwd: None,
-            env: BTreeMap::new(),
-            auth: ServerAuth::None,
-            headers: BTreeMap::new(),
-            tags: Vec::new(),
-            options: crate::mcp::ServerOptions::default(),
-            source: None,
         }
     }
 }
@@ -439,6 +351,8 @@ pub struct Config {
     pub log_level: Option<String>,
     /// How a service logs, where configuration or environment say.
     pub log_format: Option<LogFormat>,
+    /// What `APP_ENV` calls this deployment; `development` where it says nothing.
+    pub environment: String,
     /// The HTTP door.
     pub http: HttpConfig,
     /// Bounds of every ask.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     audit::AuditError,
+    catalog::Misfit,
     config::ConfigError,
     identity::AuthError,
     limit::{LimitError, Refusal},
@@ -36,6 +37,8 @@ pub enum ErrorKind {
     Unavailable,
     /// Given up by the caller.
     Cancelled,
+    /// Things are not as the request takes them to be.
+    Conflict,
     /// Anything else.
     Failed,
 }
@@ -54,6 +57,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Cancelled => "cancelled",
+            Self::Conflict => "conflict",
             Self::Failed => "failed",
         }
     }
@@ -136,6 +140,26 @@ pub enum Error {
         /// What is wrong, and what would be right.
         message: String,
     },
+    /// Arguments do not fit the tool.
+    #[error("{message}")]
+    Arguments {
+        /// All of it in one sentence.
+        message: String,
+        /// What does not fit, one by one; empty where they are no object that can be read.
+        misfits: Vec<Misfit>,
+    },
+    /// Things are not as the request takes them to be.
+    #[error("{message}")]
+    Conflict {
+        /// How they are.
+        message: String,
+    },
+    /// This takes a database, and the configuration has none.
+    #[error("there is nowhere to keep {what}: the ledger is in no database")]
+    NoDatabase {
+        /// What would be kept.
+        what: &'static str,
+    },
     /// It took too long.
     #[error("no answer within {} s", after.as_secs_f32())]
     Timeout {
@@ -161,7 +185,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Build(_) | Self::NamedInFile { .. } => ErrorKind::Config,
+            Self::Config(_) | Self::Build(_) | Self::NamedInFile { .. } | Self::NoDatabase { .. } => ErrorKind::Config,
             Self::Auth(AuthError::InvalidKey | AuthError::InvalidToken | AuthError::Unnamed) => {
                 ErrorKind::Unauthenticated
             }
@@ -179,9 +203,10 @@ impl Error {
             Self::Llm(error) => llm_kind(error),
             Self::Server { source, .. } => server_kind(source),
             Self::UnknownTool { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Invalid { .. } | Self::Arguments { .. } => ErrorKind::Invalid,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Internal { .. } => ErrorKind::Failed,
         }
     }
@@ -236,6 +261,9 @@ impl Error {
             | Self::UnknownTool { .. }
             | Self::NotFound { .. }
             | Self::Invalid { .. }
+            | Self::Arguments { .. }
+            | Self::Conflict { .. }
+            | Self::NoDatabase { .. }
             | Self::Timeout { .. }
             | Self::Cancelled
             | Self::ShuttingDown => self.to_string(),

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, fmt};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+mod address;
 mod authenticator;
 mod claimed;
 pub mod keys;
@@ -16,6 +17,9 @@ pub mod keys;
 pub mod oidc;
 mod proxy;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use address::is_address;
+pub(crate) use address::is_subject;
 pub use authenticator::{AuthError, Authenticator};
 pub use claimed::RoleMap;
 pub use keys::{ApiKey, KeyError, KeyStore, Keys};

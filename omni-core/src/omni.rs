@@ -39,6 +39,7 @@ use crate::{
 mod admin;
 mod ask;
 mod direct;
+mod inside;
 mod keeping;
 mod offer;
 mod profile;
@@ -50,6 +51,7 @@ mod threads;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, NewKey, Refreshed};
+pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
 pub use profile::{People, Profile, UserStatus};
 

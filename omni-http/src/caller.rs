@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -93,8 +93,7 @@ impl FromRequestParts<App> for Visitor {
 
 /// Stands before every route, and lets in whoever has a credential; an open route lets in anybody.
 pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let path = request.extensions().get::<MatchedPath>();
-    if path.is_some_and(|path| router::is_open(request.method(), path.as_str())) {
+    if router::route(&request).is_some_and(|route| router::is_open(request.method(), route)) {
         return Ok(next.run(request).await);
     }
     let (mut parts, body) = request.into_parts();
@@ -115,8 +114,14 @@ fn own(headers: &HeaderMap) -> Option<Credential> {
 
 fn client(app: &App, parts: &Parts) -> Client {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let sender = peer(parts).map(|peer| address::sender(peer, &parts.headers, &app.config.trusted_proxies));
+    let sender = sender(app, &parts.headers, &parts.extensions);
     Client::new(sender).with_x_source(text(X_SOURCE)).with_user_agent(text(header::USER_AGENT.as_str()))
+}
+
+/// Where a request comes from, as far as the proxies on the way are trusted.
+pub(crate) fn sender(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    Some(address::sender(peer, headers, &app.config.trusted_proxies))
 }
 
 fn peer(parts: &Parts) -> Option<IpAddr> {

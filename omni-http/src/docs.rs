@@ -54,20 +54,26 @@ fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
 
 #[cfg(feature = "swagger")]
 fn swagger() -> Router<App> {
-    use axum::http::HeaderValue;
+    use axum::{http::HeaderValue, middleware::map_response, response::Response};
     use tower_http::set_header::SetResponseHeaderLayer;
     use utoipa_swagger_ui::{Config, SwaggerUi};
 
-    // The validator's badge would be another host.
-    let config = Config::from("/openapi.json").validator_url("none");
+    // As seen from `/docs/`, wherever the door is mounted. The validator's badge would be another host.
+    let config = Config::from("../openapi.json").validator_url("none");
     let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     let cached = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static(CACHED));
-    Router::from(SwaggerUi::new("/docs").config(config)).layer(policy).layer(cached)
+    let router = Router::from(SwaggerUi::new("/docs").config(config));
+    router.layer(policy).layer(cached).layer(map_response(async |mut response: Response| {
+        // All that is moved is `/docs`, and it does not know where it is mounted.
+        let moved = response.headers_mut().get_mut(header::LOCATION);
+        moved.into_iter().for_each(|to| *to = HeaderValue::from_static("docs/"));
+        response
+    }))
 }
 
 #[cfg(not(feature = "swagger"))]
 fn swagger() -> Router<App> {
     use axum::response::Redirect;
 
-    Router::new().route("/docs", get(|| std::future::ready(Redirect::to("/redoc"))))
+    Router::new().route("/docs", get(|| std::future::ready(Redirect::to("redoc"))))
 }

@@ -146,7 +146,10 @@ impl From<Error> for ApiError {
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS)
             .then(|| error.retry_after().unwrap_or(RETRY_AFTER));
         let refusal = error.refusal().cloned().map(Box::new);
-        let new = Self::new(status, error.kind().as_str(), error.public_message());
+        let mut new = Self::new(status, error.kind().as_str(), error.public_message());
+        if let Error::Arguments { message, misfits } = &error {
+            new.detail = Detail::Fields(FieldError::of_arguments(message, misfits));
+        }
         Self { retry_after, refusal, cause: Some(Arc::new(error)), ..new }
     }
 }
@@ -159,14 +162,17 @@ impl From<Failure> for ApiError {
 }
 
 fn status(error: &Error) -> StatusCode {
-    if matches!(error, Error::NamedInFile { .. }) {
-        return StatusCode::CONFLICT;
+    match error {
+        Error::NamedInFile { .. } => return StatusCode::CONFLICT,
+        Error::NoDatabase { .. } => return StatusCode::SERVICE_UNAVAILABLE,
+        _ => {}
     }
     match error.kind() {
         ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         // Who is told that their request was cancelled is still there: the service gave it up.
@@ -228,7 +234,7 @@ mod tests {
     fn every_kind_of_error_has_its_status_and_tells_nothing_of_the_inside() {
         let subject = || "a@b.c".to_owned();
         let at = SourceRef { file: "users.yaml".into(), line: 3 };
-        let table: [(Error, u16); 18] = [
+        let table: [(Error, u16); 20] = [
             (Error::Invalid { message: "no".into() }, 422),
             (ConfigError::NoDirectory { path: text() }.into(), 500),
             (AuthError::InvalidKey.into(), 401),
@@ -238,6 +244,8 @@ mod tests {
             (PolicyError::UnknownSubject { subject: subject() }.into(), 403),
             (PolicyError::Unavailable { message: text() }.into(), 503),
             (Error::NamedInFile { subject: subject(), at }, 409),
+            (Error::Conflict { message: "no".into() }, 409),
+            (Error::NoDatabase { what: "keys" }, 503),
             (Error::UnknownTool { name: "x".into(), near: None }, 404),
             (Error::Timeout { after: Duration::from_secs(1) }, 504),
             (Error::ShuttingDown, 503),

@@ -31,7 +31,7 @@ pub(crate) fn around(routes: Router<App>, app: &App) -> Router<App> {
         .layer(DefaultBodyLimit::max(app.config.max_body_bytes))
         .layer(from_fn_with_state(app.clone(), bounds::keep))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(render::render))
+        .layer(from_fn_with_state(app.clone(), render::render))
         .layer(CompressionLayer::new().gzip(true));
     let routes = match headers::cors(&app.config) {
         Some(cors) => routes.layer(cors),

@@ -33,6 +33,7 @@ mod openapi;
 mod options;
 #[cfg(feature = "otel")]
 mod otel;
+mod refused;
 pub mod registry;
 mod router;
 mod routes;

@@ -28,10 +28,8 @@ fn main() -> ExitCode {
 fn serve(process: &Process, args: &args::Args) -> Result<(), Error> {
     let mut options = LoadOptions::new(process.env.clone(), &process.cwd).with_os_user(&process.os_user);
     options.dir.clone_from(&args.config);
-    let mut config = Config::load(options.clone())?;
-    if let Some(bind) = &args.bind {
-        config.http = config.http.with_bind(bind)?;
-    }
+    let options = options.with_bind(args.bind.as_deref());
+    let config = Config::load(options.clone())?;
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
     let (directives, level) = (process.var("RUST_LOG"), config.log_level.as_deref());
     let log = LogOptions { format, directives, level, color: process.stderr_tty, env: &process.env };

@@ -5,7 +5,7 @@ use utoipa::{
     OpenApi, PartialSchema as _, ToSchema as _,
     openapi::{
         Components, Content, Ref, RefOr, ResponseBuilder, Responses, SecurityRequirement,
-        path::{Operation, PathItem},
+        path::{Operation, Parameter, ParameterIn, PathItem},
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -84,10 +84,17 @@ fn describe(operation: &mut Operation, is_open: bool) {
     operation.security = Some(requirements);
     let has_body = operation.request_body.is_some();
     let has_input = has_body || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    let in_query = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
+        RefOr::Ref(_) => false,
+    };
+    let has_query = operation.parameters.iter().flatten().any(in_query);
     let errors = [
         ("401", "Nobody is let in without a key that counts", !is_open),
         ("403", "The caller may not do this", !is_open),
+        ("408", "The body did not come in time", has_body),
         ("413", "The body is too large", has_body),
+        ("414", "The query is too long", has_query),
         ("415", "The body is no JSON", has_body),
         ("422", "The input is not right", has_input),
         ("429", "A limit refused; `Retry-After` says when to come back", !is_open),

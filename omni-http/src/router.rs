@@ -1,6 +1,11 @@
 //! All routes, and what every request passes on its way to one.
 
-use axum::{Router, http::Method, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    extract::{MatchedPath, NestedPath, Request},
+    http::Method,
+    middleware::from_fn_with_state,
+};
 use omni_core::Omni;
 
 use crate::{caller, docs, error::ApiError, layers, openapi, options::DoorOptions, state::App};
@@ -21,6 +26,16 @@ const OPEN: [(Method, &str); 13] = [
     (Method::GET, "/redoc/start.js"),
     (Method::GET, "/redoc/LICENSE"),
 ];
+
+/// The route of a request as it is listed here, wherever a program mounts the door; `None` where none matched.
+pub(crate) fn route(request: &Request) -> Option<&str> {
+    let matched = request.extensions().get::<MatchedPath>()?.as_str();
+    let mount = request.extensions().get::<NestedPath>().map_or("", NestedPath::as_str);
+    match matched.strip_prefix(mount.trim_end_matches('/'))? {
+        "" => Some("/"),
+        own => Some(own),
+    }
+}
 
 /// Whether a route is for anybody. `HEAD` is as `GET`.
 pub(crate) fn is_open(method: &Method, path: &str) -> bool {

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use omni_core::{Omni, config::HttpConfig, reload::Reloader};
 use tokio::sync::Semaphore;
 
-use crate::{metrics::Metrics, options::DoorOptions, stream::Table};
+use crate::{metrics::Metrics, options::DoorOptions, refused::Refused, stream::Table};
 
 /// The pipeline, and how its HTTP door is set up. Clones are the same.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) reloader: Option<Reloader>,
     /// The requests that may still begin.
     pub(crate) room: Semaphore,
+    /// Tells the log who was not let in.
+    pub(crate) refused: Refused,
     /// Answers that are told as they come.
     pub(crate) streams: Arc<Table>,
 }
@@ -30,7 +32,16 @@ impl App {
         let DoorOptions { config, metrics, reloader } = options;
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
         let streams = Arc::new(Table::new(config.max_connections));
-        Self(Arc::new(Inner { omni, config, metrics, started: Instant::now(), reloader, room, streams }))
+        Self(Arc::new(Inner {
+            omni,
+            config,
+            metrics,
+            started: Instant::now(),
+            reloader,
+            room,
+            refused: Refused::default(),
+            streams,
+        }))
     }
 }
 

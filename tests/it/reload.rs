@@ -232,6 +232,20 @@ async fn servers_come_go_and_change_and_the_others_stay_connected() {
 }
 
 #[tokio::test]
+async fn an_address_of_the_command_line_is_no_change_of_the_files() {
+    let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    let options = options(lab.dir.path()).with_bind(Some("127.0.0.1:0"));
+    let registry = lab.registry.clone();
+    let started = Omni::from_config(&Config::load(options.clone()).unwrap(), &registry).await.unwrap();
+    let reloader = Reloader::new(started.clone(), registry, options);
+    assert_eq!(reloader.reload().await.unwrap().after_restart, Vec::<&str>::new());
+    lab.write("settings.yaml", "data_dir: data\nllm: { provider: script }\nhttp: { max_concurrent: 7 }");
+    assert_eq!(reloader.reload().await.unwrap().after_restart, ["app, http, security"]);
+    started.shutdown().await;
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
 async fn how_safe_a_record_must_be_changes_with_the_file() {
     let lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
     let settings = |audit: &str| {

@@ -1,16 +1,13 @@
 //! `omni serve`.
 
-use omni_core::{Error, config::LogFormat};
+use omni_core::config::LogFormat;
 
 use crate::{app::App, args::ServeArgs, exit::Exit, fault::Fault};
 
 /// Serves until the process is asked to end.
 pub(super) async fn run(app: &App, args: &ServeArgs) -> Result<Exit, Fault> {
-    let options = app.load_options().with_os_user(&app.process.os_user);
-    let mut config = app.config_by(options.clone())?;
-    if let Some(bind) = &args.bind {
-        config.http = config.http.with_bind(bind).map_err(Error::from)?;
-    }
+    let options = app.load_options().with_os_user(&app.process.os_user).with_bind(args.bind.as_deref());
+    let config = app.config_by(options.clone())?;
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
     // It sends the last spans when it goes.
     let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);

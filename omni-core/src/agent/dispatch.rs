@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     answer::{AnswerEvent, CallStatus, CallSummary, Denial, EventSender, millis},
+    ask::Source,
     call::{self, CallEnd, Caller},
     cost::NanoUsd,
     error::Error,
@@ -122,7 +123,8 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     if let Some(output) = end.output.as_ref().filter(|output| !output.is_error) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
     }
-    progress.answer.denials.extend(denial(call, end.status));
+    let denied = denial(call, end.status);
+    progress.answer.denials.extend(denied.map(|denial| if reads_policy(cx) { denial } else { denial.without_rule() }));
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
     let mut record = call::record(call, end.status, end.error.as_deref(), duration_ms);
@@ -132,6 +134,7 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
     let mut summary = call::summary(parts, call, end.status, end.error.as_deref(), duration_ms);
     summary.unsent = end.unsent;
+    summary.result = end.output.as_ref().map(|output| call::result(parts, output));
     progress.answer.tool_calls.push(summary.clone());
     summary
 }
@@ -148,6 +151,11 @@ fn outcome(finished: &Finished, room: &mut Room) -> CallOutcome {
         Some(_) => CallOutcome { content: fence(vec![ResultPart::Text { text: error }]), is_error: true },
         None => CallOutcome::error(error),
     }
+}
+
+/// Whether the asker may know rules: administrators may, and whoever sits where the policy itself lies.
+fn reads_policy(cx: &AskContext<'_>) -> bool {
+    cx.grant.role.is_admin || matches!(cx.party.source, Source::Cli | Source::Embed)
 }
 
 fn denial(call: &PlannedCall, status: CallStatus) -> Option<Denial> {

@@ -120,7 +120,8 @@ pub struct DenialJson {
     pub tool: String,
     /// `policy`, `approval` or `rate_limit`.
     pub reason: String,
-    /// The rule that decided.
+    /// The rule that decided; for administrators, and at the terminal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,
 }
 
@@ -331,6 +332,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         | ErrorKind::Unauthenticated
         | ErrorKind::RateLimited
         | ErrorKind::Cancelled
+        | ErrorKind::Conflict
         | ErrorKind::Failed => None,
     }
 }

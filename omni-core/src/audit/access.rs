@@ -74,6 +74,16 @@ impl AuditAccess {
         Ok(self.logs(&query).await?.entries.pop())
     }
 
+    /// The answer of an entry that was read here, whole or as much of it as is kept.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        let is_mine =
+            entry.tenant == self.tenant && (self.sees_all || entry.user_email.as_ref() == Some(&self.subject));
+        if is_mine { self.reader.answer(entry).await } else { Ok(None) }
+    }
+
     /// Sums over all that a query finds.
     ///
     /// # Errors

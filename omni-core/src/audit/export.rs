@@ -72,7 +72,12 @@ fn field(value: &Value) -> String {
 /// What a spreadsheet would take for a formula is marked as text: somebody asked that, perhaps with
 /// the spreadsheet in mind.
 fn harmless(text: &str) -> String {
-    let is_formula = text.trim_start_matches([' ', '"', '\'']).starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    // Some of them look past blanks and quotes, and take the wide forms of signs as the signs.
+    let begins = |c: char| {
+        matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') || c.is_control()
+    };
+    let is_blank = |c: char| c == '"' || c == '\'' || (c.is_whitespace() && !c.is_control());
+    let is_formula = text.trim_start_matches(is_blank).starts_with(begins);
     let mark = if is_formula { "'" } else { "" };
     // What steers a terminal is no text either.
     let plain = |c: char| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '\u{fffd}' } else { c };
@@ -104,7 +109,23 @@ mod tests {
 
     #[test]
     fn no_question_becomes_a_formula() {
-        for question in ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1"] {
+        for question in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@x",
+            "\t=1",
+            "\r=1",
+            " =1",
+            "＝1",
+            "＋1",
+            "－1",
+            "＠x",
+            "\u{a0}=1",
+            "\u{3000}＝1",
+            "\n=1",
+            "\t1",
+        ] {
             assert!(csv(question).contains(&format!("'{question}")), "{question:?}");
         }
         assert!(csv("a=1").contains(",a=1,"));

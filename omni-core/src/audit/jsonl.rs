@@ -17,9 +17,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogPage,
-    SealedRecord,
-    scan::{Counting, Paging, call_of},
+    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
+    LogPage, SealedRecord,
+    scan::{Counting, Paging, answer_of, call_of},
 };
 use crate::{
     Registry,
@@ -288,6 +288,16 @@ impl AuditReader for JsonlSink {
     async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError> {
         let counting = self.each(Counting::new(query.clone()), |counting, _, record| counting.see(&record));
         Ok(counting.await?.stats())
+    }
+
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        let number = entry.id;
+        let found = self.each(None, move |found, id, record| {
+            if id == number {
+                *found = answer_of(&record);
+            }
+        });
+        found.await
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

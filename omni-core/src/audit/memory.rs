@@ -10,9 +10,9 @@ use futures::FutureExt;
 use uuid::Uuid;
 
 use super::{
-    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogPage,
-    SealedRecord,
-    scan::{Counting, Paging, call_of},
+    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
+    LogPage, SealedRecord,
+    scan::{Counting, Paging, answer_of, call_of},
 };
 use crate::{
     Registry,
@@ -180,6 +180,10 @@ impl AuditReader for MemorySink {
         let mut counting = Counting::new(query.clone());
         self.kept().numbered().for_each(|(_, record)| counting.see(record));
         Ok(counting.stats())
+    }
+
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        Ok(self.kept().numbered().find(|(id, _)| *id == entry.id).and_then(|(_, record)| answer_of(record)))
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -9,6 +9,7 @@ use super::{
     entry::Entries,
     query::{ADMIN, Group, Sums},
 };
+use crate::ledger::{Event, Record};
 
 fn entries(id: i64, sealed: &SealedRecord) -> Entries {
     let mut entries = serde_json::from_slice(&sealed.bytes).map(|record| Entries::of(&record)).unwrap_or_default();
@@ -73,6 +74,14 @@ impl Counting {
 
     pub(super) fn stats(self) -> AuditStats {
         self.sums.into_iter().collect()
+    }
+}
+
+/// The answer that a record has.
+pub(super) fn answer_of(sealed: &SealedRecord) -> Option<String> {
+    match serde_json::from_slice::<Record>(&sealed.bytes).ok()?.event {
+        Event::Ask(ask) => Some(ask.answer).filter(|answer| !answer.is_empty()),
+        _ => None,
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::{
-    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogPage,
-    SealedRecord,
+    AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
+    LogPage, SealedRecord, scan::answer_of,
 };
 use crate::{
     Registry,
@@ -147,6 +147,10 @@ impl AuditReader for SqlAudit {
 
     async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
         log::count(self.ready().await?, query).await
+    }
+
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        Ok(truth::of_row(self.ready().await?, entry.id).await?.as_ref().and_then(answer_of))
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -26,6 +26,16 @@ impl SchemaError {
     }
 }
 
+/// What does not fit of some arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Misfit {
+    /// Where it stands: the way from the outermost object; empty where that itself does not fit.
+    pub at: Vec<String>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
 /// Most misfits that one error names.
 const MAX_MISFITS: usize = 8;
 /// Longest description of one misfit, in characters.
@@ -57,10 +67,22 @@ impl SchemaCheck {
         if !arguments.is_object() {
             return Err(SchemaError::new(format!("the arguments must be a JSON object, not {}", kind_of(arguments))));
         }
-        match self.compiled.get_or_init(|| compile(&self.schema)) {
+        match self.compiled() {
             Some(validator) if !validator.is_valid(arguments) => Err(self.explain(validator, arguments)),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// What [`SchemaCheck::check`] finds, one by one, up to a cap.
+    #[must_use]
+    pub fn misfits(&self, arguments: &Value) -> Vec<Misfit> {
+        let Some(validator) = self.compiled() else { return Vec::new() };
+        let misfit = |error: ValidationError<'_>| Misfit { at: place(&error), message: self.wrong(&error) };
+        validator.iter_errors(arguments).take(MAX_MISFITS).map(misfit).collect()
+    }
+
+    fn compiled(&self) -> Option<&Validator> {
+        self.compiled.get_or_init(|| compile(&self.schema)).as_ref()
     }
 
     fn explain(&self, validator: &Validator, arguments: &Value) -> SchemaError {
@@ -73,13 +95,17 @@ impl SchemaCheck {
     }
 
     fn describe(&self, error: &ValidationError<'_>) -> String {
+        let (text, path) = (self.wrong(error), error.instance_path().as_str());
+        let text = if path.is_empty() { text } else { format!("{path:?}: {text}") };
+        shorten(&text, MAX_MISFIT_CHARS)
+    }
+
+    fn wrong(&self, error: &ValidationError<'_>) -> String {
         let text = match error.kind() {
             ValidationErrorKind::Required { property } => format!("missing required property {property}"),
             ValidationErrorKind::AdditionalProperties { unexpected } => self.unexpected(error, unexpected),
             _ => error.to_string(),
         };
-        let path = error.instance_path().as_str();
-        let text = if path.is_empty() { text } else { format!("{path:?}: {text}") };
         shorten(&text, MAX_MISFIT_CHARS)
     }
 
@@ -115,6 +141,16 @@ fn compile(schema: &RawValue) -> Option<Validator> {
         .size_limit(PATTERN_BYTES)
         .dfa_size_limit(PATTERN_BYTES);
     jsonschema::options().offline().with_pattern_options(patterns).build(&schema).ok()
+}
+
+/// The way to what does not fit, or to what is missing.
+fn place(error: &ValidationError<'_>) -> Vec<String> {
+    let steps = error.instance_path().as_str().split('/').skip(1);
+    let mut steps: Vec<String> = steps.map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    if let ValidationErrorKind::Required { property } = error.kind() {
+        steps.extend(property.as_str().map(str::to_owned));
+    }
+    steps
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -114,11 +114,12 @@ impl Config {
     /// The directory asked for is not there, a file cannot be read, or a file is not right: every
     /// finding with file, line, key and nearest known name.
     pub fn load(options: LoadOptions) -> Result<Self, ConfigError> {
-        let LoadOptions { dir, mut env, cwd, strict, os_user } = options;
+        let LoadOptions { dir, mut env, cwd, strict, os_user, bind } = options;
         add_dotenv(&mut env, &cwd)?;
         let Some(dir) = search::find(dir, &cwd, &env)? else {
             let mut config = Self::embedded(&env, &cwd);
             config.run_by(os_user);
+            config.listen_at(bind.as_deref())?;
             return Ok(config);
         };
         add_dotenv(&mut env, &dir)?;
@@ -134,6 +135,7 @@ impl Config {
         }
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.run_by(os_user);
+        config.listen_at(bind.as_deref())?;
         config.diagnostics = findings.all;
         config.diagnostics.extend(config.lint());
         config.diagnostics.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -153,6 +155,13 @@ impl Config {
         let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
         config.diagnostics = findings.all;
         config
+    }
+
+    fn listen_at(&mut self, bind: Option<&str>) -> Result<(), ConfigError> {
+        if let Some(bind) = bind {
+            self.http = std::mem::take(&mut self.http).with_bind(bind)?;
+        }
+        Ok(())
     }
 
     /// Whom a service trusts that trusts this machine.
@@ -213,6 +222,7 @@ fn assemble(
         data_dir,
         log_level: log_level(&source),
         log_format: log_format(&source),
+        environment: env.get("APP_ENV").filter(|name| !name.is_empty()).map_or("development", String::as_str).into(),
         http,
         bounds,
         oidc,

@@ -1,9 +1,7 @@
 //! What an identity provider says of somebody, by a token or by a proxy's headers, and what it is worth.
 
-use super::{Principal, Scope, Scopes, Via, normalise};
+use super::{Principal, Scope, Scopes, Via, is_subject, normalise};
 
-/// Longest name of a person, in bytes; the longest e-mail address has 320.
-const MAX_SUBJECT: usize = 320;
 /// Most groups that go on with a principal; the role was worked out from all of them.
 const MAX_GROUPS: usize = 100;
 
@@ -49,10 +47,8 @@ pub(super) fn principal(name: &str, via: Via, mut groups: Vec<String>, roles: &R
 fn subject(name: &str) -> Option<String> {
     let name = name.trim();
     let subject = normalise(name);
-    let is_plain = !subject.chars().any(|char| char.is_whitespace() || char.is_control());
-    let fits = !subject.is_empty() && subject.len() <= MAX_SUBJECT && is_plain;
     // `local:ann` is whoever sits at the terminal, which no provider can know.
-    (fits && !subject.starts_with("local:") && keeps_its_letters(name, &subject)).then_some(subject)
+    (is_subject(name) && !subject.starts_with("local:") && keeps_its_letters(name, &subject)).then_some(subject)
 }
 
 /// Whether lower case made no ASCII letter of another one: the Kelvin sign becomes a `k`, and its

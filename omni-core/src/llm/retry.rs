@@ -78,7 +78,7 @@ impl Retries {
             .when(|failed: &Failed| failed.again != Again::Never)
             .adjust(|failed, pause| within(deadline, pause_for(failed.again, pause?)))
             .notify(|failed, pause| {
-                tracing::warn!(provider, error = %failed.error, pause_ms = pause.as_millis(), "the model failed; trying again");
+                tracing::warn!(provider, error = %failed.error, pause_ms = crate::answer::millis(pause), "the model failed; trying again");
             });
         match timeout_at(deadline, attempts).await {
             Ok(result) => result.map_err(|failed| failed.error),

@@ -30,8 +30,11 @@ pub use keys::NewKey;
 pub use policy::Explanation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) use users::seen;
+
+/// Longest name of a person or a key, in bytes.
+const MAX_NAME: usize = 255;
+/// Most characters of what somebody wrote that an error repeats.
+const MAX_QUOTED: usize = 100;
 
 /// An administrator at work.
 #[derive(Debug)]
@@ -176,6 +179,25 @@ impl Admin {
         if let Err(error) = self.parts.policy.refresh().await {
             tracing::warn!(%error, "a change was made and is not seen here yet");
         }
+    }
+}
+
+/// Refuses a text that has no room in its column, or in which something cannot be seen.
+fn within(what: &str, text: &str, most: usize) -> Result<(), Error> {
+    if text.len() > most {
+        return Err(Error::Invalid { message: format!("{what} may have {most} bytes") });
+    }
+    if text.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
+        return Err(Error::Invalid { message: format!("{what} has control characters in it") });
+    }
+    Ok(())
+}
+
+/// What somebody wrote, for them to know it again.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_QUOTED) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 

@@ -407,9 +407,12 @@ fn failed_status(error: &Error) -> Status {
         ErrorKind::RateLimited => Status::RateLimited,
         ErrorKind::Timeout => Status::Timeout,
         ErrorKind::Cancelled => Status::Cancelled,
-        ErrorKind::Invalid | ErrorKind::Config | ErrorKind::NotFound | ErrorKind::Unavailable | ErrorKind::Failed => {
-            Status::Failed
-        }
+        ErrorKind::Invalid
+        | ErrorKind::Config
+        | ErrorKind::NotFound
+        | ErrorKind::Unavailable
+        | ErrorKind::Conflict
+        | ErrorKind::Failed => Status::Failed,
     }
 }
 

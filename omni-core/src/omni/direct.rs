@@ -16,7 +16,7 @@ use crate::{
     answer::{CallStatus, millis},
     ask::DirectCall,
     call::{self, CallEnd, Caller},
-    catalog::{Catalog, NameRules, ToolSet},
+    catalog::{Catalog, NameRules, ToolDef, ToolSet},
     error::Error,
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
@@ -97,12 +97,10 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     let catalog = catalog(parts, call, &grant, deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
-    match catalog.tool(&call.server, &call.tool) {
-        Some(def) => judge.judge(&mut known.planned, def),
-        None => return Err(unknown(call, &tools)),
-    }
+    let def = catalog.tool(&call.server, &call.tool).ok_or_else(|| unknown(call, &tools))?;
+    judge.judge(&mut known.planned, def);
     if let Disposition::Refuse { reason, message } = &known.planned.disposition {
-        return Err(refused(call, &tools, *reason, message));
+        return Err(refused(call, &tools, def, *reason, message));
     }
     let caller = Caller {
         request_id: call.request_id,
@@ -146,12 +144,17 @@ fn told(fault: McpError, grant: &Grant) -> McpError {
 }
 
 /// To the caller a tool they may not list does not exist.
-fn refused(call: &DirectCall, tools: &ToolSet, reason: Refused, message: &str) -> Error {
+fn refused(call: &DirectCall, tools: &ToolSet, def: &ToolDef, reason: Refused, message: &str) -> Error {
     match reason {
         Refused::Policy if tools.by_name(&call.server, &call.tool).is_none() => unknown(call, tools),
         Refused::Policy => Error::Denied { message: message.into() },
         Refused::Unknown => unknown(call, tools),
-        Refused::Arguments | Refused::Repeated | Refused::Cut => Error::Invalid { message: message.into() },
+        Refused::Arguments => {
+            let arguments = serde_json::from_str(call.arguments.get());
+            let misfits = arguments.map(|arguments| def.check.misfits(&arguments)).unwrap_or_default();
+            Error::Arguments { message: message.into(), misfits }
+        }
+        Refused::Repeated | Refused::Cut => Error::Invalid { message: message.into() },
     }
 }
 
@@ -196,7 +199,9 @@ fn refusal_outcome(planned: &PlannedCall, error: &Error) -> Outcome {
         Kind::RateLimited => Outcome::RateLimited,
         Kind::Cancelled => Outcome::Cancelled,
         Kind::Timeout => Outcome::Timeout,
-        Kind::Invalid | Kind::Config | Kind::NotFound | Kind::Unavailable | Kind::Failed => Outcome::Error,
+        Kind::Invalid | Kind::Config | Kind::NotFound | Kind::Unavailable | Kind::Conflict | Kind::Failed => {
+            Outcome::Error
+        }
     }
 }
 

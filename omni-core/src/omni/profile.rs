@@ -1,6 +1,6 @@
 //! What there is to say of people, and to whom: of oneself to everybody, of others to administrators.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 use super::{Omni, admin::Admin, steps};
 use crate::{
@@ -208,32 +208,55 @@ fn servers(parts: &Parts, grant: &Grant) -> Option<Vec<String>> {
 }
 
 async fn people(parts: &Parts, after: &str, limit: usize) -> Result<People, Error> {
-    let known = known(parts).await?;
+    let named = named(parts);
     let is_super_admin = |email: &&String| {
         let role = parts.policy.standing(&Principal::email(email)).role;
         role.is_some_and(|role| role.is_super_admin)
     };
-    let mut people =
-        People { total: known.len(), super_admins: known.iter().filter(is_super_admin).count(), ..People::default() };
-    let mut rest = known.range::<str, _>((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
+    // Whoever is super admin is so by the policy, which has all of those at hand.
+    let listed: BTreeSet<String> = parts.policy.named().into_iter().chain(named.iter().cloned()).collect();
+    let super_admins = listed.iter().filter(is_super_admin).count();
+    let mut people = People { total: total(parts, &named).await?, super_admins, ..People::default() };
+    let mut rest = following(parts, &named, after, limit).await?.into_iter();
     for email in rest.by_ref().take(limit) {
-        people.page.push(of(parts, email).await?);
+        people.page.push(of(parts, &email).await?);
     }
     let last = people.page.last().map(|last| last.email.clone());
     people.next = last.filter(|_| rest.next().is_some());
     Ok(people)
 }
 
-/// The addresses of everybody whom a file names or the database knows.
-async fn known(parts: &Parts) -> Result<BTreeSet<String>, Error> {
+/// The addresses of everybody whom a file names.
+fn named(parts: &Parts) -> BTreeSet<String> {
     let named = parts.config.iter().flat_map(|config| config.named_people());
     // Where the database alone says who people are, a file names nobody.
     let counts = |email: &String| parts.policy.standing(&Principal::email(email)).named_at.is_some();
-    let mut known: BTreeSet<String> = named.filter(counts).collect();
+    named.filter(|email| !email.is_empty() && counts(email)).collect()
+}
+
+/// How many people a file names or the database knows.
+async fn total(parts: &Parts, named: &BTreeSet<String>) -> Result<usize, Error> {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     if let Some(tables) = &parts.tables {
-        known.extend(super::admin::seen(tables).await?.into_iter().map(|user| user.email));
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        return Ok(usize::try_from(tables.count_with(&named).await?).unwrap_or(usize::MAX));
     }
-    known.remove("");
-    Ok(known)
+    Ok(named.len())
+}
+
+/// The addresses of those people after one address, and of one more than `limit` if there are so many.
+async fn following(
+    parts: &Parts,
+    named: &BTreeSet<String>,
+    after: &str,
+    limit: usize,
+) -> Result<BTreeSet<String>, Error> {
+    let rest = named.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+    let mut found: BTreeSet<String> = rest.take(limit.saturating_add(1)).cloned().collect();
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    if let Some(tables) = &parts.tables {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
+        found.extend(tables.addresses(after, limit).await?);
+    }
+    Ok(found)
 }

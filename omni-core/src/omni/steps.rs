@@ -97,6 +97,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
             | Error::Denied { .. }
             | Error::UnknownTool { .. }
             | Error::Invalid { .. }
+            | Error::Arguments { .. }
     )
 }
 

@@ -51,6 +51,21 @@ async fn whom_an_import_does_not_name_any_more_grants_nothing_and_keeps_the_row(
 }
 
 #[tokio::test]
+async fn accounts_are_counted_and_listed_without_reading_all_of_them() {
+    for tables in databases().await {
+        for email in ["a@x", "b@x", "c@x", "local:root"] {
+            tables.assign(email, None, "dba").await.unwrap();
+        }
+        assert_eq!(tables.addresses("", 2).await.unwrap(), ["a@x", "b@x"]);
+        assert_eq!(tables.addresses("b@x", 9).await.unwrap(), ["c@x"]);
+        assert_eq!(tables.count_with(&[]).await.unwrap(), 3);
+        let many: Vec<String> = (0..1_200).map(|at| format!("{at}@y")).chain(["b@x".into()]).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(tables.count_with(&many).await.unwrap(), 1_203, "whom both have counts once");
+    }
+}
+
+#[tokio::test]
 async fn somebody_on_both_lists_is_super_admin() {
     for tables in databases().await {
         import(&tables, "users: [{ email: a@x, role: dba }]\nsuper_admins: [{ email: A@x }]").await;

@@ -4,9 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::{Tables, normalise, raise_version, user_id, write::block};
 use crate::{
-    db::{DbError, Row},
+    db::{DbError, Row, Val},
     identity::DEFAULT_TENANT,
 };
+
+/// Who has an account.
+const ACCOUNTS: &str = "tenant = ? AND email <> '' AND email NOT LIKE 'local:%'";
+/// How many addresses one statement names.
+const MANY: usize = 500;
 
 /// How a person came into the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -45,6 +50,35 @@ impl Tables {
                    WHERE tenant = ? AND email > ? ORDER BY email LIMIT ?";
         let rows = self.db().await?.fetch_all(sql, &[DEFAULT_TENANT.into(), after.into(), limit.into()]).await?;
         rows.iter().map(known).collect()
+    }
+
+    /// Addresses of people, `limit` at most, those after `after`. Whoever sits at a terminal without being
+    /// mapped has no account here.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn addresses(&self, after: &str, limit: u32) -> Result<Vec<String>, DbError> {
+        let sql = format!("SELECT email FROM users WHERE {ACCOUNTS} AND email > ? ORDER BY email LIMIT ?");
+        let rows = self.db().await?.fetch_all(&sql, &[DEFAULT_TENANT.into(), after.into(), limit.into()]).await?;
+        rows.iter().map(|row| row.text("email")).collect()
+    }
+
+    /// How many people there are, with those that `others` adds.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn count_with(&self, others: &[&str]) -> Result<u64, DbError> {
+        let db = self.db().await?;
+        let all = format!("SELECT count(*) AS n FROM users WHERE {ACCOUNTS}");
+        let mut count = number(db.fetch_optional(&all, &[DEFAULT_TENANT.into()]).await?)?;
+        for some in others.chunks(MANY) {
+            let marks = vec!["?"; some.len()].join(", ");
+            let known = format!("{all} AND email IN ({marks})");
+            let values: Vec<Val<'_>> =
+                std::iter::once(DEFAULT_TENANT).chain(some.iter().copied()).map(Into::into).collect();
+            count += (some.len() as u64).saturating_sub(number(db.fetch_optional(&known, &values).await?)?);
+        }
+        Ok(count)
     }
 
     /// Gives somebody a role, whether or not they ever asked, and lifts what keeps them out.
@@ -101,4 +135,8 @@ fn known(row: &Row) -> Result<KnownUser, DbError> {
         state,
         updated_at: row.time("updated_at")?,
     })
+}
+
+fn number(row: Option<Row>) -> Result<u64, DbError> {
+    row.map_or(Ok(0), |row| row.unsigned("n"))
 }

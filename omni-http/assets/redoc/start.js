@@ -1,1 +1,1 @@
-Redoc.init("/openapi.json", { hideDownloadButton: false }, document.getElementById("redoc"));
+Redoc.init("openapi.json", { hideDownloadButton: false }, document.getElementById("redoc"));

@@ -60,11 +60,11 @@ impl de::Error for Invalid {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new("type_error", format!("expected {expected}, found {}", named(&found)))
+        Self::new("type_error", format!("expected {}, found {}", wanted(expected), named(&found)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new("value_error", format!("expected {expected}, found {found}"))
+        Self::new("value_error", format!("expected {}, found {}", wanted(expected), shown(&found)))
     }
 
     fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
@@ -73,6 +73,36 @@ impl de::Error for Invalid {
 
     fn missing_field(field: &'static str) -> Self {
         Self::new("missing", "the field is missing").within(field)
+    }
+}
+
+/// What is expected, in words of JSON: names of our types are nobody's business.
+fn wanted(expected: &dyn Expected) -> String {
+    let text = expected.to_string();
+    match text.split(' ').next().unwrap_or_default() {
+        "struct" | "map" => "an object".into(),
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".into(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "enum" | "variant" => "one of some texts".into(),
+        _ => match text.as_str() {
+            "a map" => "an object".into(),
+            "a sequence" => "a list".into(),
+            "a boolean" => "true or false".into(),
+            _ => text,
+        },
+    }
+}
+
+/// A value that is of the right type, and not right all the same.
+fn shown(found: &Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => value.to_string(),
+        Unexpected::Str(text) => format!("{text:?}"),
+        other => named(other).into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, HttpBody as _},
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     middleware::Next,
     response::Response,
@@ -30,8 +30,7 @@ pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -
 /// Gives a request room once all of it has come, so that nobody takes the room by being slow. Whoever only
 /// looks how omni is doing finds room in any case; a stream needs none once it has begun.
 pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let path = request.extensions().get::<MatchedPath>();
-    let is_let_by = path.is_some_and(|path| router::is_let_by(request.method(), path.as_str()));
+    let is_let_by = router::route(&request).is_some_and(|route| router::is_let_by(request.method(), route));
     let request = whole(request, app.config.max_body_bytes).await?;
     let _room = match is_let_by {
         true => None,

@@ -1,17 +1,18 @@
 //! What went wrong gets its body here, where the request's id is known.
 
 use axum::{
-    extract::Request,
-    http::header,
+    extract::{MatchedPath, Request, State},
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
 use super::RequestId;
-use crate::{error::ApiError, extract::Json, wire::ErrorBody};
+use crate::{caller, error::ApiError, extract::Json, refused::Attempt, state::App, wire::ErrorBody};
 
 /// Writes the body of every error, that of a library too.
-pub(super) async fn render(id: RequestId, request: Request, next: Next) -> Response {
+pub(super) async fn render(State(app): State<App>, id: RequestId, request: Request, next: Next) -> Response {
+    let attempt = attempt(&app, &request);
     let mut response = next.run(request).await;
     let error = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => error,
@@ -19,6 +20,9 @@ pub(super) async fn render(id: RequestId, request: Request, next: Next) -> Respo
         None => return response,
     };
     error.log();
+    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        app.refused.tell(response.status(), &attempt);
+    }
     let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
     let mut rendered = (response.status(), Json(body)).into_response();
     let (_, headers) = (response.headers_mut().remove(header::CONTENT_LENGTH), response.headers());
@@ -26,6 +30,13 @@ pub(super) async fn render(id: RequestId, request: Request, next: Next) -> Respo
         rendered.headers_mut().insert(name, value.clone());
     }
     rendered
+}
+
+/// Who comes, before anybody knows whether they are let in.
+fn attempt(app: &App, request: &Request) -> Attempt {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let client = caller::sender(app, request.headers(), request.extensions());
+    Attempt { client, method: request.method().clone(), route: route.into() }
 }
 
 /// Whether a library says no in its own words.

@@ -77,7 +77,7 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    let (code, duration_ms) = (status.as_u16(), took.as_millis());
+    let (code, duration_ms) = (status.as_u16(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     span.in_scope(|| tracing::debug!(status = code, duration_ms, "a request was answered"));
     metrics::answered(&method, route.as_ref().map(MatchedPath::as_str), status, took);
     response

@@ -55,7 +55,7 @@ async fn logs(State(app): State<App>, caller: Caller, Query(mut query): Query<Lo
 
 /// What is kept of one ask or call
 ///
-/// With the calls that were made for it.
+/// With the calls that were made for it, and the whole answer where `audit.store_content` is `full`.
 #[utoipa::path(get, path = "/audit/logs/{request_id}", tag = "audit",
     params(("request_id" = Uuid, Path, description = "The id that the ask or call was answered with")), responses(
     (status = 200, body = LogWithCalls),
@@ -70,7 +70,8 @@ async fn one(
     let entry = access.entry(request_id).await.map_err(Error::from)?;
     let entry = entry.ok_or_else(|| ApiError::not_found(format!("there is nothing of the request {request_id}")))?;
     let calls = access.calls(request_id).await.map_err(Error::from)?;
-    Ok(Json(LogWithCalls { detail: entry.into(), tool_calls: calls.into_iter().map(Into::into).collect() }))
+    let answer = access.answer(&entry).await.map_err(Error::from)?;
+    Ok(Json(LogWithCalls { detail: entry.into(), answer, tool_calls: calls.into_iter().map(Into::into).collect() }))
 }
 
 /// Sum up what was asked and called

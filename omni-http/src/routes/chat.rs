@@ -1,13 +1,13 @@
 //! Questions and answers.
 
 use axum::{extract::State, response::Response};
-use omni_core::{Ask, Principal, Source, thread::ThreadKey};
+use omni_core::{Ask, Principal, Source, identity::Scope, thread::ThreadKey};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     caller::Caller,
     error::ApiError,
-    extract::Json,
+    extract::{Invalid, Json},
     layers::RequestId,
     state::App,
     stream::{self, LastEventId},
@@ -27,7 +27,7 @@ async fn ask(
     request_id: RequestId,
     Json(body): Json<AskRequest>,
 ) -> Result<Json<AskResponse>, ApiError> {
-    let question = question(&app, &caller, &request_id, body);
+    let question = question(&app, &caller, &request_id, body)?;
     let answer = app.omni.ask_stream(question).collect().await?;
     Ok(Json((&answer).into()))
 }
@@ -41,7 +41,8 @@ async fn short(
     request_id: RequestId,
     Json(body): Json<ShortRequest>,
 ) -> Result<Json<ShortResponse>, ApiError> {
-    let act_as = named(&app, body.user_id.as_deref(), body.slack_user_id.as_deref());
+    is_asked("question", &body.question)?;
+    let act_as = named(&app, &caller, body.user_id.as_deref(), body.slack_user_id.as_deref())?;
     let question = plain(&caller, act_as.as_deref(), &request_id, body.question);
     let answer = app.omni.ask_stream(question).collect().await?;
     Ok(Json((&answer).into()))
@@ -73,7 +74,7 @@ async fn ask_stream(
     }
     // Before anything is asked and charged.
     app.streams.admit()?;
-    let question = question(&app, &caller, &request_id, body);
+    let question = question(&app, &caller, &request_id, body)?;
     stream::begin(&app, &caller, app.omni.ask_stream(question)).await
 }
 
@@ -88,13 +89,21 @@ async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId
     stream::resume(&app, &caller, &last).await
 }
 
-fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Ask {
-    let act_as = named(app, body.user_id.as_deref(), body.slack_user());
+fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Result<Ask, ApiError> {
+    is_asked("message", &body.message)?;
+    let act_as = named(app, caller, body.user_id.as_deref(), body.slack_user())?;
     let thread = thread(caller, act_as.as_deref(), &body);
     let mut ask = plain(caller, act_as.as_deref(), request_id, body.message);
     ask.thread = thread;
     ask.options.model = body.model.filter(|model| !model.is_empty());
-    ask
+    Ok(ask)
+}
+
+fn is_asked(field: &str, question: &str) -> Result<(), ApiError> {
+    match question.trim().is_empty() {
+        true => Err(Invalid::new("value_error", "the question is empty").within(field).within("body").into()),
+        false => Ok(()),
+    }
 }
 
 fn plain(caller: &Caller, act_as: Option<&str>, request_id: &RequestId, question: String) -> Ask {
@@ -105,10 +114,28 @@ fn plain(caller: &Caller, act_as: Option<&str>, request_id: &RequestId, question
 
 /// Whom a request names: by address, or by their id in Slack. Nobody knows some ids; then it is the
 /// id that has to be allowed.
-fn named(app: &App, user_id: Option<&str>, slack_user: Option<&str>) -> Option<String> {
+///
+/// # Errors
+/// They do not name the same person: of two names each has to be allowed.
+fn named(
+    app: &App,
+    caller: &Caller,
+    user_id: Option<&str>,
+    slack_user: Option<&str>,
+) -> Result<Option<String>, ApiError> {
     let set = |text: &&str| !text.trim().is_empty();
-    let by_slack = |id: &str| app.omni.slack_user(id).unwrap_or_else(|| id.to_owned());
-    user_id.filter(set).map(str::to_owned).or_else(|| slack_user.filter(set).map(by_slack))
+    let (address, id) = (user_id.filter(set), slack_user.filter(set));
+    let known = id.and_then(|id| app.omni.slack_user(id.trim()));
+    if let (Some(address), Some(_)) = (address, id) {
+        let subject = Principal::email(address).subject;
+        // Whoever may act for others knows better than we do whose an id is that nobody gave us.
+        let is_theirs = known.map_or(caller.principal().scopes.contains(Scope::ActAs), |known| known == subject);
+        if !is_theirs {
+            return Err(ApiError::denied("`user_id` and the id in Slack do not name the same person"));
+        }
+        return Ok(Some(address.to_owned()));
+    }
+    Ok(address.map(str::to_owned).or(known).or_else(|| id.map(str::to_owned)))
 }
 
 /// The conversation: nobody finds that of somebody else by naming it.

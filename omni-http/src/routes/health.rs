@@ -7,6 +7,7 @@ use omni_core::{
     Error, Source,
     catalog::{Catalog, Health as ServerHealth, ServerView},
     identity::Scope,
+    omni::Inside,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -38,8 +39,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = Health)))]
 async fn health(State(app): State<App>, visitor: Visitor) -> Json<Health> {
     let is_admin = is_admin(&app, &visitor).await;
-    let (database, mcps) = (database(&app, is_admin), servers(&app.omni.known_catalog(), is_admin));
+    let inside = app.omni.inside().filter(|_| is_admin);
+    let database = database(&app, is_admin, inside.as_ref());
+    let mcps = servers(&app.omni.known_catalog(), is_admin, inside.as_ref());
     Json(Health {
+        environment: inside.map(|inside| inside.environment),
         status: overall(database.status, mcps.status),
         version: VERSION,
         timestamp: Utc::now(),
@@ -111,7 +115,7 @@ async fn is_admin(app: &App, visitor: &Visitor) -> bool {
     grant.is_ok_and(|grant| grant.role.is_admin && grant.require(Scope::Admin).is_ok())
 }
 
-fn database(app: &App, is_admin: bool) -> Database {
+fn database(app: &App, is_admin: bool, inside: Option<&Inside>) -> Database {
     let (admitted, fault) = (app.omni.admit(), app.omni.ledger().sink_fault());
     let status = match (&admitted, &fault) {
         (Err(Error::Audit(_)), _) => DatabaseStatus::Unavailable,
@@ -122,10 +126,13 @@ fn database(app: &App, is_admin: bool) -> Database {
         Err(error @ Error::Audit(_)) => Some(error.to_string()),
         Ok(()) | Err(_) => fault.map(|fault| fault.to_string()),
     };
-    Database { status, backlog: app.omni.ledger().backlog(), error: error.filter(|_| is_admin) }
+    let place = inside.and_then(|inside| inside.database.clone());
+    let (database, host, port) = place.map(|it| (it.database, it.host, it.port)).unwrap_or_default();
+    let backlog = app.omni.ledger().backlog();
+    Database { status, backlog, database, host, port, error: error.filter(|_| is_admin) }
 }
 
-fn servers(catalog: &Catalog, is_admin: bool) -> Servers {
+fn servers(catalog: &Catalog, is_admin: bool, inside: Option<&Inside>) -> Servers {
     let count = |is: fn(&ServerHealth) -> bool| catalog.servers.iter().filter(|server| is(&server.health)).count();
     let enabled = count(|health| *health != ServerHealth::Disabled);
     let (healthy, unknown) = (count(ServerHealth::is_healthy), count(|health| *health == ServerHealth::Unknown));
@@ -136,17 +143,19 @@ fn servers(catalog: &Catalog, is_admin: bool) -> Servers {
         (_, 0) => ServersStatus::Unhealthy,
         (_, _) => ServersStatus::Degraded,
     };
-    let servers = catalog.servers.iter().map(|view| server(view, is_admin)).collect();
+    let servers = catalog.servers.iter().map(|view| server(view, is_admin, inside)).collect();
     Servers { status, healthy, enabled, configured: catalog.servers.len(), servers }
 }
 
-fn server(view: &ServerView, is_admin: bool) -> Server {
+fn server(view: &ServerView, is_admin: bool, inside: Option<&Inside>) -> Server {
     let (status, error) = server_status(&view.health);
     Server {
         name: view.name.to_string(),
         status,
         tools: view.tools.len(),
-        display_name: Some(view.display_name.clone()).filter(|name| **name != *view.name),
+        display_name: view.display_name.clone(),
+        url: inside.and_then(|inside| inside.urls.get(&*view.name).cloned()),
+        enabled: is_admin.then_some(view.health != ServerHealth::Disabled),
         protocol: is_admin.then(|| view.kind.clone()),
         error: error.filter(|_| is_admin),
     }

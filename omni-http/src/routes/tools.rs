@@ -95,6 +95,7 @@ async fn servers(
         false => app.omni.known_servers(caller.credential(None)).await?,
     };
     let mut summary = ServerSummary { total_configured: known.len(), ..ServerSummary::default() };
+    summary.protocols.extend(["http", "stdio", "sse"].map(|protocol| (protocol.to_owned(), 0)));
     let mut servers = Vec::new();
     for server in known.iter().filter(|server| server.options.enabled || !query.enabled_only) {
         summary.total += 1;

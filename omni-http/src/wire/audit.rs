@@ -102,6 +102,8 @@ pub(crate) struct LogDetail {
 pub(crate) struct LogWithCalls {
     #[serde(flatten)]
     pub(crate) detail: LogDetail,
+    /// The answer, as much of it as is kept.
+    pub(crate) answer: Option<String>,
     /// The calls of an ask, in order, or the direct call itself.
     pub(crate) tool_calls: Vec<CallLine>,
 }

@@ -3,8 +3,8 @@
 use omni_core::{
     Answer,
     answer::{
-        Status,
-        json::{AnswerJson, CallJson, DenialJson, UsageJson},
+        CallSummary, Status,
+        json::{AnswerJson, DenialJson, UsageJson},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,8 @@ pub(crate) struct ToolResult {
     pub(crate) duration_ms: u64,
     /// What went wrong.
     pub(crate) error: Option<String>,
+    /// What the tool returned as text, without secrets, and cut at 16 KiB.
+    pub(crate) result: Option<String>,
 }
 
 /// A call that was refused.
@@ -151,7 +153,7 @@ pub(crate) struct ShortRequest {
 pub(crate) struct ShortResponse {
     /// The text.
     pub(crate) answer: String,
-    /// The tool that was called first.
+    /// The first tool that was called; one whose call was refused was not.
     pub(crate) tool_called: Option<String>,
     /// Its server.
     pub(crate) mcp_source: Option<String>,
@@ -181,7 +183,7 @@ impl From<&Answer> for AskResponse {
             answer: json.answer,
             tool_calls: json.tool_calls,
             tools_used: json.tools_used,
-            tool_results: json.calls.into_iter().map(Into::into).collect(),
+            tool_results: answer.tool_calls.iter().map(Into::into).collect(),
             iterations: json.iterations,
             error: None,
             warning: answer.warnings.iter().find(|warning| !warning.is_note()).map(|warning| warning.code.clone()),
@@ -198,17 +200,23 @@ impl From<&Answer> for AskResponse {
 
 impl From<&Answer> for ShortResponse {
     fn from(answer: &Answer) -> Self {
-        let json = AnswerJson::from(answer);
-        let first = json.calls.into_iter().find(|call| !call.server.is_empty());
-        let (tool_called, mcp_source) = first.map(|call| (call.tool, call.server)).unzip();
-        Self { answer: json.answer, tool_called, mcp_source, execution_time_ms: json.duration_ms }
+        let first = answer.tool_calls.iter().find(|call| call.was_sent());
+        let (tool_called, mcp_source) = first.map(|call| (call.tool.clone(), call.server.clone())).unzip();
+        Self { answer: answer.text.clone(), tool_called, mcp_source, execution_time_ms: answer.duration_ms }
     }
 }
 
-impl From<CallJson> for ToolResult {
-    fn from(call: CallJson) -> Self {
-        let CallJson { server, tool, arguments, status, duration_ms, error, .. } = call;
-        Self { mcp: server, tool, arguments, status: status.as_str(), duration_ms, error }
+impl From<&CallSummary> for ToolResult {
+    fn from(call: &CallSummary) -> Self {
+        Self {
+            mcp: call.server.clone(),
+            tool: call.tool.clone(),
+            arguments: call.arguments.clone(),
+            status: call.status.as_str(),
+            duration_ms: call.duration_ms,
+            error: call.error.clone(),
+            result: call.result.clone(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an answer says that is none.
 
+use omni_core::catalog::Misfit;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,6 +43,20 @@ impl FieldError {
         let loc = path.iter().map(|step| Place::Field((*step).into())).collect();
         Self { loc, msg: msg.into(), kind: kind.into() }
     }
+
+    /// What does not fit of the arguments of a call.
+    pub(crate) fn of_arguments(message: &str, misfits: &[Misfit]) -> Vec<Self> {
+        const AT: [&str; 2] = ["body", "arguments"];
+        if misfits.is_empty() {
+            return vec![Self::of(&AT, message, "value_error")];
+        }
+        let one = |misfit: &Misfit| {
+            let mut error = Self::of(&AT, &misfit.message, "value_error");
+            error.loc.extend(misfit.at.iter().map(|step| Place::of(step)));
+            error
+        };
+        misfits.iter().map(one).collect()
+    }
 }
 
 /// A step on the way to a field.
@@ -52,4 +67,11 @@ pub(crate) enum Place {
     Field(String),
     /// An item of a list.
     Index(usize),
+}
+
+impl Place {
+    /// A step by its name; a number is one into a list.
+    fn of(step: &str) -> Self {
+        step.parse().map_or_else(|_| Self::Field(step.into()), Self::Index)
+    }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Health {
     pub(crate) status: State,
     pub(crate) version: &'static str,
     pub(crate) timestamp: DateTime<Utc>,
+    /// What `APP_ENV` says, or else `development`; for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<String>,
     pub(crate) database: Database,
     pub(crate) mcps: Servers,
     /// Seconds since the start.
@@ -47,6 +50,13 @@ pub(crate) struct Database {
     pub(crate) status: DatabaseStatus,
     /// Records that wait for it.
     pub(crate) backlog: usize,
+    /// Its name, or its file; for administrators, as all that is about where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
     /// What is wrong with it; for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
@@ -96,8 +106,14 @@ pub(crate) struct Server {
     pub(crate) status: &'static str,
     /// How many tools it has.
     pub(crate) tools: usize,
+    /// Its name for people.
+    pub(crate) display_name: String,
+    /// Its address; for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) display_name: Option<String>,
+    pub(crate) url: Option<String>,
+    /// Whether it is switched on; for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) enabled: Option<bool>,
     /// How it is reached; for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) protocol: Option<String>,

@@ -182,7 +182,7 @@ pub(crate) struct ServerSummary {
     pub(crate) enabled: usize,
     /// In this list, and switched off.
     pub(crate) disabled: usize,
-    /// By protocol.
+    /// By protocol; `http`, `stdio` and `sse` are always there.
     pub(crate) protocols: BTreeMap<String, usize>,
 }
 

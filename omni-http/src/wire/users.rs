@@ -12,6 +12,8 @@ pub(crate) struct User {
     pub(crate) role: Option<String>,
     /// `"*"`, or the servers of which they may use something.
     pub(crate) allowed_mcps: AllOrSome,
+    /// Whether they may use something of every server.
+    pub(crate) allow_all_mcps: bool,
     /// `"*"`, or the domains of knowledge that the model may answer them from.
     pub(crate) allowed_domains: AllOrSome,
     /// Their teams. They grant nothing.
@@ -67,6 +69,7 @@ impl From<Profile> for User {
             email: person.email,
             name: person.name,
             role: person.role,
+            allow_all_mcps: person.servers.is_none(),
             allowed_mcps: person.servers.into(),
             allowed_domains: person.domains.into(),
             teams: person.teams,

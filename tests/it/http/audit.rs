@@ -1,7 +1,14 @@
 //! What was asked and called.
 
-use omni_core::identity::Scope;
-use omni_tests::{door::Reply, office::Office};
+use omni_core::{
+    audit::{AuditBackend, memory::MemorySink},
+    identity::Scope,
+    llm::scripted::{Scripted, text_turn},
+};
+use omni_tests::{
+    door::{Door, Reply},
+    office::Office,
+};
 use serde_json::{Value, json};
 
 use super::{ADA, BOSS};
@@ -195,6 +202,24 @@ async fn one_entry_is_shown_with_its_calls_to_whose_it_is() {
     office.get(&ada, &format!("/audit/logs/{}", uuid::Uuid::now_v7())).await.error(404, "not_found");
     let wrong = office.get(&ada, "/audit/logs/7").await.error(422, "invalid");
     assert_eq!(wrong[0]["loc"], json!(["path", "request_id"]));
+}
+
+#[tokio::test]
+async fn an_entry_has_the_whole_answer_for_whose_it_is() {
+    let long = "Paris. ".repeat(200).trim().to_owned();
+    let said = long.clone();
+    let model = Scripted::from_fn(move |_| Ok(text_turn(&said)));
+    let kept = AuditBackend::new(MemorySink::default());
+    let door = Door::with(|_| {}, |builder| builder.llm(model).audit_backend(kept)).await;
+    let ada = door.key(ADA, &[Scope::Ask, Scope::Audit]).await;
+    let asked = door.post_by(&ada, "/chat/ask", &json!({ "message": "Where?" })).await.is(200).json();
+    door.omni.ledger().flush(std::time::Duration::from_secs(30)).await.unwrap();
+    let path = format!("/audit/logs/{}", asked["request_id"].as_str().unwrap());
+    let entry = door.get_by(&ada, &path).await.is(200).json();
+    assert_eq!(entry["answer"], json!(long));
+    assert_ne!(entry["response_preview"], entry["answer"], "of which the log has the beginning");
+    let eve = door.key("eve@company.com", &[Scope::Ask]).await;
+    door.get_by(&eve, &path).await.error(404, "not_found");
 }
 
 #[tokio::test]

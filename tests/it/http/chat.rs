@@ -43,6 +43,7 @@ async fn an_answer_has_the_originals_fields_and_more() {
         (&call["mcp"], &call["tool"], &call["arguments"]),
         (&json!("lab"), &json!("echo"), &json!({ "message": "hi" }))
     );
+    assert!(call["result"].as_str().unwrap().contains("hi"), "{call}");
 }
 
 #[tokio::test]
@@ -55,6 +56,21 @@ async fn a_question_in_short_is_answered_in_short() {
         (&json!("It said hi."), &json!("echo"), &json!("lab"))
     );
     assert!(answer["execution_time_ms"].is_u64());
+}
+
+#[tokio::test]
+async fn a_call_that_was_refused_is_not_told_as_one_that_was_made() {
+    let model = Scripted::from_fn(|request| {
+        let mut blocks = request.messages.iter().flat_map(|message| &message.blocks);
+        Ok(match blocks.any(|block| matches!(block, Block::ToolResult { .. })) {
+            true => text_turn("It would not."),
+            false => call_turn(0, &[("lab__echo", json!({ "message": 7 }))]),
+        })
+    });
+    let door = Door::with(|_| {}, |builder| builder.llm(model)).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let answer = door.post_by(&key, "/chat", &json!({ "question": "Say hi" })).await.is(200).json();
+    assert_eq!((&answer["tool_called"], &answer["mcp_source"]), (&json!(null), &json!(null)));
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! The document, and the pages that show it.
 
+use omni_core::{
+    Omni,
+    config::HttpConfig,
+    net::{self, ClientOptions},
+};
 use omni_tests::door::{Door, Reply};
 use reqwest::Method;
 use serde_json::Value;
@@ -61,10 +66,32 @@ async fn the_document_names_nothing_that_it_does_not_have() {
 }
 
 #[tokio::test]
+async fn a_door_that_is_mounted_below_a_path_is_open_and_closed_as_anywhere() {
+    let omni = Omni::builder().build().await.unwrap();
+    let outer = axum::Router::new().nest("/omni", omni_http::router(omni, HttpConfig::default()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(axum::serve(listener, outer).into_future());
+    let client = net::client(&ClientOptions::for_url(&host.parse().unwrap())).unwrap();
+    let get = async |path: &str| {
+        let reply = Reply::of(client.get(format!("{host}{path}"))).await;
+        (reply.status, reply.header("location").to_owned())
+    };
+    for path in ["/omni", "/omni/health", "/omni/openapi.json", "/omni/docs/", "/omni/redoc", "/omni/redoc/start.js"] {
+        assert_eq!(get(path).await.0, 200, "{path}");
+    }
+    assert_eq!(get("/omni/docs").await, (303, "docs/".into()));
+    for path in ["/omni/users", "/omni/admin/mcps", "/omni/nowhere", "/omni/metrics"] {
+        assert_eq!(get(path).await.0, 401, "{path}");
+    }
+    serving.abort();
+}
+
+#[tokio::test]
 async fn the_pages_load_nothing_from_anywhere_else() {
     let door = Door::new().await;
     let moved = door.get("/docs").await.is(303);
-    assert_eq!(moved.header("location"), "/docs/");
+    assert_eq!(moved.header("location"), "docs/");
     for path in ["/docs/", "/redoc"] {
         let page = door.get(path).await.is(200);
         assert!(page.header("content-type").starts_with("text/html"), "{path}");
@@ -75,7 +102,7 @@ async fn the_pages_load_nothing_from_anywhere_else() {
             page.text.split("<script src=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(scripts.len() >= 2, "{scripts:?}");
         for script in scripts {
-            let script = script.replace("./", "/docs/");
+            let script = script.strip_prefix("./").map_or(format!("/{script}"), |script| format!("/docs/{script}"));
             let script = door.get(&script).await.is(200);
             assert!(script.header("content-type").contains("javascript"));
         }

@@ -6,7 +6,7 @@ use omni_core::{
     mcp::{CallContext, Connector, McpError},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
-use omni_tests::{door::Door, rig::until};
+use omni_tests::{door::Door, office::Office, rig::until};
 use serde_json::json;
 
 use super::ADA;
@@ -51,8 +51,8 @@ async fn health_tells_anybody_how_servers_do_and_administrators_why() {
         (&json!("degraded"), &json!(1), &json!(2), &json!(2))
     );
     let expected = json!([
-        { "name": "away", "status": "unhealthy", "tools": 0 },
-        { "name": "lab", "status": "healthy", "tools": 1 },
+        { "name": "away", "display_name": "away", "status": "unhealthy", "tools": 0 },
+        { "name": "lab", "display_name": "lab", "status": "healthy", "tools": 1 },
     ]);
     assert_eq!(mcps["servers"], expected);
     let user = door.key(ADA, &[Scope::Ask]).await;
@@ -62,6 +62,26 @@ async fn health_tells_anybody_how_servers_do_and_administrators_why() {
     let admin = door.key("boss@company.com", &[Scope::Admin]).await;
     let told = &door.get_by(&admin, "/health").await.json()["mcps"]["servers"][0];
     assert!(told["error"].as_str().unwrap().contains("10.0.0.7"), "{told}");
+}
+
+#[tokio::test]
+async fn administrators_are_told_where_things_are_without_credentials() {
+    let office = Office::open().await;
+    let (boss, ada) = (office.key("boss@company.com").await, office.key(ADA).await);
+    let told = office.get(&boss, "/health").await.is(200);
+    let health = told.json();
+    assert_eq!(health["environment"], "development");
+    assert!(health["database"]["database"].as_str().unwrap().ends_with("omni.db"), "{health}");
+    let server = |name: &str| {
+        let servers = health["mcps"]["servers"].as_array().unwrap();
+        servers.iter().find(|server| server["name"] == name).unwrap().clone()
+    };
+    assert_eq!((&server("lab")["url"], &server("lab")["enabled"]), (&json!("http://10.0.0.7:8300/mcp"), &json!(true)));
+    assert_eq!((&server("lab")["display_name"], &server("off")["enabled"]), (&json!("Laboratory"), &json!(false)));
+    assert!(!told.text.contains("s3cret"), "{}", told.text);
+    let less = office.get(&ada, "/health").await.is(200).json();
+    assert_eq!((&less["environment"], &less["database"]["database"]), (&json!(null), &json!(null)));
+    assert!(less["mcps"]["servers"].as_array().unwrap().iter().all(|server| server["url"].is_null()));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! API keys, as administrators make them over HTTP.
 
 use omni_core::identity::Scope;
-use omni_tests::office::Office;
+use omni_tests::{door::Door, office::Office};
 use serde_json::json;
 
 use super::{ADA, BOSS};
@@ -64,4 +64,31 @@ async fn nobody_gives_out_more_than_they_have() {
     }
     let none = office.post(&chief, "/admin/keys", &new(ADA, &[])).await;
     assert_eq!(none.error(422, "invalid"), "a key needs a scope");
+}
+
+#[tokio::test]
+async fn a_key_is_of_somebody_and_has_a_name_that_has_room() {
+    let office = Office::open().await;
+    let boss = office.key(BOSS).await;
+    let make = async |user: &str, name: &str| {
+        let body = json!({ "user": user, "scopes": ["ask"], "name": name });
+        office.post(&boss, "/admin/keys", &body).await
+    };
+    assert_eq!(make(ADA, &"a".repeat(256)).await.error(422, "invalid"), "the name may have 255 bytes");
+    make(ADA, "a\0").await.error(422, "invalid");
+    make("a@b\0c", "laptop").await.error(422, "invalid");
+    make(ADA, &"a".repeat(255)).await.is(201);
+    office.write("users.yaml", "super_admins: [{ email: boss@company.com }]\n");
+    office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    let nobody = make("nobody@company.com", "laptop").await.error(404, "not_found");
+    assert_eq!(nobody, "nobody is called \"nobody@company.com\"");
+}
+
+#[tokio::test]
+async fn without_a_database_it_is_said_what_is_missing() {
+    let door = Door::new().await;
+    let boss = door.key(BOSS, &[Scope::Admin]).await;
+    let body = json!({ "email": ADA, "role": "dba" });
+    let detail = door.post_by(&boss, "/admin/users", &body).await.error(503, "config");
+    assert_eq!(detail, "there is nowhere to keep people: the ledger is in no database");
 }

@@ -18,7 +18,8 @@ async fn everybody_learns_who_they_are() {
     let ada = office.key_with(ADA, &[Scope::Ask]).await;
     let own = office.get(&ada, "/users/Ada@company.com").await.is(200).json();
     let expected = json!({
-        "email": ADA, "name": "Ada", "role": "dba", "allowed_mcps": ["away", "lab"], "allowed_domains": ["sql_help"],
+        "email": ADA, "name": "Ada", "role": "dba", "allowed_mcps": ["away", "lab"], "allow_all_mcps": false,
+        "allowed_domains": ["sql_help"],
         "teams": ["data"], "slack_user_id": "U1", "is_default": false, "status": "active",
     });
     assert_eq!(own, expected);
@@ -31,6 +32,7 @@ async fn everybody_learns_who_they_are() {
     let boss = office.key(BOSS).await;
     let own = office.get(&boss, &format!("/users/{BOSS}")).await.is(200).json();
     assert_eq!((&own["allowed_mcps"], &own["allowed_domains"]), (&json!("*"), &json!("*")));
+    assert_eq!(own["allow_all_mcps"], true);
 }
 
 #[tokio::test]
@@ -112,8 +114,34 @@ async fn a_role_that_was_given_holds_for_the_next_request_until_it_is_taken() {
     assert_eq!(role().await.error(403, "denied"), "new@company.com may not use omni: Ask hr.");
     assert_eq!(act("enable", &json!({})).await.is(200).json()["status"], "active");
     assert_eq!(role().await.is(200).json()["role"], "dba");
-    let again = act("enable", &json!({})).await.error(422, "invalid");
+    let again = act("enable", &json!({})).await.error(409, "conflict");
     assert_eq!(again, "new@company.com was not disabled");
+}
+
+#[tokio::test]
+async fn whoever_has_a_role_is_not_added_again() {
+    let office = Office::open().await;
+    let chief = office.key("chief@company.com").await;
+    let add = async |role: &str| office.post(&chief, "/admin/users", &json!({ "email": NEW, "role": role })).await;
+    add("dba").await.is(201);
+    assert_eq!(add("read_only").await.error(409, "conflict"), "new@company.com has the role dba already");
+    let still = office.get(&chief, &format!("/users/{NEW}")).await.is(200).json();
+    assert_eq!(still["role"], "dba");
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_written_nowhere() {
+    let office = Office::open().await;
+    let chief = office.key("chief@company.com").await;
+    let long = format!("{}@company.com", "a".repeat(300));
+    for email in ["7", "a@b\0c", "a@b@c", "a b@c", "@", &long] {
+        let detail = office.post(&chief, "/admin/users", &json!({ "email": email, "role": "dba" })).await;
+        assert!(detail.error(422, "invalid").as_str().unwrap().ends_with("is no e-mail address"), "{email:?}");
+    }
+    let message = json!({ "message": "a".repeat(1_001) });
+    let detail = office.post(&chief, &format!("/admin/users/{NEW}/disable"), &message).await.error(422, "invalid");
+    assert_eq!(detail, "the message may have 1000 bytes");
+    assert_eq!(office.get(&chief, "/users").await.is(200).json()["total_users"], 6);
 }
 
 #[tokio::test]

@@ -52,6 +52,23 @@ async fn the_first_run_says_where_it_is_and_how_to_let_somebody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_is_in_the_log_without_what_they_came_with() {
+    let home = omni();
+    let log = ("RUST_LOG", "info,omni_http=debug");
+    let service = Service::start_with(&home, &[log], &["--log-format", "json"]);
+    Reply::of(service.ask("omni_s3cret", "Hi")).await.error(401, "unauthenticated");
+    service.signal("TERM");
+    let (_, rest) = service.end();
+    let lines: Vec<Value> = rest.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let line = |message: &str| lines.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{rest}"));
+    let told = line("somebody was refused");
+    let seen = ["level", "client", "method", "route"].map(|field| told[field].as_str().unwrap());
+    assert_eq!((seen, &told["status"]), (["WARN", "127.0.0.1", "POST", "/chat/ask"], &json!(401)));
+    assert!(line("a request was answered")["duration_ms"].is_u64(), "{rest}");
+    assert!(!rest.contains("s3cret"), "{rest}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_asked_to_end_finishes_what_runs_and_takes_nothing_new() {
     let server = Loopback::start();
     let ada = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]\n";

@@ -4,10 +4,16 @@ use omni_core::{
     config::HttpConfig,
     identity::Scope,
     limit::memory::MemoryLimiter,
-    llm::scripted::Scripted,
+    llm::{
+        Block,
+        scripted::{Scripted, call_turn, text_turn},
+    },
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
-use omni_tests::door::{Door, Reply};
+use omni_tests::{
+    door::{Door, Reply},
+    office::Office,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -51,6 +57,51 @@ async fn a_key_does_no_more_than_it_is_made_for() {
 }
 
 #[tokio::test]
+async fn a_request_that_names_two_people_is_refused() {
+    let office = Office::open().await;
+    let (ada, eve) = (office.key(ADA).await, office.key("eve@company.com").await);
+    let bot = office.key_with("chief@company.com", &[Scope::Ask, Scope::ActAs]).await;
+    let body =
+        |user: &str, id: &str| json!({ "message": "Hi", "user_id": user, "slack_context": { "slack_user_id": id } });
+    office.post(&ada, "/chat/ask", &body(ADA, "U1")).await.is(200);
+    office.post(&bot, "/chat/ask", &body(ADA, "U1")).await.is(200);
+    office.post(&bot, "/chat/ask", &body("eve@company.com", "U9")).await.is(200);
+    for (key, body) in [
+        (&eve, body("eve@company.com", "U1")),
+        (&bot, body("eve@company.com", "U1")),
+        (&ada, body(ADA, "U9")),
+        (&ada, body("eve@company.com", "U1")),
+    ] {
+        office.post(key, "/chat/ask", &body).await.error(403, "denied");
+    }
+}
+
+#[tokio::test]
+async fn which_rule_refused_a_call_is_told_to_administrators_alone() {
+    let model = || {
+        Scripted::from_fn(|request| {
+            let mut blocks = request.messages.iter().flat_map(|message| &message.blocks);
+            Ok(match blocks.any(|block| matches!(block, Block::ToolResult { .. })) {
+                true => text_turn("It would not."),
+                false => call_turn(0, &[("lab__echo", json!({ "message": "hi" }))]),
+            })
+        })
+    };
+    for (role, is_told) in [(Role::new("dba"), false), (Role::super_admin(), true)] {
+        let policy = MemoryPolicy::new().with_subject(ADA, role, RuleSet::deny_all(), Quota::default());
+        let door = Door::with(|_| {}, |builder| builder.policy(policy).llm(model())).await;
+        let key = door.key(ADA, &[Scope::Ask]).await;
+        let told = door.post_by(&key, "/chat/ask/stream", &json!({ "message": "Say hi" })).await.is(200);
+        let done = told.text.split("event: done").nth(1).unwrap().split("data: ").nth(1).unwrap();
+        let done: serde_json::Value = serde_json::from_str(done.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (&done["denials"][0]["reason"], done["denials"][0]["rule"].is_string()),
+            (&json!("policy"), is_told)
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_told_to_those_who_are_let_in() {
     let door = Door::new().await;
     let key = door.key(ADA, &[Scope::Ask]).await;
@@ -81,10 +132,10 @@ async fn a_body_that_is_not_right_is_told_field_by_field() {
     for body in ["{", r#"{"message":"a","message":"b"}"#] {
         assert_eq!(raw(body).await.error(422, "invalid")[0]["type"], "json_invalid", "{body}");
     }
-    assert_eq!(
-        door.post_by(&key, "/chat/ask", &json!({ "message": " " })).await.error(422, "invalid"),
-        "the question is empty"
-    );
+    for (path, field) in [("/chat/ask", "message"), ("/chat/ask/stream", "message"), ("/chat", "question")] {
+        let detail = door.post_by(&key, path, &json!({ field: " " })).await.error(422, "invalid");
+        assert_eq!((&detail[0]["loc"], &detail[0]["msg"]), (&json!(["body", field]), &json!("the question is empty")));
+    }
     let text = door.request(Method::POST, "/chat/ask").bearer_auth(&key).body(r#"{"message":"Hi"}"#);
     Reply::of(text).await.error(415, "unsupported_media_type");
 }

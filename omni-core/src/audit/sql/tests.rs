@@ -60,6 +60,23 @@ async fn number(store: &SqlAudit, query: &str) -> i64 {
 }
 
 #[tokio::test]
+async fn the_whole_answer_is_that_of_the_record() {
+    for store in stores().await {
+        let mut answered = AskRecord::new("q", Outcome::Success);
+        answered.answer = "a".repeat(2_000);
+        let events = vec![Event::Ask(Box::new(answered)), ask("q", Outcome::Denied)];
+        write(&store, &SealKey::generate(), events).await;
+        let entries = store.logs(&AuditQuery::default()).await.unwrap().entries;
+        let mut answers = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.request_type == "chat") {
+            answers.push(store.answer(entry).await.unwrap());
+        }
+        answers.sort();
+        assert_eq!(answers, [None, Some("a".repeat(2_000))]);
+    }
+}
+
+#[tokio::test]
 async fn both_databases_keep_the_contracts() {
     for store in stores().await {
         audit_sink_contract(&store, &store).await;

@@ -27,6 +27,16 @@ fn every_misfit_is_named_with_its_place() {
 }
 
 #[test]
+fn misfits_say_the_way_to_what_does_not_fit_or_is_missing() {
+    let schema = json!({
+        "properties": { "to": { "type": "array", "items": { "required": ["a/b"] } } }, "required": ["city"]
+    });
+    let misfits = SchemaCheck::new(&raw(&schema)).misfits(&json!({ "to": [{ "a/b": 1 }, {}] }));
+    let ways: Vec<Vec<&str>> = misfits.iter().map(|misfit| misfit.at.iter().map(String::as_str).collect()).collect();
+    assert!(ways.len() == 2 && ways.contains(&vec!["city"]) && ways.contains(&vec!["to", "1", "a/b"]), "{ways:?}");
+}
+
+#[test]
 fn unknown_property_error_lists_the_known_ones() {
     let schema = json!({ "properties": { "a": {}, "b": {} }, "additionalProperties": false });
     assert_eq!(check(&schema, &json!({ "c": 1 })).unwrap_err(), r#"unknown property "c" (known: "a", "b")"#);

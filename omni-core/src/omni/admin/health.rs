@@ -51,7 +51,8 @@ impl Admin {
         // On the heap: a reload is large, and whoever waits for it would carry it.
         let work = Box::pin(async {
             let (reload, parts) = match reloader {
-                Some(reloader) => (Some(reloader.reload().await?), reloader.omni().parts()),
+                // On the heap: a whole configuration is made in it.
+                Some(reloader) => (Some(Box::pin(reloader.reload()).await?), reloader.omni().parts()),
                 None => (None, self.parts.clone()),
             };
             let catalog = asked_again(&parts, None).await?;

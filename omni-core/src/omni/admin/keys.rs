@@ -1,17 +1,21 @@
 //! API keys.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{Admin, record};
+use super::{Admin, MAX_NAME, quoted, record, within};
 use crate::{
     error::Error,
-    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, keys::IssuedKey, normalise},
-    policy::{Permission, Role},
+    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, is_subject, keys::IssuedKey, normalise},
+    policy::{Grant, Permission, PolicyError, Role},
 };
 
 /// Most keys of one list.
 const MAX_LISTED: u32 = 10_000;
+/// Most entries that say for whom one key acts.
+const MAX_ACT_AS: usize = 1_000;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -49,14 +53,13 @@ impl From<KeyError> for Error {
 
 impl Admin {
     fn keys(&self) -> Result<&Keys, Error> {
-        let message = "there is nowhere to keep keys: the ledger is in no database";
-        self.parts.authenticator.keys().ok_or_else(|| Error::Invalid { message: message.into() })
+        self.parts.authenticator.keys().ok_or(Error::NoDatabase { what: "keys" })
     }
 
     /// Makes a key. The result is the only moment at which anybody can read it.
     ///
     /// # Errors
-    /// An [`Error`] when it may not be made, or cannot.
+    /// [`Error::NotFound`] for somebody whom nobody knows, or an [`Error`] when it may not be made, or cannot.
     pub async fn create_key(&self, new: NewKey) -> Result<IssuedKey, Error> {
         let scopes: Vec<&str> = new.scopes.iter().map(Scope::as_str).collect();
         let details = json!({
@@ -75,7 +78,9 @@ impl Admin {
         if let Some(scope) = new.scopes.iter().find(|scope| !own.contains(*scope)) {
             return Err(Error::Denied { message: format!("nobody may give out the scope {scope} who lacks it") });
         }
-        let owner = self.parts.policy.resolve(&Principal::email(&new.owner)).await?;
+        self.keys()?;
+        is_in_form(&new)?;
+        let owner = self.owner(&new.owner).await?;
         self.may_give(&owner.role)?;
         let for_others = new.scopes.contains(Scope::ActAs);
         if !for_others && !new.act_as.is_empty() {
@@ -97,6 +102,15 @@ impl Admin {
         key.created_by = Some(self.actor().into());
         key.id = self.keys()?.store().insert(key).await?;
         Ok(issued)
+    }
+
+    async fn owner(&self, email: &str) -> Result<Arc<Grant>, Error> {
+        match self.parts.policy.resolve(&Principal::email(email)).await {
+            Err(PolicyError::UnknownSubject { subject }) => {
+                Err(Error::NotFound { message: format!("nobody is called {subject:?}") })
+            }
+            known => Ok(known?),
+        }
     }
 
     fn role(&self, name: &str) -> Option<Role> {
@@ -124,6 +138,7 @@ impl Admin {
     pub async fn keys_of(&self, owner: Option<&str>) -> Result<Vec<ApiKey>, Error> {
         self.require(Permission::CanManageUsers)?;
         let owner = owner.map(|owner| owner.trim().to_lowercase());
+        owner.as_deref().map_or(Ok(()), is_owner)?;
         Ok(self.keys()?.store().list(owner.as_deref(), MAX_LISTED).await?)
     }
 
@@ -145,4 +160,21 @@ impl Admin {
         let said = record("key.revoke", &id.to_string(), serde_json::Value::Null);
         self.run(Permission::CanManageUsers, said, revoking).await
     }
+}
+
+/// Refuses what no column has room for.
+fn is_in_form(new: &NewKey) -> Result<(), Error> {
+    is_owner(&new.owner)?;
+    new.name.as_deref().map_or(Ok(()), |name| within("the name", name, MAX_NAME))?;
+    if new.act_as.len() > MAX_ACT_AS {
+        return Err(Error::Invalid { message: format!("a key may name {MAX_ACT_AS} to act for") });
+    }
+    new.act_as.iter().try_for_each(|entry| within("an entry of act_as", entry, MAX_NAME))
+}
+
+fn is_owner(owner: &str) -> Result<(), Error> {
+    if is_subject(owner) {
+        return Ok(());
+    }
+    Err(Error::Invalid { message: format!("nobody can be called {}", quoted(owner)) })
 }

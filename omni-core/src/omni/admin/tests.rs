@@ -12,6 +12,8 @@ use crate::{
     policy::yaml::{YamlPolicy, tests::config},
 };
 
+mod input;
+
 const USERS: &str = "\
 super_admins: [{ email: boss@x.org }]
 users:

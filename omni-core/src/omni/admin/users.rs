@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     super::profile::{UserStatus, stand},
-    Admin, record,
+    Admin, MAX_NAME, quoted, record, within,
 };
 use crate::{
     config::{Config, ConfigError, Diagnostic, Severity, nearest},
     db::DbError,
     error::Error,
-    identity::normalise,
+    identity::{is_address, normalise},
     people::{Blocks, Imported, KnownUser, Tables, UserState},
     policy::{Permission, yaml::YamlPolicy},
 };
@@ -22,6 +22,8 @@ const PAGE: u32 = 1_000;
 /// Most people of one list.
 const MAX_LISTED: usize = 100_000;
 
+/// Longest text that somebody reads who is kept out, in bytes.
+const MAX_MESSAGE: usize = 1_000;
 /// Most people of one kind whom the record of an import names.
 const MAX_TOLD: usize = 100;
 /// A person, and how they stand.
@@ -51,8 +53,7 @@ impl From<DbError> for Error {
 
 impl Admin {
     fn tables(&self) -> Result<&Tables, Error> {
-        let message = "there is nowhere to keep people: the ledger is in no database";
-        self.parts.tables.as_ref().ok_or_else(|| Error::Invalid { message: message.into() })
+        self.parts.tables.as_ref().ok_or(Error::NoDatabase { what: "people" })
     }
 
     /// What only a file can change is not changed here.
@@ -63,7 +64,26 @@ impl Admin {
         }
     }
 
-    /// Gives somebody a role; they need not have asked before. It holds for their next ask.
+    /// Gives somebody a role who has none; they need not have asked before. It holds for their next ask.
+    ///
+    /// # Errors
+    /// As [`Admin::add_user`], and [`Error::Conflict`] for somebody who has one.
+    pub async fn new_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
+        let said = record("user.add", &normalise(email), json!({ "role": role }));
+        let adding = async {
+            address(email)?;
+            self.parts.policy.refresh().await?;
+            self.not_in_file(email)?;
+            if let Some(own) = self.standing(email).role {
+                let message = format!("{} has the role {} already", normalise(email), own.name);
+                return Err(Error::Conflict { message });
+            }
+            self.assign(email, name, role).await
+        };
+        self.run(Permission::CanManageUsers, said, adding).await
+    }
+
+    /// Gives somebody a role, or another one; they need not have asked before. It holds for their next ask.
     ///
     /// # Errors
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] for a role
@@ -74,15 +94,17 @@ impl Admin {
     }
 
     async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
-        is_address(email)?;
+        address(email)?;
+        name.map_or(Ok(()), |name| within("the name", name, MAX_NAME))?;
         self.require(Permission::CanPromoteUsers)?;
+        let tables = self.tables()?;
         // A database that was not read yet knows roles that are not known here yet.
         self.parts.policy.refresh().await?;
         self.not_in_file(email)?;
         self.may_change(email).await?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
-        self.tables()?.assign(email, name, role).await?;
+        tables.assign(email, name, role).await?;
         self.refresh().await;
         Ok(())
     }
@@ -114,7 +136,8 @@ impl Admin {
     pub async fn disable_user(&self, email: &str, message: Option<&str>) -> Result<(), Error> {
         let said = record("user.disable", &normalise(email), json!({ "message": message }));
         let disabling = async {
-            is_address(email)?;
+            address(email)?;
+            message.map_or(Ok(()), |message| within("the message", message, MAX_MESSAGE))?;
             self.not_in_file(email)?;
             self.may_change(email).await?;
             self.tables()?.disable(email, message, self.actor()).await?;
@@ -127,18 +150,19 @@ impl Admin {
     /// Lets somebody in again who was kept out.
     ///
     /// # Errors
-    /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] when nothing
+    /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Conflict`] when nothing
     /// kept them out.
     pub async fn enable_user(&self, email: &str) -> Result<(), Error> {
         let said = record("user.enable", &normalise(email), Value::Null);
         let enabling = async {
+            address(email)?;
             self.parts.policy.refresh().await?;
             self.not_in_file(email)?;
             self.may_change(email).await?;
             let was_out = self.tables()?.enable(email).await?;
             self.refresh().await;
             let message = || format!("{email} was not disabled");
-            if was_out { Ok(()) } else { Err(Error::Invalid { message: message() }) }
+            if was_out { Ok(()) } else { Err(Error::Conflict { message: message() }) }
         };
         self.run(Permission::CanManageUsers, said, enabling).await
     }
@@ -228,7 +252,7 @@ impl Admin {
 }
 
 /// Everybody in the table, by address.
-pub(in crate::omni) async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbError> {
+async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbError> {
     let (mut seen, mut after) = (Vec::new(), String::new());
     while seen.len() < MAX_LISTED {
         let page = tables.users(&after, PAGE).await?;
@@ -240,11 +264,11 @@ pub(in crate::omni) async fn seen(tables: &Tables) -> Result<Vec<KnownUser>, DbE
     Ok(seen)
 }
 
-fn is_address(email: &str) -> Result<(), Error> {
-    if email.contains('@') {
+fn address(email: &str) -> Result<(), Error> {
+    if is_address(email) {
         return Ok(());
     }
-    Err(Error::Invalid { message: format!("{email:?} is no e-mail address") })
+    Err(Error::Invalid { message: format!("{} is no e-mail address", quoted(email)) })
 }
 
 /// Of an import, for its record: all numbers, and some of the names.

@@ -59,6 +59,23 @@ fn what_does_not_fit_is_told_by_its_path() {
 }
 
 #[test]
+fn what_is_expected_is_told_in_words_of_json() {
+    for (value, told) in [
+        (json!("x"), "expected an object, found a string"),
+        (json!({ "name": "", "inner": {} }), "expected a list, found an object"),
+        (json!({ "name": "", "inner": [7] }), "expected an object, found a number"),
+        (
+            json!({ "name": "", "inner": [{ "count": "x" }] }),
+            "expected a whole number that is not negative, found a string",
+        ),
+        (json!({ "name": "", "inner": [{ "count": -1 }] }), "expected a whole number that is not negative, found -1"),
+        (json!({ "name": "", "order": 7 }), "expected one of some texts, found a number"),
+    ] {
+        assert_eq!(read(value).unwrap_err()["msg"], told);
+    }
+}
+
+#[test]
 fn texts_stand_for_numbers_and_truths() {
     #[derive(Debug, PartialEq, Deserialize)]
     struct Page {

@@ -22,9 +22,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Give somebody a role who may not have asked before
+///
+/// Whoever has one keeps it: `POST /admin/users/{id}/role` gives them another.
 #[utoipa::path(post, path = "/admin/users", tag = "admin", request_body = AddUser, responses(
     (status = 201, body = AdminUser),
-    (status = 409, description = "A file names them: it says where"),
+    (status = 409, description = "They have a role already, which another route changes; or a file names them: it says where"),
 ))]
 async fn add(
     State(app): State<App>,
@@ -32,7 +34,7 @@ async fn add(
     Json(body): Json<AddUser>,
 ) -> Result<(StatusCode, Json<AdminUser>), ApiError> {
     let admin = admin(&app, &caller).await?;
-    admin.add_user(&body.email, body.name.as_deref(), &body.role).await?;
+    admin.new_user(&body.email, body.name.as_deref(), &body.role).await?;
     Ok((StatusCode::CREATED, Json(admin.profile_of(&body.email).await?.into())))
 }
 
@@ -77,7 +79,7 @@ async fn disable(
     params(("id" = String, Path, description = "The e-mail address")), responses(
     (status = 200, body = AdminUser),
     (status = 404, description = "Nobody is called so any more"),
-    (status = 409, description = "A file names them: it says where"),
+    (status = 409, description = "Nothing kept them out, or a file names them: it says where"),
 ))]
 async fn enable(
     State(app): State<App>,

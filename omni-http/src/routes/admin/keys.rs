@@ -34,7 +34,10 @@ async fn list(
 ///
 /// Its text is in this answer, and nowhere else ever after.
 #[utoipa::path(post, path = "/admin/keys", tag = "admin", request_body = CreateKey,
-    responses((status = 201, body = CreatedKey)))]
+    responses(
+        (status = 201, body = CreatedKey),
+        (status = 404, description = "Nobody is called so"),
+    ))]
 async fn create(
     State(app): State<App>,
     caller: Caller,

@@ -1,0 +1,109 @@
+//! One server, as `mcps.yaml` has it and the environment completes it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use secrecy::SecretString;
+
+use crate::policy::SourceRef;
+
+/// How to authenticate at an HTTP server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServerAuth {
+    /// No credentials.
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(SecretString),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A header of the server's own.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: SecretString,
+    },
+}
+
+impl ServerAuth {
+    /// Its type's name in `mcps.yaml`; `None` where there are no credentials.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Bearer(_) => Some("bearer"),
+            Self::Basic { .. } => Some("basic"),
+            Self::Header { .. } => Some("api_key"),
+        }
+    }
+}
+
+/// A variable of the environment within an argument of a program.
+#[derive(Debug, Clone)]
+pub(crate) struct ArgVariable {
+    /// Which argument.
+    pub(crate) at: usize,
+    /// The variable.
+    pub(crate) name: String,
+    /// What it brought.
+    pub(crate) value: SecretString,
+}
+
+/// One entry of `mcps.yaml`, live.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The name.
+    pub name: String,
+    /// The transport's kind: `http`, `sse`, `stdio`, or one that an embedder registered.
+    pub kind: String,
+    /// The address, with the original's `/mcp` rule applied.
+    pub url: Option<String>,
+    /// The program.
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What its arguments took from the environment.
+    pub(crate) arg_variables: Vec<ArgVariable>,
+    /// Its working directory.
+    pub cwd: Option<PathBuf>,
+    /// Its environment: allow-listed variables of omni's own, and those set for it.
+    pub env: BTreeMap<String, SecretString>,
+    /// Credentials.
+    pub auth: ServerAuth,
+    /// More headers.
+    pub headers: BTreeMap<String, SecretString>,
+    /// Free labels.
+    pub tags: Vec<String>,
+    /// How the pool treats it.
+    pub options: crate::mcp::ServerOptions,
+    /// Where it stands.
+    pub source: Option<SourceRef>,
+}
+
+impl ServerConfig {
+    /// A server with everything else at its default.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: kind.into(),
+            url: None,
+            command: None,
+            args: Vec::new(),
+            arg_variables: Vec::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            auth: ServerAuth::None,
+            headers: BTreeMap::new(),
+            tags: Vec::new(),
+            options: crate::mcp::ServerOptions::default(),
+            source: None,
+        }
+    }
+}
