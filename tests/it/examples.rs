@@ -33,6 +33,12 @@ fn an_answer_comes_event_by_event() {
 }
 
 #[test]
+fn the_http_door_is_a_part_of_an_application() {
+    let said = example("http", &[]);
+    assert!(said.contains("\"success\":true") && said.contains("ada@company.com"), "{said}");
+}
+
+#[test]
 fn omni_is_embedded_with_and_without_a_server() {
     assert!(example("embed", &[]).contains("offline"));
     let parts = Parts::find();
