@@ -8,6 +8,8 @@ use super::Omni;
 
 /// Servers that are asked at once answer one after the other.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How long keeping may take: a database that hangs keeps nobody from keeping what comes later.
+const EACH: Duration = Duration::from_secs(30);
 /// How long a shutdown waits for the last of it.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -20,7 +22,9 @@ impl Omni {
                 answered.notified().await;
                 sleep(SETTLE).await;
                 let Some(parts) = inner.upgrade().map(|inner| inner.parts.load_full()) else { return };
-                parts.live.keeper.keep(&parts).await;
+                if timeout(EACH, parts.live.keeper.keep(&parts)).await.is_err() {
+                    tracing::debug!("what the servers answered was not kept in time; the next answer tries again");
+                }
             }
         });
     }

@@ -35,6 +35,8 @@ const KILL_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     room: Arc<Semaphore>,
     max_header_bytes: usize,
+    /// How long somebody may take nothing of what they are sent.
+    taken_within: Duration,
     tasks: TaskTracker,
     /// Each ends after the request that it is at.
     finish: CancellationToken,
@@ -47,6 +49,7 @@ impl Connections {
         Self {
             room: Arc::new(Semaphore::new(most(config.max_connections))),
             max_header_bytes: config.max_header_bytes,
+            taken_within: TAKEN_WITHIN,
             tasks: TaskTracker::new(),
             finish: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -76,12 +79,12 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(self.max_header_bytes);
-        let (finish, kill) = (self.finish.clone(), self.kill.clone());
+        let (finish, kill, taken_within) = (self.finish.clone(), self.kill.clone(), self.taken_within);
         self.tasks.spawn(async move {
             let _room = room;
             let service = service_fn(move |request| answer(router.clone(), peer, request));
             let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(TAKEN_WITHIN));
+            stream.set_write_timeout(Some(taken_within));
             let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
@@ -155,7 +158,29 @@ async fn refused(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_what_they_are_sent_is_cut_off() {
+        let endless = || async { "x".repeat(64 << 20) };
+        let router = Router::new().route("/", axum::routing::get(endless));
+        let mut connections = Connections::new(&HttpConfig::default());
+        connections.taken_within = Duration::from_millis(50);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stalled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        stalled.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let cut = async {
+            while connections.tasks.is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            while !connections.tasks.is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), connections.accept(listener, router, cut)).await.unwrap();
+    }
 
     #[test]
     fn the_limit_of_open_files_is_the_soft_one() {
