@@ -18,7 +18,7 @@ use crate::{
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
-    policy::{Grant, Rule, ToolRef, effective},
+    policy::{Grant, Rule, effective},
     trace,
 };
 
@@ -156,8 +156,7 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
         Err(_) => return Err(denied("the policy store did not answer in time".into())),
     };
     let catalog = parts.pool.catalog();
-    let is_destructive = catalog.tool(&call.server, &call.tool).is_some_and(|def| def.rule_ref().is_destructive);
-    let tool = ToolRef { server: &call.server, name: &call.tool, is_destructive };
+    let tool = catalog.rule_ref(&call.server, &call.tool);
     let decision = current.decide_tool(tool, Some(&call.arguments_json()));
     match decision.is_allowed() {
         true => Ok(decision.confirm),

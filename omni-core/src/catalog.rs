@@ -214,6 +214,13 @@ impl Catalog {
         let view = self.servers.iter().find(|view| &*view.name == server)?;
         view.tools.iter().find(|def| &*def.name == tool)
     }
+
+    /// A tool as far as rules ask: by its names, and by what it says of itself where it is known.
+    #[must_use]
+    pub fn rule_ref<'a>(&self, server: &'a str, name: &'a str) -> ToolRef<'a> {
+        let is_destructive = self.tool(server, name).is_some_and(|def| def.rule_ref().is_destructive);
+        ToolRef { server, name, is_destructive }
+    }
 }
 
 /// One tool under the name that the model calls it by.

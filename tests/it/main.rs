@@ -4,6 +4,7 @@
 mod away;
 mod calls;
 mod cli;
+mod dangerous;
 mod examples;
 mod http;
 mod identity_providers;

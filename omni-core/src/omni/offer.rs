@@ -9,7 +9,7 @@ use crate::{
     identity::{Credential, Scope},
     mcp::{McpError, ServerOptions},
     parts::Parts,
-    policy::Grant,
+    policy::{Grant, ToolRef},
 };
 
 /// What people are told of a server that does not answer; why, administrators are.
@@ -75,10 +75,10 @@ impl Eyes<'_> {
         }
     }
 
-    fn may_use(self, server: &str, tool: &str) -> bool {
+    fn may_use(self, tool: ToolRef<'_>) -> bool {
         match self {
             Self::All => true,
-            Self::Of(grant) => grant.decide(server, tool, None).is_allowed(),
+            Self::Of(grant) => grant.decide_tool(tool, None).is_allowed(),
         }
     }
 
@@ -88,7 +88,7 @@ impl Eyes<'_> {
     }
 
     fn see(self, parts: &Parts, view: &ServerView) -> Option<OfferedServer> {
-        let tools: Vec<_> = view.tools.iter().filter(|def| self.may_use(&def.server, &def.name)).cloned().collect();
+        let tools: Vec<_> = view.tools.iter().filter(|def| self.may_use(def.rule_ref())).cloned().collect();
         // Of a server that has not told of its tools yet, the rules alone say whether it is for one.
         let is_there = self.may_know(&view.name) && (view.tools.is_empty() || !tools.is_empty() || self.is_admin());
         let options = parts.pool.options(&view.name).filter(|_| is_there)?.clone();

@@ -39,7 +39,7 @@ impl Admin {
             Ok(grant) => Explanation {
                 role: Some(grant.role.name.to_string()),
                 teams: grant.teams.clone(),
-                decision: grant.decide(server, tool, arguments),
+                decision: grant.decide_tool(self.parts.pool.catalog().rule_ref(server, tool), arguments),
             },
             Err(refused) => Explanation {
                 role: None,
