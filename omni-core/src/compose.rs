@@ -62,8 +62,6 @@ impl Omni {
         parts.policy.refresh().await?;
         parts.ledger.keep(parts.redactor.clone(), config.store_content);
         self.replace_parts(parts);
-        // What is switched off or gone answers nobody, and is kept as that all the same.
-        self.parts().pool.answered().notify_one();
         Ok(reload)
     }
 }

@@ -158,6 +158,7 @@ impl Omni {
         parts.live.replace_policy(parts.policy.clone());
         metrics::servers_gone(&self.parts().pool.catalog(), &parts.pool.catalog());
         self.inner.parts.store(Arc::new(parts));
+        self.parts().pool.take_over();
     }
 
     /// Asks, and waits for the whole answer.

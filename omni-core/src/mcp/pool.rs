@@ -3,30 +3,29 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use futures::future::join_all;
 use serde_json::value::RawValue;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CallContext, Connector, McpError, ServerOptions, ToolOutput};
-use crate::{
-    catalog::{Catalog, ToolDef},
-    metrics,
-};
+use crate::catalog::{Catalog, ToolDef};
 
 mod connection;
 mod listing;
 mod server;
+mod shared;
+mod tender;
 
 use server::Server;
+use shared::{Board, Shared};
 
 /// How long connections that were given up may take to end at a shutdown.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -51,35 +50,21 @@ pub struct Pool {
     down: CancellationToken,
 }
 
-/// What a discovery needs that goes on after whoever asked for it has gone.
-#[derive(Debug)]
-struct Shared {
-    servers: BTreeMap<String, Arc<Server>>,
-    catalog: ArcSwap<Catalog>,
-    /// Held while a snapshot is put together and published, never across an await: how many answers
-    /// of servers the newest one holds.
-    publishing: Mutex<u64>,
-    /// Told of every answer.
-    answered: Arc<Notify>,
-}
-
 impl Pool {
     /// A pool that has connected to nothing yet.
     #[must_use]
     pub fn new(servers: BTreeMap<String, ServerEntry>) -> Self {
         let (tasks, down) = (TaskTracker::new(), CancellationToken::new());
         let server = |(name, entry): (String, ServerEntry)| {
-            (name.clone(), Arc::new(Server::new(name, entry, tasks.clone(), down.clone())))
+            (name.clone(), Server::new(name, entry, tasks.clone(), down.clone()))
         };
-        let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
-        let views = servers.values().map(|server| server.view()).collect();
-        let catalog = ArcSwap::from_pointee(Catalog::new(1, views));
-        let (publishing, answered) = (Mutex::default(), Arc::default());
-        Self { shared: Arc::new(Shared { servers, catalog, publishing, answered }), tasks, down }
+        let shared = Shared::new(servers.into_iter().map(server).collect(), Board::new());
+        Self { shared, tasks, down }
     }
 
     /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
-    /// all others begin anew. Both pools work; a server that only this one has goes with it.
+    /// all others begin anew. Both pools work; a server that only this one has goes with it. What
+    /// changes in the new one is told once it [takes over](Self::take_over).
     #[must_use]
     pub fn succeed(&self, servers: BTreeMap<String, ServerEntry>, unchanged: &BTreeSet<String>) -> Self {
         let known = |name: &str| self.shared.servers.get(name).filter(|_| unchanged.contains(name)).cloned();
@@ -87,27 +72,35 @@ impl Pool {
             let server = known(&name).unwrap_or_else(|| self.new_server(name.clone(), entry));
             (name, server)
         };
-        let servers: BTreeMap<_, _> = servers.into_iter().map(server).collect();
-        let views = servers.values().map(|server| server.view()).collect();
-        let catalog = ArcSwap::from_pointee(Catalog::new(self.catalog().version + 1, views));
-        let answered = self.shared.answered.clone();
-        let shared = Arc::new(Shared { servers, catalog, publishing: Mutex::default(), answered });
+        let shared = Shared::new(servers.into_iter().map(server).collect(), self.shared.board().clone());
         Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
     }
 
+    /// From now on it is this pool whose changes are told, and no more those of the pool before.
+    pub fn take_over(&self) {
+        self.shared.take_over();
+    }
+
     fn new_server(&self, name: String, entry: ServerEntry) -> Arc<Server> {
-        Arc::new(Server::new(name, entry, self.tasks.clone(), self.down.clone()))
+        Server::new(name, entry, self.tasks.clone(), self.down.clone())
     }
 
     /// Told of every answer of a server, of this pool's and those that follow it.
     pub(crate) fn answered(&self) -> Arc<Notify> {
-        self.shared.answered.clone()
+        self.shared.answered()
+    }
+
+    /// The version of the newest snapshot, whenever there is another one: of this pool, and once they
+    /// [take over](Self::take_over) of those that follow it. [`Self::catalog`] has it by then.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes()
     }
 
     /// The newest snapshot, without asking anybody.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.shared.catalog.load_full()
+        self.shared.catalog()
     }
 
     /// A snapshot in which every enabled server was asked once: connects what is not connected and
@@ -119,7 +112,6 @@ impl Pool {
     /// leaves the discovery running: what it finds is there for the next one who asks.
     pub async fn discover(&self) -> Arc<Catalog> {
         join_all(self.shared.servers.values().map(|server| self.ask(server, false))).await;
-        self.shared.catch_up();
         self.catalog()
     }
 
@@ -130,7 +122,6 @@ impl Pool {
     pub async fn discover_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
         let server = self.enabled(name)?;
         self.ask(server, false).await;
-        self.shared.catch_up();
         server.fault().map_or_else(|| Ok(self.catalog()), Err)
     }
 
@@ -207,12 +198,9 @@ impl Pool {
     /// pool's: one that its asker has no time for still finds out that a server hangs.
     fn ask(&self, server: &Arc<Server>, again: bool) -> impl Future<Output = ()> + use<> {
         let task = (server.options().enabled && (again || !server.is_known())).then(|| {
-            let (shared, server, down) = (self.shared.clone(), server.clone(), self.down.clone());
+            let (server, down) = (server.clone(), self.down.clone());
             let newer_than = again.then(|| server.begun());
-            self.tasks.spawn(async move {
-                down.run_until_cancelled(server.discover(newer_than)).await;
-                shared.publish();
-            })
+            self.tasks.spawn(async move { down.run_until_cancelled(server.discover(newer_than)).await })
         });
         async move {
             if let Some(task) = task {
@@ -231,34 +219,7 @@ impl Pool {
         let hinted = |def: &Arc<ToolDef>| {
             def.annotations.read_only_hint == Some(true) || def.annotations.idempotent_hint == Some(true)
         };
-        options.trusted && self.shared.catalog.load().tool(server.name(), tool).is_some_and(hinted)
-    }
-}
-
-impl Shared {
-    /// Publishes what servers answered to another pool that they are in as well.
-    fn catch_up(&self) {
-        if self.answers() != *self.publishing.lock().unwrap_or_else(PoisonError::into_inner) {
-            self.publish();
-        }
-    }
-
-    fn answers(&self) -> u64 {
-        self.servers.values().map(|server| server.answers()).sum()
-    }
-
-    /// Puts a new snapshot in place. Its version grows only when something else is in it.
-    fn publish(&self) {
-        let mut publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        *publishing = self.answers();
-        let old = self.catalog.load_full();
-        let mut new = Catalog::new(old.version, self.servers.values().map(|server| server.view()).collect());
-        if !listing::same(&old, &new) {
-            new.version += 1;
-        }
-        metrics::servers(&new);
-        self.catalog.store(Arc::new(new));
-        self.answered.notify_one();
+        options.trusted && self.catalog().tool(server.name(), tool).is_some_and(hinted)
     }
 }
 

@@ -47,6 +47,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// What a list of tools that is asked for now comes from.
     pub(super) fn source(&self) -> Source {
         (self.number, self.tools_changed.load(Relaxed))

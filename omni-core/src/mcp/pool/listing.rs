@@ -33,8 +33,6 @@ pub(super) struct Listing {
     pub(super) failures: u32,
     pub(super) last_seen: Option<DateTime<Utc>>,
     retry_at: Option<Instant>,
-    /// How many answers there were, failures included.
-    pub(super) answers: u64,
 }
 
 impl Listing {
@@ -49,7 +47,6 @@ impl Listing {
             failures: 0,
             last_seen: None,
             retry_at: None,
-            answers: 0,
         }
     }
 
@@ -63,8 +60,12 @@ impl Listing {
         self.source == Some(source)
     }
 
+    /// Whether the last question was answered.
+    pub(super) fn is_listed(&self) -> bool {
+        self.source.is_some()
+    }
+
     pub(super) fn succeeded(&mut self, tools: Vec<ToolDef>, source: Source, latency_ms: u64) {
-        self.answers += 1;
         self.tools = keep_known(&self.tools, tools);
         self.health = Health::Healthy;
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
@@ -74,7 +75,6 @@ impl Listing {
     }
 
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
-        self.answers += 1;
         self.tools = Vec::new();
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);

@@ -5,15 +5,16 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
 };
 
+use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use serde_json::value::RawValue;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
+    sync::{Mutex as AsyncMutex, Notify, Semaphore, SemaphorePermit},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,6 +23,8 @@ use super::{
     ServerEntry,
     connection::Connection,
     listing::{Listing, Source},
+    shared::Shared,
+    tender::tend,
 };
 use crate::{
     catalog::{Health, ServerView, ToolDef},
@@ -32,38 +35,60 @@ pub(super) struct Server {
     name: Arc<str>,
     entry: ServerEntry,
     permits: Semaphore,
-    /// Held while connecting, so that all who need the connection wait for one attempt.
-    slot: AsyncMutex<Slot>,
+    me: Weak<Self>,
+    connection: ArcSwapOption<Connection>,
+    /// Held while connecting, so that all who need the connection wait for one attempt: how many
+    /// connections there were.
+    connecting: AsyncMutex<u64>,
     /// Held while listing, for the same reason.
     discovering: AsyncMutex<()>,
     /// How many discoveries began.
     begun: AtomicU64,
     listing: Mutex<Listing>,
+    /// Those who publish what it answers.
+    told: Mutex<Vec<Weak<Shared>>>,
+    /// Whether somebody tends it, who is woken by every new connection.
+    is_tended: AtomicBool,
+    woken: Arc<Notify>,
     tasks: TaskTracker,
     down: CancellationToken,
-}
-
-/// The place of the connection, and how many there were.
-#[derive(Default)]
-struct Slot {
-    connection: Option<Arc<Connection>>,
-    made: u64,
+    /// Ends with this value.
+    gone: CancellationToken,
 }
 
 impl Server {
-    pub(super) fn new(name: String, entry: ServerEntry, tasks: TaskTracker, down: CancellationToken) -> Self {
+    pub(super) fn new(name: String, entry: ServerEntry, tasks: TaskTracker, down: CancellationToken) -> Arc<Self> {
         let health = if entry.options.enabled { Health::Unknown } else { Health::Disabled };
-        Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             name: name.into(),
             permits: Semaphore::new(entry.options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            slot: AsyncMutex::default(),
+            connection: ArcSwapOption::empty(),
+            connecting: AsyncMutex::default(),
             discovering: AsyncMutex::new(()),
             begun: 0.into(),
             listing: Mutex::new(Listing::new(health)),
+            told: Mutex::default(),
+            is_tended: false.into(),
+            woken: Arc::default(),
             entry,
             tasks,
+            gone: down.child_token(),
             down,
-        }
+        })
+    }
+
+    /// From now on `pool` publishes what is answered.
+    pub(super) fn tell(&self, pool: Weak<Shared>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|pool| pool.strong_count() > 0);
+        told.push(pool);
+    }
+
+    /// Has what is known published by every pool that this server is in.
+    fn publish(&self) {
+        let told: Vec<_> = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told.iter().filter_map(Weak::upgrade).for_each(|pool| pool.publish());
     }
 
     pub(super) fn name(&self) -> &str {
@@ -135,18 +160,32 @@ impl Server {
         let latency_ms = millis(started.elapsed());
         match found {
             Ok(None) => {}
-            Ok(Some((tools, source))) => self.with_listing(|listing| listing.succeeded(tools, source, latency_ms)),
+            Ok(Some((tools, source))) => {
+                self.with_listing(|listing| listing.succeeded(tools, source, latency_ms));
+                self.publish();
+            }
             Err(error) => {
                 let waited_ms = millis(asked.elapsed());
                 tracing::warn!(server = %self.name, %error, waited_ms, "a server cannot be used");
                 self.with_listing(|listing| listing.failed(error, latency_ms));
+                self.publish();
             }
         }
     }
 
-    /// How many answers there were, failures included.
-    pub(super) fn answers(&self) -> u64 {
-        self.with_listing(|listing| listing.answers)
+    /// The connection, whether it still works or not.
+    pub(super) fn present(&self) -> Option<Arc<Connection>> {
+        self.connection.load_full()
+    }
+
+    /// Whether the connection told of something that was not listed yet.
+    pub(super) fn has_news(&self) -> bool {
+        self.with_listing(|listing| listing.is_listed()) && !self.is_known()
+    }
+
+    /// Lists what there is to list, because the server said so.
+    pub(super) async fn look_again(&self) {
+        self.discover(None).await;
     }
 
     /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
@@ -155,8 +194,8 @@ impl Server {
         if self.with_listing(|listing| listing.is_pausing(Instant::now())) {
             return true;
         }
-        let Ok(slot) = self.slot.try_lock() else { return false };
-        let Some(connection) = &slot.connection else { return false };
+        let Ok(_nobody_connects) = self.connecting.try_lock() else { return false };
+        let Some(connection) = self.present() else { return false };
         connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
     }
 
@@ -181,21 +220,31 @@ impl Server {
     async fn connected(&self, deadline: Instant) -> Result<Arc<Connection>, McpError> {
         let started = Instant::now();
         let late = |_| McpError::Timeout { after_ms: millis(started.elapsed()) };
-        let mut slot = timeout_at(deadline, self.slot.lock()).await.map_err(late)?;
-        if let Some(connection) = &slot.connection
+        let mut made = timeout_at(deadline, self.connecting.lock()).await.map_err(late)?;
+        if let Some(connection) = self.present()
             && connection.is_usable(&self.name, deadline).await?
         {
-            return Ok(connection.clone());
+            return Ok(connection);
         }
-        if let Some(old) = slot.connection.take() {
+        if let Some(old) = self.connection.swap(None) {
             self.retire(old);
         }
         let deadline = deadline.min(started + self.options().connect_timeout);
         let transport = self.connect(deadline).await?;
-        slot.made += 1;
-        let connection = Arc::new(Connection::new(transport, slot.made));
-        slot.connection = Some(connection.clone());
+        *made += 1;
+        let connection = Arc::new(Connection::new(transport, *made));
+        self.connection.store(Some(connection.clone()));
+        self.tend();
         Ok(connection)
+    }
+
+    /// Has somebody listen to the connection.
+    fn tend(&self) {
+        self.woken.notify_one();
+        if !self.is_tended.swap(true, SeqCst) {
+            let tending = tend(self.me.clone(), self.woken.clone());
+            self.tasks.spawn(self.gone.clone().run_until_cancelled_owned(tending));
+        }
     }
 
     /// Ends a connection that is in doubt: no request gets it any more, and those that run on it
@@ -223,14 +272,20 @@ impl Server {
 
     /// Ends the connection, and any attempt at one.
     pub(super) async fn close(&self) {
-        let connection = self.slot.lock().await.connection.take();
-        if let Some(connection) = connection {
+        let _nobody_connects = self.connecting.lock().await;
+        if let Some(connection) = self.connection.swap(None) {
             connection.transport.close().await;
         }
     }
 
     fn with_listing<T>(&self, change: impl FnOnce(&mut Listing) -> T) -> T {
         change(&mut self.listing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.gone.cancel();
     }
 }
 
