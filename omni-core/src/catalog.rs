@@ -5,6 +5,7 @@
 //! thing.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -16,6 +17,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::policy::{RuleSet, ToolRef};
 
+mod definitions;
 pub(crate) mod kept;
 pub mod name;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -23,6 +25,8 @@ mod rows;
 pub mod schema;
 pub mod stored;
 
+pub(crate) use definitions::Definition;
+pub use definitions::{PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities};
 pub use name::NameRules;
 pub use schema::{Dialect, Misfit, Sanitised, SchemaCheck, SchemaError, sanitise};
 
@@ -66,6 +70,8 @@ pub struct ToolDef {
     pub output_schema: Option<Box<RawValue>>,
     /// Hints.
     pub annotations: ToolAnnotations,
+    /// The whole definition as the server sent it; `None` of a tool that was made here.
+    raw: Option<Box<RawValue>>,
     /// Checks arguments against `input_schema`; compiled at most once.
     pub check: SchemaCheck,
 }
@@ -86,6 +92,24 @@ impl ToolDef {
             input_schema,
             output_schema: None,
             annotations: ToolAnnotations::default(),
+            raw: None,
+        }
+    }
+
+    /// The same tool with the whole definition as the server sent it.
+    #[must_use]
+    pub fn with_definition(mut self, raw: Box<RawValue>) -> Self {
+        self.raw = Some(raw);
+        self
+    }
+
+    /// The whole definition: as the server sent it, with all that omni does not know, else made of
+    /// what is known.
+    #[must_use]
+    pub fn definition(&self) -> Cow<'_, RawValue> {
+        match &self.raw {
+            Some(raw) => Cow::Borrowed(raw),
+            None => Cow::Owned(definitions::of_tool(self)),
         }
     }
 
@@ -160,6 +184,14 @@ pub struct ServerView {
     pub failures: u32,
     /// Its tools, sorted by name.
     pub tools: Vec<Arc<ToolDef>>,
+    /// Its prompts, sorted by name.
+    pub prompts: Vec<Arc<PromptDef>>,
+    /// Its resources, sorted by URI.
+    pub resources: Vec<Arc<ResourceDef>>,
+    /// Its families of resources, sorted by template.
+    pub templates: Vec<Arc<ResourceTemplateDef>>,
+    /// What it says that it can do; nothing before it was connected.
+    pub capabilities: Arc<ServerCapabilities>,
 }
 
 impl ServerView {
@@ -178,6 +210,10 @@ impl ServerView {
             last_seen: None,
             failures: 0,
             tools: Vec::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            capabilities: Arc::default(),
         }
     }
 }
@@ -199,6 +235,9 @@ impl Catalog {
         servers.sort_by(|a, b| a.name.cmp(&b.name));
         for server in &mut servers {
             server.tools.sort_by(|a, b| a.name.cmp(&b.name));
+            server.prompts.sort_by(|a, b| a.name.cmp(&b.name));
+            server.resources.sort_by(|a, b| a.uri.cmp(&b.uri));
+            server.templates.sort_by(|a, b| a.uri_template.cmp(&b.uri_template));
         }
         Self { version, servers }
     }
@@ -211,8 +250,13 @@ impl Catalog {
     /// One tool by its server's and its own name.
     #[must_use]
     pub fn tool(&self, server: &str, tool: &str) -> Option<&Arc<ToolDef>> {
-        let view = self.servers.iter().find(|view| &*view.name == server)?;
-        view.tools.iter().find(|def| &*def.name == tool)
+        self.server(server)?.tools.iter().find(|def| &*def.name == tool)
+    }
+
+    /// One server by its name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&ServerView> {
+        self.servers.iter().find(|view| &*view.name == name)
     }
 
     /// A tool as far as rules ask: by its names, and by what it says of itself where it is known.

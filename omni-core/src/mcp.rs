@@ -1,32 +1,39 @@
 //! Step 7, tools: MCP servers behind one trait, and the pool that keeps them.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
-use crate::{identity::Principal, llm::ResultPart, policy::PatternSet};
+use crate::{catalog::ServerCapabilities, llm::ResultPart, policy::PatternSet};
 
 mod client;
 mod content;
+mod context;
 mod error;
 mod ext;
 #[cfg(feature = "mcp-http")]
 pub mod http;
 pub mod in_process;
 mod lines;
+mod list;
+mod params;
+mod peer;
 pub mod pool;
+mod rounds;
 #[cfg(feature = "mcp-http")]
 pub mod sse;
 #[cfg(feature = "mcp-stdio")]
 pub mod stdio;
 mod tap;
 
+pub use context::{CallContext, Progress, ProgressFn};
 pub use error::McpError;
 pub use ext::McpTransportExt;
+pub use list::Listed;
+pub use peer::{Nobody, Peer, PeerCapabilities};
 pub use pool::Pool;
 
 /// A request to one connected server.
@@ -44,133 +51,6 @@ impl McpRequest {
     #[must_use]
     pub fn new(method: impl Into<Cow<'static, str>>, params: Option<Box<RawValue>>) -> Self {
         Self { method: method.into(), params }
-    }
-}
-
-/// Progress that a server reports of a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Progress {
-    /// How far it is.
-    pub progress: f64,
-    /// How far it will go.
-    pub total: Option<f64>,
-    /// What it is doing.
-    pub message: Option<String>,
-}
-
-impl Progress {
-    /// Progress.
-    #[must_use]
-    pub fn new(progress: f64, total: Option<f64>, message: Option<String>) -> Self {
-        Self { progress, total, message }
-    }
-}
-
-/// What a server asks the person in the middle of a call.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ElicitRequest {
-    /// The question.
-    pub message: String,
-    /// JSON Schema of the answer.
-    pub schema: Box<RawValue>,
-}
-
-impl ElicitRequest {
-    /// A question.
-    #[must_use]
-    pub fn new(message: impl Into<String>, schema: Box<RawValue>) -> Self {
-        Self { message: message.into(), schema }
-    }
-}
-
-/// The person's reply to an [`ElicitRequest`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ElicitReply {
-    /// Answered: a JSON object of the schema.
-    Accept(Box<RawValue>),
-    /// Refused to answer.
-    Decline,
-    /// Gone, or nobody to ask.
-    Cancel,
-}
-
-/// Asks the person behind a call.
-#[async_trait]
-pub trait Elicit: Send + Sync + fmt::Debug {
-    /// Asks, and waits for the reply.
-    async fn elicit(&self, request: ElicitRequest) -> ElicitReply;
-}
-
-/// Nobody is there to ask.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
-
-#[async_trait]
-impl Elicit for Nobody {
-    async fn elicit(&self, _: ElicitRequest) -> ElicitReply {
-        ElicitReply::Cancel
-    }
-}
-
-/// Receives progress of a call. Called on the transport's task: must not block.
-pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
-
-/// On whose behalf a request is made, and within what bounds.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct CallContext {
-    /// On whose behalf; `None` for omni's own requests, such as discovery.
-    pub principal: Option<Principal>,
-    /// When the answer is no longer wanted.
-    pub deadline: Instant,
-    /// Where progress goes.
-    pub progress: Option<ProgressFn>,
-    /// Whom a server may ask.
-    pub elicit: Arc<dyn Elicit>,
-    /// Headers of this caller's own credentials at the server.
-    pub credentials: Option<BTreeMap<String, secrecy::SecretString>>,
-    /// W3C trace context to send along.
-    pub trace: Option<String>,
-}
-
-impl CallContext {
-    /// A request of omni's own that must be answered within `timeout`.
-    #[must_use]
-    pub fn within(timeout: Duration) -> Self {
-        Self {
-            principal: None,
-            deadline: Instant::now() + timeout,
-            progress: None,
-            elicit: Arc::new(Nobody),
-            credentials: None,
-            trace: None,
-        }
-    }
-
-    /// The same on somebody's behalf.
-    #[must_use]
-    pub fn with_principal(mut self, principal: Principal) -> Self {
-        self.principal = Some(principal);
-        self
-    }
-
-    /// The same with progress reports.
-    #[must_use]
-    pub fn with_progress(mut self, progress: ProgressFn) -> Self {
-        self.progress = Some(progress);
-        self
-    }
-}
-
-impl fmt::Debug for CallContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallContext")
-            .field("principal", &self.principal.as_ref().map(|p| &p.subject))
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
     }
 }
 
@@ -192,6 +72,15 @@ pub enum McpReply {
 pub enum McpEvent {
     /// Its tools changed.
     ToolsChanged,
+    /// Its prompts changed.
+    PromptsChanged,
+    /// Its resources or their templates changed.
+    ResourcesChanged,
+    /// What a resource holds changed.
+    ResourceUpdated {
+        /// Which one.
+        uri: String,
+    },
     /// A log message.
     Log {
         /// Its level.
@@ -224,8 +113,16 @@ pub trait McpTransport: Send + Sync + fmt::Debug {
     /// An [`McpError`].
     async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError>;
 
+    /// What the server says that it can do. Of a transport that cannot tell nothing is known.
+    fn capabilities(&self) -> Arc<ServerCapabilities> {
+        Arc::default()
+    }
+
     /// What the server says unasked, from now on.
     fn events(&self) -> BoxStream<'static, McpEvent>;
+
+    /// Tells the server, as soon as may be, that nobody waits for a task of its any more.
+    fn abandon_task(&self, _id: &str) {}
 
     /// Ends the connection.
     async fn close(&self);
@@ -237,8 +134,16 @@ impl<T: McpTransport + ?Sized> McpTransport for Arc<T> {
         (**self).request(request, cx).await
     }
 
+    fn capabilities(&self) -> Arc<ServerCapabilities> {
+        (**self).capabilities()
+    }
+
     fn events(&self) -> BoxStream<'static, McpEvent> {
         (**self).events()
+    }
+
+    fn abandon_task(&self, id: &str) {
+        (**self).abandon_task(id);
     }
 
     async fn close(&self) {

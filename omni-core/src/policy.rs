@@ -326,6 +326,20 @@ impl Grant {
         self.rules.decide(server, tool, arguments)
     }
 
+    /// Decides a prompt by its name, listed or used. Where nothing is said of prompts, whoever may use
+    /// any tool of the server may use them.
+    #[must_use]
+    pub fn decide_prompt(&self, server: &str, name: &str) -> Decision {
+        self.rules.decide_prompt(server, name)
+    }
+
+    /// Decides a resource by its URI, listed, read or subscribed to; a family of resources by its
+    /// template. Where nothing is said of resources they are as prompts are.
+    #[must_use]
+    pub fn decide_resource(&self, server: &str, uri: &str) -> Decision {
+        self.rules.decide_resource(server, uri)
+    }
+
     /// The same for a tool that said of itself what it does.
     #[must_use]
     pub fn decide_tool(&self, tool: ToolRef<'_>, arguments: Option<&serde_json::Value>) -> Decision {

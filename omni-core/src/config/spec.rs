@@ -12,7 +12,7 @@ mod settings;
 mod users;
 
 pub(crate) use http::SecurityModeSpec;
-pub(crate) use mcps::{AuthSpec, AuthType, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
+pub(crate) use mcps::{AuthSpec, AuthType, BesideSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
 pub(crate) use security::{OidcSpec, ProxySpec};
 pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::{
     Peer, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientCapabilities,
-        ClientConfig, ClientRequest, GetExtensions, Implementation, ListToolsRequest, ProgressToken, ProtocolVersion,
-        RequestId, RequestMetaObject, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, CancelTaskParams, CancelledNotification, CancelledNotificationParam,
+        ClientCapabilities, ClientConfig, ClientRequest, GetExtensions, Implementation, ListToolsRequest,
+        ProgressToken, ProtocolVersion, RequestId, RequestMetaObject, SubscriptionFilter,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestHandle,
@@ -34,10 +34,11 @@ use tokio::{
 
 use super::{
     CallContext, McpError, McpEvent, McpReply, McpRequest, McpTransport,
+    content::clean,
     ext::METHOD_NOT_FOUND,
     tap::{Slot, Tap, Tapped, meaning, words},
 };
-use crate::redact::Redactor;
+use crate::{catalog::ServerCapabilities, redact::Redactor};
 
 /// How long a server may take to end after it was told.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
@@ -48,6 +49,9 @@ const CANCELLATIONS: usize = 256;
 /// How long a server that ended the telling of changes is left alone at first, and at most.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 const LISTEN_AGAIN_AT_LAST: Duration = Duration::from_secs(300);
+
+/// Longest instructions that are taken from a server, in characters.
+const MAX_INSTRUCTIONS: usize = 10_000;
 
 /// How a connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,12 @@ impl Lifecycle {
     }
 }
 
+/// What nobody waits for any more.
+enum Abandoned {
+    Request(RequestId),
+    Task(String),
+}
+
 /// The tasks of a connection.
 struct Running {
     service: RunningService<RoleClient, ClientConfig>,
@@ -77,7 +87,8 @@ struct Running {
 pub(super) struct Client {
     peer: Peer<RoleClient>,
     running: Mutex<Option<Running>>,
-    cancellations: mpsc::Sender<RequestId>,
+    cancellations: mpsc::Sender<Abandoned>,
+    capabilities: Arc<ServerCapabilities>,
     tap: Arc<Tap>,
 }
 
@@ -109,7 +120,8 @@ impl Client {
             }
         });
         let running = Mutex::new(Some(Running { service, chores }));
-        Ok(Self { peer, running, cancellations, tap })
+        let capabilities = Arc::new(capabilities(&peer));
+        Ok(Self { peer, running, cancellations, capabilities, tap })
     }
 
     async fn exchange(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
@@ -190,13 +202,21 @@ impl McpTransport for Client {
                 };
                 match event {
                     Ok(event) => yield event,
-                    // A change of the tools may have been among what was missed.
+                    // A change of the lists may have been among what was missed; of one all are asked for again.
                     Err(RecvError::Lagged(_)) => yield McpEvent::ToolsChanged,
                     Err(RecvError::Closed) => break,
                 }
             }
             yield McpEvent::Closed { reason: tap.reason() };
         })
+    }
+
+    fn capabilities(&self) -> Arc<ServerCapabilities> {
+        self.capabilities.clone()
+    }
+
+    fn abandon_task(&self, id: &str) {
+        let _ = self.cancellations.try_send(Abandoned::Task(id.into()));
     }
 
     async fn close(&self) {
@@ -227,40 +247,46 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.client.tap.forget(&self.id, &self.token);
         if !self.done {
-            let _ = self.client.cancellations.try_send(self.id.clone());
+            let _ = self.client.cancellations.try_send(Abandoned::Request(self.id.clone()));
         }
     }
 }
 
-async fn tell_cancellations(mut queue: mpsc::Receiver<RequestId>, peer: &Peer<RoleClient>) {
+async fn tell_cancellations(mut queue: mpsc::Receiver<Abandoned>, peer: &Peer<RoleClient>) {
     const TELL_WITHIN: Duration = Duration::from_secs(5);
-    while let Some(id) = queue.recv().await {
-        let params = CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".into()));
-        let _ = timeout(TELL_WITHIN, peer.send_notification(CancelledNotification::new(params).into())).await;
+    while let Some(abandoned) = queue.recv().await {
+        let told = async {
+            match abandoned {
+                Abandoned::Request(id) => {
+                    let params = CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".into()));
+                    peer.send_notification(CancelledNotification::new(params).into()).await
+                }
+                Abandoned::Task(id) => peer.cancel_task(CancelTaskParams::new(id)).await,
+            }
+        };
+        let _ = timeout(TELL_WITHIN, told).await;
     }
 }
 
 /// Since 2026-07-28 a server tells of changes only whoever asks to be told. The tap hears them. A
 /// server that ends the telling is asked again, less and less often.
 async fn hear_changes(peer: &Peer<RoleClient>, tap: &Tap, modern: bool) {
-    let changes = peer
-        .peer_info()
-        .is_some_and(|info| info.capabilities.tools.as_ref().is_some_and(|tools| tools.list_changed == Some(true)));
-    if !modern || !changes {
+    let Some((filter, events)) = peer.peer_info().map(|info| told_of(&info.capabilities)) else { return };
+    if !modern || events.is_empty() {
         return;
     }
     let mut pause = LISTEN_AGAIN;
     loop {
-        match peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await {
+        match peer.listen(filter.clone()).await {
             Ok(mut changes) => {
                 if pause > LISTEN_AGAIN {
                     // What changed while nobody listened was not told.
-                    tap.tools_changed();
+                    events.iter().for_each(|event| tap.event(event.clone()));
                 }
                 while let Ok(Some(_)) = changes.next().await {}
             }
             Err(error) => {
-                tracing::debug!(%error, "a server does not tell when its tools change");
+                tracing::debug!(%error, "a server does not tell when its lists change");
                 if matches!(&error, ServiceError::McpError(error) if i64::from(error.code.0) == METHOD_NOT_FOUND) {
                     return;
                 }
@@ -269,6 +295,32 @@ async fn hear_changes(peer: &Peer<RoleClient>, tap: &Tap, modern: bool) {
         sleep(pause).await;
         pause = (pause * 2).min(LISTEN_AGAIN_AT_LAST);
     }
+}
+
+/// Which changes a server tells of, as a filter and as the events that these are.
+fn told_of(capabilities: &rmcp::model::ServerCapabilities) -> (SubscriptionFilter, Vec<McpEvent>) {
+    let told = [
+        (capabilities.tools.as_ref().and_then(|tools| tools.list_changed), McpEvent::ToolsChanged),
+        (capabilities.prompts.as_ref().and_then(|prompts| prompts.list_changed), McpEvent::PromptsChanged),
+        (capabilities.resources.as_ref().and_then(|resources| resources.list_changed), McpEvent::ResourcesChanged),
+    ];
+    let mut filter = SubscriptionFilter::new();
+    let [tools, prompts, resources] = [&told[0].0, &told[1].0, &told[2].0].map(|told| told.filter(|told| *told));
+    (filter.tools_list_changed, filter.prompts_list_changed) = (tools, prompts);
+    filter.resources_list_changed = resources;
+    let events = told.into_iter().filter(|(told, _)| *told == Some(true)).map(|(_, event)| event).collect();
+    (filter, events)
+}
+
+/// What the server said of itself when the connection began.
+fn capabilities(peer: &Peer<RoleClient>) -> ServerCapabilities {
+    let Some(info) = peer.peer_info() else { return ServerCapabilities::default() };
+    let raw = serde_json::to_value(&info.capabilities).unwrap_or_default();
+    let mut capabilities = ServerCapabilities::new(info.protocol_version.as_str(), raw);
+    let named = info.server_info.as_ref().map(|own| format!("{} {}", own.name, own.version));
+    capabilities.implementation = named.map(|named| words(&named));
+    capabilities.instructions = info.instructions.as_deref().map(|text| clean(text, MAX_INSTRUCTIONS));
+    capabilities
 }
 
 fn us() -> ClientConfig {

@@ -20,6 +20,7 @@ use crate::catalog::{Catalog, ToolDef};
 
 mod connection;
 mod listing;
+mod pass;
 mod server;
 mod shared;
 mod tender;
@@ -153,21 +154,33 @@ impl Pool {
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
         let server = self.enabled(server)?;
-        let mut cx = cx.clone();
-        cx.deadline = cx.deadline.min(Instant::now() + server.options().call_timeout);
-        let _permit = server.permit(cx.deadline).await?;
+        let cx = within_own_time(server, cx);
+        let once = || server.call(tool, arguments, &cx);
+        self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await
+    }
+
+    /// Attempts something within the server's permits, again only where that may be done.
+    async fn attempts<T, F: Future<Output = Result<T, McpError>>>(
+        &self,
+        server: &Server,
+        what: &str,
+        deadline: Instant,
+        is_harmless: impl Fn() -> bool,
+        once: impl Fn() -> F,
+    ) -> Result<T, McpError> {
+        let _permit = server.permit(deadline).await?;
         let mut attempt = 1;
         loop {
-            let error = match server.call(tool, arguments, &cx).await {
+            let error = match once().await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
             let again = Instant::now() + REPEAT_AFTER * attempt;
-            let repeat = attempt < server.options().max_attempts && again < cx.deadline;
-            if !repeat || !may_repeat(&error, || self.is_harmless(server, tool)) {
+            let repeat = attempt < server.options().max_attempts && again < deadline;
+            if !repeat || !may_repeat(&error, &is_harmless) {
                 return Err(error);
             }
-            tracing::info!(server = %server.name(), tool, attempt, %error, "a call is repeated");
+            tracing::info!(server = %server.name(), what, attempt, %error, "a request is repeated");
             sleep_until(again).await;
             attempt += 1;
         }
@@ -221,6 +234,13 @@ impl Pool {
         };
         options.trusted && self.catalog().tool(server.name(), tool).is_some_and(hinted)
     }
+}
+
+/// What is asked of a server ends at the server's own timeout too.
+fn within_own_time(server: &Server, cx: &CallContext) -> CallContext {
+    let mut cx = cx.clone();
+    cx.deadline = cx.deadline.min(Instant::now() + server.options().call_timeout);
+    cx
 }
 
 /// Whether a failed call may be made again: nothing of it was sent, or it does no harm twice.

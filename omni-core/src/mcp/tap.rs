@@ -37,6 +37,9 @@ const EVENTS: usize = 64;
 /// Longest log message or error text that is taken from a server, in characters.
 const MAX_WORDS: usize = 1_000;
 
+/// Longest address of a resource, in characters.
+const MAX_URI: usize = 4_096;
+
 /// What one request wants to be told; travels with it as an extension, never on the wire.
 #[derive(Clone, Default)]
 pub(super) struct Slot(Arc<SlotInner>);
@@ -210,9 +213,9 @@ impl Tap {
         self.by_id(id).is_some_and(|slot| slot.answer.set(Err(error)).is_ok())
     }
 
-    /// Tells that the server's tools may be other ones.
-    pub(super) fn tools_changed(&self) {
-        let _ = self.events.send(McpEvent::ToolsChanged);
+    /// Tells of something that the server said unasked.
+    pub(super) fn event(&self, event: McpEvent) {
+        let _ = self.events.send(event);
     }
 
     /// Takes what needs no answer; whatever is left goes to rmcp.
@@ -231,8 +234,20 @@ impl Tap {
                 None
             }
             ServerNotification::ToolListChangedNotification(_) => {
-                self.tools_changed();
+                self.event(McpEvent::ToolsChanged);
                 // rmcp forgets its own cached list.
+                Some(message)
+            }
+            ServerNotification::PromptListChangedNotification(_) => {
+                self.event(McpEvent::PromptsChanged);
+                Some(message)
+            }
+            ServerNotification::ResourceListChangedNotification(_) => {
+                self.event(McpEvent::ResourcesChanged);
+                Some(message)
+            }
+            ServerNotification::ResourceUpdatedNotification(note) => {
+                self.event(McpEvent::ResourceUpdated { uri: clean(&note.params.uri, MAX_URI) });
                 Some(message)
             }
             ServerNotification::LoggingMessageNotification(note) => {
@@ -242,7 +257,7 @@ impl Tap {
                     level: level.unwrap_or_default(),
                     message: self.redactor.text(&clean(&text, MAX_WORDS)),
                 };
-                let _ = self.events.send(event);
+                self.event(event);
                 None
             }
             _ => Some(message),

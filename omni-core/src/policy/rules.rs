@@ -12,9 +12,11 @@ use sha2::{Digest, Sha256};
 use super::{Decision, Pattern, PatternError, PatternSet, Rule};
 
 mod builder;
+mod door;
 mod plan;
 
 pub use builder::RuleSetBuilder;
+use door::Door;
 pub(super) use plan::{ArgumentPlan, Clause, GatePlan, Plan, ServerPlan};
 
 /// Everything that decides about tools, compiled. Users with equal rules share one.
@@ -41,6 +43,8 @@ struct ServerRules {
     passed: Arc<Rule>,
     no_danger: Option<Arc<Rule>>,
     arguments: Vec<ArgumentRule>,
+    prompts: Door,
+    resources: Door,
 }
 
 /// A tool, as far as rules ask: its names, and what it says of itself.
@@ -123,8 +127,7 @@ impl RuleSet {
     /// The same for a tool that said of itself what it does: one that may destroy needs a human's word.
     #[must_use]
     pub fn decide_tool(&self, tool: ToolRef<'_>, arguments: Option<&Value>) -> Decision {
-        let rules = self.rules.servers.get(tool.server).unwrap_or(&self.rules.other);
-        let own = rules.decide(tool, arguments);
+        let own = self.of(tool.server).decide(tool, arguments);
         match &self.ceiling {
             Some(ceiling) if own.is_allowed() => lower(own, ceiling.decide_tool(tool, arguments)),
             Some(_) | None => own,
@@ -135,19 +138,18 @@ impl RuleSet {
     /// there is no such server.
     #[must_use]
     pub fn is_closed(&self, server: &str) -> bool {
-        let rules = self.rules.servers.get(server).unwrap_or(&self.rules.other);
-        let stops_all = |gate: &Gate| match gate {
-            Gate::Refuse(_) => true,
-            Gate::Require(range, _) => range.is_empty(),
-            Gate::Deny(range) => rules.set.patterns()[range.clone()].iter().any(|pattern| pattern == "*"),
-        };
-        rules.gates.iter().any(stops_all) || self.ceiling.as_ref().is_some_and(|ceiling| ceiling.is_closed(server))
+        let is_closed = self.of(server).closing().is_some();
+        is_closed || self.ceiling.as_ref().is_some_and(|ceiling| ceiling.is_closed(server))
     }
 
     /// The patterns of a server's rules, in the order in which they decide; a ceiling's are left out.
     #[must_use]
     pub fn patterns(&self, server: &str) -> &[String] {
-        self.rules.servers.get(server).unwrap_or(&self.rules.other).set.patterns()
+        self.of(server).set.patterns()
+    }
+
+    fn of(&self, server: &str) -> &ServerRules {
+        self.rules.servers.get(server).unwrap_or(&self.rules.other)
     }
 
     /// These rules under a ceiling: only what both allow is allowed.
@@ -184,6 +186,8 @@ impl RuleSet {
             passed: plan.passed,
             no_danger: plan.no_danger,
             arguments: Vec::new(),
+            prompts: Door::default(),
+            resources: Door::default(),
         };
         Arc::new(Self { fingerprint, rules: Arc::new(Rules { servers: HashMap::new(), other }), ceiling: None })
     }
@@ -199,30 +203,15 @@ fn lower(own: Decision, ceiling: Decision) -> Decision {
 
 impl ServerRules {
     fn compile(plan: ServerPlan, sets: &mut PatternSets) -> Result<Self, PatternError> {
-        let mut patterns = Vec::new();
-        let mut rules = Vec::new();
-        let mut add = |clauses: Vec<Clause>| {
-            let from = patterns.len();
-            for clause in clauses {
-                patterns.push(clause.pattern);
-                rules.push(clause.rule);
-            }
-            from..patterns.len()
-        };
-        let gates = plan
-            .gates
-            .into_iter()
-            .map(|gate| match gate {
-                GatePlan::Refuse(rule) => Gate::Refuse(rule),
-                GatePlan::Deny(clauses) => Gate::Deny(add(clauses)),
-                GatePlan::Require(clauses, otherwise) => Gate::Require(add(clauses), otherwise),
-            })
-            .collect();
-        let confirm = add(plan.confirm);
+        let (mut patterns, mut rules) = (Vec::new(), Vec::new());
+        let gates = compiled(plan.gates, &mut patterns, &mut rules);
+        let confirm = added(plan.confirm, &mut patterns, &mut rules);
         let arguments = plan.arguments.into_iter().map(|plan| ArgumentRule::compile(plan, sets));
         let arguments = arguments.collect::<Result<_, PatternError>>()?;
+        let (prompts, resources) = (Door::compile(plan.prompts, sets)?, Door::compile(plan.resources, sets)?);
         let set = sets.compiled(patterns)?;
-        Ok(Self { gates, set, rules, confirm, passed: plan.passed, no_danger: plan.no_danger, arguments })
+        let (passed, no_danger) = (plan.passed, plan.no_danger);
+        Ok(Self { gates, set, rules, confirm, passed, no_danger, arguments, prompts, resources })
     }
 
     fn decide(&self, tool: ToolRef<'_>, arguments: Option<&Value>) -> Decision {
@@ -236,31 +225,68 @@ impl ServerRules {
 
     /// Goes through the gates with the sorted positions of the patterns that match.
     fn pass(&self, matches: &[usize], is_destructive: bool) -> Decision {
-        let first_in = |range: &Range<usize>| {
-            let at = matches.partition_point(|&position| position < range.start);
-            matches.get(at).filter(|&&position| position < range.end).map(|&position| &self.rules[position])
+        let allowing = match walk(&self.gates, &self.rules, matches, &self.passed) {
+            Ok(rule) => rule,
+            Err(rule) => return Decision::deny(rule.clone()),
         };
-        let mut allowing = &self.passed;
-        for gate in &self.gates {
-            match gate {
-                Gate::Refuse(rule) => return Decision::deny(rule.clone()),
-                Gate::Deny(range) => {
-                    if let Some(rule) = first_in(range) {
-                        return Decision::deny(rule.clone());
-                    }
-                }
-                Gate::Require(range, otherwise) => match first_in(range) {
-                    Some(rule) => allowing = rule,
-                    None => return Decision::deny(otherwise.clone()),
-                },
-            }
-        }
-        let confirm = is_destructive || first_in(&self.confirm).is_some();
+        let confirm = is_destructive || first_in(matches, &self.confirm).is_some();
         match &self.no_danger {
             Some(rule) if confirm => Decision::deny(rule.clone()),
             Some(_) | None => Decision { confirm, ..Decision::allow(allowing.clone()) },
         }
     }
+}
+
+/// Adds clauses to the patterns of a set; where they stand in it.
+fn added(clauses: Vec<Clause>, patterns: &mut Vec<String>, rules: &mut Vec<Arc<Rule>>) -> Range<usize> {
+    let from = patterns.len();
+    for clause in clauses {
+        patterns.push(clause.pattern);
+        rules.push(clause.rule);
+    }
+    from..patterns.len()
+}
+
+/// Gates whose patterns are added to those of a set.
+fn compiled(plans: Vec<GatePlan>, patterns: &mut Vec<String>, rules: &mut Vec<Arc<Rule>>) -> Vec<Gate> {
+    let gate = |plan| match plan {
+        GatePlan::Refuse(rule) => Gate::Refuse(rule),
+        GatePlan::Deny(clauses) => Gate::Deny(added(clauses, patterns, rules)),
+        GatePlan::Require(clauses, otherwise) => Gate::Require(added(clauses, patterns, rules), otherwise),
+    };
+    plans.into_iter().map(gate).collect()
+}
+
+/// Goes through gates with the sorted positions of the patterns that match: the rule by which something
+/// passes, or the one that stops it.
+fn walk<'a>(
+    gates: &'a [Gate],
+    rules: &'a [Arc<Rule>],
+    matches: &[usize],
+    passed: &'a Arc<Rule>,
+) -> Result<&'a Arc<Rule>, &'a Arc<Rule>> {
+    let mut allowing = passed;
+    for gate in gates {
+        match gate {
+            Gate::Refuse(rule) => return Err(rule),
+            Gate::Deny(range) => {
+                if let Some(at) = first_in(matches, range) {
+                    return Err(&rules[at]);
+                }
+            }
+            Gate::Require(range, otherwise) => match first_in(matches, range) {
+                Some(at) => allowing = &rules[at],
+                None => return Err(otherwise),
+            },
+        }
+    }
+    Ok(allowing)
+}
+
+/// The first position that is within a range.
+fn first_in(matches: &[usize], range: &Range<usize>) -> Option<usize> {
+    let at = matches.partition_point(|&position| position < range.start);
+    matches.get(at).copied().filter(|&position| position < range.end)
 }
 
 impl ArgumentRule {

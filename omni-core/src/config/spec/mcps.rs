@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
 
@@ -121,6 +121,8 @@ pub(crate) struct ServerSpec {
     /// Rules by role. With any, a role that has none may do nothing.
     #[serde(default)]
     pub(crate) role_restrictions: BTreeMap<String, RoleRule>,
+    #[serde(flatten)]
+    pub(crate) beside: BesideSpec,
     /// Tools that a human must agree to.
     #[serde(default)]
     pub(crate) confirm: Vec<String>,
@@ -236,4 +238,24 @@ pub(crate) struct RoleRule {
     pub(crate) allow_only: Option<Vec<String>>,
     pub(crate) deny: Vec<String>,
     pub(crate) allow_all_except: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) beside: BesideSpec,
+}
+
+/// What may be used of a server beside its tools. Absent: whoever may use any of its tools may use all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct BesideSpec {
+    /// Only the prompts with these names; an empty list is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prompts: Option<Vec<String>>,
+    /// Never the prompts with these names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) denied_prompts: Vec<String>,
+    /// Only the resources with these URIs; an empty list is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) resources: Option<Vec<String>>,
+    /// Never the resources with these URIs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) denied_resources: Vec<String>,
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mcps::BesideSpec;
+
 /// `users.yaml`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -220,6 +222,8 @@ pub(crate) struct McpAccessSpec {
     /// Another name of `deny`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) denied_tools: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) beside: BesideSpec,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

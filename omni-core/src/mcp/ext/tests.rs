@@ -1,119 +1,9 @@
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use futures::stream::{BoxStream, empty};
-use serde_json::Value;
 
 use super::*;
 use crate::mcp::McpEvent;
-
-/// Answers each request with the next reply; the last one again and again.
-#[derive(Debug)]
-struct Replies {
-    replies: Mutex<Vec<Value>>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Replies {
-    fn new(replies: Vec<Value>) -> Self {
-        Self { replies: Mutex::new(replies), asked: Mutex::default() }
-    }
-}
-
-#[async_trait]
-impl McpTransport for Replies {
-    async fn request(&self, request: McpRequest, _: &CallContext) -> Result<McpReply, McpError> {
-        let params = request.params.map_or_else(String::new, |params| params.get().to_owned());
-        self.asked.lock().unwrap().push(params);
-        let mut replies = self.replies.lock().unwrap();
-        let reply = if replies.len() > 1 { replies.remove(0) } else { replies[0].clone() };
-        Ok(McpReply::Complete(to_raw_value(&reply).unwrap()))
-    }
-
-    fn events(&self) -> BoxStream<'static, McpEvent> {
-        Box::pin(empty())
-    }
-
-    async fn close(&self) {}
-}
-
-async fn list(replies: Vec<Value>) -> (Vec<ToolDef>, Vec<String>) {
-    let transport = Replies::new(replies);
-    let tools = transport.list_tools(&Arc::from("s"), &CallContext::within(Duration::from_secs(5))).await.unwrap();
-    (tools, transport.asked.into_inner().unwrap())
-}
-
-fn names(tools: &[ToolDef]) -> Vec<&str> {
-    tools.iter().map(|tool| &*tool.name).collect()
-}
-
-#[tokio::test]
-async fn all_pages_are_read() {
-    let (tools, asked) = list(vec![
-        json!({ "tools": [{ "name": "a", "inputSchema": {} }], "nextCursor": "2" }),
-        json!({ "tools": [{ "name": "b", "inputSchema": {} }] }),
-    ])
-    .await;
-    assert_eq!(names(&tools), ["a", "b"]);
-    assert_eq!(asked, ["", r#"{"cursor":"2"}"#]);
-}
-
-#[tokio::test]
-async fn a_list_that_goes_round_in_circles_ends() {
-    let (tools, asked) =
-        list(vec![json!({ "tools": [{ "name": "a", "inputSchema": {} }], "nextCursor": "again" })]).await;
-    assert_eq!(names(&tools), ["a"]);
-    assert_eq!(asked.len(), 2);
-}
-
-#[tokio::test]
-async fn a_list_without_end_is_cut() {
-    let mut pages: Vec<Value> = (0..200).map(|i| json!({ "tools": [], "nextCursor": i.to_string() })).collect();
-    pages.push(json!({ "tools": [] }));
-    assert_eq!(list(pages).await.1.len(), MAX_PAGES);
-}
-
-#[tokio::test]
-async fn a_list_without_measure_is_cut() {
-    let page = |n: usize| {
-        let tool = |i: usize| json!({ "name": format!("{n}-{i}"), "description": "x".repeat(1024 * 1024) });
-        json!({ "tools": (0..8).map(tool).collect::<Vec<_>>(), "nextCursor": n.to_string() })
-    };
-    let (tools, asked) = list((0..5).map(page).collect()).await;
-    assert_eq!((tools.len(), asked.len()), (31, 4));
-}
-
-#[tokio::test]
-async fn tools_that_cannot_be_used_are_left_out_alone() {
-    let (tools, _) = list(vec![json!({ "tools": [
-        { "name": "good", "inputSchema": {}, "annotations": "none" },
-        { "name": "good", "description": "a second one", "inputSchema": {} },
-        { "name": "", "inputSchema": {} },
-        { "name": "hid\u{200B}den", "inputSchema": {} },
-        { "name": 7 },
-        { "name": "large", "inputSchema": { "description": "x".repeat(MAX_SCHEMA_BYTES) } },
-        { "name": "list", "inputSchema": [] },
-        { "name": "bare" },
-    ] })])
-    .await;
-    assert_eq!(names(&tools), ["good", "bare"]);
-    assert_eq!(tools[0].description, "");
-}
-
-#[tokio::test]
-async fn a_definition_is_taken_over_whole() {
-    let (tools, _) = list(vec![json!({ "tools": [{
-        "name": "t", "title": "T", "description": "does\u{202E} it",
-        "inputSchema": { "type": "object", "x-own": { "z": 1, "a": 2 } },
-        "outputSchema": { "type": "object" },
-        "annotations": { "readOnlyHint": true, "somethingNew": 1 },
-    }] })])
-    .await;
-    let tool = &tools[0];
-    assert_eq!((tool.title.as_deref(), &*tool.description), (Some("T"), "does it"));
-    assert!(tool.input_schema.get().contains("x-own"));
-    assert!(tool.output_schema.is_some());
-    assert_eq!(tool.annotations.read_only_hint, Some(true));
-}
 
 #[tokio::test]
 async fn a_call_that_needs_input_is_a_tool_error() {
@@ -122,7 +12,9 @@ async fn a_call_that_needs_input_is_a_tool_error() {
     #[async_trait]
     impl McpTransport for Asks {
         async fn request(&self, _: McpRequest, _: &CallContext) -> Result<McpReply, McpError> {
-            Ok(McpReply::InputRequired(to_raw_value(&json!({ "resultType": "input_required" })).unwrap()))
+            let question = json!({ "method": "elicitation/create", "params": { "message": "your name?" } });
+            let wanted = json!({ "resultType": "input_required", "inputRequests": { "name": question } });
+            Ok(McpReply::InputRequired(to_raw_value(&wanted).unwrap()))
         }
         fn events(&self) -> BoxStream<'static, McpEvent> {
             Box::pin(empty())
@@ -131,5 +23,6 @@ async fn a_call_that_needs_input_is_a_tool_error() {
     }
     let arguments = to_raw_value(&json!({})).unwrap();
     let cx = CallContext::within(Duration::from_secs(5));
-    assert!(Asks.call_tool("t", &arguments, 100, &cx).await.unwrap().is_error);
+    let output = Asks.call_tool("t", &arguments, 200, &cx).await.unwrap();
+    assert!(output.is_error && output.for_person().contains("nobody is there to answer"), "{output:?}");
 }

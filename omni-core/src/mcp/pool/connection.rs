@@ -29,7 +29,7 @@ pub(super) struct Connection {
     events: Mutex<BoxStream<'static, McpEvent>>,
     lost: AtomicBool,
     suspect: AtomicBool,
-    tools_changed: AtomicU64,
+    lists_changed: AtomicU64,
     requests: TaskTracker,
 }
 
@@ -42,7 +42,7 @@ impl Connection {
             events,
             lost: false.into(),
             suspect: false.into(),
-            tools_changed: 0.into(),
+            lists_changed: 0.into(),
             requests: TaskTracker::new(),
         }
     }
@@ -51,9 +51,9 @@ impl Connection {
         self.number
     }
 
-    /// What a list of tools that is asked for now comes from.
+    /// What lists that are asked for now come from.
     pub(super) fn source(&self) -> Source {
-        (self.number, self.tools_changed.load(Relaxed))
+        (self.number, self.lists_changed.load(Relaxed))
     }
 
     /// Held by a request while it runs.
@@ -117,9 +117,10 @@ impl Connection {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MANY_EVENTS {
             match events.next().now_or_never() {
-                Some(Some(McpEvent::ToolsChanged)) => {
-                    self.tools_changed.fetch_add(1, Relaxed);
+                Some(Some(McpEvent::ToolsChanged | McpEvent::PromptsChanged | McpEvent::ResourcesChanged)) => {
+                    self.lists_changed.fetch_add(1, Relaxed);
                 }
+                Some(Some(McpEvent::ResourceUpdated { uri })) => tracing::debug!(server, uri, "a resource was updated"),
                 Some(Some(McpEvent::Log { level, message })) => tracing::debug!(server, level, "{message}"),
                 Some(Some(McpEvent::Closed { reason })) => {
                     if !self.lost.swap(true, Relaxed) {

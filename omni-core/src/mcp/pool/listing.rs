@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
-    catalog::{Catalog, Health, ToolDef},
-    mcp::McpError,
+    catalog::{Catalog, Definition, Health, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef},
+    mcp::{Listed, McpError},
 };
 
 /// How long a server that failed is left alone at first.
@@ -15,6 +15,10 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// How long it is left alone at most.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// Lists hold at least and at most so long, whatever a server says.
+const MIN_FRESH: Duration = Duration::from_secs(5);
+const MAX_FRESH: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a list was asked of: which connection, and after how many changes that it told of.
 pub(super) type Source = (u64, u64);
@@ -26,6 +30,12 @@ pub(super) struct Listing {
     /// When the last answer came, or did not.
     pub(super) checked_at: Option<DateTime<Utc>>,
     pub(super) tools: Vec<Arc<ToolDef>>,
+    pub(super) prompts: Vec<Arc<PromptDef>>,
+    pub(super) resources: Vec<Arc<ResourceDef>>,
+    pub(super) templates: Vec<Arc<ResourceTemplateDef>>,
+    pub(super) capabilities: Arc<ServerCapabilities>,
+    /// Until when the lists hold by the server's word.
+    fresh_until: Option<Instant>,
     /// Why the last question had no answer.
     pub(super) fault: Option<McpError>,
     /// Where the last answer came from.
@@ -42,6 +52,11 @@ impl Listing {
             latency_ms: None,
             checked_at: None,
             tools: Vec::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            capabilities: Arc::default(),
+            fresh_until: None,
             fault: None,
             source: None,
             failures: 0,
@@ -55,9 +70,9 @@ impl Listing {
         self.retry_at.is_some_and(|at| now < at)
     }
 
-    /// Whether the list is the one that `source` would give now.
+    /// Whether the lists are those that `source` would give now.
     pub(super) fn is_of(&self, source: Source) -> bool {
-        self.source == Some(source)
+        self.source == Some(source) && self.fresh_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// Whether the last question was answered.
@@ -65,8 +80,13 @@ impl Listing {
         self.source.is_some()
     }
 
-    pub(super) fn succeeded(&mut self, tools: Vec<ToolDef>, source: Source, latency_ms: u64) {
-        self.tools = keep_known(&self.tools, tools);
+    pub(super) fn succeeded(&mut self, listed: Listed, source: Source, latency_ms: u64) {
+        self.tools = keep_known(&self.tools, listed.tools);
+        self.prompts = keep_known(&self.prompts, listed.prompts);
+        self.resources = keep_known(&self.resources, listed.resources);
+        self.templates = keep_known(&self.templates, listed.templates);
+        self.capabilities = listed.capabilities;
+        self.fresh_until = listed.fresh_for.map(|fresh| Instant::now() + fresh.clamp(MIN_FRESH, MAX_FRESH));
         self.health = Health::Healthy;
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));
@@ -75,7 +95,8 @@ impl Listing {
     }
 
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
-        self.tools = Vec::new();
+        (self.tools, self.prompts) = (Vec::new(), Vec::new());
+        (self.resources, self.templates) = (Vec::new(), Vec::new());
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
@@ -85,22 +106,11 @@ impl Listing {
     }
 }
 
-/// A tool that did not change stays the same value, with its compiled schema.
-fn keep_known(old: &[Arc<ToolDef>], new: Vec<ToolDef>) -> Vec<Arc<ToolDef>> {
-    let by_name: HashMap<&str, &Arc<ToolDef>> = old.iter().map(|tool| (&*tool.name, tool)).collect();
-    let known =
-        |tool: &ToolDef| by_name.get(&*tool.name).filter(|old| is_same_tool(old, tool)).map(|old| Arc::clone(old));
-    new.into_iter().map(|tool| known(&tool).unwrap_or_else(|| Arc::new(tool))).collect()
-}
-
-fn is_same_tool(a: &ToolDef, b: &ToolDef) -> bool {
-    let raw = |tool: &ToolDef| tool.output_schema.as_ref().map(|schema| schema.get().to_owned());
-    a.name == b.name
-        && a.title == b.title
-        && a.description == b.description
-        && a.input_schema.get() == b.input_schema.get()
-        && raw(a) == raw(b)
-        && a.annotations == b.annotations
+/// What did not change stays the same value, a tool with its compiled schema.
+fn keep_known<T: Definition>(old: &[Arc<T>], new: Vec<T>) -> Vec<Arc<T>> {
+    let by_key: HashMap<&str, &Arc<T>> = old.iter().map(|known| (&**known.key(), known)).collect();
+    let known = |new: &T| by_key.get(&**new.key()).filter(|old| old.is_same(new)).map(|old| Arc::clone(old));
+    new.into_iter().map(|new| known(&new).unwrap_or_else(|| Arc::new(new))).collect()
 }
 
 /// Whether two snapshots hold the same: how long an answer took is not part of it.
@@ -109,9 +119,16 @@ pub(super) fn same(a: &Catalog, b: &Catalog) -> bool {
         && a.servers.iter().zip(&b.servers).all(|(a, b)| {
             a.name == b.name
                 && a.health == b.health
-                && a.tools.len() == b.tools.len()
-                && a.tools.iter().zip(&b.tools).all(|(a, b)| Arc::ptr_eq(a, b))
+                && are_same(&a.tools, &b.tools)
+                && are_same(&a.prompts, &b.prompts)
+                && are_same(&a.resources, &b.resources)
+                && are_same(&a.templates, &b.templates)
+                && a.capabilities == b.capabilities
         })
+}
+
+fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 #[cfg(test)]
@@ -128,7 +145,17 @@ mod tests {
             assert!(listing.is_pausing(now + Duration::from_secs(seconds - 1)), "{seconds}");
             assert!(!listing.is_pausing(now + Duration::from_secs(seconds)), "{seconds}");
         }
-        listing.succeeded(Vec::new(), (1, 0), 1);
+        listing.succeeded(Listed::default(), (1, 0), 1);
         assert!(!listing.is_pausing(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_hold_as_long_as_the_server_says() {
+        let mut listing = Listing::new(Health::Unknown);
+        listing.succeeded(Listed { fresh_for: Some(Duration::from_secs(60)), ..Listed::default() }, (1, 0), 1);
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(listing.is_of((1, 0)));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!listing.is_of((1, 0)));
     }
 }

@@ -27,8 +27,11 @@ use super::{
     tender::tend,
 };
 use crate::{
-    catalog::{Health, ServerView, ToolDef},
-    mcp::{CallContext, McpError, McpTransport, McpTransportExt, ServerOptions, ToolOutput, client::millis},
+    catalog::{Health, ServerView},
+    mcp::{
+        CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, ToolOutput,
+        client::millis, rounds,
+    },
 };
 
 pub(super) struct Server {
@@ -108,6 +111,8 @@ impl Server {
         view.description.clone_from(&self.options().description);
         (view.health, view.latency_ms, view.tools) = (listing.health, listing.latency_ms, listing.tools);
         (view.checked_at, view.last_seen, view.failures) = (listing.checked_at, listing.last_seen, listing.failures);
+        (view.prompts, view.resources, view.templates) = (listing.prompts, listing.resources, listing.templates);
+        view.capabilities = listing.capabilities;
         view
     }
 
@@ -124,6 +129,25 @@ impl Server {
         arguments: &RawValue,
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
+        let max_chars = self.options().max_output_chars;
+        self.on_connection(cx, |transport| async move { transport.call_tool(tool, arguments, max_chars, cx).await })
+            .await
+    }
+
+    /// Makes a request once.
+    pub(super) async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        self.on_connection(cx, |transport| async move { rounds::request(&*transport, request, cx).await }).await
+    }
+
+    /// Does something once on a connection that works.
+    async fn on_connection<T, F>(
+        &self,
+        cx: &CallContext,
+        work: impl FnOnce(Arc<dyn McpTransport>) -> F,
+    ) -> Result<T, McpError>
+    where
+        F: Future<Output = Result<T, McpError>>,
+    {
         let started = Instant::now();
         let connection = self.connected(cx.deadline).await?;
         if Instant::now() >= cx.deadline {
@@ -131,8 +155,7 @@ impl Server {
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         }
         let _in_use = connection.in_use();
-        let call = connection.transport.call_tool(tool, arguments, self.options().max_output_chars, cx);
-        guarded(call).await.inspect_err(|error| connection.learn(error))
+        guarded(work(connection.transport.clone())).await.inspect_err(|error| connection.learn(error))
     }
 
     /// How many discoveries began until now.
@@ -160,8 +183,8 @@ impl Server {
         let latency_ms = millis(started.elapsed());
         match found {
             Ok(None) => {}
-            Ok(Some((tools, source))) => {
-                self.with_listing(|listing| listing.succeeded(tools, source, latency_ms));
+            Ok(Some((listed, source))) => {
+                self.with_listing(|listing| listing.succeeded(listed, source, latency_ms));
                 self.publish();
             }
             Err(error) => {
@@ -199,8 +222,8 @@ impl Server {
         connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
     }
 
-    /// The tools and what they come from; `None` when that is known already.
-    async fn list(&self, deadline: Instant, again: bool) -> Result<Option<(Vec<ToolDef>, Source)>, McpError> {
+    /// The lists and what they come from; `None` when that is known already.
+    async fn list(&self, deadline: Instant, again: bool) -> Result<Option<(Listed, Source)>, McpError> {
         let started = Instant::now();
         let connection = self.connected(deadline).await?;
         let source = connection.source();
@@ -211,9 +234,9 @@ impl Server {
         let mut cx = CallContext::within(self.options().connect_timeout);
         cx.deadline = deadline;
         let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
-        let list = timeout_at(deadline, guarded(connection.transport.list_tools(&self.name, &cx)));
-        let tools = list.await.unwrap_or_else(late).inspect_err(|error| connection.learn(error))?;
-        Ok(Some((tools, source)))
+        let list = timeout_at(deadline, guarded(connection.transport.list_everything(&self.name, &cx)));
+        let listed = list.await.unwrap_or_else(late).inspect_err(|error| connection.learn(error))?;
+        Ok(Some((listed, source)))
     }
 
     /// The connection, made anew if there is none that works.

@@ -61,8 +61,8 @@ impl Bell {
         loop {
             let Some(events) = &mut self.events else { return pending().await };
             match events.next().await {
-                Some(McpEvent::Log { .. }) => {}
-                Some(McpEvent::ToolsChanged) => return,
+                Some(McpEvent::Log { .. } | McpEvent::ResourceUpdated { .. }) => {}
+                Some(McpEvent::ToolsChanged | McpEvent::PromptsChanged | McpEvent::ResourcesChanged) => return,
                 Some(McpEvent::Closed { .. }) | None => {
                     self.events = None;
                     return;

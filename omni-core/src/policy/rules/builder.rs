@@ -31,6 +31,34 @@ pub struct RuleSetBuilder {
     allow: BTreeMap<String, Vec<Clause>>,
     deny: BTreeMap<String, Vec<Clause>>,
     confirm: BTreeMap<String, Vec<Clause>>,
+    prompts: Beside,
+    resources: Beside,
+}
+
+/// What is said of prompts, or of resources.
+#[derive(Debug, Default)]
+struct Beside {
+    allow: BTreeMap<String, Vec<Clause>>,
+    deny: BTreeMap<String, Vec<Clause>>,
+}
+
+impl Beside {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.allow.keys().chain(self.deny.keys())
+    }
+
+    fn gates(&self, name: &str, kind: &str) -> Vec<GatePlan> {
+        let (allowed, denied) = (clauses(&self.allow, name), clauses(&self.deny, name));
+        let mut gates = Vec::new();
+        if !denied.is_empty() {
+            gates.push(GatePlan::Deny(denied));
+        }
+        if !allowed.is_empty() {
+            let otherwise = Rule::new(format!("{name}: nothing allows this {kind}"), None);
+            gates.push(GatePlan::Require(allowed, Arc::new(otherwise)));
+        }
+        gates
+    }
 }
 
 impl RuleSetBuilder {
@@ -52,12 +80,38 @@ impl RuleSetBuilder {
         self
     }
 
+    /// Allows, of a server of which any tool is allowed, only the prompts that match; without this, all.
+    pub fn prompts(mut self, server: &str, names: &str) -> Self {
+        add(&mut self.prompts.allow, "prompts", server, names);
+        self
+    }
+
+    /// Denies the prompts of a server that match, whatever else allows them.
+    pub fn deny_prompts(mut self, server: &str, names: &str) -> Self {
+        add(&mut self.prompts.deny, "deny_prompts", server, names);
+        self
+    }
+
+    /// Allows, of a server of which any tool is allowed, only the resources whose URIs match; without
+    /// this, all.
+    pub fn resources(mut self, server: &str, uris: &str) -> Self {
+        add(&mut self.resources.allow, "resources", server, uris);
+        self
+    }
+
+    /// Denies the resources of a server whose URIs match, whatever else allows them.
+    pub fn deny_resources(mut self, server: &str, uris: &str) -> Self {
+        add(&mut self.resources.deny, "deny_resources", server, uris);
+        self
+    }
+
     /// Compiles the rules.
     ///
     /// # Errors
     /// The first pattern that cannot be used.
     pub fn build(self) -> Result<Arc<RuleSet>, PatternError> {
-        let names: BTreeSet<&String> = self.allow.keys().chain(self.deny.keys()).chain(self.confirm.keys()).collect();
+        let tools = self.allow.keys().chain(self.deny.keys()).chain(self.confirm.keys());
+        let names: BTreeSet<&String> = tools.chain(self.prompts.names()).chain(self.resources.names()).collect();
         let servers = names.into_iter().filter(|name| *name != EVERY_SERVER);
         let plan = Plan {
             servers: servers.map(|name| (name.clone(), self.server(name))).collect(),
@@ -77,6 +131,8 @@ impl RuleSetBuilder {
             arguments: Vec::new(),
             passed: otherwise,
             no_danger: None,
+            prompts: self.prompts.gates(name, "prompt"),
+            resources: self.resources.gates(name, "resource"),
         }
     }
 }

@@ -47,6 +47,10 @@ pub(in crate::policy) struct ServerPlan {
     pub(in crate::policy) passed: Arc<Rule>,
     /// The rule that keeps from whatever needs a human's word.
     pub(in crate::policy) no_danger: Option<Arc<Rule>>,
+    /// Gates before the prompts, beside those that close the whole server.
+    pub(in crate::policy) prompts: Vec<GatePlan>,
+    /// The same before the resources.
+    pub(in crate::policy) resources: Vec<GatePlan>,
 }
 
 impl ServerPlan {
@@ -56,7 +60,15 @@ impl ServerPlan {
     }
 
     fn of(passed: Arc<Rule>) -> Self {
-        Self { gates: Vec::new(), confirm: Vec::new(), arguments: Vec::new(), passed, no_danger: None }
+        Self {
+            gates: Vec::new(),
+            confirm: Vec::new(),
+            arguments: Vec::new(),
+            passed,
+            no_danger: None,
+            prompts: Vec::new(),
+            resources: Vec::new(),
+        }
     }
 
     /// Nothing passes.
@@ -136,8 +148,8 @@ impl Hasher {
         }
     }
 
-    fn server(&mut self, server: &ServerPlan) {
-        for gate in &server.gates {
+    fn gates(&mut self, gates: &[GatePlan]) {
+        for gate in gates {
             match gate {
                 GatePlan::Refuse(rule) => {
                     self.text("refuse", "");
@@ -150,6 +162,10 @@ impl Hasher {
                 }
             }
         }
+    }
+
+    fn server(&mut self, server: &ServerPlan) {
+        self.gates(&server.gates);
         self.clauses("confirm", &server.confirm);
         for argument in &server.arguments {
             self.text("argument", &argument.names.join("\n"));
@@ -161,6 +177,12 @@ impl Hasher {
         if let Some(rule) = &server.no_danger {
             self.text("no danger", "");
             self.rule(rule);
+        }
+        for (kind, gates) in [("prompts", &server.prompts), ("resources", &server.resources)] {
+            if !gates.is_empty() {
+                self.text(kind, "");
+                self.gates(gates);
+            }
         }
     }
 }

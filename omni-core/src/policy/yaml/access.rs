@@ -18,6 +18,8 @@ use crate::{
     },
 };
 
+mod beside;
+
 /// Arguments that name a database.
 const DATABASE_ARGUMENTS: [&str; 4] = ["database", "db", "db_name", "database_name"];
 /// Two names of the built-in analytics server.
@@ -100,19 +102,28 @@ impl Maker<'_> {
         gates.extend(listed.into_iter().flat_map(|(at, spec)| self.tool_policy(at, spec)));
         gates.extend(self.role_gates(listed, &access));
         gates.push(GatePlan::Deny(denied));
+        let is_replaced = self.is_replaced(&access);
         match access {
             Access::Nothing(rule) => gates.push(GatePlan::Refuse(Arc::new(rule))),
             Access::Everything(rule) => passed = rule,
             Access::Custom(clauses, otherwise) => gates.push(GatePlan::Require(clauses, Arc::new(otherwise))),
             Access::Inherit => {}
         }
-        ServerPlan {
+        let mut plan = ServerPlan {
             gates,
             confirm: self.confirm(listed),
             arguments: self.arguments(name, listed),
-            passed: Arc::new(passed),
             no_danger: self.no_danger(),
-        }
+            ..ServerPlan::open(passed)
+        };
+        self.put_beside(&mut plan, name, listed, is_replaced);
+        plan
+    }
+
+    /// Whether the person's own entry, or what the role may bypass, stands in place of what the role allows.
+    fn is_replaced(&self, access: &Access) -> bool {
+        let bypasses = self.subject.role.may(Permission::CanBypassToolRestrictions);
+        bypasses || matches!(access, Access::Everything(_) | Access::Custom(..))
     }
 
     /// `blocked_tools` and `admin_only_tools`, of all servers and of this one.
@@ -166,7 +177,7 @@ impl Maker<'_> {
         let role = self.subject.role;
         let is_permissive = self.files.settings.policy.compat == Compat::Permissive;
         let bypasses = role.may(Permission::CanBypassToolRestrictions);
-        let is_replaced = bypasses || matches!(access, Access::Everything(_) | Access::Custom(..));
+        let is_replaced = self.is_replaced(access);
         // `"*"` for every server names none: it does not open one that has rules, but none for the role.
         let is_named = || role.is_admin || listed.is_some_and(|(_, spec)| self.names(&spec.name));
         let is_opened = bypasses || (is_replaced && is_named());

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod access;
+mod beside;
 mod budget;
 mod people;
 mod property;

@@ -1,0 +1,95 @@
+//! On whose behalf a request is made, and within what bounds.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Nobody, Peer};
+use crate::identity::Principal;
+
+/// Progress that a server reports of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How far it is.
+    pub progress: f64,
+    /// How far it will go.
+    pub total: Option<f64>,
+    /// What it is doing.
+    pub message: Option<String>,
+}
+
+impl Progress {
+    /// Progress.
+    #[must_use]
+    pub fn new(progress: f64, total: Option<f64>, message: Option<String>) -> Self {
+        Self { progress, total, message }
+    }
+}
+
+/// Receives progress of a call. Called on the transport's task: must not block.
+pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// On whose behalf a request is made, and within what bounds.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct CallContext {
+    /// On whose behalf; `None` for omni's own requests, such as discovery.
+    pub principal: Option<Principal>,
+    /// When the answer is no longer wanted.
+    pub deadline: Instant,
+    /// Where progress goes.
+    pub progress: Option<ProgressFn>,
+    /// Who is behind the call.
+    pub peer: Arc<dyn Peer>,
+    /// Headers of this caller's own credentials at the server.
+    pub credentials: Option<BTreeMap<String, secrecy::SecretString>>,
+    /// W3C trace context to send along.
+    pub trace: Option<String>,
+}
+
+impl CallContext {
+    /// A request of omni's own that must be answered within `timeout`.
+    #[must_use]
+    pub fn within(timeout: Duration) -> Self {
+        Self {
+            principal: None,
+            deadline: Instant::now() + timeout,
+            progress: None,
+            peer: Arc::new(Nobody),
+            credentials: None,
+            trace: None,
+        }
+    }
+
+    /// The same on somebody's behalf.
+    #[must_use]
+    pub fn with_principal(mut self, principal: Principal) -> Self {
+        self.principal = Some(principal);
+        self
+    }
+
+    /// The same with somebody behind the call whom the server may ask.
+    #[must_use]
+    pub fn with_peer(mut self, peer: Arc<dyn Peer>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// The same with progress reports.
+    #[must_use]
+    pub fn with_progress(mut self, progress: ProgressFn) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+impl fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallContext")
+            .field("principal", &self.principal.as_ref().map(|p| &p.subject))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

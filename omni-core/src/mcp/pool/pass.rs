@@ -1,0 +1,48 @@
+//! What passes through the pool as it is: for whoever speaks MCP to omni.
+
+use serde_json::value::RawValue;
+
+use super::{Pool, within_own_time};
+use crate::mcp::{CallContext, McpError, McpReply, McpRequest, params};
+
+/// Methods that change nothing at a server, so that they may be repeated.
+const READS: [&str; 5] = ["prompts/get", "resources/read", "completion/complete", "tasks/get", "logging/setLevel"];
+
+impl Pool {
+    /// Makes a request other than a tool's call: `prompts/get`, `resources/read`, `completion/complete`,
+    /// `tasks/get` and the like. Takes permit, deadline and reconnection as [`Pool::call`] does.
+    ///
+    /// # Errors
+    /// An [`McpError`].
+    pub async fn request(&self, server: &str, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        let server = self.enabled(server)?;
+        let cx = within_own_time(server, cx);
+        let params = request.params.as_deref().map(params::without_meta_of_others).transpose()?;
+        let request = McpRequest { params, ..request };
+        let is_read = READS.contains(&&*request.method);
+        let once = || server.request(request.clone(), &cx);
+        self.attempts(server, &request.method, cx.deadline, || is_read, once).await
+    }
+
+    /// Calls a tool with all of the parameters of a `tools/call`, and gives its result as the server sent
+    /// it. `params.name` is replaced by `tool`; `arguments`, `_meta`, `task`, `inputResponses` and
+    /// `requestState` go along. What a server wants in between is handed through to a peer that takes
+    /// it, and answered by any other.
+    ///
+    /// # Errors
+    /// An [`McpError`]. A tool that says it failed is an `Ok`.
+    pub async fn call_raw(
+        &self,
+        server: &str,
+        tool: &str,
+        params: &RawValue,
+        cx: &CallContext,
+    ) -> Result<McpReply, McpError> {
+        let server = self.enabled(server)?;
+        let cx = within_own_time(server, cx);
+        let params = params::without_meta_of_others(&params::of_call(tool, params)?)?;
+        let request = McpRequest::new("tools/call", Some(params));
+        let once = || server.request(request.clone(), &cx);
+        self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await
+    }
+}
