@@ -54,7 +54,7 @@ fn request_again(bencher: Bencher, tools: usize) {
 
 fn request(catalog: &Catalog) -> ChatRequest {
     let mut request = ChatRequest::new("claude-haiku-5-5", vec![Message::user("Say hi")], 1_024);
-    request.tools = Arc::new(ToolSet::build(catalog, &RuleSet::allow_all(), NameRules { max_len: 128 }));
+    request.tools = Arc::new(ToolSet::build(catalog, &RuleSet::allow_all(), NameRules::up_to(128)));
     request
 }
 

@@ -11,6 +11,7 @@ mod config;
 mod db;
 #[cfg(feature = "sql")]
 mod keys;
+mod mcp;
 mod policy;
 #[cfg(feature = "serve")]
 mod serve;
@@ -28,6 +29,7 @@ pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
 #[cfg(feature = "sql")]
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
+pub use mcp::McpArgs;
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
 pub use policy::{ExportPolicyArgs, ImportArgs};
@@ -135,6 +137,8 @@ pub enum Command {
     #[cfg(feature = "serve")]
     /// Serve omni over HTTP
     Serve(ServeArgs),
+    /// Serve omni to an MCP client, on standard input and output
+    Mcp(McpArgs),
     /// Check, show or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -183,7 +187,7 @@ impl Command {
             Self::InitDb(_) => Format::Text,
             #[cfg(feature = "serve")]
             Self::Serve(_) => Format::Text,
-            Self::Init(_) | Self::Completions { .. } => Format::Text,
+            Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }
 }

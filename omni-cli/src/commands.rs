@@ -11,6 +11,7 @@ mod follow;
 mod init;
 #[cfg(feature = "sql")]
 mod keys;
+mod mcp;
 mod policy;
 #[cfg(feature = "serve")]
 mod serve;
@@ -88,6 +89,7 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(app, args).await,
+        Command::Mcp(args) => Box::pin(mcp::run(app, args)).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),
         Command::Config(ConfigCommand::Show) => config::effective(app),

@@ -1,14 +1,16 @@
 //! Step 0, the ask: what every frontend makes of its event, request or argv.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    catalog::NameRules,
     confirm::{Approver, Unattended},
     cost::NanoUsd,
     identity::Credential,
+    mcp::ProgressFn,
     thread::ThreadKey,
 };
 
@@ -182,15 +184,16 @@ impl Ask {
 
 /// One tool call without a model: `omni tools call`, an HTTP call, a gateway call. A clone is
 /// another call, with an id of its own.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct DirectCall {
     /// Who calls.
     pub credential: Credential,
-    /// The server's name.
+    /// The server's name; empty where the tool is called by the name under which it is on offer.
     pub server: String,
-    /// The tool's name at that server.
+    /// The tool's name at that server, or the name under which it is on offer.
     pub tool: String,
+    /// The rules by which the tool got the name that it is called by; `None` where that is its own.
+    pub names: Option<NameRules>,
     /// The arguments: a JSON object.
     pub arguments: Box<serde_json::value::RawValue>,
     /// The door.
@@ -201,8 +204,21 @@ pub struct DirectCall {
     pub timeout: Option<Duration>,
     /// Whom to ask if the call needs a human.
     pub approver: Arc<dyn Approver>,
+    /// Where progress goes.
+    pub progress: Option<ProgressFn>,
     /// Identifies the call in logs and the ledger.
     pub request_id: Uuid,
+}
+
+impl fmt::Debug for DirectCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectCall")
+            .field("server", &self.server)
+            .field("tool", &self.tool)
+            .field("source", &self.source)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Clone for DirectCall {
@@ -211,11 +227,13 @@ impl Clone for DirectCall {
             credential: self.credential.clone(),
             server: self.server.clone(),
             tool: self.tool.clone(),
+            names: self.names,
             arguments: self.arguments.clone(),
             source: self.source,
             client: self.client.clone(),
             timeout: self.timeout,
             approver: self.approver.clone(),
+            progress: self.progress.clone(),
             request_id: Uuid::now_v7(),
         }
     }
@@ -234,13 +252,33 @@ impl DirectCall {
             credential: who.into(),
             server: server.into(),
             tool: tool.into(),
+            names: None,
             arguments,
             source: Source::default(),
             client: Client::default(),
             timeout: None,
             approver: Arc::new(Unattended),
+            progress: None,
             request_id: Uuid::now_v7(),
         }
+    }
+
+    /// A call of the tool that is on offer to whoever calls as `name`, by these rules.
+    #[must_use]
+    pub fn offered(
+        who: impl Into<Credential>,
+        name: impl Into<String>,
+        names: NameRules,
+        arguments: Box<serde_json::value::RawValue>,
+    ) -> Self {
+        Self { names: Some(names), ..Self::new(who, "", name, arguments) }
+    }
+
+    /// The same call with progress reports.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Option<ProgressFn>) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// The same call with somebody to approve it.

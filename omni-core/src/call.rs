@@ -16,7 +16,7 @@ use crate::{
     confirm::{Approver, ConfirmRequest, Verdict},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
-    mcp::{CallContext, McpError, ToolOutput},
+    mcp::{CallContext, McpError, ProgressFn, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
     policy::{Grant, Rule, effective},
     trace,
@@ -28,12 +28,13 @@ const MAX_RESULT: usize = 16 << 10;
 const CHARGE_TTL: Duration = Duration::from_secs(5);
 
 /// On whose behalf a call is made.
-#[derive(Debug)]
 pub(crate) struct Caller<'a> {
     pub(crate) request_id: Uuid,
     pub(crate) party: &'a Party,
     pub(crate) grant: &'a Arc<Grant>,
     pub(crate) approver: &'a dyn Approver,
+    /// Where the server's reports of progress go.
+    pub(crate) progress: Option<ProgressFn>,
     pub(crate) deadline: Instant,
     /// How durable the start of the call must be before it is sent.
     pub(crate) ack: Ack,
@@ -190,7 +191,7 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
-    (cx.deadline, cx.trace) = (caller.deadline, trace::parent());
+    (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = parts.pool.call(&call.server, &call.tool, &call.arguments, &cx);
     match AssertUnwindSafe(sent).catch_unwind().await {
         Ok(Ok(output)) => returned(output),

@@ -27,7 +27,7 @@ pub mod stored;
 
 pub(crate) use definitions::Definition;
 pub use definitions::{PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities};
-pub use name::NameRules;
+pub use name::{NameRules, Prefix};
 pub use schema::{Dialect, Misfit, Sanitised, SchemaCheck, SchemaError, sanitise};
 
 /// What a server says of a tool. Hints only: those of an untrusted server never loosen anything.

@@ -14,6 +14,7 @@ use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 mod cidr;
 mod database;
 mod dotenv;
+mod gateway;
 mod http;
 mod interpolate;
 mod ledger;
@@ -36,6 +37,7 @@ mod yaml;
 
 pub use cidr::{Cidr, CidrError};
 pub use database::DatabasePlace;
+pub use gateway::GatewayConfig;
 pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;

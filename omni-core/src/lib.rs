@@ -28,6 +28,7 @@
 //! | `mcp-stdio` | MCP servers as child processes |
 //! | `sqlite` | the ledger in SQLite |
 //! | `oidc` | tokens of an OpenID Connect provider as credentials |
+//! | `gateway` | omni itself as an MCP server: [`gateway::Gateway`] |
 //! | `metrics` | what the pipeline counts, for any recorder of the crate `metrics` |
 //! | `otel` | calls carry the trace that they are part of, where the program has OpenTelemetry |
 //! | `testing` | public contract suites that every implementation of a trait must pass |
@@ -50,6 +51,8 @@ pub mod cost;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod db;
 pub mod error;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 pub mod identity;
 pub mod ledger;
 pub mod limit;

@@ -13,7 +13,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc},
+    sync::{Mutex as AsyncMutex, mpsc, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -42,6 +42,8 @@ mod direct;
 mod inside;
 mod keeping;
 mod offer;
+#[cfg(feature = "gateway")]
+mod offered;
 mod profile;
 mod providers;
 mod retention;
@@ -53,6 +55,8 @@ pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, NewKey, Refreshed};
 pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
+#[cfg(feature = "gateway")]
+pub(crate) use offered::Changed;
 pub use profile::{People, Profile, UserStatus};
 
 /// Events that wait for a slow reader, and the last one.
@@ -70,6 +74,8 @@ pub struct Omni {
 struct Inner {
     /// What new asks are made with; a running one keeps what it began with.
     parts: ArcSwap<Parts>,
+    /// Grows whenever other parts are in their place.
+    replaced: watch::Sender<u64>,
     ledger: Ledger,
     /// Held while parts are built that take the place of the present ones.
     reloading: AsyncMutex<()>,
@@ -130,6 +136,7 @@ impl Omni {
         let inner = Inner {
             ledger: parts.ledger.clone(),
             parts: ArcSwap::from_pointee(parts),
+            replaced: watch::Sender::default(),
             reloading: AsyncMutex::new(()),
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
@@ -159,6 +166,7 @@ impl Omni {
         metrics::servers_gone(&self.parts().pool.catalog(), &parts.pool.catalog());
         self.inner.parts.store(Arc::new(parts));
         self.parts().pool.take_over();
+        self.inner.replaced.send_modify(|times| *times += 1);
     }
 
     /// Asks, and waits for the whole answer.
@@ -230,6 +238,12 @@ impl Omni {
     /// Why they are not.
     pub fn admit(&self) -> Result<(), Error> {
         steps::admit(&self.parts())
+    }
+
+    /// Who gives out the tokens that count, where any do.
+    #[must_use]
+    pub fn token_issuer(&self) -> Option<String> {
+        Some(self.parts().config.as_ref()?.oidc.as_ref()?.issuer.clone())
     }
 
     /// Whether anybody has an API key.

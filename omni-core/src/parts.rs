@@ -24,7 +24,7 @@ use crate::{
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
     metrics,
-    policy::{AskBounds, Grant, PolicyStore},
+    policy::{AskBounds, Grant, PolicyStore, RuleSet},
     redact::Redactor,
     thread::ThreadStore,
 };
@@ -35,8 +35,8 @@ const MAX_TOOL_SETS: u64 = 256;
 /// How long a policy store or a limiter may take before its step fails closed.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A key of the tool set cache: catalog version, fingerprint, longest name.
-type ToolSetKey = (u64, String, usize);
+/// A key of the tool set cache: catalog version, fingerprint, names.
+type ToolSetKey = (u64, String, NameRules);
 
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -127,8 +127,13 @@ impl ToolSets {
 
     /// The tools of `catalog` that `grant` lists, under `names`.
     pub(crate) fn of(&self, catalog: &Catalog, grant: &Grant, names: NameRules) -> Arc<ToolSet> {
-        let key = (catalog.version, grant.rules.fingerprint().to_owned(), names.max_len);
-        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, &grant.rules, names)))
+        self.of_rules(catalog, &grant.rules, names)
+    }
+
+    /// The same by rules alone.
+    pub(crate) fn of_rules(&self, catalog: &Catalog, rules: &RuleSet, names: NameRules) -> Arc<ToolSet> {
+        let key = (catalog.version, rules.fingerprint().to_owned(), names);
+        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, rules, names)))
     }
 }
 

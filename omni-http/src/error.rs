@@ -62,6 +62,12 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
+    /// There are too many sessions.
+    pub(crate) fn no_session(detail: &str) -> Self {
+        let full = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Unavailable.as_str(), detail);
+        Self { retry_after: Some(RETRY_AFTER), ..full }
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "this path does not take the method";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

@@ -3,7 +3,7 @@
 mod json;
 mod node;
 mod text;
-mod tree;
+pub(crate) mod tree;
 
 pub(crate) use json::Json;
 pub(crate) use node::Invalid;

@@ -10,6 +10,8 @@
 //! credential to [`Omni`](omni_core::Omni), and turns what comes back into JSON; what went wrong
 //! becomes an answer in `error` alone.
 //!
+//! `mcp` is the wire of omni as an MCP server: it has a protocol of its own, and is in no document here.
+//!
 //! # Another family of endpoints
 //!
 //! 1. `wire/family.rs`: its JSON, with `ToSchema`, `IntoParams` for a query, and a line on every field; listed in
@@ -28,6 +30,7 @@ mod error;
 mod extract;
 mod layers;
 pub mod logging;
+mod mcp;
 mod metrics;
 mod openapi;
 mod options;

@@ -22,7 +22,8 @@ const SCHEMES: [&str; 2] = ["bearer", "api_key"];
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "omni", description = "Connects people and agents to many MCP servers through one door."),
+    info(title = "omni", description = "Connects people and agents to many MCP servers through one door. \
+        MCP clients connect to `/mcp`, which speaks their protocol."),
     tags(
         (name = "chat", description = "Questions and answers"),
         (name = "tools", description = "Tools without a model, and their servers"),

@@ -8,10 +8,10 @@ use axum::{
 };
 use omni_core::Omni;
 
-use crate::{caller, docs, error::ApiError, layers, openapi, options::DoorOptions, state::App};
+use crate::{caller, docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 13] = [
+const OPEN: [(Method, &str); 15] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/health/live"),
@@ -25,6 +25,8 @@ const OPEN: [(Method, &str); 13] = [
     (Method::GET, "/redoc/redoc.standalone.js"),
     (Method::GET, "/redoc/start.js"),
     (Method::GET, "/redoc/LICENSE"),
+    (Method::GET, mcp::METADATA),
+    (Method::GET, mcp::METADATA_OF_ENDPOINT),
 ];
 
 /// The route of a request as it is listed here, wherever a program mounts the door; `None` where none matched.
@@ -58,10 +60,11 @@ pub fn router(omni: Omni, options: impl Into<DoorOptions>) -> Router {
 pub(crate) fn of(app: &App) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
-    let routes = routes.merge(documentation).fallback(nothing).method_not_allowed_fallback(no_method);
+    let routes = routes.merge(documentation).merge(mcp::routes()).fallback(nothing).method_not_allowed_fallback(no_method);
     // Whoever is not let in learns of no route, and takes no room.
     let routes = routes.layer(from_fn_with_state(app.clone(), layers::bounds::admit));
     let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));
+    let routes = routes.layer(from_fn_with_state(app.clone(), mcp::guard));
     layers::around(routes, app).with_state(app.clone())
 }
 

@@ -84,7 +84,11 @@ impl Server {
         connections.accept(self.listener, router::of(&app), stop).await;
         tracing::info!("omni ends; what runs may finish");
         looking.cancel();
-        tokio::join!(connections.drain(drain), app.omni.shutdown_within(drain));
+        let ends = async {
+            app.omni.shutdown_within(drain).await;
+            app.mcp.end().await;
+        };
+        tokio::join!(connections.drain(drain), ends);
         app.streams.end().await;
         let _ = chores.await;
         Ok(())

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use omni_core::{Omni, config::HttpConfig, reload::Reloader};
 use tokio::sync::Semaphore;
 
-use crate::{metrics::Metrics, options::DoorOptions, refused::Refused, stream::Table};
+use crate::{mcp::Endpoint, metrics::Metrics, options::DoorOptions, refused::Refused, stream::Table};
 
 /// The pipeline, and how its HTTP door is set up. Clones are the same.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     pub(crate) refused: Refused,
     /// Answers that are told as they come.
     pub(crate) streams: Arc<Table>,
+    /// omni as an MCP server.
+    pub(crate) mcp: Endpoint,
 }
 
 impl App {
@@ -32,6 +34,7 @@ impl App {
         let DoorOptions { config, metrics, reloader } = options;
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
         let streams = Arc::new(Table::new(config.max_connections));
+        let mcp = Endpoint::new(&omni, &config);
         Self(Arc::new(Inner {
             omni,
             config,
@@ -41,6 +44,7 @@ impl App {
             room,
             refused: Refused::default(),
             streams,
+            mcp,
         }))
     }
 }

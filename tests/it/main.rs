@@ -6,6 +6,7 @@ mod calls;
 mod cli;
 mod dangerous;
 mod examples;
+mod gateway;
 mod http;
 mod identity_providers;
 mod invariants;

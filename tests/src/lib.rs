@@ -7,6 +7,7 @@
     reason = "all of this is test code"
 )]
 
+pub mod agent;
 pub mod balancer;
 pub mod collector;
 pub mod door;

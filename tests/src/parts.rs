@@ -71,6 +71,18 @@ impl Parts {
         self.dir.join("venv/bin/schemathesis")
     }
 
+    /// Python, with the official MCP SDK.
+    #[must_use]
+    pub fn python(&self) -> PathBuf {
+        self.dir.join("venv/bin/python")
+    }
+
+    /// The directory of the official TypeScript SDK.
+    #[must_use]
+    pub fn typescript_sdk(&self) -> PathBuf {
+        self.dir.join("npm/node_modules/@modelcontextprotocol/sdk")
+    }
+
     /// Starts server-everything over HTTP: `sse` or `streamableHttp`.
     #[must_use]
     pub fn serve_everything(&self, mode: &str) -> HttpPart {

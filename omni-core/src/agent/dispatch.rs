@@ -108,6 +108,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         party: cx.party,
         grant: cx.grant,
         approver: &*cx.approver,
+        progress: None,
         deadline: cx.deadline,
         ack: parts.acks.ask,
     };

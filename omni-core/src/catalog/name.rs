@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ToolDef;
@@ -12,16 +13,45 @@ use super::ToolDef;
 #[cfg(test)]
 mod tests;
 
+/// When a tool's name says which server it is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefix {
+    /// Always: no name depends on what other servers offer.
+    #[default]
+    Always,
+    /// Only where two tools on offer would share a name.
+    OnConflict,
+}
+
 /// What a vendor allows in a tool name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct NameRules {
     /// Longest name, in characters of `[a-zA-Z0-9_-]`. Below 16 there is no room to tell many tools apart.
     pub max_len: usize,
+    /// Whether the server's name is in it.
+    pub prefix: Prefix,
+}
+
+impl NameRules {
+    /// Names of `server__tool` that are no longer than this.
+    #[must_use]
+    pub fn up_to(max_len: usize) -> Self {
+        Self { max_len, prefix: Prefix::Always }
+    }
+
+    /// The same with the server's name in them or not.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: Prefix) -> Self {
+        self.prefix = prefix;
+        self
+    }
 }
 
 impl Default for NameRules {
     fn default() -> Self {
-        Self { max_len: 64 }
+        Self::up_to(64)
     }
 }
 
@@ -34,6 +64,8 @@ const MAX_ROUNDS: usize = 8;
 /// One name per tool, in the order of the tools: `server__tool` with the illegal characters
 /// replaced. A name that is too long, or that two tools would share, ends in a hash of the tool's
 /// full name instead, so that no name depends on the order of the tools or on unrelated ones.
+///
+/// With [`Prefix::OnConflict`] it is `tool` alone where no other tool would have that name.
 pub(super) fn assign(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Arc<str>> {
     let mut names = candidates(tools, rules);
     for _ in 0..MAX_ROUNDS {
@@ -76,11 +108,29 @@ fn candidates(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Candidate> {
         *times
     };
     let keys = tools.iter().map(|def| (&*def.server, &*def.name));
-    keys.clone().map(number).zip(keys).map(|(times, key)| candidate(key, times, rules)).collect()
+    let bare = bare(tools, rules);
+    let plain = |(server, tool)| {
+        let tool: String = legal(tool);
+        if bare.contains(&tool) { tool } else { format!("{}__{tool}", legal(server)) }
+    };
+    let plains = keys.clone().map(plain);
+    let named = keys.clone().map(number).zip(keys).zip(plains);
+    named.map(|((times, key), plain)| candidate(key, plain, times, rules)).collect()
 }
 
-fn candidate((server, tool): (&str, &str), times: u32, rules: NameRules) -> Candidate {
-    let plain = format!("{}__{}", legal(server), legal(tool));
+/// The names that stand for one tool without its server's.
+fn bare(tools: &[Arc<ToolDef>], rules: NameRules) -> HashSet<String> {
+    if rules.prefix == Prefix::Always {
+        return HashSet::new();
+    }
+    let mut times: HashMap<String, u32> = HashMap::new();
+    for def in tools {
+        *times.entry(legal(&def.name)).or_default() += 1;
+    }
+    times.into_iter().filter(|(_, times)| *times == 1).map(|(name, _)| name).collect()
+}
+
+fn candidate((server, tool): (&str, &str), plain: String, times: u32, rules: NameRules) -> Candidate {
     let full = if times == 1 { format!("{server}\0{tool}") } else { format!("{server}\0{tool}\0{times}") };
     let mut candidate = Candidate { name: plain.clone(), plain, hash: hex(&Sha256::digest(full)), hash_len: 0 };
     if candidate.name.len() > rules.max_len {

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    Cidr, ConfigError, Diagnostic, Severity,
+    Cidr, ConfigError, Diagnostic, GatewayConfig, Severity, gateway,
     load::{Findings, Source},
     spec::{SecurityModeSpec, UsersSpec},
 };
@@ -68,6 +68,8 @@ pub struct HttpConfig {
     pub drain: Duration,
     /// Whether the documentation is served.
     pub docs: bool,
+    /// The MCP endpoint.
+    pub gateway: GatewayConfig,
 }
 
 impl Default for HttpConfig {
@@ -89,6 +91,7 @@ impl Default for HttpConfig {
             resume_grace: Duration::from_secs(15),
             drain: Duration::from_secs(30),
             docs: true,
+            gateway: GatewayConfig::default(),
         }
     }
 }
@@ -187,6 +190,7 @@ pub(super) fn build(source: &Source<'_>, ask_timeout: Duration, findings: &mut F
     config.drain = seconds(http.drain_seconds, default.drain, "http.drain_seconds");
     config.cors_origins = origins(source, findings);
     config.trusted_proxies = proxies(source, findings);
+    config.gateway = gateway::build(source, findings);
     check_mode(&config, source, findings);
     config
 }

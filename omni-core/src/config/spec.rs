@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+mod gateway;
 mod http;
 mod mcps;
 mod security;
 mod settings;
 mod users;
 
+pub(crate) use gateway::PrefixSpec;
 pub(crate) use http::SecurityModeSpec;
 pub(crate) use mcps::{AuthSpec, AuthType, BesideSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
 pub(crate) use security::{OidcSpec, ProxySpec};

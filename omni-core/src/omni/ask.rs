@@ -265,7 +265,7 @@ fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &
     if ask.options.no_tools {
         return Arc::new(ToolSet::empty());
     }
-    parts.tool_sets.of(catalog, grant, NameRules { max_len: model.tool_name_len })
+    parts.tool_sets.of(catalog, grant, NameRules::up_to(model.tool_name_len))
 }
 
 async fn started(

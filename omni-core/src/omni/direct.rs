@@ -28,6 +28,8 @@ use crate::{
     trace,
 };
 
+mod named;
+
 /// What is known of the call, as far as the steps came.
 struct Known {
     party: Party,
@@ -36,14 +38,14 @@ struct Known {
 }
 
 /// Runs a direct call from its first step to its one record.
-pub(super) async fn run(parts: &Parts, call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
+pub(super) async fn run(parts: &Parts, mut call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
     let mut known =
         Known { party: steps::nobody(call.source, &call.client), planned: planned(&call), reservation: None };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
-        ended = AssertUnwindSafe(steps(parts, &call, &mut known)).catch_unwind() => {
+        ended = AssertUnwindSafe(steps(parts, &mut call, &mut known)).catch_unwind() => {
             ended.unwrap_or_else(|_| Err(Error::Internal { message: "the call panicked".into() }))
         }
     };
@@ -77,7 +79,7 @@ fn planned(call: &DirectCall) -> PlannedCall {
     }
 }
 
-async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
+async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
     let principal = steps::identity(parts, call.credential.clone()).await?;
     known.party = Party::new(&principal, call.source).with_client(call.client.clone());
     let grant = steps::policy(parts, &principal).await?;
@@ -85,6 +87,8 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
     grant.require(Scope::Tools)?;
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
+    named::resolve(parts, call, &grant, deadline).await;
+    (known.planned.server, known.planned.tool) = (call.server.clone(), call.tool.clone());
     // Whoever may use nothing of a server learns nothing of it, and it is not asked on their behalf.
     if grant.rules.is_closed(&call.server) {
         let decision = grant.decide(&call.server, &call.tool, None);
@@ -107,6 +111,7 @@ async fn steps(parts: &Parts, call: &DirectCall, known: &mut Known) -> Result<Ca
         party: &known.party,
         grant: &grant,
         approver: &*call.approver,
+        progress: call.progress.clone(),
         deadline,
         ack: parts.acks.direct,
     };

@@ -29,7 +29,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Whether an authority is this machine: nothing but its name or address, and perhaps a port.
-fn names_here(authority: &str) -> bool {
+pub(crate) fn names_here(authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else { return false };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -37,7 +37,7 @@ fn names_here(authority: &str) -> bool {
 }
 
 /// Whether no page asks, or a page of this very service, or one of a configured origin.
-fn is_own_page(headers: &HeaderMap, host: &str, origins: &[String]) -> bool {
+pub(crate) fn is_own_page(headers: &HeaderMap, host: &str, origins: &[String]) -> bool {
     let is_own = |origin: &str| {
         ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host))
             || origins.iter().any(|own| own == origin)

@@ -11,7 +11,7 @@ use super::node::Invalid;
 ///
 /// # Errors
 /// [`Invalid`]: it is no JSON, it is deeper than `depth`, or an object has a key twice.
-pub(super) fn parse(text: &[u8], depth: usize) -> Result<Value, Invalid> {
+pub(crate) fn parse(text: &[u8], depth: usize) -> Result<Value, Invalid> {
     let mut reader = serde_json::Deserializer::from_slice(text);
     let parsed = Tree { depth }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     parsed.map_err(|error| {

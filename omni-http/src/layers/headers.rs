@@ -40,6 +40,10 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
         named(X_REQUEST_ID),
         named("x-source"),
         named("last-event-id"),
+        named("mcp-session-id"),
+        named("mcp-protocol-version"),
+        named("mcp-method"),
+        named("mcp-name"),
     ];
     let told = [
         named(X_REQUEST_ID),
@@ -48,6 +52,7 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
         named("ratelimit-remaining"),
         named("ratelimit-reset"),
         named("x-next-after"),
+        named("mcp-session-id"),
     ];
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::DELETE])

@@ -11,7 +11,7 @@ fn tool(server: &str, name: &str) -> Arc<ToolDef> {
 
 fn names(tools: &[(&str, &str)], max_len: usize) -> Vec<String> {
     let tools: Vec<_> = tools.iter().map(|(server, name)| tool(server, name)).collect();
-    assign(&tools, NameRules { max_len }).iter().map(ToString::to_string).collect()
+    assign(&tools, NameRules::up_to(max_len)).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -101,4 +101,16 @@ proptest! {
             prop_assert_eq!(&after[&key], &name);
         }
     }
+}
+
+fn bare(tools: &[(&str, &str)]) -> Vec<String> {
+    let tools: Vec<_> = tools.iter().map(|(server, name)| tool(server, name)).collect();
+    assign(&tools, NameRules::default().with_prefix(Prefix::OnConflict)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn on_conflict_only_names_that_two_tools_would_share_have_the_servers() {
+    assert_eq!(bare(&[("a", "echo"), ("a", "sum"), ("b", "echo")]), ["a__echo", "sum", "b__echo"]);
+    let got = bare(&[("a", "x.y"), ("b", "x_y"), ("c", "a__x_y")]);
+    assert_eq!(got.iter().collect::<HashSet<_>>().len(), 3, "{got:?}");
 }

@@ -7,7 +7,10 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::http::{AppSpec, HttpSpec, SecuritySpec};
+use super::{
+    gateway::GatewaySpec,
+    http::{AppSpec, HttpSpec, SecuritySpec},
+};
 
 /// `settings.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -29,6 +32,7 @@ pub(crate) struct SettingsSpec {
     pub(crate) rate_limiting: RateLimitingSpec,
     pub(crate) security: SecuritySpec,
     pub(crate) http: HttpSpec,
+    pub(crate) mcp_gateway: GatewaySpec,
     #[schemars(extend("x-enforced" = true))]
     pub(crate) performance: PerformanceSpec,
     pub(crate) agent: AgentSpec,

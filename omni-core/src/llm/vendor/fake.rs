@@ -227,5 +227,5 @@ pub(in crate::llm) fn tools(tools: &[(&str, &str, &str, &str)]) -> Arc<ToolSet> 
             }
         }
     }
-    Arc::new(ToolSet::build(&Catalog::new(1, servers), &RuleSet::allow_all(), NameRules { max_len: 64 }))
+    Arc::new(ToolSet::build(&Catalog::new(1, servers), &RuleSet::allow_all(), NameRules::up_to(64)))
 }

@@ -1,0 +1,109 @@
+//! omni itself as an MCP server: one endpoint whose tools are what the caller may use.
+//!
+//! A [`Gateway`] takes MCP messages and gives replies; where they come from is the business of whoever
+//! has the wire. [`Session`] is a connection as an rmcp `ServerHandler`; [`Gateway::serve_stdio`] serves
+//! standard input and output. Every request passes identity → policy → limit → call → ledger, exactly as
+//! a direct call: identity comes with each message, never with the session.
+//!
+//! A tool that one may not use is unknown to one, in the same words as a tool that does not exist.
+
+use std::sync::Arc;
+
+use crate::{
+    Omni,
+    ask::Client,
+    catalog::{NameRules, Prefix, ToolSet},
+    error::Error,
+    identity::Credential,
+};
+
+mod call;
+mod changes;
+mod error;
+mod list;
+mod session;
+mod stdio;
+mod watch;
+
+use changes::Changes;
+pub use session::Session;
+
+/// What clients are told about the tools.
+const INSTRUCTIONS: &str = "The tools of several servers, as far as you may use them.";
+
+/// How a gateway is set up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayOptions {
+    /// When the name of a tool begins with its server's.
+    pub prefix: Prefix,
+}
+
+impl GatewayOptions {
+    /// The same with other names.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: Prefix) -> Self {
+        self.prefix = prefix;
+        self
+    }
+}
+
+/// Who sends a message, as the wire's owner found it. Over HTTP it is an extension of every request.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Visitor {
+    /// What they come with.
+    pub credential: Credential,
+    /// What the request says of itself.
+    pub client: Client,
+}
+
+impl Visitor {
+    /// Somebody of whom only the credential is known.
+    #[must_use]
+    pub fn new(credential: Credential) -> Self {
+        Self { credential, client: Client::default() }
+    }
+
+    /// The same with what the request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
+    }
+}
+
+/// omni as an MCP server. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    omni: Omni,
+    names: NameRules,
+    changes: Arc<Changes>,
+}
+
+impl Gateway {
+    /// A gateway to what this pipeline offers.
+    #[must_use]
+    pub fn new(omni: Omni, options: GatewayOptions) -> Self {
+        let names = NameRules::default().with_prefix(options.prefix);
+        Self { omni, names, changes: Arc::default() }
+    }
+
+    /// A connection on which each message says who sends it, by a [`Visitor`] among the extensions of its
+    /// HTTP request. A message without one is refused.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::new(self.clone(), None)
+    }
+
+    /// A connection of one person.
+    #[must_use]
+    pub fn session_of(&self, visitor: Visitor) -> Session {
+        Session::new(self.clone(), Some(visitor))
+    }
+
+    /// What somebody may use, after servers that were not asked yet were asked.
+    async fn tools(&self, visitor: &Visitor) -> Result<Arc<ToolSet>, Error> {
+        self.omni.offered(visitor.credential.clone(), self.names).await
+    }
+}

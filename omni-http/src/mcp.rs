@@ -1,0 +1,116 @@
+//! omni as an MCP server over streamable HTTP: the framing. What a message means, the core's
+//! [`Gateway`] knows.
+//!
+//! A request passes, from the outside in: [`guard`] (it is meant for this service, and no strange page
+//! sends it), `caller::admit` (it has a credential), [`envelope`] (it can be read in one way only), and
+//! rmcp's transport. Sessions, which only clients older than 2026-07-28 have, belong to whoever began them.
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{FromRequest as _, Request, State},
+    http::{HeaderName, Method},
+    response::{IntoResponse as _, Response},
+    routing::{any, get},
+};
+use omni_core::{
+    Omni,
+    config::HttpConfig,
+    gateway::{Gateway, GatewayOptions, Session, Visitor},
+};
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{caller::Caller, error::ApiError, state::App};
+
+mod envelope;
+mod guard;
+mod metadata;
+mod sessions;
+
+pub(crate) use guard::guard;
+pub(crate) use metadata::{METADATA, METADATA_OF_ENDPOINT};
+use sessions::{Owner, Sessions};
+
+/// Where MCP clients connect.
+pub(crate) const PATH: &str = "/mcp";
+/// The header with a session's id.
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// How long what was answered last has to leave before the streams end.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// The endpoint, and what lives as long as the service does.
+pub(crate) struct Endpoint {
+    service: StreamableHttpService<Session, Sessions>,
+    sessions: Arc<Sessions>,
+    ended: CancellationToken,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("sessions", &self.sessions).finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(omni: &Omni, config: &HttpConfig) -> Self {
+        let options = GatewayOptions::default().with_prefix(config.gateway.prefix);
+        let gateway = Gateway::new(omni.clone(), options);
+        let (sessions, ended) = (Arc::new(Sessions::new(&config.gateway)), CancellationToken::new());
+        // Who may come and from which page was judged before.
+        let rules = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .with_legacy_session_mode(config.gateway.max_sessions > 0)
+            .with_json_response(true)
+            .with_max_request_body_bytes(config.max_body_bytes)
+            .with_cancellation_token(ended.clone());
+        let service = StreamableHttpService::new(move || Ok(gateway.session()), sessions.clone(), rules);
+        Self { service, sessions, ended }
+    }
+
+    /// Ends sessions and streams.
+    pub(crate) async fn end(&self) {
+        if !self.sessions.is_empty() {
+            sleep(LAST_WORDS).await;
+        }
+        self.ended.cancel();
+    }
+}
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route(PATH, any(serve))
+        .route(METADATA, get(metadata::of_service))
+        .route(METADATA_OF_ENDPOINT, get(metadata::of_service))
+}
+
+async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Result<Response, ApiError> {
+    let owner = Owner::of(&caller);
+    let (mut parts, body) = request.into_parts();
+    let named = parts.headers.get(SESSION_ID).map(|id| id.to_str().unwrap_or_default());
+    if named.is_some_and(|id| !app.mcp.sessions.belongs(id, &owner)) {
+        return Err(ApiError::not_found("there is no such session; begin with `initialize`"));
+    }
+    let body = match parts.method {
+        Method::POST => {
+            let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), &app).await;
+            let bytes = bytes.map_err(|rejection| ApiError::of_status(rejection.status()))?;
+            let message = match envelope::read(&parts.headers, &bytes, app.config.max_json_depth) {
+                Ok(message) => message,
+                Err(refusal) => return Ok(refusal.into_response()),
+            };
+            if message.begins_session() && named.is_none() {
+                app.mcp.sessions.check_room(&owner)?;
+            }
+            Body::from(bytes)
+        }
+        _ => Body::empty(),
+    };
+    let visitor = Visitor::new(caller.credential(None)).with_client(caller.client());
+    parts.extensions.insert(visitor);
+    let service = app.mcp.service.clone();
+    let answer = owner.scope(service.handle(Request::from_parts(parts, body))).await;
+    Ok(answer.into_response())
+}
