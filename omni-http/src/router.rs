@@ -60,7 +60,8 @@ pub fn router(omni: Omni, options: impl Into<DoorOptions>) -> Router {
 pub(crate) fn of(app: &App) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
-    let routes = routes.merge(documentation).merge(mcp::routes()).fallback(nothing).method_not_allowed_fallback(no_method);
+    let routes =
+        routes.merge(documentation).merge(mcp::routes()).fallback(nothing).method_not_allowed_fallback(no_method);
     // Whoever is not let in learns of no route, and takes no room.
     let routes = routes.layer(from_fn_with_state(app.clone(), layers::bounds::admit));
     let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));

@@ -1,4 +1,5 @@
 //! Another agent: a client of omni's MCP endpoint, of either revision.
+#![expect(deprecated, reason = "sampling, roots and logging are old, and clients have them")]
 
 use std::{
     collections::HashMap,
@@ -184,9 +185,7 @@ impl Agent {
         let handler = Handler { heard: heard.clone(), speaks, answer };
         let lifecycle = match speaks {
             Speaks::Old => ClientLifecycleMode::Initialize,
-            Speaks::New => {
-                ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
-            }
+            Speaks::New => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] },
         };
         let service = handler.serve_with_lifecycle(transport, lifecycle).await?;
         Ok(Self { heard, service })

@@ -54,12 +54,8 @@ pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> GatewayConf
         }
         None => default.max_sessions,
     };
-    let idle = findings.seconds(
-        spec.session_idle_seconds,
-        default.session_idle,
-        lines,
-        "mcp_gateway.session_idle_seconds",
-    );
+    let idle =
+        findings.seconds(spec.session_idle_seconds, default.session_idle, lines, "mcp_gateway.session_idle_seconds");
     let mut allowed_hosts = Vec::new();
     for (at, host) in spec.allowed_hosts.iter().enumerate() {
         match host == "*" || is_host(host) {

@@ -29,10 +29,8 @@ pub(super) fn of(error: &Error) -> ErrorData {
         ErrorKind::Unauthenticated | ErrorKind::Denied | ErrorKind::RateLimited | ErrorKind::Conflict => {
             ErrorData::invalid_request(message, None)
         }
-        ErrorKind::Config
-        | ErrorKind::Timeout
-        | ErrorKind::Unavailable
-        | ErrorKind::Cancelled
-        | ErrorKind::Failed => ErrorData::internal_error(message, None),
+        ErrorKind::Config | ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Cancelled | ErrorKind::Failed => {
+            ErrorData::internal_error(message, None)
+        }
     }
 }

@@ -40,11 +40,15 @@ fn check(config: &HttpConfig, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiE
     let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
     let host = host.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default();
     if hosts.next().is_some() || !is_ours(config, host) {
-        return Err(ApiError::denied("the request is for another host; the operator can allow it by mcp_gateway.allowed_hosts"));
+        return Err(ApiError::denied(
+            "the request is for another host; the operator can allow it by mcp_gateway.allowed_hosts",
+        ));
     }
     match is_own_page(headers, host, &config.cors_origins) || config.cors_origins.iter().any(|own| own == "*") {
         true => Ok(()),
-        false => Err(ApiError::denied("pages of this origin may not connect; the operator can allow it by app.cors_origins")),
+        false => {
+            Err(ApiError::denied("pages of this origin may not connect; the operator can allow it by app.cors_origins"))
+        }
     }
 }
 

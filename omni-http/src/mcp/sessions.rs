@@ -57,8 +57,7 @@ impl Owner {
 impl PartialEq for Owner {
     fn eq(&self, other: &Self) -> bool {
         let key = |owner: &Self| owner.key.as_ref().map(|key| key.expose_secret().to_owned());
-        (&self.tenant, &self.subject, &self.actor, self.via)
-            == (&other.tenant, &other.subject, &other.actor, other.via)
+        (&self.tenant, &self.subject, &self.actor, self.via) == (&other.tenant, &other.subject, &other.actor, other.via)
             && key(self) == key(other)
     }
 }

@@ -37,8 +37,7 @@ fn ping(id: u32) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_for_whoever_began_it_and_for_no_other_key() {
     let office = Office::open().await;
-    let (ada, other, eve) =
-        (office.key(ADA).await, office.key(ADA).await, office.key("chief@company.com").await);
+    let (ada, other, eve) = (office.key(ADA).await, office.key(ADA).await, office.key("chief@company.com").await);
     let id = session(&office, &ada).await;
     let with = |request: RequestBuilder| request.header("mcp-session-id", &id);
     Reply::of(with(post(&office, &ada, &ping(2)))).await.is(200);
@@ -147,7 +146,8 @@ async fn nobody_is_let_in_without_a_credential_nor_with_one_for_something_else()
 async fn headers_that_are_unlike_the_body_and_keys_that_are_there_twice_are_refused() {
     let door = Door::new().await;
     let key = door.key(ADA, &[Scope::Tools]).await;
-    let call = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"lab__echo","arguments":{"message":"hi"}}}"#;
+    let call =
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"lab__echo","arguments":{"message":"hi"}}}"#;
     let send = |headers: &[(&'static str, &'static str)], body: &str| {
         let request = door.request(Method::POST, "/mcp").bearer_auth(&key);
         Reply::of(framed(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)), body))
@@ -176,11 +176,8 @@ async fn bodies_have_a_bound() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_use_the_same_ids_get_their_own_answers() {
     let calls = if std::env::var_os("OMNI_TEST_FULL").is_some() { 500 } else { 10 };
-    let door = Door::with(
-        |config| config.max_concurrent = 10_000,
-        |builder| builder.server("lab", FakeServer::echo()),
-    )
-    .await;
+    let door =
+        Door::with(|config| config.max_concurrent = 10_000, |builder| builder.server("lab", FakeServer::echo())).await;
     let key = door.key(ADA, &[Scope::Tools]).await;
     let client = |number: usize| {
         let (door, key) = (&door, &key);
@@ -193,7 +190,11 @@ async fn clients_that_use_the_same_ids_get_their_own_answers() {
                     "params": { "name": "lab__echo", "arguments": { "message": message } } });
                 let request = framed(door.request(Method::POST, "/mcp").bearer_auth(key), &body.to_string());
                 let reply = Reply::of(request.header("mcp-session-id", &id)).await.is(200);
-                let answer = reply.text.lines().filter_map(|line| line.strip_prefix("data:")).find(|data| !data.trim().is_empty());
+                let answer = reply
+                    .text
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("data:"))
+                    .find(|data| !data.trim().is_empty());
                 let answer: Value = serde_json::from_str(answer.unwrap()).unwrap();
                 assert_eq!(answer["id"], call);
                 assert_eq!(answer["result"]["content"][0]["text"], message, "an answer crossed");

@@ -41,7 +41,7 @@ async fn the_program_serves_whoever_runs_it_and_says_nothing_else_on_standard_ou
     client.cancel().await.unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
-    let log = program.run(&["audit", "list", "--json"]);
+    let log = program.run(&["audit", "list", "--as", "ada@company.com", "--json"]);
     assert!(log.out.contains("\"mcp\"") && log.out.contains("everything"), "{log:?}");
 }
 
