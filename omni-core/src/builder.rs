@@ -232,10 +232,13 @@ impl OmniBuilder {
         self
     }
 
-    /// Builds it. Connects to no server yet. Must be called within a Tokio runtime.
+    /// Builds it. Connects to no server yet, save those without which it is not to start
+    /// ([`OnStartFailure::FailClosed`](crate::mcp::OnStartFailure)). Must be called within a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// When the ledger cannot be opened, or the provider has no model.
+    /// When the ledger cannot be opened, the provider has no model, or such a server cannot be used
+    /// ([`Error::Needed`]).
     pub async fn build(mut self) -> Result<Omni, Error> {
         self.check()?;
         let options = std::mem::replace(&mut self.ledger, LedgerOptions::new(SealKey::generate()));
@@ -251,7 +254,13 @@ impl OmniBuilder {
         let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
         let pool = Pool::new(std::mem::take(&mut self.servers));
         let live = Arc::new(Live::new(self.policy.clone()));
+        // What is configured by files is also built for commands that need no server.
+        let is_started = self.config.is_none();
         let omni = Omni::from_parts(self.parts(ledger, pool, live));
+        if is_started && let Err(error) = omni.parts().require().await {
+            omni.shutdown().await;
+            return Err(error);
+        }
         if let Some(days) = days {
             omni.keep_for(days, keys);
         }

@@ -221,11 +221,12 @@ fn faulted(call: &PlannedCall, fault: McpError) -> CallEnd {
         | McpError::Rpc { .. }
         | McpError::Protocol { .. }
         | McpError::UnknownServer { .. }
-        | McpError::Busy { .. } => CallStatus::Error,
+        | McpError::Busy { .. }
+        | McpError::Resting { .. } => CallStatus::Error,
     };
     let error = Some(format!("{}.{} failed: {fault}", call.server, call.tool));
     // A server that is away has failed; one that omni keeps calls from has not.
-    let unsent = matches!(fault, McpError::UnknownServer { .. } | McpError::Busy { .. });
+    let unsent = matches!(fault, McpError::UnknownServer { .. } | McpError::Busy { .. } | McpError::Resting { .. });
     CallEnd { error, fault: Some(fault), unsent, ..CallEnd::sent(status) }
 }
 

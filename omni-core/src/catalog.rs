@@ -160,6 +160,35 @@ impl Health {
     }
 }
 
+/// Whether requests are kept from a server whose connections fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// They are not.
+    #[default]
+    Closed,
+    /// A few are let through, to find out whether it is back.
+    HalfOpen,
+    /// They are.
+    Open {
+        /// Until when.
+        until: DateTime<Utc>,
+    },
+}
+
+impl BreakerState {
+    /// Its name: `closed`, `half_open`, `open`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open { .. } => "open",
+        }
+    }
+}
+
 /// One server in a snapshot.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -182,6 +211,8 @@ pub struct ServerView {
     pub last_seen: Option<DateTime<Utc>>,
     /// How often in a row it did not answer.
     pub failures: u32,
+    /// Whether requests are kept from it.
+    pub breaker: BreakerState,
     /// Its tools, sorted by name.
     pub tools: Vec<Arc<ToolDef>>,
     /// Its prompts, sorted by name.
@@ -209,6 +240,7 @@ impl ServerView {
             checked_at: None,
             last_seen: None,
             failures: 0,
+            breaker: BreakerState::Closed,
             tools: Vec::new(),
             prompts: Vec::new(),
             resources: Vec::new(),

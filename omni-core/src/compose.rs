@@ -1,6 +1,9 @@
 //! The one place where configuration and registry become objects, in the order of the pipeline.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 #[cfg(feature = "oidc")]
 use crate::identity::Oidc;
@@ -58,6 +61,9 @@ impl Omni {
             builder = limiter(builder, &config, registry).await?;
         }
         let parts = builder.succeed(&old, &reload.kept(&config), keeps_limits)?;
+        if old.live.is_started.load(Ordering::Acquire) {
+            parts.start().await?;
+        }
         // Whom only the database knows would be refused until it was looked into for the first time.
         parts.policy.refresh().await?;
         parts.ledger.keep(parts.redactor.clone(), config.store_content);

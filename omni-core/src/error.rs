@@ -97,6 +97,15 @@ pub enum Error {
         #[source]
         source: McpError,
     },
+    /// A server without which nothing is to start cannot be used.
+    #[error("omni does not start without the server {server}, whose on_start_failure is fail_closed: {source}")]
+    Needed {
+        /// The server.
+        server: String,
+        /// What went wrong.
+        #[source]
+        source: McpError,
+    },
     /// The ledger failed.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -201,7 +210,7 @@ impl Error {
             | Self::People { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Llm(error) => llm_kind(error),
-            Self::Server { source, .. } => server_kind(source),
+            Self::Server { source, .. } | Self::Needed { source, .. } => server_kind(source),
             Self::UnknownTool { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Invalid { .. } | Self::Arguments { .. } => ErrorKind::Invalid,
             Self::Timeout { .. } => ErrorKind::Timeout,
@@ -223,6 +232,9 @@ impl Error {
         match self {
             Self::Limit(LimitError::Refused(refusal)) => Some(refusal.retry_after),
             Self::Llm(LlmError::RateLimited { retry_after, .. }) => *retry_after,
+            Self::Server { source: McpError::Resting { retry_after_ms, .. }, .. } => {
+                Some(Duration::from_millis(*retry_after_ms))
+            }
             _ => None,
         }
     }
@@ -252,7 +264,9 @@ impl Error {
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
-            Self::Server { server, source } => format!("{server}: {}", server_message(source)),
+            Self::Server { server, source } | Self::Needed { server, source } => {
+                format!("{server}: {}", server_message(source))
+            }
             Self::Auth(_)
             | Self::Policy(_)
             | Self::Limit(LimitError::Refused(_))
@@ -292,6 +306,7 @@ fn server_message(error: &McpError) -> &'static str {
         McpError::Unauthorized { .. } => "the server does not accept omni's credentials",
         McpError::Timeout { .. } => "the server did not answer in time",
         McpError::Busy { .. } => "the server is busy",
+        McpError::Resting { .. } => "the server failed too often and is left alone for a while",
         McpError::UnknownServer { .. } => "there is no such server",
         McpError::Rpc { .. } => "the server refused the request",
         McpError::Protocol { .. } => "the server broke its protocol",
@@ -314,7 +329,9 @@ fn llm_kind(error: &LlmError) -> ErrorKind {
 
 fn server_kind(error: &McpError) -> ErrorKind {
     match error {
-        McpError::Connect { .. } | McpError::Closed { .. } | McpError::Busy { .. } => ErrorKind::Unavailable,
+        McpError::Connect { .. } | McpError::Closed { .. } | McpError::Busy { .. } | McpError::Resting { .. } => {
+            ErrorKind::Unavailable
+        }
         McpError::Unauthorized { .. } => ErrorKind::Config,
         McpError::Timeout { .. } => ErrorKind::Timeout,
         McpError::UnknownServer { .. } => ErrorKind::NotFound,

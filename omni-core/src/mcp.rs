@@ -1,13 +1,13 @@
 //! Step 7, tools: MCP servers behind one trait, and the pool that keeps them.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{catalog::ServerCapabilities, llm::ResultPart, policy::PatternSet};
+use crate::{catalog::ServerCapabilities, llm::ResultPart};
 
 mod client;
 mod content;
@@ -19,6 +19,7 @@ pub mod http;
 pub mod in_process;
 mod lines;
 mod list;
+mod options;
 mod params;
 mod peer;
 pub mod pool;
@@ -33,6 +34,7 @@ pub use context::{CallContext, Progress, ProgressFn};
 pub use error::McpError;
 pub use ext::McpTransportExt;
 pub use list::Listed;
+pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions};
 pub use peer::{Nobody, Peer, PeerCapabilities};
 pub use pool::Pool;
 
@@ -199,55 +201,6 @@ pub const BASE_ENV: &[&str] = &[
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
 ];
-
-/// How the pool treats one server.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ServerOptions {
-    /// The name for people.
-    pub display_name: Option<String>,
-    /// What it is for.
-    pub description: String,
-    /// Whether it is used at all.
-    pub enabled: bool,
-    /// How long a call may take.
-    pub call_timeout: Duration,
-    /// How long connecting and listing may take.
-    pub connect_timeout: Duration,
-    /// How many calls may run at once.
-    pub max_concurrent: usize,
-    /// Most characters of a result that reach a model or a person.
-    pub max_output_chars: usize,
-    /// Tools that may be called again when the connection broke: trusted as harmless to repeat.
-    pub retry_safe: PatternSet,
-    /// Total attempts of a call that may be repeated.
-    pub max_attempts: u32,
-    /// Whether the server's `readOnlyHint` is believed.
-    pub trusted: bool,
-    /// Calls of one person in any minute; `None` is unlimited.
-    pub calls_per_minute: Option<u64>,
-    /// Calls of one person in any second; `None` is unlimited.
-    pub calls_burst: Option<u64>,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self {
-            display_name: None,
-            description: String::new(),
-            enabled: true,
-            call_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(30),
-            max_concurrent: 16,
-            max_output_chars: 50_000,
-            retry_safe: PatternSet::default(),
-            max_attempts: 2,
-            trusted: false,
-            calls_per_minute: None,
-            calls_burst: None,
-        }
-    }
-}
 
 /// A part of a result, as MCP knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

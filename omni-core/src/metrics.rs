@@ -14,6 +14,7 @@
 //! | [`TOKENS`] | `model`, `kind` | `input`, `output`, `cache_read`, `cache_write`; each token is of one kind |
 //! | [`REFUSALS`] | `kind` | `policy`, `identity`, `rate`, `concurrency`, `budget`; of asks and of calls |
 //! | [`SERVER_UP`] | `server` | 1 where a server answered last time, else 0; no number once it is gone |
+//! | [`SERVER_BREAKER`] | `server` | 0 where calls pass, 1 where a few find out whether it is back, 2 where they are kept away |
 //! | [`LEDGER_BACKLOG`] | – | records that wait for the ledger's store |
 //! | [`LEDGER_SINK_FAILURES`] | – | how often the store did not take what it was given |
 //! | [`CONFIG_RELOADS`] | `outcome` | reloads: `success`, `error` |
@@ -61,6 +62,8 @@ pub const TOKENS: &str = "omni_tokens_total";
 pub const REFUSALS: &str = "omni_refusals_total";
 /// How servers are doing.
 pub const SERVER_UP: &str = "omni_server_up";
+/// Whether calls are kept from servers.
+pub const SERVER_BREAKER: &str = "omni_server_breaker";
 /// Records that wait for the ledger's store.
 pub const LEDGER_BACKLOG: &str = "omni_ledger_backlog_records";
 /// Failures of the ledger's store.
@@ -88,7 +91,7 @@ enum Kind {
     Dollars,
 }
 
-const ALL: [(Kind, &str, &str); 14] = [
+const ALL: [(Kind, &str, &str); 15] = [
     (Kind::Counter, ASKS, "Asks that ended."),
     (Kind::Seconds, ASK_DURATION, "How long asks took."),
     (Kind::Gauge, ASKS_RUNNING, "Asks that run now."),
@@ -100,6 +103,7 @@ const ALL: [(Kind, &str, &str); 14] = [
     (Kind::Counter, TOKENS, "Tokens that models read and wrote."),
     (Kind::Counter, REFUSALS, "Asks and calls that were refused."),
     (Kind::Gauge, SERVER_UP, "Whether a server answered when it was asked last."),
+    (Kind::Gauge, SERVER_BREAKER, "Whether calls are kept from a server: 0 no, 1 but for a few, 2 yes."),
     (Kind::Gauge, LEDGER_BACKLOG, "Records that wait for the ledger's store."),
     (Kind::Counter, LEDGER_SINK_FAILURES, "How often the ledger's store did not take records."),
     (Kind::Counter, CONFIG_RELOADS, "Reloads of the configuration."),

@@ -294,6 +294,17 @@ impl Omni {
         self.parts().pool.refresh().await
     }
 
+    /// Connects to the servers that are to be connected to at a start: what a service does before it
+    /// lets anybody in. Those without which it is not to start are waited for, the others are not.
+    ///
+    /// # Errors
+    /// [`Error::Needed`].
+    pub async fn start(&self) -> Result<(), Error> {
+        let parts = self.parts();
+        parts.live.is_started.store(true, Ordering::Release);
+        parts.start().await
+    }
+
     /// The models on offer, the default first.
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub(crate) struct Live {
     policy: ArcSwap<Arc<dyn PolicyStore>>,
     /// Nothing new begins.
     pub(crate) closing: AtomicBool,
+    /// Servers are connected to before they are needed.
+    pub(crate) is_started: AtomicBool,
     /// Reservations that could not be settled yet.
     pub(crate) unsettled: Unsettled,
     /// What was seen of the servers, on its way to where it outlives the process.
@@ -88,6 +90,7 @@ impl Live {
         Self {
             policy: ArcSwap::from_pointee(policy),
             closing: AtomicBool::new(false),
+            is_started: AtomicBool::new(false),
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
             names: metrics::Names::default(),
@@ -162,6 +165,17 @@ impl Parts {
                 self.live.unsettled.keep(self.limiter.clone(), settle.clone(), until);
             }
         }
+    }
+
+    /// Connects to the servers that are to be connected to at a start.
+    pub(crate) async fn start(&self) -> Result<(), Error> {
+        self.pool.warm();
+        self.require().await
+    }
+
+    /// Connects to the servers without which nothing is to start.
+    pub(crate) async fn require(&self) -> Result<(), Error> {
+        self.pool.require().await.map_err(|(server, source)| Error::Needed { server, source })
     }
 
     /// The language model.

@@ -1,6 +1,6 @@
 //! Listening, and ending well.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use omni_core::{
     Config, Error, Omni, Registry,
@@ -19,8 +19,6 @@ mod connections;
 
 use connections::Connections;
 
-/// How often the pool is asked what it does not know any more: servers that were away may be back.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often samples are put into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long finding the address of a name may take.
@@ -67,23 +65,29 @@ impl Server {
     }
 
     /// Serves until `stop`: then nobody new is let in, what runs has as long as the configuration says
-    /// to finish, and the ledger is written.
+    /// to finish, and the ledger is written. Before anybody is let in, the servers are connected to
+    /// without which it is not to start.
     ///
     /// # Errors
-    /// When the system does not know the address any more.
+    /// When the system does not know the address any more, or such a server cannot be used.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Error> {
         let address = self.address()?;
+        let mut stop = pin!(stop);
+        tokio::select! {
+            started = self.omni.start() => started?,
+            () = &mut stop => return Ok(()),
+        }
         tracing::info!(%address, "omni listens at http://{address}");
         self.hint().await;
         let app = App::new(self.omni, self.options);
         let drain = app.config.drain;
         let connections = Connections::new(&app.config);
-        let looking = CancellationToken::new();
-        let work = chores(app.omni.clone(), app.metrics.clone());
-        let chores = tokio::spawn(looking.clone().run_until_cancelled_owned(work));
+        let counting = CancellationToken::new();
+        let work = keep_counting(app.metrics.clone());
+        let chores = tokio::spawn(counting.clone().run_until_cancelled_owned(work));
         connections.accept(self.listener, router::of(&app), stop).await;
         tracing::info!("omni ends; what runs may finish");
-        looking.cancel();
+        counting.cancel();
         let ends = async {
             app.omni.shutdown_within(drain).await;
             app.mcp.end().await;
@@ -116,25 +120,12 @@ async fn resolve(config: &HttpConfig) -> Result<Vec<SocketAddr>, Error> {
     Ok(found.map_err(|error| config.cannot_listen(&error))?.collect())
 }
 
-/// What a service does beside answering.
-async fn chores(omni: Omni, metrics: Option<Metrics>) {
-    tokio::join!(keep_looking(omni), keep_counting(metrics));
-}
-
 /// What is counted takes no more memory the more of it there is, also when nobody reads it.
 async fn keep_counting(metrics: Option<Metrics>) {
     let Some(metrics) = metrics else { return };
     loop {
         sleep(UPKEEP_EVERY).await;
         metrics.upkeep();
-    }
-}
-
-/// What the pool knows stays known, so that looking how omni is doing asks no server.
-async fn keep_looking(omni: Omni) {
-    loop {
-        omni.catalog().await;
-        sleep(LOOK_EVERY).await;
     }
 }
 

@@ -9,11 +9,11 @@ use std::{
 };
 
 use omni_core::{
-    Answer, Ask, ErrorKind, McpTransport, Omni, Principal,
+    Answer, Ask, Error, ErrorKind, McpTransport, Omni, Principal,
     answer::Status,
     ask::{AskOptions, DirectCall},
     llm::scripted::Scripted,
-    mcp::{CallContext, Connector, McpError, ServerOptions},
+    mcp::{CallContext, Connector, McpError, OnStartFailure, ServerOptions},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::server::FakeServer;
@@ -116,6 +116,20 @@ async fn a_direct_call_to_a_hung_server_ends_at_its_own_deadline() {
     let mut call = DirectCall::new(ada(), "hung", "echo", to_raw_value(&json!({})).unwrap());
     call.timeout = Some(Duration::from_millis(300));
     assert_eq!(omni.call_tool(call).await.unwrap_err().kind(), ErrorKind::Timeout);
+    omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_program_that_embeds_omni_does_not_start_without_a_server_that_it_needs() {
+    let mut needed = ServerOptions::default();
+    needed.on_start_failure = OnStartFailure::FailClosed;
+    let builder = || Omni::builder().llm(Scripted::new());
+    let error = builder().server_with("dead", Dead, needed.clone()).build().await.unwrap_err();
+    assert!(matches!(&error, Error::Needed { server, .. } if server == "dead"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("dead") && error.to_string().contains("fail_closed"), "{error}");
+    let omni = builder().server_with("lab", FakeServer::echo(), needed).build().await.unwrap();
+    assert!(omni.known_catalog().tool("lab", "echo").is_some());
     omni.shutdown().await;
 }
 

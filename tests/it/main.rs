@@ -3,6 +3,7 @@
 
 mod away;
 mod calls;
+mod chaos;
 mod cli;
 mod dangerous;
 mod examples;

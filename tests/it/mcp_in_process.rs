@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) cancelled: AtomicBool,
     /// Whether it ends the telling of changes after the first one.
     pub(crate) ends_telling: AtomicBool,
+    /// Whether it has the tool `more` too.
+    pub(crate) has_more: AtomicBool,
     pub(crate) changed: tokio::sync::Notify,
 }
 
@@ -63,7 +65,11 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let schema = json!({ "type": "object" }).as_object().cloned().unwrap();
-        Ok(ListToolsResult::with_all_items(vec![Tool::new("echo", "says it again", Arc::new(schema))]))
+        let mut tools = vec![Tool::new("echo", "says it again", Arc::new(schema.clone()))];
+        if self.0.has_more.load(SeqCst) {
+            tools.push(Tool::new("more", "does more", Arc::new(schema)));
+        }
+        Ok(ListToolsResult::with_all_items(tools))
     }
 
     async fn call_tool(

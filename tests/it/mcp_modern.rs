@@ -1,13 +1,17 @@
 //! Streamable HTTP against rmcp's own server, which speaks 2026-07-28 without sessions.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
 
 use axum::Router;
 use futures::{StreamExt, future::join_all};
-use omni_core::mcp::{CallContext, Connector, McpError, McpEvent, McpTransport, McpTransportExt, http::HttpServer};
+use omni_core::mcp::{
+    CallContext, Connector, McpError, McpEvent, McpTransport, McpTransportExt, Pool, ServerOptions, http::HttpServer,
+    pool::ServerEntry,
+};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
@@ -17,6 +21,11 @@ use crate::mcp_in_process::{Seen, Server, call, eventually};
 const LONG: Duration = Duration::from_secs(30);
 
 async fn connect() -> (Arc<dyn McpTransport>, Arc<Seen>) {
+    let (url, seen) = serve().await;
+    (HttpServer::new(url).unwrap().connect(&CallContext::within(LONG)).await.unwrap(), seen)
+}
+
+async fn serve() -> (String, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let server = Server(seen.clone());
     let service = StreamableHttpService::new(
@@ -27,7 +36,21 @@ async fn connect() -> (Arc<dyn McpTransport>, Arc<Seen>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, Router::new().nest_service("/mcp", service)).await });
-    (HttpServer::new(url).unwrap().connect(&CallContext::within(LONG)).await.unwrap(), seen)
+    (url, seen)
+}
+
+#[tokio::test]
+async fn what_a_server_tells_of_is_in_the_catalog_without_anybody_asking() {
+    let (url, seen) = serve().await;
+    let entry = ServerEntry { connector: Arc::new(HttpServer::new(url).unwrap()), options: ServerOptions::default() };
+    let pool = Pool::new(BTreeMap::from([("s".to_owned(), entry)]));
+    assert!(pool.discover().await.tool("s", "more").is_none());
+    let mut changes = pool.changes();
+    seen.has_more.store(true, SeqCst);
+    seen.changed.notify_one();
+    tokio::time::timeout(LONG, changes.changed()).await.unwrap().unwrap();
+    assert!(pool.catalog().tool("s", "more").is_some());
+    pool.shutdown().await;
 }
 
 #[tokio::test]

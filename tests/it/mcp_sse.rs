@@ -61,12 +61,14 @@ struct Fake {
     called: Called,
     wire: Wire,
     seen: Mutex<Vec<HeaderMap>>,
+    methods: Mutex<Vec<String>>,
     hanging: Arc<AtomicUsize>,
 }
 
 async fn serve(called: Called) -> (String, Arc<Fake>) {
     let wire = Wire { events: Mutex::default() };
-    let fake = Arc::new(Fake { called, wire, seen: Mutex::default(), hanging: Arc::default() });
+    let fake =
+        Arc::new(Fake { called, wire, seen: Mutex::default(), methods: Mutex::default(), hanging: Arc::default() });
     let app = Router::new().route("/sse", get(stream).post(message)).with_state(fake.clone());
     (format!("{}/sse", listen(app).await), fake)
 }
@@ -85,6 +87,7 @@ async fn stream(State(fake): State<Arc<Fake>>, headers: HeaderMap) -> Response {
 async fn message(State(fake): State<Arc<Fake>>, headers: HeaderMap, body: Bytes) -> Response {
     fake.seen.lock().unwrap().push(headers);
     let message: Value = serde_json::from_slice(&body).unwrap();
+    fake.methods.lock().unwrap().push(message["method"].as_str().unwrap_or_default().to_owned());
     if message["method"] == "initialize" {
         let info = json!({ "name": "f", "version": "1" });
         fake.wire.answer(&message, &json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "serverInfo": info }));
@@ -180,6 +183,16 @@ async fn a_message_that_cannot_be_posted_ends_with_its_caller() {
     let error = call(&*transport, Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error, McpError::Timeout { .. }), "{error}");
     eventually(|| fake.hanging.load(SeqCst) == 0).await;
+    transport.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_times_out_is_cancelled_at_the_server() {
+    let (url, fake) = serve(|_, _| StatusCode::ACCEPTED.into_response()).await;
+    let transport = connect(&url).await;
+    let error = call(&*transport, Duration::from_millis(300)).await.unwrap_err();
+    assert!(matches!(error, McpError::Timeout { .. }), "{error}");
+    eventually(|| fake.methods.lock().unwrap().iter().any(|method| method == "notifications/cancelled")).await;
     transport.close().await;
 }
 

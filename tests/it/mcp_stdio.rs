@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    path::Path,
     process::{Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -34,6 +35,16 @@ const SERVER: &str = r"
     process.on('SIGTERM', () => {});
     setInterval(() => {}, 1000);
 ";
+
+/// A server of few words, for those that are started a thousand times.
+const BRIEF: &str = r#"
+    while read -r line; do
+        case $line in *'"method":"initialize"'*)
+            id=${line#*'"id":'}
+            echo "{\"jsonrpc\":\"2.0\",\"id\":${id%%[,\}]*},\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"serverInfo\":{\"name\":\"s\",\"version\":\"1\"}}}"
+        esac
+    done
+"#;
 
 async fn connect(marker: &str, manners: &str) -> Arc<dyn McpTransport> {
     let args = ["-e", SERVER, marker, manners];
@@ -116,15 +127,83 @@ async fn many_connections_leave_no_process() {
     eventually_gone(|| processes("many-connections")).await;
 }
 
+/// The watchdog of a group.
+fn watchdog(pgid: u32) -> u32 {
+    let is_watchdog = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().contains("kill -9 0");
+    group(pgid).into_iter().find(is_watchdog).unwrap()
+}
+
+#[tokio::test]
+async fn a_watchdog_holds_its_own_pipe_and_nothing_else() {
+    let connection = connect("watched-descriptors", "polite").await;
+    let pid = watchdog(leader("watched-descriptors"));
+    let held = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap());
+    let held: BTreeMap<String, String> = held
+        .map(|fd| (fd.file_name().into_string().unwrap(), fs::read_link(fd.path()).unwrap().display().to_string()))
+        .collect();
+    // A shell can let go of the first ten only; of what is above, whoever started this test gave it.
+    let is_given = |fd: &str| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|own| own == Path::new(&held[fd]));
+    let own = held.keys().map(String::as_str).filter(|fd| fd.len() == 1 || !is_given(fd));
+    assert_eq!(own.collect::<Vec<_>>(), ["0", "1", "2"], "{held:?}");
+    assert!(held["0"].starts_with("pipe:") && held["1"] == "/dev/null" && held["2"] == "/dev/null", "{held:?}");
+    connection.close().await;
+}
+
+#[tokio::test]
+async fn a_watchdog_leaves_when_its_server_ends() {
+    let connection = connect("watched-end", "rude").await;
+    let pgid = leader("watched-end");
+    signal("-9", pgid);
+    // The server's own child goes on, and holds its pipes.
+    eventually_gone(|| group(pgid)).await;
+    drop(connection);
+}
+
+#[tokio::test]
+async fn many_cycles_leave_no_process_and_no_descriptor() {
+    let ran = apart("connects_and_closes_again_and_again").status().unwrap();
+    assert!(ran.success());
+}
+
+/// Descriptors of this process, and processes that it started.
+fn held() -> (usize, usize) {
+    let own = std::process::id().to_string();
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&own)
+    };
+    (fs::read_dir("/proc/self/fd").unwrap().count(), pids().filter(is_child).count())
+}
+
+#[tokio::test]
+#[ignore = "a part of the test of many cycles: it counts what its process holds"]
+async fn connects_and_closes_again_and_again() {
+    let cycles = if env::var_os("OMNI_TEST_FULL").is_some() { 1_000 } else { 50 };
+    let server = StdioServer::new("/bin/sh").with_args(["-c", BRIEF]);
+    let cycle = async || {
+        let connection = server.connect(&CallContext::within(LONG)).await.unwrap();
+        connection.close().await;
+    };
+    cycle().await;
+    let before = held();
+    assert_eq!(before.1, 0);
+    for _ in 0..cycles {
+        cycle().await;
+    }
+    eventually(|| held() == before).await;
+}
+
+/// A test of this file, in a process of its own.
+fn apart(test: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", &format!("mcp_stdio::{test}"), "--ignored", "--nocapture"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
 #[tokio::test]
 async fn a_killed_omni_leaves_no_server() {
-    let mut holder = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "mcp_stdio::holds_a_connection_until_it_is_killed", "--ignored", "--nocapture"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut holder = apart("holds_a_connection_until_it_is_killed").spawn().unwrap();
     eventually(|| processes("killed-omni").len() >= 2).await;
     sleep(Duration::from_millis(300)).await;
     let pgid = leader("killed-omni");

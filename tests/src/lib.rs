@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod balancer;
+pub mod chaos;
 pub mod collector;
 pub mod door;
 pub mod issuer;

@@ -35,6 +35,8 @@ fn document(server: &ServerConfig) -> Value {
         "description": server.options.description,
         "transport": server.kind,
         "enabled": server.options.enabled,
+        "connect": server.options.connect,
+        "on_start_failure": server.options.on_start_failure,
         "at": server.place(),
         "source": server.source.as_ref().map(ToString::to_string),
     })
@@ -82,6 +84,8 @@ pub(super) fn health(view: &ServerView) -> Value {
         "reason": if reason.is_empty() { None } else { Some(reason) },
         "tools": view.tools.len(),
         "latency_ms": view.latency_ms,
+        "failures": view.failures,
+        "breaker": view.breaker.as_str(),
     })
 }
 

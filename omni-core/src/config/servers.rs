@@ -1,6 +1,6 @@
 //! From an entry of `mcps.yaml` to a server that can be connected to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -12,10 +12,9 @@ use super::{
     spec::{AuthSpec, AuthType, ServerSpec},
     yaml::join,
 };
-use crate::{
-    mcp::{BASE_ENV, ServerOptions},
-    policy::PatternSet,
-};
+use crate::{mcp::BASE_ENV, policy::PatternSet};
+
+mod options;
 
 /// All servers, in the order of the file.
 pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> Vec<ServerConfig> {
@@ -150,44 +149,6 @@ impl Entry<'_> {
             Some(ArgVariable { at, name: filled.variable.clone(), value })
         });
         variables.collect()
-    }
-
-    fn options(&self, findings: &mut Findings) -> ServerOptions {
-        let default = ServerOptions::default();
-        let (spec, mcps, lines) = (self.spec, self.source.mcps, self.source.mcps_lines);
-        let settings = &self.source.settings.mcp;
-        let timeout = findings.seconds(
-            settings.request_timeout_seconds,
-            default.call_timeout,
-            self.source.settings_lines,
-            "mcp.request_timeout_seconds",
-        );
-        let global = mcps.global.default_timeout_seconds;
-        let timeout = findings.seconds(global, timeout, lines, "global.default_timeout_seconds");
-        let call_timeout = findings.seconds(spec.timeout_seconds, timeout, lines, &self.at("timeout_seconds"));
-        let connect = call_timeout.min(Duration::from_secs(30));
-        let attempts = |attempts: Option<u32>| attempts.filter(|attempts| *attempts > 0);
-        let retry = attempts(spec.retry.max_attempts).or_else(|| attempts(mcps.global.retry.max_attempts));
-        let number = |value: Option<u32>| value.filter(|value| *value > 0).and_then(|value| value.try_into().ok());
-        ServerOptions {
-            display_name: spec.display_name.clone(),
-            description: spec.description.clone(),
-            enabled: spec.enabled.unwrap_or(true),
-            call_timeout,
-            connect_timeout: findings.seconds(
-                spec.connect_timeout_seconds,
-                connect,
-                lines,
-                &self.at("connect_timeout_seconds"),
-            ),
-            max_concurrent: number(spec.max_concurrent).unwrap_or(default.max_concurrent),
-            max_output_chars: number(spec.max_output_chars).unwrap_or(default.max_output_chars),
-            retry_safe: self.retry_safe(findings),
-            max_attempts: retry.unwrap_or(default.max_attempts),
-            trusted: spec.trusted,
-            calls_per_minute: self.calls(spec.rate_limit.requests_per_minute),
-            calls_burst: self.calls(spec.rate_limit.burst),
-        }
     }
 
     /// How many calls one person may make: 0, and rates that are switched off, are no limit.

@@ -1,6 +1,6 @@
 //! The effective configuration for people, and the schema of the files.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged,
     spec, yaml,
 };
-use crate::identity::RoleMap;
+use crate::{identity::RoleMap, mcp::BreakerOptions};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
@@ -210,10 +210,31 @@ fn server(server: &ServerConfig) -> Value {
         "headers": hidden(server.headers.keys().collect()),
         "authentication": auth,
         "timeout_seconds": server.options.call_timeout.as_secs_f64(),
+        "connect": server.options.connect,
+        "on_start_failure": server.options.on_start_failure,
         "max_attempts": server.options.max_attempts,
         "max_concurrent": server.options.max_concurrent,
+        "keep_alive_seconds": seconds(server.options.keep_alive),
+        "idle_close_seconds": seconds(server.options.idle_close),
+        "refresh_seconds": seconds(server.options.refresh),
+        "breaker": breaker(&server.options.breaker),
         "trusted": server.options.trusted,
         "tags": server.tags,
+    })
+}
+
+/// A time, where 0 is none.
+fn seconds(time: Option<Duration>) -> f64 {
+    time.map_or(0.0, |time| time.as_secs_f64())
+}
+
+fn breaker(breaker: &BreakerOptions) -> Value {
+    json!({
+        "failures": breaker.failures,
+        "window_seconds": breaker.window.as_secs_f64(),
+        "pause_seconds": breaker.pause.as_secs_f64(),
+        "max_pause_seconds": breaker.max_pause.as_secs_f64(),
+        "probes": breaker.probes,
     })
 }
 

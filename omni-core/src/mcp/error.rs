@@ -58,6 +58,14 @@ pub enum McpError {
         /// How many may run at once.
         limit: usize,
     },
+    /// It failed too often and is left alone for a while; nothing was sent.
+    #[error("it failed too often and is left alone for {} s more; the last time: {reason}", retry_after_ms.div_ceil(1_000))]
+    Resting {
+        /// How it failed last.
+        reason: String,
+        /// When it may be asked again.
+        retry_after_ms: u64,
+    },
 }
 
 impl McpError {
@@ -66,7 +74,11 @@ impl McpError {
     pub fn is_transport_fault(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Closed { .. } | Self::Protocol { .. } => true,
-            Self::Unauthorized { .. } | Self::Rpc { .. } | Self::UnknownServer { .. } | Self::Busy { .. } => false,
+            Self::Unauthorized { .. }
+            | Self::Rpc { .. }
+            | Self::UnknownServer { .. }
+            | Self::Busy { .. }
+            | Self::Resting { .. } => false,
         }
     }
 
@@ -77,7 +89,8 @@ impl McpError {
             | Self::Unauthorized { message }
             | Self::Closed { message, .. }
             | Self::Rpc { message, .. }
-            | Self::Protocol { message } => *message = redactor.text(message),
+            | Self::Protocol { message }
+            | Self::Resting { reason: message, .. } => *message = redactor.text(message),
             Self::Timeout { .. } | Self::UnknownServer { .. } | Self::Busy { .. } => {}
         }
         self

@@ -1,6 +1,11 @@
 //! One JSON message a line, over any pair of byte streams: child processes and in-process servers.
 
-use std::{future::Future, io, sync::Arc};
+use std::{
+    future::{Future, pending},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rmcp::{
@@ -12,6 +17,7 @@ use rmcp::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
     sync::Mutex,
+    time::timeout,
 };
 
 use super::{
@@ -19,9 +25,18 @@ use super::{
     tap::{Fault, MAX_MESSAGE_BYTES, Tap},
 };
 
+/// How long what an ended server wrote is waited for.
+const LAST_OUTPUT: Duration = Duration::from_millis(300);
+
 /// What keeps the other end alive, and ends it.
 #[async_trait]
 pub(super) trait Keeper: Send {
+    /// Waits until the other end has gone, where that is known otherwise than by the end of its output:
+    /// what it started may hold that open. Once it has gone, this is over at once.
+    async fn gone(&mut self) {
+        pending().await
+    }
+
     /// Why the other end may have gone, in its own words.
     async fn last_words(&mut self) -> Option<String> {
         None
@@ -56,25 +71,17 @@ impl<R: AsyncRead + Unpin, W, K: Keeper> Lines<R, W, K> {
 
     /// The next line; what was read stays when this is cancelled.
     async fn next_line(&mut self) -> Result<Option<Vec<u8>>, String> {
-        loop {
-            let chunk = self.reader.fill_buf().await.map_err(|error| error.to_string())?;
-            if chunk.is_empty() {
-                return Ok(None);
-            }
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let taken = end.map_or(chunk.len(), |end| end + 1);
-            self.line.extend_from_slice(&chunk[..end.unwrap_or(taken)]);
-            self.reader.consume(taken);
-            if self.line.len() > MAX_MESSAGE_BYTES {
-                return Err(format!("the server sent a message of more than {MAX_MESSAGE_BYTES} bytes"));
-            }
-            if end.is_some() {
-                return Ok(Some(std::mem::take(&mut self.line)));
+        tokio::select! {
+            biased;
+            line = read_line(&mut self.reader, &mut self.line) => line,
+            () = self.keeper.gone() => {
+                let rest = read_line(&mut self.reader, &mut self.line);
+                timeout(LAST_OUTPUT, rest).await.unwrap_or(Ok(None))
             }
         }
     }
 
-    async fn gone(&mut self) -> String {
+    async fn farewell(&mut self) -> String {
         match self.keeper.last_words().await {
             Some(words) => format!("the server ended: {words}"),
             None => "the server ended".into(),
@@ -114,7 +121,7 @@ where
             let line = match self.next_line().await {
                 Ok(Some(line)) => line,
                 Ok(None) => {
-                    let reason = self.gone().await;
+                    let reason = self.farewell().await;
                     self.tap.close(reason);
                     return None;
                 }
@@ -144,6 +151,28 @@ where
         }
         self.keeper.end().await;
         Ok(())
+    }
+}
+
+async fn read_line<R>(reader: &mut BufReader<R>, line: &mut Vec<u8>) -> Result<Option<Vec<u8>>, String>
+where
+    R: AsyncRead + Unpin,
+{
+    loop {
+        let chunk = reader.fill_buf().await.map_err(|error| error.to_string())?;
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(chunk.len(), |end| end + 1);
+        line.extend_from_slice(&chunk[..end.unwrap_or(taken)]);
+        reader.consume(taken);
+        if line.len() > MAX_MESSAGE_BYTES {
+            return Err(format!("the server sent a message of more than {MAX_MESSAGE_BYTES} bytes"));
+        }
+        if end.is_some() {
+            return Ok(Some(std::mem::take(line)));
+        }
     }
 }
 

@@ -15,24 +15,27 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{CallContext, Connector, McpError, ServerOptions, ToolOutput};
+use super::{CallContext, Connect, Connector, McpError, OnStartFailure, ServerOptions, ToolOutput};
 use crate::catalog::{Catalog, ToolDef};
 
+mod breaker;
 mod connection;
+mod jitter;
 mod listing;
 mod pass;
 mod server;
 mod shared;
 mod tender;
 
+use jitter::spread;
 use server::Server;
 use shared::{Board, Shared};
 
 /// How long connections that were given up may take to end at a shutdown.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a call waits before it is repeated, times the attempts made.
-const REPEAT_AFTER: Duration = Duration::from_millis(100);
+/// How long a call waits for a server that failed a moment ago and is about to be looked at again.
+const WAIT_FOR_LOOK: Duration = Duration::from_secs(3);
 
 /// One server that the pool is given.
 #[derive(Debug, Clone)]
@@ -106,8 +109,9 @@ impl Pool {
 
     /// A snapshot in which every enabled server was asked once: connects what is not connected and
     /// lists what was not listed, all servers at once. A dead or hung one costs its own deadline and
-    /// is unhealthy; it is asked again after a pause that grows from 30 s to 5 min, so that it does
-    /// not hold up every ask. Calls at the same time share one discovery.
+    /// is unhealthy; it is asked again after a pause that grows, at first from a second and never less
+    /// than what it cost, so that it does not hold up every ask. Calls at the same time share one
+    /// discovery.
     ///
     /// Each server's answer is in [`Self::catalog`] as soon as it is there. Dropping the future
     /// leaves the discovery running: what it finds is there for the next one who asks.
@@ -122,8 +126,33 @@ impl Pool {
     /// Why that server cannot be used.
     pub async fn discover_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
         let server = self.enabled(name)?;
+        // One that restarts is back in a moment: whoever needs it would rather wait than hear of it.
+        if let Some(at) = server.look_at().filter(|at| *at <= Instant::now() + WAIT_FOR_LOOK) {
+            sleep_until(at).await;
+        }
         self.ask(server, false).await;
         server.fault().map_or_else(|| Ok(self.catalog()), Err)
+    }
+
+    /// Begins to connect to the servers that are [eager](Connect::Eager), and waits for none.
+    pub fn warm(&self) {
+        for server in self.shared.servers.values().filter(|server| server.options().connect == Connect::Eager) {
+            drop(self.ask(server, false));
+        }
+    }
+
+    /// Connects to the servers without which nothing is to start ([`OnStartFailure::FailClosed`]).
+    ///
+    /// # Errors
+    /// The name of one that cannot be used, and why.
+    pub async fn require(&self) -> Result<(), (String, McpError)> {
+        let is_needed = |server: &&Arc<Server>| {
+            server.options().enabled && server.options().on_start_failure == OnStartFailure::FailClosed
+        };
+        let needed: Vec<_> = self.shared.servers.values().filter(is_needed).collect();
+        join_all(needed.iter().map(|server| self.ask(server, false))).await;
+        let failed = needed.iter().find_map(|server| Some((server.name().to_owned(), server.fault()?)));
+        failed.map_or(Ok(()), Err)
     }
 
     /// Asks every enabled server again, whatever is known (`servers check`).
@@ -175,7 +204,7 @@ impl Pool {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
-            let again = Instant::now() + REPEAT_AFTER * attempt;
+            let again = Instant::now() + spread(server.options().retry_delay) * attempt;
             let repeat = attempt < server.options().max_attempts && again < deadline;
             if !repeat || !may_repeat(&error, &is_harmless) {
                 return Err(error);
@@ -253,7 +282,8 @@ fn may_repeat(error: &McpError, is_harmless: impl FnOnce() -> bool) -> bool {
         | McpError::Unauthorized { .. }
         | McpError::Rpc { .. }
         | McpError::UnknownServer { .. }
-        | McpError::Busy { .. } => false,
+        | McpError::Busy { .. }
+        | McpError::Resting { .. } => false,
     }
 }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::{
     ASK_DURATION, ASKS, ASKS_RUNNING, CONFIG_RELOADS, LEDGER_BACKLOG, LEDGER_SINK_FAILURES, MODEL_TURN_COST,
-    MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_UP, TOKENS, TOOL_CALL_DURATION, TOOL_CALLS, UNKNOWN,
+    MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_BREAKER, SERVER_UP, TOKENS, TOOL_CALL_DURATION, TOOL_CALLS,
+    UNKNOWN,
     facade::{IS_ON, add, observe, set, shift},
 };
 use crate::{
-    catalog::{Catalog, Health},
+    catalog::{BreakerState, Catalog, Health},
     cost::NanoUsd,
     error::ErrorKind,
     ledger::{CallRecord, Outcome, Party},
@@ -129,8 +130,14 @@ pub(crate) fn servers(catalog: &Catalog) {
         match view.health {
             Health::Healthy => set(SERVER_UP, &[("server", &view.name)], 1.0),
             Health::Unhealthy { .. } => set(SERVER_UP, &[("server", &view.name)], 0.0),
-            Health::Unknown | Health::Disabled => {}
+            Health::Unknown | Health::Disabled => continue,
         }
+        let breaker = match view.breaker {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 1.0,
+            BreakerState::Open { .. } => 2.0,
+        };
+        set(SERVER_BREAKER, &[("server", &view.name)], breaker);
     }
 }
 
@@ -140,6 +147,7 @@ pub(crate) fn servers_gone(before: &Catalog, now: &Catalog) {
     for view in before.servers.iter().filter(|view| !is_there(&view.name)) {
         if view.health != Health::Disabled {
             set(SERVER_UP, &[("server", &view.name)], f64::NAN);
+            set(SERVER_BREAKER, &[("server", &view.name)], f64::NAN);
         }
     }
 }

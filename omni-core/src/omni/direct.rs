@@ -139,12 +139,16 @@ async fn catalog(parts: &Parts, call: &DirectCall, grant: &Grant, deadline: Inst
     }
 }
 
+/// What people are told of a server that cannot be used.
+const AWAY: &str = "it does not answer at the moment";
+
 /// Why a server cannot be used may tell of hosts, commands and paths: that is for admins.
 fn told(fault: McpError, grant: &Grant) -> McpError {
     match fault {
         McpError::Timeout { .. } => fault,
         other if grant.role.is_admin => other,
-        _ => McpError::Connect { message: "it does not answer at the moment".into() },
+        McpError::Resting { retry_after_ms, .. } => McpError::Resting { reason: AWAY.into(), retry_after_ms },
+        _ => McpError::Connect { message: AWAY.into() },
     }
 }
 
@@ -188,7 +192,9 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
             let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
             record.outcome = refusal_outcome(planned, error);
             // A server that is away has failed; what was given up may have been on its way.
-            record.unsent = !matches!(error, Error::Server { .. } | Error::Cancelled | Error::Internal { .. });
+            let is_kept_away = matches!(error, Error::Server { source: McpError::Resting { .. }, .. });
+            let may_be_sent = matches!(error, Error::Server { .. } | Error::Cancelled | Error::Internal { .. });
+            record.unsent = is_kept_away || !may_be_sent;
             record
         }
     }

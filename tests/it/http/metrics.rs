@@ -1,6 +1,8 @@
 //! What is counted, read as Prometheus reads it. The recorder is the process's, and other tests count too:
 //! names of servers, roles and models are this file's own where numbers are exact.
 
+use std::time::Duration;
+
 use omni_core::{
     Principal,
     ask::DirectCall,
@@ -10,13 +12,14 @@ use omni_core::{
         ModelInfo,
         scripted::{Scripted, call_turn, text_turn},
     },
+    mcp::{McpError, ServerOptions},
     policy::{Permission, Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_http::{DoorOptions, Metrics};
 use omni_tests::{
     door::{Door, Reply},
     scrape::Scrape,
-    server::FakeServer,
+    server::{FakeServer, any},
 };
 use reqwest::Method;
 use serde_json::{Value, json, value::RawValue};
@@ -138,6 +141,31 @@ async fn nothing_that_somebody_makes_up_is_a_label_and_nobody_is_one() {
     assert!(shown.count("omni_tokens_total", &[("model", "unknown"), ("kind", "input")]) >= 10.0);
     let unmatched = [("method", "other"), ("route", "unmatched"), ("status", "404")];
     assert!(shown.count("omni_http_requests_total", &unmatched) >= 1.0);
+}
+
+#[tokio::test]
+async fn a_server_that_calls_are_kept_from_is_told_of() {
+    let broken = FakeServer::new()
+        .tool("pull", any(), |_| Box::pin(async { Err(McpError::Closed { message: "broken".into(), unsent: false }) }));
+    let mut options = ServerOptions::default();
+    (options.breaker.failures, options.breaker.pause) = (2, Duration::from_secs(120));
+    let change = |builder: omni_core::OmniBuilder| {
+        builder.policy(policy("kept_role", None)).server_with("kept", broken, options)
+    };
+    let door = Door::with(|_| {}, change).await;
+    let state = async || {
+        let shown = scrape(&door).await.value("omni_server_breaker", &[("server", "kept")]);
+        let key = door.key(BOSS, &[Scope::Admin]).await;
+        let servers = door.get_by(&key, "/admin/mcps").await.is(200).json();
+        let kept = servers.as_array().unwrap().iter().find(|server| server["name"] == "kept").unwrap().clone();
+        (shown, kept["breaker"].clone(), kept["status"].clone())
+    };
+    assert_eq!(state().await, (Some(0.0), json!("closed"), json!("healthy")));
+    for _ in 0..3 {
+        let call = DirectCall::new(Principal::email(BOSS), "kept", "pull", RawValue::from_string("{}".into()).unwrap());
+        door.omni.call_tool(call).await.unwrap_err();
+    }
+    assert_eq!(state().await, (Some(2.0), json!("open"), json!("unhealthy")));
 }
 
 #[tokio::test]

@@ -108,6 +108,25 @@ async fn a_service_that_trusts_this_machine_is_the_super_admins_and_listens_nowh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_does_not_start_without_a_server_that_it_needs_and_starts_without_others() {
+    let mcps = |failure: &str| {
+        format!("mcps: [{{ name: ledger_mcp, url: 'http://127.0.0.1:1/mcp', on_start_failure: {failure} }}]\n")
+    };
+    let ada = "users: [{ email: ada@company.com, role: dba }]\n";
+    let home = omni().with_file("mcps.yaml", &mcps("fail_closed")).with_file("users.yaml", ada);
+    let refused = home.run(&["serve", "--bind", "127.0.0.1:0"]).exits(8);
+    assert!(refused.err.contains("does not start without the server ledger_mcp"), "{refused:?}");
+    assert!(refused.err.contains("fail_closed") && !refused.err.contains("omni listens"), "{refused:?}");
+    // What needs no server works.
+    key(&home, "ask");
+    let home = omni().with_file("mcps.yaml", &mcps("fail_open"));
+    let service = Service::start(&home, &[]);
+    Reply::of(service.client.get(format!("{}/health", service.url))).await.is(200);
+    service.signal("TERM");
+    assert_eq!(service.end().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_file_is_live_in_a_running_service() {
     let users = |role: &str| {
         format!("super_admins: [{{ email: b@c.d }}]\nusers: [{{ email: ada@company.com, role: {role} }}]\n")

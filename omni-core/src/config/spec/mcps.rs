@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
+use crate::mcp::{Connect, OnStartFailure};
 
 /// `mcps.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -23,12 +24,17 @@ pub(crate) struct McpsSpec {
 /// What holds for all servers.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "auto_discovery_enabled", "discovery_interval_minutes", "health_check_interval_seconds",
-]))]
 pub(crate) struct GlobalSpec {
     /// How long a call may take where the server does not say.
     pub(crate) default_timeout_seconds: Option<f64>,
+    /// Whether servers are asked for their tools again although nothing changed.
+    pub(crate) auto_discovery_enabled: Option<bool>,
+    /// How often that is, where the server does not say.
+    pub(crate) discovery_interval_minutes: Option<f64>,
+    /// How long nothing is heard of a server before it is asked whether it lives, where the server does not say.
+    pub(crate) health_check_interval_seconds: Option<f64>,
+    /// When calls are kept from a server, where the server does not say.
+    pub(crate) breaker: BreakerSpec,
     pub(crate) retry: RetrySpec,
     /// Tools that nobody but super admins may use.
     #[schemars(extend("x-enforced" = true))]
@@ -43,10 +49,30 @@ pub(crate) struct GlobalSpec {
 /// Repeated attempts.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["delay_seconds", "connection_max_age_seconds"]))]
 pub(crate) struct RetrySpec {
     /// Total attempts; 0 counts as not set.
     pub(crate) max_attempts: Option<u32>,
+    /// How long a call waits before it is repeated, times the attempts made.
+    pub(crate) delay_seconds: Option<f64>,
+    /// How old a connection may be before it is closed when nobody uses it; 0 is never.
+    pub(crate) connection_max_age_seconds: Option<f64>,
+}
+
+/// When calls are kept from a server whose connections fail.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct BreakerSpec {
+    /// So many failures within the window, or in a row, keep calls away; 0 is never.
+    pub(crate) failures: Option<u32>,
+    /// How long a failure counts.
+    pub(crate) window_seconds: Option<f64>,
+    /// How long the server is left alone at first.
+    pub(crate) pause_seconds: Option<f64>,
+    /// How long it is left alone at most.
+    pub(crate) max_pause_seconds: Option<f64>,
+    /// How many calls may find out at once whether it has recovered.
+    pub(crate) probes: Option<u32>,
 }
 
 /// One server.
@@ -95,6 +121,25 @@ pub(crate) struct ServerSpec {
     /// How long connecting and listing may take.
     #[serde(default)]
     pub(crate) connect_timeout_seconds: Option<f64>,
+    /// When it is connected to: `eager`, when a service starts, or `lazy`, when somebody first needs it. Absent: `eager`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("enum" = ["eager", "lazy"]))]
+    pub(crate) connect: Option<Connect>,
+    /// What becomes of a start at which it cannot be used: `fail_open` starts without it, `fail_closed` does not start.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("enum" = ["fail_open", "fail_closed"]))]
+    pub(crate) on_start_failure: Option<OnStartFailure>,
+    /// How long nothing is heard of it before it is asked whether it lives; 0 is never.
+    #[serde(default)]
+    pub(crate) keep_alive_seconds: Option<f64>,
+    /// How long nobody uses a connection before it is closed, until somebody does; 0, and absent, is never.
+    #[serde(default)]
+    pub(crate) idle_close_seconds: Option<f64>,
+    /// How long its list of tools counts, where it says nothing; 0 is for ever.
+    #[serde(default)]
+    pub(crate) refresh_seconds: Option<f64>,
+    #[serde(default)]
+    pub(crate) breaker: BreakerSpec,
     /// What it is for.
     #[serde(default)]
     pub(crate) description: String,

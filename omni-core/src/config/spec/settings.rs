@@ -111,12 +111,14 @@ pub(crate) struct PriceSpec {
 /// All servers.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "discovery_interval_minutes", "health_check_interval_seconds", "health_check_retries", "tool_cache_ttl_seconds",
-]))]
+#[schemars(extend("x-ignored" = ["health_check_retries", "tool_cache_ttl_seconds"]))]
 pub(crate) struct McpSpec {
     /// How long a call may take where the server does not say.
     pub(crate) request_timeout_seconds: Option<f64>,
+    /// How often servers are asked for their tools although nothing changed, where mcps.yaml does not say.
+    pub(crate) discovery_interval_minutes: Option<f64>,
+    /// How long nothing is heard of a server before it is asked whether it lives, where mcps.yaml does not say.
+    pub(crate) health_check_interval_seconds: Option<f64>,
 }
 
 /// The ledger.

@@ -1,7 +1,12 @@
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 
 use super::{Severity, findings, load};
-use crate::config::{ServerAuth, ServerConfig};
+use crate::{
+    config::{ServerAuth, ServerConfig},
+    mcp::{Connect, OnStartFailure},
+};
 
 fn servers(mcps: &str, variables: &[(&str, &str)]) -> Vec<ServerConfig> {
     load(&[("mcps.yaml", mcps)], variables).unwrap().servers
@@ -106,6 +111,46 @@ mcps:
         (b.call_timeout.as_secs(), b.max_attempts, b.enabled, b.display_name.as_deref()),
         (12, 1, false, Some("B"))
     );
+}
+
+#[test]
+fn how_a_server_is_kept_comes_from_it_then_from_all_servers_then_from_the_settings() {
+    let settings = "mcp: { discovery_interval_minutes: 10, health_check_interval_seconds: 30 }";
+    let mcps = "
+global: { discovery_interval_minutes: 2, breaker: { failures: 3, pause_seconds: 1 }, retry: { delay_seconds: 0.5 } }
+mcps:
+  - { name: a, url: http://h, connect: lazy, on_start_failure: fail_closed, keep_alive_seconds: 0, refresh_seconds: 7,
+      idle_close_seconds: 90, retry: { connection_max_age_seconds: 600 }, breaker: { failures: 0, probes: 2 } }
+  - { name: b, url: http://h }
+";
+    let files = [("settings.yaml", settings), ("mcps.yaml", mcps)];
+    let servers = load(&files, &[]).unwrap().servers;
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+    let a = &servers[0].options;
+    assert_eq!((a.connect, a.on_start_failure), (Connect::Lazy, OnStartFailure::FailClosed));
+    assert_eq!((a.keep_alive, seconds(a.refresh), seconds(a.idle_close)), (None, Some(7), Some(90)));
+    assert_eq!((seconds(a.max_age), a.retry_delay.as_millis()), (Some(600), 500));
+    assert_eq!((a.breaker.failures, a.breaker.probes, a.breaker.pause.as_secs()), (0, 2, 1));
+    let b = &servers[1].options;
+    assert_eq!((b.connect, b.on_start_failure), (Connect::Eager, OnStartFailure::FailOpen));
+    assert_eq!((seconds(b.keep_alive), seconds(b.refresh), b.idle_close, b.max_age), (Some(30), Some(120), None, None));
+    assert_eq!((b.breaker.failures, b.breaker.probes, b.breaker.max_pause.as_secs()), (3, 1, 300));
+    let silent =
+        load(&[("mcps.yaml", "global: { auto_discovery_enabled: false }\nmcps: [{ name: a, url: http://h }]")], &[]);
+    assert_eq!(silent.unwrap().servers[0].options.refresh, None);
+}
+
+#[test]
+fn a_time_that_is_none_is_an_error_with_its_line() {
+    for key in ["keep_alive_seconds: -1", "idle_close_seconds: 1e12", "breaker: { pause_seconds: 0 }"] {
+        let config = load(&[("mcps.yaml", &format!("mcps: [{{ name: a, url: http://h, {key} }}]"))], &[]);
+        let name = key.split([':', '{']).next().unwrap();
+        let told = match config {
+            Ok(config) => findings(&config, Severity::Error).join("\n"),
+            Err(error) => error.to_string(),
+        };
+        assert!(told.contains(name) && told.contains("mcps.yaml"), "{key}: {told}");
+    }
 }
 
 #[test]

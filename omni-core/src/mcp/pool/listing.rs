@@ -10,12 +10,6 @@ use crate::{
     mcp::{Listed, McpError},
 };
 
-/// How long a server that failed is left alone at first.
-const PAUSE: Duration = Duration::from_secs(30);
-
-/// How long it is left alone at most.
-const MAX_PAUSE: Duration = Duration::from_secs(300);
-
 /// Lists hold at least and at most so long, whatever a server says.
 const MIN_FRESH: Duration = Duration::from_secs(5);
 const MAX_FRESH: Duration = Duration::from_secs(24 * 3_600);
@@ -42,7 +36,12 @@ pub(super) struct Listing {
     source: Option<Source>,
     pub(super) failures: u32,
     pub(super) last_seen: Option<DateTime<Utc>>,
-    retry_at: Option<Instant>,
+    /// How often there was something else to offer than before.
+    pub(super) version: u64,
+    /// When to ask again although nothing changed.
+    pub(super) refresh_at: Option<Instant>,
+    /// Whether its connection was closed because nobody used it: what it said counts all the same.
+    pub(super) is_asleep: bool,
 }
 
 impl Listing {
@@ -61,13 +60,10 @@ impl Listing {
             source: None,
             failures: 0,
             last_seen: None,
-            retry_at: None,
+            version: 0,
+            refresh_at: None,
+            is_asleep: false,
         }
-    }
-
-    /// Whether the server failed a short while ago, so that asking again would only cost time.
-    pub(super) fn is_pausing(&self, now: Instant) -> bool {
-        self.retry_at.is_some_and(|at| now < at)
     }
 
     /// Whether the lists are those that `source` would give now.
@@ -80,37 +76,55 @@ impl Listing {
         self.source.is_some()
     }
 
-    pub(super) fn succeeded(&mut self, listed: Listed, source: Source, latency_ms: u64) {
-        self.tools = keep_known(&self.tools, listed.tools);
-        self.prompts = keep_known(&self.prompts, listed.prompts);
-        self.resources = keep_known(&self.resources, listed.resources);
-        self.templates = keep_known(&self.templates, listed.templates);
+    /// The server answered; what it said counts for `refresh`, or as long as it says where that is less.
+    pub(super) fn succeeded(&mut self, listed: Listed, source: Source, latency_ms: u64, refresh: Option<Duration>) {
+        let is_same = [
+            keep_known(&mut self.tools, listed.tools),
+            keep_known(&mut self.prompts, listed.prompts),
+            keep_known(&mut self.resources, listed.resources),
+            keep_known(&mut self.templates, listed.templates),
+        ];
+        self.version += u64::from(is_same.contains(&false));
         self.capabilities = listed.capabilities;
-        self.fresh_until = listed.fresh_for.map(|fresh| Instant::now() + fresh.clamp(MIN_FRESH, MAX_FRESH));
+        let now = Instant::now();
+        self.fresh_until = listed.fresh_for.map(|fresh| now + fresh.clamp(MIN_FRESH, MAX_FRESH));
+        self.refresh_at = refresh.map(|refresh| now + refresh).into_iter().chain(self.fresh_until).min();
         self.health = Health::Healthy;
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));
-        (self.failures, self.retry_at) = (0, None);
+        (self.failures, self.is_asleep) = (0, false);
         self.last_seen = self.checked_at;
     }
 
-    pub(super) fn failed(&mut self, error: McpError, latency_ms: u64) {
-        (self.tools, self.prompts) = (Vec::new(), Vec::new());
-        (self.resources, self.templates) = (Vec::new(), Vec::new());
+    /// The server did not answer. What it offers stays while it may be back in a moment (`is_lasting`
+    /// is false): lists that come and go help nobody.
+    pub(super) fn failed(&mut self, error: McpError, latency_ms: u64, is_lasting: bool) {
+        self.latency_ms = Some(latency_ms);
+        self.failures = self.failures.saturating_add(1);
+        self.is_away(error, is_lasting);
+    }
+
+    /// The server cannot be used.
+    pub(super) fn is_away(&mut self, error: McpError, is_lasting: bool) {
+        if is_lasting {
+            (self.tools, self.prompts) = (Vec::new(), Vec::new());
+            (self.resources, self.templates) = (Vec::new(), Vec::new());
+        }
+        self.checked_at = Some(Utc::now());
         self.health = Health::Unhealthy { reason: error.to_string() };
         (self.fault, self.source) = (Some(error), None);
-        (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
-        let pause = PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_PAUSE);
-        self.failures = (self.failures + 1).min(16);
-        self.retry_at = Some(Instant::now() + pause);
+        (self.refresh_at, self.is_asleep) = (None, false);
     }
 }
 
-/// What did not change stays the same value, a tool with its compiled schema.
-fn keep_known<T: Definition>(old: &[Arc<T>], new: Vec<T>) -> Vec<Arc<T>> {
-    let by_key: HashMap<&str, &Arc<T>> = old.iter().map(|known| (&**known.key(), known)).collect();
-    let known = |new: &T| by_key.get(&**new.key()).filter(|old| old.is_same(new)).map(|old| Arc::clone(old));
-    new.into_iter().map(|new| known(&new).unwrap_or_else(|| Arc::new(new))).collect()
+/// What did not change stays the same value, a tool with its compiled schema. Whether nothing changed.
+fn keep_known<T: Definition>(known: &mut Vec<Arc<T>>, new: Vec<T>) -> bool {
+    let by_key: HashMap<&str, &Arc<T>> = known.iter().map(|known| (&**known.key(), known)).collect();
+    let kept = |new: &T| by_key.get(&**new.key()).filter(|old| old.is_same(new)).map(|old| Arc::clone(old));
+    let new: Vec<Arc<T>> = new.into_iter().map(|new| kept(&new).unwrap_or_else(|| Arc::new(new))).collect();
+    let is_same = are_same(known, &new);
+    *known = new;
+    is_same
 }
 
 /// Whether two snapshots hold the same: how long an answer took is not part of it.
@@ -135,27 +149,27 @@ fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_that_fails_again_is_left_alone_longer_up_to_a_limit() {
-        let mut listing = Listing::new(Health::Unknown);
-        let error = McpError::Connect { message: "no".into() };
-        for seconds in [30, 60, 120, 240, 300, 300] {
-            listing.failed(error.clone(), 1);
-            let now = Instant::now();
-            assert!(listing.is_pausing(now + Duration::from_secs(seconds - 1)), "{seconds}");
-            assert!(!listing.is_pausing(now + Duration::from_secs(seconds)), "{seconds}");
-        }
-        listing.succeeded(Listed::default(), (1, 0), 1);
-        assert!(!listing.is_pausing(Instant::now()));
-    }
-
     #[tokio::test(start_paused = true)]
     async fn lists_hold_as_long_as_the_server_says() {
         let mut listing = Listing::new(Health::Unknown);
-        listing.succeeded(Listed { fresh_for: Some(Duration::from_secs(60)), ..Listed::default() }, (1, 0), 1);
+        let listed = Listed { fresh_for: Some(Duration::from_secs(60)), ..Listed::default() };
+        listing.succeeded(listed, (1, 0), 1, Some(Duration::from_secs(300)));
+        assert_eq!(listing.refresh_at, Some(Instant::now() + Duration::from_secs(60)));
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(listing.is_of((1, 0)));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!listing.is_of((1, 0)));
+    }
+
+    #[test]
+    fn tools_stay_while_a_server_may_be_back_in_a_moment() {
+        let mut listing = Listing::new(Health::Unknown);
+        let tool = ToolDef::new("s", "t", serde_json::value::RawValue::from_string("{}".into()).unwrap());
+        listing.succeeded(Listed { tools: vec![tool], ..Listed::default() }, (1, 0), 1, None);
+        let error = || McpError::Connect { message: "no".into() };
+        listing.failed(error(), 1, false);
+        assert_eq!((listing.tools.len(), listing.failures, listing.is_listed()), (1, 1, false));
+        listing.failed(error(), 1, true);
+        assert_eq!((listing.tools.len(), listing.failures), (0, 2));
     }
 }

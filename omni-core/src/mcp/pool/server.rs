@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -15,16 +16,18 @@ use futures::FutureExt;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, Semaphore, SemaphorePermit},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ServerEntry,
+    breaker::Breaker,
     connection::Connection,
+    jitter::spread,
     listing::{Listing, Source},
     shared::Shared,
-    tender::tend,
+    tender::{Condition, tend},
 };
 use crate::{
     catalog::{Health, ServerView},
@@ -34,23 +37,28 @@ use crate::{
     },
 };
 
+mod connecting;
+mod faults;
+
+use connecting::Attempts;
+
 pub(super) struct Server {
+    me: Weak<Self>,
     name: Arc<str>,
     entry: ServerEntry,
     permits: Semaphore,
-    me: Weak<Self>,
     connection: ArcSwapOption<Connection>,
-    /// Held while connecting, so that all who need the connection wait for one attempt: how many
-    /// connections there were.
-    connecting: AsyncMutex<u64>,
+    /// Held while connecting, so that all who need the connection wait for one attempt.
+    connecting: AsyncMutex<Attempts>,
     /// Held while listing, for the same reason.
     discovering: AsyncMutex<()>,
     /// How many discoveries began.
     begun: AtomicU64,
     listing: Mutex<Listing>,
+    breaker: Mutex<Breaker>,
     /// Those who publish what it answers.
     told: Mutex<Vec<Weak<Shared>>>,
-    /// Whether somebody tends it, who is woken by every new connection.
+    /// Whether somebody tends it, who is woken whenever there may be something to do.
     is_tended: AtomicBool,
     woken: Arc<Notify>,
     tasks: TaskTracker,
@@ -71,6 +79,7 @@ impl Server {
             discovering: AsyncMutex::new(()),
             begun: 0.into(),
             listing: Mutex::new(Listing::new(health)),
+            breaker: Mutex::new(Breaker::new(entry.options.breaker)),
             told: Mutex::default(),
             is_tended: false.into(),
             woken: Arc::default(),
@@ -113,6 +122,7 @@ impl Server {
         (view.checked_at, view.last_seen, view.failures) = (listing.checked_at, listing.last_seen, listing.failures);
         (view.prompts, view.resources, view.templates) = (listing.prompts, listing.resources, listing.templates);
         view.capabilities = listing.capabilities;
+        view.breaker = self.with_breaker(|breaker| breaker.shown(Instant::now()));
         view
     }
 
@@ -139,7 +149,7 @@ impl Server {
         self.on_connection(cx, |transport| async move { rounds::request(&*transport, request, cx).await }).await
     }
 
-    /// Does something once on a connection that works.
+    /// Does something once on a connection that works, unless requests are kept from the server.
     async fn on_connection<T, F>(
         &self,
         cx: &CallContext,
@@ -149,13 +159,23 @@ impl Server {
         F: Future<Output = Result<T, McpError>>,
     {
         let started = Instant::now();
+        let _admitted = self.admit()?;
         let connection = self.connected(cx.deadline).await?;
         if Instant::now() >= cx.deadline {
             // A request that is handed over goes out, even when nobody waits for its answer.
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         }
-        let _in_use = connection.in_use();
-        guarded(work(connection.transport.clone())).await.inspect_err(|error| connection.learn(error))
+        let answer = guarded(work(connection.transport.clone())).await;
+        self.learn(&connection, answer.as_ref().err());
+        answer
+    }
+
+    /// Finds out what there is to find out, and makes sure of a connection that is in doubt.
+    pub(super) async fn look(&self) {
+        if let Some(connection) = self.present().filter(|connection| !connection.is_alive(&self.name)) {
+            self.lost(&connection);
+        }
+        self.discover(None).await;
     }
 
     /// How many discoveries began until now.
@@ -165,7 +185,16 @@ impl Server {
 
     /// Why the server cannot be used, as far as is known.
     pub(super) fn fault(&self) -> Option<McpError> {
-        self.with_listing(|listing| listing.fault.clone())
+        let fault = self.with_listing(|listing| listing.fault.clone())?;
+        let rest = self.with_breaker(|breaker| breaker.refuses(Instant::now()));
+        Some(rest.map_or_else(|| fault.clone(), |wait| resting(&fault, wait)))
+    }
+
+    /// When a server that failed a moment ago is looked at again; `None` where that may be now, or
+    /// calls are kept from it.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.with_breaker(|breaker| breaker.look_at(now).filter(|at| now < *at && breaker.refuses(now).is_none()))
     }
 
     /// Brings what is known of the server up to date. With `newer_than` it is asked in any case,
@@ -180,129 +209,110 @@ impl Server {
         self.begun.fetch_add(1, SeqCst);
         let started = Instant::now();
         let found = self.list(started + self.options().connect_timeout, newer_than.is_some()).await;
-        let latency_ms = millis(started.elapsed());
         match found {
-            Ok(None) => {}
-            Ok(Some((listed, source))) => {
-                self.with_listing(|listing| listing.succeeded(listed, source, latency_ms));
-                self.publish();
-            }
+            Ok(None) => self.with_breaker(Breaker::seen),
+            Ok(Some((listed, source))) => self.listed(listed, source, started),
+            // Nobody was asked, and it is known why.
+            Err(McpError::Resting { .. }) => {}
             Err(error) => {
                 let waited_ms = millis(asked.elapsed());
                 tracing::warn!(server = %self.name, %error, waited_ms, "a server cannot be used");
-                self.with_listing(|listing| listing.failed(error, latency_ms));
-                self.publish();
+                self.not_listed(error, started);
             }
         }
     }
 
-    /// The connection, whether it still works or not.
-    pub(super) fn present(&self) -> Option<Arc<Connection>> {
-        self.connection.load_full()
+    fn listed(&self, listed: Listed, source: Source, started: Instant) {
+        self.with_breaker(|breaker| {
+            breaker.seen();
+            breaker.is_back();
+        });
+        let (latency_ms, refresh) = (millis(started.elapsed()), self.options().refresh.map(spread));
+        self.with_listing(|listing| listing.succeeded(listed, source, latency_ms, refresh));
+        self.publish();
+        self.woken.notify_one();
     }
 
-    /// Whether the connection told of something that was not listed yet.
-    pub(super) fn has_news(&self) -> bool {
-        self.with_listing(|listing| listing.is_listed()) && !self.is_known()
-    }
-
-    /// Lists what there is to list, because the server said so.
-    pub(super) async fn look_again(&self) {
-        self.discover(None).await;
+    fn not_listed(&self, error: McpError, started: Instant) {
+        let now = Instant::now();
+        let is_lasting = self.with_breaker(|breaker| {
+            breaker.not_seen(now - started, now);
+            breaker.refuses(now).is_some()
+        });
+        self.with_listing(|listing| listing.failed(error, millis(now - started), is_lasting));
+        self.publish();
+        self.woken.notify_one();
     }
 
     /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
     /// something new to come.
     pub(super) fn is_known(&self) -> bool {
-        if self.with_listing(|listing| listing.is_pausing(Instant::now())) {
+        if self.with_breaker(|breaker| breaker.is_quiet(Instant::now())) {
             return true;
         }
         let Ok(_nobody_connects) = self.connecting.try_lock() else { return false };
-        let Some(connection) = self.present() else { return false };
-        connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
+        match self.present() {
+            Some(connection) => {
+                connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
+            }
+            None => self.with_listing(|listing| listing.is_asleep && listing.is_listed()),
+        }
     }
 
     /// The lists and what they come from; `None` when that is known already.
     async fn list(&self, deadline: Instant, again: bool) -> Result<Option<(Listed, Source)>, McpError> {
         let started = Instant::now();
+        let _admitted = match self.admit() {
+            // Whoever asks in any case is not kept away.
+            Err(_) if again => None,
+            admitted => Some(admitted?),
+        };
         let connection = self.connected(deadline).await?;
         let source = connection.source();
         if !again && self.with_listing(|listing| listing.is_of(source)) {
             return Ok(None);
         }
-        let _in_use = connection.in_use();
         let mut cx = CallContext::within(self.options().connect_timeout);
         cx.deadline = deadline;
         let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         let list = timeout_at(deadline, guarded(connection.transport.list_everything(&self.name, &cx)));
-        let listed = list.await.unwrap_or_else(late).inspect_err(|error| connection.learn(error))?;
-        Ok(Some((listed, source)))
+        let listed = list.await.unwrap_or_else(late);
+        self.learn(&connection, listed.as_ref().err());
+        Ok(Some((listed?, source)))
     }
 
-    /// The connection, made anew if there is none that works.
-    async fn connected(&self, deadline: Instant) -> Result<Arc<Connection>, McpError> {
-        let started = Instant::now();
-        let late = |_| McpError::Timeout { after_ms: millis(started.elapsed()) };
-        let mut made = timeout_at(deadline, self.connecting.lock()).await.map_err(late)?;
-        if let Some(connection) = self.present()
-            && connection.is_usable(&self.name, deadline).await?
-        {
-            return Ok(connection);
-        }
-        if let Some(old) = self.connection.swap(None) {
-            self.retire(old);
-        }
-        let deadline = deadline.min(started + self.options().connect_timeout);
-        let transport = self.connect(deadline).await?;
-        *made += 1;
-        let connection = Arc::new(Connection::new(transport, *made));
-        self.connection.store(Some(connection.clone()));
-        self.tend();
-        Ok(connection)
+    /// What its tender needs to know.
+    pub(super) fn condition(&self) -> Condition {
+        let link = self.present().map(|connection| connection.link(&self.name));
+        self.with_listing(|listing| Condition {
+            look_at: self.with_breaker(|breaker| breaker.look_at(Instant::now())),
+            refresh_at: listing.refresh_at,
+            is_asleep: listing.is_asleep,
+            is_listed: link.map_or(listing.is_listed(), |link| listing.is_of(link.source)),
+            was_listed: listing.is_listed(),
+            link,
+        })
     }
 
-    /// Has somebody listen to the connection.
+    /// How often it had other things to offer than before.
+    pub(super) fn version(&self) -> u64 {
+        self.with_listing(|listing| listing.version)
+    }
+
+    /// Has somebody look after the server from now on.
     fn tend(&self) {
-        self.woken.notify_one();
         if !self.is_tended.swap(true, SeqCst) {
             let tending = tend(self.me.clone(), self.woken.clone());
             self.tasks.spawn(self.gone.clone().run_until_cancelled_owned(tending));
         }
     }
 
-    /// Ends a connection that is in doubt: no request gets it any more, and those that run on it
-    /// may well come to their end.
-    fn retire(&self, old: Arc<Connection>) {
-        let (grace, down) = (self.options().call_timeout, self.down.clone());
-        self.tasks.spawn(async move {
-            let _ = down.run_until_cancelled(timeout(grace, old.idle())).await;
-            old.transport.close().await;
-        });
-    }
-
-    async fn connect(&self, deadline: Instant) -> Result<Arc<dyn McpTransport>, McpError> {
-        let down = || McpError::Closed { message: "omni is shutting down".into(), unsent: true };
-        let started = Instant::now();
-        let mut cx = CallContext::within(self.options().connect_timeout);
-        cx.deadline = deadline;
-        let connecting = timeout_at(deadline, guarded(self.entry.connector.connect(&cx)));
-        match self.down.run_until_cancelled(connecting).await {
-            Some(Ok(transport)) => transport,
-            Some(Err(_)) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
-            None => Err(down()),
-        }
-    }
-
-    /// Ends the connection, and any attempt at one.
-    pub(super) async fn close(&self) {
-        let _nobody_connects = self.connecting.lock().await;
-        if let Some(connection) = self.connection.swap(None) {
-            connection.transport.close().await;
-        }
-    }
-
     fn with_listing<T>(&self, change: impl FnOnce(&mut Listing) -> T) -> T {
         change(&mut self.listing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_breaker<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
+        change(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -310,6 +320,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.gone.cancel();
     }
+}
+
+fn resting(fault: &McpError, wait: Duration) -> McpError {
+    McpError::Resting { reason: fault.to_string(), retry_after_ms: millis(wait).max(1) }
 }
 
 /// A panic in one transport is that server's failure, not the ask's.

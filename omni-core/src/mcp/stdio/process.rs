@@ -32,8 +32,9 @@ const SIGTERM: i32 = 15;
 
 /// Lives in the child's process group and reads from a pipe that this process holds: when this
 /// process dies, however it dies, the pipe ends and the group is killed, the watchdog with it.
-/// While it lives its group cannot be confused with a later one of the same number.
-const WATCHDOG: &str = "trap '' HUP INT TERM; read -r _; kill -9 0";
+/// While it lives its group cannot be confused with a later one of the same number. What this process
+/// was itself given to hold for others, such as sockets of a supervisor, it lets go of.
+const WATCHDOG: &str = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; trap '' HUP INT TERM; read -r _; kill -9 0";
 
 /// A running child. Dropping it kills its process group.
 pub(super) struct Process {
@@ -100,6 +101,10 @@ impl Process {
 
 #[async_trait]
 impl Keeper for Process {
+    async fn gone(&mut self) {
+        let _ = self.child.inner_mut().wait().await;
+    }
+
     async fn last_words(&mut self) -> Option<String> {
         let status = self.exit(LAST_WORDS).await;
         let words = self.stderr.last_words(LAST_WORDS).await;

@@ -25,6 +25,12 @@ pub(crate) struct AdminServer {
     pub(crate) last_check: Option<DateTime<Utc>>,
     /// How long that took.
     pub(crate) latency_ms: Option<u64>,
+    /// When it last answered.
+    pub(crate) last_seen: Option<DateTime<Utc>>,
+    /// How often in a row it did not answer.
+    pub(crate) failures: u32,
+    /// Whether calls are kept from it because its connections fail: `closed` (they are not), `half_open`, `open`.
+    pub(crate) breaker: &'static str,
 }
 
 /// Whose tools are listed.
@@ -92,7 +98,17 @@ impl From<&OfferedServer> for AdminServer {
     fn from(server: &OfferedServer) -> Self {
         let RefreshedServer { status, tools, error, .. } = server.into();
         let (last_check, latency_ms) = (server.view.checked_at, server.view.latency_ms);
-        Self { entry: server.into(), status, tools, error, last_check, latency_ms }
+        Self {
+            entry: server.into(),
+            status,
+            tools,
+            error,
+            last_check,
+            latency_ms,
+            last_seen: server.view.last_seen,
+            failures: server.view.failures,
+            breaker: server.view.breaker.as_str(),
+        }
     }
 }
 
