@@ -1,6 +1,9 @@
 //! Servers that hang or are dead: what they cost those who ask others, and who hears of them.
 
 use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -9,11 +12,14 @@ use std::{
 };
 
 use omni_core::{
-    Answer, Ask, Error, ErrorKind, McpTransport, Omni, Principal,
+    Answer, Ask, Config, Error, ErrorKind, McpTransport, Omni, Principal, Registry,
     answer::Status,
     ask::{AskOptions, DirectCall},
-    llm::scripted::Scripted,
-    mcp::{CallContext, Connector, McpError, OnStartFailure, ServerOptions},
+    audit,
+    config::LoadOptions,
+    limit,
+    llm::{self, scripted::Scripted},
+    mcp::{self, CallContext, Connector, McpError, OnStartFailure, ServerOptions},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::server::FakeServer;
@@ -130,6 +136,35 @@ async fn a_program_that_embeds_omni_does_not_start_without_a_server_that_it_need
     assert!(error.to_string().contains("dead") && error.to_string().contains("fail_closed"), "{error}");
     let omni = builder().server_with("lab", FakeServer::echo(), needed).build().await.unwrap();
     assert!(omni.known_catalog().tool("lab", "echo").is_some());
+    omni.shutdown().await;
+}
+
+/// A configuration with these servers, and nothing that is kept.
+fn config(dir: &Path, mcps: &str) -> Config {
+    fs::create_dir_all(dir.join("config")).unwrap();
+    fs::write(dir.join("config/mcps.yaml"), mcps).unwrap();
+    fs::write(dir.join("config/settings.yaml"), "audit: { enabled: false }\nllm: { provider: offline }\n").unwrap();
+    Config::load(LoadOptions::new(BTreeMap::new(), dir)).unwrap()
+}
+
+#[tokio::test]
+async fn a_reload_to_a_server_that_is_needed_and_away_changes_nothing_in_a_service() {
+    let mut registry = Registry::empty();
+    llm::offline::register(&mut registry);
+    mcp::http::register(&mut registry);
+    omni_core::policy::yaml::register(&mut registry);
+    limit::memory::register(&mut registry);
+    audit::memory::register(&mut registry);
+    let dir = tempfile::tempdir().unwrap();
+    let config = |mcps: &str| config(dir.path(), mcps);
+    let omni = Omni::from_config(&config("mcps: []\n"), &registry).await.unwrap();
+    let needed = "mcps: [{ name: dead, url: 'http://127.0.0.1:1/mcp', on_start_failure: fail_closed }]\n";
+    omni.start().await.unwrap();
+    let error = omni.reload(&config(needed), &registry).await.unwrap_err();
+    assert!(matches!(&error, Error::Needed { server, .. } if server == "dead"), "{error}");
+    assert!(omni.known_catalog().servers.is_empty());
+    omni.reload(&config(&needed.replace("fail_closed", "fail_open")), &registry).await.unwrap();
+    assert_eq!(omni.known_catalog().servers.len(), 1);
     omni.shutdown().await;
 }
 

@@ -110,3 +110,23 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_lines_of_a_second_are_logged_and_the_rest_is_counted() {
+        let (lines, command) = (Arc::default(), String::new());
+        let mut log = Log { lines, command, redactor: Redactor::new(), second: Instant::now(), logged: 0, silent: 0 };
+        for line in 0..1_000 {
+            log.line(format!("line {line}").as_bytes());
+        }
+        assert_eq!((log.logged, log.silent), (PER_SECOND, 1_000 - u64::from(PER_SECOND)));
+        assert_eq!(log.lines.lock().unwrap().len(), KEPT);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        log.line(b"another second");
+        assert_eq!((log.logged, log.silent), (1, 0));
+        assert_eq!(log.lines.lock().unwrap().back().unwrap(), "another second");
+    }
+}
