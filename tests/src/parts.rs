@@ -104,6 +104,37 @@ impl Parts {
     }
 }
 
+/// The MCP conformance suite, and the Node that it needs.
+#[derive(Debug, Clone)]
+pub struct Conformance {
+    node: PathBuf,
+    script: PathBuf,
+}
+
+impl Conformance {
+    /// Finds the suite where [`Parts::find`] finds the servers.
+    ///
+    /// # Panics
+    /// When it is missing; the message names the command that installs it.
+    #[must_use]
+    pub fn find() -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let dir = env::var_os("OMNI_TEST_PARTS").map_or_else(|| here.join("parts"), PathBuf::from);
+        let script = dir.join("conformance/node_modules/@modelcontextprotocol/conformance/dist/index.js");
+        let node = dir.join("node22/node");
+        assert!(script.exists() && node.exists(), "the MCP conformance suite is missing; run tests/parts.sh");
+        Self { node, script }
+    }
+
+    /// The suite's program with these arguments.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.node);
+        command.arg(&self.script).args(args).stdin(Stdio::null());
+        command
+    }
+}
+
 /// A server that listens on loopback; ends with this value.
 #[derive(Debug)]
 pub struct HttpPart {

@@ -67,7 +67,8 @@ const EXAMPLES: &str = "\
 Examples:
   omni policy explain --user dba@company.com
   omni policy explain --user dba@company.com --server database_mcp --tool drop_table
-  omni policy explain --user junior@company.com --server database_mcp --tool query --args '{\"database\": \"prod\"}' --json";
+  omni policy explain --user junior@company.com --server database_mcp --tool query --args '{\"database\": \"prod\"}' --json
+  omni policy explain --user junior@company.com --server docs_mcp --resource file:///srv/docs/plan.md";
 
 /// Say what a user may do, and which rule of which file decides.
 ///
@@ -87,6 +88,12 @@ pub struct ExplainArgs {
     /// Arguments of the call, as a JSON object
     #[arg(long, value_name = "OBJECT", requires = "tool")]
     pub args: Option<String>,
+    /// This prompt only
+    #[arg(long, value_name = "NAME", requires = "server", conflicts_with_all = ["tool", "resource", "live"])]
+    pub prompt: Option<String>,
+    /// This resource only
+    #[arg(long, value_name = "URI", requires = "server", conflicts_with_all = ["tool", "live"])]
+    pub resource: Option<String>,
     /// Connect, and decide on what the servers have now
     #[arg(long)]
     pub live: bool,
@@ -114,6 +121,15 @@ pub struct ValidateArgs {
 
 impl From<ValidateArgs> for ExplainArgs {
     fn from(args: ValidateArgs) -> Self {
-        Self { user: args.user, server: args.mcp, tool: None, args: None, live: args.live, json: args.json }
+        Self {
+            user: args.user,
+            server: args.mcp,
+            tool: None,
+            args: None,
+            prompt: None,
+            resource: None,
+            live: args.live,
+            json: args.json,
+        }
     }
 }

@@ -88,6 +88,11 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
         Ok(grant) => grant,
         Err(refused) => return no_grant(app, args, &refused),
     };
+    if let Some(server) = &args.server
+        && let Some((name, decision)) = beside(&grant, server, args)
+    {
+        return one_beside(app, args, &grant, &name, &decision);
+    }
     let seen = if args.live { asked(app, &config, args).await? } else { stored::read(&config) };
     match (&args.server, &args.tool) {
         (Some(server), Some(tool)) => one(app, args, &grant, &seen, (server, tool)),
@@ -160,6 +165,24 @@ fn one(
             "nobody knows here what {name} says of itself; if it may destroy something: {}",
             verdict(otherwise)
         ));
+    }
+    Ok(Exit::Success)
+}
+
+/// A prompt or a resource, decided, and what it is called.
+fn beside(grant: &Grant, server: &str, args: &ExplainArgs) -> Option<(String, Decision)> {
+    match (&args.prompt, &args.resource) {
+        (Some(name), _) => Some((format!("{server}, prompt {name}"), grant.decide_prompt(server, name))),
+        (None, Some(uri)) => Some((format!("{server}, resource {uri}"), grant.decide_resource(server, uri))),
+        (None, None) => None,
+    }
+}
+
+fn one_beside(app: &App, args: &ExplainArgs, grant: &Grant, name: &str, decision: &Decision) -> Result<Exit, Fault> {
+    if args.json {
+        app.console.json(&decision.explain())?;
+    } else {
+        app.console.line(&format!("{}\n{name}: {}", head(grant), verdict(decision)))?;
     }
     Ok(Exit::Success)
 }

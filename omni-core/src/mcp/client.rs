@@ -1,21 +1,22 @@
 //! The rmcp client shared by every transport that it runs on.
 
 use std::{
+    collections::BTreeSet,
     fmt,
-    str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use rmcp::{
     Peer, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CancelTaskParams, CancelledNotification, CancelledNotificationParam,
-        ClientCapabilities, ClientConfig, ClientRequest, GetExtensions, Implementation, ListToolsRequest,
-        ProgressToken, ProtocolVersion, RequestId, RequestMetaObject, SubscriptionFilter,
+        CancelTaskParams, CancelledNotification, CancelledNotificationParam, ClientCapabilities, ClientConfig,
+        GetExtensions, Implementation, ProgressToken, ProtocolVersion, RequestId,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, PeerRequestOptions, RequestHandle,
@@ -24,21 +25,25 @@ use rmcp::{
     transport::Transport,
 };
 use secrecy::ExposeSecret;
-use serde::Deserialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
+    sync::{broadcast::error::RecvError, mpsc, watch},
     task::JoinHandle,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
-    CallContext, McpError, McpEvent, McpReply, McpRequest, McpTransport,
+    CallContext, McpError, McpEvent, McpReply, McpRequest, McpTransport, McpTransportExt,
     content::clean,
-    ext::METHOD_NOT_FOUND,
-    tap::{Slot, Tap, Tapped, meaning, words},
+    tap::{Reach, Slot, Tap, Tapped, meaning, words},
 };
 use crate::{catalog::ServerCapabilities, redact::Redactor};
+
+mod changes;
+mod handler;
+mod request;
+
+use handler::Handler;
 
 /// How long a server may take to end after it was told.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
@@ -46,12 +51,11 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(4);
 /// Cancellations kept while the connection is busy; more are not worth telling.
 const CANCELLATIONS: usize = 256;
 
-/// How long a server that ended the telling of changes is left alone at first, and at most.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-const LISTEN_AGAIN_AT_LAST: Duration = Duration::from_secs(300);
-
 /// Longest instructions that are taken from a server, in characters.
 const MAX_INSTRUCTIONS: usize = 10_000;
+
+/// JSON-RPC: the headers of a request do not say what its body does (2026-07-28). It did not run.
+const HEADER_MISMATCH: i64 = -32_020;
 
 /// How a connection begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +83,7 @@ enum Abandoned {
 
 /// The tasks of a connection.
 struct Running {
-    service: RunningService<RoleClient, ClientConfig>,
+    service: RunningService<RoleClient, Handler>,
     chores: JoinHandle<()>,
 }
 
@@ -89,6 +93,12 @@ pub(super) struct Client {
     running: Mutex<Option<Running>>,
     cancellations: mpsc::Sender<Abandoned>,
     capabilities: Arc<ServerCapabilities>,
+    /// Whether it is spoken to as since 2026-07-28.
+    modern: bool,
+    /// Whether its tools were listed on this connection: rmcp makes headers of their arguments.
+    listed: AtomicBool,
+    /// Resources whose changes are wanted (2026-07-28).
+    subscriptions: changes::Wanted,
     tap: Arc<Tap>,
 }
 
@@ -103,36 +113,62 @@ impl Client {
         T: Transport<RoleClient> + 'static,
     {
         let transport = Tapped::new(transport, tap.clone());
-        let service = us()
+        let service = Handler::new(us(&tap, lifecycle), tap.clone())
             .serve_with_lifecycle(transport, lifecycle.mode())
             .await
             .map_err(|error| initialise_error(&error, &tap))?;
         let peer = service.peer().clone();
         let (cancellations, queue) = mpsc::channel(CANCELLATIONS);
+        let (subscriptions, wanted) = watch::channel(BTreeSet::new());
+        let capabilities = Arc::new(capabilities(&peer));
+        let modern = lifecycle == Lifecycle::Modern;
         // Ends with the connection, which ends with the service.
         let chores = tokio::spawn({
             let (peer, tap) = (peer.clone(), tap.clone());
             async move {
-                let (closed, modern) = (tap.closed().clone(), lifecycle == Lifecycle::Modern);
-                let chores =
-                    async { tokio::join!(tell_cancellations(queue, &peer), hear_changes(&peer, &tap, modern)) };
-                closed.run_until_cancelled(chores).await;
+                let told = tell_abandoned(queue, &peer);
+                let chores = async {
+                    if modern {
+                        tokio::join!(told, changes::hear(&peer, &tap, wanted));
+                    } else {
+                        told.await;
+                    }
+                };
+                tap.closed().clone().run_until_cancelled(Box::pin(chores)).await;
             }
         });
         let running = Mutex::new(Some(Running { service, chores }));
-        let capabilities = Arc::new(capabilities(&peer));
-        Ok(Self { peer, running, cancellations, capabilities, tap })
+        let listed = AtomicBool::new(false);
+        Ok(Self { peer, running, cancellations, capabilities, modern, listed, subscriptions, tap })
+    }
+
+    /// A call is made anew whose headers the server found wrong: it did not run, and rmcp knows which
+    /// arguments are headers only when the tools were listed on this very connection.
+    async fn request_within(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        let again =
+            (self.modern && request.method == "tools/call" && !self.listed.load(Relaxed)).then(|| request.clone());
+        match (self.exchange(request, cx).await, again) {
+            (Err(McpError::Rpc { code: HEADER_MISMATCH, .. }), Some(request)) => {
+                self.list_tools(&"".into(), cx).await?;
+                self.exchange(request, cx).await
+            }
+            (answer, _) => answer,
+        }
     }
 
     async fn exchange(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
-        let slot = Slot::new(cx.progress.clone(), headers(cx)?, cx.deadline, request.method == "tools/list");
-        let mut message = typed(&request)?;
+        if !self.modern && (matches!(self.tap.reach(), Reach::Own(_)) || !cx.peer.can().is_empty()) {
+            self.tap.until_heard().await;
+        }
+        let lists_tools = request.method == "tools/list";
+        let slot = Slot::new(cx, request::headers(cx)?, lists_tools);
+        let mut message = request::typed(&request)?;
         message.extensions_mut().insert(slot.clone());
-        let options = match trace(cx) {
-            Some(meta) => PeerRequestOptions::no_options().with_meta(meta),
-            None => PeerRequestOptions::no_options(),
-        };
+        let options = PeerRequestOptions::no_options().with_meta(request::meta(cx, self.modern));
         let handle = self.peer.send_cancellable_request(message, options).await.map_err(|_| self.tap.lost(true))?;
+        if lists_tools {
+            self.listed.store(true, Relaxed);
+        }
         let guard = Guard { client: self, id: handle.id.clone(), token: handle.progress_token.clone(), done: false };
         self.answer(handle, guard, &slot).await
     }
@@ -155,7 +191,7 @@ impl Client {
             Some(answer) => answer?,
             None => to_raw_value(&result).map_err(|error| protocol(&error))?,
         };
-        reply(raw)
+        request::reply(raw)
     }
 
     /// Knows the secrets that the server was given, by whomever.
@@ -183,9 +219,14 @@ impl McpTransport for Client {
         if self.tap.closed().is_cancelled() {
             return Err(self.tap.lost(true));
         }
+        if self.modern
+            && let Some(reply) = changes::subscribed(&request, &self.subscriptions)
+        {
+            return reply;
+        }
         let started = Instant::now();
         // Boxed: rmcp's messages are large, and this future is held by every caller.
-        match timeout_at(cx.deadline, Box::pin(self.exchange(request, cx))).await {
+        match timeout_at(cx.deadline, Box::pin(self.request_within(request, cx))).await {
             Ok(reply) => reply.map_err(|error| error.redacted(&self.redactor(cx))),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
@@ -252,7 +293,7 @@ impl Drop for Guard<'_> {
     }
 }
 
-async fn tell_cancellations(mut queue: mpsc::Receiver<Abandoned>, peer: &Peer<RoleClient>) {
+async fn tell_abandoned(mut queue: mpsc::Receiver<Abandoned>, peer: &Peer<RoleClient>) {
     const TELL_WITHIN: Duration = Duration::from_secs(5);
     while let Some(abandoned) = queue.recv().await {
         let told = async {
@@ -268,50 +309,6 @@ async fn tell_cancellations(mut queue: mpsc::Receiver<Abandoned>, peer: &Peer<Ro
     }
 }
 
-/// Since 2026-07-28 a server tells of changes only whoever asks to be told. The tap hears them. A
-/// server that ends the telling is asked again, less and less often.
-async fn hear_changes(peer: &Peer<RoleClient>, tap: &Tap, modern: bool) {
-    let Some((filter, events)) = peer.peer_info().map(|info| told_of(&info.capabilities)) else { return };
-    if !modern || events.is_empty() {
-        return;
-    }
-    let mut pause = LISTEN_AGAIN;
-    loop {
-        match peer.listen(filter.clone()).await {
-            Ok(mut changes) => {
-                if pause > LISTEN_AGAIN {
-                    // What changed while nobody listened was not told.
-                    events.iter().for_each(|event| tap.event(event.clone()));
-                }
-                while let Ok(Some(_)) = changes.next().await {}
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a server does not tell when its lists change");
-                if matches!(&error, ServiceError::McpError(error) if i64::from(error.code.0) == METHOD_NOT_FOUND) {
-                    return;
-                }
-            }
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LISTEN_AGAIN_AT_LAST);
-    }
-}
-
-/// Which changes a server tells of, as a filter and as the events that these are.
-fn told_of(capabilities: &rmcp::model::ServerCapabilities) -> (SubscriptionFilter, Vec<McpEvent>) {
-    let told = [
-        (capabilities.tools.as_ref().and_then(|tools| tools.list_changed), McpEvent::ToolsChanged),
-        (capabilities.prompts.as_ref().and_then(|prompts| prompts.list_changed), McpEvent::PromptsChanged),
-        (capabilities.resources.as_ref().and_then(|resources| resources.list_changed), McpEvent::ResourcesChanged),
-    ];
-    let mut filter = SubscriptionFilter::new();
-    let [tools, prompts, resources] = [&told[0].0, &told[1].0, &told[2].0].map(|told| told.filter(|told| *told));
-    (filter.tools_list_changed, filter.prompts_list_changed) = (tools, prompts);
-    filter.resources_list_changed = resources;
-    let events = told.into_iter().filter(|(told, _)| *told == Some(true)).map(|(_, event)| event).collect();
-    (filter, events)
-}
-
 /// What the server said of itself when the connection began.
 fn capabilities(peer: &Peer<RoleClient>) -> ServerCapabilities {
     let Some(info) = peer.peer_info() else { return ServerCapabilities::default() };
@@ -323,8 +320,14 @@ fn capabilities(peer: &Peer<RoleClient>) -> ServerCapabilities {
     capabilities
 }
 
-fn us() -> ClientConfig {
-    ClientConfig::new(ClientCapabilities::default(), Implementation::new("omni", env!("CARGO_PKG_VERSION")))
+/// What is said of omni when a connection begins. Since 2026-07-28 each request says for itself what
+/// whoever is behind it can.
+fn us(tap: &Tap, lifecycle: Lifecycle) -> ClientConfig {
+    let can = match lifecycle {
+        Lifecycle::Legacy => serde_json::from_value(tap.reach().can().to_json()).unwrap_or_default(),
+        Lifecycle::Modern => ClientCapabilities::default(),
+    };
+    ClientConfig::new(can, Implementation::new("omni", env!("CARGO_PKG_VERSION")))
         .with_protocol_version(ProtocolVersion::V_2025_11_25)
 }
 
@@ -346,60 +349,6 @@ fn cause(error: &ClientInitializeError) -> Option<McpError> {
         ClientInitializeError::TransportError { error, .. } => meaning(error.error.as_ref()),
         _ => None,
     }
-}
-
-/// rmcp's form of a request.
-fn typed(request: &McpRequest) -> Result<ClientRequest, McpError> {
-    let params = request.params.as_deref();
-    match (&*request.method, params) {
-        ("tools/call", Some(params)) => {
-            let params: CallToolRequestParams = serde_json::from_str(params.get()).map_err(|error| protocol(&error))?;
-            Ok(ClientRequest::CallToolRequest(CallToolRequest::new(params)))
-        }
-        ("tools/list", None) => Ok(ClientRequest::ListToolsRequest(ListToolsRequest::default())),
-        (method, params) => {
-            let text = to_raw_value(&serde_json::json!({ "method": method, "params": params }))
-                .map_err(|error| protocol(&error))?;
-            serde_json::from_str(text.get()).map_err(|error| protocol(&error))
-        }
-    }
-}
-
-fn headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in cx.credentials.iter().flatten() {
-        let (Ok(key), Ok(mut value)) = (HeaderName::from_str(name), HeaderValue::from_str(value.expose_secret()))
-        else {
-            return Err(McpError::Unauthorized { message: format!("the credential header {name:?} cannot be sent") });
-        };
-        value.set_sensitive(true);
-        headers.insert(key, value);
-    }
-    // In the message as well: there the protocol has it, here whatever stands before the server.
-    if let Some(trace) = cx.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok()) {
-        headers.insert("traceparent", trace);
-    }
-    Ok(headers)
-}
-
-fn trace(cx: &CallContext) -> Option<RequestMetaObject> {
-    let trace = cx.trace.as_ref()?;
-    serde_json::from_value(serde_json::json!({ "traceparent": trace })).ok()
-}
-
-/// What kind of answer a result is (2026-07-28 says so in it).
-fn reply(raw: Box<RawValue>) -> Result<McpReply, McpError> {
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        #[serde(rename = "resultType", borrow, default)]
-        kind: Option<std::borrow::Cow<'a, str>>,
-    }
-    let kind: Kind<'_> = serde_json::from_str(raw.get()).map_err(|error| protocol(&error))?;
-    Ok(match kind.kind.as_deref() {
-        Some("input_required") => McpReply::InputRequired(raw),
-        Some("task") => McpReply::Task(raw),
-        _ => McpReply::Complete(raw),
-    })
 }
 
 /// What a refusal to begin means to whoever connects, without the secrets that `redactor` knows.

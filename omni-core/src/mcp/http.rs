@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::{
     CallContext, Connector, McpError, McpTransport,
     client::{Client, Lifecycle, millis, refused},
-    tap::{Fault, MAX_MESSAGE_BYTES, Tap, words},
+    tap::{Fault, MAX_MESSAGE_BYTES, Reach, Tap, words},
 };
 use crate::{
     config::{ServerAuth, ServerConfig},
@@ -64,16 +64,16 @@ impl HttpServer {
 
     /// `server/discover` first; whoever does not know it is asked to `initialize`, on a connection
     /// of its own, since the first one may still wait for an answer.
-    async fn start(&self) -> Result<Client, McpError> {
-        match timeout(PROBE, self.begin(Lifecycle::Modern)).await {
+    async fn start(&self, cx: &CallContext) -> Result<Client, McpError> {
+        match timeout(PROBE, self.begin(Lifecycle::Modern, cx)).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error @ (McpError::Unauthorized { .. } | McpError::Closed { unsent: true, .. }))) => Err(error),
-            Ok(Err(_)) | Err(_) => self.begin(Lifecycle::Legacy).await,
+            Ok(Err(_)) | Err(_) => self.begin(Lifecycle::Legacy, cx).await,
         }
     }
 
-    async fn begin(&self, lifecycle: Lifecycle) -> Result<Client, McpError> {
-        let tap = Tap::new(self.endpoint.redactor());
+    async fn begin(&self, lifecycle: Lifecycle, cx: &CallContext) -> Result<Client, McpError> {
+        let tap = Tap::new(self.endpoint.redactor(), Reach::of(cx, Reach::ByStream));
         let wire = Wire::new(&self.endpoint, tap.clone())?;
         // The session is not renewed behind the pool's back: that would send a call twice.
         let config = StreamableHttpClientTransportConfig::with_uri(self.endpoint.url().as_str())
@@ -92,7 +92,7 @@ impl Connector for HttpServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
-        match timeout_at(cx.deadline, Box::pin(self.start())).await {
+        match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }

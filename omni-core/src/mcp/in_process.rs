@@ -14,7 +14,7 @@ use super::{
     CallContext, Connector, McpError, McpTransport,
     client::{Client, Lifecycle, millis, refused},
     lines::{Keeper, Lines},
-    tap::Tap,
+    tap::{Reach, Tap},
 };
 use crate::redact::Redactor;
 
@@ -64,7 +64,8 @@ impl Connector for InProcess {
         let started = Instant::now();
         let (ours, theirs) = duplex(PIPE_BYTES);
         let (reader, writer) = split(ours);
-        let tap = Tap::new(Redactor::new());
+        let tap = Tap::new(Redactor::new(), Reach::of(cx, Reach::Sole));
+        tap.hears();
         let lines = Lines::new(reader, writer, Task((self.serve)(theirs)), tap.clone());
         match timeout_at(cx.deadline, Client::start(lines, tap, Lifecycle::Legacy)).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &Redactor::new()))?)),

@@ -14,6 +14,7 @@ use super::{
 use crate::catalog::{Definition, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef};
 
 mod definition;
+mod headers;
 
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;
@@ -23,6 +24,9 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// Most bytes of the definitions of one list.
 const MAX_LIST_BYTES: usize = 32 * 1024 * 1024;
+
+/// Since this revision arguments may be headers.
+const HEADERS_SINCE: &str = "2026-07-28";
 
 /// Everything that a server lists.
 #[derive(Debug, Default)]
@@ -82,7 +86,10 @@ where
         entries::<ResourceDef, T>(transport, server, cx, has_resources),
         entries::<ResourceTemplateDef, T>(transport, server, cx, has_resources),
     );
-    let (tools, mut fresh_for) = tools?;
+    let (mut tools, mut fresh_for) = tools?;
+    if capabilities.protocol.as_deref().is_some_and(|protocol| protocol >= HEADERS_SINCE) {
+        tools.retain(|tool| can_be_called(server, tool));
+    }
     let listed = Listed {
         tools,
         prompts: besides(server, prompts, &mut fresh_for),
@@ -92,6 +99,15 @@ where
         fresh_for: None,
     };
     Ok(Listed { fresh_for, ..listed })
+}
+
+/// Whether the headers that a call to the tool takes can be sent.
+fn can_be_called(server: &str, tool: &ToolDef) -> bool {
+    let checked = headers::check(tool.input_schema.get());
+    if let Err(reason) = &checked {
+        tracing::warn!(server, tool = %tool.name, reason, "a tool is left out");
+    }
+    checked.is_ok()
 }
 
 type Entries<T> = (Vec<T>, Option<Duration>);

@@ -26,10 +26,12 @@ mod pass;
 mod server;
 mod shared;
 mod tender;
+mod updates;
 
 use jitter::spread;
 use server::Server;
 use shared::{Board, Shared};
+pub use updates::ResourceUpdate;
 
 /// How long connections that were given up may take to end at a shutdown.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);

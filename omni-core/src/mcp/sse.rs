@@ -24,7 +24,7 @@ use super::{
         capped,
         endpoint::{Endpoint, send_error, status_error},
     },
-    tap::{Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+    tap::{Fault, MAX_MESSAGE_BYTES, Reach, Slot, Tap, words},
 };
 use crate::{
     config::{ServerAuth, ServerConfig},
@@ -67,8 +67,9 @@ impl SseServer {
         self
     }
 
-    async fn start(&self) -> Result<Client, McpError> {
-        let tap = Tap::new(self.endpoint.redactor());
+    async fn start(&self, cx: &CallContext) -> Result<Client, McpError> {
+        let tap = Tap::new(self.endpoint.redactor(), Reach::of(cx, Reach::Nobody));
+        tap.hears();
         let stream = Stream::open(&self.endpoint, tap.clone()).await?;
         Client::start(stream, tap, Lifecycle::Legacy).await
     }
@@ -82,7 +83,7 @@ impl Connector for SseServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
-        match timeout_at(cx.deadline, Box::pin(self.start())).await {
+        match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }

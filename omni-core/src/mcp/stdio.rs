@@ -10,7 +10,7 @@ use super::{
     CallContext, Connector, McpError, McpTransport,
     client::{Client, Lifecycle, millis, refused},
     lines::Lines,
-    tap::Tap,
+    tap::{Reach, Tap},
 };
 use crate::{
     config::{ServerConfig, secrets::is_secret},
@@ -86,15 +86,16 @@ impl StdioServer {
     /// `initialize` comes first: every server that runs as a child knows it, some end at any other
     /// first request, and a child gains nothing from being stateless. One that answers with an
     /// error is started again and asked by `server/discover`.
-    async fn start(&self) -> Result<Client, McpError> {
-        match self.begin(Lifecycle::Legacy).await {
-            Err(McpError::Rpc { .. }) => self.begin(Lifecycle::Modern).await,
+    async fn start(&self, cx: &CallContext) -> Result<Client, McpError> {
+        match self.begin(Lifecycle::Legacy, cx).await {
+            Err(McpError::Rpc { .. }) => self.begin(Lifecycle::Modern, cx).await,
             other => other,
         }
     }
 
-    async fn begin(&self, lifecycle: Lifecycle) -> Result<Client, McpError> {
-        let tap = Tap::new(self.redactor());
+    async fn begin(&self, lifecycle: Lifecycle, cx: &CallContext) -> Result<Client, McpError> {
+        let tap = Tap::new(self.redactor(), Reach::of(cx, Reach::Nobody));
+        tap.hears();
         let (process, stdin, stdout) = process::spawn(self)?;
         Client::start(Lines::new(stdout, stdin, process, tap.clone()), tap, lifecycle).await
     }
@@ -108,7 +109,7 @@ impl Connector for StdioServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
-        match timeout_at(cx.deadline, Box::pin(self.start())).await {
+        match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }

@@ -2,15 +2,16 @@
 //! progress in order, and why a connection ended.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     error::Error as StdError,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
-use http::HeaderMap;
 use rmcp::{
     RoleClient,
     model::{
@@ -20,13 +21,21 @@ use rmcp::{
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{McpError, McpEvent, Progress, ProgressFn, content::clean};
+use super::{CallContext, McpError, McpEvent, Peer, PeerCapabilities, Progress, content::clean, peer};
 use crate::redact::Redactor;
+
+mod slot;
+
+pub(super) use slot::{Asked, Slot};
+use slot::{SlotInner, Waiting};
 
 /// Largest message that a server may send, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -37,59 +46,49 @@ const EVENTS: usize = 64;
 /// Longest log message or error text that is taken from a server, in characters.
 const MAX_WORDS: usize = 1_000;
 
+/// Notifications that whoever is behind a call is told of.
+const TOLD: [&str; 2] = ["notifications/message", "notifications/elicitation/complete"];
+
+/// Most questions of a server that are kept as they came.
+const MAX_QUESTIONS: usize = 64;
+
+/// How long a peer with a connection of its own has for an answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long a server may take to open the stream on which it speaks unasked.
+const HEARD_WITHIN: Duration = Duration::from_millis(500);
+
 /// Longest address of a resource, in characters.
 const MAX_URI: usize = 4_096;
 
-/// What one request wants to be told; travels with it as an extension, never on the wire.
-#[derive(Clone, Default)]
-pub(super) struct Slot(Arc<SlotInner>);
-
-#[derive(Default)]
-struct SlotInner {
-    answer: OnceLock<Result<Box<RawValue>, McpError>>,
-    progress: Option<ProgressFn>,
-    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
-    headers: HeaderMap,
-    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP sends apart from its answer"))]
-    deadline: Option<Instant>,
-    /// Whether rmcp must see the result too, since it learns from it.
-    typed: bool,
+/// Whom a server's questions reach.
+#[derive(Debug, Clone)]
+pub(super) enum Reach {
+    /// The peer that the connection was made for, and nobody else uses.
+    Own(Arc<dyn Peer>),
+    /// The call on whose stream they come.
+    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has a stream for each request"))]
+    ByStream,
+    /// The call that runs, if it is the only one.
+    Sole,
+    /// Nobody: on a shared connection it is not known whose call they belong to.
+    Nobody,
 }
 
-impl Slot {
-    pub(super) fn new(progress: Option<ProgressFn>, headers: HeaderMap, deadline: Instant, typed: bool) -> Self {
-        Self(Arc::new(SlotInner { answer: OnceLock::new(), progress, headers, deadline: Some(deadline), typed }))
+impl Reach {
+    /// The reach of a connection that is made on behalf of `cx`; `shared` if it is for everybody.
+    pub(super) fn of(cx: &CallContext, shared: Self) -> Self {
+        if cx.peer.can().is_empty() { shared } else { Self::Own(cx.peer.clone()) }
     }
 
-    /// The result as it came, or what was wrong with the answer, once there was one.
-    pub(super) fn answer(&self) -> Option<Result<Box<RawValue>, McpError>> {
-        self.0.answer.get().cloned()
+    /// What can be asked of whoever it may be.
+    pub(super) fn can(&self) -> PeerCapabilities {
+        match self {
+            Self::Own(peer) => peer.can(),
+            Self::ByStream | Self::Sole => PeerCapabilities::everything(),
+            Self::Nobody => PeerCapabilities::default(),
+        }
     }
-
-    /// When nobody waits any more.
-    #[cfg(feature = "mcp-http")]
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.deadline
-    }
-
-    /// Headers of the caller's own credentials.
-    #[cfg(feature = "mcp-http")]
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.0.headers
-    }
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Headers are credentials.
-        f.debug_struct("Slot").field("answered", &self.0.answer.get().is_some()).finish_non_exhaustive()
-    }
-}
-
-#[derive(Default)]
-struct Waiting {
-    by_id: HashMap<RequestId, Weak<SlotInner>>,
-    by_token: HashMap<ProgressToken, Weak<SlotInner>>,
 }
 
 /// One connection's ear.
@@ -99,6 +98,11 @@ pub(super) struct Tap {
     closed: CancellationToken,
     reason: OnceLock<String>,
     redactor: Redactor,
+    reach: Reach,
+    /// Ends once the server can speak unasked.
+    heard: CancellationToken,
+    /// What the server's questions say, as it came.
+    questions: Mutex<HashMap<RequestId, Box<RawValue>>>,
 }
 
 /// What a message is to those who wait for answers.
@@ -113,14 +117,28 @@ pub(super) enum Caught {
 
 impl Tap {
     /// The ear of a connection to a server whose secrets `redactor` knows.
-    pub(super) fn new(redactor: Redactor) -> Arc<Self> {
+    pub(super) fn new(redactor: Redactor, reach: Reach) -> Arc<Self> {
         Arc::new(Self {
             waiting: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
             closed: CancellationToken::new(),
             reason: OnceLock::new(),
             redactor,
+            reach,
+            heard: CancellationToken::new(),
+            questions: Mutex::default(),
         })
+    }
+
+    /// From now on the server can speak unasked, or it is known that it does not.
+    pub(super) fn hears(&self) {
+        self.heard.cancel();
+    }
+
+    /// Waits a moment until the server can speak unasked: what it asks before that gets lost.
+    pub(super) async fn until_heard(&self) {
+        let _ = timeout(HEARD_WITHIN, self.heard.cancelled()).await;
+        self.heard.cancel();
     }
 
     pub(super) fn events(&self) -> broadcast::Receiver<McpEvent> {
@@ -130,6 +148,40 @@ impl Tap {
     /// Ends when the connection is lost.
     pub(super) fn closed(&self) -> &CancellationToken {
         &self.closed
+    }
+
+    /// Whom the server's questions reach.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Whom a question reaches that came on the stream of a request, where that is known.
+    pub(super) fn asked(&self, stream: Option<&RequestId>) -> Option<Asked> {
+        match &self.reach {
+            Reach::Own(peer) => {
+                let (peer, ended) = (peer.clone(), self.closed.clone());
+                Some(Asked { peer, deadline: Instant::now() + ANSWERED_WITHIN, ended })
+            }
+            Reach::ByStream => self.by_id(stream?)?.asked(),
+            Reach::Sole => self.waiting().sole()?.asked(),
+            Reach::Nobody => None,
+        }
+    }
+
+    /// Whom a notification reaches. Servers log on the stream of no call too; that is taken to be about
+    /// the call that runs, if it is the only one. Questions are not: an answer would be given to another.
+    fn told(&self, stream: Option<&RequestId>) -> Option<Asked> {
+        let sole = || self.waiting().sole()?.asked();
+        self.asked(stream).or_else(|| if matches!(self.reach, Reach::ByStream) { sole() } else { None })
+    }
+
+    /// The parameters of a question as they came, once.
+    pub(super) fn take_params(&self, id: &RequestId) -> Option<Box<RawValue>> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Knows the secrets that this server was given.
@@ -154,7 +206,7 @@ impl Tap {
 
     /// Nobody waits for this request any more.
     pub(super) fn forget(&self, id: &RequestId, token: &ProgressToken) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         waiting.by_id.remove(id);
         waiting.by_token.remove(token);
     }
@@ -163,7 +215,7 @@ impl Tap {
         let JsonRpcMessage::Request(request) = message else { return };
         let Some(slot) = request.request.extensions().get::<Slot>() else { return };
         let token = request.request.get_meta().get_progress_token();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         waiting.prune();
         waiting.by_id.insert(request.id.clone(), Arc::downgrade(&slot.0));
         if let Some(token) = token.filter(|_| slot.0.progress.is_some()) {
@@ -172,11 +224,11 @@ impl Tap {
     }
 
     fn by_id(&self, id: &RequestId) -> Option<Arc<SlotInner>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).by_id.get(id)?.upgrade()
+        self.waiting().by_id.get(id)?.upgrade()
     }
 
     fn by_token(&self, token: &ProgressToken) -> Option<Arc<SlotInner>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).by_token.get(token)?.upgrade()
+        self.waiting().by_token.get(token)?.upgrade()
     }
 
     /// Decodes a message; a result that somebody waits for is kept as it came, and rmcp gets an
@@ -195,7 +247,8 @@ impl Tap {
     /// request the message must answer.
     pub(super) fn catch(&self, bytes: &[u8], asked: Option<&RequestId>) -> Caught {
         let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(bytes) else { return Caught::Other };
-        if envelope.method.is_some() {
+        if let Some(method) = &envelope.method {
+            self.overhear(method, &envelope, asked);
             return Caught::Other;
         }
         let id = envelope.id.filter(|id| asked.is_none_or(|asked| asked == id));
@@ -205,6 +258,46 @@ impl Tap {
             (!slot.typed).then_some(id)
         });
         kept.map_or(Caught::Answer, Caught::Kept)
+    }
+
+    /// Keeps what a question says, and hands what is told on to whoever is behind the call.
+    fn overhear(&self, method: &str, envelope: &Envelope<'_>, asked: Option<&RequestId>) {
+        let Some(params) = envelope.params else { return };
+        match &envelope.id {
+            Some(id) if peer::is_askable(method) => {
+                let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+                if questions.len() < MAX_QUESTIONS {
+                    questions.insert(id.clone(), params.to_owned());
+                }
+            }
+            None if TOLD.contains(&method) => {
+                if let Some(asked) = self.told(asked) {
+                    // A peer that panics must not end a connection that others use.
+                    let _ = catch_unwind(AssertUnwindSafe(|| asked.peer.tell(method, params.to_owned())));
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Remembers how far the stream has come on which a request is answered.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn remember(&self, asked: &RequestId, event: &str) {
+        if let Some(slot) = self.by_id(asked) {
+            slot.remember(event);
+        }
+    }
+
+    /// What a request that waits wants to be told.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn slot(&self, id: &RequestId) -> Option<Slot> {
+        self.by_id(id).map(Slot)
+    }
+
+    /// The request whose stream broke off after an event.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn at(&self, event: &str) -> Option<RequestId> {
+        self.waiting().at(event)
     }
 
     /// Gives a request an error for its answer; whether anybody waits for it.
@@ -271,24 +364,16 @@ impl fmt::Debug for Tap {
     }
 }
 
-impl Waiting {
-    /// Requests that were given up before they got their id leave entries behind.
-    fn prune(&mut self) {
-        const MANY: usize = 1_024;
-        if self.by_id.len() > MANY {
-            self.by_id.retain(|_, slot| slot.strong_count() > 0);
-            self.by_token.retain(|_, slot| slot.strong_count() > 0);
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(default, deserialize_with = "id")]
     id: Option<RequestId>,
     #[serde(default, borrow)]
     result: Option<&'a RawValue>,
-    method: Option<IgnoredAny>,
+    #[serde(default, borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
 }
 
 /// Some servers answer the number that they were sent as a string.
@@ -374,64 +459,4 @@ pub(super) fn words(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest};
-
-    use super::*;
-
-    fn request(id: i64, slot: &Slot) -> ClientJsonRpcMessage {
-        let mut call = CallToolRequest::new(CallToolRequestParams::new("t"));
-        call.extensions.insert(slot.clone());
-        JsonRpcMessage::request(ClientRequest::CallToolRequest(call), NumberOrString::Number(id))
-    }
-
-    #[test]
-    fn a_result_is_kept_byte_for_byte() {
-        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
-        tap.register(&request(7, &slot));
-        let message = tap.decode(br#"{"jsonrpc":"2.0","id":7,"result":{"z":1.50,"a":[ 1,2]}}"#).unwrap();
-        assert!(matches!(message, JsonRpcMessage::Response(_)));
-        assert_eq!(slot.answer().unwrap().unwrap().get(), r#"{"z":1.50,"a":[ 1,2]}"#);
-    }
-
-    #[test]
-    fn an_answer_to_another_id_is_not_taken() {
-        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
-        tap.register(&request(7, &slot));
-        tap.decode(br#"{"jsonrpc":"2.0","id":8,"result":{}}"#).unwrap();
-        assert!(slot.answer().is_none());
-    }
-
-    #[test]
-    fn where_it_is_known_what_is_answered_another_request_takes_nothing() {
-        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
-        tap.register(&request(7, &slot));
-        let caught = tap.catch(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#, Some(&NumberOrString::Number(8)));
-        assert!(matches!(caught, Caught::Answer) && slot.answer().is_none());
-    }
-
-    #[test]
-    fn an_id_that_came_back_as_a_string_is_known() {
-        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
-        tap.register(&request(7, &slot));
-        tap.decode(br#"{"jsonrpc":"2.0","id":"7","result":{"ok":true}}"#).unwrap();
-        assert!(slot.answer().is_some());
-    }
-
-    #[test]
-    fn a_forgotten_request_takes_no_answer() {
-        let (tap, slot) = (Tap::new(Redactor::new()), Slot::default());
-        tap.register(&request(7, &slot));
-        tap.forget(&NumberOrString::Number(7), &ProgressToken(NumberOrString::Number(0)));
-        tap.decode(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#).unwrap();
-        assert!(slot.answer().is_none());
-    }
-
-    #[test]
-    fn the_first_reason_stays() {
-        let tap = Tap::new(Redactor::new());
-        tap.close("it crashed");
-        tap.close("something else");
-        assert_eq!(tap.reason(), "it crashed");
-    }
-}
+mod tests;

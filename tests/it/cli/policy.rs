@@ -60,6 +60,22 @@ fn without_a_tool_every_rule_is_decided() {
 }
 
 #[test]
+fn prompts_and_resources_are_decided_too() {
+    let server =
+        "mcps: [{ name: db, url: 'http://127.0.0.1:1/mcp', prompts: ['get_*'], denied_resources: ['*secret*'] }]";
+    let home = omni().with_file("users.yaml", USERS).with_file("mcps.yaml", server);
+    let base = ["policy", "explain", "--user", "junior@company.com", "--server", "db", "--json"];
+    let explain = |args: &[&str]| home.run(&[&base[..], args].concat()).exits(0).json();
+    assert_eq!(explain(&["--prompt", "get_help"])["effect"], "allow");
+    let denied = explain(&["--prompt", "drop"]);
+    assert_eq!((&denied["effect"], &denied["rule"]), (&json!("deny"), &json!("mcps.db.prompts: does not name it")));
+    assert_eq!(explain(&["--resource", "file:///srv/plan"])["effect"], "allow");
+    let denied = explain(&["--resource", "file:///srv/secret"]);
+    assert_eq!(denied["rule"], "mcps.db.denied_resources: *secret*");
+    assert!(denied["source"].as_str().unwrap().starts_with("mcps.yaml:"), "{denied}");
+}
+
+#[test]
 fn somebody_unknown_is_denied_with_the_reason() {
     let home = omni().with_file("users.yaml", USERS).with_file("mcps.yaml", MCPS);
     let args = ["policy", "explain", "--user", "x@y.z", "--server", "db", "--tool", "get_health", "--json"];

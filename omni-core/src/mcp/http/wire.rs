@@ -131,6 +131,9 @@ impl Wire {
         events
             .map(move |event| {
                 let mut event = event?;
+                if let (Some(asked), Some(id)) = (&asked, &event.id) {
+                    tap.remember(asked, id);
+                }
                 if let Some(text) = event.data.as_deref().and_then(|data| rewritten(&tap, data, asked.as_ref())) {
                     event.data = Some(text);
                 }
@@ -265,15 +268,20 @@ impl StreamableHttpClient for Wire {
         _auth: Option<String>,
         headers: Headers,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, WireError> {
-        let mut headers = self.headers(None, session_id.as_deref(), headers);
+        // A stream that goes on answers what the one before was opened by.
+        let asked = last_event_id.as_deref().and_then(|id| self.tap.at(id));
+        let slot = asked.as_ref().and_then(|asked| self.tap.slot(asked));
+        let mut headers = self.headers(slot.as_ref(), session_id.as_deref(), headers);
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
-        let response = self.client.get(&*uri).headers(headers).send().await.map_err(|e| fault(send_error(&e)))?;
+        let response = self.client.get(&*uri).headers(headers).send().await;
+        self.tap.hears();
+        let response = response.map_err(|error| fault(send_error(&error)))?;
         // A server need not have a stream of its own accord, and says so in many ways.
         if !response.status().is_success() || !is(&response, EVENT_STREAM) {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);
         }
-        Ok(self.stream(response, None))
+        Ok(self.stream(response, asked))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Lists hold at least and at most so long, whatever a server says.
-const MIN_FRESH: Duration = Duration::from_secs(5);
+const MIN_FRESH: Duration = Duration::from_secs(10);
 const MAX_FRESH: Duration = Duration::from_secs(24 * 3_600);
 
 /// What a list was asked of: which connection, and after how many changes that it told of.

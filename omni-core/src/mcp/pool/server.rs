@@ -28,6 +28,7 @@ use super::{
     listing::{Listing, Source},
     shared::Shared,
     tender::{Condition, tend},
+    updates::Updates,
 };
 use crate::{
     catalog::{Health, ServerView},
@@ -61,6 +62,7 @@ pub(super) struct Server {
     /// Whether somebody tends it, who is woken whenever there may be something to do.
     is_tended: AtomicBool,
     woken: Arc<Notify>,
+    updates: Updates,
     tasks: TaskTracker,
     down: CancellationToken,
     /// Ends with this value.
@@ -83,6 +85,7 @@ impl Server {
             told: Mutex::default(),
             is_tended: false.into(),
             woken: Arc::default(),
+            updates: Updates::new(),
             entry,
             tasks,
             gone: down.child_token(),
@@ -105,6 +108,10 @@ impl Server {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn updates(&self) -> &Updates {
+        &self.updates
     }
 
     pub(super) fn options(&self) -> &ServerOptions {

@@ -77,6 +77,10 @@ impl Server {
                 return Err(error);
             }
         };
+        if transport.capabilities().subscribe() {
+            let following = self.updates.follow(transport.events());
+            self.tasks.spawn(self.gone.clone().run_until_cancelled_owned(following));
+        }
         attempts.made += 1;
         let connection = Arc::new(Connection::new(transport, attempts.made));
         let in_use = connection.enter();
