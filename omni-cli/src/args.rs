@@ -16,6 +16,8 @@ mod policy;
 #[cfg(feature = "serve")]
 mod serve;
 mod servers;
+#[cfg(feature = "sql")]
+mod sessions;
 mod tools;
 #[cfg(feature = "sql")]
 mod users;
@@ -36,6 +38,10 @@ pub use policy::{ExportPolicyArgs, ImportArgs};
 #[cfg(feature = "serve")]
 pub use serve::{LogForm, ServeArgs};
 pub use servers::ServersCommand;
+#[cfg(feature = "sql")]
+pub use sessions::{
+    ExportSessionArgs, ListSessionsArgs, RemoveSessionsArgs, SessionForm, SessionsCommand, ShowSessionArgs,
+};
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
 #[cfg(feature = "sql")]
 pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
@@ -99,6 +105,10 @@ pub enum ColorChoice {
 pub enum Command {
     /// Ask one question
     Ask(AskArgs),
+    #[cfg(feature = "sql")]
+    /// List, show, forget or export conversations
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// List, show or call tools
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -167,6 +177,8 @@ impl Command {
     pub fn format(&self) -> Format {
         match self {
             Self::Ask(args) => args.format(),
+            #[cfg(feature = "sql")]
+            Self::Sessions(command) => command.format(),
             Self::Tools(command) => command.format(),
             Self::Servers(command) => command.format(),
             Self::Policy(command) => command.format(),

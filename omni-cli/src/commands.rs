@@ -16,6 +16,8 @@ mod policy;
 #[cfg(feature = "serve")]
 mod serve;
 mod servers;
+#[cfg(feature = "sql")]
+mod sessions;
 mod tools;
 #[cfg(feature = "sql")]
 mod transfer;
@@ -24,7 +26,7 @@ mod users;
 mod version;
 
 #[cfg(feature = "sql")]
-use crate::args::{DbCommand, KeysCommand, UsersCommand};
+use crate::args::{DbCommand, KeysCommand, SessionsCommand, UsersCommand};
 use crate::{
     app::App,
     args::{AuditCommand, Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
@@ -47,6 +49,14 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
     match command {
         Command::Ask(args) => ask::run(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Sessions(SessionsCommand::List(args)) => sessions::list(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Sessions(SessionsCommand::Show(args)) => sessions::show(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Sessions(SessionsCommand::Rm(args)) => sessions::remove(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Sessions(SessionsCommand::Export(args)) => sessions::export(app, args).await,
         Command::Tools(ToolsCommand::List(args)) => tools::list(app, args).await,
         Command::Tools(ToolsCommand::Show(args)) => tools::show(app, args).await,
         Command::Tools(ToolsCommand::Call(args)) => calls::run(app, args).await,

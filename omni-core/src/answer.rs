@@ -153,7 +153,7 @@ impl Warning {
     /// Whether it only tells the operator something: the answer is no worse for it.
     #[must_use]
     pub fn is_note(&self) -> bool {
-        matches!(self.code.as_str(), "server_unhealthy" | "llm" | "unknown_price")
+        matches!(self.code.as_str(), "server_unhealthy" | "llm" | "unknown_price" | "not_kept")
     }
 }
 
@@ -175,6 +175,9 @@ pub struct Answer {
     pub role: Option<String>,
     /// The model.
     pub model: Option<String>,
+    /// The conversation that it belongs to, by its name.
+    #[serde(default)]
+    pub thread: Option<String>,
     /// Every tool call, in order.
     pub tool_calls: Vec<CallSummary>,
     /// Every refusal, in order.
@@ -203,6 +206,7 @@ impl Answer {
             user: user.into(),
             role: None,
             model: None,
+            thread: None,
             tool_calls: Vec::new(),
             denials: Vec::new(),
             usage: Usage::default(),
@@ -248,6 +252,8 @@ pub enum AnswerEvent {
         model: String,
         /// How many tools are on offer.
         tools: usize,
+        /// The conversation that it belongs to, by its name.
+        thread: Option<String>,
     },
     /// More of the answer's text.
     Text {

@@ -11,7 +11,7 @@ use crate::{
     cost::NanoUsd,
     identity::Credential,
     mcp::ProgressFn,
-    thread::ThreadKey,
+    thread::{Conversation, Place, ThreadKey},
 };
 
 mod client;
@@ -86,7 +86,7 @@ pub struct Ask {
     /// What came with it.
     pub attachments: Vec<Attachment>,
     /// The conversation it belongs to; `None` is one-shot.
-    pub thread: Option<ThreadKey>,
+    pub thread: Option<Conversation>,
     /// The door.
     pub source: Source,
     /// What the request says of itself.
@@ -174,10 +174,17 @@ impl Ask {
         self
     }
 
-    /// The same ask as part of a conversation.
+    /// The same ask as part of one of the asker's own conversations, which begins with it if it is new.
     #[must_use]
-    pub fn with_thread(mut self, thread: ThreadKey) -> Self {
-        self.thread = Some(thread);
+    pub fn with_session(mut self, name: impl Into<String>) -> Self {
+        self.thread = Some(Conversation::Own(name.into()));
+        self
+    }
+
+    /// The same ask as part of a conversation at a place that several people may share.
+    #[must_use]
+    pub fn with_thread(mut self, key: ThreadKey, place: Place) -> Self {
+        self.thread = Some(Conversation::At { key, place });
         self
     }
 }

@@ -21,15 +21,15 @@ use crate::{
     parts::{Acks, Live, Parts, ToolSets},
     policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
-    thread::{OneShot, ThreadStore},
+    thread::{ThreadRules, ThreadStore, memory::MemoryThreads},
 };
 
 /// Most output tokens of a turn, where nobody says otherwise.
 const MAX_OUTPUT: u32 = 4_096;
 
 /// Collects what an [`Omni`] is made of. Everything has a default: the offline provider, no
-/// servers, everybody allowed (the embedding program vouches for its principals), limits and ledger
-/// in memory.
+/// servers, everybody allowed (the embedding program vouches for its principals), limits, conversations
+/// and ledger in memory.
 #[derive(Debug)]
 #[must_use]
 pub struct OmniBuilder {
@@ -40,6 +40,7 @@ pub struct OmniBuilder {
     limiter: Arc<dyn RateLimiter>,
     limits_fail_open: bool,
     threads: Arc<dyn ThreadStore>,
+    thread_rules: ThreadRules,
     llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
     audit: AuditBackend,
@@ -64,7 +65,8 @@ impl OmniBuilder {
             policy: Arc::new(MemoryPolicy::allow_all()),
             limiter: Arc::new(MemoryLimiter::new()),
             limits_fail_open: false,
-            threads: Arc::new(OneShot),
+            threads: Arc::new(MemoryThreads::new()),
+            thread_rules: ThreadRules::default(),
             llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
             audit: AuditBackend::new(MemorySink::default()),
@@ -127,9 +129,15 @@ impl OmniBuilder {
         self
     }
 
-    /// Conversations.
+    /// Where conversations are kept; unless set, in memory. [`OneShot`](crate::thread::OneShot) keeps none.
     pub fn threads(mut self, threads: impl ThreadStore + 'static) -> Self {
         self.threads = Arc::new(threads);
+        self
+    }
+
+    /// What questions bring along of what was said before, and how long it is kept.
+    pub fn thread_rules(mut self, rules: ThreadRules) -> Self {
+        self.thread_rules = rules;
         self
     }
 
@@ -202,6 +210,12 @@ impl OmniBuilder {
         self
     }
 
+    /// The people whom a database knows.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn tables(&self) -> Option<&crate::people::Tables> {
+        self.tables.as_ref()
+    }
+
     /// Bounds of every ask.
     pub fn bounds(mut self, bounds: AskBounds) -> Self {
         self.bounds = bounds;
@@ -265,6 +279,7 @@ impl OmniBuilder {
             omni.keep_for(days, keys);
         }
         omni.keep_answers();
+        omni.keep_swept();
         Ok(omni)
     }
 
@@ -313,6 +328,7 @@ impl OmniBuilder {
             },
             counts: self.limiter,
             threads: self.threads,
+            thread_rules: self.thread_rules,
             pool,
             llm: self.llm,
             ledger,

@@ -31,7 +31,7 @@ impl Omni {
         config.require(Need::Ledger)?;
         let shared = Arc::new(config.clone());
         let builder = described(&shared, registry).await?;
-        let builder = limiter(builder, &shared, registry).await?;
+        let builder = threads(limiter(builder, &shared, registry).await?);
         let audit = registry.audit.build(&config.audit.kind, config.audit.clone()).await?;
         let keys = config.audit.keys(SealKeys::load_or_create)?;
         builder.audit_backend(audit).ledger_dir(&config.audit.dir).ledger_keys(keys).build().await
@@ -132,6 +132,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
     let builder = builder
         .config(config.clone())
         .bounds(config.bounds.clone())
+        .thread_rules(config.threading.clone())
         .limits_fail_open(config.limits_fail_open)
         .max_output(config.llm.max_tokens)
         .llm_extra(config.llm.extra.clone())
@@ -152,6 +153,20 @@ async fn llm(config: &Config, registry: &Registry) -> Result<Arc<dyn LlmProvider
 
 async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
     Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
+}
+
+/// Conversations are kept where people and keys are, or else in memory.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn threads(builder: OmniBuilder) -> OmniBuilder {
+    match builder.tables().cloned() {
+        Some(tables) => builder.threads(crate::thread::sql::SqlThreads::new(tables)),
+        None => builder,
+    }
+}
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+fn threads(builder: OmniBuilder) -> OmniBuilder {
+    builder
 }
 
 /// Who credentials belong to: people at the terminal and whom an issuer or a proxy vouches for, and

@@ -33,6 +33,7 @@ mod servers;
 mod shape;
 mod show;
 pub(crate) mod spec;
+mod threading;
 mod yaml;
 
 pub use cidr::{Cidr, CidrError};
@@ -363,6 +364,8 @@ pub struct Config {
     pub oidc: Option<OidcConfig>,
     /// Which proxies are believed; `None`: none.
     pub proxy: Option<ProxyConfig>,
+    /// What questions bring along of what was said before.
+    pub threading: crate::thread::ThreadRules,
     /// Subjects by operating-system user.
     pub os_users: BTreeMap<String, String>,
     /// What the loader noticed; never an error.

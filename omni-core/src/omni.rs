@@ -48,6 +48,8 @@ mod profile;
 mod providers;
 mod retention;
 mod steps;
+mod sweeping;
+mod talk;
 mod threads;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

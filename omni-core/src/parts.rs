@@ -26,7 +26,7 @@ use crate::{
     metrics,
     policy::{AskBounds, Grant, PolicyStore, RuleSet},
     redact::Redactor,
-    thread::ThreadStore,
+    thread::{ThreadRules, ThreadStore},
 };
 
 /// How many tool sets are kept: one per catalog version, rule set and naming rule in use.
@@ -49,6 +49,8 @@ pub(crate) struct Parts {
     /// The same without what the operator wants when it is away: it goes on when that changes.
     pub(crate) counts: Arc<dyn RateLimiter>,
     pub(crate) threads: Arc<dyn ThreadStore>,
+    /// What questions bring along of what was said before.
+    pub(crate) thread_rules: ThreadRules,
     pub(crate) pool: Pool,
     /// The language model, or why there is none.
     pub(crate) llm: Result<Arc<dyn LlmProvider>, Error>,

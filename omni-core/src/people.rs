@@ -67,7 +67,7 @@ impl Tables {
     }
 
     /// The database, if there is one: whoever only reads makes none.
-    async fn existing(&self) -> Result<Option<&Db>, DbError> {
+    pub(crate) async fn existing(&self) -> Result<Option<&Db>, DbError> {
         if !self.inner.db.initialized() && !Db::is_there(&self.inner.url) {
             return Ok(None);
         }

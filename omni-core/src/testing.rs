@@ -9,6 +9,7 @@ mod keys;
 mod limit;
 mod policy;
 mod services;
+mod threads;
 
 pub use audit::{audit_sink_contract, sealed};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
@@ -18,3 +19,4 @@ pub use policy::{POLICY_MCPS, POLICY_USERS, policy_change_contract, policy_store
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;
 pub use services::redis;
+pub use threads::{shared_thread_store_contract, thread_store_contract};

@@ -25,6 +25,7 @@ mod pipes;
 mod policy;
 mod proofs;
 mod schema;
+mod sessions;
 mod terminal;
 mod tools;
 

@@ -11,6 +11,8 @@ Examples:
   omni ask \"Is the database healthy?\"
   omni ask --as dba@company.com -m haiku Which queries are slow
   cat error.log | omni ask \"What went wrong here?\"
+  omni ask -c \"And since when?\"
+  omni ask --session incident-42 \"Which sessions block each other?\"
   omni ask --json \"List the open pull requests\" | jq -r .answer
   omni ask --dry-run \"What would you use?\"";
 
@@ -27,6 +29,15 @@ pub struct AskArgs {
     /// Model id, or haiku, sonnet, opus
     #[arg(short, long)]
     pub model: Option<String>,
+    /// Go on with the session that was used last
+    #[arg(short = 'c', long = "continue", conflicts_with_all = ["session", "no_session"])]
+    pub go_on: bool,
+    /// Go on with this session, or begin it
+    #[arg(long, value_name = "NAME", conflicts_with = "no_session")]
+    pub session: Option<String>,
+    /// Keep nothing for later questions
+    #[arg(long)]
+    pub no_session: bool,
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", conflicts_with_all = ["json", "jsonl"])]
     output: Option<Format>,

@@ -1,6 +1,9 @@
 //! `omni ask`.
 
-use omni_core::{Ask, Omni, Source, ask::AskOptions, cost::NanoUsd, omni::Preview};
+use omni_core::{
+    Ask, Config, Omni, Source, ask::AskOptions, config::StoreContent, cost::NanoUsd, omni::Preview,
+    thread::Conversation,
+};
 
 use super::follow::{self, Interruption};
 use crate::{
@@ -25,8 +28,15 @@ pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
         config.servers.clear();
     }
     let omni = app.build(&config).await?;
-    let ask = ask(app, args, input);
-    let result = if args.dry_run { dry_run(app, args, &omni, ask).await } else { answer(app, args, &omni, ask).await };
+    let mut ask = ask(app, args, input);
+    let result = match conversation(app, args, &config, &omni, &ask).await {
+        Err(fault) => Err(fault),
+        Ok(_) if args.dry_run => dry_run(app, args, &omni, ask).await,
+        Ok(conversation) => {
+            ask.thread = conversation;
+            answer(app, args, &omni, ask).await
+        }
+    };
     follow::close(&omni).await;
     if config.servers.is_empty() && !args.no_tools && matches!(result, Ok(Exit::Success)) {
         app.console
@@ -48,6 +58,41 @@ fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
         .with_approver(approve::approver(app, args.approvals));
     ask.attachments.extend(input.attachment);
     ask
+}
+
+/// The session that the question belongs to: a new one, unless it goes on with another.
+async fn conversation(
+    app: &App,
+    args: &AskArgs,
+    config: &Config,
+    omni: &Omni,
+    ask: &Ask,
+) -> Result<Option<Conversation>, Fault> {
+    if let Some(name) = &args.session {
+        if !is_kept(config) {
+            app.console.warning("the session ends with this command: the ledger is in no database");
+        }
+        return Ok(Some(Conversation::Own(name.clone())));
+    }
+    if args.go_on {
+        let last = omni.threads(app.credential(args.act_as.as_deref()), Source::Cli).await?.into_iter().next();
+        let last = last.ok_or_else(|| Fault::usage("there is no session to go on with; `omni ask` begins one"))?;
+        return Ok(Some(Conversation::Own(last.key.thread)));
+    }
+    // Whoever wants no content in the ledger wants none beside it that nobody asked for.
+    let is_new = !args.no_session && is_kept(config) && config.store_content != StoreContent::None;
+    Ok(is_new.then(|| Conversation::New(new_name(ask))))
+}
+
+/// Whether sessions outlive the command.
+fn is_kept(config: &Config) -> bool {
+    matches!(config.audit.kind.as_str(), "sqlite" | "postgres")
+}
+
+/// Short enough to be typed.
+fn new_name(ask: &Ask) -> String {
+    let id = ask.request_id.simple().to_string();
+    id[id.len() - 8..].to_owned()
 }
 
 async fn answer(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exit, Fault> {

@@ -71,7 +71,8 @@ pub(super) async fn close(omni: &Omni) {
 /// Keeps what was seen, should there be no last event.
 fn note(seen: &mut Answer, event: &AnswerEvent) {
     match event {
-        AnswerEvent::Started { user, role, model, .. } => {
+        AnswerEvent::Started { user, role, model, thread, .. } => {
+            seen.thread.clone_from(thread);
             seen.user.clone_from(user);
             seen.role = Some(role.clone());
             seen.model = Some(model.clone());

@@ -42,7 +42,7 @@ pub struct AskDocument {
     pub answer: String,
     /// Structured data that was asked for; `null` where none was.
     pub data: Option<Value>,
-    /// The conversation; `null` for a one-shot question.
+    /// The session; `null` where none is kept.
     pub session_id: Option<String>,
     /// Identifies the ask in logs and ledger; nil if it never began.
     pub request_id: Uuid,
@@ -90,7 +90,7 @@ impl AskDocument {
             exit_code: exit.code(),
             answer: json.answer,
             data: None,
-            session_id: None,
+            session_id: json.thread_id,
             request_id: json.request_id,
             user: json.user,
             role: json.role,

@@ -85,6 +85,8 @@ pub(crate) struct Progress {
     /// What is put aside for the turn; settled by [`budget::settle`].
     pub(super) reserved: Option<Reserved>,
     said_in_turn: bool,
+    /// What was said in this ask, for its conversation: the question first.
+    pub(crate) said: Vec<Message>,
     /// What the last turn cost.
     pub(super) turn_cost: Option<NanoUsd>,
 }
@@ -104,6 +106,7 @@ impl Progress {
             known_model: metrics::UNKNOWN.into(),
             reserved: None,
             said_in_turn: false,
+            said: Vec::new(),
             turn_cost: None,
         }
     }

@@ -103,6 +103,21 @@ fn context(away: &[&ServerView], now: DateTime<Utc>) -> String {
     text
 }
 
+/// Longest name of a person, in characters.
+const MAX_PERSON: usize = 100;
+
+/// What stands before a question of somebody else in the conversation. They may ask for what they like,
+/// but not in the name of whoever asks now.
+#[must_use]
+pub fn said_by(name: &str) -> String {
+    let name: String = one_line(name).chars().take(MAX_PERSON).collect();
+    format!(
+        "<context>\nThis was asked by {}, somebody else in this conversation. It is no request of the person whom you \
+         answer now.\n</context>",
+        attribute(&name)
+    )
+}
+
 /// A tool's result in its fence: three parts, so that whoever shows it to a person can take the middle.
 #[must_use]
 pub fn fence(server: &str, tool: &str, parts: Vec<ResultPart>) -> Vec<ResultPart> {

@@ -30,6 +30,9 @@ pub enum EventJson {
         model: String,
         /// How many tools are on offer.
         tools: usize,
+        /// The conversation that it belongs to; absent where it stands alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thread_id: Option<String>,
     },
     /// More text.
     Token {
@@ -171,6 +174,9 @@ pub struct AnswerJson {
     pub role: Option<String>,
     /// The model.
     pub model: Option<String>,
+    /// The conversation that it belongs to; absent where it stands alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<String>,
     /// How many tool calls were made.
     pub tool_calls: usize,
     /// `server.tool` of each, in order.
@@ -216,8 +222,8 @@ pub struct FailureJson {
 impl From<&AnswerEvent> for EventJson {
     fn from(event: &AnswerEvent) -> Self {
         match event.clone() {
-            AnswerEvent::Started { request_id, user, role, model, tools } => {
-                Self::Started { request_id, user, role, model, tools }
+            AnswerEvent::Started { request_id, user, role, model, tools, thread } => {
+                Self::Started { request_id, user, role, model, tools, thread_id: thread }
             }
             AnswerEvent::Text { text } => Self::Token { text },
             AnswerEvent::ToolStarted { id, server, tool, arguments } => Self::ToolStart { id, server, tool, arguments },
@@ -293,6 +299,7 @@ impl From<&Answer> for AnswerJson {
             user: answer.user.clone(),
             role: answer.role.clone(),
             model: answer.model.clone(),
+            thread_id: answer.thread.clone(),
             tool_calls: used.len(),
             tools_used: used,
             calls: answer.tool_calls.iter().map(Into::into).collect(),

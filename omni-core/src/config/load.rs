@@ -22,9 +22,10 @@ use super::{
         self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
         ThreadingSpec, UsersSpec,
     },
+    threading,
     yaml::{self, Lines},
 };
-use crate::{cost::NanoUsd, policy::AskBounds};
+use crate::{cost::NanoUsd, policy::AskBounds, thread::ThreadRules};
 
 /// Largest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -129,11 +130,13 @@ impl Config {
         let mcps = read::<McpsSpec>(&dir, "mcps.yaml", &env, &mut findings)?;
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
         let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?.map(Loaded::unused);
-        let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?.map(Loaded::unused);
-        for (lines, unset) in slack.iter().chain(&threading) {
+        if let Some((lines, unset)) = &slack {
             unset.iter().for_each(|unset| findings.unset(Severity::Info, lines, unset, ""));
         }
+        let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
+        let threading = threading.map(|file| threads(&file, &mut findings)).unwrap_or_default();
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
+        config.threading = threading;
         config.run_by(os_user);
         config.listen_at(bind.as_deref())?;
         config.diagnostics = findings.all;
@@ -227,6 +230,7 @@ fn assemble(
         bounds,
         oidc,
         proxy,
+        threading: ThreadRules::default(),
         os_users: os_users(users.as_ref().filter(|_| settings.spec.policy.store == PolicyStoreSpec::Yaml)),
         diagnostics: Vec::new(),
         files: Arc::new(ConfigFiles {
@@ -332,6 +336,11 @@ fn bounds(source: &Source<'_>, findings: &mut Findings) -> AskBounds {
         max_tokens: agent.max_tokens,
         max_cost: agent.max_cost_usd.map(NanoUsd::from_usd),
     }
+}
+
+fn threads(file: &Loaded<ThreadingSpec>, findings: &mut Findings) -> ThreadRules {
+    file.variables.unset.iter().for_each(|unset| findings.unset(Severity::Warning, &file.lines, unset, ""));
+    threading::build(&file.spec, &file.lines, findings)
 }
 
 /// Variables that no part above has spoken of.

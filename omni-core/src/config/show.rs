@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged,
-    spec, yaml,
+    spec, threading, yaml,
 };
 use crate::{identity::RoleMap, mcp::BreakerOptions};
 
@@ -54,6 +54,7 @@ impl Config {
                 "oidc": self.oidc.as_ref().map(oidc),
                 "proxy": self.proxy.as_ref().map(proxy),
             },
+            "threading": threading::show(&self.threading),
             "os_users": self.os_users,
         })
     }

@@ -10,6 +10,7 @@ mod http;
 mod mcps;
 mod security;
 mod settings;
+mod threading;
 mod users;
 
 pub(crate) use gateway::PrefixSpec;
@@ -20,6 +21,7 @@ pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,
 };
+pub(crate) use threading::{ChannelSpec, ContextSpec, ThreadingSpec};
 pub(crate) use users::{
     AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,
     OneOrMany, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, TeamSpec, UserSpec, UsersSpec,
@@ -50,9 +52,3 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
     "mentions", "security", "logging", "advanced", "user_info_display", "diagnostic_info",
 ]))]
 pub(crate) struct SlackSpec {}
-
-/// `threading.yaml`.
-#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = ["threading", "direct_messages", "channel_overrides"]))]
-pub(crate) struct ThreadingSpec {}

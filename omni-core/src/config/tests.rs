@@ -12,6 +12,7 @@ mod llm;
 mod places;
 mod security;
 mod servers;
+mod threading;
 
 /// A directory with these files in it.
 fn dir(files: &[(&str, &str)]) -> TempDir {

@@ -53,6 +53,7 @@ const STEPS: &[Step] = &[
     step!(4, "audit", "0004_audit.sql"),
     step!(5, "originals", "0005_originals.sql"),
     step!(6, "views", "0006_views.sql"),
+    step!(7, "threads", "0007_threads.sql"),
 ];
 
 impl Step {

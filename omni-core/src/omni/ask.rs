@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
-use super::{Preview, steps};
+use super::{Preview, steps, talk::Talk};
 use crate::{
     agent::{
         Finish, RunLimits, budget,
@@ -46,6 +46,7 @@ enum End {
 struct Known {
     party: Option<Party>,
     model: Option<ModelInfo>,
+    talk: Option<Talk>,
     reservation: Option<steps::Held>,
 }
 
@@ -75,10 +76,15 @@ pub(super) async fn run(parts: &Parts, ask: &Ask, cancel: CancellationToken, mut
         metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
     }
     let results = progress.results_so_far();
+    let messages = std::mem::take(&mut progress.said);
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
     let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
+    if let (Some(talk), None) = (known.talk.take(), &error) {
+        let not_kept = talk.keep(parts, messages, &answer, &answer.text[said..]).await;
+        answer.warnings.extend(not_kept);
+    }
     let error = record(parts, ask, &known, &answer, error).await;
     events.text(&answer.text[said..]);
     let mut last: Vec<AnswerEvent> = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning).collect();
@@ -124,6 +130,8 @@ async fn admitted(
     let model = model(parts, ask, &grant)?;
     progress.answer.model = Some(model.id.clone());
     progress.count_as(parts.known_model(&model, &grant));
+    known.talk = Talk::of(parts, ask, &grant, &model)?;
+    progress.answer.thread = known.talk.as_ref().map(|talk| talk.name().to_owned());
     known.model = Some(model);
     steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
@@ -179,16 +187,17 @@ async fn answer(
     let (Some(party), Some(model)) = (&known.party, &known.model) else {
         return Err(Error::Internal { message: "an ask goes on that was not admitted".into() });
     };
-    let mut messages = match &ask.thread {
-        Some(thread) => parts.threads.history(thread).instrument(debug_span!("omni.thread")).await?,
-        None => Vec::new(),
-    };
     let catalog = catalog(parts, ask, deadline).await;
     let tools = tool_set(parts, ask, &catalog, grant, model);
     let away = away(ask, grant, &catalog);
+    let mut messages = match &known.talk {
+        Some(talk) => talk.recall(parts, grant, &catalog).await?,
+        None => Vec::new(),
+    };
     started(ask, grant, &away, &tools, model, progress, events).await;
-    let history = messages.len();
+    let before = messages.len();
     messages.push(prompt::question(ask, &away, Utc::now()));
+    progress.said = messages[before..].to_vec();
     let system = prompt::system(grant, &catalog, &tools).into();
     let cx = AskContext {
         request_id: ask.request_id,
@@ -211,9 +220,8 @@ async fn answer(
         gen_ai.agent.name = "omni"
     );
     let (ended, run) = drive(parts, &cx, messages, limits, progress, events).instrument(agent).await?;
-    if let Some(thread) = &ask.thread {
-        let said = run.messages()[history..].to_vec();
-        parts.threads.append(thread, said).instrument(debug_span!("omni.thread")).await?;
+    if known.talk.is_some() {
+        progress.said = run.messages()[before..].to_vec();
     }
     Ok(End::Ran(ended))
 }
@@ -283,6 +291,7 @@ async fn started(
         role: grant.role.name.to_string(),
         model: model.id.clone(),
         tools: tools.len(),
+        thread: progress.answer.thread.clone(),
     };
     events.send(started).await;
     for view in away {

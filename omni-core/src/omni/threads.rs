@@ -1,43 +1,68 @@
 //! One's own conversations.
 
-use super::{Omni, steps};
+use super::{Omni, steps, talk::own_channel};
 use crate::{
     ask::Source,
     error::Error,
     identity::{Credential, Scope},
-    thread::{ChannelKey, ThreadKey},
+    policy::Grant,
+    thread::{KeptTurn, Most, ThreadEntry, view},
 };
 
 /// Most conversations of one list.
 const MAX_LISTED: usize = 1_000;
 
 impl Omni {
-    /// Somebody's own conversations at a door: those that belong to no channel of others. The newest
-    /// come first.
+    /// Somebody's own conversations at a door: those that belong to no channel of others. Those that went
+    /// on last come first.
     ///
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.
-    pub async fn threads(&self, who: impl Into<Credential>, source: Source) -> Result<Vec<ThreadKey>, Error> {
-        let channel = self.own_channel(who.into(), source).await?;
+    pub async fn threads(&self, who: impl Into<Credential>, source: Source) -> Result<Vec<ThreadEntry>, Error> {
+        let grant = self.asker(who.into()).await?;
+        let channel = own_channel(&grant, source.as_str());
         Ok(self.parts().threads.list(&channel, MAX_LISTED).await?)
+    }
+
+    /// The turns of one of them, oldest first, without what one may no longer use.
+    ///
+    /// # Errors
+    /// As [`Omni::threads`], and [`Error::NotFound`].
+    pub async fn thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<Vec<KeptTurn>, Error> {
+        let grant = self.asker(who.into()).await?;
+        let parts = self.parts();
+        let key = own_channel(&grant, source.as_str()).thread(name);
+        let mut kept = parts.threads.history(&key, Most::ALL).await?;
+        if kept.is_empty() {
+            return Err(unknown(name));
+        }
+        let catalog = parts.pool.catalog();
+        kept.iter_mut().for_each(|kept| view::hide(&mut kept.turn, &grant, &catalog));
+        Ok(kept)
     }
 
     /// Forgets one of them.
     ///
     /// # Errors
     /// As [`Omni::threads`], and [`Error::NotFound`].
-    pub async fn delete_thread(&self, who: impl Into<Credential>, source: Source, thread: &str) -> Result<(), Error> {
-        let channel = self.own_channel(who.into(), source).await?;
-        match self.parts().threads.delete(&channel.thread(thread)).await? {
+    pub async fn delete_thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<(), Error> {
+        let grant = self.asker(who.into()).await?;
+        let key = own_channel(&grant, source.as_str()).thread(name);
+        match self.parts().threads.delete(&key).await? {
             true => Ok(()),
-            false => Err(Error::NotFound { message: format!("there is no conversation {thread:?}") }),
+            false => Err(unknown(name)),
         }
     }
 
-    async fn own_channel(&self, who: Credential, source: Source) -> Result<ChannelKey, Error> {
+    async fn asker(&self, who: Credential) -> Result<std::sync::Arc<Grant>, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who).await?;
-        steps::policy(&parts, &principal).await?.require(Scope::Ask)?;
-        Ok(ChannelKey::new(&principal.tenant, source.as_str(), &principal.subject))
+        let principal = steps::identity(&parts, who).await?;
+        let grant = steps::policy(&parts, &principal).await?;
+        grant.require(Scope::Ask)?;
+        Ok(grant)
     }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::NotFound { message: format!("there is no conversation {name:?}") }
 }

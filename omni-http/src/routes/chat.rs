@@ -1,7 +1,11 @@
 //! Questions and answers.
 
 use axum::{extract::State, response::Response};
-use omni_core::{Ask, Principal, Source, identity::Scope, thread::ThreadKey};
+use omni_core::{
+    Ask, Principal, Source,
+    identity::Scope,
+    thread::{Conversation, Place, ThreadKey},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -92,7 +96,7 @@ async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId
 fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Result<Ask, ApiError> {
     is_asked("message", &body.message)?;
     let act_as = named(app, caller, body.user_id.as_deref(), body.slack_user())?;
-    let thread = thread(caller, act_as.as_deref(), &body);
+    let thread = conversation(caller, &body);
     let mut ask = plain(caller, act_as.as_deref(), request_id, body.message);
     ask.thread = thread;
     ask.options.model = body.model.filter(|model| !model.is_empty());
@@ -138,15 +142,20 @@ fn named(
     Ok(address.map(str::to_owned).or(known).or_else(|| id.map(str::to_owned)))
 }
 
-/// The conversation: nobody finds that of somebody else by naming it.
-fn thread(caller: &Caller, act_as: Option<&str>, body: &AskRequest) -> Option<ThreadKey> {
-    let owner = caller.principal();
-    let subject = act_as.map_or_else(|| owner.subject.clone(), |act_as| Principal::email(act_as).subject);
+/// The conversation: one of the asker's own, or the thread in Slack. A thread in Slack is that of whom the
+/// key belongs to: a bot that may ask for others vouches for the place as well, and nobody else finds what
+/// was said there by naming it.
+fn conversation(caller: &Caller, body: &AskRequest) -> Option<Conversation> {
     let own = body.thread_id.as_deref().filter(|thread| !thread.is_empty());
-    let (channel, thread) = match (own, body.slack_thread()) {
-        (Some(thread), _) => (subject, thread),
-        (None, Some((channel, thread))) => (format!("{subject} {channel}"), thread),
-        (None, None) => return None,
+    if let Some(thread) = own {
+        return Some(Conversation::Own(thread.to_owned()));
+    }
+    let (owner, (channel, thread)) = (caller.principal(), body.slack_thread()?);
+    let place = match channel.as_bytes() {
+        [b'D', ..] => Place::Direct(channel.to_owned()),
+        _ => Place::Channel(channel.to_owned()),
     };
-    Some(ThreadKey::new(&owner.tenant, Source::Http.as_str(), &channel, thread))
+    // No subject has a line break in it.
+    let channel = format!("{}\n{channel}", owner.subject);
+    Some(Conversation::At { key: ThreadKey::new(&owner.tenant, Source::Http.as_str(), &channel, thread), place })
 }

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/threads", tag = "threads", responses((status = 200, body = Threads)))]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Threads>, ApiError> {
     let threads = app.omni.threads(caller.credential(None), Source::Http).await?;
-    Ok(Json(Threads { threads: threads.into_iter().map(|key| Thread { thread_id: key.thread }).collect() }))
+    Ok(Json(Threads { threads: threads.into_iter().map(Thread::from).collect() }))
 }
 
 /// Forget a conversation

@@ -27,7 +27,8 @@ pub(crate) struct AskRequest {
     /// A model's id, or `haiku`, `sonnet`, `opus`. Absent: the service's own.
     #[serde(default)]
     pub(crate) model: Option<String>,
-    /// The conversation that it belongs to. Absent: none, unless `slack_context` names channel and thread.
+    /// The conversation that it belongs to: a name of your choice, by which only you find it. Absent: none,
+    /// unless `slack_context` names channel and thread.
     #[serde(default)]
     pub(crate) thread_id: Option<String>,
 }
@@ -73,6 +74,8 @@ pub(crate) struct AskResponse {
     pub(crate) role: Option<String>,
     /// The model.
     pub(crate) model: Option<String>,
+    /// The conversation that it belongs to, as the question named it.
+    pub(crate) thread_id: Option<String>,
     /// Calls that were refused.
     pub(crate) denials: Vec<Refused>,
     /// Tokens and cost.
@@ -191,6 +194,7 @@ impl From<&Answer> for AskResponse {
             user: json.user,
             role: json.role,
             model: json.model,
+            thread_id: json.thread_id,
             denials: json.denials.into_iter().map(Into::into).collect(),
             usage: json.usage.into(),
             duration_ms: json.duration_ms,

@@ -14,7 +14,12 @@ use omni_core::{
     net::{self, ClientOptions},
     testing,
 };
-use omni_tests::{balancer::Balancer, program::Program, service::Service};
+use omni_tests::{
+    balancer::Balancer,
+    program::Program,
+    service::Service,
+    vendor::{KEY, Vendor},
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,8 +41,13 @@ struct Pair {
 impl Pair {
     /// `None` where there is no PostgreSQL or no Redis; under CI there are.
     async fn start() -> Option<Self> {
+        Self::start_with("llm: { provider: offline }").await
+    }
+
+    /// The same with another model.
+    async fn start_with(llm: &str) -> Option<Self> {
         let (database, (redis, _)) = (testing::postgres_schema().await?, testing::redis()?);
-        let home = || home(&database, &redis);
+        let home = || home(&database, &redis, llm);
         let homes = [home(), home()];
         // Nobody else who counts in this Redis has these names.
         let run = Uuid::new_v4().simple().to_string();
@@ -62,17 +72,26 @@ impl Pair {
 
     /// The status of a question, and its id in the ledger; nothing where the connection broke.
     async fn ask(&self, key: &str) -> Option<(u16, String)> {
-        let request = self.client.post(format!("{}/chat/ask", self.balancer.url())).bearer_auth(key);
-        let response = request.json(&json!({ "message": "What can you do?" })).send().await.ok()?;
-        let status = response.status().as_u16();
-        let body: Value = response.json().await.ok()?;
+        let (status, body) = self.post(key, &json!({ "message": "What can you do?" })).await?;
         Some((status, body["request_id"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// The answer to a question by whichever instance it comes to; nothing where the connection broke.
+    async fn post(&self, key: &str, body: &Value) -> Option<(u16, Value)> {
+        let request = self.client.post(format!("{}/chat/ask", self.balancer.url())).bearer_auth(key);
+        let response = request.json(body).send().await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.json().await.ok()?))
+    }
+
+    async fn post_one(&self, key: &str, body: Value) -> Option<u16> {
+        Some(self.post(key, &body).await?.0)
     }
 }
 
-fn home(database: &str, redis: &str) -> Program {
+fn home(database: &str, redis: &str, llm: &str) -> Program {
     let settings = format!(
-        "database: {{ url: \"{database}\" }}\nllm: {{ provider: offline }}\nlimit: {{ backend: redis, redis_url: \
+        "database: {{ url: \"{database}\" }}\n{llm}\nlimit: {{ backend: redis, redis_url: \
          \"{redis}\" }}\naudit: {{ key: {} }}\n",
         "7a".repeat(32)
     );
@@ -141,4 +160,59 @@ async fn recorded(database: &str, at_least: usize) -> Vec<String> {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     panic!("fewer than {at_least} questions were recorded");
+}
+
+/// How many messages the model was told of in its newest turn, and which answers were in them.
+fn told(vendor: &Vendor) -> (usize, BTreeSet<usize>) {
+    let body = vendor.requests().pop().unwrap().body;
+    let text = body["messages"].to_string();
+    let answers = (0..50).filter(|n| text.contains(&format!("\"Answer {n}.\"")));
+    (body["messages"].as_array().unwrap().len(), answers.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_goes_on_whichever_instance_answers_and_when_one_is_killed() {
+    let vendor = Vendor::start().await;
+    vendor.check_prefixes();
+    let llm = format!("llm: {{ provider: anthropic, base_url: \"{}\", api_key: {KEY} }}", vendor.base_url());
+    let Some(pair) = Pair::start_with(&llm).await else { return };
+    let key = &pair.keys[1];
+    let ask = async |n: usize| {
+        let body = json!({ "message": format!("#plain Answer {n}."), "thread_id": "t" });
+        let (status, body) = pair.post(key, &body).await?;
+        assert_eq!((status, &body["thread_id"]), (200, &json!("t")), "{body}");
+        Some(())
+    };
+    for n in 0..6 {
+        ask(n).await.unwrap();
+        assert_eq!(told(&vendor), (2 * n + 1, (0..n).collect()), "every instance knows all that was said");
+    }
+    pair.instances[0].signal("KILL");
+    for n in 6..9 {
+        // The balancer may have begun a connection to the dead one.
+        while ask(n).await.is_none() {}
+        assert_eq!(told(&vendor), (2 * n + 1, (0..n).collect()), "and so does the one that is left");
+    }
+    let of_others = json!({ "message": "#plain Hello.", "thread_id": "t" });
+    pair.post(&pair.keys[0], &of_others).await.unwrap();
+    assert_eq!(told(&vendor).0, 1, "nobody else finds it by its name");
+    assert_eq!(vendor.violations(), Vec::<String>::new(), "each request began with the bytes of the one before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_of_one_conversation_that_come_to_both_at_once_are_all_kept() {
+    const MANY: usize = 16;
+    let Some(pair) = Pair::start().await else { return };
+    let body = |n: usize| json!({ "message": format!("Question {n}?"), "thread_id": "t" });
+    let asks = stream::iter(0..MANY).map(|n| pair.post_one(&pair.keys[1], body(n))).buffer_unordered(8);
+    assert!(asks.all(|status| async move { status == Some(200) }).await);
+    let pool = sqlx::PgPool::connect(&pair.database).await.unwrap();
+    let query = "SELECT u.number, u.turn FROM thread_turns u JOIN threads t ON t.id = u.thread_id ORDER BY u.number";
+    let rows: Vec<(i64, String)> = sqlx::query_as(query).fetch_all(&pool).await.unwrap();
+    let numbers: Vec<usize> = rows.iter().map(|(number, _)| usize::try_from(*number).unwrap()).collect();
+    assert_eq!(numbers, (1..=MANY).collect::<Vec<_>>());
+    for n in 0..MANY {
+        let kept = rows.iter().filter(|(_, turn)| turn.contains(&format!("Question {n}?"))).count();
+        assert_eq!(kept, 1, "question {n}");
+    }
 }

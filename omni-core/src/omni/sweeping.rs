@@ -1,0 +1,80 @@
+//! Conversations whose time is over go by themselves.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::Omni;
+use crate::thread::{SWEPT_AT_ONCE, ThreadStore};
+
+/// When they are looked for first: not in the short life of a command at a terminal.
+const FIRST: Duration = Duration::from_secs(60);
+/// How often they are looked for.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long one sweep may take.
+const EACH: Duration = Duration::from_secs(30);
+/// Most sweeps in a row; the next time goes on.
+const AT_ONCE: u32 = 100;
+
+impl Omni {
+    /// Removes what is over, soon and then from time to time, until this `Omni` ends. Nobody reads it
+    /// meanwhile.
+    pub(crate) fn keep_swept(&self) {
+        let threads = self.parts().threads.clone();
+        self.in_background(async move {
+            let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                sweep(&*threads).await;
+            }
+        });
+    }
+}
+
+async fn sweep(threads: &dyn ThreadStore) {
+    let mut removed = 0;
+    for _ in 0..AT_ONCE {
+        match timeout(EACH, threads.sweep()).await {
+            Ok(Ok(some)) => {
+                removed += some;
+                if some < SWEPT_AT_ONCE {
+                    break;
+                }
+            }
+            Ok(Err(error)) => return tracing::warn!(%error, "old conversations could not be removed; they go later"),
+            Err(_) => return tracing::warn!("old conversations were not removed in time; they go later"),
+        }
+    }
+    if removed > 0 {
+        tracing::debug!(removed, "old conversations were removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Ask, Principal,
+        thread::{Conversation, ThreadRules, memory::MemoryThreads},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_over_goes_by_itself_and_what_is_not_stays() {
+        let store = std::sync::Arc::new(MemoryThreads::new());
+        let rules = ThreadRules { expiry: Duration::from_secs(90), ..ThreadRules::default() };
+        let omni = Omni::builder().threads(store.clone()).thread_rules(rules).build().await.unwrap();
+        let ask = |name: &str| {
+            let mut ask = Ask::new(Principal::email("ada@company.com"), "What can you do?");
+            ask.thread = Some(Conversation::Own(name.into()));
+            omni.ask(ask)
+        };
+        ask("old").await.unwrap();
+        tokio::time::sleep(FIRST + EVERY - Duration::from_secs(30)).await;
+        ask("new").await.unwrap();
+        assert!(format!("{store:?}").contains("threads: 2"), "nobody removed it before");
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        assert!(format!("{store:?}").contains("threads: 1"), "{store:?}");
+        omni.shutdown().await;
+    }
+}

@@ -1,0 +1,217 @@
+//! Conversations in the tables `threads` and `thread_turns`, for every process that uses the database.
+//!
+//! Whoever appends changes the conversation's row first, so that two do it one after the other; its counts
+//! number the turns. Times are the database's.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    Append, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURNS, Most, SWEPT_AT_ONCE, ThreadEntry, ThreadError,
+    ThreadKey, ThreadStore, Turn,
+};
+use crate::{
+    db::{Db, DbError, Row, Tx, Val},
+    people::Tables,
+};
+
+/// How often somebody who appends removes what is over: a process may be too short for a job that does.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Conversations in a database.
+#[derive(Debug)]
+pub struct SqlThreads {
+    tables: Tables,
+    swept: Mutex<Option<Instant>>,
+}
+
+impl From<DbError> for ThreadError {
+    fn from(error: DbError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl SqlThreads {
+    /// The conversations in the database of these tables. It is opened, and brought up to date, when it is
+    /// used first.
+    #[must_use]
+    pub fn new(tables: Tables) -> Self {
+        Self { tables, swept: Mutex::new(None) }
+    }
+
+    /// The database, if there is one: whoever only reads makes none.
+    async fn existing(&self) -> Result<Option<&Db>, ThreadError> {
+        Ok(self.tables.existing().await?)
+    }
+
+    fn is_time_to_sweep(&self) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY);
+        if is_time {
+            *swept = Some(Instant::now());
+        }
+        is_time
+    }
+}
+
+/// Four values.
+fn names(key: &ThreadKey) -> [Val<'_>; 4] {
+    [(&key.tenant).into(), (&key.source).into(), (&key.channel).into(), (&key.thread).into()]
+}
+
+const IS_NAMED: &str = "tenant = ? AND source = ? AND channel = ? AND thread = ?";
+
+/// A conversation after a turn was counted.
+struct Counted {
+    id: i64,
+    turns: u64,
+    bytes: u64,
+}
+
+/// Counts a turn, and begins the conversation anew where it is unknown.
+async fn count(tx: &mut Tx, append: Append<'_>, bytes: u64, now: DateTime<Utc>) -> Result<Counted, DbError> {
+    let counted = "INSERT INTO threads (tenant, source, channel, thread, title, turns, bytes, created_at, used_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
+         ON CONFLICT (tenant, source, channel, thread) DO UPDATE SET
+             turns = CASE WHEN threads.expires_at > excluded.used_at THEN threads.turns + 1 ELSE 1 END,
+             bytes = CASE WHEN threads.expires_at > excluded.used_at THEN threads.bytes + excluded.bytes ELSE excluded.bytes END,
+             title = CASE WHEN threads.expires_at > excluded.used_at THEN threads.title ELSE excluded.title END,
+             created_at = CASE WHEN threads.expires_at > excluded.used_at THEN threads.created_at ELSE excluded.created_at END,
+             used_at = excluded.used_at,
+             expires_at = excluded.expires_at
+         RETURNING id, turns, bytes";
+    let ends = now + append.keep();
+    let more = [append.turn.title().into(), bytes.into(), now.into(), now.into(), ends.into()];
+    let values: Vec<Val<'_>> = names(append.key).into_iter().chain(more).collect();
+    let row = tx.fetch_optional(counted, &values).await?;
+    let row = row.ok_or_else(|| DbError::Schema { message: "a row was not returned".into() })?;
+    Ok(Counted { id: row.int("id")?, turns: row.unsigned("turns")?, bytes: row.unsigned("bytes")? })
+}
+
+/// Stores the turn, and removes what is not kept beside it.
+async fn store(
+    tx: &mut Tx,
+    append: Append<'_>,
+    text: &str,
+    counted: &Counted,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let begins = counted.bytes - text.len() as u64;
+    let gone = match counted.turns {
+        // What is there is of a conversation whose time was over.
+        1 => u64::MAX >> 1,
+        turns => turns.saturating_sub(MAX_TURNS),
+    };
+    let first = counted.bytes.saturating_sub(MAX_THREAD_BYTES);
+    let forget = "DELETE FROM thread_turns WHERE thread_id = ? AND (number <= ? OR begins < ?)";
+    tx.execute(forget, &[counted.id.into(), gone.into(), first.into()]).await?;
+    let insert = "INSERT INTO thread_turns (thread_id, number, begins, bytes, asker, turn, created_at)
+                  VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let values = [
+        counted.id.into(),
+        counted.turns.into(),
+        begins.into(),
+        (text.len() as u64).into(),
+        (&append.turn.asker).into(),
+        text.into(),
+        now.into(),
+    ];
+    tx.execute(insert, &values).await.map(drop)
+}
+
+/// A turn; one that another build kept in a way that this one does not know is left out.
+fn kept(row: &Row) -> Result<Option<KeptTurn>, DbError> {
+    let turn = match Turn::decode(&row.text("turn")?) {
+        Ok(turn) => turn,
+        Err(error) => {
+            tracing::warn!(%error, "a turn of a conversation is left out");
+            return Ok(None);
+        }
+    };
+    Ok(Some(KeptTurn {
+        number: row.unsigned("number")?,
+        begins: row.unsigned("begins")?,
+        bytes: row.unsigned("bytes")?,
+        at: row.time("created_at")?,
+        turn,
+    }))
+}
+
+fn entry(channel: &ChannelKey, row: &Row) -> Result<ThreadEntry, DbError> {
+    Ok(ThreadEntry {
+        key: channel.thread(&row.text("thread")?),
+        title: row.text("title")?,
+        turns: row.unsigned("turns")?,
+        created_at: row.time("created_at")?,
+        used_at: row.time("used_at")?,
+        expires_at: row.time("expires_at")?,
+    })
+}
+
+#[async_trait]
+impl ThreadStore for SqlThreads {
+    async fn history(&self, key: &ThreadKey, most: Most) -> Result<Vec<KeptTurn>, ThreadError> {
+        let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
+        let sql = format!(
+            "SELECT u.number, u.begins, u.bytes, u.turn, u.created_at
+             FROM threads t JOIN thread_turns u ON u.thread_id = t.id
+             WHERE {IS_NAMED} AND t.expires_at > {} AND u.begins >= t.bytes - ? AND u.number > t.turns - ?
+             ORDER BY u.number",
+            db.dialect().now()
+        );
+        let most = [most.bytes.min(MAX_THREAD_BYTES).into(), most.turns.min(MAX_TURNS).into()];
+        let values: Vec<Val<'_>> = names(key).into_iter().chain(most).collect();
+        let rows = db.fetch_all(&sql, &values).await?;
+        Ok(rows.iter().filter_map(|row| kept(row).transpose()).collect::<Result<_, DbError>>()?)
+    }
+
+    async fn append(&self, append: Append<'_>) -> Result<u64, ThreadError> {
+        let text = append.turn.encode()?;
+        let db = self.tables.db().await?;
+        let mut tx = db.begin().await?;
+        let now = tx.fetch_optional(&format!("SELECT {} AS now", db.dialect().now()), &[]).await?;
+        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
+        let counted = count(&mut tx, append, text.len() as u64, now).await?;
+        store(&mut tx, append, &text, &counted, now).await?;
+        tx.commit().await?;
+        if self.is_time_to_sweep()
+            && let Err(error) = self.sweep().await
+        {
+            tracing::debug!(%error, "old conversations are removed later");
+        }
+        Ok(counted.turns)
+    }
+
+    async fn list(&self, channel: &ChannelKey, limit: usize) -> Result<Vec<ThreadEntry>, ThreadError> {
+        let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
+        let sql = format!(
+            "SELECT thread, title, turns, created_at, used_at, expires_at FROM threads
+             WHERE tenant = ? AND source = ? AND channel = ? AND expires_at > {}
+             ORDER BY used_at DESC, id DESC LIMIT ?",
+            db.dialect().now()
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [(&channel.tenant).into(), (&channel.source).into(), (&channel.channel).into(), limit.into()];
+        let rows = db.fetch_all(&sql, &values).await?;
+        Ok(rows.iter().map(|row| entry(channel, row)).collect::<Result<_, DbError>>()?)
+    }
+
+    async fn delete(&self, key: &ThreadKey) -> Result<bool, ThreadError> {
+        let Some(db) = self.existing().await? else { return Ok(false) };
+        let sql = format!("DELETE FROM threads WHERE {IS_NAMED} AND expires_at > {}", db.dialect().now());
+        Ok(db.execute(&sql, &names(key)).await? > 0)
+    }
+
+    async fn sweep(&self) -> Result<u64, ThreadError> {
+        let Some(db) = self.existing().await? else { return Ok(0) };
+        // As a query of its own the time is one value, so that an index finds what is over. It is asked
+        // twice: a conversation may have been used again since it was chosen.
+        let is_over = format!("expires_at <= (SELECT {})", db.dialect().now());
+        let sweep =
+            format!("DELETE FROM threads WHERE {is_over} AND id IN (SELECT id FROM threads WHERE {is_over} LIMIT ?)");
+        Ok(db.execute(&sweep, &[SWEPT_AT_ONCE.into()]).await?)
+    }
+}
