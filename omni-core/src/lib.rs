@@ -89,3 +89,4 @@ pub use omni::Omni;
 pub use policy::PolicyStore;
 pub use registry::Registry;
 pub use secrecy::{ExposeSecret, SecretString};
+pub use thread::ThreadStore;

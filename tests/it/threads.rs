@@ -156,6 +156,41 @@ async fn what_a_tool_returned_is_kept_in_short() {
     omni.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_passes_the_budget_of_tokens_goes_oldest_first_and_in_whole_turns() {
+    let vendor = Vendor::start().await;
+    let mut rules = bringing(100);
+    rules.max_tokens = 2_000;
+    let omni = omni_with("anthropic", &vendor, |builder| builder.thread_rules(rules)).await;
+    for n in 0..8 {
+        ask(&omni, &format!("#plain Answer {n}. {}", "x".repeat(400))).await;
+        let told = Value::from(messages(&vendor)).to_string();
+        assert!(told.len() < 6_000 + 1_500, "{} bytes", told.len());
+        assert!(n == 0 || told.contains(&format!("\"Answer {}. x", n - 1)), "the newest is there: {told}");
+    }
+    let told = messages(&vendor);
+    assert!((3..15).contains(&told.len()) && !Value::from(told).to_string().contains("Answer 0."));
+    assert_eq!(vendor.violations(), Vec::<String>::new());
+    omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_door_with_threads_asks_where_an_answer_stands_and_which_threads_are_known() {
+    let mut rules = bringing(4);
+    rules.replies.always = false;
+    let vendor = Vendor::start().await;
+    let omni = omni_with("anthropic", &vendor, |builder| builder.thread_rules(rules.clone())).await;
+    assert_eq!(omni.thread_rules(), rules);
+    let key = |thread: &str| ThreadKey::new("default", "slack", "C1", thread);
+    assert!(!omni.knows_thread(&key("1.2")).await.unwrap());
+    let ask = Ask::new(Principal::email(ADA), "#401 Hi").with_source(Source::Slack);
+    omni.ask(ask.with_thread(key("1.2"), Place::Channel("C1".into()))).await.unwrap_err();
+    assert!(!omni.knows_thread(&key("1.2")).await.unwrap(), "what failed is no part of it");
+    shared(&omni, ADA, "#plain Hello.").await;
+    assert!(omni.knows_thread(&key("1.2")).await.unwrap() && !omni.knows_thread(&key("1.3")).await.unwrap());
+    omni.shutdown().await;
+}
+
 fn roles(bobs: Arc<RuleSet>) -> MemoryPolicy {
     let adas = RuleSet::builder().allow("lab", "echo").build().unwrap();
     MemoryPolicy::new().with_subject(ADA, Role::new("qa"), adas, Quota::default()).with_subject(

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     identity::{Credential, Scope},
     policy::Grant,
-    thread::{KeptTurn, Most, ThreadEntry, view},
+    thread::{KeptTurn, Most, ThreadEntry, ThreadKey, ThreadRules, view},
 };
 
 /// Most conversations of one list.
@@ -52,6 +52,21 @@ impl Omni {
             true => Ok(()),
             false => Err(unknown(name)),
         }
+    }
+
+    /// What holds for conversations by now: doors that have threads ask it where an answer stands.
+    #[must_use]
+    pub fn thread_rules(&self) -> ThreadRules {
+        self.parts().thread_rules.clone()
+    }
+
+    /// Whether something was said in a conversation at a place that several people share: for doors that
+    /// answer there without being called by name.
+    ///
+    /// # Errors
+    /// An [`Error`] when it cannot be read.
+    pub async fn knows_thread(&self, key: &ThreadKey) -> Result<bool, Error> {
+        Ok(!self.parts().threads.history(key, Most::new(1, Most::ALL.bytes)).await?.is_empty())
     }
 
     async fn asker(&self, who: Credential) -> Result<std::sync::Arc<Grant>, Error> {

@@ -68,6 +68,17 @@ async fn a_plain_question_begins_a_session_unless_it_says_otherwise() {
     assert!(!home.run(&["ask", "-c", "--session", "x", "hi"]).exits(2).err.is_empty());
 }
 
+#[test]
+fn a_session_is_its_askers_own() {
+    let home = omni();
+    ask(&home, &["--session", "x", "What can you do?"]);
+    let others = home.run(&["sessions", "show", "x", "--as", "eve@company.com"]);
+    assert!(others.code != 0 && others.err.contains("there is no conversation \"x\""), "{others:?}");
+    ask(&home, &["--as", "eve@company.com", "--session", "x", "What can you do?"]);
+    home.run(&["sessions", "rm", "x", "--as", "eve@company.com"]).exits(0);
+    assert_eq!(names(&home), ["x"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_wants_no_content_kept_has_no_sessions_but_those_that_are_named() {
     let home = omni().with_file("settings.yaml", "llm: { provider: offline }\naudit: { store_content: none }\n");
@@ -103,8 +114,6 @@ async fn sessions_are_listed_shown_exported_and_forgotten() {
     assert!(turn["calls"][0]["result"].as_str().unwrap().starts_with("all healthy"), "{document:#}");
     assert_eq!(home.run(&["sessions", "show", "health", "--json"]).exits(0).json(), document);
 
-    let others = home.run(&["sessions", "show", "health", "--as", "eve@company.com"]);
-    assert!(others.code != 0 && others.err.contains("there is no conversation"), "{others:?}");
     let forgotten = home.run(&["sessions", "rm", "health", "first one", "--json"]).exits(0).json();
     assert_eq!(forgotten["removed"], serde_json::json!(["health", "first one"]));
     assert!(names(&home).is_empty());
