@@ -42,6 +42,8 @@ pub use servers::ServersCommand;
 pub use sessions::{
     ExportSessionArgs, ListSessionsArgs, RemoveSessionsArgs, SessionForm, SessionsCommand, ShowSessionArgs,
 };
+#[cfg(feature = "sql")]
+pub use tools::{ApproveToolArgs, DiffArgs, PinsArgs};
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
 #[cfg(feature = "sql")]
 pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
@@ -109,7 +111,7 @@ pub enum Command {
     /// List, show, forget or export conversations
     #[command(subcommand)]
     Sessions(SessionsCommand),
-    /// List, show or call tools
+    /// List, show, call or approve tools
     #[command(subcommand)]
     Tools(ToolsCommand),
     /// List or check servers

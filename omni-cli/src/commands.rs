@@ -12,6 +12,8 @@ mod init;
 #[cfg(feature = "sql")]
 mod keys;
 mod mcp;
+#[cfg(feature = "sql")]
+mod pins;
 mod policy;
 #[cfg(feature = "serve")]
 mod serve;
@@ -60,6 +62,12 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Tools(ToolsCommand::List(args)) => tools::list(app, args).await,
         Command::Tools(ToolsCommand::Show(args)) => tools::show(app, args).await,
         Command::Tools(ToolsCommand::Call(args)) => calls::run(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Tools(ToolsCommand::Pins(args)) => pins::list(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Tools(ToolsCommand::Diff(args)) => pins::diff(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Tools(ToolsCommand::Approve(args)) => pins::approve(app, args).await,
         Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,

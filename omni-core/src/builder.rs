@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::{AuditBackend, AuditSink, memory::MemorySink},
-    config::{Ack, Config, StoreContent},
+    config::{Ack, Config, StoreContent, ToolsConfig},
     error::Error,
     identity::Authenticator,
     ledger::{Ledger, LedgerOptions, SealKey, SealKeys},
@@ -19,6 +19,7 @@ use crate::{
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
     omni::Omni,
     parts::{Acks, Live, Parts, ToolSets},
+    pin::{PinStore, memory::MemoryPins, vet::Vetter},
     policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
     thread::{ThreadRules, ThreadStore, memory::MemoryThreads},
@@ -54,6 +55,8 @@ pub struct OmniBuilder {
     max_output: u32,
     extra: Map<String, Value>,
     config: Option<Arc<Config>>,
+    pins: Arc<dyn PinStore>,
+    tools: ToolsConfig,
 }
 
 impl OmniBuilder {
@@ -80,6 +83,8 @@ impl OmniBuilder {
             max_output: MAX_OUTPUT,
             extra: Map::new(),
             config: None,
+            pins: Arc::new(MemoryPins::new()),
+            tools: ToolsConfig::default(),
         }
     }
 
@@ -228,6 +233,19 @@ impl OmniBuilder {
         self
     }
 
+    /// Where it is kept what tools were, so that no server changes them unnoticed; for as long as the
+    /// process lives unless set.
+    pub fn pins(mut self, pins: impl PinStore + 'static) -> Self {
+        self.pins = Arc::new(pins);
+        self
+    }
+
+    /// What holds for tools, whatever server they are of.
+    pub fn tools(mut self, tools: ToolsConfig) -> Self {
+        self.tools = tools;
+        self
+    }
+
     /// Most output tokens of a turn.
     pub fn max_output(mut self, tokens: u32) -> Self {
         self.max_output = tokens;
@@ -266,11 +284,12 @@ impl OmniBuilder {
         options.key = keys.own().clone();
         let days = self.retention_days;
         let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
-        let pool = Pool::new(std::mem::take(&mut self.servers));
+        let vetter = Arc::new(Vetter::new(self.pins.clone(), Some(ledger.clone())));
+        let pool = Pool::vetted(std::mem::take(&mut self.servers), Some(vetter.clone()));
         let live = Arc::new(Live::new(self.policy.clone()));
         // What is configured by files is also built for commands that need no server.
         let is_started = self.config.is_none();
-        let omni = Omni::from_parts(self.parts(ledger, pool, live));
+        let omni = Omni::from_parts(self.parts(ledger, pool, vetter, live));
         if is_started && let Err(error) = omni.parts().require().await {
             omni.shutdown().await;
             return Err(error);
@@ -306,7 +325,7 @@ impl OmniBuilder {
         if keeps_limits {
             self.limiter = old.counts.clone();
         }
-        Ok(self.parts(old.ledger.clone(), pool, old.live.clone()))
+        Ok(self.parts(old.ledger.clone(), pool, old.vetter.clone(), old.live.clone()))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -316,7 +335,7 @@ impl OmniBuilder {
         Ok(())
     }
 
-    fn parts(self, ledger: Ledger, pool: Pool, live: Arc<Live>) -> Parts {
+    fn parts(self, ledger: Ledger, pool: Pool, vetter: Arc<Vetter>, live: Arc<Live>) -> Parts {
         Parts {
             authenticator: self.authenticator,
             #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -330,6 +349,7 @@ impl OmniBuilder {
             threads: self.threads,
             thread_rules: self.thread_rules,
             pool,
+            vetter,
             llm: self.llm,
             ledger,
             reader: self.audit.reader,
@@ -341,6 +361,7 @@ impl OmniBuilder {
             tool_sets: ToolSets::new(),
             live,
             config: self.config,
+            tools: self.tools,
         }
     }
 }

@@ -98,6 +98,10 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
         ask_human(caller, call).await?;
         still_allowed(parts, caller, call).await?;
     }
+    // Whoever planned the call saw the tool; meanwhile it may have become another one.
+    if parts.pool.is_withheld(&call.server, &call.tool) {
+        return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)));
+    }
     charge(parts, caller, call).await?;
     note_start(parts, caller, call).await
 }

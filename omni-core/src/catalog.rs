@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -15,8 +15,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use crate::policy::{RuleSet, ToolRef};
+use crate::{
+    pin::Why,
+    policy::{RuleSet, ToolRef},
+    scan::Finding,
+};
 
+mod canonical;
 mod definitions;
 pub(crate) mod kept;
 pub mod name;
@@ -25,6 +30,7 @@ mod rows;
 pub mod schema;
 pub mod stored;
 
+pub(crate) use canonical::digest;
 pub(crate) use definitions::Definition;
 pub use definitions::{PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities};
 pub use name::{NameRules, Prefix};
@@ -213,7 +219,7 @@ pub struct ServerView {
     pub failures: u32,
     /// Whether requests are kept from it.
     pub breaker: BreakerState,
-    /// Its tools, sorted by name.
+    /// Its tools, sorted by name. One that is kept back is not among them.
     pub tools: Vec<Arc<ToolDef>>,
     /// Its prompts, sorted by name.
     pub prompts: Vec<Arc<PromptDef>>,
@@ -223,6 +229,30 @@ pub struct ServerView {
     pub templates: Vec<Arc<ResourceTemplateDef>>,
     /// What it says that it can do; nothing before it was connected.
     pub capabilities: Arc<ServerCapabilities>,
+    /// Its tools that nobody may use or see, save administrators.
+    pub withheld: Vec<Withheld>,
+    /// By tool, what looks suspicious in those that may be used: for administrators.
+    pub flagged: BTreeMap<Arc<str>, Vec<Finding>>,
+}
+
+/// A tool that is kept back: it is in no list and cannot be called.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Withheld {
+    /// What it is now.
+    pub def: Arc<ToolDef>,
+    /// Why it is kept back.
+    pub why: Why,
+    /// What was found in it.
+    pub findings: Vec<Finding>,
+}
+
+impl Withheld {
+    /// What decides about it, for the ledger and for administrators.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        format!("kept back: {}; `omni tools approve` lets it in", self.why.told())
+    }
 }
 
 impl ServerView {
@@ -246,6 +276,8 @@ impl ServerView {
             resources: Vec::new(),
             templates: Vec::new(),
             capabilities: Arc::default(),
+            withheld: Vec::new(),
+            flagged: BTreeMap::new(),
         }
     }
 }
@@ -289,6 +321,12 @@ impl Catalog {
     #[must_use]
     pub fn server(&self, name: &str) -> Option<&ServerView> {
         self.servers.iter().find(|view| &*view.name == name)
+    }
+
+    /// A tool that is kept back, by its server's and its own name.
+    #[must_use]
+    pub fn withheld(&self, server: &str, tool: &str) -> Option<&Withheld> {
+        self.server(server)?.withheld.iter().find(|withheld| &*withheld.def.name == tool)
     }
 
     /// A tool as far as rules ask: by its names, and by what it says of itself where it is known.

@@ -7,8 +7,6 @@ use std::{
 
 #[cfg(feature = "oidc")]
 use crate::identity::Oidc;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::identity::{Keys, keys::sql::SqlKeys};
 use crate::{
     builder::OmniBuilder,
     config::{AuditConfig, Config, Need, ServerConfig},
@@ -18,6 +16,11 @@ use crate::{
     llm::LlmProvider,
     omni::Omni,
     registry::{BuildError, Registry},
+};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::{
+    identity::{Keys, keys::sql::SqlKeys},
+    pin::sql::SqlPins,
 };
 
 impl Omni {
@@ -133,6 +136,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         .config(config.clone())
         .bounds(config.bounds.clone())
         .thread_rules(config.threading.clone())
+        .tools(config.tools)
         .limits_fail_open(config.limits_fail_open)
         .max_output(config.llm.max_tokens)
         .llm_extra(config.llm.extra.clone())
@@ -176,7 +180,8 @@ fn people(builder: OmniBuilder, config: &Config) -> Result<OmniBuilder, BuildErr
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     if let Some(tables) = crate::people::Tables::of_config(config) {
         let keys = Keys::new(SqlKeys::new(tables.clone()));
-        return Ok(builder.authenticator(authenticator.with_keys(keys)).people(tables));
+        let pins = SqlPins::new(tables.clone());
+        return Ok(builder.authenticator(authenticator.with_keys(keys)).pins(pins).people(tables));
     }
     Ok(builder.authenticator(authenticator))
 }

@@ -34,6 +34,7 @@ mod shape;
 mod show;
 pub(crate) mod spec;
 mod threading;
+mod tools;
 mod yaml;
 
 pub use cidr::{Cidr, CidrError};
@@ -46,6 +47,7 @@ pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
 pub use server::{ServerAuth, ServerConfig};
+pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};
 
 /// How bad a finding is.
@@ -360,6 +362,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Bounds of every ask.
     pub bounds: crate::policy::AskBounds,
+    /// What holds for tools, whatever server they are of.
+    pub tools: ToolsConfig,
     /// Whose tokens are believed; `None`: nobody's.
     pub oidc: Option<OidcConfig>,
     /// Which proxies are believed; `None`: none.

@@ -66,10 +66,12 @@ pub mod omni;
 mod parts;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod people;
+pub mod pin;
 pub mod policy;
 pub mod redact;
 pub mod registry;
 pub mod reload;
+pub mod scan;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod thread;

@@ -135,6 +135,7 @@ impl Omni {
     }
 
     pub(crate) fn from_parts(parts: Parts) -> Self {
+        parts.vetter.beside(parts.pool.names(), parts.tools.pin_fail_open);
         let inner = Inner {
             ledger: parts.ledger.clone(),
             parts: ArcSwap::from_pointee(parts),
@@ -165,6 +166,7 @@ impl Omni {
     pub(crate) fn replace_parts(&self, parts: Parts) {
         // First: from now on it is asked before every call, of running asks too.
         parts.live.replace_policy(parts.policy.clone());
+        parts.vetter.beside(parts.pool.names(), parts.tools.pin_fail_open);
         metrics::servers_gone(&self.parts().pool.catalog(), &parts.pool.catalog());
         self.inner.parts.store(Arc::new(parts));
         self.parts().pool.take_over();

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     audit::AuditReader,
     catalog::{Catalog, NameRules, ToolSet, kept::Keeper},
-    config::{Ack, Config},
+    config::{Ack, Config, ToolsConfig},
     cost,
     error::Error,
     identity::Authenticator,
@@ -24,6 +24,7 @@ use crate::{
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
     metrics,
+    pin::vet::Vetter,
     policy::{AskBounds, Grant, PolicyStore, RuleSet},
     redact::Redactor,
     thread::{ThreadRules, ThreadStore},
@@ -52,6 +53,10 @@ pub(crate) struct Parts {
     /// What questions bring along of what was said before.
     pub(crate) thread_rules: ThreadRules,
     pub(crate) pool: Pool,
+    /// What tools were, and what became of those that are others now.
+    pub(crate) vetter: Arc<Vetter>,
+    /// What holds for tools, whatever server they are of.
+    pub(crate) tools: ToolsConfig,
     /// The language model, or why there is none.
     pub(crate) llm: Result<Arc<dyn LlmProvider>, Error>,
     pub(crate) ledger: Ledger,

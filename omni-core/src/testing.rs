@@ -7,6 +7,7 @@ mod audit;
 mod audit_reader;
 mod keys;
 mod limit;
+mod pins;
 mod policy;
 mod services;
 mod threads;
@@ -15,6 +16,7 @@ pub use audit::{audit_sink_contract, sealed};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
 pub use keys::key_store_contract;
 pub use limit::{rate_limiter_contract, shared_limiter_contract};
+pub use pins::pin_store_contract;
 pub use policy::{POLICY_MCPS, POLICY_USERS, policy_change_contract, policy_store_contract};
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;

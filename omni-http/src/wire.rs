@@ -14,8 +14,8 @@ mod users;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use admin::{AddUser, Approve, Disable, SetRole};
 pub(crate) use admin::{
-    AdminServer, AdminTool, AdminUser, CreateKey, CreatedKey, Explain, Explanation, KeyEntry, ListAdminTools, ListKeys,
-    ListLogs, PageOfUsers, RefreshedServers,
+    AdminServer, AdminTool, AdminUser, ApproveTools, CreateKey, CreatedKey, Explain, Explanation, KeyEntry,
+    ListAdminTools, ListKeys, ListLogs, ListPins, PageOfUsers, PinEntry, RefreshedServers, all_tools,
 };
 pub(crate) use audit::{
     Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,

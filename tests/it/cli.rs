@@ -21,6 +21,7 @@ mod db;
 mod doctor;
 mod options;
 mod people;
+mod pins;
 mod pipes;
 mod policy;
 mod proofs;

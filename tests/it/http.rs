@@ -14,6 +14,7 @@ mod keys;
 mod local;
 mod metrics;
 mod people;
+mod pins;
 mod program;
 mod refusals;
 mod secrecy;

@@ -35,6 +35,7 @@ mod readme;
 mod real_ask;
 mod reload;
 mod revoked;
+mod safety;
 mod threads;
 mod vendor_ask;
 mod vendor_fake;

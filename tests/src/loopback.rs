@@ -1,6 +1,7 @@
 //! A small MCP server on the loopback interface, for a program in another process.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
@@ -20,6 +21,8 @@ use tokio::{net::TcpListener, sync::oneshot};
 struct Seen {
     calls: Mutex<Vec<Value>>,
     traces: Mutex<Vec<Option<String>>>,
+    /// What it says of tools in place of what it says at first.
+    descriptions: Mutex<BTreeMap<String, String>>,
 }
 
 /// What answers know.
@@ -79,6 +82,11 @@ impl Loopback {
         self.seen.calls.lock().unwrap().clone()
     }
 
+    /// Says something else of a tool from now on.
+    pub fn describe(&self, tool: &str, description: &str) {
+        self.seen.descriptions.lock().unwrap().insert(tool.into(), description.into());
+    }
+
     /// The header `traceparent` of every call, in order.
     pub fn traces(&self) -> Vec<Option<String>> {
         self.seen.traces.lock().unwrap().clone()
@@ -108,7 +116,7 @@ async fn answer(State(server): State<Server>, headers: HeaderMap, Json(message):
             "serverInfo": { "name": "loopback", "version": "1" },
         }),
         "ping" => json!({}),
-        "tools/list" => json!({ "tools": tools(server.has_wipe) }),
+        "tools/list" => json!({ "tools": described(tools(server.has_wipe), &server.seen) }),
         "tools/call" => {
             let trace = headers.get("traceparent").map(|value| value.to_str().unwrap().to_owned());
             server.seen.traces.lock().unwrap().push(trace);
@@ -134,6 +142,16 @@ async fn take_time(table: &Value) {
         Some("endless") => std::future::pending().await,
         Some(_) | None => {}
     }
+}
+
+fn described(mut tools: Value, seen: &Seen) -> Value {
+    let descriptions = seen.descriptions.lock().unwrap();
+    for tool in tools.as_array_mut().unwrap() {
+        if let Some(description) = descriptions.get(tool["name"].as_str().unwrap()) {
+            tool["description"] = description.as_str().into();
+        }
+    }
+    tools
 }
 
 fn tools(has_wipe: bool) -> Value {

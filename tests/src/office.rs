@@ -72,6 +72,8 @@ pub const INSIDE: [&str; 4] = ["10.0.0.", "/opt/prog", "s3cret", "hidden"];
 pub struct Office {
     /// The pipeline.
     pub omni: Omni,
+    /// The server `lab`.
+    pub lab: FakeServer,
     dir: TempDir,
     address: SocketAddr,
     client: Client,
@@ -103,16 +105,19 @@ fn lab() -> FakeServer {
         .tool("explode", any(), |_| Box::pin(async { Ok(text("boom")) }))
 }
 
-fn registry() -> Registry {
+fn registry(own: &FakeServer) -> Registry {
     let mut registry = Registry::empty();
     policy::yaml::register(&mut registry);
     limit::memory::register(&mut registry);
     audit::sql::register(&mut registry);
     llm::offline::register(&mut registry);
-    registry.transports.register("fake", |server| {
+    let own = own.clone();
+    registry.transports.register("fake", move |server| {
+        let own = own.clone();
         Box::pin(async move {
             Ok(match server.name.as_str() {
                 "away" => Arc::new(Away) as Arc<dyn Connector>,
+                "lab" => Arc::new(own),
                 _ => Arc::new(lab()),
             })
         })
@@ -134,7 +139,8 @@ impl Office {
         ] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let (options, registry) = (options(dir.path()), Arc::new(registry()));
+        let lab = lab();
+        let (options, registry) = (options(dir.path()), Arc::new(registry(&lab)));
         let mut config = Config::load(options.clone()).unwrap();
         config.http.port = 0;
         let omni = Omni::from_config(&config, &registry).await.unwrap();
@@ -145,7 +151,7 @@ impl Office {
         let stopped = stop.clone().cancelled_owned();
         let serving = Some(tokio::spawn(async move { server.run(stopped).await.unwrap() }));
         let client = net::client(&ClientOptions::for_url(&format!("http://{address}").parse().unwrap())).unwrap();
-        Self { omni, dir, address, client, stop, serving }
+        Self { omni, lab, dir, address, client, stop, serving }
     }
 
     /// Replaces one of the files.

@@ -71,6 +71,14 @@ impl FakeServer {
         self
     }
 
+    /// Says something else of a tool from now on.
+    ///
+    /// # Panics
+    /// When there is no such tool.
+    pub fn describe(&self, name: &str, description: &str) {
+        self.tools.lock().unwrap().get_mut(name).unwrap().definition["description"] = description.into();
+    }
+
     /// Adds a tool that never answers.
     #[must_use]
     pub fn hanging(self, name: &str) -> Self {

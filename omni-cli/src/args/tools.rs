@@ -16,6 +16,15 @@ pub enum ToolsCommand {
     Show(ShowArgs),
     /// Call a tool yourself, without a model
     Call(CallArgs),
+    /// List what tools are agreed to be, and which are kept back; connects to no server
+    #[cfg(feature = "sql")]
+    Pins(PinsArgs),
+    /// Show what changed in a tool that is kept back
+    #[cfg(feature = "sql")]
+    Diff(DiffArgs),
+    /// Agree to what a tool has become, so that it may be used again
+    #[cfg(feature = "sql")]
+    Approve(ApproveToolArgs),
 }
 
 impl ToolsCommand {
@@ -26,6 +35,12 @@ impl ToolsCommand {
             Self::List(args) => Format::json_if(args.json),
             Self::Show(args) => Format::json_if(args.json),
             Self::Call(args) => Format::json_if(args.output == Some(CallFormat::Json)),
+            #[cfg(feature = "sql")]
+            Self::Pins(args) => Format::json_if(args.json),
+            #[cfg(feature = "sql")]
+            Self::Diff(_) => Format::Text,
+            #[cfg(feature = "sql")]
+            Self::Approve(args) => Format::json_if(args.json),
         }
     }
 }
@@ -100,6 +115,56 @@ pub enum CallFormat {
     Text,
     /// One JSON document.
     Json,
+}
+
+/// List what tools are agreed to be.
+#[cfg(feature = "sql")]
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  omni tools pins\n  omni tools pins --server database_mcp --held")]
+pub struct PinsArgs {
+    /// Of this server only
+    #[arg(short, long)]
+    pub server: Option<String>,
+    /// Only those that are kept back
+    #[arg(long)]
+    pub held: bool,
+    /// Print a JSON document, with the definitions
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show what changed in a tool that is kept back.
+#[cfg(feature = "sql")]
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  omni tools diff database_mcp get_health")]
+pub struct DiffArgs {
+    /// The server
+    pub server: String,
+    /// The tool
+    pub tool: String,
+}
+
+/// Agree to what a tool has become.
+#[cfg(feature = "sql")]
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  omni tools approve database_mcp get_health\n  omni tools approve --all database_mcp"
+)]
+pub struct ApproveToolArgs {
+    /// The server
+    pub server: String,
+    /// The tool
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub tool: Option<String>,
+    /// All tools of the server that are kept back
+    #[arg(long)]
+    pub all: bool,
+    /// Only if this is what the tool has become: the digest, or its beginning
+    #[arg(long, conflicts_with = "all")]
+    pub digest: Option<String>,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

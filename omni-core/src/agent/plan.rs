@@ -8,7 +8,7 @@ use crate::{
     policy::{Grant, Rule},
 };
 
-mod arguments;
+pub(crate) mod arguments;
 
 /// Why a call is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,10 +149,22 @@ impl Judge<'_> {
             let mut decisions = self.grants.iter().map(|grant| grant.decide_tool(def.rule_ref(), None));
             decisions.find(|decision| !decision.is_allowed()).map(|decision| (def, decision))
         });
-        let Some((def, decision)) = denied else { return call.refuse(Refused::Unknown, message) };
+        let Some((def, decision)) = denied else { return self.withheld(call, name, message) };
         call.server = def.server.to_string();
         call.tool = def.name.to_string();
         call.rule = rule_text(&decision.rule);
+        call.refuse(Refused::Policy, message);
+    }
+
+    /// A tool that is kept back is unknown; the record says why.
+    fn withheld(&self, call: &mut PlannedCall, name: &str, message: String) {
+        let mut withheld = self.catalog.servers.iter().flat_map(|server| &server.withheld);
+        let Some(withheld) = withheld.find(|tool| name == format!("{}__{}", tool.def.server, tool.def.name)) else {
+            return call.refuse(Refused::Unknown, message);
+        };
+        call.server = withheld.def.server.to_string();
+        call.tool = withheld.def.name.to_string();
+        call.rule = withheld.rule();
         call.refuse(Refused::Policy, message);
     }
 

@@ -22,7 +22,7 @@ use super::{
         self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
         ThreadingSpec, UsersSpec,
     },
-    threading,
+    threading, tools,
     yaml::{self, Lines},
 };
 use crate::{cost::NanoUsd, policy::AskBounds, thread::ThreadRules};
@@ -206,6 +206,7 @@ fn assemble(
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
     let http = http::build(&source, bounds.timeout, findings);
+    let tools = tools::build(&source, matches!(audit.kind.as_str(), "sqlite" | "postgres"), findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
@@ -228,6 +229,7 @@ fn assemble(
         environment: env.get("APP_ENV").filter(|name| !name.is_empty()).map_or("development", String::as_str).into(),
         http,
         bounds,
+        tools,
         oidc,
         proxy,
         threading: ThreadRules::default(),

@@ -50,6 +50,11 @@ impl Config {
                 "max_tokens": self.bounds.max_tokens,
                 "max_cost_usd": self.bounds.max_cost.map(crate::cost::NanoUsd::as_usd),
             },
+            "tools": {
+                "pin": self.tools.pin,
+                "pin_on_error": if self.tools.pin_fail_open { "allow" } else { "deny" },
+                "search_threshold": self.tools.search_threshold,
+            },
             "security": {
                 "oidc": self.oidc.as_ref().map(oidc),
                 "proxy": self.proxy.as_ref().map(proxy),
@@ -220,6 +225,7 @@ fn server(server: &ServerConfig) -> Value {
         "refresh_seconds": seconds(server.options.refresh),
         "breaker": breaker(&server.options.breaker),
         "trusted": server.options.trusted,
+        "pin": server.options.pin,
         "tags": server.tags,
     })
 }

@@ -11,6 +11,7 @@ mod mcps;
 mod security;
 mod settings;
 mod threading;
+mod tools;
 mod users;
 
 pub(crate) use gateway::PrefixSpec;
@@ -22,6 +23,7 @@ pub(crate) use settings::{
     SettingsSpec, StoreContentSpec,
 };
 pub(crate) use threading::{ChannelSpec, ContextSpec, ThreadingSpec};
+pub(crate) use tools::PinSpec;
 pub(crate) use users::{
     AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, BlockedSpec, McpAccess, McpAccessSpec, McpMode, OfferSpec,
     OneOrMany, PermissionsSpec, PersonBudgetSpec, QuotaSpec, RoleSpec, SpendSpec, TeamSpec, UserSpec, UsersSpec,

@@ -54,7 +54,14 @@ const STEPS: &[Step] = &[
     step!(5, "originals", "0005_originals.sql"),
     step!(6, "views", "0006_views.sql"),
     step!(7, "threads", "0007_threads.sql"),
+    step!(8, "pins", "0008_pins.sql"),
 ];
+
+/// The numbers of all steps.
+#[cfg(test)]
+pub(super) fn versions() -> Vec<i64> {
+    STEPS.iter().map(|step| step.version).collect()
+}
 
 impl Step {
     fn sql(&self, dialect: Dialect) -> &'static str {

@@ -105,7 +105,7 @@ async fn tables_are_made_once_by_however_many_at_a_time() {
         assert_eq!(status.current, status.latest);
         let told = db.fetch_all("SELECT version FROM schema_version ORDER BY version", &[]).await.unwrap();
         let told: Vec<i64> = told.iter().map(|row| row.int("version").unwrap()).collect();
-        assert_eq!(told, Vec::from_iter(1..=status.latest), "the original's table names every step");
+        assert_eq!(told, super::migrate::versions(), "the original's table names every step");
         assert!(script(db.dialect()).contains("CREATE TABLE IF NOT EXISTS ledger"));
     }
 }

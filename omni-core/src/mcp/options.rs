@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::PatternSet;
+use crate::{pin::PinMode, policy::PatternSet};
 
 /// How the pool treats one server.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub struct ServerOptions {
     pub breaker: BreakerOptions,
     /// Whether the server's `readOnlyHint` is believed.
     pub trusted: bool,
+    /// What becomes of tools that are new or changed.
+    pub pin: PinMode,
     /// Calls of one person in any minute; `None` is unlimited.
     pub calls_per_minute: Option<u64>,
     /// Calls of one person in any second; `None` is unlimited.
@@ -73,6 +75,7 @@ impl Default for ServerOptions {
             refresh: Some(Duration::from_secs(300)),
             breaker: BreakerOptions::default(),
             trusted: false,
+            pin: PinMode::default(),
             calls_per_minute: None,
             calls_burst: None,
         }

@@ -16,7 +16,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CallContext, Connect, Connector, McpError, OnStartFailure, ServerOptions, ToolOutput};
-use crate::catalog::{Catalog, ToolDef};
+use crate::{
+    catalog::{Catalog, ToolDef},
+    pin::vet::Vetter,
+};
 
 mod breaker;
 mod connection;
@@ -27,6 +30,7 @@ mod server;
 mod shared;
 mod tender;
 mod updates;
+mod vetting;
 
 use jitter::spread;
 use server::Server;
@@ -52,6 +56,8 @@ pub struct ServerEntry {
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
+    /// Says which tools may be used; `None` lets all pass.
+    vetter: Option<Arc<Vetter>>,
     tasks: TaskTracker,
     down: CancellationToken,
 }
@@ -60,12 +66,17 @@ impl Pool {
     /// A pool that has connected to nothing yet.
     #[must_use]
     pub fn new(servers: BTreeMap<String, ServerEntry>) -> Self {
+        Self::vetted(servers, None)
+    }
+
+    /// The same, with somebody who says which tools may be used.
+    pub(crate) fn vetted(servers: BTreeMap<String, ServerEntry>, vetter: Option<Arc<Vetter>>) -> Self {
         let (tasks, down) = (TaskTracker::new(), CancellationToken::new());
         let server = |(name, entry): (String, ServerEntry)| {
-            (name.clone(), Server::new(name, entry, tasks.clone(), down.clone()))
+            (name.clone(), Server::new(name, entry, vetter.clone(), tasks.clone(), down.clone()))
         };
         let shared = Shared::new(servers.into_iter().map(server).collect(), Board::new());
-        Self { shared, tasks, down }
+        Self { shared, vetter, tasks, down }
     }
 
     /// The pool after this one: the servers in `unchanged` keep their connections, tools and health,
@@ -79,7 +90,8 @@ impl Pool {
             (name, server)
         };
         let shared = Shared::new(servers.into_iter().map(server).collect(), self.shared.board().clone());
-        Self { shared, tasks: self.tasks.clone(), down: self.down.clone() }
+        let (vetter, tasks, down) = (self.vetter.clone(), self.tasks.clone(), self.down.clone());
+        Self { shared, vetter, tasks, down }
     }
 
     /// From now on it is this pool whose changes are told, and no more those of the pool before.
@@ -88,7 +100,7 @@ impl Pool {
     }
 
     fn new_server(&self, name: String, entry: ServerEntry) -> Arc<Server> {
-        Server::new(name, entry, self.tasks.clone(), self.down.clone())
+        Server::new(name, entry, self.vetter.clone(), self.tasks.clone(), self.down.clone())
     }
 
     /// Told of every answer of a server, of this pool's and those that follow it.
@@ -185,6 +197,7 @@ impl Pool {
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
         let server = self.enabled(server)?;
+        server.lets_call(tool)?;
         let cx = within_own_time(server, cx);
         let once = || server.call(tool, arguments, &cx);
         self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await

@@ -19,6 +19,7 @@ mod health;
 mod keys;
 mod policy;
 mod retention;
+mod tools;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod users;
 

@@ -101,6 +101,10 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
     let catalog = catalog(parts, call, &grant, deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
+    if let Some(withheld) = catalog.withheld(&call.server, &call.tool) {
+        known.planned.rule = withheld.rule();
+        known.planned.disposition = Disposition::Refuse { reason: Refused::Policy, message: String::new() };
+    }
     let def = catalog.tool(&call.server, &call.tool).ok_or_else(|| unknown(call, &tools))?;
     judge.judge(&mut known.planned, def);
     if let Disposition::Refuse { reason, message } = &known.planned.disposition {

@@ -1,6 +1,6 @@
 //! The servers as one person sees them: what one may use nothing of is not there for one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Omni, steps};
 use crate::{
@@ -104,7 +104,10 @@ impl Eyes<'_> {
             auth: server.auth.kind(),
         });
         let tags = entry.map(|server| server.tags.clone()).unwrap_or_default();
-        let view = ServerView { health, tools, ..view.clone() };
+        let mut view = ServerView { health, tools, ..view.clone() };
+        if !self.is_admin() {
+            (view.withheld, view.flagged) = (Vec::new(), BTreeMap::new());
+        }
         Some(OfferedServer { view, total_tools, options, tags, policy_mode, excluded, place })
     }
 }

@@ -8,6 +8,7 @@ use crate::{caller::Caller, error::ApiError, state::App};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod changes;
 mod keys;
+mod pins;
 mod policy;
 mod servers;
 mod users;
@@ -16,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     let routes = OpenApiRouter::new()
         .merge(users::routes())
         .merge(servers::routes())
+        .merge(pins::routes())
         .merge(keys::routes())
         .merge(policy::routes());
     #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -32,6 +32,14 @@ pub(super) fn value(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text).map(|Distinct(value)| value)
 }
 
+/// Whether a JSON text can be read in one way only.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn distinct(text: &str) -> Result<(), serde_json::Error> {
+    value(text).map(drop)
+}
+
 struct Distinct(Value);
 
 impl<'de> Deserialize<'de> for Distinct {

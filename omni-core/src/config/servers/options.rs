@@ -40,6 +40,7 @@ impl Entry<'_> {
             refresh: self.refresh(default.refresh, findings),
             breaker: self.breaker(default.breaker, findings),
             trusted: spec.trusted,
+            pin: spec.pin.unwrap_or(self.source.settings.tools.pin).into(),
             calls_per_minute: self.calls(spec.rate_limit.requests_per_minute),
             calls_burst: self.calls(spec.rate_limit.burst),
         }

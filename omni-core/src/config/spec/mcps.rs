@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::OneOrMany;
+use super::{OneOrMany, PinSpec};
 use crate::mcp::{Connect, OnStartFailure};
 
 /// `mcps.yaml`.
@@ -183,6 +183,10 @@ pub(crate) struct ServerSpec {
     /// Whether the server's `readOnlyHint` is believed.
     #[serde(default)]
     pub(crate) trusted: bool,
+    /// What becomes of its tools that are new or changed: `auto`, `strict` or `off`. Absent: `tools.pin`
+    /// of settings.yaml.
+    #[serde(default)]
+    pub(crate) pin: Option<PinSpec>,
     /// How many calls may run at once.
     #[serde(default)]
     pub(crate) max_concurrent: Option<u32>,

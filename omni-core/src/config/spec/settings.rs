@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     gateway::GatewaySpec,
     http::{AppSpec, HttpSpec, SecuritySpec},
+    tools::ToolsSpec,
 };
 
 /// `settings.yaml`.
@@ -38,6 +39,7 @@ pub(crate) struct SettingsSpec {
     pub(crate) agent: AgentSpec,
     pub(crate) policy: PolicySpec,
     pub(crate) limit: LimitSpec,
+    pub(crate) tools: ToolsSpec,
     /// What may be spent on models.
     pub(crate) budgets: Vec<BudgetSpec>,
     /// Where omni keeps its files, relative to this one.

@@ -1,18 +1,29 @@
 //! What is known of one server's tools and health.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
-    catalog::{Catalog, Definition, Health, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef},
+    catalog::{
+        Catalog, Definition, Health, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef, Withheld,
+    },
     mcp::{Listed, McpError},
+    pin::vet::Vetted,
+    scan::Finding,
 };
 
 /// Lists hold at least and at most so long, whatever a server says.
 const MIN_FRESH: Duration = Duration::from_secs(10);
 const MAX_FRESH: Duration = Duration::from_secs(24 * 3_600);
+/// How long an administrator's word on a tool that is kept back, or a store that came back, goes
+/// unnoticed by whoever asks.
+const JUDGED_FOR: Duration = Duration::from_secs(1);
 
 /// What a list was asked of: which connection, and after how many changes that it told of.
 pub(super) type Source = (u64, u64);
@@ -23,6 +34,9 @@ pub(super) struct Listing {
     pub(super) latency_ms: Option<u64>,
     /// When the last answer came, or did not.
     pub(super) checked_at: Option<DateTime<Utc>>,
+    /// All that the server listed.
+    listed: Vec<Arc<ToolDef>>,
+    /// Those of them that may be used, and those that are kept back.
     pub(super) tools: Vec<Arc<ToolDef>>,
     pub(super) prompts: Vec<Arc<PromptDef>>,
     pub(super) resources: Vec<Arc<ResourceDef>>,
@@ -30,6 +44,10 @@ pub(super) struct Listing {
     pub(super) capabilities: Arc<ServerCapabilities>,
     /// Until when the lists hold by the server's word.
     fresh_until: Option<Instant>,
+    pub(super) withheld: Vec<Withheld>,
+    pub(super) flagged: BTreeMap<Arc<str>, Vec<Finding>>,
+    /// When they are to be judged again, where something is kept back.
+    judge_at: Option<Instant>,
     /// Why the last question had no answer.
     pub(super) fault: Option<McpError>,
     /// Where the last answer came from.
@@ -50,12 +68,16 @@ impl Listing {
             health,
             latency_ms: None,
             checked_at: None,
+            listed: Vec::new(),
             tools: Vec::new(),
             prompts: Vec::new(),
             resources: Vec::new(),
             templates: Vec::new(),
             capabilities: Arc::default(),
             fresh_until: None,
+            withheld: Vec::new(),
+            flagged: BTreeMap::new(),
+            judge_at: None,
             fault: None,
             source: None,
             failures: 0,
@@ -76,10 +98,44 @@ impl Listing {
         self.source.is_some()
     }
 
+    /// Tools as the server lists them, those that did not change as they were.
+    pub(super) fn merged(&self, tools: Vec<ToolDef>) -> Vec<Arc<ToolDef>> {
+        let mut known = self.listed.clone();
+        keep_known(&mut known, tools);
+        known
+    }
+
+    /// All tools that the server listed.
+    pub(super) fn listed(&self) -> Vec<Arc<ToolDef>> {
+        self.listed.clone()
+    }
+
+    /// Whether something is kept back about which somebody may have changed their mind.
+    pub(super) fn is_judging_due(&self, now: Instant) -> bool {
+        self.judge_at.is_some_and(|at| at <= now)
+    }
+
+    /// The same tools, judged anew.
+    pub(super) fn judged(&mut self, vetted: Vetted) {
+        let is_open = vetted.is_unverified || !vetted.withheld.is_empty();
+        self.judge_at = is_open.then(|| Instant::now() + JUDGED_FOR);
+        self.version += u64::from(!are_same(&self.tools, &vetted.tools));
+        (self.tools, self.withheld, self.flagged) = (vetted.tools, vetted.withheld, vetted.flagged);
+    }
+
     /// The server answered; what it said counts for `refresh`, or as long as it says where that is less.
-    pub(super) fn succeeded(&mut self, listed: Listed, source: Source, latency_ms: u64, refresh: Option<Duration>) {
+    /// Its tools were taken out of `listed` and judged.
+    pub(super) fn succeeded(
+        &mut self,
+        (tools, vetted): (Vec<Arc<ToolDef>>, Vetted),
+        listed: Listed,
+        source: Source,
+        latency_ms: u64,
+        refresh: Option<Duration>,
+    ) {
+        self.listed = tools;
+        self.judged(vetted);
         let is_same = [
-            keep_known(&mut self.tools, listed.tools),
             keep_known(&mut self.prompts, listed.prompts),
             keep_known(&mut self.resources, listed.resources),
             keep_known(&mut self.templates, listed.templates),
@@ -107,7 +163,9 @@ impl Listing {
     /// The server cannot be used.
     pub(super) fn is_away(&mut self, error: McpError, is_lasting: bool) {
         if is_lasting {
-            (self.tools, self.prompts) = (Vec::new(), Vec::new());
+            self.listed = Vec::new();
+            self.judged(Vetted::default());
+            self.prompts = Vec::new();
             (self.resources, self.templates) = (Vec::new(), Vec::new());
         }
         self.checked_at = Some(Utc::now());
@@ -138,6 +196,8 @@ pub(super) fn same(a: &Catalog, b: &Catalog) -> bool {
                 && are_same(&a.resources, &b.resources)
                 && are_same(&a.templates, &b.templates)
                 && a.capabilities == b.capabilities
+                && a.withheld.len() == b.withheld.len()
+                && a.withheld.iter().zip(&b.withheld).all(|(a, b)| Arc::ptr_eq(&a.def, &b.def) && a.why == b.why)
         })
 }
 
@@ -149,11 +209,17 @@ fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
 mod tests {
     use super::*;
 
+    /// Tools that are all let pass.
+    fn passed(tools: Vec<ToolDef>) -> (Vec<Arc<ToolDef>>, Vetted) {
+        let tools: Vec<Arc<ToolDef>> = tools.into_iter().map(Arc::new).collect();
+        (tools.clone(), Vetted { tools, ..Vetted::default() })
+    }
+
     #[tokio::test(start_paused = true)]
     async fn lists_hold_as_long_as_the_server_says() {
         let mut listing = Listing::new(Health::Unknown);
         let listed = Listed { fresh_for: Some(Duration::from_secs(60)), ..Listed::default() };
-        listing.succeeded(listed, (1, 0), 1, Some(Duration::from_secs(300)));
+        listing.succeeded(passed(Vec::new()), listed, (1, 0), 1, Some(Duration::from_secs(300)));
         assert_eq!(listing.refresh_at, Some(Instant::now() + Duration::from_secs(60)));
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(listing.is_of((1, 0)));
@@ -165,7 +231,7 @@ mod tests {
     fn tools_stay_while_a_server_may_be_back_in_a_moment() {
         let mut listing = Listing::new(Health::Unknown);
         let tool = ToolDef::new("s", "t", serde_json::value::RawValue::from_string("{}".into()).unwrap());
-        listing.succeeded(Listed { tools: vec![tool], ..Listed::default() }, (1, 0), 1, None);
+        listing.succeeded(passed(vec![tool]), Listed::default(), (1, 0), 1, None);
         let error = || McpError::Connect { message: "no".into() };
         listing.failed(error(), 1, false);
         assert_eq!((listing.tools.len(), listing.failures, listing.is_listed()), (1, 1, false));

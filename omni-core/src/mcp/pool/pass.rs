@@ -40,6 +40,7 @@ impl Pool {
     ) -> Result<McpReply, McpError> {
         let server = self.enabled(server)?;
         let cx = within_own_time(server, cx);
+        server.lets_call(tool)?;
         let params = params::without_meta_of_others(&params::of_call(tool, params)?)?;
         let request = McpRequest::new("tools/call", Some(params));
         let once = || server.request(request.clone(), &cx);

@@ -36,10 +36,12 @@ use crate::{
         CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, ToolOutput,
         client::millis, rounds,
     },
+    pin::vet::Vetter,
 };
 
 mod connecting;
 mod faults;
+mod judging;
 
 use connecting::Attempts;
 
@@ -47,6 +49,8 @@ pub(super) struct Server {
     me: Weak<Self>,
     name: Arc<str>,
     entry: ServerEntry,
+    /// Says which tools may be used; `None` lets all pass.
+    vetter: Option<Arc<Vetter>>,
     permits: Semaphore,
     connection: ArcSwapOption<Connection>,
     /// Held while connecting, so that all who need the connection wait for one attempt.
@@ -70,7 +74,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(name: String, entry: ServerEntry, tasks: TaskTracker, down: CancellationToken) -> Arc<Self> {
+    pub(super) fn new(
+        name: String,
+        entry: ServerEntry,
+        vetter: Option<Arc<Vetter>>,
+        tasks: TaskTracker,
+        down: CancellationToken,
+    ) -> Arc<Self> {
         let health = if entry.options.enabled { Health::Unknown } else { Health::Disabled };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -87,6 +97,7 @@ impl Server {
             woken: Arc::default(),
             updates: Updates::new(),
             entry,
+            vetter,
             tasks,
             gone: down.child_token(),
             down,
@@ -126,6 +137,7 @@ impl Server {
         }
         view.description.clone_from(&self.options().description);
         (view.health, view.latency_ms, view.tools) = (listing.health, listing.latency_ms, listing.tools);
+        (view.withheld, view.flagged) = (listing.withheld, listing.flagged);
         (view.checked_at, view.last_seen, view.failures) = (listing.checked_at, listing.last_seen, listing.failures);
         (view.prompts, view.resources, view.templates) = (listing.prompts, listing.resources, listing.templates);
         view.capabilities = listing.capabilities;
@@ -209,6 +221,7 @@ impl Server {
     pub(super) async fn discover(&self, newer_than: Option<u64>) {
         let asked = Instant::now();
         let _one = self.discovering.lock().await;
+        self.judge_again().await;
         let answered = newer_than.map_or_else(|| self.is_known(), |number| self.begun() > number);
         if answered {
             return;
@@ -218,7 +231,7 @@ impl Server {
         let found = self.list(started + self.options().connect_timeout, newer_than.is_some()).await;
         match found {
             Ok(None) => self.with_breaker(Breaker::seen),
-            Ok(Some((listed, source))) => self.listed(listed, source, started),
+            Ok(Some((listed, source))) => self.listed(listed, source, started).await,
             // Nobody was asked, and it is known why.
             Err(McpError::Resting { .. }) => {}
             Err(error) => {
@@ -229,13 +242,16 @@ impl Server {
         }
     }
 
-    fn listed(&self, listed: Listed, source: Source, started: Instant) {
+    async fn listed(&self, mut listed: Listed, source: Source, started: Instant) {
         self.with_breaker(|breaker| {
             breaker.seen();
             breaker.is_back();
         });
         let (latency_ms, refresh) = (millis(started.elapsed()), self.options().refresh.map(spread));
-        self.with_listing(|listing| listing.succeeded(listed, source, latency_ms, refresh));
+        let tools = std::mem::take(&mut listed.tools);
+        let tools = self.with_listing(|listing| listing.merged(tools));
+        let vetted = self.vet(tools.clone()).await;
+        self.with_listing(|listing| listing.succeeded((tools, vetted), listed, source, latency_ms, refresh));
         self.publish();
         self.woken.notify_one();
     }
@@ -254,6 +270,9 @@ impl Server {
     /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
     /// something new to come.
     pub(super) fn is_known(&self) -> bool {
+        if self.is_judging_due() {
+            return false;
+        }
         if self.with_breaker(|breaker| breaker.is_quiet(Instant::now())) {
             return true;
         }

@@ -36,11 +36,14 @@ impl Admin {
     ) -> Result<Explanation, Error> {
         self.require(Permission::CanManageUsers)?;
         Ok(match stand(&self.parts, email).await?.1 {
-            Ok(grant) => Explanation {
-                role: Some(grant.role.name.to_string()),
-                teams: grant.teams.clone(),
-                decision: grant.decide_tool(self.parts.pool.catalog().rule_ref(server, tool), arguments),
-            },
+            Ok(grant) => {
+                let catalog = self.parts.pool.catalog();
+                let mut decision = grant.decide_tool(catalog.rule_ref(server, tool), arguments);
+                if let Some(withheld) = catalog.withheld(server, tool).filter(|_| decision.is_allowed()) {
+                    decision = Decision::deny(Rule::new(withheld.rule(), None).into());
+                }
+                Explanation { role: Some(grant.role.name.to_string()), teams: grant.teams.clone(), decision }
+            }
             Err(refused) => Explanation {
                 role: None,
                 teams: Vec::new(),

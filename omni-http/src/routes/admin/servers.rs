@@ -10,7 +10,7 @@ use crate::{
     error::ApiError,
     extract::{Json, Query},
     state::App,
-    wire::{AdminServer, AdminTool, ListAdminTools, RefreshedServers},
+    wire::{AdminServer, AdminTool, ListAdminTools, RefreshedServers, all_tools},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -28,7 +28,7 @@ async fn servers(State(app): State<App>, caller: Caller) -> Result<Json<Vec<Admi
 
 /// List tools
 ///
-/// All that the servers have, whoever may use them.
+/// All that the servers have, whoever may use them; those that are kept back say why.
 #[utoipa::path(get, path = "/admin/tools", tag = "admin", params(ListAdminTools), responses(
     (status = 200, body = Vec<AdminTool>),
     (status = 404, description = "There is no such server"),
@@ -45,8 +45,7 @@ async fn tools(
             return Err(ApiError::not_found(format!("there is no server {name:?}")));
         }
     }
-    let tools = servers.iter().flat_map(|server| &server.view.tools);
-    Ok(Json(tools.map(|def| AdminTool::from(&**def)).collect()))
+    Ok(Json(servers.iter().flat_map(all_tools).collect()))
 }
 
 /// Read the configuration again, and ask every server for its tools again

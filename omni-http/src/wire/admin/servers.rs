@@ -8,6 +8,7 @@ use omni_core::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::ToolFinding;
 use crate::wire::{ServerEntry, Tool, server_status};
 
 /// A server, how it is reached, and how it is doing.
@@ -52,6 +53,12 @@ pub(crate) struct AdminTool {
     /// A title for people.
     pub(crate) title: Option<String>,
     pub(crate) annotations: Annotations,
+    /// Why it is kept back, so that nobody may use it: `changed`, `new`, `suspicious`, `unverified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) withheld: Option<&'static str>,
+    /// What looks suspicious in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<ToolFinding>,
 }
 
 /// What a server says of a tool. Hints only.
@@ -122,8 +129,30 @@ impl From<&OfferedServer> for RefreshedServer {
 impl From<&ToolDef> for AdminTool {
     fn from(def: &ToolDef) -> Self {
         let title = def.title.clone().or_else(|| def.annotations.title.clone());
-        Self { mcp: def.server.to_string(), tool: def.into(), title, annotations: (&def.annotations).into() }
+        Self {
+            mcp: def.server.to_string(),
+            tool: def.into(),
+            title,
+            annotations: (&def.annotations).into(),
+            withheld: None,
+            findings: Vec::new(),
+        }
     }
+}
+
+/// All tools of a server, those that are kept back among them.
+pub(crate) fn all_tools(server: &OfferedServer) -> Vec<AdminTool> {
+    let view = &server.view;
+    let usable = view.tools.iter().map(|def| AdminTool {
+        findings: view.flagged.get(&def.name).into_iter().flatten().map(Into::into).collect(),
+        ..AdminTool::from(&**def)
+    });
+    let withheld = view.withheld.iter().map(|tool| AdminTool {
+        withheld: Some(tool.why.as_str()),
+        findings: tool.findings.iter().map(Into::into).collect(),
+        ..AdminTool::from(&*tool.def)
+    });
+    usable.chain(withheld).collect()
 }
 
 impl From<&ToolAnnotations> for Annotations {

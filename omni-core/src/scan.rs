@@ -1,0 +1,137 @@
+//! A look at a tool's definition for what is written in it to steer a model behind people's backs.
+//!
+//! Deterministic, without I/O, and bounded: the same definition beside the same other tools has the
+//! same findings everywhere. It looks for
+//!
+//! * **hidden text** ([`hidden`]): characters that no reader sees and every model reads;
+//! * **instructions** ([`phrases`]): sentences that order the model about instead of describing the tool;
+//! * **encoded instructions** ([`decode`]): the same, found only after decoding. What decodes to
+//!   anything else is no finding;
+//! * **shadowing** ([`shadow`]): names that pass for another server's tool, and descriptions that name
+//!   one to direct its use.
+//!
+//! A scan that finds nothing proves nothing: it raises the price of the known tricks. What it finds
+//! is shown to administrators, and keeps a changed definition from being taken over by itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::ToolDef;
+
+mod decode;
+mod hidden;
+mod neighbours;
+mod phrases;
+mod shadow;
+mod text;
+
+pub use neighbours::Neighbours;
+pub(crate) use text::shown;
+
+#[cfg(test)]
+mod tests;
+
+/// Most findings of one tool.
+pub const MAX_FINDINGS: usize = 16;
+/// Most characters of an excerpt.
+const MAX_EXCERPT: usize = 120;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Characters that no reader sees.
+    HiddenText,
+    /// Text that orders the model about.
+    Instruction,
+    /// The same, in an encoding.
+    EncodedInstruction,
+    /// A name that looks like another one.
+    ConfusableName,
+    /// It directs how another server's tool is used.
+    DirectsOtherTool,
+    /// Another server has a tool of this name. Common among honest servers, so it raises no suspicion.
+    SameName,
+}
+
+impl FindingKind {
+    /// The name in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HiddenText => "hidden_text",
+            Self::Instruction => "instruction",
+            Self::EncodedInstruction => "encoded_instruction",
+            Self::ConfusableName => "confusable_name",
+            Self::DirectsOtherTool => "directs_other_tool",
+            Self::SameName => "same_name",
+        }
+    }
+
+    /// Whether a definition with it is suspicious.
+    #[must_use]
+    pub fn is_suspicious(self) -> bool {
+        match self {
+            Self::HiddenText
+            | Self::Instruction
+            | Self::EncodedInstruction
+            | Self::ConfusableName
+            | Self::DirectsOtherTool => true,
+            Self::SameName => false,
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What.
+    pub kind: FindingKind,
+    /// Where: `name`, `description`, `inputSchema.properties.path.description`, …
+    pub at: String,
+    /// The text around it, with what cannot be seen written out, cut to a cap.
+    pub excerpt: String,
+}
+
+impl Finding {
+    fn new(kind: FindingKind, at: &str, excerpt: &str) -> Self {
+        Self { kind, at: cut(&text::shown(at)), excerpt: cut(&text::shown(excerpt)) }
+    }
+}
+
+/// Whether any of these makes a definition suspicious.
+#[must_use]
+pub fn is_suspicious(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.kind.is_suspicious())
+}
+
+/// Looks at one tool beside all others.
+#[must_use]
+pub fn scan(def: &ToolDef, neighbours: &Neighbours) -> Vec<Finding> {
+    let texts = text::texts(def);
+    let mut findings = shadow::names(def, neighbours);
+    for (at, text) in &texts {
+        findings.extend(hidden::find(text).map(|excerpt| Finding::new(FindingKind::HiddenText, at, &excerpt)));
+        let folded = text::fold(text);
+        if let Some(excerpt) = phrases::find(&folded) {
+            findings.push(Finding::new(FindingKind::Instruction, at, &excerpt));
+        } else if let Some(excerpt) = decode::find(text) {
+            findings.push(Finding::new(FindingKind::EncodedInstruction, at, &excerpt));
+        }
+        if let Some(excerpt) = shadow::directs(def, &folded, neighbours) {
+            findings.push(Finding::new(FindingKind::DirectsOtherTool, at, &excerpt));
+        }
+    }
+    // The gravest stay where there are too many.
+    findings.sort_by_key(|finding| !finding.kind.is_suspicious());
+    findings.truncate(MAX_FINDINGS);
+    findings
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_EXCERPT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
