@@ -25,7 +25,6 @@ pub(crate) struct ListPins {
 
 /// Which tools are agreed to.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct ApproveTools {
     /// The server.
     pub(crate) server: String,
