@@ -1,8 +1,9 @@
 //! Step 0, the ask: what every frontend makes of its event, request or argv.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     confirm::{Approver, Unattended},
     cost::NanoUsd,
     identity::Credential,
-    mcp::ProgressFn,
+    mcp::{Peer, ProgressFn},
     thread::{Conversation, Place, ThreadKey},
 };
 
@@ -189,6 +190,26 @@ impl Ask {
     }
 }
 
+/// What comes with a call whose result goes on to another MCP client as the server sent it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Relay {
+    /// Who is behind the call: the client.
+    pub peer: Arc<dyn Peer>,
+    /// The client's other parameters, such as `_meta`, `inputResponses` and `requestState`.
+    pub rest: BTreeMap<String, Box<RawValue>>,
+    /// Whether the client sent no arguments at all, so that none are sent on.
+    pub bare: bool,
+}
+
+impl Relay {
+    /// A call of a client's.
+    #[must_use]
+    pub fn new(peer: Arc<dyn Peer>, rest: BTreeMap<String, Box<RawValue>>, bare: bool) -> Self {
+        Self { peer, rest, bare }
+    }
+}
+
 /// One tool call without a model: `omni tools call`, an HTTP call, a gateway call. A clone is
 /// another call, with an id of its own.
 #[non_exhaustive]
@@ -213,6 +234,8 @@ pub struct DirectCall {
     pub approver: Arc<dyn Approver>,
     /// Where progress goes.
     pub progress: Option<ProgressFn>,
+    /// The MCP client that calls, where it is one.
+    pub relay: Option<Relay>,
     /// Identifies the call in logs and the ledger.
     pub request_id: Uuid,
 }
@@ -241,6 +264,7 @@ impl Clone for DirectCall {
             timeout: self.timeout,
             approver: self.approver.clone(),
             progress: self.progress.clone(),
+            relay: self.relay.clone(),
             request_id: Uuid::now_v7(),
         }
     }
@@ -266,6 +290,7 @@ impl DirectCall {
             timeout: None,
             approver: Arc::new(Unattended),
             progress: None,
+            relay: None,
             request_id: Uuid::now_v7(),
         }
     }
@@ -279,6 +304,13 @@ impl DirectCall {
         arguments: Box<serde_json::value::RawValue>,
     ) -> Self {
         Self { names: Some(names), ..Self::new(who, "", name, arguments) }
+    }
+
+    /// The same call for an MCP client; see [`Omni::call_tool_raw`](crate::Omni::call_tool_raw).
+    #[must_use]
+    pub fn with_relay(mut self, relay: Relay) -> Self {
+        self.relay = Some(relay);
+        self
     }
 
     /// The same call with progress reports.

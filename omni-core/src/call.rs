@@ -12,15 +12,19 @@ use uuid::Uuid;
 use crate::{
     agent::{Disposition, PlannedCall, Refused},
     answer::{CallStatus, CallSummary},
+    ask::Relay,
     config::Ack,
     confirm::{Approver, ConfirmRequest, Verdict},
+    identity::Principal,
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
-    mcp::{CallContext, McpError, ProgressFn, ToolOutput},
+    mcp::{CallContext, McpError, McpReply, ProgressFn, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
     policy::{Grant, Rule, effective},
     trace,
 };
+
+mod raw;
 
 /// Most bytes of a result that an answer has.
 const MAX_RESULT: usize = 16 << 10;
@@ -35,6 +39,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) approver: &'a dyn Approver,
     /// Where the server's reports of progress go.
     pub(crate) progress: Option<ProgressFn>,
+    /// The MCP client that calls and gets the result as it came, where it is one.
+    pub(crate) relay: Option<&'a Relay>,
     pub(crate) deadline: Instant,
     /// How durable the start of the call must be before it is sent.
     pub(crate) ack: Ack,
@@ -45,6 +51,8 @@ pub(crate) struct Caller<'a> {
 pub(crate) struct CallEnd {
     pub(crate) status: CallStatus,
     pub(crate) output: Option<ToolOutput>,
+    /// The same as the server sent it, for a client that gets it like that.
+    pub(crate) reply: Option<McpReply>,
     pub(crate) error: Option<String>,
     pub(crate) fault: Option<McpError>,
     /// Why the limiter refused it.
@@ -56,15 +64,16 @@ pub(crate) struct CallEnd {
 impl CallEnd {
     /// The size of what was returned, as text.
     pub(crate) fn bytes(&self) -> Option<u64> {
-        self.output.as_ref().map(|output| output.for_person().len() as u64)
+        let raw = self.reply.as_ref().map(|reply| reply.raw().get().len() as u64);
+        raw.or_else(|| self.output.as_ref().map(|output| output.for_person().len() as u64))
     }
 
     fn sent(status: CallStatus) -> Self {
-        Self { status, output: None, error: None, fault: None, limited: None, unsent: false }
+        Self { status, output: None, reply: None, error: None, fault: None, limited: None, unsent: false }
     }
 
     fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
-        Self { status, output: None, error: Some(error.into()), fault: None, limited: None, unsent: true }
+        Self { error: Some(error.into()), unsent: true, ..Self::sent(status) }
     }
 }
 
@@ -102,14 +111,14 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     if parts.pool.is_withheld(&call.server, &call.tool) {
         return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)));
     }
-    charge(parts, caller, call).await?;
+    charge(parts, &caller.grant.principal, &call.server).await?;
     note_start(parts, caller, call).await
 }
 
 /// What a server allows one person is charged here, so that it holds for agents and direct calls alike.
-async fn charge(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
-    let Some(options) = parts.pool.options(&call.server) else { return Ok(()) };
-    let charges = server_charges(&caller.grant.principal, &call.server, options);
+pub(crate) async fn charge(parts: &Parts, principal: &Principal, server: &str) -> Result<(), CallEnd> {
+    let Some(options) = parts.pool.options(server) else { return Ok(()) };
+    let charges = server_charges(principal, server, options);
     if charges.is_empty() {
         return Ok(());
     }
@@ -121,9 +130,9 @@ async fn charge(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resul
         Err(_) => LimitError::Unavailable { message: "no answer in time".into() },
     };
     let (status, text) = match &limited {
-        LimitError::Refused(refusal) => (CallStatus::RateLimited, format!("{}: {refusal}", call.server)),
+        LimitError::Refused(refusal) => (CallStatus::RateLimited, format!("{server}: {refusal}")),
         LimitError::Unavailable { .. } => {
-            tracing::error!(error = %limited, server = call.server, "a call is not sent because it cannot be counted");
+            tracing::error!(error = %limited, server, "a call is not sent because it cannot be counted");
             (CallStatus::Error, "The call was not sent: it cannot be counted at the moment.".to_owned())
         }
     };
@@ -196,9 +205,14 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
-    let sent = parts.pool.call(&call.server, &call.tool, &call.arguments, &cx);
+    let sent = async {
+        match caller.relay {
+            Some(relay) => raw::send(parts, relay, call, cx).await,
+            None => parts.pool.call(&call.server, &call.tool, &call.arguments, &cx).await.map(returned),
+        }
+    };
     match AssertUnwindSafe(sent).catch_unwind().await {
-        Ok(Ok(output)) => returned(output),
+        Ok(Ok(end)) => end,
         Ok(Err(fault)) => faulted(call, fault),
         Err(_) => {
             tracing::error!(server = call.server, tool = call.tool, "a call panicked");

@@ -29,6 +29,8 @@ pub mod name;
 mod rows;
 pub mod schema;
 pub mod stored;
+#[cfg(feature = "gateway")]
+pub(crate) mod template;
 
 pub(crate) use canonical::digest;
 pub(crate) use definitions::Definition;

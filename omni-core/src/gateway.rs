@@ -7,7 +7,10 @@
 //!
 //! A tool that one may not use is unknown to one, in the same words as a tool that does not exist.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use crate::{
     Omni,
@@ -15,17 +18,24 @@ use crate::{
     catalog::{NameRules, Prefix, ToolSet},
     error::Error,
     identity::Credential,
+    mcp::McpReply,
 };
 
 mod call;
 mod changes;
 mod error;
+mod line;
 mod list;
+mod parked;
+mod result;
 mod session;
 mod stdio;
+mod telling;
 mod watch;
 
 use changes::Changes;
+use line::Level;
+use parked::Parking;
 pub use session::Session;
 
 /// What clients are told about the tools.
@@ -79,6 +89,10 @@ pub struct Gateway {
     omni: Omni,
     names: NameRules,
     changes: Arc<Changes>,
+    /// Calls that wait for what their client has to say.
+    parking: Arc<Parking<McpReply>>,
+    /// The least severe level that any client wanted so far: connections to servers are shared.
+    lowest: Arc<AtomicU8>,
 }
 
 impl Gateway {
@@ -86,7 +100,7 @@ impl Gateway {
     #[must_use]
     pub fn new(omni: Omni, options: GatewayOptions) -> Self {
         let names = NameRules::default().with_prefix(options.prefix);
-        Self { omni, names, changes: Arc::default() }
+        Self { omni, names, changes: Arc::default(), parking: Arc::default(), lowest: Arc::new(AtomicU8::new(u8::MAX)) }
     }
 
     /// A connection on which each message says who sends it, by a [`Visitor`] among the extensions of its
@@ -100,6 +114,15 @@ impl Gateway {
     #[must_use]
     pub fn session_of(&self, visitor: Visitor) -> Session {
         Session::new(self.clone(), Some(visitor))
+    }
+
+    /// Has servers log from a level on, where no client wanted that much before. What each client is told is
+    /// another matter.
+    async fn log_from(&self, visitor: &Visitor, level: Level) -> Result<(), Error> {
+        if self.lowest.fetch_min(level.number(), Ordering::AcqRel) <= level.number() {
+            return Ok(());
+        }
+        self.omni.log_from(visitor.credential.clone(), level.name()).await
     }
 
     /// What somebody may use, after servers that were not asked yet were asked.

@@ -36,7 +36,7 @@ pub use ext::McpTransportExt;
 pub use list::Listed;
 pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions};
 pub use peer::{Nobody, Peer, PeerCapabilities};
-pub use pool::Pool;
+pub use pool::{Pool, ResourceUpdate};
 
 /// A request to one connected server.
 #[derive(Debug, Clone)]
@@ -66,6 +66,16 @@ pub enum McpReply {
     InputRequired(Box<RawValue>),
     /// The server goes on in the background (tasks extension).
     Task(Box<RawValue>),
+}
+
+impl McpReply {
+    /// The result as the server sent it, whatever it says.
+    #[must_use]
+    pub fn raw(&self) -> &RawValue {
+        match self {
+            Self::Complete(raw) | Self::InputRequired(raw) | Self::Task(raw) => raw,
+        }
+    }
 }
 
 /// Something a server says unasked.

@@ -29,7 +29,7 @@ use crate::{
     identity::{Credential, Principal, Scope},
     ledger::Ledger,
     llm::ModelInfo,
-    mcp::ToolOutput,
+    mcp::{McpReply, ToolOutput},
     metrics,
     parts::Parts,
     policy::Grant,
@@ -44,6 +44,8 @@ mod keeping;
 mod offer;
 #[cfg(feature = "gateway")]
 mod offered;
+#[cfg(feature = "gateway")]
+mod passed;
 mod profile;
 mod providers;
 mod retention;
@@ -51,6 +53,8 @@ mod steps;
 mod sweeping;
 mod talk;
 mod threads;
+#[cfg(feature = "gateway")]
+mod told;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
@@ -58,7 +62,9 @@ pub use admin::{Admin, Explanation, NewKey, Refreshed};
 pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
 #[cfg(feature = "gateway")]
-pub(crate) use offered::Changed;
+pub(crate) use offered::{Changed, Offer};
+#[cfg(feature = "gateway")]
+pub(crate) use passed::{Asked, Passing};
 pub use profile::{People, Profile, UserStatus};
 
 /// Events that wait for a slow reader, and the last one.
@@ -118,6 +124,8 @@ pub struct CallReply {
     pub summary: CallSummary,
     /// What the tool returned.
     pub output: ToolOutput,
+    /// The same as the server sent it, where the call has a [`Relay`](crate::ask::Relay); there is no `output` then.
+    pub raw: Option<McpReply>,
 }
 
 impl CallReply {
@@ -213,6 +221,16 @@ impl Omni {
         let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
         drop(guard);
         reply
+    }
+
+    /// Calls a tool for an MCP client, and gives its result as the server sent it. The call has a
+    /// [`Relay`](crate::ask::Relay).
+    ///
+    /// # Errors
+    /// As [`Omni::call_tool`].
+    pub async fn call_tool_raw(&self, call: DirectCall) -> Result<McpReply, Error> {
+        let reply = self.call_tool(call).await?;
+        reply.raw.ok_or_else(|| Error::Invalid { message: "the call has no client behind it".into() })
     }
 
     /// The tools that somebody may use, after every server was asked.

@@ -11,6 +11,8 @@
 //! No span holds a question, an answer, an argument or who somebody is, and no name is one that a request made up.
 
 use tracing::{Span, field::Empty};
+#[cfg(feature = "gateway")]
+use uuid::Uuid;
 
 use crate::{
     agent::PlannedCall,
@@ -43,6 +45,19 @@ pub(crate) fn direct(call: &DirectCall) -> Span {
         "omni.call",
         request_id = %call.request_id,
         omni.source = call.source.as_str(),
+        omni.role = Empty,
+        omni.outcome = Empty,
+        otel.status_code = Empty,
+    )
+}
+
+/// The root of a request for a prompt or a resource.
+#[cfg(feature = "gateway")]
+pub(crate) fn passed(request_id: Uuid) -> Span {
+    tracing::info_span!(
+        "omni.pass",
+        %request_id,
+        omni.source = "mcp",
         omni.role = Empty,
         omni.outcome = Empty,
         otel.status_code = Empty,

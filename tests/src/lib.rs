@@ -12,6 +12,7 @@ pub mod balancer;
 pub mod chaos;
 pub mod collector;
 pub mod door;
+pub mod fixture;
 pub mod issuer;
 pub mod loopback;
 pub mod office;

@@ -109,6 +109,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         grant: cx.grant,
         approver: &*cx.approver,
         progress: None,
+        relay: None,
         deadline: cx.deadline,
         ack: parts.acks.ask,
     };

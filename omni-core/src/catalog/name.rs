@@ -67,7 +67,13 @@ const MAX_ROUNDS: usize = 8;
 ///
 /// With [`Prefix::OnConflict`] it is `tool` alone where no other tool would have that name.
 pub(super) fn assign(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Arc<str>> {
-    let mut names = candidates(tools, rules);
+    let keys: Vec<(&str, &str)> = tools.iter().map(|def| (&*def.server, &*def.name)).collect();
+    assign_keys(&keys, rules)
+}
+
+/// The same for whatever has a name at a server.
+pub(crate) fn assign_keys(keys: &[(&str, &str)], rules: NameRules) -> Vec<Arc<str>> {
+    let mut names = candidates(keys, rules);
     for _ in 0..MAX_ROUNDS {
         let shared = shared(&names);
         if shared.is_empty() {
@@ -99,7 +105,7 @@ impl Candidate {
     }
 }
 
-fn candidates(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Candidate> {
+fn candidates(keys: &[(&str, &str)], rules: NameRules) -> Vec<Candidate> {
     let mut listed: HashMap<(&str, &str), u32> = HashMap::new();
     let number = |def| {
         // A server that lists one name twice must not make every request fail.
@@ -107,8 +113,8 @@ fn candidates(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Candidate> {
         *times += 1;
         *times
     };
-    let keys = tools.iter().map(|def| (&*def.server, &*def.name));
-    let bare = bare(tools, rules);
+    let bare = bare(keys, rules);
+    let keys = keys.iter().copied();
     let plain = |(server, tool)| {
         let tool: String = legal(tool);
         if bare.contains(&tool) { tool } else { format!("{}__{tool}", legal(server)) }
@@ -119,13 +125,13 @@ fn candidates(tools: &[Arc<ToolDef>], rules: NameRules) -> Vec<Candidate> {
 }
 
 /// The names that stand for one tool without its server's.
-fn bare(tools: &[Arc<ToolDef>], rules: NameRules) -> HashSet<String> {
+fn bare(keys: &[(&str, &str)], rules: NameRules) -> HashSet<String> {
     if rules.prefix == Prefix::Always {
         return HashSet::new();
     }
     let mut times: HashMap<String, u32> = HashMap::new();
-    for def in tools {
-        *times.entry(legal(&def.name)).or_default() += 1;
+    for (_, name) in keys {
+        *times.entry(legal(name)).or_default() += 1;
     }
     times.into_iter().filter(|(_, times)| *times == 1).map(|(name, _)| name).collect()
 }

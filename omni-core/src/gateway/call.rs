@@ -1,113 +1,321 @@
-//! A tool is called: the pipeline's direct call, with what the two ends have to say to each other meanwhile.
+//! A tool is called, a prompt got, a resource read: the pipeline's own way, with what server and client have to
+//! say to each other in the middle of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
+use async_trait::async_trait;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use rmcp::{
     RoleServer,
-    model::{CallToolRequestParams, CallToolResult, ContentBlock, ErrorData, ProgressNotificationParam, ProgressToken},
-    service::{Peer, RequestContext},
+    model::{
+        CallToolRequestParams, CallToolResponse, ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+        InputRequiredResult, InputResponses, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+        ResultType,
+    },
+    service::RequestContext,
 };
-use serde_json::{Value, json, value::to_raw_value};
-use tokio::{sync::mpsc, time::timeout};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+use tokio::sync::mpsc;
+use uuid::Uuid;
 
-use super::{Gateway, Visitor, error};
+use super::{
+    Gateway, Visitor, error,
+    line::{self, Client, Line, Question, Said},
+    parked::{self, Parked, Running, Wanted},
+    result,
+};
 use crate::{
     Source,
-    ask::DirectCall,
+    ask::{DirectCall, Relay},
+    confirm::{Approver, ConfirmRequest, Verdict},
     error::Error,
-    mcp::{Content, Progress, ProgressFn, ToolOutput},
+    mcp::{McpReply, Peer as _, PeerCapabilities},
+    omni::{Asked, Passing},
 };
 
-/// Reports of progress that wait to be passed on; more are left out.
-const PROGRESS: usize = 64;
-/// How long a client may take to take a report.
-const TELL_WITHIN: Duration = Duration::from_secs(5);
+/// Most of a call's arguments that a person is shown, in characters.
+const MAX_SHOWN: usize = 2_000;
 
-/// Calls a tool on behalf of a visitor.
-pub(super) async fn run(
-    gateway: &Gateway,
-    visitor: Visitor,
-    params: CallToolRequestParams,
-    context: RequestContext<RoleServer>,
-) -> Result<CallToolResult, ErrorData> {
-    let name = params.name.to_string();
-    // Written anew: what policy judges and what the server gets can be read in one way only.
-    let arguments = to_raw_value(&params.arguments.unwrap_or_default());
-    let arguments = arguments.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
-    let token = context.meta.get_progress_token();
-    let (told, reports) = mpsc::channel(PROGRESS);
-    let progress = token.is_some().then(|| -> ProgressFn {
-        Arc::new(move |report| {
-            let _ = told.try_send(report);
-        })
-    });
-    let call = DirectCall::offered(visitor.credential, name.clone(), gateway.names, arguments)
-        .with_source(Source::Mcp)
-        .with_client(visitor.client)
-        .with_progress(progress);
-    let call = async {
-        // Dropping it gives the call up, at the server too.
-        let called = context.ct.run_until_cancelled(gateway.omni.call_tool(call)).await;
-        called.unwrap_or(Err(Error::Cancelled))
-    };
-    let teller = Teller { token, peer: context.peer.clone() };
-    match teller.beside(call, reports).await {
-        Ok(reply) => Ok(result(reply.output)),
-        Err(error) => error::of_call(&error, &name),
-    }
+/// One request of a client's, and the client.
+pub(super) struct Caller<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) visitor: Visitor,
+    pub(super) client: Client,
+    pub(super) is_new: bool,
+    pub(super) context: RequestContext<RoleServer>,
 }
 
-/// Passes reports of progress on.
-struct Teller {
-    token: Option<ProgressToken>,
-    peer: Peer<RoleServer>,
+/// What a request brings that is not the pipeline's business.
+type Rest = BTreeMap<String, Box<RawValue>>;
+
+/// How a request came on.
+enum Came {
+    Through(Result<McpReply, Error>),
+    /// The client has to say something first.
+    ToWait(InputRequiredResult),
 }
 
-impl Teller {
-    /// Carries a call to its end, and passes on what is reported of it: never after its end.
-    async fn beside<T>(&self, call: impl Future<Output = T>, mut reports: mpsc::Receiver<Progress>) -> T {
-        let mut call = std::pin::pin!(call);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                Some(report) = reports.recv() => self.tell(report).await,
-                ended = &mut call => break ended,
+impl Caller<'_> {
+    pub(super) async fn call_tool(self, params: CallToolRequestParams) -> Result<CallToolResponse, ErrorData> {
+        let name = params.name.to_string();
+        let rest = self.rest(params.input_responses.as_ref(), params.request_state.as_deref())?;
+        let came = match self.resumed(&name, params.input_responses.as_ref(), params.request_state.as_deref()).await? {
+            Some(came) => came,
+            None => {
+                let bare = params.arguments.is_none();
+                // Written anew: what policy judges and what the server gets can be read in one way only.
+                let arguments = raw(&params.arguments.unwrap_or_default())?;
+                let (line, heard) = self.line();
+                let relay = Relay::new(line.clone(), rest, bare);
+                let call = DirectCall::offered(self.visitor.credential.clone(), &name, self.gateway.names, arguments)
+                    .with_source(Source::Mcp)
+                    .with_client(self.visitor.client.clone())
+                    .with_progress(self.client.token.is_some().then(|| line.progress()))
+                    .with_approver(Arc::new(ByClient(line)))
+                    .with_relay(relay);
+                let omni = self.gateway.omni.clone();
+                let running = Box::pin(async move { omni.call_tool_raw(call).await });
+                self.converse(&name, running, heard).await?
             }
         };
-        while let Ok(report) = reports.try_recv() {
-            self.tell(report).await;
+        match came {
+            Came::ToWait(wanted) => Ok(wanted.into()),
+            Came::Through(Ok(McpReply::Complete(raw))) => Ok(result::of_tool(&raw)?.into()),
+            Came::Through(Ok(McpReply::InputRequired(raw))) => Ok(parsed::<InputRequiredResult>(&raw)?.into()),
+            Came::Through(Ok(McpReply::Task(_))) => Ok(error::in_words("the tool goes on in the background").into()),
+            Came::Through(Err(error)) => Ok(error::of_call(&error, &name)?.into()),
         }
-        ended
     }
 
-    async fn tell(&self, report: Progress) {
-        let Some(token) = self.token.clone() else { return };
-        let mut params = ProgressNotificationParam::new(token, report.progress);
-        (params.total, params.message) = (report.total, report.message);
-        // Whoever does not read holds up nothing for long.
-        let _ = timeout(TELL_WITHIN, self.peer.notify_progress(params)).await;
+    pub(super) async fn get_prompt(self, params: GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
+        let mut rest = self.rest(params.input_responses.as_ref(), params.request_state.as_deref())?;
+        if let Some(arguments) = &params.arguments {
+            rest.insert("arguments".into(), raw(arguments)?);
+        }
+        let name = params.name;
+        match self.pass(Asked::Prompt(name), rest, params.input_responses, params.request_state).await? {
+            Came::ToWait(wanted) => Ok(GetPromptResponse::InputRequired(wanted)),
+            Came::Through(Ok(McpReply::Complete(raw))) => {
+                let mut result: GetPromptResult = parsed(&raw)?;
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(GetPromptResponse::Complete(result))
+            }
+            Came::Through(Ok(McpReply::InputRequired(raw))) => Ok(GetPromptResponse::InputRequired(parsed(&raw)?)),
+            Came::Through(Ok(McpReply::Task(_))) => Err(error::not_understood()),
+            Came::Through(Err(error)) => Err(error::of(&error)),
+        }
+    }
+
+    pub(super) async fn read_resource(
+        self,
+        params: ReadResourceRequestParams,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let rest = self.rest(params.input_responses.as_ref(), params.request_state.as_deref())?;
+        let uri = params.uri;
+        let asked = Asked::Resource(uri.clone());
+        match self.pass(asked, rest, params.input_responses, params.request_state).await? {
+            Came::ToWait(wanted) => Ok(ReadResourceResponse::InputRequired(wanted)),
+            Came::Through(Ok(McpReply::Complete(raw))) => {
+                let mut result: ReadResourceResult = parsed(&raw)?;
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(ReadResourceResponse::Complete(result))
+            }
+            Came::Through(Ok(McpReply::InputRequired(raw))) => Ok(ReadResourceResponse::InputRequired(parsed(&raw)?)),
+            Came::Through(Ok(McpReply::Task(_))) => Err(error::not_understood()),
+            Came::Through(Err(error)) => Err(error::of_resource(&error, &uri)),
+        }
+    }
+
+    /// A request that is no call and has no rounds.
+    pub(super) async fn simply(self, asked: Asked, rest: Rest) -> Result<McpReply, ErrorData> {
+        match self.pass(asked, rest, None, None).await? {
+            Came::Through(reply) => reply.map_err(|error| error::of(&error)),
+            Came::ToWait(_) => Err(error::not_understood()),
+        }
+    }
+
+    async fn pass(
+        self,
+        asked: Asked,
+        rest: Rest,
+        responses: Option<InputResponses>,
+        state: Option<String>,
+    ) -> Result<Came, ErrorData> {
+        let called = format!("{asked:?}");
+        if let Some(came) = self.resumed(&called, responses.as_ref(), state.as_deref()).await? {
+            return Ok(came);
+        }
+        let (line, heard) = self.line();
+        let passing = Passing {
+            credential: self.visitor.credential.clone(),
+            client: self.visitor.client.clone(),
+            asked,
+            names: self.gateway.names,
+            rest,
+            progress: self.client.token.is_some().then(|| line.progress()),
+            peer: line,
+            request_id: Uuid::now_v7(),
+        };
+        let omni = self.gateway.omni.clone();
+        self.converse(&called, Box::pin(async move { omni.pass(passing).await }), heard).await
+    }
+
+    fn line(&self) -> (Arc<Line>, mpsc::Receiver<Said>) {
+        let can = self.context.client_capabilities().and_then(|can| serde_json::to_value(can).ok());
+        line::line(PeerCapabilities::of_client(&can.unwrap_or_default()), self.is_new)
+    }
+
+    /// What goes on to the server as it came.
+    fn rest(&self, responses: Option<&InputResponses>, state: Option<&str>) -> Result<Rest, ErrorData> {
+        let mut rest = Rest::new();
+        let meta = raw(&self.context.meta)?;
+        if meta.get() != "{}" {
+            rest.insert("_meta".into(), meta);
+        }
+        if let Some(responses) = responses {
+            rest.insert("inputResponses".into(), raw(responses)?);
+        }
+        if let Some(state) = state {
+            rest.insert("requestState".into(), raw(state)?);
+        }
+        Ok(rest)
+    }
+
+    /// Goes on with a parked call, where the client gives the name of one back.
+    async fn resumed(
+        &self,
+        called: &str,
+        responses: Option<&InputResponses>,
+        state: Option<&str>,
+    ) -> Result<Option<Came>, ErrorData> {
+        let Some(state) = state.filter(|state| parked::is_ours(state)) else { return Ok(None) };
+        let owner = self.gateway.omni.authenticate(self.visitor.credential.clone()).await;
+        let owner = owner.map_err(|error| error::of(&error))?;
+        let parked = self.gateway.parking.take(state, &owner, called);
+        let mut parked =
+            parked.ok_or_else(|| ErrorData::invalid_params("requestState: nothing waits under this name", None))?;
+        parked.answer(responses.unwrap_or(&BTreeMap::new()));
+        if !parked.questions.is_empty() {
+            return Ok(self.park(parked).map(Came::ToWait));
+        }
+        let Parked { call, heard, .. } = parked;
+        self.converse(called, call, heard).await.map(Some)
+    }
+
+    /// Carries a request to its end, or to where its client has to say something.
+    async fn converse(
+        &self,
+        called: &str,
+        mut call: Running<McpReply>,
+        mut heard: mpsc::Receiver<Said>,
+    ) -> Result<Came, ErrorData> {
+        let given_up = self.context.ct.clone();
+        let mut answers = FuturesUnordered::new();
+        let ended = loop {
+            let question = tokio::select! {
+                biased;
+                () = given_up.cancelled() => return Ok(Came::Through(Err(Error::Cancelled))),
+                Some(said) = heard.recv() => match said {
+                    Said::Asked(question) => question,
+                    other => {
+                        self.tell(other).await;
+                        continue;
+                    }
+                },
+                Some(()) = answers.next() => continue,
+                ended = &mut call => break ended,
+            };
+            if !self.is_new {
+                answers.push(self.client.answer(question));
+                continue;
+            }
+            match self.wait(called, question, call, heard).await? {
+                Ok(wanted) => return Ok(Came::ToWait(wanted)),
+                Err((running, hearing)) => (call, heard) = (running, hearing),
+            }
+        };
+        while let Ok(said) = heard.try_recv() {
+            self.tell(said).await;
+        }
+        Ok(Came::Through(ended))
+    }
+
+    /// Parks a call whose server asks; or gives it back, and the server no answer, where there is no room.
+    async fn wait(
+        &self,
+        called: &str,
+        first: Question,
+        call: Running<McpReply>,
+        mut heard: mpsc::Receiver<Said>,
+    ) -> Result<Result<InputRequiredResult, (Running<McpReply>, mpsc::Receiver<Said>)>, ErrorData> {
+        let owner = self.gateway.omni.authenticate(self.visitor.credential.clone()).await;
+        let owner = owner.map_err(|error| error::of(&error))?;
+        let mut questions = BTreeMap::new();
+        let mut ask = |question: Question| {
+            let Question { method, params, answer } = question;
+            let request = json!({ "method": method, "params": params });
+            questions.insert(format!("question-{}", questions.len() + 1), Wanted { request, answer });
+        };
+        ask(first);
+        while let Ok(said) = heard.try_recv() {
+            match said {
+                Said::Asked(question) => ask(question),
+                other => self.tell(other).await,
+            }
+        }
+        let parked = Parked { owner, called: called.into(), call, heard, questions, stays: None };
+        Ok(self.gateway.parking.park(parked, &self.gateway.omni))
+    }
+
+    fn park(&self, parked: Parked<McpReply>) -> Option<InputRequiredResult> {
+        self.gateway.parking.park(parked, &self.gateway.omni).ok()
+    }
+
+    async fn tell(&self, said: Said) {
+        match said {
+            Said::Progress(report) => self.client.report(report).await,
+            Said::Log(params) => self.client.log(&params).await,
+            // Dropped: the server learns that nobody answers.
+            Said::Asked(_) => {}
+        }
     }
 }
 
-/// A tool's output as it goes over the wire.
-fn result(output: ToolOutput) -> CallToolResult {
-    let content: Vec<ContentBlock> =
-        output.content.into_iter().filter_map(|part| serde_json::from_value(part_of(part)).ok()).collect();
-    let mut result = if output.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = output.structured;
-    result
-}
+/// Asks the person behind the client whether a call may be made.
+#[derive(Debug)]
+struct ByClient(Arc<Line>);
 
-fn part_of(part: Content) -> Value {
-    match part {
-        Content::Text { text } => json!({ "type": "text", "text": text }),
-        Content::Image { mime, data } => json!({ "type": "image", "mimeType": mime, "data": data }),
-        Content::Audio { mime, data } => json!({ "type": "audio", "mimeType": mime, "data": data }),
-        Content::Resource { uri, mime, text, blob } => {
-            json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime, "text": text, "blob": blob } })
+#[async_trait]
+impl Approver for ByClient {
+    async fn decide(&self, request: &ConfirmRequest) -> Verdict {
+        let declined = |reason: &str| Verdict::Decline { reason: reason.into() };
+        if !self.0.can().fills_forms() {
+            return declined("it takes a person's agreement, and this client can ask nobody (it has no elicitation)");
         }
-        Content::ResourceLink { uri, name, description, mime } => {
-            json!({ "type": "resource_link", "uri": uri, "name": name, "description": description, "mimeType": mime })
+        let arguments: String = request.arguments.get().chars().take(MAX_SHOWN).collect();
+        let message = format!("{}.{} may change something. Run it with {arguments}?", request.server, request.tool);
+        let schema = json!({ "type": "object", "required": ["approve"],
+            "properties": { "approve": { "type": "boolean", "title": "Run it" } } });
+        let Ok(params) = to_raw_value(&json!({ "message": message, "requestedSchema": schema })) else {
+            return declined("it cannot be shown");
+        };
+        let answer = self.0.ask("elicitation/create", params).await;
+        let answer = answer.ok().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()).unwrap_or_default();
+        match answer["action"] == "accept" && answer["content"]["approve"] == true {
+            true => Verdict::Approve,
+            false => declined("the person at the client did not agree"),
         }
     }
+}
+
+fn raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, ErrorData> {
+    to_raw_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+}
+
+fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, ErrorData> {
+    serde_json::from_str(raw.get()).map_err(|_| error::not_understood())
 }

@@ -1,19 +1,44 @@
 //! A connection to a client, as rmcp wants it.
+#![expect(deprecated, reason = "older clients subscribe to resources and set the level of messages")]
 
-use std::sync::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use http::request::Parts;
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, ErrorData, Extensions, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter,
+        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, ErrorData, Extensions,
+        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+        ReadResourceResponse, Reference, ResultType, ServerCapabilities, ServerConfig, SetLevelRequestMethod,
+        SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
+use serde_json::{json, value::to_raw_value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Gateway, INSTRUCTIONS, Visitor, call, error, list, watch::Watch};
+use super::{
+    Gateway, INSTRUCTIONS, Visitor,
+    call::Caller,
+    error,
+    line::{Client, Level},
+    list,
+    telling::{self, Subscribed},
+};
+use crate::{
+    mcp::McpReply,
+    omni::{Asked, Offer},
+};
+
+/// Most resources that one client is told of.
+const MOST_SUBSCRIPTIONS: usize = 1_000;
 
 /// One connection. Over HTTP it is a session of an older client, or one request of a newer one.
 #[derive(Debug)]
@@ -21,13 +46,18 @@ pub struct Session {
     gateway: Gateway,
     /// Who is at the other end, where that is known before anything comes.
     visitor: Option<Visitor>,
+    /// The least severe message that an older client wants.
+    level: AtomicU8,
+    /// The resources of whose changes an older client wants to be told.
+    subscribed: Arc<Subscribed>,
     /// Ends the telling of changes together with the session.
     telling: Mutex<Option<DropGuard>>,
 }
 
 impl Session {
     pub(super) fn new(gateway: Gateway, visitor: Option<Visitor>) -> Self {
-        Self { gateway, visitor, telling: Mutex::default() }
+        let level = AtomicU8::new(Level::ALL.number());
+        Self { gateway, visitor, level, subscribed: Arc::default(), telling: Mutex::default() }
     }
 
     /// Who sent a message.
@@ -37,20 +67,57 @@ impl Session {
         visitor.ok_or_else(|| ErrorData::internal_error("it is not known who sent this", None))
     }
 
+    fn caller(&self, context: RequestContext<RoleServer>) -> Result<Caller<'_>, ErrorData> {
+        let visitor = self.visitor(&context.extensions)?;
+        let is_new = is_new(&context);
+        let level = match is_new {
+            true => context.meta.log_level().and_then(|level| Level::of(serde_json::to_value(level).ok()?.as_str()?)),
+            false => Some(Level::from_number(self.level.load(Ordering::Relaxed))),
+        };
+        let client = Client { peer: context.peer.clone(), token: context.meta.get_progress_token(), level };
+        Ok(Caller { gateway: &self.gateway, visitor, client, is_new, context })
+    }
+
+    async fn look<T>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        look: impl FnOnce(&Offer<'_>) -> T,
+    ) -> Result<T, ErrorData> {
+        let visitor = self.visitor(&context.extensions)?;
+        let looked = self.gateway.omni.with_offer(visitor.credential, self.gateway.names, look).await;
+        looked.map_err(|error| error::of(&error))
+    }
+
     /// Takes the place of the telling that was before, if there was one.
     fn begin_telling(&self) -> CancellationToken {
         let token = CancellationToken::new();
-        let mut telling = self.telling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         *telling = Some(token.clone().drop_guard());
         token
     }
 }
 
+/// Whether a request is of the revision that knows no sessions.
+fn is_new(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
+/// What omni can do as a server.
+fn capabilities() -> ServerCapabilities {
+    let all = json!({
+        "tools": { "listChanged": true },
+        "prompts": { "listChanged": true },
+        "resources": { "listChanged": true, "subscribe": true },
+        "completions": {},
+        "logging": {},
+    });
+    serde_json::from_value(all).unwrap_or_default()
+}
+
 impl ServerHandler for Session {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
         let us = Implementation::new("omni", env!("CARGO_PKG_VERSION"));
-        ServerConfig::new(capabilities).with_server_info(us).with_instructions(INSTRUCTIONS)
+        ServerConfig::new(capabilities()).with_server_info(us).with_instructions(INSTRUCTIONS)
     }
 
     async fn list_tools(
@@ -68,37 +135,140 @@ impl ServerHandler for Session {
         params: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        Box::pin(self.caller(context)?.call_tool(params)).await
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.look(&context, list::prompts).await.map(ListPromptsResult::with_all_items)
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Box::pin(self.caller(context)?.get_prompt(params)).await
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.look(&context, list::resources).await.map(ListResourcesResult::with_all_items)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.look(&context, list::templates).await.map(ListResourceTemplatesResult::with_all_items)
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        Box::pin(self.caller(context)?.read_resource(params)).await
+    }
+
+    async fn complete(
+        &self,
+        params: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let asked = match &params.r#ref {
+            Reference::Prompt(prompt) => Asked::PromptArgument(prompt.name.clone()),
+            Reference::Resource(resource) => Asked::TemplateArgument(resource.uri.clone()),
+            _ => return Err(ErrorData::invalid_params("nothing of this kind is completed", None)),
+        };
+        let mut rest = BTreeMap::new();
+        for (name, raw) in [("argument", to_raw_value(&params.argument)), ("context", to_raw_value(&params.context))] {
+            let raw = raw.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+            if raw.get() != "null" {
+                rest.insert(name.to_owned(), raw);
+            }
+        }
+        match Box::pin(self.caller(context)?.simply(asked, rest)).await? {
+            McpReply::Complete(raw) => {
+                let mut result: CompleteResult =
+                    serde_json::from_str(raw.get()).map_err(|_| error::not_understood())?;
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result)
+            }
+            McpReply::InputRequired(_) | McpReply::Task(_) => Err(error::not_understood()),
+        }
+    }
+
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if is_new(&context) {
+            return Err(ErrorData::method_not_found::<SetLevelRequestMethod>());
+        }
+        let name = serde_json::to_value(params.level).unwrap_or_default();
+        let level = name.as_str().and_then(Level::of).unwrap_or(Level::ALL);
+        self.level.store(level.number(), Ordering::Relaxed);
         let visitor = self.visitor(&context.extensions)?;
-        call::run(&self.gateway, visitor, params, context).await.map(Into::into)
+        self.gateway.log_from(&visitor, level).await.map_err(|error| error::of(&error))
+    }
+
+    async fn subscribe(
+        &self,
+        params: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if self.subscribed.len() >= MOST_SUBSCRIPTIONS {
+            return Err(ErrorData::invalid_request("too many subscriptions; end one before you begin another", None));
+        }
+        let asked = Asked::Subscription(params.uri.clone());
+        Box::pin(self.caller(context)?.simply(asked, BTreeMap::new())).await?;
+        self.subscribed.insert(params.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        params: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // The connection to the server is everybody's, so the server goes on telling; this client is told no more.
+        self.subscribed.remove(&params.uri);
+        let visitor = self.visitor(&context.extensions)?;
+        let known = self.gateway.omni.server_of(visitor.credential, &params.uri).await;
+        known.map(drop).ok_or_else(|| error::no_resource(&params.uri))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let Ok(visitor) = self.visitor(&context.extensions) else { return };
         let (gateway, peer, ended) = (self.gateway.clone(), context.peer, self.begin_telling());
-        let omni = gateway.omni.clone();
-        let telling = async move {
-            let mut watch = Watch::begin(gateway, visitor).await;
-            while watch.changed().await && peer.notify_tool_list_changed().await.is_ok() {}
-        };
+        let (omni, subscribed) = (gateway.omni.clone(), self.subscribed.clone());
+        let told = telling::to_session(gateway, visitor, peer, subscribed);
         omni.in_background(async move {
-            ended.run_until_cancelled(telling).await;
+            ended.run_until_cancelled(told).await;
         });
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
-        let mut accepted = SubscriptionFilter::new();
-        accepted.tools_list_changed = requested.tools_list_changed;
+        let mut accepted = requested.clone();
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.truncate(MOST_SUBSCRIPTIONS);
+        }
         Some(accepted)
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
         let visitor = self.visitor(&subscription.request_context().extensions)?;
-        let telling = async {
-            let mut watch = Watch::begin(self.gateway.clone(), visitor).await;
-            while watch.changed().await && subscription.sink().notify_tool_list_changed().await.is_ok() {}
-        };
         tokio::select! {
-            () = telling => {}
+            () = Box::pin(telling::to_listener(self.gateway.clone(), visitor, &subscription)) => {}
             () = subscription.cancelled() => {}
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::{
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::LimitError,
-    mcp::McpError,
+    mcp::{McpError, ToolOutput},
     metrics,
     parts::Parts,
     policy::Grant,
@@ -116,6 +116,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         grant: &grant,
         approver: &*call.approver,
         progress: call.progress.clone(),
+        relay: call.relay.as_ref(),
         deadline,
         ack: parts.acks.direct,
     };
@@ -225,10 +226,14 @@ fn reply(parts: &Parts, planned: &PlannedCall, end: CallEnd, duration_ms: u64) -
         return Err(limited.into());
     }
     let message = end.error.clone().unwrap_or_default();
+    if let Some(raw) = end.reply {
+        let summary = call::summary(parts, planned, end.status, end.error.as_deref(), duration_ms);
+        return Ok(CallReply { summary, output: ToolOutput::default(), raw: Some(raw) });
+    }
     match (end.output, end.fault, end.status) {
         (Some(output), _, status) => {
             let summary = call::summary(parts, planned, status, end.error.as_deref(), duration_ms);
-            Ok(CallReply { summary, output })
+            Ok(CallReply { summary, output, raw: None })
         }
         (None, Some(source), _) => Err(Error::Server { server: planned.server.clone(), source }),
         (None, None, CallStatus::Denied | CallStatus::Declined) => Err(Error::Denied { message }),

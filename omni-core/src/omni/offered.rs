@@ -1,6 +1,7 @@
 //! What is on offer to one person by the names of a door, and when that may have changed.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -9,15 +10,93 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{Inner, Omni, steps};
 use crate::{
-    catalog::{NameRules, ToolSet},
+    catalog::{
+        Catalog, NameRules, PromptDef, ResourceDef, ResourceTemplateDef, ServerView, ToolSet, name, template::Template,
+    },
     error::Error,
     identity::{Credential, Scope},
     parts::Parts,
-    policy::{Grant, PolicyVersion},
+    policy::{Decision, Grant, PolicyVersion},
 };
 
 /// How long servers that were not asked yet may hold up a list.
 const DISCOVER_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is on offer to one person beside tools. A prompt is offered under a name as tools are; a resource under
+/// its own address, and where two servers have one of the same address it is that of the server whose name
+/// comes first.
+pub(crate) struct Offer<'a> {
+    grant: &'a Grant,
+    servers: Vec<&'a ServerView>,
+    /// By the names under which they are on offer.
+    pub(crate) prompts: Vec<(Arc<str>, &'a Arc<PromptDef>)>,
+    pub(crate) resources: Vec<&'a Arc<ResourceDef>>,
+    pub(crate) templates: Vec<&'a Arc<ResourceTemplateDef>>,
+}
+
+impl<'a> Offer<'a> {
+    /// What of a catalog a grant lets be listed.
+    pub(crate) fn of(parts: &Parts, catalog: &'a Catalog, grant: &'a Grant, names: NameRules) -> Self {
+        let is_on = |view: &&ServerView| parts.pool.options(&view.name).is_some_and(|options| options.enabled);
+        let servers: Vec<&ServerView> = catalog.servers.iter().filter(is_on).collect();
+        let prompts: Vec<&Arc<PromptDef>> = servers
+            .iter()
+            .flat_map(|view| &view.prompts)
+            .filter(|def| grant.decide_prompt(&def.server, &def.name).is_allowed())
+            .collect();
+        let keys: Vec<(&str, &str)> = prompts.iter().map(|def| (&*def.server, &*def.name)).collect();
+        let prompts = name::assign_keys(&keys, names).into_iter().zip(prompts).collect();
+        let (mut uris, mut families) = (BTreeSet::new(), BTreeSet::new());
+        let resources = servers
+            .iter()
+            .flat_map(|view| &view.resources)
+            .filter(|def| grant.decide_resource(&def.server, &def.uri).is_allowed() && uris.insert(def.uri.clone()))
+            .collect();
+        let templates = servers
+            .iter()
+            .flat_map(|view| &view.templates)
+            .filter(|def| grant.decide_resource(&def.server, &def.uri_template).is_allowed())
+            .filter(|def| families.insert(def.uri_template.clone()))
+            .collect();
+        Self { grant, servers, prompts, resources, templates }
+    }
+
+    /// The prompt that is on offer under a name.
+    pub(crate) fn prompt(&self, name: &str) -> Option<&'a Arc<PromptDef>> {
+        self.prompts.iter().find(|(offered, _)| **offered == *name).map(|(_, def)| *def)
+    }
+
+    /// The server of a resource: the one that lists it, else the one of whose families it is, else the only one
+    /// that has resources, for not every resource is listed.
+    pub(crate) fn server_of(&self, uri: &str) -> Option<Arc<str>> {
+        let listed = || self.resources.iter().find(|def| *def.uri == *uri).map(|def| def.server.clone());
+        let family = || {
+            let is_of = |def: &&&Arc<ResourceTemplateDef>| Template::new(&def.uri_template).matches(uri);
+            self.templates.iter().find(is_of).map(|def| def.server.clone())
+        };
+        let only = || {
+            let mut having = self.servers.iter().filter(|view| {
+                view.capabilities.resources() && self.grant.decide_resource(&view.name, uri).is_allowed()
+            });
+            having.next().filter(|_| having.next().is_none()).map(|view| view.name.clone())
+        };
+        listed().or_else(family).or_else(only)
+    }
+
+    /// The server of a family of resources.
+    pub(crate) fn server_of_template(&self, template: &str) -> Option<Arc<str>> {
+        let listed = self.templates.iter().find(|def| *def.uri_template == *template).map(|def| def.server.clone());
+        listed.or_else(|| self.server_of(template))
+    }
+
+    /// What the policy says of a prompt or a resource of a server.
+    pub(crate) fn decide(&self, server: &str, own: &str, is_prompt: bool) -> Decision {
+        match is_prompt {
+            true => self.grant.decide_prompt(server, own),
+            false => self.grant.decide_resource(server, own),
+        }
+    }
+}
 
 impl Omni {
     /// The tools that somebody may use, by these names. Servers that do not answer in time are left out.
@@ -25,11 +104,29 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential or the policy says no.
     pub async fn offered(&self, who: impl Into<Credential>, names: NameRules) -> Result<Arc<ToolSet>, Error> {
+        let (parts, grant, catalog) = self.visit(who.into()).await?;
+        Ok(parts.tool_sets.of(&catalog, &grant, names))
+    }
+
+    /// Looks at what is on offer to somebody beside tools.
+    pub(crate) async fn with_offer<T>(
+        &self,
+        who: Credential,
+        names: NameRules,
+        look: impl FnOnce(&Offer<'_>) -> T,
+    ) -> Result<T, Error> {
+        let (parts, grant, catalog) = self.visit(who).await?;
+        Ok(look(&Offer::of(&parts, &catalog, &grant, names)))
+    }
+
+    pub(super) async fn visit(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>, Arc<Catalog>), Error> {
         let parts = self.parts();
-        let grant = visitor(&parts, who.into()).await?;
+        let principal = steps::identity(&parts, who).await?;
+        let grant = steps::policy(&parts, &principal).await?;
+        grant.require(Scope::Tools)?;
         let catalog = timeout(DISCOVER_WITHIN, parts.pool.discover()).await;
         let catalog = catalog.unwrap_or_else(|_| parts.pool.catalog());
-        Ok(parts.tool_sets.of(&catalog, &grant, names))
+        Ok((parts, grant, catalog))
     }
 
     /// Tells when tools, policy or configuration change.
@@ -42,14 +139,6 @@ impl Omni {
             catalog: parts.pool.changes(),
         }
     }
-}
-
-/// Somebody who may list and call tools.
-async fn visitor(parts: &Parts, credential: Credential) -> Result<Arc<Grant>, Error> {
-    let principal = steps::identity(parts, credential).await?;
-    let grant = steps::policy(parts, &principal).await?;
-    grant.require(Scope::Tools)?;
-    Ok(grant)
 }
 
 /// Waits for changes of what is on offer to anybody.

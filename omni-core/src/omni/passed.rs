@@ -1,0 +1,263 @@
+//! Prompts and resources for whoever speaks MCP: the same steps as a direct call, save that nothing is changed
+//! by them. Asking for one is a call that counts and is recorded; completing an argument is free, as lists are.
+
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+
+use futures::FutureExt as _;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug_span};
+use uuid::Uuid;
+
+use super::{Omni, offered::Offer, steps};
+use crate::{
+    agent::plan::rule_text,
+    answer::millis,
+    ask::{Client, Source},
+    call,
+    catalog::NameRules,
+    error::{Error, ErrorKind},
+    identity::{Credential, Scope},
+    ledger::{CallRecord, Event, Outcome, Party, Record},
+    limit::LimitError,
+    mcp::{CallContext, McpError, McpReply, McpRequest, Peer, ProgressFn},
+    metrics,
+    parts::Parts,
+    policy::{Decision, Grant},
+    trace,
+};
+
+/// How long servers that were not asked yet may take to say that it is theirs.
+const DISCOVER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    /// A prompt, by the name under which it is on offer.
+    Prompt(String),
+    /// A resource, by its address.
+    Resource(String),
+    /// What may stand for an argument of a prompt.
+    PromptArgument(String),
+    /// What may stand in a place of a template.
+    TemplateArgument(String),
+    /// To be told when a resource changes.
+    Subscription(String),
+}
+
+/// A request for a prompt or a resource.
+pub(crate) struct Passing {
+    pub(crate) credential: Credential,
+    pub(crate) client: Client,
+    pub(crate) asked: Asked,
+    pub(crate) names: NameRules,
+    /// The other parameters, as they came.
+    pub(crate) rest: BTreeMap<String, Box<RawValue>>,
+    pub(crate) peer: Arc<dyn Peer>,
+    pub(crate) progress: Option<ProgressFn>,
+    pub(crate) request_id: Uuid,
+}
+
+/// Where a request goes.
+struct Target {
+    server: Arc<str>,
+    request: McpRequest,
+}
+
+struct Known {
+    party: Party,
+    record: CallRecord,
+    reservation: Option<steps::Held>,
+}
+
+impl Asked {
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Prompt(_) => "prompts/get",
+            Self::Resource(_) => "resources/read",
+            Self::PromptArgument(_) | Self::TemplateArgument(_) => "completion/complete",
+            Self::Subscription(_) => "resources/subscribe",
+        }
+    }
+
+    /// Whether it takes something of a server's, which counts and is recorded.
+    fn counts(&self) -> bool {
+        matches!(self, Self::Prompt(_) | Self::Resource(_))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Prompt(name) | Self::PromptArgument(name) => name,
+            Self::Resource(uri) | Self::TemplateArgument(uri) | Self::Subscription(uri) => uri,
+        }
+    }
+
+    fn is_prompt(&self) -> bool {
+        matches!(self, Self::Prompt(_) | Self::PromptArgument(_))
+    }
+
+    /// The error for what is not there, or not for this one.
+    fn unknown(&self) -> Error {
+        let kind = if self.is_prompt() { "prompt" } else { "resource" };
+        Error::NotFound { message: format!("there is no {kind} {:?}", self.name()) }
+    }
+}
+
+impl Omni {
+    /// Gets a prompt, reads a resource, or completes an argument, for somebody who may.
+    ///
+    /// Dropping the future gives it up; its record is written all the same.
+    pub(crate) async fn pass(&self, passing: Passing) -> Result<McpReply, Error> {
+        let parts = self.parts();
+        let cancel = self.inner.kill.child_token();
+        let guard = cancel.clone().drop_guard();
+        let span = trace::passed(passing.request_id);
+        let task = self.inner.tasks.spawn(async move { run(&parts, passing, cancel).await }.instrument(span));
+        let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
+        drop(guard);
+        reply
+    }
+}
+
+async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Result<McpReply, Error> {
+    let started = Instant::now();
+    let arguments = shown(&passing);
+    let record = CallRecord::new("", passing.asked.method(), arguments, Outcome::Error);
+    let mut known = Known { party: steps::nobody(Source::Mcp, &passing.client), record, reservation: None };
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::Cancelled),
+        ended = AssertUnwindSafe(take(parts, &passing, &mut known)).catch_unwind() => {
+            ended.unwrap_or_else(|_| Err(Error::Internal { message: "the request panicked".into() }))
+        }
+    };
+    if !passing.asked.counts() {
+        return ended;
+    }
+    steps::settle(parts, known.reservation, ended.as_ref().is_err_and(steps::is_refusal)).await;
+    let record = closed(known.record, &ended, millis(started.elapsed()));
+    let refusal = ended.as_ref().err().and_then(Error::refusal);
+    metrics::refused(record.outcome, ended.as_ref().err().map(Error::kind), refusal);
+    trace::ended(record.outcome, known.party.role.as_deref());
+    let record = Record::new(passing.request_id, Some(known.party), Event::DirectCall(record));
+    parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
+    ended
+}
+
+/// What the ledger shows of a request.
+fn shown(passing: &Passing) -> Value {
+    let arguments = passing.rest.get("arguments").and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    match &passing.asked {
+        Asked::Prompt(name) | Asked::PromptArgument(name) => json!({ "name": name, "arguments": arguments }),
+        other => json!({ "uri": other.name() }),
+    }
+}
+
+async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<McpReply, Error> {
+    let principal = steps::identity(parts, passing.credential.clone()).await?;
+    known.party = Party::new(&principal, Source::Mcp).with_client(passing.client.clone());
+    let grant = steps::policy(parts, &principal).await?;
+    known.party.role = Some(grant.role.name.to_string());
+    grant.require(Scope::Tools)?;
+    let deadline = Instant::now() + parts.bounds.timeout;
+    if passing.asked.counts() {
+        steps::admit(parts)?;
+        steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
+    }
+    let target = find(parts, passing, &grant, deadline, known).await?;
+    known.record.server = target.server.to_string();
+    if passing.asked.counts() {
+        call::charge(parts, &grant.principal, &target.server).await.map_err(limited)?;
+    }
+    let mut cx = CallContext::within(std::time::Duration::ZERO)
+        .with_principal(grant.principal.clone())
+        .with_peer(passing.peer.clone());
+    (cx.deadline, cx.trace, cx.progress) = (deadline, trace::parent(), passing.progress.clone());
+    let asked = parts.pool.request(&target.server, target.request, &cx);
+    asked.await.map_err(|source| Error::Server { server: target.server.to_string(), source })
+}
+
+fn limited(end: call::CallEnd) -> Error {
+    match end.limited {
+        Some(limited) => limited.into(),
+        None => LimitError::Unavailable { message: end.error.unwrap_or_default() }.into(),
+    }
+}
+
+/// Which server a request is for, after those that were not asked yet were asked.
+async fn find(
+    parts: &Parts,
+    passing: &Passing,
+    grant: &Grant,
+    deadline: Instant,
+    known: &mut Known,
+) -> Result<Target, Error> {
+    let look = || {
+        let catalog = parts.pool.catalog();
+        let offer = Offer::of(parts, &catalog, grant, passing.names);
+        target(&offer, passing)
+    };
+    let found = match look() {
+        Some(found) => Some(found),
+        None => {
+            let until = deadline.min(Instant::now() + DISCOVER_WITHIN);
+            let _ = timeout_at(until, parts.pool.discover()).await;
+            look()
+        }
+    };
+    let (target, decision) = found.ok_or_else(|| passing.asked.unknown())?;
+    known.record.rule = Some(rule_text(&decision.rule)).filter(|rule| !rule.is_empty());
+    Ok(target)
+}
+
+fn target(offer: &Offer<'_>, passing: &Passing) -> Option<(Target, Decision)> {
+    let asked = &passing.asked;
+    let (server, own) = match asked {
+        Asked::Prompt(name) | Asked::PromptArgument(name) => {
+            offer.prompt(name).map(|def| (def.server.clone(), def.name.to_string()))?
+        }
+        Asked::Resource(uri) | Asked::Subscription(uri) => (offer.server_of(uri)?, uri.clone()),
+        Asked::TemplateArgument(template) => (offer.server_of_template(template)?, template.clone()),
+    };
+    let decision = offer.decide(&server, &own, asked.is_prompt());
+    if !decision.is_allowed() {
+        return None;
+    }
+    let mut params = passing.rest.clone();
+    let mut put = |name: &str, value: Value| to_raw_value(&value).ok().and_then(|raw| params.insert(name.into(), raw));
+    match asked {
+        Asked::Prompt(_) => put("name", own.into()),
+        Asked::Resource(_) | Asked::Subscription(_) => put("uri", own.into()),
+        Asked::PromptArgument(_) => put("ref", json!({ "type": "ref/prompt", "name": own })),
+        Asked::TemplateArgument(_) => put("ref", json!({ "type": "ref/resource", "uri": own })),
+    };
+    let params = to_raw_value(&params).ok()?;
+    Some((Target { server, request: McpRequest::new(asked.method(), Some(params)) }, decision))
+}
+
+fn closed(mut record: CallRecord, ended: &Result<McpReply, Error>, duration_ms: u64) -> CallRecord {
+    record.duration_ms = duration_ms;
+    match ended {
+        Ok(reply) => {
+            record.outcome = Outcome::Success;
+            record.bytes = Some(reply.raw().get().len() as u64);
+        }
+        Err(error) => {
+            record.error = Some(error.to_string());
+            record.outcome = match error.kind() {
+                ErrorKind::Denied | ErrorKind::Unauthenticated => Outcome::Denied,
+                ErrorKind::RateLimited => Outcome::RateLimited,
+                ErrorKind::Cancelled => Outcome::Cancelled,
+                ErrorKind::Timeout => Outcome::Timeout,
+                _ => Outcome::Error,
+            };
+            let was_sent = matches!(error, Error::Server { source, .. } if !matches!(source, McpError::UnknownServer { .. } | McpError::Busy { .. } | McpError::Resting { .. }));
+            record.unsent = !was_sent && !matches!(error, Error::Cancelled | Error::Internal { .. });
+        }
+    }
+    record
+}
