@@ -6,6 +6,7 @@
 pub(crate) mod budget;
 mod dispatch;
 pub(crate) mod drive;
+pub(crate) mod menu;
 pub mod plan;
 pub mod prompt;
 pub mod run;

@@ -72,6 +72,11 @@ impl CallEnd {
         Self { status, output: None, reply: None, error: None, fault: None, limited: None, unsent: false }
     }
 
+    /// What omni itself says.
+    fn own(text: &str) -> Self {
+        Self { output: Some(ToolOutput::text(text)), unsent: true, ..Self::sent(CallStatus::Ok) }
+    }
+
     fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
         Self { error: Some(error.into()), unsent: true, ..Self::sent(status) }
     }
@@ -81,6 +86,7 @@ impl CallEnd {
 pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     match &call.disposition {
         Disposition::Refuse { reason, message } => return CallEnd::unsent(refusal_status(*reason), message),
+        Disposition::Answer { text } => return CallEnd::own(text),
         Disposition::Ask | Disposition::Run => {}
     }
     let span = trace::tool(call);

@@ -47,6 +47,8 @@ pub struct ModelInfo {
     pub tool_name_len: usize,
     /// Most tools in a request; `None` is no limit.
     pub max_tools: Option<usize>,
+    /// Whether it takes any number of tools as they are: it is never given a menu to search them.
+    pub reads_all_tools: bool,
     /// Shortest prefix, in tokens, that the vendor caches; `None` where it has no prompt cache.
     pub cache_min_tokens: Option<u64>,
     /// Its price; `None` makes its cost unknown, never a guess.
@@ -64,6 +66,7 @@ impl ModelInfo {
             max_output: None,
             tool_name_len: 64,
             max_tools: None,
+            reads_all_tools: false,
             cache_min_tokens: None,
             price: None,
         }

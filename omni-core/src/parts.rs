@@ -36,8 +36,9 @@ const MAX_TOOL_SETS: u64 = 256;
 /// How long a policy store or a limiter may take before its step fails closed.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A key of the tool set cache: catalog version, fingerprint, names.
-type ToolSetKey = (u64, String, NameRules);
+/// A key of the tool set cache: catalog version, fingerprint, naming rules, and from how many tools on a
+/// model searches them.
+type ToolSetKey = (u64, String, NameRules, usize);
 
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -142,8 +143,19 @@ impl ToolSets {
 
     /// The same by rules alone.
     pub(crate) fn of_rules(&self, catalog: &Catalog, rules: &RuleSet, names: NameRules) -> Arc<ToolSet> {
-        let key = (catalog.version, rules.fingerprint().to_owned(), names);
-        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, rules, names)))
+        self.for_model(catalog, rules, names, usize::MAX)
+    }
+
+    /// The same for a model that searches where there are more tools than `threshold`.
+    pub(crate) fn for_model(
+        &self,
+        catalog: &Catalog,
+        rules: &RuleSet,
+        names: NameRules,
+        threshold: usize,
+    ) -> Arc<ToolSet> {
+        let key = (catalog.version, rules.fingerprint().to_owned(), names, threshold);
+        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, rules, names).with_menu_above(threshold)))
     }
 }
 

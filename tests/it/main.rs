@@ -36,6 +36,7 @@ mod real_ask;
 mod reload;
 mod revoked;
 mod safety;
+mod search;
 mod threads;
 mod vendor_ask;
 mod vendor_fake;

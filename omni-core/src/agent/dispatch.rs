@@ -122,7 +122,7 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     let Finished { call, end, took, cost } = finished;
     let duration_ms = millis(*took);
     progress.in_flight.remove(&call.id);
-    if let Some(output) = end.output.as_ref().filter(|output| !output.is_error) {
+    if let Some(output) = end.output.as_ref().filter(|output| !output.is_error && !end.unsent) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
     }
     let denied = denial(call, end.status);

@@ -36,6 +36,11 @@ pub enum Disposition {
     Run,
     /// Ask a human first.
     Ask,
+    /// Omni itself knows the answer: no server is called.
+    Answer {
+        /// The answer.
+        text: String,
+    },
     /// Do not carry it out; the model reads the message.
     Refuse {
         /// Why.
@@ -101,6 +106,9 @@ impl Judge<'_> {
             disposition: Disposition::Run,
             rule: String::new(),
         };
+        if self.tools.has_menu() && self.plan_menu(&mut call, name) {
+            return call;
+        }
         match self.tools.by_llm_name(name) {
             Some(offered) => self.judge(&mut call, &offered.def),
             None => self.unknown(&mut call, name),
@@ -142,9 +150,10 @@ impl Judge<'_> {
         call.disposition = if confirm { Disposition::Ask } else { Disposition::Run };
     }
 
-    fn unknown(&self, call: &mut PlannedCall, name: &str) {
+    pub(super) fn unknown(&self, call: &mut PlannedCall, name: &str) {
         let message = self.no_such_tool(name);
-        let hidden = self.catalog.tools().find(|def| name == format!("{}__{}", def.server, def.name));
+        let is_named = |def: &ToolDef| name == format!("{}__{}", def.server, def.name) || name == def.full_name();
+        let hidden = self.catalog.tools().find(|def| is_named(def));
         let denied = hidden.and_then(|def| {
             let mut decisions = self.grants.iter().map(|grant| grant.decide_tool(def.rule_ref(), None));
             decisions.find(|decision| !decision.is_allowed()).map(|decision| (def, decision))
@@ -159,7 +168,8 @@ impl Judge<'_> {
     /// A tool that is kept back is unknown; the record says why.
     fn withheld(&self, call: &mut PlannedCall, name: &str, message: String) {
         let mut withheld = self.catalog.servers.iter().flat_map(|server| &server.withheld);
-        let Some(withheld) = withheld.find(|tool| name == format!("{}__{}", tool.def.server, tool.def.name)) else {
+        let is_named = |def: &ToolDef| name == format!("{}__{}", def.server, def.name) || name == def.full_name();
+        let Some(withheld) = withheld.find(|tool| is_named(&tool.def)) else {
             return call.refuse(Refused::Unknown, message);
         };
         call.server = withheld.def.server.to_string();

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 
+use super::menu;
 use crate::{
     ask::Ask,
     catalog::{Catalog, ServerView, ToolSet},
@@ -35,6 +36,9 @@ pub fn system(grant: &Grant, catalog: &Catalog, tools: &ToolSet) -> String {
     let mut text = String::from("You are omni. You answer questions by means of tools on several MCP servers.\n\n");
     let _ = writeln!(text, "You answer {} (role: {}).", one_line(&grant.display_name), grant.role.name);
     servers(&mut text, catalog, tools);
+    if tools.has_menu() {
+        let _ = writeln!(text, "\n{}", menu::RULE);
+    }
     domains(&mut text, grant);
     text.push('\n');
     text.push_str(RULES);
@@ -43,14 +47,18 @@ pub fn system(grant: &Grant, catalog: &Catalog, tools: &ToolSet) -> String {
 
 fn servers(text: &mut String, catalog: &Catalog, tools: &ToolSet) {
     let used = |name: &str| tools.tools().iter().any(|tool| &*tool.def.server == name);
-    let described: Vec<_> =
-        catalog.servers.iter().filter(|view| !view.description.is_empty() && used(&view.name)).collect();
+    // Whoever has to search has to know what there is to be found.
+    let is_told = |view: &&ServerView| tools.has_menu() || !view.description.is_empty();
+    let described: Vec<_> = catalog.servers.iter().filter(|view| is_told(view) && used(&view.name)).collect();
     if described.is_empty() {
         return;
     }
     text.push_str("\nServers:\n");
     for view in described {
-        let _ = writeln!(text, "- {}: {}", view.name, one_line(&view.description));
+        let _ = match view.description.is_empty() {
+            true => writeln!(text, "- {}", view.name),
+            false => writeln!(text, "- {}: {}", view.name, one_line(&view.description)),
+        };
     }
 }
 

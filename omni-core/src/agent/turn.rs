@@ -40,7 +40,7 @@ pub(super) fn request(
     let max_tokens = [cx.model.max_output, left].into_iter().flatten().fold(parts.max_output, u32::min);
     let mut request = ChatRequest::new(cx.model.id.clone(), Vec::new(), max_tokens);
     request.system = cx.system.clone();
-    request.tools = cx.tools.clone();
+    request.tools = cx.tools.offered();
     request.messages = messages;
     request.tool_choice = tool_choice;
     request.cache = if cx.model.cache_min_tokens.is_some() { CachePlan::full() } else { CachePlan::off() };

@@ -1,7 +1,10 @@
 //! Answers of those who may have none but from tools: text that no tool call stands behind is not
 //! said, and what omni can do is said in its place.
 
-use super::drive::{AskContext, Progress};
+use super::{
+    drive::{AskContext, Progress},
+    menu,
+};
 use crate::{answer::EventSender, catalog::ToolSet};
 
 /// Most tools that are named.
@@ -9,7 +12,8 @@ const MAX_NAMED: usize = 20;
 
 /// Whether the model's text is kept back for now.
 pub(super) fn is_kept_back(cx: &AskContext<'_>, progress: &Progress) -> bool {
-    cx.grant.answers_by_tools_only() && progress.answer.tool_calls.is_empty()
+    // To have looked for a tool is not to have called one.
+    cx.grant.answers_by_tools_only() && progress.answer.tool_calls.iter().all(menu::is_own)
 }
 
 /// The end of an ask whose text was kept back.

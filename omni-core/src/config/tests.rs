@@ -13,6 +13,7 @@ mod places;
 mod security;
 mod servers;
 mod threading;
+mod tools;
 
 /// A directory with these files in it.
 fn dir(files: &[(&str, &str)]) -> TempDir {

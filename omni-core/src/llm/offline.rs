@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     Registry,
-    catalog::{OfferedTool, ToolSet},
+    catalog::{
+        OfferedTool, ToolSet,
+        search::{Hit, text},
+    },
     cost::{Price, Rates},
 };
 
@@ -26,10 +29,9 @@ mod rank;
 mod render;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use param::Param;
-use rank::{Hit, Index};
+use rank::Index;
 
 /// How many tool sets stay indexed.
 const MAX_INDEXES: usize = 8;
@@ -80,6 +82,8 @@ impl Offline {
         let mut model = ModelInfo::new("offline", "offline");
         model.context_window = 1_000_000;
         model.max_output = Some(64_000);
+        // It ranks them itself.
+        model.reads_all_tools = true;
         model.price = Some(Price::flat(Rates::default()));
         Self { models: vec![model], indexes: Arc::default() }
     }

@@ -273,7 +273,9 @@ fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &
     if ask.options.no_tools {
         return Arc::new(ToolSet::empty());
     }
-    parts.tool_sets.of(catalog, grant, NameRules::up_to(model.tool_name_len))
+    let names = NameRules::up_to(model.tool_name_len);
+    let threshold = if model.reads_all_tools { usize::MAX } else { parts.tools.search_threshold };
+    parts.tool_sets.for_model(catalog, &grant.rules, names, threshold)
 }
 
 async fn started(

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, map::Entry, value::RawValue};
 
 /// The arguments, if they are an object that can be read in one way only; else what is wrong, in words
 /// that the model can act on.
-pub(super) fn object(raw: &RawValue) -> Result<Value, String> {
+pub(crate) fn object(raw: &RawValue) -> Result<Value, String> {
     let invalid = |error| format!("The arguments are not valid JSON ({error}). Send a JSON object.");
     match value(raw.get()) {
         Ok(object @ Value::Object(_)) => Ok(object),

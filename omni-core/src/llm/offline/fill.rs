@@ -5,8 +5,8 @@ use serde_json::{Map, Number, Value, json};
 use super::{
     facts::{Facts, Is, Token},
     param::{Kind, Param, Role},
-    text::{Word, is_stop, stem, synonyms, words},
 };
+use crate::catalog::search::text::{Word, is_stop, stem, synonyms, words};
 
 /// Arguments, or what is missing for them.
 #[derive(Debug)]

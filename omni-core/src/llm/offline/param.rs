@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::text::{Word, words};
-use crate::catalog::ToolDef;
+use crate::catalog::{
+    ToolDef,
+    search::text::{Word, words},
+};
 
 /// One argument of a tool.
 #[derive(Debug, Clone)]

@@ -2,13 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{
-    param::{Kind, Param},
-    rank::Hit,
-};
+use super::param::{Kind, Param};
 use crate::{
     agent::prompt::unfence,
-    catalog::{OfferedTool, ToolSet},
+    catalog::{OfferedTool, ToolSet, search::Hit},
     llm::{Block, Message, ResultPart},
 };
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(pins)).routes(routes!(approve))
+    OpenApiRouter::new().routes(routes!(tool_pins)).routes(routes!(approve_tools))
 }
 
 /// List what tools are agreed to be
@@ -21,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// And, of those that are kept back, what they have become, why, and what changed. No server is asked.
 #[utoipa::path(get, path = "/admin/tools/pins", tag = "admin", params(ListPins),
     responses((status = 200, body = Vec<PinEntry>)))]
-async fn pins(
+async fn tool_pins(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<ListPins>,
@@ -41,7 +41,7 @@ async fn pins(
     (status = 404, description = "Nothing is known of the tool or the server"),
     (status = 409, description = "The tool is not kept back, or has another digest by now"),
 ))]
-async fn approve(
+async fn approve_tools(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<ApproveTools>,

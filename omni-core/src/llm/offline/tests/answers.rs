@@ -212,7 +212,7 @@ fn long_question_over_a_thousand_tools_is_looked_up_in_part() {
     let tools = set(vec![view]);
     let question: Vec<String> = (0..1_000).map(|n| format!("word{n}")).collect();
     let question = question.join(" ");
-    assert_eq!(rank::asked(&facts::read(&question, today())).len(), rank::MAX_WORDS);
+    assert_eq!(rank::asked(&facts::read(&question, today())).len(), crate::catalog::search::MAX_WORDS);
     let _ = Offline::new().answer(&question, &tools);
 }
 

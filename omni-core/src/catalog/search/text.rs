@@ -2,9 +2,9 @@
 
 /// A word as it stood, and its stem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) raw: String,
-    pub(super) stem: String,
+pub(crate) struct Word {
+    pub(crate) raw: String,
+    pub(crate) stem: String,
 }
 
 /// Words that tell tools apart from nothing.
@@ -48,7 +48,7 @@ const SYNONYMS: &[&[&str]] = &[
 ];
 
 /// The words of `text`: split at what is no letter or digit and inside camelCase, stop words left out.
-pub(super) fn words(text: &str) -> Vec<Word> {
+pub(crate) fn words(text: &str) -> Vec<Word> {
     let mut found = Vec::new();
     for part in text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()) {
         for piece in camel(part) {
@@ -62,7 +62,7 @@ pub(super) fn words(text: &str) -> Vec<Word> {
 }
 
 /// Whether a word, in lower case, carries no meaning of its own.
-pub(super) fn is_stop(word: &str) -> bool {
+pub(crate) fn is_stop(word: &str) -> bool {
     STOP.binary_search(&word).is_ok()
 }
 
@@ -84,7 +84,7 @@ fn camel(part: &str) -> Vec<&str> {
 }
 
 /// A light stem: endings of number, degree and tense go, as long as something is left.
-pub(super) fn stem(word: &str) -> String {
+pub(crate) fn stem(word: &str) -> String {
     let mut word = word.to_owned();
     if let Some(rest) = word.strip_suffix("ies").or_else(|| word.strip_suffix("ied")).filter(|rest| rest.len() >= 3) {
         word = format!("{rest}y");
@@ -130,7 +130,7 @@ fn undoubled(word: &str) -> &str {
 }
 
 /// The stems that may stand for `word`, itself not among them.
-pub(super) fn synonyms(word: &Word) -> Vec<String> {
+pub(crate) fn synonyms(word: &Word) -> Vec<String> {
     let same = |other: &&str| **other == word.raw || stem(other) == word.stem;
     let groups = SYNONYMS.iter().filter(|group| group.iter().any(same));
     let mut found: Vec<String> = groups.flat_map(|group| group.iter().map(|other| stem(other))).collect();
