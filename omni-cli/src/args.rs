@@ -37,6 +37,8 @@ pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 pub use policy::{ExportPolicyArgs, ImportArgs};
 #[cfg(feature = "serve")]
 pub use serve::{LogForm, ServeArgs};
+#[cfg(feature = "mcp-oauth")]
+pub use servers::LoginArgs;
 pub use servers::ServersCommand;
 #[cfg(feature = "sql")]
 pub use sessions::{

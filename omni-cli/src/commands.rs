@@ -68,8 +68,12 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Tools(ToolsCommand::Diff(args)) => pins::diff(app, args).await,
         #[cfg(feature = "sql")]
         Command::Tools(ToolsCommand::Approve(args)) => pins::approve(app, args).await,
-        Command::Servers(ServersCommand::List { json }) => servers::list(app, *json),
+        Command::Servers(ServersCommand::List { json }) => servers::list(app, *json).await,
         Command::Servers(ServersCommand::Check { servers, json }) => servers::check(app, servers, *json).await,
+        #[cfg(feature = "mcp-oauth")]
+        Command::Servers(ServersCommand::Login(args)) => servers::login::login(app, args).await,
+        #[cfg(feature = "mcp-oauth")]
+        Command::Servers(ServersCommand::Logout { server }) => servers::login::logout(app, server).await,
         Command::Policy(PolicyCommand::Explain(args)) => policy::run(app, args).await,
         #[cfg(feature = "sql")]
         Command::Policy(PolicyCommand::Import(args)) => transfer::import(app, args).await,

@@ -46,6 +46,7 @@ pub fn features() -> Vec<&'static str> {
         ("sqlite", cfg!(feature = "sqlite")),
         ("postgres", cfg!(feature = "postgres")),
         ("oidc", cfg!(feature = "oidc")),
+        ("mcp-oauth", cfg!(feature = "mcp-oauth")),
         ("serve", cfg!(feature = "serve")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()

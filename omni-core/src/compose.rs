@@ -7,6 +7,8 @@ use std::{
 
 #[cfg(feature = "oidc")]
 use crate::identity::Oidc;
+#[cfg(feature = "mcp-oauth")]
+use crate::mcp::auth::OAuth;
 use crate::{
     builder::OmniBuilder,
     config::{AuditConfig, Config, Need, ServerConfig},
@@ -98,6 +100,9 @@ impl Reload {
             ("app, http, security", old.http != new.http),
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
+            ("security.egress", old.egress != new.egress),
+            ("security.token_store", old.tokens.in_database != new.tokens.in_database),
+            ("security.secret_key", id(&old.tokens.key) != id(&new.tokens.key)),
             ("audit.key", id(&old.audit.key) != id(&new.audit.key)),
             ("audit.verify_keys", ids(&old.audit.verify_keys) != ids(&new.audit.verify_keys)),
             ("audit.required", old.audit.required != new.audit.required),
@@ -130,7 +135,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         Err(error) => builder.without_llm(error),
     };
     for server in &config.servers {
-        builder = add_server(builder, server, registry).await?;
+        builder = add_server(builder, with_credentials(config, server.clone())?, registry).await?;
     }
     let builder = builder
         .config(config.clone())
@@ -206,7 +211,19 @@ fn authenticator(config: &Config) -> Authenticator {
     })
 }
 
-async fn add_server(builder: OmniBuilder, server: &ServerConfig, registry: &Registry) -> Result<OmniBuilder, Error> {
+/// The server with what its tokens come from, where it wants some.
+#[cfg_attr(not(feature = "mcp-oauth"), allow(unused_mut, clippy::unnecessary_wraps, reason = "there are no tokens"))]
+fn with_credentials(config: &Config, mut server: ServerConfig) -> Result<ServerConfig, BuildError> {
+    #[cfg(feature = "mcp-oauth")]
+    if let Some(oauth) = OAuth::of_config(config, &server)? {
+        server.credentials = Some(Arc::new(oauth));
+    }
+    #[cfg(not(feature = "mcp-oauth"))]
+    let _ = config;
+    Ok(server)
+}
+
+async fn add_server(builder: OmniBuilder, server: ServerConfig, registry: &Registry) -> Result<OmniBuilder, Error> {
     let connector = match registry.transports.build(&server.kind, server.clone()).await {
         Ok(connector) => connector,
         // One that is switched off need not be complete.
@@ -214,9 +231,9 @@ async fn add_server(builder: OmniBuilder, server: &ServerConfig, registry: &Regi
             tracing::debug!(server = server.name, %error, "a disabled server is left out");
             return Ok(builder);
         }
-        Err(error) => return Err(located(server, error).into()),
+        Err(error) => return Err(located(&server, error).into()),
     };
-    Ok(builder.server_with(&server.name, connector, server.options.clone()))
+    Ok(builder.server_with(server.name, connector, server.options))
 }
 
 fn located(server: &ServerConfig, error: BuildError) -> BuildError {

@@ -14,6 +14,7 @@ use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 mod cidr;
 mod database;
 mod dotenv;
+mod egress;
 mod gateway;
 mod http;
 mod interpolate;
@@ -23,6 +24,7 @@ mod lint;
 mod llm;
 mod load;
 mod nearest;
+mod oauth;
 mod place;
 mod process;
 mod search;
@@ -39,10 +41,12 @@ mod yaml;
 
 pub use cidr::{Cidr, CidrError};
 pub use database::DatabasePlace;
+pub use egress::EgressConfig;
 pub use gateway::GatewayConfig;
 pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
+pub use oauth::{OAuthConfig, OAuthGrant, TokensConfig};
 pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
@@ -370,6 +374,10 @@ pub struct Config {
     pub proxy: Option<ProxyConfig>,
     /// What questions bring along of what was said before.
     pub threading: crate::thread::ThreadRules,
+    /// What may be asked that servers and issuers name.
+    pub egress: EgressConfig,
+    /// Where the tokens of servers are kept.
+    pub tokens: TokensConfig,
     /// Subjects by operating-system user.
     pub os_users: BTreeMap<String, String>,
     /// What the loader noticed; never an error.

@@ -25,6 +25,7 @@
 //! | `anthropic` | the Anthropic Messages API as an [`LlmProvider`] |
 //! | `openai` | any OpenAI-compatible Chat Completions API as an [`LlmProvider`] |
 //! | `mcp-http` | MCP servers over streamable HTTP and legacy SSE |
+//! | `mcp-oauth` | OAuth 2.1 for servers over HTTP: logins, client credentials, stored tokens |
 //! | `mcp-stdio` | MCP servers as child processes |
 //! | `sqlite` | the ledger in SQLite |
 //! | `oidc` | tokens of an OpenID Connect provider as credentials |

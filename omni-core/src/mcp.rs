@@ -9,9 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::{catalog::ServerCapabilities, llm::ResultPart};
 
+#[cfg(feature = "mcp-oauth")]
+pub mod auth;
 mod client;
 mod content;
 mod context;
+mod credentials;
 mod error;
 mod ext;
 #[cfg(feature = "mcp-http")]
@@ -31,6 +34,7 @@ pub mod stdio;
 mod tap;
 
 pub use context::{CallContext, Progress, ProgressFn};
+pub use credentials::{CredentialSource, Refused, ServerCredential};
 pub use error::McpError;
 pub use ext::McpTransportExt;
 pub use list::Listed;

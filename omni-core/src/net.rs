@@ -7,14 +7,18 @@
 
 use std::{error::Error as _, time::Duration};
 
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, ClientBuilder, redirect::Policy};
 use url::Url;
 
 #[cfg(any(feature = "mcp-http", feature = "oidc"))]
 pub(crate) mod body;
+#[cfg(any(feature = "mcp-oauth", feature = "oidc"))]
+pub(crate) mod egress;
 mod tls;
 
 pub use crate::loopback::is_loopback;
+#[cfg(any(feature = "mcp-oauth", feature = "oidc"))]
+pub use egress::EgressError;
 
 /// Why a client could not be built.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +79,23 @@ impl ClientOptions {
 /// # Errors
 /// [`NetError::Build`] when the platform's settings, such as a proxy's address, cannot be used.
 pub fn client(options: &ClientOptions) -> Result<Client, NetError> {
+    build(builder(options)?)
+}
+
+/// The same with names resolved by `resolver`, whose word is the connection's.
+#[cfg(any(feature = "mcp-oauth", feature = "oidc"))]
+fn client_resolving<R>(options: &ClientOptions, resolver: std::sync::Arc<R>) -> Result<Client, NetError>
+where
+    R: reqwest::dns::Resolve + 'static,
+{
+    build(builder(options)?.dns_resolver(resolver))
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, NetError> {
+    builder.build().map_err(|error| NetError::Build { message: describe(&error) })
+}
+
+fn builder(options: &ClientOptions) -> Result<ClientBuilder, NetError> {
     let tls = tls::config().map_err(|error| NetError::Build { message: error.to_string() })?;
     #[allow(clippy::disallowed_methods, reason = "this is the one place that builds clients")]
     let mut builder = Client::builder()
@@ -90,7 +111,7 @@ pub fn client(options: &ClientOptions) -> Result<Client, NetError> {
     if !options.system_proxy {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| NetError::Build { message: describe(&error) })
+    Ok(builder)
 }
 
 /// What went wrong with a request, with its causes and without its URL, which may hold credentials.

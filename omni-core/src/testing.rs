@@ -11,6 +11,8 @@ mod pins;
 mod policy;
 mod services;
 mod threads;
+#[cfg(feature = "mcp-oauth")]
+mod tokens;
 
 pub use audit::{audit_sink_contract, sealed};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
@@ -22,3 +24,5 @@ pub use policy::{POLICY_MCPS, POLICY_USERS, policy_change_contract, policy_store
 pub use services::postgres_schema;
 pub use services::redis;
 pub use threads::{shared_thread_store_contract, thread_store_contract};
+#[cfg(feature = "mcp-oauth")]
+pub use tokens::{shared_token_store_contract, token_store_contract};

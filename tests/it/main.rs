@@ -27,6 +27,7 @@ mod mcp_real;
 mod mcp_sse;
 mod mcp_stdio;
 mod mcp_updates;
+mod oauth;
 mod oidc;
 mod pipeline;
 mod policy_domains;

@@ -8,6 +8,7 @@
 )]
 
 pub mod agent;
+pub mod authority;
 pub mod balancer;
 pub mod chaos;
 pub mod collector;

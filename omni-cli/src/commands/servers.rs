@@ -10,25 +10,42 @@ use serde_json::{Value, json};
 use super::follow;
 use crate::{app::App, exit::Exit, fault::Fault};
 
-/// Lists what is configured.
-pub(super) fn list(app: &App, json: bool) -> Result<Exit, Fault> {
+#[cfg(feature = "mcp-oauth")]
+pub(super) mod login;
+
+/// What is known of logins, by server.
+#[cfg(not(feature = "mcp-oauth"))]
+type Logins = std::collections::BTreeMap<String, Value>;
+#[cfg(feature = "mcp-oauth")]
+use login::Logins;
+
+/// Lists what is configured, and who is logged in.
+pub(super) async fn list(app: &App, json: bool) -> Result<Exit, Fault> {
     let config = app.config()?;
+    #[cfg(feature = "mcp-oauth")]
+    let logins = login::states(&config).await;
+    #[cfg(not(feature = "mcp-oauth"))]
+    let logins = Logins::new();
     if json {
-        let servers: Vec<Value> = config.servers.iter().map(document).collect();
+        let servers: Vec<Value> = config.servers.iter().map(|server| document(server, &logins)).collect();
         app.console.json(&servers)?;
         return Ok(Exit::Success);
     }
     let mut table = table(["SERVER", "TRANSPORT", "STATE", "AT", "DESCRIPTION"]);
     for server in &config.servers {
-        let state = if server.options.enabled { "enabled" } else { "disabled" };
+        let mut state = if server.options.enabled { "enabled" } else { "disabled" }.to_owned();
+        if let Some(login) = logins.get(&server.name) {
+            let login = login["state"].as_str().unwrap_or_default().replace('_', " ");
+            state = format!("{state}, {login}");
+        }
         let description = server.options.description.lines().next().unwrap_or_default();
-        table.add_row([&*server.name, &server.kind, state, &server.place(), description]);
+        table.add_row([&*server.name, &server.kind, &state, &server.place(), description]);
     }
     show(app, &table, config.servers.is_empty())?;
     Ok(Exit::Success)
 }
 
-fn document(server: &ServerConfig) -> Value {
+fn document(server: &ServerConfig, logins: &Logins) -> Value {
     json!({
         "server": server.name,
         "display_name": server.options.display_name,
@@ -39,6 +56,7 @@ fn document(server: &ServerConfig) -> Value {
         "on_start_failure": server.options.on_start_failure,
         "at": server.place(),
         "source": server.source.as_ref().map(ToString::to_string),
+        "login": logins.get(&server.name),
     })
 }
 

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, LogFormat, Need, Problem, Severity, StoreContent,
-    dotenv, http,
+    dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
-    ledger, limit, llm, one_or_several, search, security, servers,
+    ledger, limit, llm, oauth, one_or_several, search, security, servers,
     shape::shape,
     spec::{
         self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
@@ -210,6 +210,7 @@ fn assemble(
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
+    let (egress, tokens) = (egress::build(&source, findings), oauth::tokens(&source, &data_dir, &audit.kind, findings));
     security::check_roles(&source, users.as_ref().map(|file| &file.spec), findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
@@ -233,6 +234,8 @@ fn assemble(
         oidc,
         proxy,
         threading: ThreadRules::default(),
+        egress,
+        tokens,
         os_users: os_users(users.as_ref().filter(|_| settings.spec.policy.store == PolicyStoreSpec::Yaml)),
         diagnostics: Vec::new(),
         files: Arc::new(ConfigFiles {
@@ -348,7 +351,7 @@ fn threads(file: &Loaded<ThreadingSpec>, findings: &mut Findings) -> ThreadRules
 /// Variables that no part above has spoken of.
 fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     for unset in source.settings_unset {
-        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url" | "audit.key") {
+        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url" | "audit.key" | "security.secret_key") {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }

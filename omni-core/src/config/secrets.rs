@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{Config, ServerAuth, ServerConfig};
+use super::{Config, ServerConfig};
 use crate::redact::Redactor;
 
 /// Parts of a variable's or header's name that tell of a secret. Other values, such as a port, are
@@ -20,7 +20,7 @@ impl Config {
         let mut secrets: Vec<String> = self.llm.api_key.iter().map(|key| key.expose_secret().to_owned()).collect();
         secrets.extend(self.servers.iter().flat_map(of_server));
         secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).filter_map(|url| password(url)));
-        for key in self.audit.key.iter().chain(&self.audit.verify_keys) {
+        for key in self.audit.key.iter().chain(&self.audit.verify_keys).chain(&self.tokens.key) {
             secrets.extend([key.expose_hex(), key.expose_hex().to_uppercase()]);
         }
         secrets.extend(self.redis_url.iter().filter_map(|url| password(url.expose_secret())));
@@ -42,12 +42,7 @@ impl ServerConfig {
         };
         let secrets = |server: &Self| {
             let named = server.env.iter().chain(&server.headers).map(|(_, value)| value.expose_secret().to_owned());
-            let own = match &server.auth {
-                ServerAuth::None => None,
-                ServerAuth::Bearer(secret)
-                | ServerAuth::Basic { password: secret, .. }
-                | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
-            };
+            let own = server.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
             named.chain(own).collect::<Vec<_>>()
         };
         plain(self) == plain(other) && names(self) == names(other) && secrets(self) == secrets(other)
@@ -55,19 +50,14 @@ impl ServerConfig {
 }
 
 fn of_server(server: &ServerConfig) -> Vec<String> {
-    let own = match &server.auth {
-        ServerAuth::None => None,
-        ServerAuth::Bearer(secret)
-        | ServerAuth::Basic { password: secret, .. }
-        | ServerAuth::Header { value: secret, .. } => Some(secret.expose_secret().to_owned()),
-    };
+    let own = server.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
     let named = server.env.iter().chain(&server.headers).filter(|(name, _)| is_secret(name));
     let named = named.map(|(_, value)| value.expose_secret().to_owned());
     let variables = server.arg_variables.iter().filter(|variable| is_secret(&variable.name));
     let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
     let in_urls = server.url.iter().chain(&server.args).filter_map(|text| password(text));
     let flagged = flagged(&server.args).map(|(_, value)| value.to_owned());
-    own.into_iter().chain(named).chain(variables).chain(in_urls).chain(flagged).collect()
+    own.chain(named).chain(variables).chain(in_urls).chain(flagged).collect()
 }
 
 /// The values of options whose names tell of a secret, as in `--token X` and `--api-key=X`, each

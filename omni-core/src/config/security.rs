@@ -4,14 +4,14 @@ use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::Cidr;
+use super::{Cidr, EgressConfig};
 use crate::identity::{Credential, ProxyHeaders, RoleMap};
 
 mod build;
 
-pub(super) use build::{check_roles, oidc, proxy};
 #[cfg(feature = "oidc")]
-pub(crate) use build::{is_safe, issuer};
+pub(crate) use build::issuer;
+pub(super) use build::{check_roles, oidc, proxy};
 
 /// How often the issuer is asked for its keys at most.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub struct OidcConfig {
     pub tenant_claim: Option<String>,
     /// How often the issuer is asked for its keys at most, whoever comes with whatever token.
     pub min_refresh: Duration,
+    /// Where it may be asked beside the internet; it itself may be anywhere.
+    pub egress: EgressConfig,
 }
 
 impl OidcConfig {
@@ -53,6 +55,7 @@ impl OidcConfig {
             roles: RoleMap::default(),
             tenant_claim: None,
             min_refresh: MIN_REFRESH,
+            egress: EgressConfig::default(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One server, as `mcps.yaml` has it and the environment completes it.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use secrecy::SecretString;
 
-use crate::policy::SourceRef;
+use super::OAuthConfig;
+use crate::{mcp::CredentialSource, policy::SourceRef};
 
 /// How to authenticate at an HTTP server.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub enum ServerAuth {
         /// Its value.
         value: SecretString,
     },
+    /// Tokens of an OAuth 2.1 authorization server.
+    OAuth(Box<OAuthConfig>),
 }
 
 impl ServerAuth {
@@ -39,6 +42,18 @@ impl ServerAuth {
             Self::Bearer(_) => Some("bearer"),
             Self::Basic { .. } => Some("basic"),
             Self::Header { .. } => Some("api_key"),
+            Self::OAuth(_) => Some("oauth"),
+        }
+    }
+
+    /// What nobody may see of it.
+    pub(crate) fn secrets(&self) -> Vec<&SecretString> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Bearer(secret) | Self::Basic { password: secret, .. } | Self::Header { value: secret, .. } => {
+                vec![secret]
+            }
+            Self::OAuth(oauth) => oauth.client_secret.iter().chain(&oauth.private_key).collect(),
         }
     }
 }
@@ -78,6 +93,8 @@ pub struct ServerConfig {
     pub auth: ServerAuth,
     /// More headers.
     pub headers: BTreeMap<String, SecretString>,
+    /// Where its credentials come from that change with time; what `auth` describes needs one to be made.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
     /// Free labels.
     pub tags: Vec<String>,
     /// How the pool treats it.
@@ -101,6 +118,7 @@ impl ServerConfig {
             env: BTreeMap::new(),
             auth: ServerAuth::None,
             headers: BTreeMap::new(),
+            credentials: None,
             tags: Vec::new(),
             options: crate::mcp::ServerOptions::default(),
             source: None,

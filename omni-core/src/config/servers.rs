@@ -9,6 +9,7 @@ use super::{
     ArgVariable, Need, ServerAuth, ServerConfig, Severity,
     llm::is_placeholder,
     load::{Findings, POLICY, Source},
+    oauth,
     spec::{AuthSpec, AuthType, ServerSpec},
     yaml::join,
 };
@@ -49,7 +50,7 @@ impl Entry<'_> {
         let base = self.source.dir.map_or_else(|| self.source.cwd.to_owned(), |dir| self.source.cwd.join(dir));
         server.cwd = spec.cwd.as_ref().filter(|cwd| !cwd.is_empty()).map(|cwd| base.join(cwd));
         server.env = self.env();
-        server.auth = spec.authentication.as_ref().map_or(ServerAuth::None, |spec| self.auth(spec));
+        server.auth = spec.authentication.as_ref().map_or(ServerAuth::None, |spec| self.auth(spec, findings));
         server.headers = self.headers();
         server.tags.clone_from(&spec.tags);
         server.options = self.options(findings);
@@ -105,7 +106,7 @@ impl Entry<'_> {
     }
 
     /// The credentials that are really there; an empty, half or sample value is none.
-    fn auth(&self, spec: &AuthSpec) -> ServerAuth {
+    fn auth(&self, spec: &AuthSpec, findings: &mut Findings) -> ServerAuth {
         if spec.enabled == Some(false) {
             return ServerAuth::None;
         }
@@ -130,6 +131,15 @@ impl Entry<'_> {
                     value,
                 })
             }
+            AuthType::Oauth if !self.lacks_any("authentication") => {
+                let lines = self.source.mcps_lines;
+                let mut wrong = |key: &str, message: String| {
+                    let path = self.at(&join("authentication", key));
+                    findings.problem(Need::Servers, lines.finding(Severity::Error, &path, message));
+                };
+                oauth::build(spec, self.spec.url.as_deref(), &mut wrong).map(|oauth| ServerAuth::OAuth(Box::new(oauth)))
+            }
+            AuthType::Oauth => None,
         };
         found.unwrap_or(ServerAuth::None)
     }
@@ -138,6 +148,12 @@ impl Entry<'_> {
     fn lacks(&self, key: &str) -> bool {
         let path = self.at(key);
         self.source.mcps_variables.unset.iter().any(|unset| unset.path == path)
+    }
+
+    /// Whether any value within a mapping does.
+    fn lacks_any(&self, key: &str) -> bool {
+        let inside = self.at(&format!("{key}."));
+        self.source.mcps_variables.unset.iter().any(|unset| unset.path.starts_with(&inside))
     }
 
     fn arg_variables(&self) -> Vec<ArgVariable> {

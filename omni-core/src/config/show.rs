@@ -58,6 +58,13 @@ impl Config {
             "security": {
                 "oidc": self.oidc.as_ref().map(oidc),
                 "proxy": self.proxy.as_ref().map(proxy),
+                "egress": {
+                    "networks": self.egress.networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "hosts": self.egress.hosts,
+                    "proxy": self.egress.proxy,
+                },
+                "token_store": if self.tokens.in_database { "database" } else { "file" },
+                "secret_key": self.tokens.key.as_ref().map(|_| HIDDEN),
             },
             "threading": threading::show(&self.threading),
             "os_users": self.os_users,
@@ -201,6 +208,16 @@ fn server(server: &ServerConfig) -> Value {
         ServerAuth::Bearer(_) => json!({ "type": "bearer", "api_key": HIDDEN }),
         ServerAuth::Basic { username, .. } => json!({ "type": "basic", "username": username, "password": HIDDEN }),
         ServerAuth::Header { name, .. } => json!({ "type": "api_key", "header_name": name, "header_value": HIDDEN }),
+        ServerAuth::OAuth(oauth) => json!({
+            "type": "oauth",
+            "grant": oauth.grant.name(),
+            "client_id": oauth.client_id,
+            "client_secret": oauth.client_secret.as_ref().map(|_| HIDDEN),
+            "private_key": oauth.private_key.as_ref().map(|_| HIDDEN),
+            "client_metadata_url": oauth.client_metadata_url,
+            "issuer": oauth.issuer,
+            "scopes": oauth.scopes,
+        }),
     };
     let hidden =
         |names: Vec<&String>| names.into_iter().map(|name| (name.clone(), Value::from(HIDDEN))).collect::<Value>();

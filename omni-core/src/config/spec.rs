@@ -16,8 +16,10 @@ mod users;
 
 pub(crate) use gateway::PrefixSpec;
 pub(crate) use http::SecurityModeSpec;
-pub(crate) use mcps::{AuthSpec, AuthType, BesideSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy};
-pub(crate) use security::{OidcSpec, ProxySpec};
+pub(crate) use mcps::{
+    AuthSpec, AuthType, BesideSpec, GrantSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy,
+};
+pub(crate) use security::{EgressSpec, OidcSpec, ProxySpec, TokenStoreSpec};
 pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,

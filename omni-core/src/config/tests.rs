@@ -9,6 +9,7 @@ mod http;
 mod input;
 mod limits;
 mod llm;
+mod oauth;
 mod places;
 mod security;
 mod servers;

@@ -55,6 +55,7 @@ const STEPS: &[Step] = &[
     step!(6, "views", "0006_views.sql"),
     step!(7, "threads", "0007_threads.sql"),
     step!(8, "pins", "0008_pins.sql"),
+    step!(9, "tokens", "0009_tokens.sql"),
 ];
 
 /// The numbers of all steps.

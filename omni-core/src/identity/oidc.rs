@@ -13,7 +13,7 @@ use self::{fetch::Issuer, keyring::Keyring, token::Token};
 use super::{AuthError, Principal};
 use crate::{
     config::{OidcConfig, security::issuer},
-    net::{self, ClientOptions},
+    net::egress::Egress,
     registry::BuildError,
 };
 
@@ -77,9 +77,9 @@ impl Oidc {
         if config.audience.is_empty() {
             return Err(BuildError::invalid("an issuer whose tokens are for nobody; name an audience"));
         }
-        let client = net::client(&ClientOptions::for_url(&url).with_connect_timeout(fetch::WITHIN));
-        let client = client.map_err(|error| BuildError::invalid(error.to_string()))?;
-        let keyring = Keyring::new(Issuer::new(client, url, &config.issuer), config.min_refresh);
+        let egress = Egress::for_issuer(&url, &config.egress);
+        let egress = egress.map_err(|error| BuildError::invalid(error.to_string()))?;
+        let keyring = Keyring::new(Issuer::new(egress, url, &config.issuer), config.min_refresh);
         Ok(Self { inner: Arc::new(Inner { config, keyring }) })
     }
 

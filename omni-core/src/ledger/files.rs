@@ -37,7 +37,7 @@ pub(crate) fn restrict(path: &Path) -> Result<(), AuditError> {
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    tracing::warn!(path = %path.display(), "others could read the ledger's key; their rights are taken away");
+    tracing::warn!(path = %path.display(), "others could read a key of omni's; their rights are taken away");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| failed(path, &error))
 }
 

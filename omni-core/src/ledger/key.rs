@@ -61,12 +61,17 @@ impl SealKey {
     /// # Errors
     /// [`AuditError::File`] when the file cannot be read or made, or holds something else.
     pub fn load_or_create(dir: &Path) -> Result<Self, AuditError> {
-        let path = dir.join(FILE);
+        Self::load_or_create_as(dir, FILE)
+    }
+
+    /// The same for a key of another use, in a file of its own.
+    pub(crate) fn load_or_create_as(dir: &Path, file: &str) -> Result<Self, AuditError> {
+        let path = dir.join(file);
         if !path.exists() {
             files::create_dir(dir)?;
             create_key(dir, &path)?;
         }
-        Self::load(dir)
+        Self::load_at(&path)
     }
 
     /// The key in `dir/ledger.key`.
@@ -74,9 +79,12 @@ impl SealKey {
     /// # Errors
     /// [`AuditError::File`] when there is none, or it cannot be used.
     pub fn load(dir: &Path) -> Result<Self, AuditError> {
-        let path = dir.join(FILE);
-        files::restrict(&path)?;
-        let text = fs::read_to_string(&path).map_err(|error| files::failed(&path, &error))?;
+        Self::load_at(&dir.join(FILE))
+    }
+
+    fn load_at(path: &Path) -> Result<Self, AuditError> {
+        files::restrict(path)?;
+        let text = fs::read_to_string(path).map_err(|error| files::failed(path, &error))?;
         from_hex(text.trim()).map(Self).ok_or_else(|| AuditError::File {
             path: path.display().to_string(),
             message: "it does not hold a key of 64 hex digits; restore it from a backup, or move it away to start anew"
@@ -96,6 +104,12 @@ impl SealKey {
     #[must_use]
     pub fn expose_hex(&self) -> String {
         to_hex(&self.0)
+    }
+
+    /// What other keys are made of.
+    #[cfg(feature = "mcp-oauth")]
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     pub(crate) fn keyed(&self) -> Hmac<Sha256> {
@@ -225,7 +239,7 @@ impl From<&Self> for SealKeys {
 /// Writes a new key beside `path` and links it there: of two processes one wins, and neither
 /// ever reads half a key.
 fn create_key(dir: &Path, path: &Path) -> Result<(), AuditError> {
-    let draft = dir.join(format!("ledger.key.{}", Uuid::new_v4()));
+    let draft = dir.join(format!("new.key.{}", Uuid::new_v4()));
     let written = files::private(OpenOptions::new().write(true).create_new(true)).open(&draft).and_then(|mut file| {
         file.write_all(to_hex(&SealKey::generate().0).as_bytes())?;
         file.write_all(b"\n")?;

@@ -197,7 +197,7 @@ impl Client {
     /// Knows the secrets that the server was given, by whomever.
     fn redactor(&self, cx: &CallContext) -> Redactor {
         let own = cx.credentials.iter().flatten().map(|(_, value)| value.expose_secret());
-        own.fold(self.tap.redactor().clone(), Redactor::with_value)
+        own.fold(self.tap.redactor(), Redactor::with_value)
     }
 
     fn service_error(&self, error: ServiceError) -> McpError {

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    CallContext, Connector, McpError, McpTransport,
+    CallContext, Connector, CredentialSource, McpError, McpTransport,
     client::{Client, Lifecycle, millis, refused},
     tap::{Fault, MAX_MESSAGE_BYTES, Reach, Tap, words},
 };
@@ -19,6 +19,7 @@ use crate::{
     registry::{BuildError, Registry},
 };
 
+pub(super) mod admit;
 pub(super) mod capped;
 pub(super) mod endpoint;
 mod wire;
@@ -62,9 +63,20 @@ impl HttpServer {
         self
     }
 
+    /// The same with credentials that are asked for with every request.
+    #[must_use]
+    pub fn with_credentials(mut self, source: Arc<dyn CredentialSource>) -> Self {
+        self.endpoint.set_credentials(source);
+        self
+    }
+
     /// `server/discover` first; whoever does not know it is asked to `initialize`, on a connection
     /// of its own, since the first one may still wait for an answer.
     async fn start(&self, cx: &CallContext) -> Result<Client, McpError> {
+        if let Some(source) = self.endpoint.credentials() {
+            // Before the first question, whose time is not that of whoever gives out tokens.
+            source.credential().await?;
+        }
         match timeout(PROBE, self.begin(Lifecycle::Modern, cx)).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error @ (McpError::Unauthorized { .. } | McpError::Closed { unsent: true, .. }))) => Err(error),

@@ -18,11 +18,12 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::{
-    CallContext, Connector, McpError, McpTransport,
+    CallContext, Connector, CredentialSource, McpError, McpTransport,
     client::{Client, Lifecycle, millis, refused},
     http::{
+        admit::admitted,
         capped,
-        endpoint::{Endpoint, send_error, status_error},
+        endpoint::{Endpoint, status_error},
     },
     tap::{Fault, MAX_MESSAGE_BYTES, Reach, Slot, Tap, words},
 };
@@ -67,6 +68,13 @@ impl SseServer {
         self
     }
 
+    /// The same with credentials that are asked for with every request.
+    #[must_use]
+    pub fn with_credentials(mut self, source: Arc<dyn CredentialSource>) -> Self {
+        self.endpoint.set_credentials(source);
+        self
+    }
+
     async fn start(&self, cx: &CallContext) -> Result<Client, McpError> {
         let tap = Tap::new(self.endpoint.redactor(), Reach::of(cx, Reach::Nobody));
         tap.hears();
@@ -106,6 +114,7 @@ type Events = BoxStream<'static, Result<Sse, SseError>>;
 struct Stream {
     client: reqwest::Client,
     headers: HeaderMap,
+    credentials: Option<Arc<dyn CredentialSource>>,
     post_to: Url,
     events: Option<Events>,
     tap: Arc<Tap>,
@@ -114,13 +123,14 @@ struct Stream {
 impl Stream {
     async fn open(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
         let (client, headers) = (endpoint.client()?, endpoint.header_map()?);
+        let credentials = endpoint.credentials().cloned();
         let request = client.get(endpoint.url().clone()).headers(headers.clone());
         let request = request.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let response = checked(request.send().await.map_err(|error| send_error(&error))?).await?;
+        let response = checked(admitted(request, credentials.as_ref(), &tap).await?).await?;
         let chunks = capped::events(response.bytes_stream(), MAX_MESSAGE_BYTES);
         let mut events: Events = SseStream::from_bytes_stream(chunks).boxed();
         let post_to = post_address(&mut events, endpoint.url()).await?;
-        Ok(Self { client, headers, post_to, events: Some(events), tap })
+        Ok(Self { client, headers, credentials, post_to, events: Some(events), tap })
     }
 
     /// The next message's text; `None` at the end.
@@ -191,16 +201,16 @@ impl Transport<RoleClient> for Stream {
         }
         let until = slot(&item).and_then(Slot::deadline).unwrap_or_else(|| Instant::now() + POST_WITHIN);
         let request = self.client.post(self.post_to.clone()).headers(headers).json(&item);
-        let tap = self.tap.clone();
+        let (tap, credentials) = (self.tap.clone(), self.credentials.clone());
         async move {
             let started = Instant::now();
-            let post = async { checked(request.send().await.map_err(|error| send_error(&error))?).await.map(drop) };
+            let post = async { checked(admitted(request, credentials.as_ref(), &tap).await?).await.map(drop) };
             let posted = match tap.closed().run_until_cancelled(timeout_at(until, post)).await {
                 Some(Ok(posted)) => posted,
                 Some(Err(_)) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
                 None => Err(tap.lost(false)),
             };
-            posted.map_err(|error| Fault(error.redacted(tap.redactor())))
+            posted.map_err(|error| Fault(error.redacted(&tap.redactor())))
         }
     }
 

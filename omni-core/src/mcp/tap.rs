@@ -103,6 +103,9 @@ pub(super) struct Tap {
     heard: CancellationToken,
     /// What the server's questions say, as it came.
     questions: Mutex<HashMap<RequestId, Box<RawValue>>>,
+    /// The newest of the secrets that change with time.
+    #[cfg(feature = "mcp-http")]
+    passing: Mutex<std::collections::VecDeque<String>>,
 }
 
 /// What a message is to those who wait for answers.
@@ -127,6 +130,8 @@ impl Tap {
             reach,
             heard: CancellationToken::new(),
             questions: Mutex::default(),
+            #[cfg(feature = "mcp-http")]
+            passing: Mutex::default(),
         })
     }
 
@@ -185,13 +190,35 @@ impl Tap {
     }
 
     /// Knows the secrets that this server was given.
-    pub(super) fn redactor(&self) -> &Redactor {
-        &self.redactor
+    #[cfg(not(feature = "mcp-http"))]
+    pub(super) fn redactor(&self) -> Redactor {
+        self.redactor.clone()
+    }
+
+    /// Knows the secrets that this server was given, those that change with time as well.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn redactor(&self) -> Redactor {
+        let passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        passing.iter().fold(self.redactor.clone(), |redactor, secret| redactor.with_value(secret))
+    }
+
+    /// Remembers a secret that is being sent. Of those before it only the last ones can still come back.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn learn(&self, secret: &str) {
+        const REMEMBERED: usize = 4;
+        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if passing.iter().any(|known| known == secret) {
+            return;
+        }
+        passing.push_back(secret.to_owned());
+        if passing.len() > REMEMBERED {
+            passing.pop_front();
+        }
     }
 
     /// Marks the connection as lost; the first reason stays.
     pub(super) fn close(&self, reason: impl AsRef<str>) {
-        let _ = self.reason.set(self.redactor.text(reason.as_ref()));
+        let _ = self.reason.set(self.redactor().text(reason.as_ref()));
         self.closed.cancel();
     }
 
@@ -348,7 +375,7 @@ impl Tap {
                 let text = note.params.data.as_str().map_or_else(|| note.params.data.to_string(), str::to_owned);
                 let event = McpEvent::Log {
                     level: level.unwrap_or_default(),
-                    message: self.redactor.text(&clean(&text, MAX_WORDS)),
+                    message: self.redactor().text(&clean(&text, MAX_WORDS)),
                 };
                 self.event(event);
                 None

@@ -8,7 +8,7 @@ use url::Url;
 use super::{OidcConfig, ProxyConfig};
 use crate::{
     config::{
-        Cidr, Severity,
+        Cidr, Severity, egress,
         load::{Findings, Source},
         nearest::nearest,
         spec::{OidcSpec, OneOrMany, PolicyStoreSpec, ProxySpec, UsersSpec},
@@ -31,6 +31,7 @@ pub(in crate::config) fn oidc(source: &Source<'_>, findings: &mut Findings) -> O
         roles_claim: spec.roles_claim.clone().unwrap_or(default.roles_claim),
         roles: in_order(source, "security.oidc.roles", &spec.roles),
         tenant_claim: spec.tenant_claim.clone(),
+        egress: egress::build(source, &mut Findings::default()),
         ..default
     })
 }
@@ -117,7 +118,7 @@ pub(crate) fn issuer(text: &str) -> Result<Url, String> {
 }
 
 /// Whether nobody on the way can change what comes from an address.
-pub(crate) fn is_safe(url: &Url) -> bool {
+fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" && url.has_host() || url.scheme() == "http" && is_loopback(url)
 }
 

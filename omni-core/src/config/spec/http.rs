@@ -1,9 +1,10 @@
 //! What `settings.yaml` says of the HTTP door.
 
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{OidcSpec, ProxySpec};
+use super::{EgressSpec, OidcSpec, ProxySpec, TokenStoreSpec};
 
 /// Where the service listens.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -39,6 +40,15 @@ pub(crate) struct SecuritySpec {
     pub(crate) oidc: Option<OidcSpec>,
     /// Proxies that say who asks; absent: no header does.
     pub(crate) proxy: Option<ProxySpec>,
+    /// What is asked on behalf of issuers and servers; absent: the internet alone.
+    pub(crate) egress: Option<EgressSpec>,
+    /// What the tokens of servers are encrypted with: 64 hexadecimal digits. Absent: `OMNI_SECRET_KEY`, else a
+    /// key that omni makes in its data directory.
+    #[schemars(with = "Option<String>")]
+    pub(crate) secret_key: Option<SecretString>,
+    /// Where the tokens of servers are kept. Absent: in the database where that is a PostgreSQL, else in
+    /// files of the data directory.
+    pub(crate) token_store: Option<TokenStoreSpec>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

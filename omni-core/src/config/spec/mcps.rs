@@ -225,6 +225,37 @@ pub(crate) struct AuthSpec {
     pub(crate) header_name: Option<String>,
     #[schemars(with = "Option<String>")]
     pub(crate) header_value: Option<SecretString>,
+    /// For `oauth`: whose tokens omni has at the server. Absent: those of whoever runs `omni servers login`.
+    pub(crate) grant: Option<GrantSpec>,
+    /// For `oauth`: omni's name at the issuer of tokens, where it is registered there. Absent: omni registers itself.
+    pub(crate) client_id: Option<String>,
+    /// For `oauth`: omni's secret at the issuer.
+    #[schemars(with = "Option<String>")]
+    pub(crate) client_secret: Option<SecretString>,
+    /// For `oauth`: the key that omni signs with in place of a secret, PKCS#8 in PEM.
+    #[schemars(with = "Option<String>")]
+    pub(crate) private_key: Option<SecretString>,
+    /// For `oauth`: what the issuer calls that key.
+    pub(crate) key_id: Option<String>,
+    /// For `oauth`: where a document describes omni to issuers that take its address for a client's name.
+    pub(crate) client_metadata_url: Option<String>,
+    /// For `oauth`: the issuer of tokens, letter by letter. Absent: whom the server names.
+    pub(crate) issuer: Option<String>,
+    /// For `oauth`: what the tokens are for. Absent: what the server asks for.
+    pub(crate) scopes: Option<OneOrMany>,
+    /// For `oauth`: the port of this machine that the browser comes back to. Absent: any free one.
+    pub(crate) redirect_port: Option<u32>,
+}
+
+/// How omni comes by tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantSpec {
+    /// A person logs in with a browser.
+    #[default]
+    AuthorizationCode,
+    /// omni itself, with a secret or a key.
+    ClientCredentials,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -235,6 +266,8 @@ pub(crate) enum AuthType {
     Basic,
     ApiKey,
     CustomHeaders,
+    /// Tokens of an OAuth 2.1 authorization server.
+    Oauth,
 }
 
 /// Which tools the server offers at all: a mapping, or the mode alone.

@@ -53,3 +53,24 @@ pub(crate) struct ProxySpec {
     #[serde(default)]
     pub(crate) roles: BTreeMap<String, String>,
 }
+
+/// What is asked that others name: metadata, keys and tokens of issuers and servers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct EgressSpec {
+    /// Hosts, and networks such as `10.0.0.0/8`, that may be asked beside the internet.
+    pub(crate) allow: Vec<String>,
+    /// Whether requests go through the proxy of the environment, which resolves names by itself.
+    pub(crate) proxy: bool,
+}
+
+/// Where the tokens of servers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TokenStoreSpec {
+    /// Encrypted files in the data directory.
+    File,
+    /// The ledger's database, encrypted.
+    Database,
+}

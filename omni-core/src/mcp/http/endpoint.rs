@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{
     config::{ServerAuth, ServerConfig, secrets::is_secret},
-    mcp::{McpError, tap::words},
+    mcp::{CredentialSource, McpError, tap::words},
     net::{self, ClientOptions},
     redact::Redactor,
     registry::BuildError,
@@ -24,6 +24,7 @@ pub(in crate::mcp) struct Endpoint {
     url: Url,
     auth: ServerAuth,
     headers: Vec<(String, SecretString)>,
+    credentials: Option<Arc<dyn CredentialSource>>,
     client: Arc<OnceLock<reqwest::Client>>,
 }
 
@@ -33,7 +34,7 @@ impl Endpoint {
         if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
             return Err(BuildError::invalid(format!("{url:?} is not an address of http or https")));
         }
-        Ok(Self { url: parsed, auth: ServerAuth::None, headers: Vec::new(), client: Arc::default() })
+        Ok(Self { url: parsed, auth: ServerAuth::None, headers: Vec::new(), credentials: None, client: Arc::default() })
     }
 
     /// The endpoint of a configuration entry; its headers are checked here and now.
@@ -46,6 +47,10 @@ impl Endpoint {
         endpoint.set_auth(config.auth.clone());
         endpoint.headers = config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         endpoint.header_map().map_err(|error| wrong(&error))?;
+        endpoint.credentials.clone_from(&config.credentials);
+        if matches!(config.auth, ServerAuth::OAuth(_)) && endpoint.credentials.is_none() {
+            return Err(wrong(&"this build has no OAuth for servers (feature mcp-oauth)"));
+        }
         Ok(endpoint)
     }
 
@@ -61,6 +66,15 @@ impl Endpoint {
         self.headers.push((name, value));
     }
 
+    pub(in crate::mcp) fn set_credentials(&mut self, source: Arc<dyn CredentialSource>) {
+        self.credentials = Some(source);
+    }
+
+    /// Where credentials come from that are asked for with every request.
+    pub(in crate::mcp) fn credentials(&self) -> Option<&Arc<dyn CredentialSource>> {
+        self.credentials.as_ref()
+    }
+
     /// The client, built at first use: a connection that is never made costs nothing.
     pub(in crate::mcp) fn client(&self) -> Result<reqwest::Client, McpError> {
         if let Some(client) = self.client.get() {
@@ -73,12 +87,7 @@ impl Endpoint {
 
     /// Knows the secrets that are sent there: a server may well repeat them in its errors.
     pub(in crate::mcp) fn redactor(&self) -> Redactor {
-        let auth = match &self.auth {
-            ServerAuth::None => None,
-            ServerAuth::Bearer(secret)
-            | ServerAuth::Basic { password: secret, .. }
-            | ServerAuth::Header { value: secret, .. } => Some(secret),
-        };
+        let auth = self.auth.secrets();
         let named = self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
         let values = auth.into_iter().chain(named).map(|secret| secret.expose_secret().to_owned());
         let queried = self.url.query_pairs().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.into_owned());
@@ -101,7 +110,7 @@ impl Endpoint {
             insert(&mut headers, name, value.expose_secret())?;
         }
         match &self.auth {
-            ServerAuth::None => {}
+            ServerAuth::None | ServerAuth::OAuth(_) => {}
             ServerAuth::Bearer(token) => {
                 insert(&mut headers, "authorization", &format!("Bearer {}", token.expose_secret()))?;
             }

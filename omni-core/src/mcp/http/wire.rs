@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use rmcp::{
     model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult},
     transport::streamable_http_client::{
@@ -17,12 +17,13 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 
 use super::{
+    admit::admitted,
     capped,
-    endpoint::{Endpoint, send_error, status_error},
+    endpoint::{Endpoint, status_error},
 };
 use crate::{
     mcp::{
-        McpError,
+        CredentialSource, McpError,
         client::protocol,
         tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
     },
@@ -45,12 +46,14 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 pub(super) struct Wire {
     client: reqwest::Client,
     headers: HeaderMap,
+    credentials: Option<Arc<dyn CredentialSource>>,
     tap: Arc<Tap>,
 }
 
 impl Wire {
     pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
-        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, tap })
+        let credentials = endpoint.credentials().cloned();
+        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, credentials, tap })
     }
 
     /// Configured headers, then those of the caller's own credentials, then the protocol's.
@@ -81,9 +84,8 @@ impl Wire {
             _ => (None, None),
         };
         let headers = self.headers(slot.as_ref(), session.as_deref(), headers);
-        let request = self.client.post(uri).headers(headers).json(&message);
         let exchange = async {
-            let response = request.send().await.map_err(|error| fault(send_error(&error)))?;
+            let response = self.admitted(self.client.post(uri).headers(headers).json(&message)).await?;
             match response.status() {
                 StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
                 StatusCode::NOT_FOUND if session.is_some() => Err(StreamableHttpError::SessionExpired),
@@ -96,9 +98,13 @@ impl Wire {
         exchanged.unwrap_or_else(|| Err(fault(self.tap.lost(false)))).map_err(|error| self.redacted(error))
     }
 
+    async fn admitted(&self, request: RequestBuilder) -> Result<Response, WireError> {
+        admitted(request, self.credentials.as_ref(), &self.tap).await.map_err(fault)
+    }
+
     fn redacted(&self, error: WireError) -> WireError {
         match error {
-            StreamableHttpError::Client(Fault(error)) => fault(error.redacted(self.tap.redactor())),
+            StreamableHttpError::Client(Fault(error)) => fault(error.redacted(&self.tap.redactor())),
             other => other,
         }
     }
@@ -257,7 +263,7 @@ impl StreamableHttpClient for Wire {
         headers: Headers,
     ) -> Result<(), WireError> {
         let request = self.client.delete(&*uri).headers(self.headers(None, Some(&session), headers));
-        request.send().await.map(drop).map_err(|error| fault(send_error(&error)))
+        self.admitted(request).await.map(drop)
     }
 
     async fn get_stream(
@@ -275,9 +281,9 @@ impl StreamableHttpClient for Wire {
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
-        let response = self.client.get(&*uri).headers(headers).send().await;
+        let response = self.admitted(self.client.get(&*uri).headers(headers)).await;
         self.tap.hears();
-        let response = response.map_err(|error| fault(send_error(&error)))?;
+        let response = response?;
         // A server need not have a stream of its own accord, and says so in many ways.
         if !response.status().is_success() || !is(&response, EVENT_STREAM) {
             return Err(StreamableHttpError::ServerDoesNotSupportSse);

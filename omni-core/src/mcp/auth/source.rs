@@ -1,0 +1,361 @@
+//! Tokens for one server, handed out with each request and renewed by one at a time.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use chrono::Utc;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::{Instant, timeout};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    LoginState, OAuthError,
+    challenge::Challenge,
+    client::Client,
+    discover::Found,
+    grant::Access,
+    store::{TokenKey, Vault},
+};
+use crate::{
+    config::{Config, EgressConfig, OAuthConfig, OAuthGrant, ServerAuth, ServerConfig},
+    mcp::{CredentialSource, McpError, Refused, ServerCredential},
+    net::{self, ClientOptions, describe, egress::Egress},
+    registry::BuildError,
+};
+
+mod machine;
+mod renew;
+
+/// How long the renewal of a token may take, with all that is asked for it.
+const RENEW_WITHIN: Duration = Duration::from_secs(30);
+/// How long nobody is asked again after that failed.
+const PAUSE: Duration = Duration::from_secs(3);
+/// A token that was refused so soon after it came is not made better by another one.
+const JUST_NOW: Duration = Duration::from_secs(5);
+
+type Renewed = Result<Arc<Cached>, OAuthError>;
+type Flight = Shared<BoxFuture<'static, Renewed>>;
+
+/// Tokens for one server. Clones share them.
+#[derive(Clone)]
+pub struct OAuth {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    server: Arc<str>,
+    url: Url,
+    config: OAuthConfig,
+    egress_config: EgressConfig,
+    egress: OnceLock<Egress>,
+    vault: Vault,
+    key: TokenKey,
+    /// Who renews, as leases name it.
+    holder: Uuid,
+    cached: ArcSwapOption<Cached>,
+    /// The renewal that is under way: all who need one wait for it. Never held across an await.
+    flight: Mutex<Option<Flight>>,
+    /// Why the last renewal failed, and when.
+    failed: Mutex<Option<(Instant, OAuthError)>>,
+    /// What refusals asked for beside what is configured.
+    more_scopes: Mutex<BTreeSet<String>>,
+    /// The client that this process registered: at whom, and for which redirect.
+    registered: Mutex<Option<(String, String, Client)>>,
+}
+
+/// A token as it is sent.
+#[derive(Debug)]
+struct Cached {
+    credential: ServerCredential,
+    access: Access,
+    since: Instant,
+}
+
+impl Cached {
+    fn of(access: Access) -> Renewed {
+        let credential = ServerCredential::bearer(&access.secret());
+        let credential = credential.ok_or_else(|| OAuthError::answer("the token is none that can be sent"))?;
+        Ok(Arc::new(Self { credential, access, since: Instant::now() }))
+    }
+
+    fn is(&self, token: &SecretString) -> bool {
+        self.access.token.0 == token.expose_secret()
+    }
+}
+
+impl OAuth {
+    /// Tokens for the server at `url`, kept in `vault`.
+    ///
+    /// # Errors
+    /// The address is none that tokens may be sent to.
+    pub fn new(
+        server: impl Into<Arc<str>>,
+        url: &str,
+        config: OAuthConfig,
+        egress: EgressConfig,
+        vault: Vault,
+    ) -> Result<Self, BuildError> {
+        let server = server.into();
+        let wrong = |what: &str| BuildError::invalid(format!("the server {server:?}: {what}"));
+        let url = Url::parse(url).map_err(|_| wrong("its url is no address"))?;
+        if url.scheme() != "https" && !(url.scheme() == "http" && net::is_loopback(&url)) {
+            return Err(wrong("tokens are sent over https only, or over http on this machine"));
+        }
+        let inner = Inner {
+            key: TokenKey::shared(&*server),
+            server,
+            url,
+            config,
+            egress_config: egress,
+            egress: OnceLock::new(),
+            vault,
+            holder: Uuid::new_v4(),
+            cached: ArcSwapOption::empty(),
+            flight: Mutex::default(),
+            failed: Mutex::default(),
+            more_scopes: Mutex::default(),
+            registered: Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tokens for a server of a configuration; `None` where it wants none.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_config(config: &Config, server: &ServerConfig) -> Result<Option<Self>, BuildError> {
+        let ServerAuth::OAuth(oauth) = &server.auth else { return Ok(None) };
+        let url = server.url.as_deref().unwrap_or_default();
+        let vault = Vault::of_config(config);
+        Self::new(&*server.name, url, (**oauth).clone(), config.egress.clone(), vault).map(Some)
+    }
+
+    /// Whether somebody is logged in.
+    ///
+    /// # Errors
+    /// [`OAuthError::Store`].
+    pub async fn state(&self) -> Result<LoginState, OAuthError> {
+        if self.config().grant == OAuthGrant::ClientCredentials {
+            return Ok(LoginState::Machine);
+        }
+        let found = self.vault().load(self.key(), self.url().as_str()).await?;
+        Ok(found.map_or(LoginState::LoggedOut, |(_, grant)| grant.state(Utc::now())))
+    }
+
+    /// Whether omni lets itself in, so that nobody logs in.
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        self.config().grant == OAuthGrant::ClientCredentials
+    }
+
+    /// The port of this machine that a browser comes back to; 0 is any.
+    #[must_use]
+    pub fn redirect_port(&self) -> u16 {
+        self.config().redirect_port
+    }
+
+    pub(super) fn config(&self) -> &OAuthConfig {
+        &self.inner.config
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.inner.url
+    }
+
+    pub(super) fn vault(&self) -> &Vault {
+        &self.inner.vault
+    }
+
+    pub(super) fn key(&self) -> &TokenKey {
+        &self.inner.key
+    }
+
+    pub(super) fn forget_cached(&self) {
+        self.inner.cached.store(None);
+    }
+
+    /// The client of whoever is asked, built at first use.
+    pub(super) fn egress(&self) -> Result<&Egress, OAuthError> {
+        if let Some(egress) = self.inner.egress.get() {
+            return Ok(egress);
+        }
+        let made = Egress::for_server(&self.inner.url, &self.inner.egress_config);
+        let egress = made.map_err(|error| OAuthError::discovery(error.to_string()))?;
+        Ok(self.inner.egress.get_or_init(|| egress))
+    }
+
+    /// The client that this process registered already for the same login.
+    pub(super) fn known_client(&self, found: &Found, redirect_uri: &str) -> Option<Client> {
+        let registered = lock(&self.inner.registered);
+        let known =
+            registered.as_ref().filter(|(issuer, uri, _)| *issuer == found.server.issuer && uri == redirect_uri);
+        known.map(|(_, _, client)| client.clone())
+    }
+
+    pub(super) fn remember_client(&self, found: &Found, redirect_uri: &str, client: &Client) {
+        let known = (found.server.issuer.clone(), redirect_uri.to_owned(), client.clone());
+        *lock(&self.inner.registered) = Some(known);
+    }
+
+    /// What the server says to somebody without a token.
+    pub(super) async fn probe(&self) -> Result<Challenge, OAuthError> {
+        let failed = |message: String| OAuthError::discovery(format!("the server cannot be asked: {message}"));
+        let options = ClientOptions::for_url(&self.inner.url).with_connect_timeout(net::egress::WITHIN);
+        let client = net::client(&options).map_err(|error| failed(error.to_string()))?;
+        // Nothing comes of it where the server lets everybody in.
+        let ping = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+        let request = client.post(self.inner.url.clone()).json(&ping).timeout(net::egress::WITHIN);
+        let request = request.header(ACCEPT, "application/json, text/event-stream");
+        let response = request.send().await.map_err(|error| failed(describe(&error)))?;
+        let said = response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        Ok(Challenge::of(said))
+    }
+
+    /// A token that is not the refused one. All who need one wait for the same renewal, which goes on
+    /// when nobody does: what an authorization server gave must be kept.
+    async fn renew(&self, refused: Option<&SecretString>) -> Renewed {
+        if let Some(cached) = self.inner.cached.load_full()
+            && cached.access.is_fresh(Utc::now())
+            && refused.is_none_or(|refused| !cached.is(refused))
+        {
+            return Ok(cached);
+        }
+        if let Some((at, error)) = &*lock(&self.inner.failed)
+            && at.elapsed() < PAUSE
+        {
+            return Err(error.clone());
+        }
+        let flight = self.flight(refused);
+        flight.await
+    }
+
+    fn flight(&self, refused: Option<&SecretString>) -> Flight {
+        let mut flying = lock(&self.inner.flight);
+        if let Some(flight) = flying.as_ref().filter(|flight| flight.peek().is_none()) {
+            return flight.clone();
+        }
+        let (own, refused) = (self.clone(), refused.cloned());
+        // Ends by itself, within its time.
+        let task = tokio::spawn(async move { own.renewed_now(refused).await });
+        let broken = || OAuthError::answer("the renewal of the token broke off");
+        let flight = async move { task.await.unwrap_or_else(|_| Err(broken())) }.boxed().shared();
+        *flying = Some(flight.clone());
+        flight
+    }
+
+    async fn renewed_now(&self, refused: Option<SecretString>) -> Renewed {
+        let renewing = async {
+            match self.config().grant {
+                OAuthGrant::ClientCredentials => self.let_in().await,
+                OAuthGrant::AuthorizationCode => self.refreshed(refused.as_ref()).await,
+            }
+        };
+        let late = || OAuthError::answer("the authorization server did not answer in time");
+        let renewed = timeout(RENEW_WITHIN, renewing).await.unwrap_or_else(|_| Err(late()));
+        match &renewed {
+            Ok(cached) => {
+                self.inner.cached.store(Some(cached.clone()));
+                *lock(&self.inner.failed) = None;
+            }
+            // Somebody may log in at any moment, in another process too.
+            Err(OAuthError::LoginNeeded { .. }) => self.forget_cached(),
+            Err(error) => {
+                tracing::warn!(server = %self.inner.server, %error, "a token for a server cannot be renewed");
+                *lock(&self.inner.failed) = Some((Instant::now(), error.clone()));
+            }
+        }
+        renewed
+    }
+
+    fn login_needed(&self, why: impl Into<String>) -> OAuthError {
+        OAuthError::LoginNeeded { server: self.inner.server.clone(), why: why.into() }
+    }
+
+    /// A token for more than what there is one for, where omni can ask for it by itself.
+    async fn stepped_up(
+        &self,
+        refused: &ServerCredential,
+        challenge: &Challenge,
+    ) -> Result<Option<Arc<Cached>>, OAuthError> {
+        let wanted = challenge.scope.clone().unwrap_or_default();
+        if !self.is_machine() {
+            let options = wanted.split_whitespace().map(|scope| format!(" --scope {}", super::words(scope)));
+            let (server, options) = (&self.inner.server, options.collect::<String>());
+            return Err(OAuthError::Refused {
+                code: "insufficient_scope".into(),
+                description: Some(format!("the login is not for that; run `omni servers login {server}{options}`")),
+            });
+        }
+        let is_more = {
+            let mut more = lock(&self.inner.more_scopes);
+            let before = more.len();
+            more.extend(wanted.split_whitespace().map(str::to_owned));
+            more.len() > before
+        };
+        if !is_more {
+            return Ok(None);
+        }
+        self.forget_cached();
+        self.renew(Some(refused.secret())).await.map(Some)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl CredentialSource for OAuth {
+    async fn credential(&self) -> Result<ServerCredential, McpError> {
+        if let Some(cached) = self.inner.cached.load_full()
+            && cached.access.is_fresh(Utc::now())
+        {
+            return Ok(cached.credential.clone());
+        }
+        Ok(self.renew(None).await?.credential.clone())
+    }
+
+    async fn renewed(
+        &self,
+        refused: &ServerCredential,
+        refusal: &Refused,
+    ) -> Result<Option<ServerCredential>, McpError> {
+        let challenge = Challenge::of(refusal.challenges.iter().map(String::as_str));
+        if challenge.is_insufficient_scope() {
+            let cached = self.stepped_up(refused, &challenge).await?;
+            return Ok(cached.map(|cached| cached.credential.clone()));
+        }
+        if refusal.status != 401 {
+            return Ok(None);
+        }
+        let is_new = self
+            .inner
+            .cached
+            .load()
+            .as_ref()
+            .is_some_and(|cached| cached.is(refused.secret()) && cached.since.elapsed() < JUST_NOW);
+        if is_new {
+            return Ok(None);
+        }
+        let cached = self.renew(Some(refused.secret())).await?;
+        Ok((!cached.is(refused.secret())).then(|| cached.credential.clone()))
+    }
+}
+
+impl fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth").field("server", &self.inner.server).finish_non_exhaustive()
+    }
+}
