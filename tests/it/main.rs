@@ -28,6 +28,7 @@ mod mcp_sse;
 mod mcp_stdio;
 mod mcp_updates;
 mod oauth;
+mod oauth_program;
 mod oidc;
 mod pipeline;
 mod policy_domains;

@@ -15,7 +15,7 @@ use omni_core::{
         http::HttpServer,
     },
 };
-use omni_tests::authority::{Authority, Rules};
+use omni_tests::authority::{Authority, Rules, State};
 use serde_json::{json, value::to_raw_value};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -69,7 +69,8 @@ async fn a_login_lasts_until_it_is_taken_back_and_a_call_is_made_once_whatever_h
 
     authority.state().expire();
     assert_eq!(call(&*transport, "greet").await.unwrap(), "hello from greet");
-    assert_eq!((authority.state().asked("refresh_token"), authority.state().calls.len()), (1, 2));
+    let seen = |state: &State| (state.asked("refresh_token"), state.calls.len());
+    assert_eq!(seen(&authority.state()), (1, 2));
 
     authority.state().revoke_all();
     let error = call(&*transport, "greet").await.unwrap_err();
@@ -190,7 +191,7 @@ async fn omni_lets_itself_in_with_its_secret_and_asks_for_more_by_itself() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_whatever_it_is_given_is_given_no_more_than_two() {
+async fn a_server_that_refuses_whatever_it_is_given_is_not_given_ever_more() {
     let authority = Authority::start(Rules {
         known: Some(("omni-service", Some("s3cret of omni/&="))),
         token_life: LONG,
@@ -198,11 +199,12 @@ async fn a_server_that_refuses_whatever_it_is_given_is_given_no_more_than_two() 
     });
     let oauth = oauth(&authority, machine(&authority), Vault::in_memory());
     authority.state().rules.accepts_nothing = true;
-    for _ in 0..5 {
+    for _ in 0..20 {
         let error = connect(&authority, &oauth).await.unwrap_err();
         assert!(matches!(error, McpError::Unauthorized { .. }), "{error}");
     }
-    assert!(authority.state().asked("client_credentials") <= 2, "{:?}", authority.state().asked);
+    let asked = authority.state().asked("client_credentials");
+    assert!(asked <= 6, "one, and five in place of what was refused, not {asked}");
 }
 
 #[tokio::test]
@@ -239,7 +241,8 @@ async fn a_logout_forgets_the_tokens_and_has_them_taken_back() {
     let transport = connect(&authority, &oauth).await.unwrap();
     call(&*transport, "greet").await.unwrap();
     assert!(oauth.logout().await.unwrap());
-    assert!(authority.state().revoked >= 1 && authority.state().tokens().is_empty());
+    let seen = |state: &State| (state.revoked > 0, state.tokens().is_empty());
+    assert_eq!(seen(&authority.state()), (true, true));
     assert_eq!(oauth.state().await.unwrap(), LoginState::LoggedOut);
     assert!(call(&*transport, "greet").await.unwrap_err().to_string().contains("nobody is logged in"));
     assert!(!oauth.logout().await.unwrap());

@@ -40,6 +40,14 @@ pub enum OAuthError {
         /// Why.
         why: String,
     },
+    /// Somebody has to log in for more than they did.
+    #[error("the login is not for that; run `omni servers login {server}{}`", options(scopes))]
+    ScopeNeeded {
+        /// The server.
+        server: Arc<str>,
+        /// What the server wants it to be for.
+        scopes: Vec<String>,
+    },
     /// It cannot be found out who gives out the tokens, or how.
     #[error("{message}")]
     Discovery {
@@ -71,6 +79,14 @@ pub enum OAuthError {
     },
 }
 
+/// The scopes as options to type. What a server wants could be more than a word to a shell.
+fn options(scopes: &[String]) -> String {
+    let is_plain = |scope: &&String| {
+        scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":._/-".contains(&byte)) && !scope.starts_with('-')
+    };
+    scopes.iter().filter(is_plain).map(|scope| format!(" --scope {scope}")).collect()
+}
+
 fn described(description: &Option<String>) -> String {
     description.as_ref().map(|words| format!(" ({words})")).unwrap_or_default()
 }
@@ -88,7 +104,7 @@ impl OAuthError {
     fn is_final(&self) -> bool {
         match self {
             Self::Refused { code, .. } => code == "invalid_grant",
-            Self::LoginNeeded { .. } => true,
+            Self::LoginNeeded { .. } | Self::ScopeNeeded { .. } => true,
             Self::Discovery { .. } | Self::Answer { .. } | Self::Asking(_) | Self::Store { .. } => false,
         }
     }
@@ -98,7 +114,9 @@ impl From<OAuthError> for McpError {
     fn from(error: OAuthError) -> Self {
         let message = error.to_string();
         match error {
-            OAuthError::LoginNeeded { .. } | OAuthError::Refused { .. } => Self::Unauthorized { message },
+            OAuthError::LoginNeeded { .. } | OAuthError::ScopeNeeded { .. } | OAuthError::Refused { .. } => {
+                Self::Unauthorized { message }
+            }
             // The server itself was asked for nothing.
             OAuthError::Discovery { .. }
             | OAuthError::Answer { .. }

@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, StatusCode, header::ACCEPT};
+use http::{StatusCode, header::ACCEPT};
 use reqwest::{Client, RequestBuilder};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -134,7 +134,7 @@ impl Egress {
         &self,
         url: &Url,
         form: &[(&str, &str)],
-        headers: HeaderMap,
+        headers: http::HeaderMap,
     ) -> Result<Answer, EgressError> {
         self.check(url)?;
         self.exchange(url, self.client.post(url.clone()).headers(headers).form(form)).await

@@ -139,7 +139,8 @@ async fn token(Extract(state): Extract<Shared>, headers: HeaderMap, form: String
         }
         other => Err(state.fault(format!("a token was asked for by {other:?}"))),
     };
-    given.map_or_else(refused, |answer| Json(answer).into_response())
+    // It says what it was sent, as servers do that are too helpful.
+    given.map_or_else(|code| refused_with(code, &form), |answer| Json(answer).into_response())
 }
 
 fn by_code(state: &mut State, client: &str, asked: &Words) -> Result<Value, &'static str> {
@@ -211,6 +212,10 @@ async fn revoke(Extract(state): Extract<Shared>, headers: HeaderMap, form: Strin
 }
 
 fn refused(code: &'static str) -> Response {
+    refused_with(code, "as the test wants it")
+}
+
+fn refused_with(code: &'static str, description: &str) -> Response {
     let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-    (status, Json(json!({ "error": code, "error_description": "as the test wants it" }))).into_response()
+    (status, Json(json!({ "error": code, "error_description": description }))).into_response()
 }

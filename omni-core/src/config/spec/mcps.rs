@@ -266,7 +266,6 @@ pub(crate) enum AuthType {
     Basic,
     ApiKey,
     CustomHeaders,
-    /// Tokens of an OAuth 2.1 authorization server.
     Oauth,
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use url::Url;
 
 use super::{Hidden, OAuthError, metadata::ServerMetadata, words};
-use crate::{config::OAuthConfig, net::egress::Egress};
+use crate::{config::OAuthConfig, net::egress::Egress, redact::Redactor};
 
 /// Longest name and secret that are taken, in bytes.
 const MAX_TEXT: usize = 4 << 10;
@@ -142,7 +142,7 @@ async fn register(
     }
     let answer = egress.json(&url, &wish).await?;
     if !answer.status.is_success() {
-        return Err(super::token::refusal(&answer, "register omni"));
+        return Err(super::token::refusal(&answer, "register omni", &Redactor::new()));
     }
     let registered: Registered = answer.json(&url)?;
     let secret = registered.client_secret.filter(|secret| !secret.0.is_empty());

@@ -1,7 +1,7 @@
 //! Tokens for one server, handed out with each request and renewed by one at a time.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -42,8 +42,12 @@ mod renew;
 const RENEW_WITHIN: Duration = Duration::from_secs(30);
 /// How long nobody is asked again after that failed.
 const PAUSE: Duration = Duration::from_secs(3);
-/// A token that was refused so soon after it came is not made better by another one.
-const JUST_NOW: Duration = Duration::from_secs(5);
+/// How often a token is renewed because it was refused, within a while: a server that refuses all of them is not
+/// put right by more.
+const MAX_REFUSED: usize = 5;
+const WHILE: Duration = Duration::from_secs(30);
+/// Most that refusals may ask for beside what is configured.
+const MAX_SCOPES: usize = 64;
 
 type Renewed = Result<Arc<Cached>, OAuthError>;
 type Flight = Shared<BoxFuture<'static, Renewed>>;
@@ -69,6 +73,8 @@ struct Inner {
     flight: Mutex<Option<Flight>>,
     /// Why the last renewal failed, and when.
     failed: Mutex<Option<(Instant, OAuthError)>>,
+    /// When tokens were renewed because they were refused.
+    refusals: Mutex<VecDeque<Instant>>,
     /// What refusals asked for beside what is configured.
     more_scopes: Mutex<BTreeSet<String>>,
     /// The client that this process registered: at whom, and for which redirect.
@@ -80,14 +86,13 @@ struct Inner {
 struct Cached {
     credential: ServerCredential,
     access: Access,
-    since: Instant,
 }
 
 impl Cached {
     fn of(access: Access) -> Renewed {
         let credential = ServerCredential::bearer(&access.secret());
         let credential = credential.ok_or_else(|| OAuthError::answer("the token is none that can be sent"))?;
-        Ok(Arc::new(Self { credential, access, since: Instant::now() }))
+        Ok(Arc::new(Self { credential, access }))
     }
 
     fn is(&self, token: &SecretString) -> bool {
@@ -125,6 +130,7 @@ impl OAuth {
             cached: ArcSwapOption::empty(),
             flight: Mutex::default(),
             failed: Mutex::default(),
+            refusals: Mutex::default(),
             more_scopes: Mutex::default(),
             registered: Mutex::default(),
         };
@@ -247,6 +253,9 @@ impl OAuth {
             return flight.clone();
         }
         let (own, refused) = (self.clone(), refused.cloned());
+        if refused.is_some() {
+            lock(&self.inner.refusals).push_back(Instant::now());
+        }
         // Ends by itself, within its time.
         let task = tokio::spawn(async move { own.renewed_now(refused).await });
         let broken = || OAuthError::answer("the renewal of the token broke off");
@@ -279,6 +288,15 @@ impl OAuth {
         renewed
     }
 
+    /// Whether so many tokens were refused lately that another one is not worth asking for.
+    fn is_refused_too_often(&self) -> bool {
+        let mut refusals = lock(&self.inner.refusals);
+        while refusals.front().is_some_and(|at| at.elapsed() > WHILE) {
+            refusals.pop_front();
+        }
+        refusals.len() >= MAX_REFUSED
+    }
+
     fn login_needed(&self, why: impl Into<String>) -> OAuthError {
         OAuthError::LoginNeeded { server: self.inner.server.clone(), why: why.into() }
     }
@@ -291,18 +309,14 @@ impl OAuth {
     ) -> Result<Option<Arc<Cached>>, OAuthError> {
         let wanted = challenge.scope.clone().unwrap_or_default();
         if !self.is_machine() {
-            let options = wanted.split_whitespace().map(|scope| format!(" --scope {}", super::words(scope)));
-            let (server, options) = (&self.inner.server, options.collect::<String>());
-            return Err(OAuthError::Refused {
-                code: "insufficient_scope".into(),
-                description: Some(format!("the login is not for that; run `omni servers login {server}{options}`")),
-            });
+            let scopes = wanted.split_whitespace().map(super::words).collect();
+            return Err(OAuthError::ScopeNeeded { server: self.inner.server.clone(), scopes });
         }
         let is_more = {
             let mut more = lock(&self.inner.more_scopes);
             let before = more.len();
             more.extend(wanted.split_whitespace().map(str::to_owned));
-            more.len() > before
+            more.len() > before && more.len() <= MAX_SCOPES
         };
         if !is_more {
             return Ok(None);
@@ -340,13 +354,8 @@ impl CredentialSource for OAuth {
         if refusal.status != 401 {
             return Ok(None);
         }
-        let is_new = self
-            .inner
-            .cached
-            .load()
-            .as_ref()
-            .is_some_and(|cached| cached.is(refused.secret()) && cached.since.elapsed() < JUST_NOW);
-        if is_new {
+        let is_newest = self.inner.cached.load().as_ref().is_none_or(|cached| cached.is(refused.secret()));
+        if is_newest && self.is_refused_too_often() {
             return Ok(None);
         }
         let cached = self.renew(Some(refused.secret())).await?;

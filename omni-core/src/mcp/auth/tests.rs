@@ -1,7 +1,7 @@
 use chrono::{TimeDelta, Utc};
 
 use super::{
-    Hidden,
+    Hidden, OAuthError,
     client::{Client, Method},
     grant::{Access, Grant},
 };
@@ -21,6 +21,17 @@ pub(super) fn grant() -> Grant {
         logged_in_at: now,
         ended: None,
     }
+}
+
+#[test]
+fn what_a_server_wants_is_no_command_of_a_shell() {
+    let error = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(ToString::to_string).collect();
+        OAuthError::ScopeNeeded { server: "a".into(), scopes }.to_string()
+    };
+    assert!(error(&["repo", "user:read"]).ends_with("run `omni servers login a --scope repo --scope user:read`"));
+    let odd = error(&["$(touch", "/tmp/x)", "`id`", ";reboot", "--timeout", "a|b", "ok"]);
+    assert!(odd.ends_with("run `omni servers login a --scope ok`"), "{odd}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     config::OAuthConfig,
     net::egress::{Answer, Egress},
+    redact::Redactor,
 };
 
 /// Longest token that is taken, in bytes: more is no header.
@@ -51,17 +52,30 @@ impl Endpoint<'_> {
     pub(super) async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, OAuthError> {
         let url = Url::parse(self.url).map_err(|_| OAuthError::discovery("the token endpoint is no address"))?;
         let answer = self.ask(&url, form).await?;
-        if !answer.status.is_success() {
-            return Err(refusal(&answer, "give out a token"));
+        let redactor = self.redactor(form);
+        match answer.status.is_success() {
+            true => read(&answer, &url, &redactor),
+            false => Err(refusal(&answer, "give out a token", &redactor)),
         }
-        read(&answer, &url)
+    }
+
+    /// Knows what is sent: authorization servers may well repeat it.
+    fn redactor(&self, form: &[(&str, &str)]) -> Redactor {
+        const SECRET: [&str; 4] = ["code", "code_verifier", "refresh_token", "token"];
+        let sent = form.iter().filter(|(name, _)| SECRET.contains(name)).map(|(_, value)| (*value).to_owned());
+        let sent = sent.chain(self.client.secret(self.config));
+        sent.fold(Redactor::new(), |redactor, secret| redactor.with_value(&secret))
     }
 
     /// Takes a token back (RFC 7009). What comes of it is nobody's business: it ends by itself.
     pub(super) async fn revoke(&self, token: &Hidden) -> Result<(), OAuthError> {
         let url = Url::parse(self.url).map_err(|_| OAuthError::discovery("the revocation endpoint is no address"))?;
-        let answer = self.ask(&url, &[("token", &token.0)]).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(refusal(&answer, "take the token back")) }
+        let form = [("token", token.0.as_str())];
+        let answer = self.ask(&url, &form).await?;
+        match answer.status.is_success() {
+            true => Ok(()),
+            false => Err(refusal(&answer, "take the token back", &self.redactor(&form))),
+        }
     }
 
     async fn ask(&self, url: &Url, form: &[(&str, &str)]) -> Result<Answer, OAuthError> {
@@ -116,10 +130,10 @@ struct Said {
     scope: Option<String>,
 }
 
-fn read(answer: &Answer, url: &Url) -> Result<Tokens, OAuthError> {
+fn read(answer: &Answer, url: &Url, redactor: &Redactor) -> Result<Tokens, OAuthError> {
     // Some say no with a status of success.
     if answer.json::<Refusal>(url).is_ok() {
-        return Err(refusal(answer, "give out a token"));
+        return Err(refusal(answer, "give out a token", redactor));
     }
     let said: Said = answer.json(url)?;
     if !said.token_type.eq_ignore_ascii_case("bearer") {
@@ -151,8 +165,10 @@ struct Refusal {
     error_description: Option<String>,
 }
 
-/// What an authorization server's no means.
-pub(super) fn refusal(answer: &Answer, what: &str) -> OAuthError {
+/// What an authorization server's no means, without what `redactor` knows.
+pub(super) fn refusal(answer: &Answer, what: &str, redactor: &Redactor) -> OAuthError {
+    // What is cut could not be known any more.
+    let words = |text: &str| words(&redactor.text(text));
     match serde_json::from_slice::<Refusal>(&answer.body) {
         Ok(said) => OAuthError::Refused {
             code: words(&said.error),
