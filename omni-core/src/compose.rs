@@ -135,7 +135,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         Err(error) => builder.without_llm(error),
     };
     for server in &config.servers {
-        builder = add_server(builder, with_credentials(config, server.clone())?, registry).await?;
+        builder = Box::pin(add_server(builder, with_credentials(config, server.clone())?, registry)).await?;
     }
     let builder = builder
         .config(config.clone())

@@ -42,7 +42,7 @@ impl Reloader {
             let work = async {
                 tokio::join!(hangups, self.follow(changes, outcomes));
             };
-            stopped.run_until_cancelled(work).await;
+            Box::pin(stopped.run_until_cancelled(work)).await;
             drop(watcher);
         });
         Ok(Watching { outcome, _stop: stop.drop_guard() })
