@@ -22,6 +22,8 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
+mod auth;
+
 type Failure = Box<dyn Error>;
 
 /// How long a scenario may take; the suite ends clients after 30 s.
@@ -39,10 +41,7 @@ async fn main() -> Result<(), Failure> {
 }
 
 async fn run(scenario: &str, url: &str, context: &Value) -> Result<(), Failure> {
-    if scenario.starts_with("auth/") {
-        return Err(format!("nobody plays {scenario:?} yet").into());
-    }
-    let pool = pool(url)?;
+    let pool = pool(scenario, url, context)?;
     let catalog = pool.discover_server(SERVER).await?;
     let tools: Vec<&Arc<ToolDef>> = catalog.tools().collect();
     match scenario {
@@ -68,8 +67,12 @@ impl Connector for Own {
     }
 }
 
-fn pool(url: &str) -> Result<Pool, Failure> {
-    let connector = Arc::new(Own(HttpServer::new(url)?));
+fn pool(scenario: &str, url: &str, context: &Value) -> Result<Pool, Failure> {
+    let mut server = HttpServer::new(url)?;
+    if scenario.starts_with("auth/") {
+        server = server.with_credentials(auth::source(scenario, url, context)?);
+    }
+    let connector = Arc::new(Own(server));
     let entry = ServerEntry { connector, options: ServerOptions::default() };
     Ok(Pool::new(BTreeMap::from([(SERVER.to_owned(), entry)])))
 }
