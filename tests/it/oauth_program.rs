@@ -18,7 +18,9 @@ const OMNI: &str = env!("CARGO_BIN_EXE_omni-under-test");
 fn home(authority: &Authority, more: &str) -> Program {
     let url = authority.mcp_url();
     let mcps = format!("mcps:\n- {{ name: lab, url: '{url}', authentication: {{ type: oauth{more} }} }}\n");
-    Program::new(OMNI).with_file("mcps.yaml", &mcps).with_file("users.yaml", "default_user: { role: admin }")
+    Program::new(OMNI)
+        .with_file("mcps.yaml", &mcps)
+        .with_file("users.yaml", "default_user: { role: admin, allowed_mcps: [lab] }")
 }
 
 /// Logs in, with a browser that agrees.

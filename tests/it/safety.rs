@@ -119,13 +119,15 @@ async fn another_process_with_the_same_pins_keeps_back_the_same() {
     evil.describe("echo", EVIL);
     let second = Rig::new(Scripted::new(), evil.clone(), |builder| builder.pins(pins.clone())).await;
     assert!(names(&second.omni).await.is_empty());
-    // Agreed to in the first, which has no such server; the second sees it when it looks next.
-    let admin = first.omni.admin(operator(), Source::Cli).await.unwrap();
+    // Agreed to in another process still; the second sees it when it looks next.
+    let third = Rig::new(Scripted::new(), evil.clone(), |builder| builder.pins(pins.clone())).await;
+    let admin = third.omni.admin(operator(), Source::Cli).await.unwrap();
     assert_eq!(admin.approve_tools("lab").await.unwrap().len(), 1);
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     assert_eq!(names(&second.omni).await, ["echo"]);
-    first.omni.shutdown().await;
-    second.omni.shutdown().await;
+    for rig in [first, second, third] {
+        rig.omni.shutdown().await;
+    }
 }
 
 #[tokio::test]

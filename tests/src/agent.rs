@@ -150,7 +150,7 @@ impl Agent {
     /// # Panics
     /// When it is not let in.
     pub async fn connect(url: &str, key: &str, speaks: Speaks) -> Self {
-        Self::try_connect(url, Some(key), speaks, Some(json!({ "ok": true }))).await.unwrap()
+        Self::try_connect(url, Some(key), speaks, Some(json!({ "ok": true, "name": "Ada" }))).await.unwrap()
     }
 
     /// The same for somebody whom nobody can be asked for.

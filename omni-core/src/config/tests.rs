@@ -65,6 +65,11 @@ fn the_example_configurations_load_with_nothing_to_complain_of() {
     );
 }
 
+/// Whether one of the values that are to be hidden stands there: a key may well be called `secret_key`.
+fn tells(text: &str) -> bool {
+    text.contains("secret-") || ('1'..='7').any(|number| text.contains(&format!("secret{number}")))
+}
+
 #[test]
 fn show_hides_every_secret_and_schema_covers_the_five_files() {
     let files = [
@@ -80,14 +85,14 @@ fn show_hides_every_secret_and_schema_covers_the_five_files() {
     let variables = [("DATABASE_URL", "postgresql://u:secret7@h/db"), ("VALUE", "secret-d"), ("A_KEY", "secret-e")];
     let config = load(&files, &variables).unwrap();
     for text in [config.show().to_string(), config.show_yaml()] {
-        assert!(!text.contains("secret"), "{text}");
+        assert!(!tells(&text), "{text}");
         assert!(text.contains("--port") && text.contains("8080"), "{text}");
     }
     for secret in ["secret-a", "secret-b", "secret-c", "secret-e"] {
         assert!(!config.redactor().text(secret).contains(secret), "{secret}");
     }
     let debug = format!("{config:?}");
-    assert!(!debug.contains("secret"), "{debug}");
+    assert!(!tells(&debug), "{debug}");
     let schema = Config::schema();
     assert!(schema["mcps.yaml"]["$defs"]["ServerSpec"]["properties"]["tool_policy"].is_object());
     assert!(schema["settings.yaml"]["properties"]["monitoring"].is_object());

@@ -36,7 +36,7 @@ fn a_tool_that_became_another_one_is_kept_back_until_somebody_agrees() {
 
     let other = home.run(&["tools", "approve", "db", "get_health", "--digest", "0000"]);
     assert!(other.code != 0 && other.err.contains("another one by now"), "{other:?}");
-    home.run(&["tools", "approve", "db", "nothing"]).exits(1);
+    home.run(&["tools", "approve", "db", "nothing"]).exits(2);
     let approved = home.run(&["tools", "approve", "db", "get_health"]).exits(0);
     assert!(approved.out.contains("db.get_health"), "{approved:?}");
     assert!(listed(&home).contains(&"get_health".to_owned()));
