@@ -3,11 +3,11 @@
 //! Deterministic, without I/O, and bounded: the same definition beside the same other tools has the
 //! same findings everywhere. It looks for
 //!
-//! * **hidden text** ([`hidden`]): characters that no reader sees and every model reads;
-//! * **instructions** ([`phrases`]): sentences that order the model about instead of describing the tool;
-//! * **encoded instructions** ([`decode`]): the same, found only after decoding. What decodes to
+//! * **hidden text** (`hidden`): characters that no reader sees and every model reads;
+//! * **instructions** (`phrases`): sentences that order the model about instead of describing the tool;
+//! * **encoded instructions** (`decode`): the same, found only after decoding. What decodes to
 //!   anything else is no finding;
-//! * **shadowing** ([`shadow`]): names that pass for another server's tool, and descriptions that name
+//! * **shadowing** (`shadow`): names that pass for another server's tool, and descriptions that name
 //!   one to direct its use.
 //!
 //! A scan that finds nothing proves nothing: it raises the price of the known tricks. What it finds

@@ -3,7 +3,7 @@
 //! Who gives out a server's tokens the server says (`discover`); omni is known there by a name that it was
 //! given, by a document's address or by registering (`client`); a person logs in (`login`) or omni itself is
 //! let in (`token`); what comes of it is kept encrypted (`store`) and handed out with each request
-//! (`source`). Everything is asked through [`Egress`](crate::net::egress::Egress).
+//! (`source`). Everything is asked through `net::egress`.
 
 use std::{fmt, sync::Arc};
 
