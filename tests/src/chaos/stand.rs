@@ -76,7 +76,7 @@ impl Stand {
         self.asker.extend(all.into_iter().map(seen));
     }
 
-    /// Begins a call that goes on while other things happen; [`Self::seen`] notes what comes of it.
+    /// Begins a call that goes on while other things happen; `seen` notes what comes of it.
     #[must_use]
     pub fn begin(&mut self, within: Duration) -> tokio::task::JoinHandle<String> {
         let (omni, call) = (self.omni.clone(), direct(within));
