@@ -131,6 +131,7 @@ impl Pool {
     /// leaves the discovery running: what it finds is there for the next one who asks.
     pub async fn discover(&self) -> Arc<Catalog> {
         join_all(self.shared.servers.values().map(|server| self.ask(server, false))).await;
+        self.shared.catch_up();
         self.catalog()
     }
 
@@ -145,6 +146,7 @@ impl Pool {
             sleep_until(at).await;
         }
         self.ask(server, false).await;
+        self.shared.catch_up();
         server.fault().map_or_else(|| Ok(self.catalog()), Err)
     }
 

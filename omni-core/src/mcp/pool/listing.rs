@@ -54,6 +54,8 @@ pub(super) struct Listing {
     source: Option<Source>,
     pub(super) failures: u32,
     pub(super) last_seen: Option<DateTime<Utc>>,
+    /// How often something was found out, failures included.
+    pub(super) answers: u64,
     /// How often there was something else to offer than before.
     pub(super) version: u64,
     /// When to ask again although nothing changed.
@@ -82,6 +84,7 @@ impl Listing {
             source: None,
             failures: 0,
             last_seen: None,
+            answers: 0,
             version: 0,
             refresh_at: None,
             is_asleep: false,
@@ -117,6 +120,7 @@ impl Listing {
 
     /// The same tools, judged anew.
     pub(super) fn judged(&mut self, vetted: Vetted) {
+        self.answers += 1;
         let is_open = vetted.is_unverified || !vetted.withheld.is_empty();
         self.judge_at = is_open.then(|| Instant::now() + JUDGED_FOR);
         self.version += u64::from(!are_same(&self.tools, &vetted.tools));
@@ -155,6 +159,7 @@ impl Listing {
     /// The server did not answer. What it offers stays while it may be back in a moment (`is_lasting`
     /// is false): lists that come and go help nobody.
     pub(super) fn failed(&mut self, error: McpError, latency_ms: u64, is_lasting: bool) {
+        self.answers += 1;
         self.latency_ms = Some(latency_ms);
         self.failures = self.failures.saturating_add(1);
         self.is_away(error, is_lasting);

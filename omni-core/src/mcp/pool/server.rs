@@ -197,6 +197,11 @@ impl Server {
         self.discover(None).await;
     }
 
+    /// How many answers there were, failures included.
+    pub(super) fn answers(&self) -> u64 {
+        self.with_listing(|listing| listing.answers)
+    }
+
     /// How many discoveries began until now.
     pub(super) fn begun(&self) -> u64 {
         self.begun.load(SeqCst)

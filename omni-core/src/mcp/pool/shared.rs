@@ -49,8 +49,9 @@ impl Board {
 pub(super) struct Shared {
     pub(super) servers: BTreeMap<String, Arc<Server>>,
     catalog: ArcSwap<Catalog>,
-    /// Held while a snapshot is put together and published, never across an await.
-    publishing: Mutex<()>,
+    /// Held while a snapshot is put together and published, never across an await: how many answers
+    /// of servers the newest one holds.
+    publishing: Mutex<u64>,
     board: Arc<Board>,
     /// Which of the board's pools this is.
     number: u64,
@@ -100,8 +101,21 @@ impl Shared {
         self.board.answered.notify_one();
     }
 
+    /// Publishes what a server has answered and is about to tell: whoever finds it known has to find it
+    /// in the snapshot too.
+    pub(super) fn catch_up(&self) {
+        if self.answers() != *self.publishing.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.publish();
+        }
+    }
+
+    fn answers(&self) -> u64 {
+        self.servers.values().map(|server| server.answers()).sum()
+    }
+
     fn put_in_place(&self, as_new: bool) {
-        let _one = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut published = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        *published = self.answers();
         let old = self.catalog.load_full();
         let mut new = Catalog::new(old.version, self.servers.values().map(|server| server.view()).collect());
         let is_new = as_new || !listing::same(&old, &new);
