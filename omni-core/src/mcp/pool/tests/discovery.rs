@@ -20,6 +20,16 @@ async fn a_hung_server_costs_its_own_deadline_and_is_unhealthy() {
     assert!(catalog.tool("fine", "t").is_some());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_finds_a_server_known_finds_its_tools_in_the_catalog() {
+    for round in 0..300 {
+        let stand = Arc::new(Stand::one(Fake::new(), options()));
+        let ask = |stand: Arc<Stand>| async move { stand.pool.discover().await.tool("s", "t").is_some() };
+        let asks = join_all((0..16).map(|_| tokio::spawn(ask(stand.clone())))).await;
+        assert!(asks.into_iter().all(Result::unwrap), "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_server_answers_is_there_before_a_hung_one_is_given_up() {
     let stand = Stand::new([("hung", Fake::connecting(Connect::Never)), ("fine", Fake::new())], &options());
