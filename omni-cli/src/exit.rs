@@ -133,7 +133,7 @@ mod tests {
             (server(McpError::Connect { message: text() }), 8),
             (server(McpError::Unauthorized { message: text() }), 3),
             (server(McpError::Timeout { after_ms: 1 }), 7),
-            (server(McpError::Rpc { code: 1, message: text() }), 1),
+            (server(McpError::rpc(1, text())), 1),
             (Error::Llm(LlmError::Auth { provider: "openai", variable: "OPENAI_API_KEY", message: text() }), 3),
             (Error::Llm(LlmError::Quota { provider: "openai", message: text() }), 3),
             (LimitError::Refused(Box::new(refusal)).into(), 6),

@@ -82,6 +82,8 @@ pub struct ToolDef {
     pub annotations: ToolAnnotations,
     /// The whole definition as the server sent it; `None` of a tool that was made here.
     raw: Option<Box<RawValue>>,
+    /// The digest of it all, made when it is asked for first.
+    digest: OnceLock<String>,
     /// Checks arguments against `input_schema`; compiled at most once.
     pub check: SchemaCheck,
 }
@@ -103,13 +105,14 @@ impl ToolDef {
             output_schema: None,
             annotations: ToolAnnotations::default(),
             raw: None,
+            digest: OnceLock::new(),
         }
     }
 
     /// The same tool with the whole definition as the server sent it.
     #[must_use]
     pub fn with_definition(mut self, raw: Box<RawValue>) -> Self {
-        self.raw = Some(raw);
+        (self.raw, self.digest) = (Some(raw), OnceLock::new());
         self
     }
 
@@ -127,6 +130,7 @@ impl ToolDef {
     #[must_use]
     pub fn with_description(mut self, description: &str) -> Self {
         self.description = description.chars().take(MAX_DESCRIPTION_CHARS).collect();
+        self.digest = OnceLock::new();
         self
     }
 

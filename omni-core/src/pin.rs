@@ -142,7 +142,6 @@ impl Pin {
             tool: self.tool.clone(),
             revision: self.revision,
             pinned: self.pinned.as_ref().map(|seen| (seen.digest.clone(), seen.findings.clone())),
-            by_somebody: self.pinned_by.is_some(),
             held: self.held.as_ref().map(|(why, seen)| (*why, seen.digest.clone(), seen.findings.clone())),
         }
     }
@@ -160,8 +159,6 @@ pub struct Mark {
     pub revision: i64,
     /// The digest that is agreed to, and what was found in it.
     pub pinned: Option<(String, Vec<Finding>)>,
-    /// Whether somebody agreed to it.
-    pub by_somebody: bool,
     /// Why, for which digest, and with what found in it, the tool is kept back.
     pub held: Option<(Why, String, Vec<Finding>)>,
 }

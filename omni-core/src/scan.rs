@@ -8,7 +8,8 @@
 //! * **encoded instructions** (`decode`): the same, found only after decoding. What decodes to
 //!   anything else is no finding;
 //! * **shadowing** (`shadow`): names that pass for another server's tool, and descriptions that name
-//!   one to direct its use.
+//!   one to direct its use;
+//! * **what is too large to be looked at** (`text`): behind it anything could stand.
 //!
 //! A scan that finds nothing proves nothing: it raises the price of the known tricks. What it finds
 //! is shown to administrators, and keeps a changed definition from being taken over by itself.
@@ -34,6 +35,8 @@ mod tests;
 pub const MAX_FINDINGS: usize = 16;
 /// Most characters of an excerpt.
 const MAX_EXCERPT: usize = 120;
+/// The excerpt of what was not looked at.
+const UNREAD: &str = "from here on there is more than a scan looks at";
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,6 +53,8 @@ pub enum FindingKind {
     ConfusableName,
     /// It directs how another server's tool is used.
     DirectsOtherTool,
+    /// It is too large or too deep to be looked at whole.
+    Unread,
     /// Another server has a tool of this name. Common among honest servers, so it raises no suspicion.
     SameName,
 }
@@ -64,6 +69,7 @@ impl FindingKind {
             Self::EncodedInstruction => "encoded_instruction",
             Self::ConfusableName => "confusable_name",
             Self::DirectsOtherTool => "directs_other_tool",
+            Self::Unread => "unread",
             Self::SameName => "same_name",
         }
     }
@@ -76,7 +82,8 @@ impl FindingKind {
             | Self::Instruction
             | Self::EncodedInstruction
             | Self::ConfusableName
-            | Self::DirectsOtherTool => true,
+            | Self::DirectsOtherTool
+            | Self::Unread => true,
             Self::SameName => false,
         }
     }
@@ -111,7 +118,8 @@ pub fn is_suspicious(findings: &[Finding]) -> bool {
 pub fn scan(def: &ToolDef, neighbours: &Neighbours) -> Vec<Finding> {
     let texts = text::texts(def);
     let mut findings = shadow::names(def, neighbours);
-    for (at, text) in &texts {
+    findings.extend(texts.unread.map(|at| Finding::new(FindingKind::Unread, &at, UNREAD)));
+    for (at, text) in &texts.found {
         findings.extend(hidden::find(text).map(|excerpt| Finding::new(FindingKind::HiddenText, at, &excerpt)));
         let folded = text::fold(text);
         if let Some(excerpt) = phrases::find(&folded) {

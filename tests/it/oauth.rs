@@ -1,6 +1,9 @@
 //! Tokens for servers, against an authorization server that takes nothing amiss lightly.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::future::join_all;
 use omni_core::{
@@ -10,13 +13,14 @@ use omni_core::{
         CallContext, Connector, CredentialSource as _, McpError, McpTransport, McpTransportExt as _,
         auth::{
             LoginOptions, LoginState, OAuth, OAuthError,
-            store::{FileTokens, Vault},
+            store::{FileTokens, Lease, MemoryTokens, StoredTokens, TokenKey, TokenStore, TokenStoreError, Vault},
         },
         http::HttpServer,
     },
 };
 use omni_tests::authority::{Authority, Rules, State};
 use serde_json::{json, value::to_raw_value};
+use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(30);
 const REDIRECT: &str = "http://127.0.0.1:9/callback";
@@ -49,6 +53,16 @@ async fn connect(authority: &Authority, oauth: &OAuth) -> Result<Arc<dyn McpTran
 async fn call(transport: &dyn McpTransport, tool: &str) -> Result<String, McpError> {
     let arguments = to_raw_value(&json!({})).unwrap();
     Ok(transport.call_tool(tool, &arguments, 1_000, &CallContext::within(LONG)).await?.for_person())
+}
+
+/// Calls until it works: nobody is asked again at once who could not answer.
+async fn succeeds(transport: &dyn McpTransport, tool: &str) {
+    let again = async {
+        while call(transport, tool).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(LONG, again).await.unwrap();
 }
 
 fn machine(authority: &Authority) -> OAuthConfig {
@@ -143,13 +157,7 @@ async fn an_authorization_server_that_is_away_for_a_moment_ends_no_login() {
     let error = call(&*transport, "greet").await.unwrap_err();
     assert!(!error.to_string().contains("servers login"), "{error}");
     authority.state().rules.refuses_tokens = false;
-    let again = async {
-        // Nobody is asked again at once.
-        while call(&*transport, "greet").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(LONG, again).await.unwrap();
+    succeeds(&*transport, "greet").await;
     assert_eq!(authority.faults(), Vec::<String>::new());
 }
 
@@ -166,7 +174,80 @@ async fn what_a_login_is_not_for_is_told_with_the_way_to_it() {
     assert_eq!(call(&*transport, "admin").await.unwrap(), "hello from admin");
     let LoginState::LoggedIn(granted) = oauth.state().await.unwrap() else { panic!("logged in") };
     assert_eq!(granted.scopes, ["tools", "admin", "offline_access"]);
+    log_in(&authority, &oauth, &["more"]).await;
+    assert_eq!(call(&*transport, "admin").await.unwrap(), "hello from admin", "more is more than there was");
+    log_in(&authority, &oauth, &[]).await;
+    let LoginState::LoggedIn(granted) = oauth.state().await.unwrap() else { panic!("logged in") };
+    assert_eq!(granted.scopes, ["tools", "offline_access"], "a login for nothing in particular begins anew");
     assert_eq!(authority.faults(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn more_that_is_not_given_costs_nothing_of_what_there_is_and_may_be_given_later() {
+    let authority = Authority::start(Rules {
+        known: Some(("omni-service", Some("s3cret of omni/&="))),
+        admin_scope: Some("admin"),
+        ..Rules::default()
+    });
+    let oauth = oauth(&authority, machine(&authority), Vault::in_memory());
+    let transport = connect(&authority, &oauth).await.unwrap();
+    authority.state().rules.refuses_tokens = true;
+    call(&*transport, "admin").await.unwrap_err();
+    assert_eq!(call(&*transport, "greet").await.unwrap(), "hello from greet", "the token that there was");
+    authority.state().rules.refuses_tokens = false;
+    succeeds(&*transport, "admin").await;
+    assert_eq!(authority.faults(), Vec::<String>::new());
+}
+
+/// Tokens that somebody else replaces right before they are renewed.
+#[derive(Debug, Clone, Default)]
+struct Overtaken {
+    tokens: Arc<MemoryTokens>,
+    by: Arc<Mutex<Option<(Arc<Authority>, OAuth)>>>,
+}
+
+#[async_trait::async_trait]
+impl TokenStore for Overtaken {
+    async fn get(&self, key: &TokenKey) -> Result<Option<StoredTokens>, TokenStoreError> {
+        self.tokens.get(key).await
+    }
+
+    async fn put(
+        &self,
+        key: &TokenKey,
+        tokens: &StoredTokens,
+        expected: Option<Uuid>,
+    ) -> Result<bool, TokenStoreError> {
+        self.tokens.put(key, tokens, expected).await
+    }
+
+    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, TokenStoreError> {
+        let had = self.tokens.lease(key, lease).await;
+        let other = self.by.lock().unwrap().take();
+        if let Some((authority, other)) = other {
+            log_in(&authority, &other, &[]).await;
+        }
+        had
+    }
+
+    async fn remove(&self, key: &TokenKey) -> Result<bool, TokenStoreError> {
+        self.tokens.remove(key).await
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_comes_while_an_older_one_is_refused_is_the_one_that_counts() {
+    let authority = Arc::new(Authority::start(Rules::default()));
+    let (store, key) = (Overtaken::default(), SealKey::generate());
+    let instance = || oauth(&authority, OAuthConfig::default(), Vault::new(store.clone(), key.clone()));
+    let (one, other) = (instance(), instance());
+    log_in(&authority, &one, &[]).await;
+    let transport = connect(&authority, &one).await.unwrap();
+    authority.state().revoke_all();
+    *store.by.lock().unwrap() = Some((authority.clone(), other));
+    assert_eq!(call(&*transport, "greet").await.unwrap(), "hello from greet");
+    assert!(matches!(one.state().await.unwrap(), LoginState::LoggedIn(_)));
+    assert_eq!(authority.state().asked("refresh_token"), 1);
 }
 
 #[tokio::test]
@@ -217,6 +298,34 @@ async fn a_secret_goes_to_its_own_issuer_only() {
     let error = connect(&authority, &oauth).await.unwrap_err().to_string();
     assert!(error.contains("mcps.yaml wants those of https://login.example.com"), "{error}");
     assert!(authority.state().asked.is_empty());
+}
+
+#[tokio::test]
+async fn a_login_is_renewed_and_taken_back_by_its_own_issuer_only() {
+    let authority = Authority::start(Rules::default());
+    let vault = Vault::in_memory();
+    let logged_in = oauth(&authority, OAuthConfig::default(), vault.clone());
+    log_in(&authority, &logged_in, &[]).await;
+    let transport = connect(&authority, &logged_in).await.unwrap();
+    // Metadata names somebody else by now.
+    let elsewhere = "https://evil.example/token";
+    authority.state().rules.metadata = json!({ "token_endpoint": elsewhere, "revocation_endpoint": elsewhere });
+    authority.state().expire();
+    assert_eq!(call(&*transport, "greet").await.unwrap(), "hello from greet");
+    assert_eq!(authority.state().asked("refresh_token"), 1);
+
+    // The operator names somebody else.
+    let mut config = OAuthConfig::default();
+    config.issuer = Some("https://login.example.com".into());
+    let other = oauth(&authority, config, vault);
+    authority.state().expire();
+    let error = connect(&authority, &other).await.unwrap_err().to_string();
+    assert!(error.contains("another issuer") && error.contains("run `omni servers login lab`"), "{error}");
+    assert!(matches!(other.state().await.unwrap(), LoginState::Ended { .. }));
+    assert!(other.logout().await.unwrap());
+    assert_eq!(other.state().await.unwrap(), LoginState::LoggedOut);
+    let seen = |state: &State| (state.asked("refresh_token"), state.revoked);
+    assert_eq!(seen(&authority.state()), (1, 0), "the issuer of before is shown nothing more");
 }
 
 #[tokio::test]

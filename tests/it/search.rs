@@ -115,8 +115,12 @@ async fn what_one_may_not_use_is_not_found_and_is_unknown() {
     let statuses: Vec<_> = answer.tool_calls[1..].iter().map(|call| call.status).collect();
     let denied = CallStatus::Denied;
     assert_eq!(statuses, [denied, denied, denied, CallStatus::Error, denied]);
+    let unknown = &answer.tool_calls[4];
+    assert_eq!((&*unknown.server, &*unknown.tool), ("", "lab__nothing"), "it is no call of the menu");
     let calls = recorder.tool_calls(answer.request_id);
     assert!(calls.contains(&("drop_table".to_owned(), Outcome::Denied)), "{calls:?}");
+    assert!(calls.iter().any(|(tool, _)| tool == "lab__nothing"), "{calls:?}");
+    assert!(calls.iter().all(|(tool, _)| tool != "call_tool"), "{calls:?}");
 }
 
 #[tokio::test]

@@ -159,7 +159,10 @@ impl Judge<'_> {
         call.arguments = wrapped.arguments;
         match self.named(&wrapped.tool) {
             Some(offered) => self.judge(call, &offered.def),
-            None => self.unknown(call, &wrapped.tool),
+            None => {
+                (call.server, call.tool) = (String::new(), wrapped.tool.clone());
+                self.unknown(call, &wrapped.tool);
+            }
         }
     }
 

@@ -5,15 +5,19 @@ use super::{
     drive::{AskContext, Progress},
     menu,
 };
-use crate::{answer::EventSender, catalog::ToolSet};
+use crate::{
+    answer::{CallSummary, EventSender},
+    catalog::ToolSet,
+};
 
 /// Most tools that are named.
 const MAX_NAMED: usize = 20;
 
 /// Whether the model's text is kept back for now.
 pub(super) fn is_kept_back(cx: &AskContext<'_>, progress: &Progress) -> bool {
-    // To have looked for a tool is not to have called one.
-    cx.grant.answers_by_tools_only() && progress.answer.tool_calls.iter().all(menu::is_own)
+    // To have looked for a tool is not to have called one, and neither is to have made one up.
+    let is_none = |call: &CallSummary| menu::is_own(call) || call.server.is_empty();
+    cx.grant.answers_by_tools_only() && progress.answer.tool_calls.iter().all(is_none)
 }
 
 /// The end of an ask whose text was kept back.

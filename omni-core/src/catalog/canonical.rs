@@ -32,10 +32,11 @@ impl ToolDef {
         text
     }
 
-    /// The SHA-256 of [`Self::canonical`], in hexadecimal.
+    /// The SHA-256 of [`Self::canonical`], in hexadecimal, as it is when this is asked for first: lists are
+    /// judged again and again.
     #[must_use]
-    pub fn digest(&self) -> String {
-        digest(&self.canonical())
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| digest(&self.canonical()))
     }
 
     /// What is compared, field by field.
@@ -148,5 +149,9 @@ mod tests {
         let long = "x".repeat(super::super::MAX_DESCRIPTION_CHARS);
         let with = |tail: &str| tool(&json!({ "name": "t", "description": format!("{long}{tail}") }).to_string());
         assert_ne!(with("a").digest(), with("b").digest());
+        let before = with("a");
+        assert_eq!(before.digest(), with("a").digest());
+        let raw = RawValue::from_string(r#"{"name":"t"}"#.into()).unwrap();
+        assert_eq!(before.with_definition(raw).digest(), tool(r#"{"name":"t"}"#).digest(), "of what it is now");
     }
 }

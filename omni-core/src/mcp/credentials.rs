@@ -86,4 +86,7 @@ pub trait CredentialSource: Send + Sync + fmt::Debug {
         refused: &ServerCredential,
         refusal: &Refused,
     ) -> Result<Option<ServerCredential>, McpError>;
+
+    /// Waits for what goes on although nobody asks any more, such as a renewal that is to be kept.
+    async fn settle(&self) {}
 }

@@ -199,6 +199,7 @@ impl Pool {
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
         let server = self.enabled(server)?;
+        // Before anything is waited for; it is asked again right before the call is sent.
         server.lets_call(tool)?;
         let cx = within_own_time(server, cx);
         let once = || server.call(tool, arguments, &cx);

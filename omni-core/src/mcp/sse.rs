@@ -96,6 +96,12 @@ impl Connector for SseServer {
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }
+
+    async fn settle(&self) {
+        if let Some(source) = self.endpoint.credentials() {
+            source.settle().await;
+        }
+    }
 }
 
 /// Adds the kind `sse`.

@@ -73,7 +73,8 @@ pub(super) fn judge(mode: PinMode, mark: Option<&Mark>, tool: &Listed<'_>) -> Ve
         return if goes_on { taken_over(mark) } else { Verdict::Hold { why: *why, is_written: true } };
     }
     match is_strict {
-        _ if is_suspicious(&news(mark, tool.findings)) => hold(Why::Suspicious),
+        // That somebody agreed to what it was says nothing of what it is.
+        _ if is_suspicious(tool.findings) => hold(Why::Suspicious),
         true if mark.pinned.is_none() => hold(Why::New),
         true => hold(Why::Changed),
         false => taken_over(mark),
@@ -86,12 +87,4 @@ fn hold(why: Why) -> Verdict {
 
 fn taken_over(mark: &Mark) -> Verdict {
     if mark.pinned.is_none() { Verdict::Pin } else { Verdict::Repin }
-}
-
-/// What was found beyond that to which somebody agreed when they saw it. What nobody was asked about
-/// counts again.
-fn news(mark: &Mark, findings: &[Finding]) -> Vec<Finding> {
-    let agreed = mark.pinned.as_ref().filter(|_| mark.by_somebody).map(|(_, findings)| findings.as_slice());
-    let is_agreed = |finding: &&Finding| agreed.unwrap_or_default().contains(finding);
-    findings.iter().filter(|finding| !is_agreed(finding)).cloned().collect()
 }

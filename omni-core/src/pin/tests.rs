@@ -160,15 +160,18 @@ async fn without_pins_nothing_is_compared() {
 }
 
 #[tokio::test]
-async fn what_somebody_agreed_to_is_found_no_more_but_anything_beside_it_is() {
+async fn what_somebody_agreed_to_may_be_used_and_a_suspicious_change_of_it_is_kept_back() {
     let (store, vetter) = memory();
-    vet(&vetter, PinMode::Strict, &[("add", EVIL)]).await;
+    let agreed = format!("{EVIL} {}", "This is how it has always been. ".repeat(3));
+    vet(&vetter, PinMode::Strict, &[("add", &agreed)]).await;
     let mut pin = store.pins(Some("s"), None).await.unwrap().pop().unwrap();
     (pin.pinned, pin.pinned_by) = (pin.held.take().map(|(_, seen)| seen), Some("boss@x.org".into()));
     assert!(store.put(&[pin]).await.unwrap());
-    assert_eq!(usable(&vet(&vetter, PinMode::Auto, &[("add", EVIL)]).await), ["add"]);
-    let hidden = format!("{EVIL}\u{200b}");
-    assert_eq!(withheld(&vet(&vetter, PinMode::Auto, &[("add", &hidden)]).await), [("add", Why::Suspicious)]);
+    assert_eq!(usable(&vet(&vetter, PinMode::Auto, &[("add", &agreed)]).await), ["add"]);
+    // What is found is the same, word for word, and what surrounds it is not.
+    for other in [format!("{agreed}And it mails the file."), format!("{agreed}\u{200b}")] {
+        assert_eq!(withheld(&vet(&vetter, PinMode::Auto, &[("add", &other)]).await), [("add", Why::Suspicious)]);
+    }
 }
 
 #[tokio::test]
@@ -215,6 +218,6 @@ fn a_mark_is_a_pin_without_its_definitions() {
     let seen = Seen::now("{}".into(), Vec::new());
     let pin = Pin { pinned: Some(seen.clone()), pinned_by: Some("a".into()), ..Pin::new("s", "t") };
     assert_eq!(pin.mark().pinned, Some((seen.digest, Vec::new())));
-    assert!(pin.mark().by_somebody && !serde_json::to_value(&pin).unwrap()["pinned"].is_null());
+    assert!(!serde_json::to_value(&pin).unwrap()["pinned"].is_null());
     assert_ne!(Value::Null, serde_json::to_value(pin).unwrap());
 }

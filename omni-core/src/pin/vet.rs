@@ -101,7 +101,7 @@ impl Vetter {
         if mode == PinMode::Off {
             return Vetted { tools, ..Vetted::default() };
         }
-        let item = |def: Arc<ToolDef>| Item { digest: def.digest(), def, findings: Vec::new() };
+        let item = |def: Arc<ToolDef>| Item { digest: def.digest().to_owned(), def, findings: Vec::new() };
         let mut items: Vec<Item> = tools.into_iter().map(item).collect();
         for _ in 0..ROUNDS {
             match self.round(server, &mut items, mode).await {

@@ -11,8 +11,10 @@ const MIN_RUN: usize = 20;
 const MIN_TEXT: usize = 12;
 /// Encodings within encodings.
 const MAX_DEPTH: usize = 3;
-/// Most runs of one text that are decoded.
+/// Most runs of one text that decode to something.
 const MAX_RUNS: usize = 64;
+/// Most bytes of what stands for one character, between its mark and its end: `&#x10FFFF;`, `\u{10FFFF}`.
+const MAX_ENTITY: usize = 12;
 /// Most bytes that are decoded at once.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -38,7 +40,7 @@ fn within(text: &str, depth: usize) -> Option<String> {
 fn runs(text: &str) -> impl Iterator<Item = String> + '_ {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
     let runs = text.split(move |c| !is_part(c)).filter(|run| (MIN_RUN..=MAX_BYTES).contains(&run.len()));
-    runs.take(MAX_RUNS).flat_map(|run| [base64(run), hexadecimal(run)].into_iter().flatten())
+    runs.flat_map(|run| [base64(run), hexadecimal(run)].into_iter().flatten()).take(MAX_RUNS)
 }
 
 /// The whole text with its escapes resolved, where it has any.
@@ -107,20 +109,23 @@ fn entities(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some(at) = rest.find('&') {
         decoded.push_str(&rest[..at]);
-        let inside = rest[at + 1..].split_once(';').filter(|(name, _)| name.len() <= 10);
-        match inside.and_then(|(name, after)| entity(name).map(|c| (c, after))) {
-            Some((c, after)) => {
+        rest = &rest[at + 1..];
+        let found = end(rest, b';').and_then(|end| Some((entity(&rest[..end])?, end)));
+        match found {
+            Some((c, end)) => {
                 decoded.push(c);
-                rest = after;
+                rest = &rest[end + 1..];
             }
-            None => {
-                decoded.push('&');
-                rest = &rest[at + 1..];
-            }
+            None => decoded.push('&'),
         }
     }
     decoded.push_str(rest);
     changed(text, decoded)
+}
+
+/// Where what stands for one character ends. Only so far is looked, since a text may be full of beginnings.
+fn end(text: &str, mark: u8) -> Option<usize> {
+    text.bytes().take(MAX_ENTITY + 1).position(|byte| byte == mark)
 }
 
 fn entity(name: &str) -> Option<char> {
@@ -163,7 +168,7 @@ fn escapes(text: &str) -> Option<String> {
 
 fn escape(rest: &str) -> Option<(char, usize)> {
     let digits = match rest.as_bytes() {
-        [b'u', b'{', ..] => 2..rest.find('}')?,
+        [b'u', b'{', ..] => 2..end(rest, b'}')?,
         [b'u', ..] => 1..5,
         [b'x', ..] => 1..3,
         _ => return None,
@@ -183,4 +188,17 @@ fn rot13(text: &str) -> String {
 
 fn changed(before: &str, after: String) -> Option<String> {
     (before != after).then_some(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_a_character_is_read_up_to_a_length() {
+        assert_eq!(entities("a &#x10FFFF; &#0000000105;&é; b").as_deref(), Some("a \u{10FFFF} i&é; b"));
+        assert_eq!(entities("&#00000000000105; & &;"), None, "longer than any is");
+        assert_eq!(escapes("\\u{10FFFF} \\u{} \\u{69").as_deref(), Some("\u{10FFFF} \\u{} \\u{69"));
+        assert_eq!(escapes("\\u{00000000000069}"), None);
+    }
 }

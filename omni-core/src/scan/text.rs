@@ -12,31 +12,47 @@ const MAX_TEXTS: usize = 4_000;
 const MAX_DEPTH: usize = 48;
 
 /// Everything in a definition that a model may read, and where it stands.
-pub(super) fn texts(def: &ToolDef) -> Vec<(String, String)> {
-    let mut texts = Texts { found: Vec::new(), bytes: 0 };
+pub(super) fn texts(def: &ToolDef) -> Texts {
+    let mut texts = Texts { found: Vec::new(), unread: None, bytes: 0 };
+    // What is nested too deep to be read at all has no fields here.
+    if serde_json::from_str::<Value>(def.definition().get()).is_err() {
+        texts.passed_over("definition");
+    }
     for (key, value) in def.pinned_fields() {
         texts.walk(&key, &value, 0);
     }
-    texts.found
+    texts
 }
 
-struct Texts {
-    found: Vec<(String, String)>,
+/// The texts of a definition, each behind the place where it stands.
+pub(super) struct Texts {
+    pub(super) found: Vec<(String, String)>,
+    /// Where the first one stands that is left out.
+    pub(super) unread: Option<String>,
     bytes: usize,
 }
 
 impl Texts {
     fn add(&mut self, at: &str, text: &str) {
-        if text.is_empty() || self.found.len() >= MAX_TEXTS || self.bytes > MAX_BYTES {
+        if text.is_empty() {
             return;
+        }
+        if self.found.len() >= MAX_TEXTS || self.bytes > MAX_BYTES {
+            return self.passed_over(at);
         }
         self.bytes += text.len();
         self.found.push((at.to_owned(), text.to_owned()));
     }
 
+    fn passed_over(&mut self, at: &str) {
+        if self.unread.is_none() {
+            self.unread = Some(at.to_owned());
+        }
+    }
+
     fn walk(&mut self, at: &str, value: &Value, depth: usize) {
         if depth > MAX_DEPTH {
-            return;
+            return self.passed_over(at);
         }
         match value {
             Value::String(text) => self.add(at, text),

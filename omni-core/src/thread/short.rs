@@ -26,7 +26,7 @@ const MAX_ARGUMENTS: usize = 4_000;
 /// The turn without secrets, and without what is too long to be kept.
 pub(crate) fn shorten(mut turn: Turn, redactor: &Redactor) -> Turn {
     let answer = turn.answer();
-    let mut short = Shortener { redactor, changed: HashSet::new() };
+    let mut short = Shortener { redactor, changed: HashSet::new(), thought_a_secret: false };
     for message in &mut turn.messages {
         message.blocks.iter_mut().for_each(|block| short.block(block));
     }
@@ -34,13 +34,15 @@ pub(crate) fn shorten(mut turn: Turn, redactor: &Redactor) -> Turn {
         call.is_whole &= !short.changed.contains(&call.id);
     }
     let fits = serde_json::to_string(&turn).is_ok_and(|text| text.len() <= MAX_TURN_BYTES);
-    if fits { turn } else { short.only_said(turn, &answer) }
+    if fits && !short.thought_a_secret { turn } else { short.only_said(turn, &answer) }
 }
 
 struct Shortener<'a> {
     redactor: &'a Redactor,
     /// Calls whose arguments are not kept as they were.
     changed: HashSet<String>,
+    /// Whether a secret stands in what the model thought.
+    thought_a_secret: bool,
 }
 
 impl Shortener<'_> {
@@ -62,8 +64,12 @@ impl Shortener<'_> {
                 *input = to_raw_value(&kept).unwrap_or_default();
                 self.changed.insert(id.clone());
             }
-            // Signed by its vendor: as it is, or not at all.
-            Block::Opaque { .. } => {}
+            // Signed by its vendor: as it is, or not at all. A call without its thought is no longer one that
+            // vendors take, so that all goes that was not said.
+            Block::Opaque { raw, .. } => {
+                let thought: Result<Value, _> = serde_json::from_str(raw.get());
+                self.thought_a_secret |= !thought.is_ok_and(|thought| self.redactor.json(&thought) == thought);
+            }
         }
     }
 
@@ -87,7 +93,7 @@ impl Shortener<'_> {
         }
     }
 
-    /// The question and the answer, where a turn is too long with all that stood between them.
+    /// The question and the answer, where what stood between them is too long or cannot be kept.
     fn only_said(&self, turn: Turn, answer: &str) -> Turn {
         let question = Message::user(self.text(turn.question(), MAX_LAST_TEXT));
         let answer =
@@ -176,6 +182,26 @@ mod tests {
         let long = format!(r#"{{"q":"{}"}}"#, "x".repeat(5_000));
         let after = shorten(turn(vec![call("a", &long)]), &redactor);
         assert!(after.encode().unwrap().len() < 1_000 && !after.calls[0].is_whole);
+    }
+
+    #[test]
+    fn a_thought_with_a_secret_goes_with_all_that_was_not_said() {
+        let redactor = Redactor::new().with_value("hunter22");
+        for (thought, stays) in [
+            (r#"{"type":"thinking","thinking":"they said hunter22","signature":"x+/"}"#, false),
+            (r#"{"type":"reasoning","summary":[{"text":"hunter\u00322"}],"encrypted_content":"x"}"#, false),
+            (r#"{"type":"thinking","thinking":"send 'Bearer abcdefgh'","signature":"x+/"}"#, false),
+            (r#"{"type":"thinking","thinking":"nothing of note","signature":"x+/"}"#, true),
+        ] {
+            let raw = serde_json::value::RawValue::from_string(thought.into()).unwrap();
+            let mut called = call("a", "{}");
+            called.blocks.insert(0, Block::Opaque { provider: "p".into(), model: "m".into(), raw });
+            let after = shorten(turn(vec![called, result("a", vec![text("fine")])]), &redactor);
+            let kept = if stays { (4, 1) } else { (2, 0) };
+            assert_eq!((after.messages.len(), after.calls.len()), kept, "{thought}");
+            assert_eq!((after.question(), after.answer().as_str()), ("Do it.", "Done."));
+            assert_eq!(after.encode().unwrap().contains("thinking"), stays, "{thought}");
+        }
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Window {
     #[must_use]
     pub fn of(&self, mut kept: Vec<KeptTurn>) -> Vec<KeptTurn> {
         let Some(last) = kept.last() else { return kept };
-        let (gone, begin) = (self.turns_before(last.number), self.bytes_before(last.begins + last.bytes));
+        let (gone, mut begin) = (self.turns_before(last.number), self.bytes_before(last.begins + last.bytes));
+        if last.bytes <= self.bytes() {
+            // A long one that fits by itself is what the question is about.
+            begin = begin.min(last.begins);
+        }
         kept.retain(|turn| turn.number > gone && turn.begins >= begin);
         kept
     }
@@ -131,6 +135,14 @@ mod tests {
         assert_eq!(within(window, &[100, 100, 100, 10]), [3, 4], "down to about half");
         assert_eq!(within(window, &[100, 100, 100, 10, 50]), [3, 4, 5], "and the same beginning after that");
         assert_eq!(within(window, &[100, 301]), [0; 0], "not even half of one that does not fit");
+    }
+
+    #[test]
+    fn the_newest_turn_stays_where_it_fits_by_itself() {
+        let window = Window::new(1_000, 100);
+        assert_eq!(within(window, &[100, 290]), [2]);
+        assert_eq!(within(window, &[100, 300]), [2], "as much as there may be");
+        assert_eq!(within(window, &[100, 290, 10]), [3], "until another one comes");
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(crate) async fn login(app: &App, args: &LoginArgs) -> Result<Exit, Fault> {
     app.console.spinner.show("asking the server who gives out its tokens …");
     let login = oauth.begin_login(options).await.map_err(|error| failed(&error))?;
     invite(app, args, &login)?;
-    let back = timeout(Duration::from_secs(args.timeout), callback.wait()).await;
+    let back = callback.wait(|query| login.is_answered_by(query));
+    let back = timeout(Duration::from_secs(args.timeout), back).await;
     let Ok(query) = back else {
         let message = format!("nobody logged in within {} s", args.timeout);
         return Err(Fault::with_exit(message, Exit::Timeout).hint("--timeout takes a longer time"));

@@ -101,11 +101,22 @@ impl Login {
         &self.scopes
     }
 
+    /// Whether an address, or its query alone, is what a browser comes back to from this login. Anything on
+    /// this machine may ask for such an address.
+    #[must_use]
+    pub fn is_answered_by(&self, callback: &str) -> bool {
+        parameters(callback).is_ok_and(|said| self.is_own(&said))
+    }
+
+    fn is_own(&self, said: &BTreeMap<String, String>) -> bool {
+        let state = said.get("state").map_or("", String::as_str);
+        state.as_bytes().ct_eq(self.state.0.as_bytes()).into()
+    }
+
     /// The code of the address that the browser came back to.
     fn code(&self, callback: &str) -> Result<Hidden, OAuthError> {
         let mut said = parameters(callback)?;
-        let state = said.remove("state").unwrap_or_default();
-        if !bool::from(state.as_bytes().ct_eq(self.state.0.as_bytes())) {
+        if !self.is_own(&said) {
             return Err(OAuthError::answer("the browser came back from another login than this one"));
         }
         self.check_issuer(said.get("iss").map(String::as_str))?;
@@ -155,7 +166,8 @@ impl OAuth {
         };
         let found = discover(egress, self.url(), &challenge, config.issuer.as_deref()).await?;
         check_pkce(&found)?;
-        let wanted = scope::wanted(&config.scopes, &challenge, &found, &options.scopes);
+        let beside = self.scopes_beside(options.scopes, &found).await;
+        let wanted = scope::wanted(&config.scopes, &challenge, &found, &beside);
         let scopes = scope::with_offline(wanted, &found);
         let client = match self.known_client(&found, &options.redirect_uri) {
             Some(client) => client,
@@ -177,6 +189,18 @@ impl OAuth {
             url.query_pairs_mut().append_pair("scope", &scopes.join(" "));
         }
         Ok(Login { url, state, verifier, redirect_uri: options.redirect_uri, client, found, scopes })
+    }
+
+    /// What is asked for beside what the server wants. Whoever logs in for more keeps what their login is for.
+    async fn scopes_beside(&self, mut wanted: Vec<String>, found: &Found) -> Vec<String> {
+        if wanted.is_empty() {
+            return wanted;
+        }
+        // A login that cannot be read is for nothing.
+        let before = self.vault().load(self.key(), self.url().as_str()).await.ok().flatten();
+        let before = before.filter(|(_, grant)| grant.issuer == found.server.issuer && grant.ended.is_none());
+        wanted.extend(before.into_iter().flat_map(|(_, grant)| grant.scopes));
+        wanted
     }
 
     /// Takes the code that the browser came back with, gets the tokens and keeps them. `callback` is the
@@ -224,7 +248,7 @@ impl OAuth {
     async fn keep(&self, grant: &Grant) -> Result<(), OAuthError> {
         for _ in 0..ATTEMPTS {
             let before = self.vault().revision(self.key()).await?;
-            if self.vault().save(self.key(), self.url().as_str(), grant, before).await? {
+            if self.vault().save(self.key(), self.url().as_str(), grant, before).await?.is_some() {
                 self.forget_cached();
                 return Ok(());
             }

@@ -17,6 +17,7 @@ use futures::{
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
 use url::Url;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ use super::{
     challenge::Challenge,
     client::Client,
     discover::Found,
-    grant::Access,
+    grant::{Access, Grant},
     store::{TokenKey, Vault},
 };
 use crate::{
@@ -36,9 +37,10 @@ use crate::{
 };
 
 mod machine;
+mod recheck;
 mod renew;
 
-/// How long the renewal of a token may take, with all that is asked for it.
+/// How long anybody waits for the renewal of a token, with all that is asked for it.
 const RENEW_WITHIN: Duration = Duration::from_secs(30);
 /// How long nobody is asked again after that failed.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -46,8 +48,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// put right by more.
 const MAX_REFUSED: usize = 5;
 const WHILE: Duration = Duration::from_secs(30);
-/// Most that refusals may ask for beside what is configured.
-const MAX_SCOPES: usize = 64;
+/// Why a login does not count that was made before the configuration named somebody else.
+const OTHER_ISSUER: &str = "the login is of another issuer than mcps.yaml names";
 
 type Renewed = Result<Arc<Cached>, OAuthError>;
 type Flight = Shared<BoxFuture<'static, Renewed>>;
@@ -79,6 +81,10 @@ struct Inner {
     more_scopes: Mutex<BTreeSet<String>>,
     /// The client that this process registered: at whom, and for which redirect.
     registered: Mutex<Option<(String, String, Client)>>,
+    /// When it was last looked whether the token is the stored one.
+    looked: Mutex<Instant>,
+    /// Renewals, which go on when nobody waits.
+    tasks: TaskTracker,
 }
 
 /// A token as it is sent.
@@ -86,13 +92,23 @@ struct Inner {
 struct Cached {
     credential: ServerCredential,
     access: Access,
+    origin: Origin,
+}
+
+/// Where a token comes from.
+#[derive(Debug)]
+enum Origin {
+    /// From the store, in this revision.
+    Stored(Uuid),
+    /// It was asked for, with this beside what is configured.
+    Asked(BTreeSet<String>),
 }
 
 impl Cached {
-    fn of(access: Access) -> Renewed {
+    fn of(access: Access, origin: Origin) -> Renewed {
         let credential = ServerCredential::bearer(&access.secret());
         let credential = credential.ok_or_else(|| OAuthError::answer("the token is none that can be sent"))?;
-        Ok(Arc::new(Self { credential, access }))
+        Ok(Arc::new(Self { credential, access, origin }))
     }
 
     fn is(&self, token: &SecretString) -> bool {
@@ -133,6 +149,8 @@ impl OAuth {
             refusals: Mutex::default(),
             more_scopes: Mutex::default(),
             registered: Mutex::default(),
+            looked: Mutex::new(Instant::now()),
+            tasks: TaskTracker::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -157,7 +175,11 @@ impl OAuth {
             return Ok(LoginState::Machine);
         }
         let found = self.vault().load(self.key(), self.url().as_str()).await?;
-        Ok(found.map_or(LoginState::LoggedOut, |(_, grant)| grant.state(Utc::now())))
+        Ok(match found {
+            None => LoginState::LoggedOut,
+            Some((_, grant)) if self.is_of_issuer(&grant) => grant.state(Utc::now()),
+            Some(_) => LoginState::Ended { why: OTHER_ISSUER.into() },
+        })
     }
 
     /// Whether omni lets itself in, so that nobody logs in.
@@ -186,6 +208,12 @@ impl OAuth {
 
     pub(super) fn key(&self) -> &TokenKey {
         &self.inner.key
+    }
+
+    /// Whether a login is of the issuer that the configuration names, where it names one: what it gave is
+    /// shown to nobody else, and neither is the client's secret.
+    fn is_of_issuer(&self, grant: &Grant) -> bool {
+        self.config().issuer.as_ref().is_none_or(|issuer| *issuer == grant.issuer)
     }
 
     pub(super) fn forget_cached(&self) {
@@ -229,8 +257,8 @@ impl OAuth {
         Ok(Challenge::of(said))
     }
 
-    /// A token that is not the refused one. All who need one wait for the same renewal, which goes on
-    /// when nobody does: what an authorization server gave must be kept.
+    /// A token that is not the refused one. All who need one wait for the same renewal, each for a while;
+    /// it goes on when nobody does: what an authorization server gave must be kept.
     async fn renew(&self, refused: Option<&SecretString>) -> Renewed {
         if let Some(cached) = self.inner.cached.load_full()
             && cached.access.is_fresh(Utc::now())
@@ -244,7 +272,7 @@ impl OAuth {
             return Err(error.clone());
         }
         let flight = self.flight(refused);
-        flight.await
+        timeout(RENEW_WITHIN, flight).await.unwrap_or_else(|_| Err(late()))
     }
 
     fn flight(&self, refused: Option<&SecretString>) -> Flight {
@@ -256,8 +284,8 @@ impl OAuth {
         if refused.is_some() {
             lock(&self.inner.refusals).push_back(Instant::now());
         }
-        // Ends by itself, within its time.
-        let task = tokio::spawn(async move { own.renewed_now(refused).await });
+        // Ends by itself: all that it waits for has its time.
+        let task = self.inner.tasks.spawn(async move { own.renewed_now(refused).await });
         let broken = || OAuthError::answer("the renewal of the token broke off");
         let flight = async move { task.await.unwrap_or_else(|_| Err(broken())) }.boxed().shared();
         *flying = Some(flight.clone());
@@ -265,14 +293,11 @@ impl OAuth {
     }
 
     async fn renewed_now(&self, refused: Option<SecretString>) -> Renewed {
-        let renewing = async {
-            match self.config().grant {
-                OAuthGrant::ClientCredentials => self.let_in().await,
-                OAuthGrant::AuthorizationCode => self.refreshed(refused.as_ref()).await,
-            }
+        let renewed = match self.config().grant {
+            // Where that breaks off nothing is lost.
+            OAuthGrant::ClientCredentials => timeout(RENEW_WITHIN, self.let_in()).await.unwrap_or_else(|_| Err(late())),
+            OAuthGrant::AuthorizationCode => self.refreshed(refused.as_ref()).await,
         };
-        let late = || OAuthError::answer("the authorization server did not answer in time");
-        let renewed = timeout(RENEW_WITHIN, renewing).await.unwrap_or_else(|_| Err(late()));
         match &renewed {
             Ok(cached) => {
                 self.inner.cached.store(Some(cached.clone()));
@@ -300,30 +325,10 @@ impl OAuth {
     fn login_needed(&self, why: impl Into<String>) -> OAuthError {
         OAuthError::LoginNeeded { server: self.inner.server.clone(), why: why.into() }
     }
+}
 
-    /// A token for more than what there is one for, where omni can ask for it by itself.
-    async fn stepped_up(
-        &self,
-        refused: &ServerCredential,
-        challenge: &Challenge,
-    ) -> Result<Option<Arc<Cached>>, OAuthError> {
-        let wanted = challenge.scope.clone().unwrap_or_default();
-        if !self.is_machine() {
-            let scopes = wanted.split_whitespace().map(super::words).collect();
-            return Err(OAuthError::ScopeNeeded { server: self.inner.server.clone(), scopes });
-        }
-        let is_more = {
-            let mut more = lock(&self.inner.more_scopes);
-            let before = more.len();
-            more.extend(wanted.split_whitespace().map(str::to_owned));
-            more.len() > before && more.len() <= MAX_SCOPES
-        };
-        if !is_more {
-            return Ok(None);
-        }
-        self.forget_cached();
-        self.renew(Some(refused.secret())).await.map(Some)
-    }
+fn late() -> OAuthError {
+    OAuthError::answer("the authorization server did not answer in time")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -333,6 +338,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[async_trait]
 impl CredentialSource for OAuth {
     async fn credential(&self) -> Result<ServerCredential, McpError> {
+        self.look_again().await;
         if let Some(cached) = self.inner.cached.load_full()
             && cached.access.is_fresh(Utc::now())
         {
@@ -361,6 +367,11 @@ impl CredentialSource for OAuth {
         let cached = self.renew(Some(refused.secret())).await?;
         Ok((!cached.is(refused.secret())).then(|| cached.credential.clone()))
     }
+
+    async fn settle(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
 }
 
 impl fmt::Debug for OAuth {
@@ -368,3 +379,6 @@ impl fmt::Debug for OAuth {
         f.debug_struct("OAuth").field("server", &self.inner.server).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

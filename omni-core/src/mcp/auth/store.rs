@@ -217,7 +217,8 @@ impl Vault {
         Ok(Some((stored.revision, grant)))
     }
 
-    /// Keeps a grant in the place of the revision `expected`; returns whether that was there.
+    /// Keeps a grant in the place of the revision `expected`; returns its own one, and `None` where that was
+    /// not there.
     ///
     /// # Errors
     /// [`OAuthError::Store`].
@@ -227,9 +228,10 @@ impl Vault {
         url: &str,
         grant: &Grant,
         expected: Option<Uuid>,
-    ) -> Result<bool, OAuthError> {
+    ) -> Result<Option<Uuid>, OAuthError> {
         let stored = seal::seal(&self.seal_key().await?, key, url, grant)?;
-        Ok(self.store.put(key, &stored, expected).await?)
+        let is_kept = self.store.put(key, &stored, expected).await?;
+        Ok(is_kept.then_some(stored.revision))
     }
 
     /// The revision that is stored, for whatever address.

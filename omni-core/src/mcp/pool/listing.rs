@@ -21,9 +21,10 @@ use crate::{
 /// Lists hold at least and at most so long, whatever a server says.
 const MIN_FRESH: Duration = Duration::from_secs(10);
 const MAX_FRESH: Duration = Duration::from_secs(24 * 3_600);
-/// How long an administrator's word on a tool that is kept back, or a store that came back, goes
-/// unnoticed by whoever asks.
+/// How long an administrator's word on a tool that is kept back goes unnoticed by whoever asks.
 const JUDGED_FOR: Duration = Duration::from_secs(1);
+/// How long a store is left alone that did not answer: whoever asks waits for it.
+const STORE_REST: Duration = Duration::from_secs(10);
 
 /// What a list was asked of: which connection, and after how many changes that it told of.
 pub(super) type Source = (u64, u64);
@@ -108,9 +109,9 @@ impl Listing {
         known
     }
 
-    /// All tools that the server listed.
-    pub(super) fn listed(&self) -> Vec<Arc<ToolDef>> {
-        self.listed.clone()
+    /// All tools that the server listed; `None` while it is away and there is nothing to judge.
+    pub(super) fn listed(&self) -> Option<Vec<Arc<ToolDef>>> {
+        (self.is_listed() || !self.listed.is_empty()).then(|| self.listed.clone())
     }
 
     /// Whether something is kept back about which somebody may have changed their mind.
@@ -121,8 +122,11 @@ impl Listing {
     /// The same tools, judged anew.
     pub(super) fn judged(&mut self, vetted: Vetted) {
         self.answers += 1;
-        let is_open = vetted.is_unverified || !vetted.withheld.is_empty();
-        self.judge_at = is_open.then(|| Instant::now() + JUDGED_FOR);
+        let pause = match vetted.is_unverified {
+            true => Some(STORE_REST),
+            false => (!vetted.withheld.is_empty()).then_some(JUDGED_FOR),
+        };
+        self.judge_at = pause.map(|pause| Instant::now() + pause);
         self.version += u64::from(!are_same(&self.tools, &vetted.tools));
         (self.tools, self.withheld, self.flagged) = (vetted.tools, vetted.withheld, vetted.flagged);
     }
@@ -165,11 +169,13 @@ impl Listing {
         self.is_away(error, is_lasting);
     }
 
-    /// The server cannot be used.
+    /// The server cannot be used. What was kept back stays so until its tools are listed and judged again.
     pub(super) fn is_away(&mut self, error: McpError, is_lasting: bool) {
         if is_lasting {
-            self.listed = Vec::new();
-            self.judged(Vetted::default());
+            self.answers += 1;
+            self.version += u64::from(!self.tools.is_empty());
+            (self.listed, self.tools, self.flagged) = (Vec::new(), Vec::new(), BTreeMap::new());
+            self.judge_at = None;
             self.prompts = Vec::new();
             (self.resources, self.templates) = (Vec::new(), Vec::new());
         }
@@ -213,6 +219,7 @@ fn are_same<T>(a: &[Arc<T>], b: &[Arc<T>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pin::Why;
 
     /// Tools that are all let pass.
     fn passed(tools: Vec<ToolDef>) -> (Vec<Arc<ToolDef>>, Vetted) {
@@ -242,5 +249,29 @@ mod tests {
         assert_eq!((listing.tools.len(), listing.failures, listing.is_listed()), (1, 1, false));
         listing.failed(error(), 1, true);
         assert_eq!((listing.tools.len(), listing.failures), (0, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_back_stays_so_while_its_server_is_away_and_is_judged_when_it_is_back() {
+        let tool = || ToolDef::new("s", "t", serde_json::value::RawValue::from_string("{}".into()).unwrap());
+        let (listed, _) = passed(vec![tool()]);
+        let held = Withheld { def: listed[0].clone(), why: Why::Suspicious, findings: Vec::new() };
+        let vetted = Vetted { withheld: vec![held], ..Vetted::default() };
+        let mut listing = Listing::new(Health::Unknown);
+        listing.succeeded((listed, vetted), Listed::default(), (1, 0), 1, None);
+        assert!(listing.is_judging_due(Instant::now() + JUDGED_FOR));
+        listing.failed(McpError::Connect { message: "no".into() }, 1, true);
+        assert_eq!((listing.listed().is_none(), listing.withheld.len()), (true, 1));
+        assert!(!listing.is_judging_due(Instant::now() + STORE_REST), "there is nothing to judge");
+        listing.succeeded(passed(vec![tool()]), Listed::default(), (2, 0), 1, None);
+        assert_eq!((listing.tools.len(), listing.withheld.len()), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_is_left_alone_for_longer() {
+        let mut listing = Listing::new(Health::Unknown);
+        listing.judged(Vetted { is_unverified: true, ..Vetted::default() });
+        assert!(!listing.is_judging_due(Instant::now() + JUDGED_FOR));
+        assert!(listing.is_judging_due(Instant::now() + STORE_REST));
     }
 }

@@ -43,7 +43,7 @@ impl Pool {
         server.lets_call(tool)?;
         let params = params::without_meta_of_others(&params::of_call(tool, params)?)?;
         let request = McpRequest::new("tools/call", Some(params));
-        let once = || server.request(request.clone(), &cx);
+        let once = || server.call_raw(tool, request.clone(), &cx);
         self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await
     }
 }

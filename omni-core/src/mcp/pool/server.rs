@@ -159,19 +159,34 @@ impl Server {
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
         let max_chars = self.options().max_output_chars;
-        self.on_connection(cx, |transport| async move { transport.call_tool(tool, arguments, max_chars, cx).await })
-            .await
+        let call =
+            |transport: Arc<dyn McpTransport>| async move { transport.call_tool(tool, arguments, max_chars, cx).await };
+        self.on_connection(cx, || self.lets_call(tool), call).await
     }
 
-    /// Makes a request once.
+    /// Calls a tool once, by a whole request.
+    pub(super) async fn call_raw(
+        &self,
+        tool: &str,
+        request: McpRequest,
+        cx: &CallContext,
+    ) -> Result<McpReply, McpError> {
+        let call = |transport: Arc<dyn McpTransport>| async move { rounds::request(&*transport, request, cx).await };
+        self.on_connection(cx, || self.lets_call(tool), call).await
+    }
+
+    /// Makes a request other than a tool's call once.
     pub(super) async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
-        self.on_connection(cx, |transport| async move { rounds::request(&*transport, request, cx).await }).await
+        let ask = |transport: Arc<dyn McpTransport>| async move { rounds::request(&*transport, request, cx).await };
+        self.on_connection(cx, || Ok(()), ask).await
     }
 
-    /// Does something once on a connection that works, unless requests are kept from the server.
+    /// Does something once on a connection that works, unless requests are kept from the server. `may` is
+    /// asked right before: a good while may have been waited until then.
     async fn on_connection<T, F>(
         &self,
         cx: &CallContext,
+        may: impl FnOnce() -> Result<(), McpError>,
         work: impl FnOnce(Arc<dyn McpTransport>) -> F,
     ) -> Result<T, McpError>
     where
@@ -184,6 +199,7 @@ impl Server {
             // A request that is handed over goes out, even when nobody waits for its answer.
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         }
+        may()?;
         let answer = guarded(work(connection.transport.clone())).await;
         self.learn(&connection, answer.as_ref().err());
         answer

@@ -16,6 +16,7 @@ use super::{Connect as ConnectWhen, *};
 use crate::{
     catalog::Health,
     mcp::{BreakerOptions, McpEvent, McpReply, McpRequest, McpTransport},
+    pin::memory::MemoryPins,
     policy::PatternSet,
 };
 
@@ -128,7 +129,7 @@ impl Fake {
             Call::Break => Err(McpError::Closed { message: "broken".into(), unsent: false }),
             Call::Panic => panic!("a transport crashes"),
             Call::Fail => Ok(reply(&json!({ "isError": true, "content": [{ "type": "text", "text": "no" }] }))),
-            Call::Refuse => Err(McpError::Rpc { code: -32_603, message: "not today".into() }),
+            Call::Refuse => Err(McpError::rpc(-32_603, "not today")),
         }
     }
 }
@@ -222,6 +223,15 @@ impl Stand {
 
     fn one(fake: Fake, options: impl Borrow<ServerOptions>) -> Self {
         Self::new([("s", fake)], options.borrow())
+    }
+
+    /// The same, and its tools are pinned.
+    fn vetted(fake: Fake, options: impl Borrow<ServerOptions>) -> Self {
+        let fakes = BTreeMap::from([("s", Arc::new(fake))]);
+        let connector = Arc::new(FakeConnector(fakes["s"].clone()));
+        let entry = ServerEntry { connector, options: options.borrow().clone() };
+        let vetter = Arc::new(Vetter::new(Arc::new(MemoryPins::new()), None));
+        Self { pool: Pool::vetted(BTreeMap::from([("s".to_owned(), entry)]), Some(vetter)), fakes }
     }
 
     fn fake(&self) -> &Fake {

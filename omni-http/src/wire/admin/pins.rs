@@ -74,7 +74,8 @@ pub(crate) struct SeenDefinition {
 /// Something that looks suspicious.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ToolFinding {
-    /// `hidden_text`, `instruction`, `encoded_instruction`, `confusable_name`, `directs_other_tool`, `same_name`.
+    /// `hidden_text`, `instruction`, `encoded_instruction`, `confusable_name`, `directs_other_tool`, `unread`,
+    /// `same_name`.
     pub(crate) kind: &'static str,
     /// Where it stands in the definition.
     pub(crate) at: String,

@@ -46,30 +46,40 @@ impl Callback {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// The query that the browser came back with.
-    pub(super) async fn wait(self) -> Result<String, Fault> {
+    /// The query that the browser came back with. Any page that is open in it, and any program of this machine,
+    /// may ask for the address: what is no answer to this login ends no waiting.
+    pub(super) async fn wait(self, is_answer: impl Fn(&str) -> bool) -> Result<String, Fault> {
         let mut requests = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept(), if requests.len() < MAX_CONNECTIONS => {
                     let (stream, _) = accepted.map_err(Fault::from)?;
-                    requests.spawn(async move { timeout(REQUEST, answered(stream)).await.ok().flatten() });
+                    requests.spawn(async move { timeout(REQUEST, asked(stream)).await.ok().flatten() });
                 }
                 Some(done) = requests.join_next(), if !requests.is_empty() => {
-                    if let Ok(Some(query)) = done {
+                    let Ok(Some((stream, query))) = done else { continue };
+                    if let Some(query) = query.filter(|query| is_answer(query)) {
+                        let _ = timeout(REQUEST, answer(stream, "200 OK", PAGE)).await;
                         return Ok(query);
                     }
+                    requests.spawn(async move {
+                        let _ = timeout(REQUEST, answer(stream, "400 Bad Request", "")).await;
+                        None
+                    });
                 }
             }
         }
     }
 }
 
-/// Answers a request; its query, if it is the one that is waited for.
-async fn answered(mut stream: TcpStream) -> Option<String> {
+/// Reads a request; its query, if it is one for the address that is listened at.
+async fn asked(mut stream: TcpStream) -> Option<(TcpStream, Option<String>)> {
     let head = head(&mut stream).await?;
     let query = query(&head);
-    let (status, page) = if query.is_some() { ("200 OK", PAGE) } else { ("404 Not Found", "") };
+    Some((stream, query))
+}
+
+async fn answer(mut stream: TcpStream, status: &str, page: &str) {
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\
          cache-control: no-store\r\nreferrer-policy: no-referrer\r\ncontent-security-policy: default-src 'none'\r\n\r\n\
@@ -78,7 +88,6 @@ async fn answered(mut stream: TcpStream) -> Option<String> {
     );
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
-    query
 }
 
 async fn head(stream: &mut TcpStream) -> Option<String> {
@@ -122,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_browser_that_opens_connections_for_nothing_holds_nobody_up() {
+    async fn connections_for_nothing_and_answers_to_another_login_end_no_waiting() {
         let callback = Callback::listen(0).await.unwrap();
         let address = ("127.0.0.1", callback.port);
         assert_eq!(callback.redirect_uri(), format!("http://127.0.0.1:{}/callback", callback.port));
@@ -135,11 +144,13 @@ mod tests {
                 stream.read_to_string(&mut answer).await.unwrap();
                 answer
             };
-            assert!(ask("/favicon.ico").await.starts_with("HTTP/1.1 404"));
+            for foreign in ["/favicon.ico", "/callback?code=secret&state=other", "/callback", "/callback?"] {
+                assert!(ask(foreign).await.starts_with("HTTP/1.1 400"), "{foreign}");
+            }
             let page = ask("/callback?code=secret&state=s").await;
             assert!(page.starts_with("HTTP/1.1 200") && !page.contains("secret"), "{page}");
         };
-        let (query, ()) = tokio::join!(callback.wait(), browser);
+        let (query, ()) = tokio::join!(callback.wait(|query| query.ends_with("state=s")), browser);
         assert_eq!(query.unwrap(), "code=secret&state=s");
     }
 }

@@ -47,6 +47,16 @@ fn a_code_is_taken_from_the_answer_to_this_login_alone() {
         let error = code(&plain(), callback).unwrap_err();
         assert!(error.contains(word), "{callback}: {error}");
     }
+    for (callback, is_answer) in [
+        ("http://127.0.0.1:1/callback?code=c&state=s-1", true),
+        ("error=access_denied&state=s-1", true),
+        ("code=c&state=s-2", false),
+        ("code=c&state=s-1&state=s-1", false),
+        ("code=c", false),
+        ("", false),
+    ] {
+        assert_eq!(login(&plain()).is_answered_by(callback), is_answer, "{callback}");
+    }
     assert!(code(&plain(), &format!("state=s-1&code={}", "c".repeat(MAX_CALLBACK))).unwrap_err().contains("too much"));
 }
 

@@ -1,9 +1,10 @@
 //! Tokens in files: one a server, which only its owner may read, under one lock for all processes.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,6 +12,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use super::{Lease, StoredTokens, TokenKey, TokenStore, TokenStoreError};
@@ -20,6 +25,9 @@ use crate::ledger::files;
 const DIR: &str = "tokens";
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 10;
+/// How long the lock is waited for, and how often it is looked whether it is free.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Tokens in a directory.
 #[derive(Debug, Clone)]
@@ -53,23 +61,54 @@ impl FileTokens {
         key: &TokenKey,
         change: impl FnOnce(&mut Option<Entry>) -> Change<T> + Send + 'static,
     ) -> Result<T, TokenStoreError> {
-        let (dir, key) = (self.dir.clone(), key.clone());
+        let done = self.changed(key.clone(), change).await;
+        done.map_err(|error| TokenStoreError::new(format!("{}: {error}", self.dir.display())))
+    }
+
+    async fn changed<T: Send + 'static>(
+        &self,
+        key: TokenKey,
+        change: impl FnOnce(&mut Option<Entry>) -> Change<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let (lock, dir) = (self.lock().await?, self.dir.clone());
         let work = move || {
-            files::create_dir(&dir).map_err(|error| io::Error::other(error.to_string()))?;
+            // Until all is written.
+            let _lock = lock;
             let path = dir.join(name(&key));
-            let lock =
-                files::private(OpenOptions::new().create(true).truncate(false).write(true)).open(dir.join(".lock"))?;
-            // Ends with the file.
-            lock.lock()?;
             let mut entry = read(&path, &key)?;
             match change(&mut entry) {
                 Change::Nothing(result) => Ok(result),
                 Change::Write(result) => write(&dir, &path, entry.as_ref()).map(|()| result),
             }
         };
-        let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        done.map_err(|error| TokenStoreError::new(format!("{}: {error}", self.dir.display())))
+        blocking(work).await
     }
+
+    /// The lock of all processes, which ends with the file. One that hangs holds nobody up for good.
+    async fn lock(&self) -> io::Result<File> {
+        let (dir, until) = (self.dir.clone(), Instant::now() + LOCK_WITHIN);
+        let open = move || {
+            files::create_dir(&dir).map_err(|error| io::Error::other(error.to_string()))?;
+            files::private(OpenOptions::new().create(true).truncate(false).write(true)).open(dir.join(".lock"))
+        };
+        let file = blocking(open).await?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(LOOK).await,
+                Err(TryLockError::WouldBlock) => {
+                    let seconds = LOCK_WITHIN.as_secs();
+                    let message = format!("another process has held the lock for more than {seconds} s");
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// What came of a change.
@@ -192,6 +231,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         token_store_contract(&FileTokens::new(dir.path())).await;
         shared_token_store_contract(&FileTokens::new(dir.path()), &FileTokens::new(dir.path())).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_never_gives_the_lock_back_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, key) = (FileTokens::new(dir.path()), TokenKey::shared("a"));
+        assert!(store.put(&key, &StoredTokens::new("u", "i", vec![1]), None).await.unwrap());
+        let lock = OpenOptions::new().write(true).open(dir.path().join(DIR).join(".lock")).unwrap();
+        lock.lock().unwrap();
+        let error = store.get(&key).await.unwrap_err().to_string();
+        assert!(error.contains("another process has held the lock"), "{error}");
+        drop(lock);
+        assert!(store.get(&key).await.unwrap().is_some());
     }
 
     #[cfg(unix)]

@@ -152,11 +152,12 @@ impl Server {
         self.retire(connection);
     }
 
-    /// Ends the connection, and any attempt at one.
+    /// Ends the connection, and any attempt at one; what is to be kept of it is.
     pub(in super::super) async fn close(&self) {
         let _nobody_connects = self.connecting.lock().await;
         if let Some(connection) = self.connection.swap(None) {
             connection.transport.close().await;
         }
+        self.entry.connector.settle().await;
     }
 }

@@ -30,7 +30,7 @@ impl Server {
     }
 
     async fn judge(&self) {
-        let listed = self.with_listing(|listing| listing.listed());
+        let Some(listed) = self.with_listing(|listing| listing.listed()) else { return };
         let vetted = self.vet(listed).await;
         self.with_listing(|listing| listing.judged(vetted));
         self.publish();
@@ -46,7 +46,7 @@ impl Server {
     /// Refuses a tool that is kept back. Whoever calls has asked before; this is the last door.
     pub(in crate::mcp::pool) fn lets_call(&self, tool: &str) -> Result<(), McpError> {
         match self.is_withheld(tool) {
-            true => Err(McpError::Rpc { code: INVALID_PARAMS, message: format!("there is no tool {tool:?}") }),
+            true => Err(McpError::rpc(INVALID_PARAMS, format!("there is no tool {tool:?}"))),
             false => Ok(()),
         }
     }
