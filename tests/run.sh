@@ -29,6 +29,6 @@ export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
 if [ $# = 0 ]; then
   first_question
-  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect # each one once
+  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search # each one once
 fi
 cargo test --workspace --all-features --locked --no-fail-fast -- "$@"

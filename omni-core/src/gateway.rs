@@ -27,6 +27,7 @@ mod error;
 mod line;
 mod list;
 mod parked;
+mod plain;
 mod result;
 mod session;
 mod stdio;
@@ -36,6 +37,7 @@ mod watch;
 use changes::Changes;
 use line::Level;
 use parked::Parking;
+pub use plain::{Logs, PlainCall, PlainResult};
 pub use session::Session;
 
 /// What clients are told about the tools.

@@ -28,11 +28,14 @@ use crate::{caller::Caller, error::ApiError, state::App};
 mod envelope;
 mod guard;
 mod metadata;
+mod plain;
 mod sessions;
 
+use envelope::Message;
 pub(crate) use guard::guard;
 pub(crate) use metadata::{METADATA, METADATA_OF_ENDPOINT};
-use sessions::{Owner, Sessions};
+use plain::Plain;
+use sessions::{Owner, Sessions, Stay};
 
 /// Where MCP clients connect.
 pub(crate) const PATH: &str = "/mcp";
@@ -43,6 +46,7 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// The endpoint, and what lives as long as the service does.
 pub(crate) struct Endpoint {
+    gateway: Gateway,
     service: StreamableHttpService<Session, Sessions>,
     sessions: Arc<Sessions>,
     ended: CancellationToken,
@@ -66,8 +70,9 @@ impl Endpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(config.max_body_bytes)
             .with_cancellation_token(ended.clone());
-        let service = StreamableHttpService::new(move || Ok(gateway.session()), sessions.clone(), rules);
-        Self { service, sessions, ended }
+        let own = gateway.clone();
+        let service = StreamableHttpService::new(move || Ok(own.session()), sessions.clone(), rules);
+        Self { gateway, service, sessions, ended }
     }
 
     /// Ends sessions and streams.
@@ -87,30 +92,66 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Result<Response, ApiError> {
-    let owner = Owner::of(&caller);
+    let mut owner = Owner::of(&caller);
     let (mut parts, body) = request.into_parts();
     let named = parts.headers.get(SESSION_ID).map(|id| id.to_str().unwrap_or_default());
-    if named.is_some_and(|id| !app.mcp.sessions.belongs(id, &owner)) {
-        return Err(ApiError::not_found("there is no such session; begin with `initialize`"));
-    }
+    let stay = named.map(|id| app.mcp.sessions.find(id, &owner).ok_or_else(no_session)).transpose()?;
+    let visitor = Visitor::new(caller.credential(None)).with_client(caller.client());
     let body = match parts.method {
         Method::POST => {
             let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), &app).await;
             let bytes = bytes.map_err(|rejection| ApiError::of_status(rejection.status()))?;
-            let message = match envelope::read(&parts.headers, &bytes, app.config.max_json_depth) {
+            let mut message = match envelope::read(&parts.headers, &bytes, app.config.max_json_depth) {
                 Ok(message) => message,
                 Err(refusal) => return Ok(refusal.into_response()),
             };
-            if message.begins_session() && named.is_none() {
-                app.mcp.sessions.check_room(&owner)?;
+            if let Some(plain) = Plain::of(&parts.headers, &mut message, stay.as_ref()) {
+                return app.mcp.answer(plain, visitor, stay).await;
+            }
+            match &stay {
+                Some(stay) => app.mcp.hears(&message, stay),
+                None if message.begins_session() => {
+                    app.mcp.sessions.check_room(&owner)?;
+                    owner = owner.plain(message.is_of_plain_client());
+                }
+                None => {}
             }
             Body::from(bytes)
         }
         _ => Body::empty(),
     };
-    let visitor = Visitor::new(caller.credential(None)).with_client(caller.client());
     parts.extensions.insert(visitor);
     let service = app.mcp.service.clone();
     let answer = owner.scope(service.handle(Request::from_parts(parts, body))).await;
     Ok(answer.into_response())
+}
+
+fn no_session() -> ApiError {
+    ApiError::not_found("there is no such session; begin with `initialize`")
+}
+
+impl Endpoint {
+    /// Answers the short way.
+    async fn answer(&self, plain: Plain, visitor: Visitor, stay: Option<Stay>) -> Result<Response, ApiError> {
+        let Some(stay) = stay else {
+            return Ok(plain.answer(&self.gateway, visitor, None).await);
+        };
+        if !self.sessions.touch(&stay).await {
+            return Err(no_session());
+        }
+        let running = self.sessions.runs(&stay, &plain.id);
+        Ok(plain.answer(&self.gateway, visitor, Some(running)).await)
+    }
+
+    /// Takes from a message what matters to requests outside its session's transport.
+    fn hears(&self, message: &Message, stay: &Stay) {
+        match message.method() {
+            Some("logging/setLevel") => self.sessions.wants_logs(stay),
+            Some("notifications/cancelled") => {
+                let id = message.params().and_then(|params| params.get("requestId"));
+                id.into_iter().for_each(|id| self.sessions.give_up(stay, id));
+            }
+            _ => {}
+        }
+    }
 }

@@ -20,11 +20,11 @@ const MAX_SAID: usize = 500;
 
 /// What is looked at of a result.
 #[derive(Deserialize)]
-struct Peek {
+struct Peek<'a> {
     #[serde(rename = "isError", default)]
     is_error: Option<bool>,
-    #[serde(default)]
-    content: Option<Vec<Value>>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
 }
 
 /// Sends a call with all that came with it. The arguments are those that were judged.
@@ -54,11 +54,11 @@ fn returned(reply: McpReply) -> CallEnd {
 
 /// What a tool says that says that it failed.
 fn failure(raw: &RawValue) -> Option<String> {
-    let peek: Peek = serde_json::from_str(raw.get()).ok()?;
+    let peek: Peek<'_> = serde_json::from_str(raw.get()).ok()?;
     if peek.is_error != Some(true) {
         return None;
     }
-    let parts = peek.content.unwrap_or_default();
+    let parts: Vec<Value> = peek.content.and_then(|parts| serde_json::from_str(parts.get()).ok()).unwrap_or_default();
     let texts: String = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
     Some(texts.chars().take(MAX_SAID).collect())
 }

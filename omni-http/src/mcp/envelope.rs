@@ -3,10 +3,10 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::extract::tree;
 
@@ -16,6 +16,9 @@ const INVALID_REQUEST: i32 = -32_600;
 const PARSE_ERROR: i32 = -32_700;
 /// MCP: the headers are unlike the body.
 const HEADER_MISMATCH: i32 = -32_020;
+
+/// The first revision in which a name may stand in another form in a header, and rmcp reads it.
+const ENCODES_SINCE: &[u8] = b"2026-07-28";
 
 /// What is not right with a message.
 #[derive(Debug)]
@@ -33,16 +36,36 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What is known of a message.
+/// A message that can be read in one way only.
 #[derive(Debug)]
-pub(super) struct Message {
-    method: Option<String>,
-}
+pub(super) struct Message(Map<String, Value>);
 
 impl Message {
+    pub(super) fn method(&self) -> Option<&str> {
+        self.0.get("method")?.as_str()
+    }
+
+    pub(super) fn id(&self) -> Option<&Value> {
+        self.0.get("id")
+    }
+
+    pub(super) fn params(&self) -> Option<&Map<String, Value>> {
+        self.0.get("params")?.as_object()
+    }
+
+    pub(super) fn params_mut(&mut self) -> Option<&mut Map<String, Value>> {
+        self.0.get_mut("params")?.as_object_mut()
+    }
+
+    /// Whether its client says that it can be asked nothing.
+    pub(super) fn is_of_plain_client(&self) -> bool {
+        let capabilities = self.params().and_then(|params| params.get("capabilities")?.as_object());
+        capabilities.is_some_and(super::plain::can_be_asked_nothing)
+    }
+
     /// Whether it asks for a session.
     pub(super) fn begins_session(&self) -> bool {
-        self.method.as_deref() == Some("initialize")
+        self.method() == Some("initialize")
     }
 }
 
@@ -53,23 +76,22 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], depth: usize) -> Result<Mes
     let Value::Object(message) = parsed else {
         return Err(refused(INVALID_REQUEST, "a message is one JSON object".into(), Value::Null));
     };
-    let text = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
-    let method = text("method");
-    let id = message.get("id").filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
-    let params = message.get("params");
-    let param = |name: &str| params.and_then(|params| params.get(name)?.as_str());
-    let name = match method.as_deref() {
+    let message = Message(message);
+    let method = message.method();
+    let param = |name: &str| message.params().and_then(|params| params.get(name)?.as_str());
+    let name = match method {
         Some("tools/call" | "prompts/get") => param("name"),
         Some("resources/read" | "resources/subscribe" | "resources/unsubscribe") => param("uri"),
         Some("tasks/get" | "tasks/update" | "tasks/cancel") => param("taskId"),
         _ => None,
     };
-    for (header, own) in [("mcp-method", method.as_deref()), ("mcp-name", name)] {
+    for (header, own) in [("mcp-method", method), ("mcp-name", name)] {
         if !agrees(headers, header, own) {
+            let id = message.id().filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
             return Err(refused(HEADER_MISMATCH, format!("the header {header} is not what the message says"), id));
         }
     }
-    Ok(Message { method })
+    Ok(message)
 }
 
 /// Whether a header is not there, or is there once and says the same. One that stands in another form is
@@ -78,13 +100,14 @@ fn agrees(headers: &HeaderMap, name: &str, own: Option<&str>) -> bool {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return true };
     let Ok(value) = value.to_str() else { return false };
-    let is_encoded = value.starts_with("=?base64?") && headers.contains_key("mcp-protocol-version");
+    let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_encoded = name == "mcp-name" && value.starts_with("=?base64?") && version >= ENCODES_SINCE;
     values.next().is_none() && (is_encoded || Some(value) == own)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderName;
 
     use super::*;
 
@@ -121,6 +144,8 @@ mod tests {
             (&[("mcp-method", "tools/list")], call),
             (&[("mcp-name", "echo")], list),
             (&[("mcp-name", "=?base64?ZWNobw==?=")], call),
+            (&[("mcp-name", "=?base64?ZWNobw==?="), ("mcp-protocol-version", "2025-11-25")], call),
+            (&[("mcp-method", "=?base64?eA==?="), ("mcp-protocol-version", "2026-07-28")], call),
         ] {
             assert_eq!(code(headers, body), Some(HEADER_MISMATCH), "{headers:?}");
         }

@@ -53,7 +53,7 @@ pub(super) fn subscribed(request: &McpRequest, wanted: &Wanted) -> Option<Result
     };
     if adds && wanted.borrow().len() >= MAX_RESOURCES {
         let message = format!("more than {MAX_RESOURCES} resources are subscribed to already");
-        return Some(Err(McpError::Rpc { code: -32_603, message }));
+        return Some(Err(McpError::rpc(-32_603, message)));
     }
     wanted.send_if_modified(|wanted| if adds { wanted.insert(uri) } else { wanted.remove(&uri) });
     Some(Ok(McpReply::Complete(RawValue::from_string("{}".into()).unwrap_or_default())))

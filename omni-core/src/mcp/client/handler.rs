@@ -44,17 +44,17 @@ impl Handler {
     ) -> Result<Box<RawValue>, McpError> {
         let Ok(_one) = self.asking.try_acquire() else {
             let message = format!("more than {MAX_ASKING} questions wait for an answer already");
-            return Err(McpError::Rpc { code: internal(), message });
+            return Err(McpError::rpc(internal(), message));
         };
         let Some(asked) = asked else { return peer::ask(&Nobody, method, params).await };
         let answer = AssertUnwindSafe(peer::ask(&*asked.peer, method, params)).catch_unwind();
-        let given_up = || McpError::Rpc { code: internal(), message: "nobody waits for the call any more".into() };
+        let given_up = || McpError::rpc(internal(), "nobody waits for the call any more");
         tokio::select! {
             biased;
             () = asked.ended.cancelled() => Err(given_up()),
             answer = timeout_at(asked.deadline, answer) => match answer {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(McpError::Rpc { code: internal(), message: "the client failed to answer".into() }),
+                Ok(Err(_)) => Err(McpError::rpc(internal(), "the client failed to answer")),
                 Err(_) => Err(given_up()),
             },
         }
@@ -123,9 +123,9 @@ fn internal() -> i64 {
 
 fn rpc(error: &McpError) -> ErrorData {
     match error {
-        McpError::Rpc { code, message } => {
+        McpError::Rpc { code, message, data } => {
             let code = i32::try_from(*code).map_or(ErrorCode::INTERNAL_ERROR, ErrorCode);
-            ErrorData::new(code, message.clone(), None)
+            ErrorData::new(code, message.clone(), data.as_deref().cloned())
         }
         other => ErrorData::internal_error(other.to_string(), None),
     }

@@ -69,6 +69,11 @@ pub(super) fn headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
 
 /// What goes along with a request: where it belongs, and since 2026-07-28 what whoever is behind it can.
 pub(super) fn meta(cx: &CallContext, modern: bool) -> RequestMetaObject {
+    serde_json::from_value(Value::Object(extra(cx, modern))).unwrap_or_default()
+}
+
+/// The same as it is.
+pub(super) fn extra(cx: &CallContext, modern: bool) -> Map<String, Value> {
     let mut meta = Map::new();
     if let Some(trace) = &cx.trace {
         meta.insert("traceparent".into(), json!(trace));
@@ -76,7 +81,7 @@ pub(super) fn meta(cx: &CallContext, modern: bool) -> RequestMetaObject {
     if modern {
         meta.insert(CAPABILITIES.into(), capabilities(cx));
     }
-    serde_json::from_value(Value::Object(meta)).unwrap_or_default()
+    meta
 }
 
 /// What whoever is behind a request can. A task is waited for by omni itself, unless the peer takes

@@ -20,6 +20,7 @@ use super::{
     admit::admitted,
     capped,
     endpoint::{Endpoint, status_error},
+    short::{Learned, VERSION},
 };
 use crate::{
     mcp::{
@@ -30,13 +31,13 @@ use crate::{
     net::body,
 };
 
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-const EVENT_STREAM: &str = "text/event-stream";
-const JSON: &str = "application/json";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const JSON: &str = "application/json";
 
 /// Most of an error page that is read, in bytes.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
+pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 type WireError = StreamableHttpError<Fault>;
 type Headers = HashMap<HeaderName, HeaderValue>;
@@ -44,16 +45,19 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 /// One connection's way to its server.
 #[derive(Clone)]
 pub(super) struct Wire {
-    client: reqwest::Client,
-    headers: HeaderMap,
-    credentials: Option<Arc<dyn CredentialSource>>,
-    tap: Arc<Tap>,
+    pub(super) client: reqwest::Client,
+    pub(super) headers: HeaderMap,
+    pub(super) credentials: Option<Arc<dyn CredentialSource>>,
+    pub(super) tap: Arc<Tap>,
+    /// For whoever sends without rmcp.
+    pub(super) learned: Arc<Learned>,
 }
 
 impl Wire {
     pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
         let credentials = endpoint.credentials().cloned();
-        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, credentials, tap })
+        let learned = Arc::default();
+        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, credentials, tap, learned })
     }
 
     /// Configured headers, then those of the caller's own credentials, then the protocol's.
@@ -83,13 +87,20 @@ impl Wire {
             }
             _ => (None, None),
         };
+        let is_call = matches!(&message, JsonRpcMessage::Request(request) if request.request.method() == "tools/call");
+        self.learned.sends(session.as_deref(), headers.get(&VERSION));
         let headers = self.headers(slot.as_ref(), session.as_deref(), headers);
         let exchange = async {
             let response = self.admitted(self.client.post(uri).headers(headers).json(&message)).await?;
             match response.status() {
                 StatusCode::ACCEPTED | StatusCode::NO_CONTENT => Ok(StreamableHttpPostResponse::Accepted),
                 StatusCode::NOT_FOUND if session.is_some() => Err(StreamableHttpError::SessionExpired),
-                status if status.is_success() => self.answer(response, asked).await,
+                status if status.is_success() => {
+                    if is_call {
+                        self.learned.answers_json(!is(&response, EVENT_STREAM));
+                    }
+                    self.answer(response, asked).await
+                }
                 _ => refusal(response, asked, session.is_some()).await,
             }
         };
@@ -220,7 +231,7 @@ fn bound(message: ServerJsonRpcMessage, asked: &RequestId) -> Result<ServerJsonR
     }
 }
 
-fn is(response: &Response, kind: &str) -> bool {
+pub(super) fn is(response: &Response, kind: &str) -> bool {
     let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case(kind))
 }

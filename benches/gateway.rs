@@ -1,0 +1,151 @@
+//! `cargo bench -p omni-benches --bench gateway`: a tool call through the gateway against the same call straight
+//! at its server, at once from 1, 16 and 64 connections, and the list of 1,000 tools. Key, policy, limits and the
+//! ledger are on. Upstream, gateway and load are processes of their own on the same cores; ratios are within one
+//! run. Where there is an `nginx`, one hop through it is measured beside.
+//!
+//! Without `--bench` each measurement is made once, in short.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "benchmarks may stop at a fault, and print")]
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use load::{Service, drive, report, send};
+
+mod fronting;
+mod load;
+mod upstream;
+
+/// Says which of the processes this is.
+const UPSTREAM: &str = "--upstream";
+const FRONT: &str = "--front";
+
+const CALL: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}"#;
+/// What the revision of 2026-07-28 has with every request.
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+const ACCEPT: &str = "accept: application/json, text/event-stream\r\n";
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some(UPSTREAM) => return upstream::serve(),
+        Some(FRONT) => return fronting::serve(&args[2]),
+        _ => {}
+    }
+    let is_full = args.iter().any(|arg| arg == "--bench");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(measure(is_full));
+}
+
+async fn measure(is_full: bool) {
+    let (seconds, rounds) = if is_full { (3.0, 3) } else { (0.2, 1) };
+    println!(
+        "{:<28} {:>4} {:>10} {:>9} {:>9} {:>9} {:>8} {:>9}",
+        "what", "c", "per second", "p50 µs", "p99 µs", "max µs", "refused", "CPU µs"
+    );
+    for _ in 0..rounds {
+        calls(seconds).await;
+    }
+    lists(seconds).await;
+}
+
+async fn calls(seconds: f64) {
+    let upstream = Service::start(&[UPSTREAM]);
+    let front = Service::start(&[FRONT, &format!("http://{}/mcp", upstream.address)]);
+    let nginx = Nginx::start(&upstream.address);
+    let direct = upstream.request_with("POST", "/mcp", ACCEPT, CALL);
+    let session = session(&front).await;
+    let call = CALL.replace("\"echo\"", "\"lab__echo\"");
+    let old = front.request_with("POST", "/mcp", &format!("{ACCEPT}{session}"), &call);
+    let new = front.request_with("POST", "/mcp", &modern("tools/call", "mcp-name: lab__echo\r\n"), &{
+        CALL.replace("\"echo\"", "\"lab__echo\"").replace("\"params\":{", &format!("\"params\":{{{META},"))
+    });
+    send(&front, &old).await;
+    for at_once in [1, 16, 64] {
+        report("straight", at_once, seconds, &drive(&upstream, &direct, at_once, seconds).await);
+        if let Some(nginx) = &nginx {
+            let hop = upstream.at(&nginx.address);
+            report("one hop through nginx", at_once, seconds, &drive(&hop, &direct, at_once, seconds).await);
+        }
+        for (what, request) in [("gateway, session", &old), ("gateway, 2026-07-28", &new)] {
+            let before = front.cpu();
+            let answers = drive(&front, request, at_once, seconds).await;
+            let each = (front.cpu() - before).as_micros() as f64 / answers.len() as f64;
+            report(what, at_once, seconds, &answers);
+            println!("{:>94.1}", each);
+        }
+    }
+}
+
+async fn lists(seconds: f64) {
+    let upstream = Service::start(&[UPSTREAM]);
+    let front = Service::start(&[FRONT, &format!("http://{}/many", upstream.address)]);
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let session = session(&front).await;
+    let old = front.request_with("POST", "/mcp", &format!("{ACCEPT}{session}"), list);
+    let new = front.request_with("POST", "/mcp", &modern("tools/list", ""), &{
+        list.replace("\"tools/list\"", &format!("\"tools/list\",\"params\":{{{META}}}"))
+    });
+    for (what, request) in [("list of 1,000, session", old), ("list of 1,000, 2026-07-28", new)] {
+        let started = Instant::now();
+        let size = send(&front, &request).await.len();
+        println!("{what}: first {} µs, {size} bytes", started.elapsed().as_micros());
+        report(what, 1, seconds, &drive(&front, &request, 1, seconds).await);
+    }
+}
+
+fn modern(method: &str, more: &str) -> String {
+    format!("{ACCEPT}mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{more}")
+}
+
+/// Begins a session, and says by which headers it goes on.
+async fn session(front: &Service) -> String {
+    let begin = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}"#;
+    let answer = send(front, &front.request_with("POST", "/mcp", ACCEPT, begin)).await;
+    let id = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().trim().to_owned();
+    let headers = format!("mcp-session-id: {id}\r\nmcp-protocol-version: 2025-11-25\r\n");
+    let begun = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    send(front, &front.request_with("POST", "/mcp", &format!("{ACCEPT}{headers}"), begun)).await;
+    headers
+}
+
+/// A plain proxy to compare with.
+struct Nginx {
+    child: Child,
+    address: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Nginx {
+    fn start(upstream: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = format!(
+            "daemon off; worker_processes 2; pid {dir}/pid; error_log /dev/null; events {{ worker_connections 1024; }}
+            http {{ access_log off; client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir};
+            uwsgi_temp_path {dir}; scgi_temp_path {dir}; keepalive_requests 100000000;
+            upstream up {{ server {upstream}; keepalive 64; }}
+            server {{ listen {address}; location / {{ proxy_pass http://up; proxy_http_version 1.1;
+            proxy_set_header Connection \"\"; }} }} }}",
+            dir = dir.path().display()
+        );
+        let path = dir.path().join("nginx.conf");
+        fs::write(&path, config).unwrap();
+        let child = Command::new("nginx").arg("-c").arg(&path).stderr(Stdio::null()).spawn();
+        let child = child.inspect_err(|_| println!("there is no nginx to compare with")).ok()?;
+        std::thread::sleep(Duration::from_millis(300));
+        Some(Self { child, address, _dir: dir })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Its workers end with it only when it is told to quit.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
