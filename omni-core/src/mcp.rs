@@ -33,6 +33,8 @@ pub mod sse;
 pub mod stdio;
 mod tap;
 
+#[cfg(feature = "gateway")]
+pub(crate) use content::clean;
 pub use context::{CallContext, Progress, ProgressFn};
 pub use credentials::{CredentialSource, Refused, ServerCredential};
 pub use error::McpError;
@@ -181,6 +183,9 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`McpError::Connect`], [`McpError::Unauthorized`] or [`McpError::Timeout`].
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError>;
+
+    /// Waits for what goes on although nobody connects any more ([`CredentialSource::settle`]).
+    async fn settle(&self) {}
 }
 
 #[async_trait]
@@ -191,6 +196,10 @@ impl<T: Connector + ?Sized> Connector for Arc<T> {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         (**self).connect(cx).await
+    }
+
+    async fn settle(&self) {
+        (**self).settle().await;
     }
 }
 

@@ -258,7 +258,7 @@ mod tests {
             (Error::Cancelled, 503),
             (Error::Internal { message: text() }, 500),
             (server(McpError::Connect { message: text() }), 503),
-            (server(McpError::Rpc { code: 1, message: text() }), 502),
+            (server(McpError::rpc(1, text())), 502),
             (LimitError::Unavailable { message: text() }.into(), 503),
             (Error::Llm(LlmError::Protocol { provider: "openai", message: text() }), 502),
         ];

@@ -184,7 +184,7 @@ async fn progress_arrives_in_order() {
 async fn an_error_of_the_server_keeps_its_code() {
     let (transport, _) = connect().await;
     let error = call(&*transport, "nothing", "", LONG).await.unwrap_err();
-    assert!(matches!(&error, McpError::Rpc { code: -32602, message } if message == "no such tool"), "{error}");
+    assert!(matches!(&error, McpError::Rpc { code: -32602, message, .. } if message == "no such tool"), "{error}");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ impl FakeServer {
         let name = params["name"].as_str().unwrap_or_default();
         let handler = self.tools.lock().unwrap().get(name).map(|tool| tool.handler.clone());
         let Some(handler) = handler else {
-            return Err(McpError::Rpc { code: -32602, message: format!("unknown tool {name}") });
+            return Err(McpError::rpc(-32602, format!("unknown tool {name}")));
         };
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.running.fetch_add(1, Ordering::SeqCst);
@@ -153,7 +153,7 @@ impl McpTransport for FakeServer {
             match &*request.method {
                 "tools/list" => Ok(self.list()),
                 "tools/call" => self.call(params).await,
-                method => Err(McpError::Rpc { code: -32601, message: format!("no method {method}") }),
+                method => Err(McpError::rpc(-32601, format!("no method {method}"))),
             }
         };
         let after_ms = cx.deadline.saturating_duration_since(tokio::time::Instant::now()).as_millis() as u64;

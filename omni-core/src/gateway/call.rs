@@ -33,11 +33,12 @@ use crate::{
     ask::{DirectCall, Relay},
     confirm::{Approver, ConfirmRequest, Verdict},
     error::Error,
-    mcp::{McpReply, Peer as _, PeerCapabilities},
+    identity::Scope,
+    mcp::{McpReply, Peer as _, PeerCapabilities, clean},
     omni::{Asked, Passing},
 };
 
-/// Most of a call's arguments that a person is shown, in characters.
+/// Longest arguments that a person is asked to agree to, in bytes: what is not shown is not agreed to.
 const MAX_SHOWN: usize = 2_000;
 
 /// One request of a client's, and the client.
@@ -193,14 +194,16 @@ impl Caller<'_> {
         state: Option<&str>,
     ) -> Result<Option<Came>, ErrorData> {
         let Some(state) = state.filter(|state| parked::is_ours(state)) else { return Ok(None) };
-        let owner = self.gateway.omni.authenticate(self.visitor.credential.clone()).await;
-        let owner = owner.map_err(|error| error::of(&error))?;
-        let parked = self.gateway.parking.take(state, &owner, called);
+        let grant = self.gateway.omni.grant(self.visitor.credential.clone()).await;
+        let grant = grant.map_err(|error| error::of(&error))?;
+        grant.require(Scope::Tools).map_err(|error| error::of(&error.into()))?;
+        let parked = self.gateway.parking.take(state, &grant.principal, called);
         let mut parked =
             parked.ok_or_else(|| ErrorData::invalid_params("requestState: nothing waits under this name", None))?;
         parked.answer(responses.unwrap_or(&BTreeMap::new()));
         if !parked.questions.is_empty() {
-            return Ok(self.park(parked).map(Came::ToWait));
+            let full = || ErrorData::invalid_request("too many calls wait for answers; the call was given up", None);
+            return self.park(parked).map(Came::ToWait).ok_or_else(full).map(Some);
         }
         let Parked { call, heard, .. } = parked;
         self.converse(called, call, heard).await.map(Some)
@@ -287,7 +290,13 @@ impl Caller<'_> {
 
 /// Asks the person behind the client whether a call may be made.
 #[derive(Debug)]
-struct ByClient(Arc<Line>);
+pub(super) struct ByClient(Arc<Line>);
+
+impl ByClient {
+    pub(super) fn new(line: Arc<Line>) -> Self {
+        Self(line)
+    }
+}
 
 #[async_trait]
 impl Approver for ByClient {
@@ -296,7 +305,10 @@ impl Approver for ByClient {
         if !self.0.can().fills_forms() {
             return declined("it takes a person's agreement, and this client can ask nobody (it has no elicitation)");
         }
-        let arguments: String = request.arguments.get().chars().take(MAX_SHOWN).collect();
+        let arguments = request.arguments.get();
+        if arguments.len() > MAX_SHOWN || clean(arguments, MAX_SHOWN) != arguments {
+            return declined("its arguments are too long, or hold what cannot be seen, for a person to agree to");
+        }
         let message = format!("{}.{} may change something. Run it with {arguments}?", request.server, request.tool);
         let schema = json!({ "type": "object", "required": ["approve"],
             "properties": { "approve": { "type": "boolean", "title": "Run it" } } });

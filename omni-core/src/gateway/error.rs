@@ -47,7 +47,7 @@ pub(super) fn of_resource(error: &Error, uri: &str) -> ErrorData {
         other => {
             let mut told = of(other);
             if matches!(other, Error::Server { source: McpError::Rpc { .. }, .. }) {
-                told.data = Some(json!({ "uri": uri }));
+                told.data.get_or_insert_with(|| json!({ "uri": uri }));
             }
             told
         }
@@ -56,9 +56,9 @@ pub(super) fn of_resource(error: &Error, uri: &str) -> ErrorData {
 
 /// An error of any other request. What a server says goes on in its own words and with its own code.
 pub(super) fn of(error: &Error) -> ErrorData {
-    if let Error::Server { source: McpError::Rpc { code, message }, .. } = error {
+    if let Error::Server { source: McpError::Rpc { code, message, data }, .. } = error {
         let code = i32::try_from(*code).map_or(ErrorCode::INTERNAL_ERROR, ErrorCode);
-        return ErrorData::new(code, message.clone(), None);
+        return ErrorData::new(code, message.clone(), data.as_deref().cloned());
     }
     if matches!(error, Error::Internal { .. }) {
         tracing::error!(%error, "a request of the gateway's failed");

@@ -137,7 +137,7 @@ impl Client {
         let answered = match timeout(ANSWER_WITHIN, self.peer.send_request(request)).await {
             Ok(Ok(result)) => to_raw_value(&result).map_err(|error| McpError::Protocol { message: error.to_string() }),
             Ok(Err(ServiceError::McpError(error))) => {
-                Err(McpError::Rpc { code: i64::from(error.code.0), message: error.message.into_owned() })
+                Err(McpError::rpc(i64::from(error.code.0), error.message.into_owned()).with_data(error.data))
             }
             Ok(Err(_)) => Err(gone()),
             Err(_) => Err(McpError::Timeout { after_ms: 1_000 * ANSWER_WITHIN.as_secs() }),

@@ -42,8 +42,12 @@ use crate::{catalog::ServerCapabilities, redact::Redactor};
 mod changes;
 mod handler;
 mod request;
+#[cfg(feature = "mcp-http")]
+mod short;
 
 use handler::Handler;
+#[cfg(feature = "mcp-http")]
+pub(super) use short::{ShortCall, ShortWay};
 
 /// How long a server may take to end after it was told.
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
@@ -100,6 +104,9 @@ pub(super) struct Client {
     /// Resources whose changes are wanted (2026-07-28).
     subscriptions: changes::Wanted,
     tap: Arc<Tap>,
+    /// How calls are made without rmcp, where the transport has such a way.
+    #[cfg(feature = "mcp-http")]
+    short: Option<Arc<dyn ShortWay>>,
 }
 
 impl Client {
@@ -139,12 +146,27 @@ impl Client {
         });
         let running = Mutex::new(Some(Running { service, chores }));
         let listed = AtomicBool::new(false);
-        Ok(Self { peer, running, cancellations, capabilities, modern, listed, subscriptions, tap })
+        Ok(Self {
+            peer,
+            running,
+            cancellations,
+            capabilities,
+            modern,
+            listed,
+            subscriptions,
+            tap,
+            #[cfg(feature = "mcp-http")]
+            short: None,
+        })
     }
 
     /// A call is made anew whose headers the server found wrong: it did not run, and rmcp knows which
     /// arguments are headers only when the tools were listed on this very connection.
     async fn request_within(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        #[cfg(feature = "mcp-http")]
+        if let Some(answer) = self.short_exchange(&request, cx).await {
+            return answer;
+        }
         let again =
             (self.modern && request.method == "tools/call" && !self.listed.load(Relaxed)).then(|| request.clone());
         match (self.exchange(request, cx).await, again) {
@@ -169,7 +191,8 @@ impl Client {
         if lists_tools {
             self.listed.store(true, Relaxed);
         }
-        let guard = Guard { client: self, id: handle.id.clone(), token: handle.progress_token.clone(), done: false };
+        let token = Some(handle.progress_token.clone());
+        let guard = Guard { client: self, id: handle.id.clone(), token, done: false };
         self.answer(handle, guard, &slot).await
     }
 
@@ -203,7 +226,7 @@ impl Client {
     fn service_error(&self, error: ServiceError) -> McpError {
         match error {
             ServiceError::McpError(error) => {
-                McpError::Rpc { code: i64::from(error.code.0), message: words(&error.message) }
+                McpError::rpc(i64::from(error.code.0), words(&error.message)).with_data(error.data)
             }
             ServiceError::TransportSend(error) => meaning(error.error.as_ref())
                 .unwrap_or_else(|| McpError::Closed { message: words(&error.error.to_string()), unsent: false }),
@@ -280,13 +303,13 @@ impl fmt::Debug for Client {
 struct Guard<'a> {
     client: &'a Client,
     id: RequestId,
-    token: ProgressToken,
+    token: Option<ProgressToken>,
     done: bool,
 }
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.client.tap.forget(&self.id, &self.token);
+        self.client.tap.forget(&self.id, self.token.as_ref());
         if !self.done {
             let _ = self.client.cancellations.try_send(Abandoned::Request(self.id.clone()));
         }
@@ -336,9 +359,7 @@ fn initialise_error(error: &ClientInitializeError, tap: &Tap) -> McpError {
         return fault;
     }
     match error {
-        ClientInitializeError::JsonRpcError(error) => {
-            McpError::Rpc { code: i64::from(error.code.0), message: words(&error.message) }
-        }
+        ClientInitializeError::JsonRpcError(error) => McpError::rpc(i64::from(error.code.0), words(&error.message)),
         ClientInitializeError::ConnectionClosed(_) => McpError::Connect { message: tap.reason() },
         other => McpError::Connect { message: words(&other.to_string()) },
     }
@@ -354,7 +375,7 @@ fn cause(error: &ClientInitializeError) -> Option<McpError> {
 /// What a refusal to begin means to whoever connects, without the secrets that `redactor` knows.
 pub(super) fn refused(error: McpError, redactor: &Redactor) -> McpError {
     match error.redacted(redactor) {
-        McpError::Rpc { code, message } => McpError::Connect { message: format!("{message} (code {code})") },
+        McpError::Rpc { code, message, .. } => McpError::Connect { message: format!("{message} (code {code})") },
         McpError::Closed { message, .. } | McpError::Protocol { message } => McpError::Connect { message },
         other => other,
     }

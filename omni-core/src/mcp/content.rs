@@ -198,7 +198,7 @@ fn label(text: &str) -> String {
 
 /// Text without control characters (but line ends and tabs) and without what no reader can see,
 /// at most `max` characters of it.
-pub(super) fn clean(text: &str, max: usize) -> String {
+pub(crate) fn clean(text: &str, max: usize) -> String {
     text.chars().filter(|&c| is_visible(c)).take(max).collect()
 }
 

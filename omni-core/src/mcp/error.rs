@@ -1,6 +1,11 @@
 //! What can go wrong with a server.
 
+use serde_json::Value;
+
 use crate::redact::Redactor;
+
+/// Most that is kept of what an error says beside its words, in bytes of JSON.
+const MAX_DATA: usize = 16 * 1024;
 
 /// What went wrong with a server, by meaning.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -39,6 +44,8 @@ pub enum McpError {
         code: i64,
         /// The server's words.
         message: String,
+        /// What else it says, at most 16 KiB of JSON.
+        data: Option<Box<Value>>,
     },
     /// The answer is not the protocol, or too large.
     #[error("the server sent something that is not its protocol: {message}")]
@@ -69,6 +76,21 @@ pub enum McpError {
 }
 
 impl McpError {
+    /// An error of JSON-RPC.
+    #[must_use]
+    pub fn rpc(code: i64, message: impl Into<String>) -> Self {
+        Self::Rpc { code, message: message.into(), data: None }
+    }
+
+    /// The same with what else the server says; too much of it is left out.
+    #[must_use]
+    pub fn with_data(mut self, more: Option<Value>) -> Self {
+        if let Self::Rpc { data, .. } = &mut self {
+            *data = more.filter(|more| !more.is_null() && more.to_string().len() <= MAX_DATA).map(Box::new);
+        }
+        self
+    }
+
     /// Whether the connection is at fault and must be made anew.
     #[must_use]
     pub fn is_transport_fault(&self) -> bool {
@@ -88,9 +110,14 @@ impl McpError {
             Self::Connect { message }
             | Self::Unauthorized { message }
             | Self::Closed { message, .. }
-            | Self::Rpc { message, .. }
             | Self::Protocol { message }
             | Self::Resting { reason: message, .. } => *message = redactor.text(message),
+            Self::Rpc { message, data, .. } => {
+                *message = redactor.text(message);
+                if let Some(data) = data {
+                    **data = redactor.json(data);
+                }
+            }
             Self::Timeout { .. } | Self::UnknownServer { .. } | Self::Busy { .. } => {}
         }
         self

@@ -22,14 +22,19 @@ use crate::{
 pub(super) mod admit;
 pub(super) mod capped;
 pub(super) mod endpoint;
+mod short;
 mod wire;
 
 use endpoint::Endpoint;
+use short::Short;
 use wire::Wire;
 
 /// Longest wait for an answer to the first question of the new protocol, which old servers may
 /// leave unanswered.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// What a server means that knows nothing of a session.
+const FORGOTTEN: &str = "the server has forgotten the session";
 
 /// Requests that may be on their way at once; the pool's own bound is lower.
 const MAX_REQUESTS: usize = 256;
@@ -92,7 +97,9 @@ impl HttpServer {
             .max_sse_event_size(MAX_MESSAGE_BYTES)
             .max_concurrent_requests(MAX_REQUESTS)
             .reinit_on_expired_session(false);
-        Client::start(StreamableHttpClientTransport::with_client(wire, config), tap, lifecycle).await
+        let short = Short::new(wire.clone(), self.endpoint.url().clone());
+        let client = Client::start(StreamableHttpClientTransport::with_client(wire, config), tap, lifecycle).await?;
+        Ok(client.with_short_way(short))
     }
 }
 
@@ -107,6 +114,12 @@ impl Connector for HttpServer {
         match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
+        }
+    }
+
+    async fn settle(&self) {
+        if let Some(source) = self.endpoint.credentials() {
+            source.settle().await;
         }
     }
 }
@@ -126,7 +139,7 @@ pub(super) fn meaning(error: &(dyn Error + 'static)) -> Option<McpError> {
     let error = error.downcast_ref::<StreamableHttpError<Fault>>()?;
     Some(match error {
         StreamableHttpError::Client(Fault(fault)) => fault.clone(),
-        StreamableHttpError::SessionExpired => lost("the server has forgotten the session"),
+        StreamableHttpError::SessionExpired => lost(FORGOTTEN),
         StreamableHttpError::UnexpectedServerResponse(_)
         | StreamableHttpError::UnexpectedContentType(_)
         | StreamableHttpError::Deserialize(_)

@@ -30,6 +30,27 @@ pub(super) fn with<T: Serialize>(params: Option<&RawValue>, name: &str, value: &
     to_raw_value(&fields).map_err(|error| protocol(&error))
 }
 
+/// Parameters with more in their `_meta`.
+#[cfg(feature = "mcp-http")]
+pub(super) fn with_meta(
+    params: &RawValue,
+    more: &BTreeMap<String, serde_json::Value>,
+) -> Result<Box<RawValue>, McpError> {
+    if more.is_empty() {
+        return Ok(params.to_owned());
+    }
+    let mut fields = fields(Some(params))?;
+    let mut meta: Fields = match fields.get("_meta") {
+        Some(meta) => serde_json::from_str(meta.get()).map_err(|error| protocol(&error))?,
+        None => Fields::new(),
+    };
+    for (name, value) in more {
+        meta.insert(name.clone(), to_raw_value(value).map_err(|error| protocol(&error))?);
+    }
+    fields.insert("_meta".into(), to_raw_value(&meta).map_err(|error| protocol(&error))?);
+    to_raw_value(&fields).map_err(|error| protocol(&error))
+}
+
 /// Parameters without what `_meta` says of somebody else's client.
 pub(super) fn without_meta_of_others(params: &RawValue) -> Result<Box<RawValue>, McpError> {
     let mut fields = fields(Some(params))?;

@@ -147,7 +147,7 @@ impl Peer for Nobody {
             "roots/list" => json!({ "roots": [] }),
             _ => {
                 let message = format!("nobody is there to answer {method:?}");
-                return Err(McpError::Rpc { code: METHOD_NOT_FOUND, message });
+                return Err(McpError::rpc(METHOD_NOT_FOUND, message));
             }
         };
         to_raw_value(&answer).map_err(|error| McpError::Protocol { message: error.to_string() })

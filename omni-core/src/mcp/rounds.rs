@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
 
 use super::{CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, params, peer};
 
@@ -91,15 +92,20 @@ async fn answers(questions: BTreeMap<String, Question>, cx: &CallContext) -> Res
             message: format!("the server asks more than {MAX_QUESTIONS} questions at once"),
         });
     }
-    let mut answers = Answers::new();
+    let (mut answers, began) = (Answers::new(), Instant::now());
     for (key, question) in questions {
         if !peer::is_askable(&question.method) || !cx.peer.can().answers(&question.method) {
             return Err(unanswerable(&question));
         }
         let params = question.params.unwrap_or_else(empty);
-        answers.insert(key, peer::ask(&*cx.peer, &question.method, params).await?);
+        let answer = timeout_at(cx.deadline, peer::ask(&*cx.peer, &question.method, params));
+        answers.insert(key, answer.await.map_err(|_| unanswered(began))??);
     }
     Ok(answers)
+}
+
+fn unanswered(began: Instant) -> McpError {
+    McpError::Timeout { after_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
 }
 
 fn empty() -> Box<RawValue> {
@@ -114,7 +120,7 @@ fn unanswerable(question: &Question) -> McpError {
         _ => "asks for something unknown",
     };
     let message = format!("it {what} in the middle of the call, and nobody is there to answer");
-    McpError::Rpc { code: MISSING_CAPABILITY, message }
+    McpError::rpc(MISSING_CAPABILITY, message)
 }
 
 #[cfg(test)]

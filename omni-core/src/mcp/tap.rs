@@ -49,6 +49,9 @@ const MAX_WORDS: usize = 1_000;
 /// Notifications that whoever is behind a call is told of.
 const TOLD: [&str; 2] = ["notifications/message", "notifications/elicitation/complete"];
 
+/// Longest notification that is passed on, in bytes.
+const MAX_TOLD: usize = 64 * 1024;
+
 /// Most questions of a server that are kept as they came.
 const MAX_QUESTIONS: usize = 64;
 
@@ -232,10 +235,12 @@ impl Tap {
     }
 
     /// Nobody waits for this request any more.
-    pub(super) fn forget(&self, id: &RequestId, token: &ProgressToken) {
+    pub(super) fn forget(&self, id: &RequestId, token: Option<&ProgressToken>) {
         let mut waiting = self.waiting();
         waiting.by_id.remove(id);
-        waiting.by_token.remove(token);
+        if let Some(token) = token {
+            waiting.by_token.remove(token);
+        }
     }
 
     fn register(&self, message: &ClientJsonRpcMessage) {
@@ -248,6 +253,14 @@ impl Tap {
         if let Some(token) = token.filter(|_| slot.0.progress.is_some()) {
             waiting.by_token.insert(token, Arc::downgrade(&slot.0));
         }
+    }
+
+    /// A request waits that rmcp does not know.
+    #[cfg(feature = "mcp-http")]
+    pub(super) fn waits(&self, id: &RequestId, slot: &Slot) {
+        let mut waiting = self.waiting();
+        waiting.prune();
+        waiting.by_id.insert(id.clone(), Arc::downgrade(&slot.0));
     }
 
     fn by_id(&self, id: &RequestId) -> Option<Arc<SlotInner>> {
@@ -297,14 +310,20 @@ impl Tap {
                     questions.insert(id.clone(), params.to_owned());
                 }
             }
-            None if TOLD.contains(&method) => {
+            None if TOLD.contains(&method) && params.get().len() <= MAX_TOLD => {
                 if let Some(asked) = self.told(asked) {
                     // A peer that panics must not end a connection that others use.
-                    let _ = catch_unwind(AssertUnwindSafe(|| asked.peer.tell(method, params.to_owned())));
+                    let _ = catch_unwind(AssertUnwindSafe(|| asked.peer.tell(method, self.without_secrets(params))));
                 }
             }
             Some(_) | None => {}
         }
+    }
+
+    /// The same words without the secrets that this server was given.
+    fn without_secrets(&self, params: &RawValue) -> Box<RawValue> {
+        let shown = self.redactor().text(params.get());
+        RawValue::from_string(shown).unwrap_or_default()
     }
 
     /// Remembers how far the stream has come on which a request is answered.
@@ -340,7 +359,7 @@ impl Tap {
 
     /// Takes what needs no answer; whatever is left goes to rmcp.
     #[allow(deprecated, reason = "servers of the revisions before 2026-07-28 log")]
-    fn hear(&self, message: RxJsonRpcMessage<RoleClient>) -> Option<RxJsonRpcMessage<RoleClient>> {
+    pub(super) fn hear(&self, message: RxJsonRpcMessage<RoleClient>) -> Option<RxJsonRpcMessage<RoleClient>> {
         let JsonRpcMessage::Notification(heard) = &message else { return Some(message) };
         match &heard.notification {
             ServerNotification::ProgressNotification(note) => {

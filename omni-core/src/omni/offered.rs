@@ -80,7 +80,8 @@ impl<'a> Offer<'a> {
             });
             having.next().filter(|_| having.next().is_none()).map(|view| view.name.clone())
         };
-        listed().or_else(family).or_else(only)
+        let unlisted = || is_plain(uri).then(|| family().or_else(only)).flatten();
+        listed().or_else(unlisted)
     }
 
     /// The server of a family of resources.
@@ -171,9 +172,54 @@ impl Changed {
     }
 }
 
+/// Whether an address that nobody lists says where it leads: with steps upwards, escapes of what needs none, or
+/// backslashes a server may read another address than the one that the policy judged.
+fn is_plain(uri: &str) -> bool {
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    !uri.contains('\\') && !uri.split(['/', '?', '#']).any(is_dots) && !hides(uri)
+}
+
+/// Whether an escape stands for what could be written as it is, or for what parts an address.
+fn hides(uri: &str) -> bool {
+    uri.match_indices('%').any(|(at, _)| {
+        let byte = uri.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        byte.is_none_or(|byte| byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._~/\\%".contains(&byte))
+    })
+}
+
 /// Waits for a change; for ever where nobody can tell of one any more.
 async fn told<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn an_address_that_hides_where_it_leads_is_of_no_family() {
+        for plain in
+            ["file:///notes/a.txt", "db://main/table?x=1", "note://caf%C3%A9/a%20b", "a:b..c/…", "x:a.b/.hidden"]
+        {
+            assert!(is_plain(plain), "{plain}");
+        }
+        for hidden in [
+            "file:///notes/../secret",
+            "file:///notes/./a",
+            "file:///notes/..",
+            "file:///notes/%2e%2e/secret",
+            "file:///notes/%2E./secret",
+            "file:///notes%2fsecret",
+            "file:///notes/%61",
+            "file:///notes/%",
+            "file:///notes/%zz",
+            "file:///notes/a%00.txt",
+            "file:///notes/%252e%252e/secret",
+            "file:///notes\\..\\secret",
+        ] {
+            assert!(!is_plain(hidden), "{hidden}");
+        }
     }
 }

@@ -86,7 +86,7 @@ impl Asked {
 
     /// Whether it takes something of a server's, which counts and is recorded.
     fn counts(&self) -> bool {
-        matches!(self, Self::Prompt(_) | Self::Resource(_))
+        matches!(self, Self::Prompt(_) | Self::Resource(_) | Self::Subscription(_))
     }
 
     fn name(&self) -> &str {

@@ -96,6 +96,7 @@ pub(super) fn is_refusal(error: &Error) -> bool {
             | Error::Limit(_)
             | Error::Denied { .. }
             | Error::UnknownTool { .. }
+            | Error::NotFound { .. }
             | Error::Invalid { .. }
             | Error::Arguments { .. }
     )

@@ -113,7 +113,8 @@ async fn what_a_server_asks_in_the_middle_of_a_call_is_answered_in_all_four_pair
         let pair = pair(client, server).await;
         for (tool, arguments, expected) in questions(server) {
             let text = pair.agent.text(tool, arguments).await;
-            assert!(text.contains(expected), "{client:?} {server:?} {tool}: {text}");
+            let said = text.replace(tool, "");
+            assert!(said.contains(expected), "{client:?} {server:?} {tool}: {text}");
         }
         pair.agent.leave().await;
         let records = pair.door.end().await.records();

@@ -125,7 +125,7 @@ impl McpTransport for Offers {
     async fn request(&self, request: McpRequest, _: &CallContext) -> Result<McpReply, McpError> {
         match self.0.get(&*request.method) {
             Some(list) => Ok(McpReply::Complete(to_raw_value(list).unwrap())),
-            None => Err(McpError::Rpc { code: -32603, message: "broken".into() }),
+            None => Err(McpError::rpc(-32603, "broken")),
         }
     }
 

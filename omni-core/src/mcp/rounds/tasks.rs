@@ -49,6 +49,8 @@ struct Failure {
     code: i64,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    data: Option<serde_json::Value>,
 }
 
 /// Waits for a task's result. When nobody waits any more the server is told.
@@ -121,10 +123,10 @@ fn about(method: &'static str, id: &str) -> Result<McpRequest, McpError> {
 fn ended(state: State) -> Result<Box<RawValue>, McpError> {
     match (state.status, state.result, state.error) {
         (Status::Completed, Some(result), _) => Ok(result),
-        (Status::Failed, _, Some(error)) => Err(McpError::Rpc { code: error.code, message: words(&error.message) }),
+        (Status::Failed, _, Some(error)) => Err(McpError::rpc(error.code, words(&error.message)).with_data(error.data)),
         (Status::Cancelled, ..) => {
             let why = state.status_message.map(|text| format!(": {}", words(&text))).unwrap_or_default();
-            Err(McpError::Rpc { code: -32_603, message: format!("the server cancelled its task{why}") })
+            Err(McpError::rpc(-32_603, format!("the server cancelled its task{why}")))
         }
         _ => Err(McpError::Protocol { message: "the server's task ended without saying how".into() }),
     }

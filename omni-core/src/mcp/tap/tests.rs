@@ -45,7 +45,7 @@ fn an_id_that_came_back_as_a_string_is_known() {
 fn a_forgotten_request_takes_no_answer() {
     let (tap, slot) = (Tap::new(Redactor::new(), Reach::Nobody), Slot::default());
     tap.register(&request(7, &slot));
-    tap.forget(&NumberOrString::Number(7), &ProgressToken(NumberOrString::Number(0)));
+    tap.forget(&NumberOrString::Number(7), Some(&ProgressToken(NumberOrString::Number(0))));
     tap.decode(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#).unwrap();
     assert!(slot.answer().is_none());
 }
