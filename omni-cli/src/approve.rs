@@ -11,18 +11,18 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
-    args::{Approvals, ApproveMode},
+    args::ApproveMode,
     console::{Console, clean::Cleaner},
 };
 
 /// Most characters of arguments in the one line of the question; `d` shows all.
 const MAX_SHOWN: usize = 200;
 
-const REASON_NO: &str = "the person at the terminal said no";
+pub(crate) const REASON_NO: &str = "the person at the terminal said no";
 
 /// Who decides, by option and terminal.
-pub(crate) fn approver(app: &App, approvals: Approvals) -> Arc<dyn Approver> {
-    match approvals.mode() {
+pub(crate) fn approver(app: &App, mode: ApproveMode) -> Arc<dyn Approver> {
+    match mode {
         ApproveMode::Auto => Arc::new(Always),
         ApproveMode::Never => Arc::new(Never),
         ApproveMode::Ask if app.console.interactive => {
@@ -131,7 +131,7 @@ fn prompt(input: &mut impl BufRead, output: &mut impl Write, request: &ConfirmRe
     }
 }
 
-fn question(request: &ConfirmRequest) -> String {
+pub(crate) fn question(request: &ConfirmRequest) -> String {
     let ConfirmRequest { server, tool, arguments, .. } = request;
     let mut shown: String = arguments.get().chars().take(MAX_SHOWN).collect();
     if shown.len() < arguments.get().len() {
@@ -141,7 +141,7 @@ fn question(request: &ConfirmRequest) -> String {
     Cleaner::all(&text)
 }
 
-fn details(request: &ConfirmRequest) -> String {
+pub(crate) fn details(request: &ConfirmRequest) -> String {
     let arguments = request.arguments.get();
     let pretty = serde_json::from_str::<serde_json::Value>(arguments)
         .and_then(|value| serde_json::to_string_pretty(&value))
@@ -150,7 +150,7 @@ fn details(request: &ConfirmRequest) -> String {
     Cleaner::all(&format!("Rule: {}{place}\nArguments: {pretty}", request.rule.text))
 }
 
-fn decline(reason: &str) -> Verdict {
+pub(crate) fn decline(reason: &str) -> Verdict {
     Verdict::Decline { reason: reason.into() }
 }
 

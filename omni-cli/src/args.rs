@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod ask;
 mod audit;
+mod chat;
 mod config;
 #[cfg(feature = "sql")]
 mod db;
@@ -26,6 +27,7 @@ pub use ask::{Approvals, ApproveMode, AskArgs};
 pub use audit::{
     AuditCommand, ExportArgs, ExportFormat, FilterArgs, KeyArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs,
 };
+pub use chat::ChatArgs;
 pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 #[cfg(feature = "sql")]
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
@@ -109,6 +111,8 @@ pub enum ColorChoice {
 pub enum Command {
     /// Ask one question
     Ask(AskArgs),
+    /// Talk: question after question in one session
+    Chat(ChatArgs),
     #[cfg(feature = "sql")]
     /// List, show, forget or export conversations
     #[command(subcommand)]
@@ -203,7 +207,7 @@ impl Command {
             Self::InitDb(_) => Format::Text,
             #[cfg(feature = "serve")]
             Self::Serve(_) => Format::Text,
-            Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
+            Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }
 }

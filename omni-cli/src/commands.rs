@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod calls;
+mod chat;
 mod config;
 #[cfg(feature = "sql")]
 mod db;
@@ -21,6 +22,7 @@ mod servers;
 #[cfg(feature = "sql")]
 mod sessions;
 mod tools;
+mod transcript;
 #[cfg(feature = "sql")]
 mod transfer;
 #[cfg(feature = "sql")]
@@ -51,6 +53,7 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
     match command {
         Command::Ask(args) => ask::run(app, args).await,
+        Command::Chat(args) => Box::pin(chat::run(app, args)).await,
         #[cfg(feature = "sql")]
         Command::Sessions(SessionsCommand::List(args)) => sessions::list(app, args).await,
         #[cfg(feature = "sql")]

@@ -133,7 +133,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if time.is_zero() { Err("it must be more than nothing".into()) } else { Ok(time) }
 }
 
-fn dollars(text: &str) -> Result<f64, String> {
+pub(super) fn dollars(text: &str) -> Result<f64, String> {
     let amount: f64 = text.trim_start_matches('$').parse().map_err(|_| "expected dollars such as 0.05".to_owned())?;
     if amount.is_finite() && amount > 0.0 { Ok(amount) } else { Err("it must be more than nothing".into()) }
 }

@@ -60,6 +60,14 @@ pub struct ListArgs {
     pub json: bool,
 }
 
+impl ListArgs {
+    /// What somebody may use, of one server or of all.
+    #[must_use]
+    pub fn new(server: Option<String>, act_as: Option<String>) -> Self {
+        Self { server, act_as, json: false }
+    }
+}
+
 /// Show one tool and its arguments.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  omni tools show database_mcp.get_health")]

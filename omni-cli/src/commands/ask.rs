@@ -4,6 +4,7 @@ use omni_core::{
     Ask, Config, Omni, Source, ask::AskOptions, config::StoreContent, cost::NanoUsd, omni::Preview,
     thread::Conversation,
 };
+use uuid::Uuid;
 
 use super::follow::{self, Interruption};
 use crate::{
@@ -55,7 +56,7 @@ fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
     let mut ask = Ask::new(app.credential(args.act_as.as_deref()), input.question)
         .with_source(Source::Cli)
         .with_options(options)
-        .with_approver(approve::approver(app, args.approvals));
+        .with_approver(approve::approver(app, args.approvals.mode()));
     ask.attachments.extend(input.attachment);
     ask
 }
@@ -81,17 +82,17 @@ async fn conversation(
     }
     // Whoever wants no content in the ledger wants none beside it that nobody asked for.
     let is_new = !args.no_session && is_kept(config) && config.store_content != StoreContent::None;
-    Ok(is_new.then(|| Conversation::New(new_name(ask))))
+    Ok(is_new.then(|| Conversation::New(new_name(ask.request_id))))
 }
 
 /// Whether sessions outlive the command.
-fn is_kept(config: &Config) -> bool {
+pub(super) fn is_kept(config: &Config) -> bool {
     matches!(config.audit.kind.as_str(), "sqlite" | "postgres")
 }
 
 /// Short enough to be typed.
-fn new_name(ask: &Ask) -> String {
-    let id = ask.request_id.simple().to_string();
+pub(super) fn new_name(id: Uuid) -> String {
+    let id = id.simple().to_string();
     id[id.len() - 8..].to_owned()
 }
 

@@ -1,9 +1,13 @@
 //! `omni tools call`.
 
+use std::{sync::Arc, time::Duration};
+
 use omni_core::{
     Error, Omni, Source,
     ask::DirectCall,
     catalog::{Catalog, ToolDef, ToolSet},
+    confirm::Approver,
+    identity::Credential,
     omni::CallReply,
     policy::Grant,
 };
@@ -38,24 +42,48 @@ pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
 }
 
 async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni) -> Result<Exit, Fault> {
-    let who = app.credential(args.act_as.as_deref());
+    let by = Caller {
+        who: app.credential(args.act_as.as_deref()),
+        timeout: args.timeout,
+        approver: approve::approver(app, args.approvals.mode()),
+    };
+    let reply = by_name(app, omni, by, &args.tool, (given, &args.args)).await?;
+    show(app, args, &reply)
+}
+
+/// Whoever calls a tool by its name.
+pub(super) struct Caller {
+    pub(super) who: Credential,
+    pub(super) timeout: Option<Duration>,
+    pub(super) approver: Arc<dyn Approver>,
+}
+
+/// Calls a `server.tool`, with an object of arguments and single ones over it.
+pub(super) async fn by_name(
+    app: &App,
+    omni: &Omni,
+    by: Caller,
+    name: &str,
+    (given, pairs): (Map<String, Value>, &[(String, String)]),
+) -> Result<CallReply, Fault> {
+    let Caller { who, timeout, approver } = by;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
-    let def = catalog.tools().find(|def| def.full_name() == args.tool);
-    let arguments = typed(given, &args.args, &def.map(|def| schema(def)).unwrap_or_default());
+    let def = catalog.tools().find(|def| def.full_name() == name);
+    let arguments = typed(given, pairs, &def.map(|def| schema(def)).unwrap_or_default());
     let arguments = RawValue::from_string(Value::Object(arguments).to_string())?;
-    app.console.spinner.show(&format!("{} …", args.tool));
-    let (server, tool) = halves(&catalog, &args.tool);
+    app.console.spinner.show(&format!("{name} …"));
+    let (server, tool) = halves(&catalog, name);
     // A name that is no tool, or not for this person, is refused and recorded by the call itself.
     let call = DirectCall::new(who.clone(), server, tool, arguments)
         .with_source(Source::Cli)
-        .with_timeout(args.timeout)
-        .with_approver(approve::approver(app, args.approvals));
+        .with_timeout(timeout)
+        .with_approver(approver);
     match omni.call_tool(call).await {
-        Ok(reply) => show(app, args, &reply),
+        Ok(reply) => Ok(reply),
         Err(Error::UnknownTool { .. }) => {
             let (grant, tools) = (omni.grant(who.clone()).await?, omni.tools(who).await?);
-            Err(absent(omni, &grant, &tools, &args.tool).await)
+            Err(absent(omni, &grant, &tools, name).await)
         }
         Err(error) => Err(error.into()),
     }

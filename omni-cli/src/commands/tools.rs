@@ -26,7 +26,8 @@ pub(super) async fn list(app: &App, args: &ListArgs) -> Result<Exit, Fault> {
     result
 }
 
-async fn list_with(app: &App, args: &ListArgs, omni: &Omni) -> Result<Exit, Fault> {
+/// The same with a pipeline that is there.
+pub(super) async fn list_with(app: &App, args: &ListArgs, omni: &Omni) -> Result<Exit, Fault> {
     let who = app.credential(args.act_as.as_deref());
     app.console.spinner.show("asking the servers …");
     let (grant, tools) = (omni.grant(who.clone()).await?, omni.tools(who).await?);

@@ -1,0 +1,123 @@
+//! Lines as they are typed, with what was typed before at hand.
+
+use std::{
+    fmt, fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use omni_core::{Config, config::StoreContent};
+use rustyline::{
+    Context, Editor, Helper,
+    completion::Completer,
+    error::ReadlineError,
+    highlight::Highlighter,
+    hint::Hinter,
+    history::{FileHistory, History as _},
+    validate::Validator,
+};
+use tokio::sync::oneshot;
+
+use super::command::NAMES;
+use crate::{app::App, fault::Fault};
+
+/// Most lines that are kept for later.
+const KEPT: usize = 1_000;
+
+/// What the person typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    Text(String),
+    /// Ctrl-C.
+    Interrupted,
+    /// Ctrl-D, or the end of what was piped in.
+    End,
+}
+
+/// The one place where lines are read.
+pub(super) struct Lines {
+    editor: Mutex<Editor<Commands, FileHistory>>,
+    /// Where lines are kept; `None` keeps none.
+    file: Option<PathBuf>,
+}
+
+impl Lines {
+    /// Where content may be kept, lines of chats before are at hand.
+    pub(super) fn open(app: &App, config: &Config) -> Result<Arc<Self>, Fault> {
+        let cannot = |error: ReadlineError| Fault::usage(format!("the terminal cannot be read: {error}"));
+        let mut editor = Editor::new().map_err(cannot)?;
+        editor.set_helper(Some(Commands));
+        editor.history_mut().set_max_len(KEPT).map_err(cannot)?;
+        let keeps = app.console.interactive && config.store_content == StoreContent::Full;
+        let file = keeps.then(|| config.data_dir.join("chat_history"));
+        if let Some(file) = &file {
+            // There is none before the first chat.
+            let _ = editor.load_history(file);
+        }
+        Ok(Arc::new(Self { editor: Mutex::new(editor), file }))
+    }
+
+    /// Reads the next line. One that `is_own` is at hand later. Dropping the future leaves the person at the
+    /// prompt: what they type there is nobody's.
+    pub(super) async fn next(self: &Arc<Self>, prompt: &str, is_own: bool) -> Result<Line, Fault> {
+        let (done, told) = oneshot::channel();
+        let (lines, prompt) = (self.clone(), prompt.to_owned());
+        // A thread of its own: a runtime that ends would wait for one of its own until somebody types.
+        let reader = thread::Builder::new().name("chat".into()).spawn(move || drop(done.send(lines.read(&prompt, is_own))));
+        reader.map_err(|error| Fault::usage(format!("the terminal cannot be read: {error}")))?;
+        told.await.unwrap_or(Ok(Line::End))
+    }
+
+    fn read(&self, prompt: &str, is_own: bool) -> Result<Line, Fault> {
+        let mut editor = self.editor.lock().unwrap_or_else(PoisonError::into_inner);
+        match editor.readline(prompt) {
+            Ok(text) => {
+                if is_own && !text.trim().is_empty() {
+                    let _ = editor.add_history_entry(text.as_str());
+                    self.keep(&mut editor);
+                }
+                Ok(Line::Text(text))
+            }
+            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Line::End),
+            Err(error) => Err(Fault::usage(format!("the terminal cannot be read: {error}"))),
+        }
+    }
+
+    /// Nobody else may read what was typed; rustyline makes the file like that.
+    fn keep(&self, editor: &mut Editor<Commands, FileHistory>) {
+        let Some(file) = &self.file else { return };
+        let kept = file.parent().map_or(Ok(()), fs::create_dir_all).map_err(ReadlineError::from);
+        if let Err(error) = kept.and_then(|()| editor.save_history(file)) {
+            tracing::debug!(%error, "what was typed is not kept");
+        }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// Completes the names of commands.
+struct Commands;
+
+impl Completer for Commands {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let typed = &line[..at];
+        let fits = |name: &&&str| typed.starts_with('/') && name.starts_with(typed);
+        Ok((0, NAMES.iter().filter(fits).map(|name| format!("{name} ")).collect()))
+    }
+}
+
+impl Hinter for Commands {
+    type Hint = String;
+}
+
+impl Highlighter for Commands {}
+impl Validator for Commands {}
+impl Helper for Commands {}
