@@ -9,6 +9,7 @@ install_missing() {
   have git || packages+=(git)
   have curl || packages+=(curl ca-certificates)
   have script || packages+=(bsdutils)
+  have tmux || packages+=(tmux)
   if ((${#packages[@]})); then apt_install "${packages[@]}"; fi
   need_python
   need_node

@@ -78,6 +78,14 @@ impl Console {
         Ok(self.write(&format!("{}\n", clean::escape(&text)))?)
     }
 
+    /// Says something that the person has to know, quiet or not.
+    pub(crate) fn message(&self, text: &str) -> io::Result<()> {
+        self.spinner.clear();
+        let mut err = lock(&self.err);
+        writeln!(err, "{}", Cleaner::all(text))?;
+        err.flush()
+    }
+
     /// Says what went wrong.
     pub(crate) fn error(&self, message: &str) {
         self.marked("error:", Style::new().red().bold(), message);

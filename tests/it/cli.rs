@@ -16,6 +16,7 @@ mod ask;
 mod audit;
 mod auditor;
 mod bad_input;
+mod chat;
 mod config;
 mod db;
 mod doctor;

@@ -23,6 +23,7 @@ pub mod program;
 pub mod recorder;
 pub mod rig;
 pub mod scrape;
+pub mod screen;
 pub mod server;
 pub mod service;
 pub mod vendor;
