@@ -359,7 +359,7 @@ fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     }
     for unset in source.mcps_variables.unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
         let key = unset.path.strip_prefix("global.").unwrap_or_default();
-        if servers::is_rule(key) {
+        if servers::is_rule(key) || unset.path.starts_with("tool_patterns.dangerous") {
             findings.needed(Need::Policy, source.mcps_lines, unset, POLICY);
         } else {
             findings.unset(Severity::Warning, source.mcps_lines, unset, "");

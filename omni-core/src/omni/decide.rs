@@ -16,7 +16,7 @@ use super::{
     steps,
 };
 use crate::{
-    answer::{Answer, AnswerStream, EventSender, PendingCall, Status},
+    answer::{Answer, AnswerEvent, AnswerStream, EventSender, PendingCall, Status},
     ask::{Client, Source},
     confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker},
     error::Error,
@@ -133,10 +133,14 @@ impl Omni {
         if !all.iter().all(Confirmation::is_decided) {
             return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
         }
-        let stream = self.resume(&parts, one.run, Some(&grant)).await?;
-        match is_own {
-            true => Ok(stream),
-            false => Ok(AnswerStream::told(for_others(&one, &grant, to))),
+        let mut stream = self.resume(&parts, one.run, Some(&grant)).await?;
+        if is_own {
+            return Ok(stream);
+        }
+        // Where it is not let in, nobody else would learn of it.
+        match stream.next().await {
+            Some(AnswerEvent::Error(failure)) => Err(failure.error),
+            _ => Ok(AnswerStream::told(for_others(&one, &grant, to))),
         }
     }
 

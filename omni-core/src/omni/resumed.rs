@@ -155,7 +155,8 @@ impl Resumed {
             }
             _ => true,
         };
-        if !self.lease.is_claimed() && !is_for_good {
+        // One that somebody else has taken on is theirs.
+        if !self.lease.is_claimed() && (!is_for_good || self.lease.claim().await.is_err()) {
             return;
         }
         let told = serde_json::to_string(&EventJson::from(last)).ok().filter(|told| told.len() <= MAX_RUN_BYTES);
