@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// A home whose service asks before anything is dropped. Homes with the same database are one service.
 fn home(server: &Loopback, database: &str) -> Program {
     let settings = format!("llm: {{ provider: offline }}\ndatabase: {{ url: \"{database}\" }}\n");
-    let users = "users:\n- { email: ada@x.org, role: dba }\n";
+    let users = "super_admins:\n- { email: boss@x.org }\nusers:\n- { email: ada@x.org, role: dba }\n";
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
         .with_file("mcps.yaml", &server.mcps("    confirm: [\"drop_*\"]\n"))
         .with_file("settings.yaml", &settings)
@@ -43,7 +43,7 @@ fn kill(service: Service) {
 
 /// Every row of the audit log: its type and how it ended, the oldest first; and that it can be proved.
 fn logged(home: &Program) -> Vec<(String, String)> {
-    let listed = home.run(&["audit", "list", "--json"]).exits(0).json();
+    let listed = home.run(&["audit", "list", "--json", "--as", "boss@x.org"]).exits(0).json();
     home.run(&["audit", "verify"]).exits(0);
     let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
     let entries = listed["entries"].as_array().unwrap();
