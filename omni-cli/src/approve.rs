@@ -1,6 +1,7 @@
 //! The human at the terminal, asked before a call that needs one.
 
 use std::{
+    fmt,
     io::{self, BufRead, Write},
     sync::Arc,
 };
@@ -20,14 +21,23 @@ const MAX_SHOWN: usize = 200;
 
 const REASON_NO: &str = "the person at the terminal said no";
 
+/// How the person at the terminal is asked. Whoever reads the terminal in another way brings another one.
+pub(crate) trait ApprovalPrompt: Send + Sync + fmt::Debug {
+    /// Asks, and blocks until there is an answer.
+    fn ask(&self, request: &ConfirmRequest) -> io::Result<Verdict>;
+}
+
 /// Who decides, by option and terminal.
 pub(crate) fn approver(app: &App, approvals: Approvals) -> Arc<dyn Approver> {
-    match approvals.mode() {
+    approver_by(app, approvals.mode(), Arc::new(StandardInput { console: app.console.clone() }))
+}
+
+/// The same by a prompt of one's own.
+pub(crate) fn approver_by(app: &App, mode: ApproveMode, prompt: Arc<dyn ApprovalPrompt>) -> Arc<dyn Approver> {
+    match mode {
         ApproveMode::Auto => Arc::new(Always),
         ApproveMode::Never => Arc::new(Never),
-        ApproveMode::Ask if app.console.interactive => {
-            Arc::new(Terminal { console: app.console.clone(), turn: Semaphore::new(1) })
-        }
+        ApproveMode::Ask if app.console.interactive => Arc::new(Terminal { prompt, turn: Semaphore::new(1) }),
         ApproveMode::Ask => Arc::new(NoTerminal { console: app.console.clone() }),
     }
 }
@@ -71,10 +81,25 @@ impl Approver for NoTerminal {
     }
 }
 
+/// A question on standard error, and a line of standard input.
+#[derive(Debug)]
+struct StandardInput {
+    console: Arc<Console>,
+}
+
+impl ApprovalPrompt for StandardInput {
+    fn ask(&self, request: &ConfirmRequest) -> io::Result<Verdict> {
+        self.console.spinner.hold();
+        let verdict = prompt(&mut io::stdin().lock(), &mut Messages(&self.console), request);
+        self.console.spinner.release();
+        verdict
+    }
+}
+
 /// Asks at the terminal, one question at a time.
 #[derive(Debug)]
 struct Terminal {
-    console: Arc<Console>,
+    prompt: Arc<dyn ApprovalPrompt>,
     turn: Semaphore,
 }
 
@@ -82,13 +107,8 @@ struct Terminal {
 impl Approver for Terminal {
     async fn decide(&self, request: &ConfirmRequest) -> Verdict {
         let Ok(_turn) = self.turn.acquire().await else { return decline("the terminal is closed") };
-        let (console, request) = (self.console.clone(), request.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            console.spinner.hold();
-            let verdict = prompt(&mut io::stdin().lock(), &mut Messages(&console), &request);
-            console.spinner.release();
-            verdict
-        });
+        let (prompt, request) = (self.prompt.clone(), request.clone());
+        let asked = tokio::task::spawn_blocking(move || prompt.ask(&request));
         match asked.await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => decline(&format!("the terminal cannot be read: {error}")),

@@ -120,7 +120,7 @@ fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
     insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
     mcps.yaml:2: global.blocked_tools: now enforced; the original ignored it
     mcps.yaml:4: tool_patterns.dangerous: now enforced; the original ignored it
-    mcps.yaml:4: accepted and not used by omni: tool_patterns.analysis
+    mcps.yaml:4: tool_patterns: accepted and not used by omni: analysis
     ");
 }
 
