@@ -8,7 +8,13 @@ use omni_core::{
     identity::Credential,
 };
 
-use crate::{args::Global, console::Console, fault::Fault, logging::Logging};
+use crate::{
+    args::Global,
+    console::Console,
+    fault::Fault,
+    logging::Logging,
+    typed::{Stdin, Terminal},
+};
 
 /// One run of the program.
 #[derive(Debug)]
@@ -82,6 +88,11 @@ impl App {
     /// The pipeline of a configuration.
     pub(crate) async fn build(&self, config: &Config) -> Result<Omni, Fault> {
         Ok(Omni::from_config(config, &self.registry).await?)
+    }
+
+    /// The terminal of a command that asks at most now and then.
+    pub(crate) fn terminal(&self) -> Arc<Terminal> {
+        Terminal::new(self.console.clone(), Arc::new(Stdin))
     }
 
     /// The person at the terminal, perhaps acting as somebody else.

@@ -1,33 +1,28 @@
 //! The human at the terminal, asked before a call that needs one.
 
-use std::{
-    io::{self, BufRead, Write},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use omni_core::confirm::{Approver, ConfirmRequest, Verdict};
-use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
     args::ApproveMode,
-    console::{Console, clean::Cleaner},
+    console::Console,
+    typed::{Terminal, Turn},
 };
 
 /// Most characters of arguments in the one line of the question; `d` shows all.
 const MAX_SHOWN: usize = 200;
 
-pub(crate) const REASON_NO: &str = "the person at the terminal said no";
+const REASON_NO: &str = "the person at the terminal said no";
 
 /// Who decides, by option and terminal.
-pub(crate) fn approver(app: &App, mode: ApproveMode) -> Arc<dyn Approver> {
+pub(crate) fn approver(app: &App, mode: ApproveMode, terminal: &Arc<Terminal>) -> Arc<dyn Approver> {
     match mode {
         ApproveMode::Auto => Arc::new(Always),
         ApproveMode::Never => Arc::new(Never),
-        ApproveMode::Ask if app.console.interactive => {
-            Arc::new(Terminal { console: app.console.clone(), turn: Semaphore::new(1) })
-        }
+        ApproveMode::Ask if app.console.interactive => Arc::new(AtTerminal(terminal.clone())),
         ApproveMode::Ask => Arc::new(NoTerminal { console: app.console.clone() }),
     }
 }
@@ -71,86 +66,46 @@ impl Approver for NoTerminal {
     }
 }
 
-/// Asks at the terminal, one question at a time.
+/// Asks until the answer is yes or no; anything unclear is asked again, the end of input is no.
 #[derive(Debug)]
-struct Terminal {
-    console: Arc<Console>,
-    turn: Semaphore,
-}
+struct AtTerminal(Arc<Terminal>);
 
 #[async_trait]
-impl Approver for Terminal {
+impl Approver for AtTerminal {
     async fn decide(&self, request: &ConfirmRequest) -> Verdict {
-        let Ok(_turn) = self.turn.acquire().await else { return decline("the terminal is closed") };
-        let (console, request) = (self.console.clone(), request.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            console.spinner.hold();
-            let verdict = prompt(&mut io::stdin().lock(), &mut Messages(&console), &request);
-            console.spinner.release();
-            verdict
-        });
-        match asked.await {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => decline(&format!("the terminal cannot be read: {error}")),
-            Err(_) => decline("the prompt failed"),
+        let Some(turn) = self.0.turn().await else { return decline("the terminal is closed") };
+        turn.say(&asked(request));
+        loop {
+            let Some(line) = turn.line("[y]es / [N]o / [d]etails: ").await else { return decline(REASON_NO) };
+            match line.to_lowercase().as_str() {
+                "y" | "yes" => return Verdict::Approve,
+                "d" | "details" => details(&turn, request),
+                "" | "n" | "no" => return decline(REASON_NO),
+                _ => turn.say("Please answer y, n or d."),
+            }
         }
     }
 }
 
-/// Standard error as a writer of whole lines.
-struct Messages<'a>(&'a Console);
-
-impl Write for Messages<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::stderr().write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.spinner.clear();
-        io::stderr().flush()
-    }
-}
-
-/// Asks until the answer is yes or no; anything unclear is asked again, the end of input is no.
-fn prompt(input: &mut impl BufRead, output: &mut impl Write, request: &ConfirmRequest) -> io::Result<Verdict> {
-    loop {
-        write!(output, "{}", question(request))?;
-        output.flush()?;
-        let mut line = String::new();
-        if input.read_line(&mut line)? == 0 {
-            writeln!(output)?;
-            return Ok(decline(REASON_NO));
-        }
-        match line.trim().to_lowercase().as_str() {
-            "y" | "yes" => return Ok(Verdict::Approve),
-            "d" | "details" => writeln!(output, "{}", details(request))?,
-            "" | "n" | "no" => return Ok(decline(REASON_NO)),
-            _ => writeln!(output, "Please answer y, n or d.")?,
-        }
-    }
-}
-
-pub(crate) fn question(request: &ConfirmRequest) -> String {
+fn asked(request: &ConfirmRequest) -> String {
     let ConfirmRequest { server, tool, arguments, .. } = request;
     let mut shown: String = arguments.get().chars().take(MAX_SHOWN).collect();
     if shown.len() < arguments.get().len() {
         shown.push('…');
     }
-    let text = format!("omni wants to run {server}.{tool} {shown}\n[y]es / [N]o / [d]etails: ");
-    Cleaner::all(&text)
+    format!("omni wants to run {server}.{tool} {shown}")
 }
 
-pub(crate) fn details(request: &ConfirmRequest) -> String {
+fn details(turn: &Turn<'_>, request: &ConfirmRequest) {
     let arguments = request.arguments.get();
     let pretty = serde_json::from_str::<serde_json::Value>(arguments)
         .and_then(|value| serde_json::to_string_pretty(&value))
         .unwrap_or_else(|_| arguments.to_owned());
     let place = request.rule.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
-    Cleaner::all(&format!("Rule: {}{place}\nArguments: {pretty}", request.rule.text))
+    turn.say(&format!("Rule: {}{place}\nArguments: {pretty}", request.rule.text));
 }
 
-pub(crate) fn decline(reason: &str) -> Verdict {
+fn decline(reason: &str) -> Verdict {
     Verdict::Decline { reason: reason.into() }
 }
 
@@ -160,34 +115,35 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::typed::testing::terminal;
 
-    fn asked(typed: &str) -> (Verdict, String) {
+    async fn answered(typed: &[&'static str]) -> (Verdict, String) {
         let arguments = RawValue::from_string("{\"name\":\"\u{9b}2J\u{202e}users\"}".into()).unwrap();
         let request = ConfirmRequest::new("db", "drop_table", arguments, Rule::new("mcps.db.confirm: drop_*", None));
-        let mut output = Vec::new();
-        let verdict = prompt(&mut typed.as_bytes(), &mut output, &request).unwrap();
-        (verdict, String::from_utf8(output).unwrap())
+        let (terminal, shown) = terminal(typed);
+        let verdict = AtTerminal(terminal).decide(&request).await;
+        (verdict, shown.text())
     }
 
-    #[test]
-    fn only_a_clear_yes_approves() {
-        for yes in ["y\n", "YES\n", " yes \n", "what?\ny\n", "d\ny\n"] {
-            assert_eq!(asked(yes).0, Verdict::Approve, "{yes:?}");
+    #[tokio::test]
+    async fn only_a_clear_yes_approves() {
+        for yes in [&["y"][..], &["YES"], &[" yes "], &["what?", "y"], &["d", "y"]] {
+            assert_eq!(answered(yes).await.0, Verdict::Approve, "{yes:?}");
         }
-        for no in ["", "\n", "n\n", "no\n", "yess\n", "d\n", "d\n\n"] {
-            assert_eq!(asked(no).0, decline(REASON_NO), "{no:?}");
+        for no in [&[][..], &[""], &["n"], &["no"], &["yess"], &["d"], &["d", ""]] {
+            assert_eq!(answered(no).await.0, decline(REASON_NO), "{no:?}");
         }
     }
 
-    #[test]
-    fn the_question_names_tool_and_arguments_and_details_name_the_rule() {
-        let (_, shown) = asked("d\nn\n");
+    #[tokio::test]
+    async fn the_question_names_tool_and_arguments_and_details_name_the_rule() {
+        let (_, shown) = answered(&["d", "n"]).await;
         assert!(shown.starts_with("omni wants to run db.drop_table {\"name\":\"2Jusers\"}"), "{shown}");
         assert!(shown.contains("Rule: mcps.db.confirm: drop_*"), "{shown}");
     }
 
-    #[test]
-    fn arguments_cannot_control_the_terminal() {
-        assert!(!asked("d\nn\n").1.contains(['\u{9b}', '\u{202e}']));
+    #[tokio::test]
+    async fn arguments_cannot_control_the_terminal() {
+        assert!(!answered(&["d", "n"]).await.1.contains(['\u{9b}', '\u{202e}']));
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "sql")]
+mod approvals;
 mod ask;
 mod audit;
 mod chat;
@@ -23,6 +25,8 @@ mod tools;
 #[cfg(feature = "sql")]
 mod users;
 
+#[cfg(feature = "sql")]
+pub use approvals::{ApprovalsCommand, ApproveCallArgs, DenyCallArgs, ListApprovalsArgs, ShowApprovalArgs};
 pub use ask::{Approvals, ApproveMode, AskArgs};
 pub use audit::{
     AuditCommand, ExportArgs, ExportFormat, FilterArgs, KeyArgs, ListLogsArgs, StatsArgs, TailArgs, VerifyArgs,
@@ -117,6 +121,10 @@ pub enum Command {
     /// List, show, forget or export conversations
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    #[cfg(feature = "sql")]
+    /// List, approve or deny calls that wait for somebody's agreement
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
     /// List, show, call or approve tools
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -187,6 +195,8 @@ impl Command {
             Self::Ask(args) => args.format(),
             #[cfg(feature = "sql")]
             Self::Sessions(command) => command.format(),
+            #[cfg(feature = "sql")]
+            Self::Approvals(command) => command.format(),
             Self::Tools(command) => command.format(),
             Self::Servers(command) => command.format(),
             Self::Policy(command) => command.format(),

@@ -1,5 +1,7 @@
 //! One file per command.
 
+#[cfg(feature = "sql")]
+mod approvals;
 mod ask;
 mod audit;
 mod calls;
@@ -30,7 +32,7 @@ mod users;
 mod version;
 
 #[cfg(feature = "sql")]
-use crate::args::{DbCommand, KeysCommand, SessionsCommand, UsersCommand};
+use crate::args::{ApprovalsCommand, DbCommand, KeysCommand, SessionsCommand, UsersCommand};
 use crate::{
     app::App,
     args::{AuditCommand, Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
@@ -54,6 +56,14 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
     match command {
         Command::Ask(args) => ask::run(app, args).await,
         Command::Chat(args) => Box::pin(chat::run(app, args)).await,
+        #[cfg(feature = "sql")]
+        Command::Approvals(ApprovalsCommand::List(args)) => approvals::list(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Approvals(ApprovalsCommand::Show(args)) => approvals::show(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Approvals(ApprovalsCommand::Approve(args)) => approvals::approve(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Approvals(ApprovalsCommand::Deny(args)) => approvals::deny(app, args).await,
         #[cfg(feature = "sql")]
         Command::Sessions(SessionsCommand::List(args)) => sessions::list(app, args).await,
         #[cfg(feature = "sql")]

@@ -65,6 +65,7 @@ impl Exit {
             Status::RateLimited => Self::RateLimited,
             Status::Timeout => Self::Timeout,
             Status::Cancelled => Self::Interrupted,
+            Status::Waiting => Self::InputNeeded,
             _ => Self::Failed,
         }
     }
@@ -154,6 +155,7 @@ mod tests {
             (Status::Timeout, 7),
             (Status::Failed, 1),
             (Status::Cancelled, 130),
+            (Status::Waiting, 4),
         ];
         for (status, code) in table {
             assert_eq!(Exit::of_status(status).code(), code, "{status:?}");

@@ -11,12 +11,14 @@ pub mod args;
 pub mod bootstrap;
 pub mod commands;
 mod console;
+mod elicit;
 pub mod exit;
 mod fault;
 mod input;
 pub mod logging;
 pub mod registry;
 pub mod render;
+mod typed;
 
 pub use app::App;
 pub use args::Cli;

@@ -13,5 +13,6 @@ pub mod run;
 mod turn;
 mod uncalled;
 
-pub use plan::{Disposition, PlannedCall, Refused};
+pub(crate) use dispatch::reads_policy;
+pub use plan::{Asking, Disposition, PlannedCall, Refused};
 pub use run::{CallOutcome, Finish, Run, RunLimits, Step};

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub enum Status {
     Failed,
     /// Given up by the asker.
     Cancelled,
+    /// Parked: it goes on when a human has decided.
+    Waiting,
 }
 
 /// How a tool call ended.
@@ -133,6 +136,24 @@ impl Denial {
     }
 }
 
+/// A call that waits for a human.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PendingCall {
+    /// Identifies the question; see [`Omni::confirm`](crate::Omni::confirm).
+    pub id: Uuid,
+    /// The server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, redacted.
+    pub arguments: Value,
+    /// The rule that asks for a human; empty for whoever may not know it.
+    pub rule: String,
+    /// Until when somebody may agree.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// Something the asker should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -182,6 +203,9 @@ pub struct Answer {
     pub tool_calls: Vec<CallSummary>,
     /// Every refusal, in order.
     pub denials: Vec<Denial>,
+    /// The calls that wait for a human, where the status is [`Status::Waiting`].
+    #[serde(default)]
+    pub pending: Vec<PendingCall>,
     /// Tokens.
     pub usage: Usage,
     /// Cost; `None` when a price is unknown.
@@ -209,6 +233,7 @@ impl Answer {
             thread: None,
             tool_calls: Vec::new(),
             denials: Vec::new(),
+            pending: Vec::new(),
             usage: Usage::default(),
             cost: Some(NanoUsd::default()),
             iterations: 0,
@@ -273,19 +298,8 @@ pub enum AnswerEvent {
     },
     /// A tool call ended.
     ToolFinished(CallSummary),
-    /// A call waits for a human.
-    Confirm {
-        /// The question.
-        id: Uuid,
-        /// The server.
-        server: String,
-        /// The tool.
-        tool: String,
-        /// The arguments, redacted.
-        arguments: Value,
-        /// The rule that asks for a human.
-        rule: String,
-    },
+    /// A call waits for a human. The ask ends then, and goes on when they have decided.
+    Confirm(PendingCall),
     /// Tokens and cost so far.
     Usage {
         /// Tokens so far.
@@ -314,6 +328,14 @@ impl AnswerStream {
         Self { request_id, events, _cancel: cancel.drop_guard() }
     }
 
+    /// A stream that tells an answer that is known already.
+    pub(crate) fn told(answer: Answer) -> Self {
+        let request_id = answer.request_id;
+        let (sender, events) = mpsc::channel(1);
+        let _ = sender.try_send(AnswerEvent::Done(Box::new(answer)));
+        Self::new(request_id, events, CancellationToken::new())
+    }
+
     /// The ask.
     #[must_use]
     pub fn request_id(&self) -> Uuid {
@@ -338,7 +360,7 @@ impl AnswerStream {
                 | AnswerEvent::Text { .. }
                 | AnswerEvent::ToolStarted { .. }
                 | AnswerEvent::ToolFinished(_)
-                | AnswerEvent::Confirm { .. }
+                | AnswerEvent::Confirm(_)
                 | AnswerEvent::Usage { .. }
                 | AnswerEvent::Warning(_) => {}
             }

@@ -61,7 +61,7 @@ pub struct Attachment {
 }
 
 /// Bounds of one ask. What is `None` comes from the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AskOptions {
     /// Model id or alias (`haiku`, `sonnet`, `opus`).
@@ -96,6 +96,8 @@ pub struct Ask {
     pub options: AskOptions,
     /// Whom to ask before a call that needs a human.
     pub approver: Arc<dyn Approver>,
+    /// Whether a human may answer later, instead of the approver now; see [`Ask::with_parking`].
+    pub parks: bool,
     /// Identifies the ask in logs, events and the ledger.
     pub request_id: Uuid,
 }
@@ -111,6 +113,7 @@ impl Clone for Ask {
             client: self.client.clone(),
             options: self.options.clone(),
             approver: self.approver.clone(),
+            parks: self.parks,
             request_id: Uuid::now_v7(),
         }
     }
@@ -129,6 +132,7 @@ impl Ask {
             client: Client::default(),
             options: AskOptions::default(),
             approver: Arc::new(Unattended),
+            parks: false,
             request_id: Uuid::now_v7(),
         }
     }
@@ -172,6 +176,15 @@ impl Ask {
     #[must_use]
     pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
         self.approver = approver;
+        self
+    }
+
+    /// The same ask for a door that can come back: a call that needs a human waits while the turn's others go
+    /// on. Then the ask ends with the status [`Waiting`](crate::answer::Status::Waiting), and
+    /// [`Omni::confirm`](crate::Omni::confirm) goes on with it.
+    #[must_use]
+    pub fn with_parking(mut self) -> Self {
+        self.parks = true;
         self
     }
 

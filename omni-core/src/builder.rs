@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     audit::{AuditBackend, AuditSink, memory::MemorySink},
     config::{Ack, Config, StoreContent, ToolsConfig},
+    confirm::{ApprovalRules, RunStore, memory::MemoryRuns},
     error::Error,
     identity::Authenticator,
     ledger::{Ledger, LedgerOptions, SealKey, SealKeys},
@@ -42,6 +43,8 @@ pub struct OmniBuilder {
     limits_fail_open: bool,
     threads: Arc<dyn ThreadStore>,
     thread_rules: ThreadRules,
+    runs: Arc<dyn RunStore>,
+    approvals: ApprovalRules,
     llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
     audit: AuditBackend,
@@ -70,6 +73,8 @@ impl OmniBuilder {
             limits_fail_open: false,
             threads: Arc::new(MemoryThreads::new()),
             thread_rules: ThreadRules::default(),
+            runs: Arc::new(MemoryRuns::new()),
+            approvals: ApprovalRules::default(),
             llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
             audit: AuditBackend::new(MemorySink::default()),
@@ -143,6 +148,18 @@ impl OmniBuilder {
     /// What questions bring along of what was said before, and how long it is kept.
     pub fn thread_rules(mut self, rules: ThreadRules) -> Self {
         self.thread_rules = rules;
+        self
+    }
+
+    /// Where asks are kept that wait for a human; unless set, in memory.
+    pub fn runs(mut self, runs: impl RunStore + 'static) -> Self {
+        self.runs = Arc::new(runs);
+        self
+    }
+
+    /// Who may decide on calls that need a human, and how long they have.
+    pub fn approvals(mut self, rules: ApprovalRules) -> Self {
+        self.approvals = rules;
         self
     }
 
@@ -299,6 +316,7 @@ impl OmniBuilder {
         }
         omni.keep_answers();
         omni.keep_swept();
+        omni.keep_lapsing();
         Ok(omni)
     }
 
@@ -321,6 +339,7 @@ impl OmniBuilder {
         #[cfg(feature = "oidc")]
         self.authenticator.succeed(&old.authenticator);
         self.threads = old.threads.clone();
+        self.runs = old.runs.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {
             self.limiter = old.counts.clone();
@@ -348,6 +367,8 @@ impl OmniBuilder {
             counts: self.limiter,
             threads: self.threads,
             thread_rules: self.thread_rules,
+            runs: self.runs,
+            approvals: self.approvals,
             pool,
             vetter,
             llm: self.llm,

@@ -10,13 +10,14 @@ use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
 use crate::{
-    agent::{Disposition, PlannedCall, Refused},
+    agent::{Asking, Disposition, PlannedCall, Refused},
     answer::{CallStatus, CallSummary},
     ask::Relay,
+    audit::AuditError,
     config::Ack,
-    confirm::{Approver, ConfirmRequest, Verdict},
+    confirm::{Broken, ConfirmRequest, Verdict},
     identity::Principal,
-    ledger::{CallRecord, Event, Outcome, Party, Record},
+    ledger::{AdminRecord, CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, McpReply, ProgressFn, ToolOutput},
     parts::{Parts, STEP_TIMEOUT},
@@ -24,7 +25,10 @@ use crate::{
     trace,
 };
 
+mod human;
 mod raw;
+
+pub(crate) use human::{Agreed, Human, Humans};
 
 /// Most bytes of a result that an answer has.
 const MAX_RESULT: usize = 16 << 10;
@@ -36,7 +40,7 @@ pub(crate) struct Caller<'a> {
     pub(crate) request_id: Uuid,
     pub(crate) party: &'a Party,
     pub(crate) grant: &'a Arc<Grant>,
-    pub(crate) approver: &'a dyn Approver,
+    pub(crate) human: Human<'a>,
     /// Where the server's reports of progress go.
     pub(crate) progress: Option<ProgressFn>,
     /// The MCP client that calls and gets the result as it came, where it is one.
@@ -82,43 +86,72 @@ impl CallEnd {
     }
 }
 
+/// Why a call is not sent.
+enum Unsent {
+    /// It has ended.
+    Ended(Box<CallEnd>),
+    /// A human has to be asked, who answers later.
+    Waits(Asking),
+}
+
+impl From<CallEnd> for Unsent {
+    fn from(end: CallEnd) -> Self {
+        Self::Ended(Box::new(end))
+    }
+}
+
 /// Carries out a planned call, or says why not.
-pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
+///
+/// # Errors
+/// Why a human has to be asked first, where they answer later.
+pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<CallEnd, Asking> {
     match &call.disposition {
-        Disposition::Refuse { reason, message } => return CallEnd::unsent(refusal_status(*reason), message),
-        Disposition::Answer { text } => return CallEnd::own(text),
-        Disposition::Ask | Disposition::Run => {}
+        Disposition::Refuse { reason, message } => return Ok(CallEnd::unsent(refusal_status(*reason), message)),
+        Disposition::Answer { text } => return Ok(CallEnd::own(text)),
+        Disposition::Ask(_) | Disposition::Run => {}
     }
     let span = trace::tool(call);
     let performed = async {
         match cleared(parts, caller, call).await {
-            Ok(()) => send(parts, caller, call).await,
-            Err(refused) => refused,
+            Ok(()) => Ok(send(parts, caller, call).await),
+            Err(Unsent::Ended(refused)) => Ok(*refused),
+            Err(Unsent::Waits(asking)) => Err(asking),
         }
     };
-    let end = performed.instrument(span.clone()).await;
-    trace::called(&span, &end);
-    end
+    let ended = performed.instrument(span.clone()).await;
+    if let Ok(end) = &ended {
+        trace::called(&span, end);
+    }
+    ended
 }
 
 /// Everything that must be so before the call is sent.
-async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
-    let planned_to_ask = call.disposition == Disposition::Ask;
-    if planned_to_ask {
-        ask_human(caller, call).await?;
+async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), Unsent> {
+    let planned = match &call.disposition {
+        Disposition::Ask(asking) => Some(asking),
+        Disposition::Run | Disposition::Answer { .. } | Disposition::Refuse { .. } => None,
+    };
+    if let Some(asking) = planned {
+        ask_human(parts, caller, call, asking).await?;
     }
     // The grant is asked again after the human and right before the call: rights may have been taken away since.
-    let must_ask = still_allowed(parts, caller, call).await?;
-    if must_ask && !planned_to_ask {
-        ask_human(caller, call).await?;
-        still_allowed(parts, caller, call).await?;
+    match (still_allowed(parts, caller, call).await?, planned) {
+        (Still::Asks(asking), None) => {
+            ask_human(parts, caller, call, &asking).await?;
+            still_allowed(parts, caller, call).await?;
+        }
+        (now @ (Still::Asks(_) | Still::Free), Some(planned)) => now.is_agreed(caller, planned)?,
+        (Still::Same | Still::Free, _) => {}
     }
     // Whoever planned the call saw the tool; meanwhile it may have become another one.
     if parts.pool.is_withheld(&call.server, &call.tool) {
-        return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)));
+        return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)).into());
     }
     charge(parts, &caller.grant.principal, &call.server).await?;
-    note_start(parts, caller, call).await
+    if let Human::Agreed(agreed) = caller.human {
+        agreed.begin().await.map_err(not_approved)?;
+    }
+    Ok(note_start(parts, caller, call).await?)
 }
 
 /// What a server allows one person is charged here, so that it holds for agents and direct calls alike.
@@ -149,24 +182,71 @@ pub(crate) async fn charge(parts: &Parts, principal: &Principal, server: &str) -
     Err(CallEnd { limited: Some(limited), ..CallEnd::unsent(status, text) })
 }
 
-async fn ask_human(caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
-    let rule = Rule::new(call.rule.clone(), None);
+fn not_approved(reason: impl std::fmt::Display) -> CallEnd {
+    CallEnd::unsent(CallStatus::Declined, format!("The call was not approved: {reason}."))
+}
+
+async fn ask_human(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, asking: &Asking) -> Result<(), Unsent> {
+    let approver = match caller.human {
+        Human::AtDoor(approver) => approver,
+        Human::Later => return Err(Unsent::Waits(asking.clone())),
+        Human::Agreed(_) => return Ok(()),
+    };
+    parts.approvals.may_agree_alone(caller.grant).map_err(not_approved)?;
+    let rule = Rule::new(asking.rule.clone(), None);
     let request = ConfirmRequest::new(&call.server, &call.tool, call.arguments.clone(), rule);
-    let decided = caller.approver.decide(&request).instrument(debug_span!("omni.confirm"));
+    let decided = approver.decide(&request).instrument(debug_span!("omni.confirm"));
     match timeout_at(caller.deadline, decided).await {
-        Ok(Verdict::Approve) => Ok(()),
-        Ok(Verdict::Decline { reason }) => {
-            Err(CallEnd::unsent(CallStatus::Declined, format!("The call was not approved: {reason}.")))
-        }
-        Err(_) => Err(CallEnd::unsent(CallStatus::Declined, "The call was not approved in time.")),
+        Ok(Verdict::Approve) => Ok(note_agreement(parts, caller, call, &request).await?),
+        Ok(Verdict::Decline { reason }) => Err(not_approved(reason).into()),
+        Err(_) => Err(CallEnd::unsent(CallStatus::Declined, "The call was not approved in time.").into()),
     }
 }
 
-/// Whether a human must agree, by the policy of now as far as it is another one.
-async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<bool, CallEnd> {
+/// That somebody agreed is written down before the call is sent. That somebody did not, the call's own record says.
+async fn note_agreement(
+    parts: &Parts,
+    caller: &Caller<'_>,
+    call: &PlannedCall,
+    request: &ConfirmRequest,
+) -> Result<(), CallEnd> {
+    let mut record = AdminRecord::new("confirmation.approved", format!("{}.{}", call.server, call.tool));
+    record.details = serde_json::json!({
+        "confirmation": request.id, "request_id": caller.request_id, "arguments": call.arguments_json(),
+        "rule": request.rule.text,
+    });
+    let record = Record::new(request.id, Some(caller.party.clone()), Event::Admin(record));
+    let written = parts.ledger.write_with(record, Ack::Local).instrument(debug_span!("omni.ledger")).await;
+    written.map_err(|error| unrecorded(&error))
+}
+
+/// What the policy of now says of a call that was planned before.
+enum Still {
+    /// It is the policy of then.
+    Same,
+    /// It lets the call run.
+    Free,
+    /// A human must agree.
+    Asks(Asking),
+}
+
+impl Still {
+    /// Whether what somebody agreed to some time ago is what is asked for by now. Whoever was asked a moment ago
+    /// agreed to the call as it is.
+    fn is_agreed(&self, caller: &Caller<'_>, planned: &Asking) -> Result<(), CallEnd> {
+        let is_same = matches!(self, Self::Asks(now) if now.digest == planned.digest);
+        match caller.human {
+            Human::Agreed(_) if !is_same => Err(not_approved(Broken::Rule)),
+            Human::Agreed(_) | Human::AtDoor(_) | Human::Later => Ok(()),
+        }
+    }
+}
+
+/// Whether the call may be made and a human must agree, by the policy of now as far as it is another one.
+async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<Still, CallEnd> {
     let live = parts.live.policy();
     if Arc::ptr_eq(&live, &parts.policy) && *live.version().borrow() == caller.grant.version {
-        return Ok(false);
+        return Ok(Still::Same);
     }
     let denied = |message: String| CallEnd::unsent(CallStatus::Denied, message);
     let current = timeout(STEP_TIMEOUT, effective(&*live, &caller.grant.principal)).await;
@@ -179,7 +259,7 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
     let tool = catalog.rule_ref(&call.server, &call.tool);
     let decision = current.decide_tool(tool, Some(&call.arguments_json()));
     match decision.is_allowed() {
-        true => Ok(decision.confirm),
+        true => Ok(Asking::of(&decision, tool.is_destructive).map_or(Still::Free, Still::Asks)),
         false => Err(denied(format!("There is no tool {:?} any more.", call.tool))),
     }
 }
@@ -193,10 +273,12 @@ async fn note_start(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> R
     let started = CallRecord { outcome: Outcome::UnknownOutcome, ..started };
     let record = Record::new(caller.request_id, Some(caller.party.clone()), Event::Started(started));
     let written = parts.ledger.write_with(record, caller.ack).instrument(debug_span!("omni.ledger")).await;
-    written.map_err(|error| {
-        tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
-        CallEnd::unsent(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
-    })
+    written.map_err(|error| unrecorded(&error))
+}
+
+fn unrecorded(error: &AuditError) -> CallEnd {
+    tracing::error!(%error, "a call is not sent because the ledger cannot take its start");
+    CallEnd::unsent(CallStatus::Error, "The call was not sent: the ledger cannot record it at the moment.")
 }
 
 fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
@@ -305,6 +387,7 @@ pub(crate) fn result(parts: &Parts, output: &ToolOutput) -> String {
 fn refusal_status(reason: Refused) -> CallStatus {
     match reason {
         Refused::Policy => CallStatus::Denied,
+        Refused::Unapproved => CallStatus::Declined,
         Refused::Unknown | Refused::Arguments | Refused::Repeated | Refused::Cut => CallStatus::Error,
     }
 }

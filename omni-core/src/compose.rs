@@ -141,6 +141,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         .config(config.clone())
         .bounds(config.bounds.clone())
         .thread_rules(config.threading.clone())
+        .approvals(config.approvals.clone())
         .tools(config.tools)
         .limits_fail_open(config.limits_fail_open)
         .max_output(config.llm.max_tokens)
@@ -164,11 +165,13 @@ async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry
     Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
 }
 
-/// Conversations are kept where people and keys are, or else in memory.
+/// Conversations, and asks that wait for a human, are kept where people and keys are, or else in memory.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn threads(builder: OmniBuilder) -> OmniBuilder {
     match builder.tables().cloned() {
-        Some(tables) => builder.threads(crate::thread::sql::SqlThreads::new(tables)),
+        Some(tables) => builder
+            .threads(crate::thread::sql::SqlThreads::new(tables.clone()))
+            .runs(crate::confirm::sql::SqlRuns::new(tables)),
         None => builder,
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use self::spec::{PolicyMode, ToolPolicy};
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
+mod approvals;
 mod cidr;
 mod database;
 mod dotenv;
@@ -368,6 +369,8 @@ pub struct Config {
     pub bounds: crate::policy::AskBounds,
     /// What holds for tools, whatever server they are of.
     pub tools: ToolsConfig,
+    /// Who may decide on calls that need a human, and how long they have.
+    pub approvals: crate::confirm::ApprovalRules,
     /// Whose tokens are believed; `None`: nobody's.
     pub oidc: Option<OidcConfig>,
     /// Which proxies are believed; `None`: none.

@@ -2,12 +2,42 @@
 //!
 //! A call whose decision says `confirm` does not run until a person who may decide agrees. Where
 //! nobody can be asked the answer is no.
+//!
+//! There are two ways to ask. Where a person is at hand, an [`Approver`] asks them and the call waits in
+//! memory. A door that can come back later ([`Ask::with_parking`](crate::Ask::with_parking)) lets the run
+//! be parked: it is stored with a [`Confirmation`] for every call that waits, and
+//! [`Omni::confirm`](crate::Omni::confirm) goes on with it, on whatever instance and after however many
+//! restarts. What was agreed to is that very call: see [`Bound`].
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::policy::Rule;
+
+mod bound;
+mod confirmation;
+pub mod memory;
+mod rules;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod sql;
+mod store;
+
+pub(crate) use bound::hex;
+pub use bound::{Bound, Broken};
+pub use confirmation::{Confirmation, State};
+pub(crate) use rules::is_asker;
+pub use rules::{ApprovalRules, MAX_EXPIRY};
+pub use store::{Change, ParkedRun, RunError, RunStore, Whose};
+
+/// Most bytes of a parked run, as it is stored.
+pub const MAX_RUN_BYTES: usize = 4 * 1024 * 1024;
+/// Most characters of the reason of a decision.
+pub const MAX_REASON: usize = 500;
+/// Most calls of one person that wait at the same time.
+pub const MAX_PENDING: usize = 100;
+/// Most confirmations of one list.
+pub const MAX_LISTED: usize = 500;
 
 /// A call that waits for a human.
 #[derive(Debug, Clone)]
@@ -63,3 +93,6 @@ impl Approver for Unattended {
         Verdict::Decline { reason: "nobody is there to approve it".into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

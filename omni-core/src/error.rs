@@ -6,6 +6,7 @@ use crate::{
     audit::AuditError,
     catalog::Misfit,
     config::ConfigError,
+    confirm::RunError,
     identity::AuthError,
     limit::{LimitError, Refusal},
     llm::LlmError,
@@ -85,6 +86,9 @@ pub enum Error {
     /// The conversation could not be read or written.
     #[error(transparent)]
     Thread(#[from] ThreadError),
+    /// The runs that wait for a human could not be read or written.
+    #[error(transparent)]
+    Runs(#[from] RunError),
     /// The language model failed.
     #[error(transparent)]
     Llm(#[from] LlmError),
@@ -206,6 +210,7 @@ impl Error {
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
             Self::Limit(LimitError::Unavailable { .. })
             | Self::Thread(_)
+            | Self::Runs(_)
             | Self::Audit(_)
             | Self::People { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
@@ -261,6 +266,7 @@ impl Error {
             Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),
             Self::People { .. } => "the people cannot be read or written at the moment".into(),
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
+            Self::Runs(_) => "what waits for a decision cannot be read or written at the moment".into(),
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),

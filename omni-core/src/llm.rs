@@ -183,6 +183,18 @@ impl Usage {
         [self.cache_write, self.cache_write_1h, self.cache_read].into_iter().fold(self.input, u64::saturating_add)
     }
 
+    /// What came on top of `before`.
+    pub(crate) fn since(&self, before: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(before.input),
+            output: self.output.saturating_sub(before.output),
+            cache_write: self.cache_write.saturating_sub(before.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_sub(before.cache_write_1h),
+            cache_read: self.cache_read.saturating_sub(before.cache_read),
+            estimated: self.estimated,
+        }
+    }
+
     /// Prompt and output.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -38,9 +38,12 @@ use crate::{
 
 mod admin;
 mod ask;
+mod decide;
 mod direct;
 mod inside;
 mod keeping;
+mod lapsing;
+mod noted;
 mod offer;
 #[cfg(feature = "gateway")]
 mod offered;
@@ -48,6 +51,7 @@ mod offered;
 mod passed;
 mod profile;
 mod providers;
+mod resumed;
 mod retention;
 mod steps;
 mod sweeping;
@@ -59,6 +63,7 @@ mod told;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, NewKey, Refreshed};
+pub use decide::{ConfirmationView, Decider};
 pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
 #[cfg(feature = "gateway")]
@@ -202,7 +207,7 @@ impl Omni {
         let parts = self.parts();
         // Made here, so that it is part of what the caller does.
         let span = trace::ask(&ask);
-        self.inner.tasks.spawn(async move { ask::run(&parts, &ask, cancel, events).await }.instrument(span));
+        self.inner.tasks.spawn(async move { ask::run(&parts, &ask, None, cancel, events).await }.instrument(span));
         stream
     }
 

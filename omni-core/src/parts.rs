@@ -16,6 +16,7 @@ use crate::{
     audit::AuditReader,
     catalog::{Catalog, NameRules, ToolSet, kept::Keeper},
     config::{Ack, Config, ToolsConfig},
+    confirm::{ApprovalRules, RunStore},
     cost,
     error::Error,
     identity::Authenticator,
@@ -53,6 +54,10 @@ pub(crate) struct Parts {
     pub(crate) threads: Arc<dyn ThreadStore>,
     /// What questions bring along of what was said before.
     pub(crate) thread_rules: ThreadRules,
+    /// Asks that wait for a human.
+    pub(crate) runs: Arc<dyn RunStore>,
+    /// Who may decide on these, and how long they have.
+    pub(crate) approvals: ApprovalRules,
     pub(crate) pool: Pool,
     /// What tools were, and what became of those that are others now.
     pub(crate) vetter: Arc<Vetter>,

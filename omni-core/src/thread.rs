@@ -92,7 +92,8 @@ impl ChannelKey {
 }
 
 /// The conversation that an ask belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Conversation {
     /// One of the asker's own at this door, by its name. Nobody finds that of somebody else by naming it.
@@ -106,6 +107,17 @@ pub enum Conversation {
         /// What kind of place it is.
         place: Place,
     },
+}
+
+impl Conversation {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Own(name) | Self::New(name) => name,
+            Self::At { key, .. } => &key.thread,
+        }
+    }
 }
 
 /// What is read of a conversation: its newest turns, whole ones, that are no more than this.

@@ -7,6 +7,7 @@ use crate::state::App;
 mod admin;
 mod audit;
 mod chat;
+mod confirmations;
 mod health;
 mod metrics;
 mod root;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(audit::routes())
         .merge(users::routes())
         .merge(threads::routes())
+        .merge(confirmations::routes())
         .merge(admin::routes())
 }
 

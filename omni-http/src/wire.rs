@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod chat;
+mod confirmations;
 mod error;
 mod health;
 mod moment;
@@ -21,12 +22,13 @@ pub(crate) use audit::{
     Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,
 };
 pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent};
+pub(crate) use confirmations::{Confirmation, Confirmations, Decision, Viewer, Waiting};
 pub(crate) use error::{Detail, ErrorBody, FieldError, Place};
 pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,
 };
-pub(crate) use threads::{Confirmations, Decision, Thread, Threads};
+pub(crate) use threads::{Thread, Threads};
 pub(crate) use tools::{
     CallRequest, CallResponse, ForUser, ListServers, ListTools, OneHealth, ServerEntry, ServerList, ServerListData,
     ServerSummary, ServerTools, Tool, ToolList, ToolListData, UserTools, server_status, tools_of,

@@ -56,7 +56,7 @@ fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
     let mut ask = Ask::new(app.credential(args.act_as.as_deref()), input.question)
         .with_source(Source::Cli)
         .with_options(options)
-        .with_approver(approve::approver(app, args.approvals.mode()));
+        .with_approver(approve::approver(app, args.approvals.mode(), &app.terminal()));
     ask.attachments.extend(input.attachment);
     ask
 }

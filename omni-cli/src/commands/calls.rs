@@ -45,7 +45,7 @@ async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni
     let by = Caller {
         who: app.credential(args.act_as.as_deref()),
         timeout: args.timeout,
-        approver: approve::approver(app, args.approvals.mode()),
+        approver: approve::approver(app, args.approvals.mode(), &app.terminal()),
     };
     let reply = by_name(app, omni, by, &args.tool, (given, &args.args)).await?;
     show(app, args, &reply)

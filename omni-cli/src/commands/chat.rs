@@ -1,13 +1,13 @@
 //! `omni chat`.
 
-use std::{fs::OpenOptions, io::Write as _, sync::Arc};
+use std::{fs::OpenOptions, io::Write as _, sync::Arc, time::Duration};
 
 use omni_core::{
     Answer, Ask, Config, Error, Omni, Source, ask::AskOptions, confirm::Approver, cost::NanoUsd, identity::Credential,
     thread::Conversation,
 };
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
@@ -24,15 +24,14 @@ use crate::{
     exit::Exit,
     fault::Fault,
     render::{Ending, Render as _, Text, error_lines},
+    typed::Terminal,
 };
 
-mod approver;
 mod command;
 mod lines;
 
-use approver::AtPrompt;
 use command::{Command, HELP};
-use lines::{Line, Lines};
+use lines::{Line, Lines, Prompt};
 
 /// What stands before each line that is typed.
 const PROMPT: &str = "omni> ";
@@ -55,6 +54,7 @@ struct Chat<'a> {
     args: &'a ChatArgs,
     omni: &'a Omni,
     lines: Arc<Lines>,
+    terminal: Arc<Terminal>,
     interruption: Interruption,
     /// Told when the person gives a turn up where they were asked something.
     given_up: Arc<Notify>,
@@ -101,13 +101,16 @@ impl<'a> Chat<'a> {
             Some("") => last(omni, who).await?,
             Some(name) => known(omni, who, name).await?,
         };
+        let (lines, given_up) = (Lines::open(app, config)?, Arc::default());
+        let typed = Arc::new(Prompt::new(lines.clone(), Arc::clone(&given_up)));
         Ok(Self {
             app,
             args,
             omni,
-            lines: Lines::open(app, config)?,
+            lines,
+            terminal: Terminal::new(app.console.clone(), typed),
             interruption: Interruption::listen(),
-            given_up: Arc::default(),
+            given_up,
             session,
             is_kept: is_kept(config),
             model: args.model.clone(),
@@ -215,6 +218,8 @@ impl<'a> Chat<'a> {
             .with_approver(self.approver());
         ask.thread = Some(Conversation::Own(self.session.clone()));
         self.last = Some(question);
+        // What was given up before is over.
+        let _ = timeout(Duration::ZERO, self.given_up.notified()).await;
         let mut render = Text::new(&self.app.console, true);
         let stream = self.omni.ask_stream(ask);
         let result = tokio::select! {
@@ -270,12 +275,7 @@ impl<'a> Chat<'a> {
     }
 
     fn approver(&self) -> Arc<dyn Approver> {
-        match self.mode {
-            ApproveMode::Ask if self.app.console.interactive => {
-                Arc::new(AtPrompt::new(self.app.console.clone(), self.lines.clone(), self.given_up.clone()))
-            }
-            mode => approve::approver(self.app, mode),
-        }
+        approve::approver(self.app, self.mode, &self.terminal)
     }
 }
 

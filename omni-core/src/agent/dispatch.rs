@@ -7,14 +7,14 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     drive::{AskContext, InFlight, Progress},
-    plan::{Disposition, PlannedCall},
+    plan::{Asking, Disposition, PlannedCall},
     prompt,
     run::{CallOutcome, Run},
 };
 use crate::{
     answer::{AnswerEvent, CallStatus, CallSummary, Denial, EventSender, millis},
     ask::Source,
-    call::{self, CallEnd, Caller},
+    call::{self, CallEnd, Caller, Human},
     cost::NanoUsd,
     error::Error,
     ledger::{Event, Record},
@@ -27,6 +27,13 @@ use crate::{
 mod pictures;
 
 use pictures::Room;
+
+/// How far a call came.
+enum Came {
+    ToItsEnd(Box<Finished>),
+    /// Only now a human has to be asked, who answers later.
+    ToWait(String, Asking),
+}
 
 struct Finished {
     call: PlannedCall,
@@ -75,10 +82,16 @@ async fn work(
     let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call, cost)).collect();
     loop {
         tokio::select! {
-            Some(finished) = pending.next() => {
-                let _ = told.try_send(note(parts, cx, &finished, progress));
-                run.call_finished(&finished.call.id, outcome(&finished, &mut room));
-            }
+            Some(came) = pending.next() => match came {
+                Came::ToItsEnd(finished) => {
+                    let _ = told.try_send(note(parts, cx, &finished, progress));
+                    run.call_finished(&finished.call.id, outcome(&finished, &mut room));
+                }
+                Came::ToWait(id, asking) => {
+                    progress.in_flight.remove(&id);
+                    run.call_waits(&id, asking);
+                }
+            },
             Some(taken) = progress.recorded() => taken?,
             else => return Ok(()),
         }
@@ -101,20 +114,27 @@ async fn announce(parts: &Parts, call: &PlannedCall, progress: &mut Progress, ev
     events.send(AnswerEvent::ToolStarted { id, server, tool, arguments }).await;
 }
 
-async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Option<NanoUsd>) -> Finished {
+async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Option<NanoUsd>) -> Came {
     let started = Instant::now();
+    let agreed = cx.agreed.get(&call.id);
     let caller = Caller {
         request_id: cx.request_id,
         party: cx.party,
         grant: cx.grant,
-        approver: &*cx.approver,
+        human: agreed.map_or_else(|| cx.humans.human(), Human::Agreed),
         progress: None,
         relay: None,
         deadline: cx.deadline,
         ack: parts.acks.ask,
     };
-    let end = call::perform(parts, &caller, &call).await;
-    Finished { call, end, took: started.elapsed(), cost }
+    let ended = call::perform(parts, &caller, &call).await;
+    if let Some(agreed) = agreed {
+        agreed.end().await;
+    }
+    match ended {
+        Ok(end) => Came::ToItsEnd(Box::new(Finished { call, end, took: started.elapsed(), cost })),
+        Err(asking) => Came::ToWait(call.id, asking),
+    }
 }
 
 /// Takes down how a call ended, all at once: an ask that ends in the next moment has it whole.
@@ -156,7 +176,7 @@ fn outcome(finished: &Finished, room: &mut Room) -> CallOutcome {
 }
 
 /// Whether the asker may know rules: administrators may, and whoever sits where the policy itself lies.
-fn reads_policy(cx: &AskContext<'_>) -> bool {
+pub(crate) fn reads_policy(cx: &AskContext<'_>) -> bool {
     cx.grant.role.is_admin || matches!(cx.party.source, Source::Cli | Source::Embed)
 }
 

@@ -9,16 +9,16 @@ use uuid::Uuid;
 use super::{
     budget::{self, Exhausted, Reserved},
     dispatch,
-    plan::{Judge, PlannedCall},
-    run::{Finish, Run, RunLimits, Step},
+    plan::{Disposition, Judge, PlannedCall},
+    run::{Finish, Run, Step},
     turn, uncalled,
 };
 use crate::{
     answer::{Answer, AnswerEvent, EventSender},
     audit::AuditError,
+    call::{Agreed, Humans},
     catalog::{Catalog, ToolSet},
     config::Ack,
-    confirm::Approver,
     cost::NanoUsd,
     error::Error,
     ledger::{Ledger, Party, Record},
@@ -41,7 +41,9 @@ pub(crate) struct AskContext<'a> {
     pub(crate) system: Arc<str>,
     pub(crate) deadline: Instant,
     pub(crate) max_cost: Option<NanoUsd>,
-    pub(crate) approver: Arc<dyn Approver>,
+    pub(crate) humans: Humans,
+    /// The calls that somebody agreed to before this began, by the model's ids of them.
+    pub(crate) agreed: BTreeMap<String, Agreed>,
 }
 
 /// A call that was handed to a server and has not come back.
@@ -218,28 +220,28 @@ pub(crate) enum Ended {
     MaxCost,
     /// A budget leaves nothing for another turn.
     Budget(Box<Exhausted>),
+    /// Nothing can go on before a human has decided.
+    Waits,
 }
 
-/// Drives a run to its end.
+/// Drives a run to its end, or to where a human has to decide.
 pub(crate) async fn drive(
     parts: &Parts,
     cx: &AskContext<'_>,
-    messages: Vec<Message>,
-    limits: RunLimits,
+    run: &mut Run,
     progress: &mut Progress,
     events: &mut EventSender,
-) -> Result<(Ended, Run), Error> {
-    let mut run = Run::new(messages, limits);
+) -> Result<Ended, Error> {
     loop {
         match run.step() {
             Step::CallModel { messages, tool_choice } => {
                 let spent = progress.answer.cost.unwrap_or_default();
                 let Some(mut request) = turn::request(parts, cx, messages, tool_choice, spent, run.tokens_left())
                 else {
-                    return Ok((Ended::MaxCost, run));
+                    return Ok(Ended::MaxCost);
                 };
                 if let Err(exhausted) = budget::reserve(parts, cx, &mut request, progress).await? {
-                    return out_of_budget(exhausted, progress).map(|ended| (ended, run));
+                    return out_of_budget(exhausted, progress);
                 }
                 let made = turn::make(parts, cx, request, progress, events).await?;
                 budget::settle(parts, progress).await;
@@ -249,17 +251,33 @@ pub(crate) async fn drive(
                 run.model_answered(made, |id, name, input| judge.plan(id, name, input));
             }
             Step::Dispatch(calls) => {
-                dispatch::dispatch(parts, cx, some(calls)?, &mut run, progress, events).await?;
+                let calls = set_aside(cx, run, some(calls)?);
+                if !calls.is_empty() {
+                    dispatch::dispatch(parts, cx, calls, run, progress, events).await?;
+                }
             }
-            Step::Wait(_) => {
-                return Err(Error::Internal { message: "a run waits for a human that this door cannot ask".into() });
-            }
+            Step::Wait(_) => return Ok(Ended::Waits),
             Step::Done(finish) => {
                 uncalled::end(cx, progress, events);
-                return Ok((Ended::Finished(finish), run));
+                return Ok(Ended::Finished(finish));
             }
         }
     }
+}
+
+/// Calls that need a human who answers later wait, and the others go on without them.
+fn set_aside(cx: &AskContext<'_>, run: &mut Run, calls: Vec<PlannedCall>) -> Vec<PlannedCall> {
+    let later = matches!(cx.humans, Humans::Later);
+    let mut on = Vec::with_capacity(calls.len());
+    for call in calls {
+        match &call.disposition {
+            Disposition::Ask(asking) if later && !cx.agreed.contains_key(&call.id) => {
+                run.call_waits(&call.id, asking.clone());
+            }
+            _ => on.push(call),
+        }
+    }
+    on
 }
 
 /// Before anything was answered a budget that is used up is a refusal, later an end.

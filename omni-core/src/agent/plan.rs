@@ -9,6 +9,9 @@ use crate::{
 };
 
 pub(crate) mod arguments;
+mod asking;
+
+pub use asking::Asking;
 
 /// Why a call is not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,8 @@ pub enum Refused {
     Repeated,
     /// The output limit cut it off.
     Cut,
+    /// It needs a human's agreement, and there is none.
+    Unapproved,
 }
 
 /// What is to be done with a call.
@@ -35,7 +40,7 @@ pub enum Disposition {
     /// Carry it out.
     Run,
     /// Ask a human first.
-    Ask,
+    Ask(Asking),
     /// Omni itself knows the answer: no server is called.
     Answer {
         /// The answer.
@@ -133,7 +138,7 @@ impl Judge<'_> {
             Ok(arguments) => arguments,
             Err(message) => return call.refuse(Refused::Arguments, message),
         };
-        let mut confirm = tool.is_destructive;
+        let mut asking = Asking::begin(tool.is_destructive);
         for grant in self.grants {
             let decision = grant.decide_tool(tool, Some(&arguments));
             call.rule = rule_text(&decision.rule);
@@ -142,12 +147,12 @@ impl Judge<'_> {
                 let message = format!("{} may not be called with these arguments ({rule}).", def.full_name());
                 return call.refuse(Refused::Policy, message);
             }
-            confirm |= decision.confirm;
+            asking.hear(&decision);
         }
         if let Err(misfit) = def.check.check(&arguments) {
             return call.refuse(Refused::Arguments, format!("The arguments do not fit the tool: {misfit}"));
         }
-        call.disposition = if confirm { Disposition::Ask } else { Disposition::Run };
+        call.disposition = asking.end().map_or(Disposition::Run, Disposition::Ask);
     }
 
     pub(super) fn unknown(&self, call: &mut PlannedCall, name: &str) {

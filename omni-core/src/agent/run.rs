@@ -1,13 +1,13 @@
 //! The agent's state machine: no I/O, no clock, serialisable between any two steps.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Disposition, PlannedCall, Refused};
+use super::plan::{Asking, Disposition, PlannedCall, Refused};
 use crate::llm::{Block, Message, ModelTurn, ResultPart, Speaker, StopReason, ToolChoice, Usage};
 
 /// How often a run may make the very same call before it is broken off.
@@ -95,7 +95,13 @@ impl CallOutcome {
 #[serde(rename_all = "snake_case")]
 enum Phase {
     Model,
-    Tools { calls: Vec<PlannedCall>, outcomes: HashMap<String, CallOutcome> },
+    Tools {
+        calls: Vec<PlannedCall>,
+        outcomes: HashMap<String, CallOutcome>,
+        /// The calls that wait for a human.
+        #[serde(default)]
+        waiting: BTreeSet<String>,
+    },
     Done(Finish),
 }
 
@@ -130,14 +136,26 @@ impl Run {
         }
     }
 
+    /// Adds the question to a run that has not begun.
+    pub fn ask(&mut self, question: Message) {
+        if self.turns == 0 {
+            self.push(question);
+        }
+    }
+
     /// What is to be done next. Asking twice changes nothing.
     #[must_use]
     pub fn step(&self) -> Step {
         match &self.phase {
             Phase::Done(finish) => Step::Done(finish.clone()),
             Phase::Model => Step::CallModel { messages: self.messages.clone(), tool_choice: ToolChoice::Auto },
-            Phase::Tools { calls, outcomes } => {
-                Step::Dispatch(calls.iter().filter(|call| !outcomes.contains_key(&call.id)).cloned().collect())
+            Phase::Tools { calls, outcomes, waiting } => {
+                let open = calls.iter().filter(|call| !outcomes.contains_key(&call.id));
+                let (wait, run): (Vec<_>, Vec<_>) = open.cloned().partition(|call| waiting.contains(&call.id));
+                match run.is_empty() && !wait.is_empty() {
+                    true => Step::Wait(wait.into_iter().map(|call| call.id).collect()),
+                    false => Step::Dispatch(run),
+                }
             }
         }
     }
@@ -181,13 +199,44 @@ impl Run {
 
     /// A call of the current dispatch ended. Unknown and repeated ids change nothing.
     pub fn call_finished(&mut self, id: &str, outcome: CallOutcome) {
-        let Phase::Tools { calls, outcomes } = &mut self.phase else { return };
+        let Phase::Tools { calls, outcomes, .. } = &mut self.phase else { return };
         if !calls.iter().any(|call| call.id == id) {
             return;
         }
         outcomes.entry(id.to_owned()).or_insert(outcome);
         if outcomes.len() == calls.len() {
             self.close_dispatch();
+        }
+    }
+
+    /// A call of the current dispatch waits for a human, while the others go on.
+    pub fn call_waits(&mut self, id: &str, asking: Asking) {
+        let Phase::Tools { calls, outcomes, waiting } = &mut self.phase else { return };
+        let call = calls.iter_mut().find(|call| call.id == id && !outcomes.contains_key(id));
+        if let Some(call) = call {
+            call.disposition = Disposition::Ask(asking);
+            waiting.insert(id.to_owned());
+        }
+    }
+
+    /// The calls that wait for a human, in the order in which the model made them.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<&PlannedCall> {
+        match &self.phase {
+            Phase::Tools { calls, waiting, .. } => calls.iter().filter(|call| waiting.contains(&call.id)).collect(),
+            Phase::Model | Phase::Done(_) => Vec::new(),
+        }
+    }
+
+    /// A call waits no longer: it is carried out, or refused in these words.
+    pub fn call_decided(&mut self, id: &str, refused: Option<String>) {
+        let Phase::Tools { calls, waiting, .. } = &mut self.phase else { return };
+        if !waiting.remove(id) {
+            return;
+        }
+        let call = calls.iter_mut().find(|call| call.id == id);
+        if let (Some(call), Some(message)) = (call, refused) {
+            call.refuse(Refused::Unapproved, message);
         }
     }
 
@@ -264,7 +313,7 @@ impl Run {
         }
         let too_many = format!("Not called: at most {MAX_CALLS} calls are carried out at once. Make it again.");
         let outcomes = unanswered(calls.get(MAX_CALLS..).unwrap_or_default(), &too_many);
-        Phase::Tools { calls, outcomes }
+        Phase::Tools { calls, outcomes, waiting: BTreeSet::new() }
     }
 
     /// Every call is answered even now, so that the conversation stays one that a vendor accepts.
@@ -276,7 +325,7 @@ impl Run {
 
     fn close_dispatch(&mut self) {
         let next = self.next_turn();
-        if let Phase::Tools { calls, outcomes } = std::mem::replace(&mut self.phase, next) {
+        if let Phase::Tools { calls, outcomes, .. } = std::mem::replace(&mut self.phase, next) {
             self.push(answers(calls, outcomes));
         }
     }

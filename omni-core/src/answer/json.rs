@@ -2,12 +2,13 @@
 //!
 //! Its JSON Schema is `schema/events.json` beside this crate's sources; a test holds both together.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, AnswerEvent, CallStatus, CallSummary, Denial, Failure, Status, Warning};
+use super::{Answer, AnswerEvent, CallStatus, CallSummary, Denial, Failure, PendingCall, Status, Warning};
 use crate::{
     error::{Error, ErrorKind},
     llm::Usage,
@@ -52,19 +53,8 @@ pub enum EventJson {
     },
     /// A tool call ended.
     ToolEnd(CallJson),
-    /// A call waits for a human.
-    ApprovalRequired {
-        /// The question.
-        confirm_id: Uuid,
-        /// The server.
-        server: String,
-        /// The tool.
-        tool: String,
-        /// The arguments, redacted.
-        arguments: Value,
-        /// The rule that asks for a human.
-        rule: String,
-    },
+    /// A call waits for a human. The ask ends then, with the status `waiting`.
+    ApprovalRequired(PendingJson),
     /// Tokens and cost so far.
     Usage(UsageJson),
     /// Something the asker should know.
@@ -84,7 +74,7 @@ impl EventJson {
             Self::Token { .. } => "token",
             Self::ToolStart { .. } => "tool_start",
             Self::ToolEnd(_) => "tool_end",
-            Self::ApprovalRequired { .. } => "approval_required",
+            Self::ApprovalRequired(_) => "approval_required",
             Self::Usage(_) => "usage",
             Self::Warning(_) => "warning",
             Self::Done(_) => "done",
@@ -111,6 +101,26 @@ pub struct CallJson {
     pub duration_ms: u64,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// A call that waits for a human.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct PendingJson {
+    /// The question: what a decision names.
+    pub confirm_id: Uuid,
+    /// The server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, redacted.
+    pub arguments: Value,
+    /// The rule that asks for a human; for administrators, and at the terminal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
+    /// Until when somebody may agree.
+    #[schemars(with = "String")]
+    pub expires_at: DateTime<Utc>,
 }
 
 /// A refused call.
@@ -185,6 +195,9 @@ pub struct AnswerJson {
     pub calls: Vec<CallJson>,
     /// Each refusal.
     pub denials: Vec<DenialJson>,
+    /// The calls that wait for a human, where the status is `waiting`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingJson>,
     /// Tokens and cost.
     pub usage: UsageJson,
     /// Model turns.
@@ -228,9 +241,7 @@ impl From<&AnswerEvent> for EventJson {
             AnswerEvent::Text { text } => Self::Token { text },
             AnswerEvent::ToolStarted { id, server, tool, arguments } => Self::ToolStart { id, server, tool, arguments },
             AnswerEvent::ToolFinished(call) => Self::ToolEnd((&call).into()),
-            AnswerEvent::Confirm { id, server, tool, arguments, rule } => {
-                Self::ApprovalRequired { confirm_id: id, server, tool, arguments, rule }
-            }
+            AnswerEvent::Confirm(call) => Self::ApprovalRequired((&call).into()),
             AnswerEvent::Usage { usage, cost } => Self::Usage(UsageJson::new(&usage, cost.map(|cost| cost.as_usd()))),
             AnswerEvent::Warning(warning) => Self::Warning((&warning).into()),
             AnswerEvent::Done(answer) => Self::Done(Box::new((&*answer).into())),
@@ -262,6 +273,19 @@ impl From<&CallSummary> for CallJson {
             status: call.status,
             duration_ms: call.duration_ms,
             error: call.error.clone(),
+        }
+    }
+}
+
+impl From<&PendingCall> for PendingJson {
+    fn from(call: &PendingCall) -> Self {
+        Self {
+            confirm_id: call.id,
+            server: call.server.clone(),
+            tool: call.tool.clone(),
+            arguments: call.arguments.clone(),
+            rule: call.rule.clone(),
+            expires_at: call.expires_at,
         }
     }
 }
@@ -304,6 +328,7 @@ impl From<&Answer> for AnswerJson {
             tools_used: used,
             calls: answer.tool_calls.iter().map(Into::into).collect(),
             denials: answer.denials.iter().map(Into::into).collect(),
+            pending: answer.pending.iter().map(Into::into).collect(),
             usage: UsageJson::new(&answer.usage, answer.cost.map(|cost| cost.as_usd())),
             iterations: answer.iterations,
             duration_ms: answer.duration_ms,

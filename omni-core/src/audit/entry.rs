@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::query::ADMIN;
 use crate::{
     cost::NanoUsd,
     identity::DEFAULT_TENANT,
@@ -253,7 +254,7 @@ impl LogEntry {
     }
 
     fn of_admin(record: &Record, admin: &AdminRecord) -> Self {
-        let mut entry = Self::new(record, "admin", admin.outcome, admin.error.as_deref());
+        let mut entry = Self::new(record, ADMIN, admin.outcome, admin.error.as_deref());
         // What nobody asked for, such as retention, omni does by itself.
         if record.party.is_none() {
             entry.actor = Some(SYSTEM.into());
@@ -267,6 +268,10 @@ impl LogEntry {
 
     /// Leaves out what a failure tells of the inside. Why something was refused everybody may read.
     pub(super) fn hide_inside(&mut self) {
+        // Of a decision on a call, the rule that wanted it.
+        if let Some(Value::Object(params)) = self.tool_params.as_mut().filter(|_| self.request_type == ADMIN) {
+            params.remove("rule");
+        }
         let Some(error) = self.error_message.take_if(|_| !self.was_blocked) else { return };
         if self.response_preview == Some(preview(&error, 500, 500)) {
             self.response_preview = Some(FAILED.into());
@@ -429,6 +434,15 @@ mod tests {
         assert_eq!(entry(Outcome::Error, ""), (FAILED.into(), FAILED.into()));
         assert_eq!(entry(Outcome::Timeout, "So far."), (FAILED.into(), "So far.".into()));
         assert!(entry(Outcome::Denied, "").0.contains("refused"));
+    }
+
+    #[test]
+    fn a_decision_tells_its_owner_no_rule() {
+        let mut admin = AdminRecord::new("confirmation.approved", "db.drop");
+        admin.details = json!({ "rule": "mcps.db.confirm: drop", "arguments": {} });
+        let mut log = Entries::of(&Record::new(Uuid::nil(), None, Event::Admin(admin))).log.unwrap();
+        log.hide_inside();
+        assert_eq!(log.tool_params, Some(json!({ "arguments": {} })));
     }
 
     #[test]

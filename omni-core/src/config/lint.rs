@@ -117,11 +117,12 @@ impl<'a> Linter<'a> {
         let files = self.files;
         let global = &files.mcps.global;
         let lists = [
-            ("blocked_tools", &global.blocked_tools),
-            ("admin_only_tools", &global.admin_only_tools),
-            ("confirm", &global.confirm),
+            ("global.blocked_tools", &global.blocked_tools),
+            ("global.admin_only_tools", &global.admin_only_tools),
+            ("global.confirm", &global.confirm),
+            ("tool_patterns.dangerous", &files.mcps.tool_patterns.dangerous),
         ];
-        lists.iter().for_each(|(key, list)| self.server_patterns(&format!("global.{key}"), list));
+        lists.iter().for_each(|(key, list)| self.server_patterns(key, list));
         for (at, server) in files.mcps.mcps.iter().enumerate() {
             let path = format!("mcps[{at}]");
             let lists = [

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, LogFormat, Need, Problem, Severity, StoreContent,
-    dotenv, egress, http,
+    approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, search, security, servers,
     shape::shape,
@@ -207,6 +207,7 @@ fn assemble(
     let bounds = bounds(&source, findings);
     let http = http::build(&source, bounds.timeout, findings);
     let tools = tools::build(&source, matches!(audit.kind.as_str(), "sqlite" | "postgres"), findings);
+    let approvals = approvals::build(&source, users.as_ref().map(|file| &file.spec), findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
@@ -231,6 +232,7 @@ fn assemble(
         http,
         bounds,
         tools,
+        approvals,
         oidc,
         proxy,
         threading: ThreadRules::default(),
@@ -357,7 +359,7 @@ fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     }
     for unset in source.mcps_variables.unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
         let key = unset.path.strip_prefix("global.").unwrap_or_default();
-        if servers::is_rule(key) {
+        if servers::is_rule(key) || unset.path.starts_with("tool_patterns.dangerous") {
             findings.needed(Need::Policy, source.mcps_lines, unset, POLICY);
         } else {
             findings.unset(Severity::Warning, source.mcps_lines, unset, "");

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, secrets::flagged,
-    spec, threading, yaml,
+    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, approvals,
+    secrets::flagged, spec, threading, yaml,
 };
 use crate::{identity::RoleMap, mcp::BreakerOptions};
 
@@ -55,6 +55,7 @@ impl Config {
                 "pin_on_error": if self.tools.pin_fail_open { "allow" } else { "deny" },
                 "search_threshold": self.tools.search_threshold,
             },
+            "approvals": approvals::show(&self.approvals),
             "security": {
                 "oidc": self.oidc.as_ref().map(oidc),
                 "proxy": self.proxy.as_ref().map(proxy),

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::{Config, ConfigError, LoadOptions, Severity};
 
 mod access;
+mod approvals;
 mod http;
 mod input;
 mod limits;

@@ -56,6 +56,7 @@ const STEPS: &[Step] = &[
     step!(7, "threads", "0007_threads.sql"),
     step!(8, "pins", "0008_pins.sql"),
     step!(9, "tokens", "0009_tokens.sql"),
+    step!(10, "confirmations", "0010_confirmations.sql"),
 ];
 
 /// The numbers of all steps.

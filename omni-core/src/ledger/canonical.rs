@@ -37,6 +37,14 @@ pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) 
                 call.arguments = Value::Null;
             }
         }
+        // A decision on a call quotes the call.
+        Event::Admin(admin) if keep == 0 && admin.action.starts_with("confirmation.") => {
+            match admin.details.get_mut("arguments") {
+                Some(arguments) => *arguments = Value::Null,
+                // They were cut, and what is left of them begins with the call.
+                None => admin.details = Value::Null,
+            }
+        }
         Event::Admin(_) | Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
     record
@@ -141,6 +149,19 @@ mod tests {
         assert_eq!((preview.question.len(), none.question.len()), (MAX_PREVIEW, 0));
         let Event::ToolCall(call) = kept(call(json!({"a": 1})), StoreContent::None) else { panic!("a call") };
         assert_eq!(call.arguments, Value::Null);
+    }
+
+    #[test]
+    fn a_decision_keeps_no_arguments_where_none_are_kept() {
+        for size in [1, MAX_ARGUMENTS] {
+            let mut decision = AdminRecord::new("confirmation.approved", "db.drop");
+            decision.details = json!({ "arguments": { "text": "x".repeat(size) }, "digest": "d" });
+            let record = Record::new(Uuid::nil(), None, Event::Admin(decision));
+            let Event::Admin(kept) = clean(record, &Redactor::new(), StoreContent::None).event else {
+                panic!("a decision")
+            };
+            assert!(!kept.details.to_string().contains('x'), "{kept:?}");
+        }
     }
 
     #[test]

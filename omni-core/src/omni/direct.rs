@@ -15,7 +15,7 @@ use crate::{
     },
     answer::{CallStatus, millis},
     ask::DirectCall,
-    call::{self, CallEnd, Caller},
+    call::{self, CallEnd, Caller, Human},
     catalog::{Catalog, NameRules, ToolDef, ToolSet},
     error::Error,
     identity::Scope,
@@ -114,13 +114,14 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         request_id: call.request_id,
         party: &known.party,
         grant: &grant,
-        approver: &*call.approver,
+        human: Human::AtDoor(&*call.approver),
         progress: call.progress.clone(),
         relay: call.relay.as_ref(),
         deadline,
         ack: parts.acks.direct,
     };
-    Ok(call::perform(parts, &caller, &known.planned).await)
+    let ended = call::perform(parts, &caller, &known.planned).await;
+    ended.map_err(|_| Error::Internal { message: "a direct call waits for a human who answers later".into() })
 }
 
 /// Whether the call was refused, here or right before it was sent.
@@ -169,6 +170,7 @@ fn refused(call: &DirectCall, tools: &ToolSet, def: &ToolDef, reason: Refused, m
             Error::Arguments { message: message.into(), misfits }
         }
         Refused::Repeated | Refused::Cut => Error::Invalid { message: message.into() },
+        Refused::Unapproved => Error::Denied { message: message.into() },
     }
 }
 

@@ -124,7 +124,8 @@ fn check(key: &ThreadKey) -> Result<(), Error> {
 fn is_worth_keeping(answer: &Answer) -> bool {
     match answer.status {
         Status::Completed | Status::Timeout | Status::RateLimited => true,
-        Status::Denied | Status::Failed | Status::Cancelled => false,
+        // What waits for a human is kept when it has gone on.
+        Status::Denied | Status::Failed | Status::Cancelled | Status::Waiting => false,
     }
 }
 

@@ -60,19 +60,22 @@ pub struct Decision {
     pub confirm: bool,
     /// Which rule decided.
     pub rule: Arc<Rule>,
+    /// Which rule wants the human; `None` where none does, or the tool itself says that it may destroy.
+    #[serde(skip)]
+    pub confirm_rule: Option<Arc<Rule>>,
 }
 
 impl Decision {
     /// The call may run.
     #[must_use]
     pub fn allow(rule: Arc<Rule>) -> Self {
-        Self { effect: Effect::Allow, confirm: false, rule }
+        Self { effect: Effect::Allow, confirm: false, rule, confirm_rule: None }
     }
 
     /// The call may not run.
     #[must_use]
     pub fn deny(rule: Arc<Rule>) -> Self {
-        Self { effect: Effect::Deny, confirm: false, rule }
+        Self { effect: Effect::Deny, confirm: false, rule, confirm_rule: None }
     }
 
     /// The decision as JSON, for people who ask why:

@@ -198,7 +198,8 @@ fn lower(own: Decision, ceiling: Decision) -> Decision {
     if !ceiling.is_allowed() {
         return ceiling;
     }
-    Decision { confirm: own.confirm || ceiling.confirm, ..own }
+    let (confirm, confirm_rule) = (own.confirm || ceiling.confirm, own.confirm_rule.or(ceiling.confirm_rule));
+    Decision { effect: own.effect, confirm, rule: own.rule, confirm_rule }
 }
 
 impl ServerRules {
@@ -229,10 +230,14 @@ impl ServerRules {
             Ok(rule) => rule,
             Err(rule) => return Decision::deny(rule.clone()),
         };
-        let confirm = is_destructive || first_in(matches, &self.confirm).is_some();
+        let asking = first_in(matches, &self.confirm);
+        let confirm = is_destructive || asking.is_some();
         match &self.no_danger {
             Some(rule) if confirm => Decision::deny(rule.clone()),
-            Some(_) | None => Decision { confirm, ..Decision::allow(allowing.clone()) },
+            Some(_) | None => {
+                let confirm_rule = asking.map(|at| self.rules[at].clone());
+                Decision { confirm, confirm_rule, ..Decision::allow(allowing.clone()) }
+            }
         }
     }
 }

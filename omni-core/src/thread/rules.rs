@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{DEFAULT_EXPIRY, MAX_TURNS, Window};
 
 /// Tokens that what was said before may take, where nobody says otherwise. A turn always fits.
@@ -10,7 +12,8 @@ const DEFAULT_TOKENS: u32 = 32_000;
 const PART_OF_WINDOW: u64 = 4;
 
 /// What kind of place a conversation is at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Place {
     /// Nowhere but between one person and omni: a session at a terminal, a conversation by HTTP.

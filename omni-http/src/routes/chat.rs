@@ -1,8 +1,13 @@
 //! Questions and answers.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
 use omni_core::{
-    Ask, Principal, Source,
+    Answer, Ask, Principal, Source,
+    answer::Status,
     identity::Scope,
     thread::{Conversation, Place, ThreadKey},
 };
@@ -15,7 +20,7 @@ use crate::{
     layers::RequestId,
     state::App,
     stream::{self, LastEventId},
-    wire::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent},
+    wire::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent, Waiting},
 };
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -23,17 +28,29 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Ask a question
-#[utoipa::path(post, path = "/chat/ask", tag = "chat", request_body = AskRequest,
-    responses((status = 200, body = AskResponse)))]
+///
+/// A question that needs a call to which somebody has to agree is answered with 202: it goes on when all of its
+/// confirmations are decided.
+#[utoipa::path(post, path = "/chat/ask", tag = "chat", request_body = AskRequest, responses(
+    (status = 200, body = AskResponse),
+    (status = 202, description = "A call waits for somebody's agreement", body = Waiting),
+))]
 async fn ask(
     State(app): State<App>,
     caller: Caller,
     request_id: RequestId,
     Json(body): Json<AskRequest>,
-) -> Result<Json<AskResponse>, ApiError> {
+) -> Result<Response, ApiError> {
     let question = question(&app, &caller, &request_id, body)?;
-    let answer = app.omni.ask_stream(question).collect().await?;
-    Ok(Json((&answer).into()))
+    Ok(answered(&app.omni.ask_stream(question).collect().await?))
+}
+
+/// An answer, or what it waits for.
+pub(super) fn answered(answer: &Answer) -> Response {
+    match answer.status {
+        Status::Waiting => (StatusCode::ACCEPTED, Json(Waiting::from(answer))).into_response(),
+        _ => Json(AskResponse::from(answer)).into_response(),
+    }
 }
 
 /// Ask a question in short
@@ -97,7 +114,8 @@ fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest
     is_asked("message", &body.message)?;
     let act_as = named(app, caller, body.user_id.as_deref(), body.slack_user())?;
     let thread = conversation(caller, &body);
-    let mut ask = plain(caller, act_as.as_deref(), request_id, body.message);
+    // Whoever asks by this door can come back.
+    let mut ask = plain(caller, act_as.as_deref(), request_id, body.message).with_parking();
     ask.thread = thread;
     ask.options.model = body.model.filter(|model| !model.is_empty());
     Ok(ask)

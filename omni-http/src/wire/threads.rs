@@ -1,10 +1,9 @@
-//! Conversations, and calls that wait for a human.
+//! Conversations.
 
 use chrono::{DateTime, Utc};
 use omni_core::thread::ThreadEntry;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// One's own conversations, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,18 +39,4 @@ impl From<ThreadEntry> for Thread {
             expires_at: entry.expires_at,
         }
     }
-}
-
-/// The calls that wait for a human.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Confirmations {
-    /// Their ids.
-    pub(crate) confirmations: Vec<Uuid>,
-}
-
-/// What a human says of a call that waits.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Decision {
-    /// Whether it is to run.
-    pub(crate) approve: bool,
 }

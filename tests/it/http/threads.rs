@@ -1,4 +1,4 @@
-//! One's own conversations, and calls that wait for a human.
+//! One's own conversations.
 
 use std::sync::{Arc, Mutex};
 
@@ -167,20 +167,6 @@ async fn conversations_by_http_are_no_sessions_at_a_terminal() {
     let own = |source| door.omni.threads(Principal::email(ADA), source);
     assert_eq!(own(omni_core::Source::Http).await.unwrap().len(), 1);
     assert!(own(omni_core::Source::Cli).await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn no_call_waits_for_a_human() {
-    let door = Door::new().await;
-    let key = door.key(ADA, &[Scope::Ask]).await;
-    assert_eq!(door.get_by(&key, "/confirmations").await.is(200).json(), json!({ "confirmations": [] }));
-    let path = format!("/confirmations/{}", uuid::Uuid::now_v7());
-    door.get_by(&key, &path).await.error(404, "not_found");
-    door.post_by(&key, &path, &json!({ "approve": true })).await.error(404, "not_found");
-    assert_eq!(door.post_by(&key, &path, &json!({})).await.error(422, "invalid")[0]["loc"], json!(["body", "approve"]));
-    for path in ["/confirmations", &path] {
-        door.get(path).await.error(401, "unauthenticated");
-    }
 }
 
 #[tokio::test]

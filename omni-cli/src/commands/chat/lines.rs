@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use async_trait::async_trait;
 use omni_core::{Config, config::StoreContent};
 use rustyline::{
     Context, Editor, Helper,
@@ -17,10 +18,10 @@ use rustyline::{
     history::{FileHistory, History as _},
     validate::Validator,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::command::NAMES;
-use crate::{app::App, fault::Fault};
+use crate::{app::App, fault::Fault, typed::Typed};
 
 /// Most lines that are kept for later.
 const KEPT: usize = 1_000;
@@ -98,6 +99,33 @@ impl Lines {
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lines").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// The same place for questions while a call waits. Ctrl-C there gives the whole turn up.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    lines: Arc<Lines>,
+    given_up: Arc<Notify>,
+}
+
+impl Prompt {
+    pub(super) fn new(lines: Arc<Lines>, given_up: Arc<Notify>) -> Self {
+        Self { lines, given_up }
+    }
+}
+
+#[async_trait]
+impl Typed for Prompt {
+    async fn line(&self, prompt: &str) -> Option<String> {
+        match self.lines.next(prompt, false).await {
+            Ok(Line::Text(text)) => Some(text),
+            Ok(Line::Interrupted) => {
+                self.given_up.notify_one();
+                None
+            }
+            Ok(Line::End) | Err(_) => None,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn object(raw: &RawValue) -> Result<Value, String> {
 }
 
 /// A value without equal keys in any of its objects.
-pub(super) fn value(text: &str) -> Result<Value, serde_json::Error> {
+pub(crate) fn value(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(text).map(|Distinct(value)| value)
 }
 

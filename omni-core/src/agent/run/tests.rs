@@ -248,3 +248,27 @@ fn unknown_and_repeated_results_change_nothing() {
     run.call_finished("a", ok());
     assert_eq!(run.messages().len(), messages);
 }
+
+#[test]
+fn a_call_that_waits_is_left_out_and_the_run_waits_for_it_when_the_others_have_ended() {
+    let asking: crate::agent::Asking = serde_json::from_value(json!({ "rule": "confirm", "digest": "d" })).unwrap();
+    let mut run = run(10);
+    run.model_answered(calls(&["a", "b", "c"]), planned);
+    for id in ["c", "a", "nobody"] {
+        run.call_waits(id, asking.clone());
+    }
+    assert_eq!(dispatched(&run).iter().map(|call| &*call.id).collect::<Vec<_>>(), ["b"]);
+    run.call_finished("b", ok());
+    assert!(matches!(run.step(), Step::Wait(ids) if ids == ["a", "c"]));
+    // It is stored and read back, and waits still.
+    let mut run: Run = serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap();
+    assert_eq!(run.waiting().iter().map(|call| &*call.id).collect::<Vec<_>>(), ["a", "c"]);
+    run.call_decided("a", None);
+    run.call_decided("b", Some("it has ended".into()));
+    assert_eq!(dispatched(&run).iter().map(|call| &*call.id).collect::<Vec<_>>(), ["a"]);
+    run.call_decided("c", Some("no".into()));
+    let refused = dispatched(&run).pop().unwrap();
+    assert!(matches!(refused.disposition, Disposition::Refuse { reason: Refused::Unapproved, .. }), "{refused:?}");
+    finish_all(&mut run);
+    assert!(matches!(run.step(), Step::CallModel { .. }));
+}

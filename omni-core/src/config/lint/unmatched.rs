@@ -47,6 +47,7 @@ impl<'a> Linter<'a> {
         add(&mut placed, "global.blocked_tools", None, &global.blocked_tools);
         add(&mut placed, "global.admin_only_tools", None, &global.admin_only_tools);
         add(&mut placed, "global.confirm", None, &global.confirm);
+        add(&mut placed, "tool_patterns.dangerous", None, &self.files.mcps.tool_patterns.dangerous);
         for (at, server) in self.files.mcps.mcps.iter().enumerate() {
             of_server(&mut placed, &format!("mcps[{at}]"), server);
         }

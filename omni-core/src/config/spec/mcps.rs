@@ -12,13 +12,24 @@ use crate::mcp::{Connect, OnStartFailure};
 /// `mcps.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["tool_patterns", "audit", "advanced"]))]
+#[schemars(extend("x-ignored" = ["audit", "advanced"]))]
 pub(crate) struct McpsSpec {
     pub(crate) global: GlobalSpec,
     /// The servers.
     pub(crate) mcps: Vec<ServerSpec>,
+    pub(crate) tool_patterns: ToolPatternsSpec,
     /// Role names that this file knows; what else it says of them is not used.
     pub(crate) roles: BTreeMap<String, serde_json::Value>,
+}
+
+/// Tools by what they do.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["read_only_safe", "analysis", "write_operations"]))]
+pub(crate) struct ToolPatternsSpec {
+    /// Tools that a human must agree to, as those of `global.confirm`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) dangerous: Vec<String>,
 }
 
 /// What holds for all servers.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    approvals::ApprovalsSpec,
     gateway::GatewaySpec,
     http::{AppSpec, HttpSpec, SecuritySpec},
     tools::ToolsSpec,
@@ -40,6 +41,7 @@ pub(crate) struct SettingsSpec {
     pub(crate) policy: PolicySpec,
     pub(crate) limit: LimitSpec,
     pub(crate) tools: ToolsSpec,
+    pub(crate) approvals: ApprovalsSpec,
     /// What may be spent on models.
     pub(crate) budgets: Vec<BudgetSpec>,
     /// Where omni keeps its files, relative to this one.

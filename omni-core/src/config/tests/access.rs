@@ -86,6 +86,7 @@ fn a_pattern_that_matches_no_tool_is_said_wherever_it_stands() {
         ("global.blocked_tools[0]", "global: { blocked_tools: [frop_*, get_*] }\n", dba("")),
         ("global.admin_only_tools[0]", "global: { admin_only_tools: [frop_*] }\n", dba("")),
         ("global.confirm[0]", "global: { confirm: [frop_*] }\n", dba("")),
+        ("tool_patterns.dangerous[0]", "tool_patterns: { dangerous: [frop_*] }\n", dba("")),
         ("users[0].allowed_mcps.db.tools[1]", "", dba("allowed_mcps: { db: { mode: custom, tools: [get_*, fetch] } }")),
         ("users[0].allowed_mcps.db.deny[0]", "", dba("allowed_mcps: { db: { deny: [frop_*] } }")),
         (

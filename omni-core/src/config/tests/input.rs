@@ -114,12 +114,13 @@ users:
 
 #[test]
 fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
-    let mcps = "global:\n  blocked_tools: [drop_*]\n  admin_only_tools: []\ntool_patterns: {}\n";
+    let mcps = "global:\n  blocked_tools: [drop_*]\n  admin_only_tools: []\ntool_patterns: { dangerous: [wipe_*], analysis: [] }\n";
     let settings = ("settings.yaml", "limit: { backend: sql }");
     let config = load(&[("mcps.yaml", mcps), ("users.yaml", "{}"), settings], &[]).unwrap();
     insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
     mcps.yaml:2: global.blocked_tools: now enforced; the original ignored it
-    mcps.yaml:1: accepted and not used by omni: tool_patterns
+    mcps.yaml:4: tool_patterns.dangerous: now enforced; the original ignored it
+    mcps.yaml:4: tool_patterns: accepted and not used by omni: analysis
     ");
 }
 

@@ -310,7 +310,10 @@ impl Maker<'_> {
     }
 
     fn confirm(&self, listed: Option<(usize, &ServerSpec)>) -> Vec<Clause> {
-        let mut clauses = self.globals("confirm", &self.files.mcps.global.confirm);
+        let mcps = &self.files.mcps;
+        let mut clauses = self.globals("confirm", &mcps.global.confirm);
+        let dangerous = "tool_patterns.dangerous";
+        clauses.extend(self::clauses(&self.files.mcps_lines, dangerous, dangerous, &mcps.tool_patterns.dangerous));
         clauses.extend(listed.into_iter().flat_map(|own| self.clauses(own, "confirm", &own.1.confirm)));
         clauses
     }

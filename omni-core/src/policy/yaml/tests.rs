@@ -170,7 +170,7 @@ fn a_reload_is_a_new_version_for_those_who_ask_next() {
 
 #[test]
 fn an_explanation_names_rule_and_line() {
-    let mcps = "global:\n  blocked_tools:\n    - get_x\n    - drop_*\nmcps:\n- name: a\n  url: http://h\n  confirm: [kill_*]\n";
+    let mcps = "global:\n  blocked_tools:\n    - get_x\n    - drop_*\nmcps:\n- name: a\n  url: http://h\n  confirm: [kill_*]\ntool_patterns: { dangerous: [wipe_*] }\n";
     let policy = YamlPolicy::from_config(&config(mcps, "users: [{ email: a, role: dba }]")).unwrap();
     let explain = |tool: &str| grant(&policy, "a").decide("a", tool, None).explain();
     assert_eq!(
@@ -181,6 +181,8 @@ fn an_explanation_names_rule_and_line() {
         explain("kill_all"),
         json!({ "effect": "allow", "confirm": true, "rule": "a: nothing restricts the role dba", "source": "mcps.yaml:6" })
     );
+    let wipe = grant(&policy, "a").decide("a", "wipe_disk", None);
+    assert_eq!(wipe.confirm_rule.unwrap().text, "tool_patterns.dangerous: wipe_*");
     assert_eq!(grant(&policy, "a").decide("b", "x", None).explain()["source"], Value::Null);
 }
 

@@ -1,0 +1,272 @@
+//! Somebody decides on calls that wait.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::{
+    EVENT_BUFFER, Omni,
+    ask::{self, Paused},
+    noted,
+    resumed::{self, Resumed},
+    steps,
+};
+use crate::{
+    answer::{Answer, AnswerEvent, AnswerStream, EventSender, PendingCall, Status},
+    ask::{Client, Source},
+    confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker},
+    error::Error,
+    identity::{Credential, Scope},
+    ledger::Party,
+    parts::Parts,
+    policy::Grant,
+    trace,
+};
+
+/// Who decides, and by which door.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Decider {
+    /// Who.
+    pub credential: Credential,
+    /// The door.
+    pub source: Source,
+    /// What the request says of itself.
+    pub client: Client,
+}
+
+impl Decider {
+    /// Somebody at a door.
+    #[must_use]
+    pub fn new(who: impl Into<Credential>, source: Source) -> Self {
+        Self { credential: who.into(), source, client: Client::default() }
+    }
+
+    /// The same with what the request says of itself.
+    #[must_use]
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.client = client;
+        self
+    }
+}
+
+/// A confirmation as somebody may see it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConfirmationView {
+    /// The confirmation; its rule is empty for whoever may not know the policy. Its arguments may hold secrets.
+    pub confirmation: Confirmation,
+    /// The arguments, redacted.
+    pub arguments: Value,
+    /// Whether this person may agree.
+    pub may_approve: bool,
+    /// What came of the run, as [its last event](crate::answer::json::EventJson); for the asker, once it is over.
+    pub result: Option<Value>,
+}
+
+impl Omni {
+    /// The calls that wait and that somebody may decide on, oldest first: their own, and those of others for
+    /// whoever has a role that decides.
+    ///
+    /// # Errors
+    /// An [`Error`] when credential or policy say no, or they cannot be read.
+    pub async fn confirmations(&self, who: impl Into<Credential>) -> Result<Vec<ConfirmationView>, Error> {
+        let parts = self.parts();
+        let grant = decider(&parts, who.into()).await?;
+        let principal = &grant.principal;
+        let whose = match parts.approvals.decides_for_others(&grant) {
+            true => Whose::all(&principal.tenant),
+            false => Whose::of(&principal.tenant, &principal.subject),
+        };
+        let found = parts.runs.pending(whose, MAX_LISTED).await?;
+        Ok(found.into_iter().map(|one| view(&parts, &grant, one, None)).collect())
+    }
+
+    /// One of them, also when it is decided: until a day after its run has ended.
+    ///
+    /// # Errors
+    /// As [`Omni::confirmations`], and [`Error::NotFound`].
+    pub async fn confirmation(&self, who: impl Into<Credential>, id: Uuid) -> Result<ConfirmationView, Error> {
+        let parts = self.parts();
+        let grant = decider(&parts, who.into()).await?;
+        let one = self.look_up(&parts, &grant, id).await?;
+        let result = match is_asker(&one, &grant) {
+            true => parts.runs.result(one.run).await?,
+            false => None,
+        };
+        Ok(view(&parts, &grant, one, result.and_then(|told| serde_json::from_str(&told).ok())))
+    }
+
+    /// Decides on a call that waits, and goes on with its ask once all of its calls are decided. Where others
+    /// still wait the answer has the status [`Waiting`](Status::Waiting), and names them.
+    ///
+    /// The ask goes on whether the stream is read or dropped. Whoever decides for somebody else is not told the
+    /// answer: it is the asker's.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none for this person, [`Error::Denied`] where they may not decide,
+    /// [`Error::Conflict`] where it is decided already.
+    pub async fn confirm(&self, id: Uuid, verdict: Verdict, by: Decider) -> Result<AnswerStream, Error> {
+        let parts = self.parts();
+        let grant = decider(&parts, by.credential.clone()).await?;
+        steps::admit(&parts)?;
+        let one = self.look_up(&parts, &grant, id).await?;
+        let to = match &verdict {
+            Verdict::Approve => {
+                parts.approvals.may_agree(&one, &grant)?;
+                State::Approved
+            }
+            Verdict::Decline { .. } => State::Denied,
+        };
+        match one.state {
+            State::Pending => decide(&parts, &grant, &by, &one, &verdict, to).await?,
+            // It was decided so before; whoever did may not have gone on with the run.
+            state if state == to => {}
+            state => return Err(decided_as(state)),
+        }
+        let all = parts.runs.of_run(one.run).await?;
+        let is_own = is_asker(&one, &grant);
+        if !all.iter().all(Confirmation::is_decided) {
+            return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
+        }
+        let mut stream = self.resume(&parts, one.run, Some(&grant)).await?;
+        if is_own {
+            return Ok(stream);
+        }
+        // Where it is not let in, nobody else would learn of it.
+        match stream.next().await {
+            Some(AnswerEvent::Error(failure)) => Err(failure.error),
+            _ => Ok(AnswerStream::told(for_others(&one, &grant, to))),
+        }
+    }
+
+    /// Goes on with a run all of whose calls are decided.
+    pub(super) async fn resume(
+        &self,
+        parts: &Arc<Parts>,
+        run: Uuid,
+        decider: Option<&Grant>,
+    ) -> Result<AnswerStream, Error> {
+        let body = parts.runs.body(run).await?.ok_or_else(resumed::gone)?;
+        let paused = Paused::decode(&body)?;
+        let ask = paused.ask(resumed::principal(&paused.principal, decider));
+        let resumed = Resumed::new(paused, run, parts.runs.clone());
+        let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
+        // Dropping the stream gives nothing up: what was agreed to is carried out.
+        let stream = AnswerStream::new(ask.request_id, receiver, CancellationToken::new());
+        let (events, cancel, parts) = (EventSender::new(sender), self.inner.kill.child_token(), parts.clone());
+        let span = trace::ask(&ask);
+        let going_on = async move { ask::run(&parts, &ask, Some(resumed), cancel, events).await };
+        self.inner.tasks.spawn(going_on.instrument(span));
+        Ok(stream)
+    }
+
+    /// A confirmation that somebody may see, as it is by now.
+    async fn look_up(&self, parts: &Arc<Parts>, grant: &Grant, id: Uuid) -> Result<Confirmation, Error> {
+        let unknown = || Error::NotFound { message: format!("no call {id} waits for a decision") };
+        let read = async || parts.runs.confirmation(id).await;
+        let mut one = read().await?.filter(|one| parts.approvals.may_see(one, grant)).ok_or_else(unknown)?;
+        let is_due = one.state == State::Pending && one.expires_at <= chrono::Utc::now();
+        if is_due || one.state == State::Running {
+            self.lapse(parts).await?;
+            one = read().await?.ok_or_else(unknown)?;
+        }
+        Ok(one)
+    }
+}
+
+async fn decider(parts: &Parts, who: Credential) -> Result<Arc<Grant>, Error> {
+    let principal = steps::identity(parts, who).await?;
+    let grant = steps::policy(parts, &principal).await?;
+    grant.require(Scope::Ask)?;
+    Ok(grant)
+}
+
+/// Takes the decision down, here and in the ledger. What the ledger does not have does not count.
+async fn decide(
+    parts: &Parts,
+    grant: &Grant,
+    by: &Decider,
+    one: &Confirmation,
+    verdict: &Verdict,
+    to: State,
+) -> Result<(), Error> {
+    let reason = match verdict {
+        Verdict::Approve => None,
+        Verdict::Decline { reason } => Some(cleaned(reason)),
+    };
+    let who = &*grant.principal.subject;
+    let change = Change::new(one.id, State::Pending, to).by(who).because(reason.as_deref());
+    if !parts.runs.change(change).await? {
+        let now = parts.runs.confirmation(one.id).await?.map_or(State::Void, |one| one.state);
+        return Err(decided_as(now));
+    }
+    let mut party = Party::new(&grant.principal, by.source).with_client(by.client.clone());
+    party.role = Some(grant.role.name.to_string());
+    let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
+    if let Err(error) = noted::write(parts, &decided, Some(party)).await {
+        let void = Change::new(one.id, State::Approved, State::Void).because(Some("the ledger could not record it"));
+        parts.runs.change(void).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// A reason as the model and the ledger have it.
+fn cleaned(reason: &str) -> String {
+    let shown: String =
+        reason.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_REASON).collect();
+    match shown.trim().trim_end_matches('.') {
+        "" => "somebody said no".into(),
+        reason => reason.to_owned(),
+    }
+}
+
+fn decided_as(state: State) -> Error {
+    let message = match state {
+        State::Pending | State::Expired => "the time to decide on it is over".into(),
+        other => format!("it was decided already: it is {}", other.as_str()),
+    };
+    Error::Conflict { message }
+}
+
+fn knows_rules(grant: &Grant) -> bool {
+    grant.role.is_admin
+}
+
+fn view(parts: &Parts, grant: &Grant, mut one: Confirmation, result: Option<Value>) -> ConfirmationView {
+    let arguments = noted::arguments(parts, &one);
+    let may_approve = one.state == State::Pending && parts.approvals.may_agree(&one, grant).is_ok();
+    if !knows_rules(grant) {
+        one.rule = String::new();
+    }
+    ConfirmationView { confirmation: one, arguments, may_approve, result }
+}
+
+/// What is said while other calls of the same ask wait.
+fn waits(parts: &Parts, grant: &Grant, one: &Confirmation, all: &[Confirmation]) -> Answer {
+    let mut answer = Answer::empty(one.run, &*one.subject);
+    answer.status = Status::Waiting;
+    let pending = all.iter().filter(|one| !one.is_decided()).map(|one| PendingCall {
+        id: one.id,
+        server: one.server.clone(),
+        tool: one.tool.clone(),
+        arguments: noted::arguments(parts, one),
+        rule: if knows_rules(grant) { one.rule.clone() } else { String::new() },
+        expires_at: one.expires_at,
+    });
+    answer.pending = pending.collect();
+    answer
+}
+
+/// What somebody is told who decides for somebody else.
+fn for_others(one: &Confirmation, grant: &Grant, to: State) -> Answer {
+    let mut answer = Answer::empty(one.run, &*grant.principal.subject);
+    let Confirmation { server, tool, subject, .. } = one;
+    answer.text = format!("{server}.{tool} is {}. The answer goes to {subject}.", to.as_str());
+    answer
+}

@@ -1,0 +1,71 @@
+//! What becomes of calls that need a human, in the ledger.
+
+use serde_json::{Value, json};
+use tracing::{Instrument as _, debug_span};
+use uuid::Uuid;
+
+use crate::{
+    agent::plan::arguments,
+    audit::AuditError,
+    confirm::{Confirmation, State},
+    ledger::{AdminRecord, Event, Outcome, Party, Record},
+    parts::Parts,
+};
+
+/// The arguments of a call for people, redacted.
+pub(super) fn arguments(parts: &Parts, one: &Confirmation) -> Value {
+    parts.redactor.json(&plain(one))
+}
+
+fn plain(one: &Confirmation) -> Value {
+    arguments::value(one.arguments.get()).unwrap_or_default()
+}
+
+/// The asker, for what nobody else did.
+pub(super) fn asker(one: &Confirmation) -> Party {
+    Party {
+        tenant: one.tenant.clone(),
+        subject: one.subject.clone(),
+        actor: one.actor.clone(),
+        role: None,
+        source: one.source,
+        client: Default::default(),
+    }
+}
+
+/// Writes down how far a confirmation has come. `by` is who did it; else it is the asker's.
+pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
+    let party = by.unwrap_or_else(|| asker(one));
+    let record = Record::new(Uuid::now_v7(), Some(party), Event::Admin(record(one)));
+    parts.ledger.write_with(record, parts.acks.ask).instrument(debug_span!("omni.ledger")).await
+}
+
+/// The same for what is so in any case: if it cannot be written, the log says so.
+pub(super) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
+    for one in changed {
+        if let Err(error) = write(parts, one, None).await {
+            tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");
+        }
+    }
+}
+
+fn record(one: &Confirmation) -> AdminRecord {
+    let what = if one.state == State::Pending { "asked" } else { one.state.as_str() };
+    let mut record = AdminRecord::new(format!("confirmation.{what}"), format!("{}.{}", one.server, one.tool));
+    record.details = json!({
+        "confirmation": one.id,
+        "request_id": one.run,
+        "asker": one.subject,
+        "arguments": plain(one),
+        "rule": one.rule,
+        "digest": one.digest,
+        "reason": one.reason,
+    });
+    record.outcome = match one.state {
+        State::Pending | State::Approved | State::Running | State::Done => Outcome::Success,
+        State::Denied | State::Expired | State::Void => Outcome::Denied,
+        State::UnknownOutcome => Outcome::UnknownOutcome,
+    };
+    record.error = one.reason.clone().filter(|_| record.outcome != Outcome::Success);
+    record
+}

@@ -1,0 +1,215 @@
+//! A parked run goes on: it is taken on by one, and each of its calls is what was agreed to or is not made.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::{ask::Paused, noted};
+use crate::{
+    agent::{Disposition, PlannedCall, Run, plan::Judge},
+    answer::{Answer, AnswerEvent, json::EventJson},
+    call::Agreed,
+    confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunStore, State},
+    error::{Error, ErrorKind},
+    identity::{Principal, Via},
+    parts::{Parts, STEP_TIMEOUT},
+    policy::Grant,
+};
+
+/// For how long a run is taken on at a time: what its process leaves behind is known after that.
+const LEASE: Duration = Duration::from_secs(10);
+/// How often that is renewed.
+const RENEW: Duration = Duration::from_secs(3);
+
+/// The right to go on with a run.
+#[derive(Debug)]
+pub(super) struct Lease {
+    store: Arc<dyn RunStore>,
+    run: Uuid,
+    is_claimed: AtomicBool,
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    paused: Paused,
+    pub(super) lease: Arc<Lease>,
+}
+
+impl Lease {
+    /// Takes the run on.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where somebody else has, or it is over.
+    pub(super) async fn claim(&self) -> Result<(), Error> {
+        if timeout(STEP_TIMEOUT, self.store.claim(self.run, LEASE)).await.unwrap_or(Ok(false))? {
+            self.is_claimed.store(true, Ordering::Release);
+            return Ok(());
+        }
+        Err(gone())
+    }
+
+    fn is_claimed(&self) -> bool {
+        self.is_claimed.load(Ordering::Acquire)
+    }
+
+    /// Keeps it; comes back when it is lost. A store that is away is asked again: nothing is sent meanwhile that it
+    /// does not agree to.
+    pub(super) async fn keep(&self) {
+        loop {
+            sleep(RENEW).await;
+            if !self.is_claimed() {
+                continue;
+            }
+            match timeout(RENEW, self.store.renew(self.run, LEASE)).await {
+                Ok(Ok(false)) => return,
+                Ok(Ok(true)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the lease of a run is not renewed yet"),
+                Err(_) => tracing::warn!("the lease of a run is not renewed in time"),
+            }
+        }
+    }
+}
+
+pub(super) fn gone() -> Error {
+    Error::Conflict { message: "it was decided, and goes on or is over; its confirmation tells how it ended".into() }
+}
+
+impl Resumed {
+    pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>) -> Self {
+        Self { paused, lease: Arc::new(Lease { store, run, is_claimed: AtomicBool::new(false) }) }
+    }
+
+    /// What there is of the answer, as that of the ask that goes on.
+    pub(super) fn answer(&self, request_id: Uuid) -> Answer {
+        Answer { request_id, ..self.paused.answer.clone() }
+    }
+
+    /// Where the run's own messages begin, and the run.
+    pub(super) fn state(&self) -> (usize, Run) {
+        (self.paused.before.min(self.paused.run.messages().len()), self.paused.run.clone())
+    }
+
+    /// Lets the calls run that somebody agreed to and that are still what they agreed to; refuses the others.
+    pub(super) async fn settle(
+        &self,
+        parts: &Parts,
+        judge: &Judge<'_>,
+        run: &mut Run,
+    ) -> Result<BTreeMap<String, Agreed>, Error> {
+        let confirmations = self.lease.store.of_run(self.lease.run).await?;
+        let waiting: Vec<PlannedCall> = run.waiting().into_iter().cloned().collect();
+        let mut agreed = BTreeMap::new();
+        for call in waiting {
+            let one = confirmations.iter().find(|one| one.call_id == call.id);
+            match self.decided(parts, judge, &call, one).await? {
+                Ok(confirmation) => {
+                    let store = self.lease.store.clone();
+                    agreed.insert(call.id.clone(), Agreed { store, confirmation });
+                    run.call_decided(&call.id, None);
+                }
+                Err(reason) => {
+                    run.call_decided(&call.id, Some(format!("The call was not approved: {reason}.")));
+                }
+            }
+        }
+        Ok(agreed)
+    }
+
+    /// The agreement to a call, or why there is none.
+    async fn decided(
+        &self,
+        parts: &Parts,
+        judge: &Judge<'_>,
+        call: &PlannedCall,
+        one: Option<&Confirmation>,
+    ) -> Result<Result<Confirmation, String>, Error> {
+        let Some(one) = one else { return Ok(Err(Broken::Record.to_string())) };
+        if one.state != State::Approved {
+            let reason = one.reason.clone().unwrap_or_else(|| format!("it is {}", one.state.as_str()));
+            return Ok(Err(reason));
+        }
+        let Err(broken) = still_holds(parts, judge, call, one) else { return Ok(Ok(one.clone())) };
+        let change = Change::new(one.id, State::Approved, State::Void).because(Some(&broken));
+        if self.lease.store.change(change).await? {
+            let void = Confirmation { state: State::Void, reason: Some(broken.clone()), ..one.clone() };
+            noted::write_all(parts, &[void]).await;
+        }
+        Ok(Err(broken))
+    }
+
+    /// The run is over, as the asker is told. One that was not let in before it was taken on waits on, unless that
+    /// is for good.
+    pub(super) async fn end(&self, parts: &Parts, last: &AnswerEvent) {
+        let is_for_good = match last {
+            AnswerEvent::Error(failure) => {
+                matches!(failure.error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated)
+            }
+            _ => true,
+        };
+        // One that somebody else has taken on is theirs.
+        if !self.lease.is_claimed() && (!is_for_good || self.lease.claim().await.is_err()) {
+            return;
+        }
+        let told = serde_json::to_string(&EventJson::from(last)).ok().filter(|told| told.len() <= MAX_RUN_BYTES);
+        match timeout(STEP_TIMEOUT, self.lease.store.end(self.lease.run, told.as_deref())).await {
+            Ok(Ok(left)) => noted::write_all(parts, &left).await,
+            Ok(Err(error)) => tracing::error!(%error, "a run that went on is over, which could not be noted"),
+            Err(_) => tracing::error!("a run that went on is over, which could not be noted in time"),
+        }
+    }
+}
+
+/// Whether a call is by now still what somebody agreed to.
+fn still_holds(parts: &Parts, judge: &Judge<'_>, call: &PlannedCall, one: &Confirmation) -> Result<(), String> {
+    let def = judge.catalog.tool(&call.server, &call.tool);
+    let def = def.filter(|_| !parts.pool.is_withheld(&call.server, &call.tool));
+    let (def, grant) = def.zip(judge.grants.first()).ok_or("the tool is not there any more")?;
+    let mut now = call.clone();
+    judge.judge(&mut now, def);
+    let asking = match now.disposition {
+        Disposition::Ask(asking) => asking,
+        Disposition::Refuse { message, .. } => return Err(message.trim_end_matches('.').to_owned()),
+        Disposition::Run | Disposition::Answer { .. } => return Err(Broken::Rule.to_string()),
+    };
+    let principal = &grant.principal;
+    let bound = Bound {
+        tenant: &principal.tenant,
+        subject: &principal.subject,
+        actor: principal.actor.as_deref(),
+        server: &now.server,
+        tool: &now.tool,
+        arguments: &now.arguments,
+        tool_digest: &def.digest(),
+        rule_digest: &asking.digest,
+    };
+    one.holds_for(&bound).map_err(|broken| broken.to_string())
+}
+
+/// Whose rights count when a run goes on: the asker's, by the credential that they asked with. What a token or a
+/// proxy claimed of them counts only if it is claimed now, by the asker's own decision.
+pub(super) fn principal(asked: &Principal, decider: Option<&Grant>) -> Principal {
+    let mut principal = asked.clone();
+    if !matches!(principal.via, Via::Oidc | Via::ProxyHeader) {
+        return principal;
+    }
+    let own = decider.map(|decider| &decider.principal).filter(|decider| {
+        (&decider.tenant, &decider.subject, decider.via) == (&asked.tenant, &asked.subject, asked.via)
+    });
+    match own {
+        Some(own) => principal.claimed_role.clone_from(&own.claimed_role),
+        None => {
+            principal.via = Via::ResumedRun;
+            principal.claimed_role = None;
+        }
+    }
+    principal
+}

@@ -1,0 +1,75 @@
+//! The invariants of the pipeline where a call waits for a human.
+
+use omni_core::{Omni, answer::Status, answer::json::EventJson, ledger::Outcome, llm::scripted::Scripted};
+
+use super::*;
+
+#[tokio::test]
+async fn invariant_01_rights_that_are_taken_away_while_it_waits_are_gone_when_it_goes_on() {
+    let llm = Scripted::new().call(&[wipe("a")]).call(&[echo("hi")]).say("No.");
+    let policy = Changing::new();
+    let rig = rig(llm.clone(), policy.clone(), same).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    policy.become_(RuleSet::deny_all());
+    let answer = approve(&rig.omni, id, ADA).await.unwrap();
+    assert_eq!((answer.status, rig.server.calls()), (Status::Completed, 0));
+    assert!(llm.requests()[1].tools.is_empty(), "nor is anything else on offer");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn invariant_02_an_ask_that_waits_and_the_one_that_goes_on_end_in_one_closing_record_each() {
+    let llm = Scripted::new().call(&[wipe("a")]).call(&[wipe("b")]);
+    let rig = rig(llm, Changing::new(), same).await;
+    let question = ask();
+    let first = question.request_id;
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    let second = approve(&rig.omni, id, ADA).await.unwrap();
+    // The third time the model fails.
+    let failed = approve(&rig.omni, second.pending[0].id, ADA).await.unwrap_err();
+    rig.omni.shutdown().await;
+    let closings = [first, second.request_id, failed.answer.request_id].map(|id| rig.recorder.closings(id));
+    assert_eq!(closings, [vec![Outcome::Warning], vec![Outcome::Warning], vec![Outcome::Error]]);
+}
+
+#[tokio::test]
+async fn invariant_07_a_secret_in_what_waits_reaches_neither_events_nor_the_ledger() {
+    let secret = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789";
+    let llm = Scripted::new().call(&[("lab__wipe", json!({ "table": "a", "password": secret }))]).say("Done.");
+    let rig = rig(llm, Changing::new(), same).await;
+    let mut stream = rig.omni.ask_stream(ask());
+    let (mut told, mut id) = (String::new(), None);
+    while let Some(event) = stream.next().await {
+        told.push_str(&serde_json::to_string(&EventJson::from(&event)).unwrap());
+        if let omni_core::AnswerEvent::Confirm(call) = &event {
+            id = Some(call.id);
+        }
+    }
+    let view = rig.omni.confirmation(Principal::email(ADA), id.unwrap()).await.unwrap();
+    assert!(told.contains("approval_required") && !told.contains(secret), "{told}");
+    assert!(!format!("{view:?}").contains(secret));
+    approve(&rig.omni, id.unwrap(), ADA).await.unwrap();
+    rig.omni.shutdown().await;
+    let ledger = serde_json::to_string(&rig.recorder.records()).unwrap();
+    assert!(ledger.contains("confirmation.asked") && !ledger.contains(secret), "{ledger}");
+    assert_eq!(rig.server.calls(), 1);
+}
+
+#[tokio::test]
+async fn invariant_08_an_approved_call_is_sent_once_and_what_broke_off_is_unknown() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]);
+    let policy = Changing::new();
+    policy.become_(RuleSet::builder().allow("lab", "*").confirm("lab", "hang").build().unwrap());
+    let rig = Rig::new(llm, FakeServer::new().hanging("hang"), |builder| builder.policy(policy)).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let stream = rig.omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap();
+    omni_tests::rig::until(|| rig.server.running() == 1).await;
+    assert_eq!(state(&rig.omni, id).await, "running");
+    let again = |omni: Omni| async move { omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap_err().kind() };
+    assert_eq!(again(rig.omni.clone()).await, omni_core::ErrorKind::Conflict);
+    rig.omni.shutdown_within(std::time::Duration::ZERO).await;
+    assert!(stream.collect().await.is_err());
+    assert_eq!(state(&rig.omni, id).await, "unknown_outcome");
+    assert_eq!(rig.server.calls(), 1);
+    assert_eq!(recorded(&rig.recorder).pop().unwrap().0, "confirmation.unknown_outcome");
+}
