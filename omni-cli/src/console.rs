@@ -148,7 +148,7 @@ pub(crate) mod testing {
     use super::*;
 
     /// What was written to a stream.
-    #[derive(Clone, Default)]
+    #[derive(Debug, Clone, Default)]
     pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
     impl Captured {

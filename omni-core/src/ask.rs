@@ -10,6 +10,7 @@ use crate::{
     catalog::NameRules,
     confirm::{Approver, Unattended},
     cost::NanoUsd,
+    elicit::{Elicit, NobodyThere},
     identity::Credential,
     mcp::{Peer, ProgressFn},
     thread::{Conversation, Place, ThreadKey},
@@ -96,6 +97,8 @@ pub struct Ask {
     pub options: AskOptions,
     /// Whom to ask before a call that needs a human.
     pub approver: Arc<dyn Approver>,
+    /// Whom a server may ask something in the middle of a call.
+    pub elicit: Arc<dyn Elicit>,
     /// Whether a human may answer later, instead of the approver now; see [`Ask::with_parking`].
     pub parks: bool,
     /// Identifies the ask in logs, events and the ledger.
@@ -113,6 +116,7 @@ impl Clone for Ask {
             client: self.client.clone(),
             options: self.options.clone(),
             approver: self.approver.clone(),
+            elicit: self.elicit.clone(),
             parks: self.parks,
             request_id: Uuid::now_v7(),
         }
@@ -132,6 +136,7 @@ impl Ask {
             client: Client::default(),
             options: AskOptions::default(),
             approver: Arc::new(Unattended),
+            elicit: Arc::new(NobodyThere),
             parks: false,
             request_id: Uuid::now_v7(),
         }
@@ -176,6 +181,13 @@ impl Ask {
     #[must_use]
     pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
         self.approver = approver;
+        self
+    }
+
+    /// The same ask with somebody whom servers may ask something in the middle of a call.
+    #[must_use]
+    pub fn with_elicit(mut self, elicit: Arc<dyn Elicit>) -> Self {
+        self.elicit = elicit;
         self
     }
 
@@ -245,6 +257,8 @@ pub struct DirectCall {
     pub timeout: Option<Duration>,
     /// Whom to ask if the call needs a human.
     pub approver: Arc<dyn Approver>,
+    /// Whom its server may ask something in the middle of it.
+    pub elicit: Arc<dyn Elicit>,
     /// Where progress goes.
     pub progress: Option<ProgressFn>,
     /// The MCP client that calls, where it is one.
@@ -276,6 +290,7 @@ impl Clone for DirectCall {
             client: self.client.clone(),
             timeout: self.timeout,
             approver: self.approver.clone(),
+            elicit: self.elicit.clone(),
             progress: self.progress.clone(),
             relay: self.relay.clone(),
             request_id: Uuid::now_v7(),
@@ -302,6 +317,7 @@ impl DirectCall {
             client: Client::default(),
             timeout: None,
             approver: Arc::new(Unattended),
+            elicit: Arc::new(NobodyThere),
             progress: None,
             relay: None,
             request_id: Uuid::now_v7(),
@@ -330,6 +346,13 @@ impl DirectCall {
     #[must_use]
     pub fn with_progress(mut self, progress: Option<ProgressFn>) -> Self {
         self.progress = progress;
+        self
+    }
+
+    /// The same call with somebody whom its server may ask something in the middle of it.
+    #[must_use]
+    pub fn with_elicit(mut self, elicit: Arc<dyn Elicit>) -> Self {
+        self.elicit = elicit;
         self
     }
 

@@ -16,6 +16,7 @@ use crate::{
     audit::AuditError,
     config::Ack,
     confirm::{Broken, ConfirmRequest, Verdict},
+    elicit::{Asked, Elicit},
     identity::Principal,
     ledger::{AdminRecord, CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
@@ -41,6 +42,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) party: &'a Party,
     pub(crate) grant: &'a Arc<Grant>,
     pub(crate) human: Human<'a>,
+    /// Whom the server may ask something.
+    pub(crate) elicit: &'a Arc<dyn Elicit>,
     /// Where the server's reports of progress go.
     pub(crate) progress: Option<ProgressFn>,
     /// The MCP client that calls and gets the result as it came, where it is one.
@@ -296,7 +299,12 @@ async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd
     let sent = async {
         match caller.relay {
             Some(relay) => raw::send(parts, relay, call, cx).await,
-            None => parts.pool.call(&call.server, &call.tool, &call.arguments, &cx).await.map(returned),
+            None => {
+                if caller.elicit.is_there() {
+                    cx.peer = Arc::new(Asked::new(&call.server, &call.tool, caller.elicit.clone()));
+                }
+                parts.pool.call(&call.server, &call.tool, &call.arguments, &cx).await.map(returned)
+            }
         }
     };
     match AssertUnwindSafe(sent).catch_unwind().await {

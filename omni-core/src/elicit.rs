@@ -148,7 +148,12 @@ fn page(text: &str) -> Result<Url, String> {
         None => false,
     };
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_here);
-    if text.len() > MAX_URL || !is_safe || url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
+    if text.len() > MAX_URL
+        || !is_safe
+        || url.host().is_none()
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         return Err("url: it is no https address that a person can be sent to".into());
     }
     Ok(url)
@@ -245,7 +250,8 @@ mod tests {
         let page = |url: &str| answered(values(json!({})), json!({ "mode": "url", "message": "", "url": url }));
         assert_eq!(page("https://login.example/a?b").await.unwrap(), r#"{"action":"accept"}"#);
         assert_eq!(page("http://127.0.0.1:9/a").await.unwrap(), r#"{"action":"accept"}"#);
-        for url in ["http://login.example", "javascript:alert(1)", "file:///etc", "https://a@b.example", "", "https://"] {
+        for url in ["http://login.example", "javascript:alert(1)", "file:///etc", "https://a@b.example", "", "https://"]
+        {
             assert!(matches!(page(url).await, Err(McpError::Rpc { code: INVALID_PARAMS, .. })), "{url}");
         }
     }

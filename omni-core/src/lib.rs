@@ -51,6 +51,7 @@ pub mod confirm;
 pub mod cost;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod db;
+pub mod elicit;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;

@@ -11,6 +11,7 @@ use crate::{
     app::App,
     approve,
     args::AskArgs,
+    elicit,
     exit::Exit,
     fault::Fault,
     input::{self, Input},
@@ -53,10 +54,12 @@ fn ask(app: &App, args: &AskArgs, input: Input) -> Ask {
     options.timeout = args.timeout;
     options.max_cost = args.max_cost.map(NanoUsd::from_usd);
     options.max_turns = args.max_iterations;
+    let terminal = app.terminal();
     let mut ask = Ask::new(app.credential(args.act_as.as_deref()), input.question)
         .with_source(Source::Cli)
         .with_options(options)
-        .with_approver(approve::approver(app, args.approvals.mode(), &app.terminal()));
+        .with_approver(approve::approver(app, args.approvals.mode(), &terminal))
+        .with_elicit(elicit::elicit(app, &terminal));
     ask.attachments.extend(input.attachment);
     ask
 }

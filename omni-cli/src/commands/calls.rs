@@ -7,6 +7,7 @@ use omni_core::{
     ask::DirectCall,
     catalog::{Catalog, ToolDef, ToolSet},
     confirm::Approver,
+    elicit::Elicit,
     identity::Credential,
     omni::CallReply,
     policy::Grant,
@@ -21,6 +22,7 @@ use crate::{
     app::App,
     approve,
     args::{CallArgs, CallFormat},
+    elicit,
     exit::Exit,
     fault::Fault,
     render::document::CallDocument,
@@ -42,10 +44,12 @@ pub(super) async fn run(app: &App, args: &CallArgs) -> Result<Exit, Fault> {
 }
 
 async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni) -> Result<Exit, Fault> {
+    let terminal = app.terminal();
     let by = Caller {
         who: app.credential(args.act_as.as_deref()),
         timeout: args.timeout,
-        approver: approve::approver(app, args.approvals.mode(), &app.terminal()),
+        approver: approve::approver(app, args.approvals.mode(), &terminal),
+        elicit: elicit::elicit(app, &terminal),
     };
     let reply = by_name(app, omni, by, &args.tool, (given, &args.args)).await?;
     show(app, args, &reply)
@@ -56,6 +60,7 @@ pub(super) struct Caller {
     pub(super) who: Credential,
     pub(super) timeout: Option<Duration>,
     pub(super) approver: Arc<dyn Approver>,
+    pub(super) elicit: Arc<dyn Elicit>,
 }
 
 /// Calls a `server.tool`, with an object of arguments and single ones over it.
@@ -66,7 +71,7 @@ pub(super) async fn by_name(
     name: &str,
     (given, pairs): (Map<String, Value>, &[(String, String)]),
 ) -> Result<CallReply, Fault> {
-    let Caller { who, timeout, approver } = by;
+    let Caller { who, timeout, approver, elicit } = by;
     app.console.spinner.show("asking the servers …");
     let catalog = omni.catalog().await;
     let def = catalog.tools().find(|def| def.full_name() == name);
@@ -78,7 +83,8 @@ pub(super) async fn by_name(
     let call = DirectCall::new(who.clone(), server, tool, arguments)
         .with_source(Source::Cli)
         .with_timeout(timeout)
-        .with_approver(approver);
+        .with_approver(approver)
+        .with_elicit(elicit);
     match omni.call_tool(call).await {
         Ok(reply) => Ok(reply),
         Err(Error::UnknownTool { .. }) => {

@@ -21,6 +21,7 @@ use crate::{
     approve,
     args::{ApproveMode, ChatArgs, ListArgs},
     console::clean::Cleaner,
+    elicit,
     exit::Exit,
     fault::Fault,
     render::{Ending, Render as _, Text, error_lines},
@@ -215,7 +216,8 @@ impl<'a> Chat<'a> {
         let mut ask = Ask::new(self.who(), question.clone())
             .with_source(Source::Cli)
             .with_options(options)
-            .with_approver(self.approver());
+            .with_approver(self.approver())
+            .with_elicit(elicit::elicit(self.app, &self.terminal));
         ask.thread = Some(Conversation::Own(self.session.clone()));
         self.last = Some(question);
         // What was given up before is over.
@@ -238,7 +240,12 @@ impl<'a> Chat<'a> {
     }
 
     async fn call(&mut self, name: &str, arguments: Map<String, Value>) -> Result<(), Fault> {
-        let by = calls::Caller { who: self.who(), timeout: self.args.timeout, approver: self.approver() };
+        let by = calls::Caller {
+            who: self.who(),
+            timeout: self.args.timeout,
+            approver: self.approver(),
+            elicit: elicit::elicit(self.app, &self.terminal),
+        };
         let call = calls::by_name(self.app, self.omni, by, name, (arguments, &[]));
         let reply = tokio::select! {
             biased;

@@ -122,6 +122,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         party: cx.party,
         grant: cx.grant,
         human: agreed.map_or_else(|| cx.humans.human(), Human::Agreed),
+        elicit: &cx.elicit,
         progress: None,
         relay: None,
         deadline: cx.deadline,

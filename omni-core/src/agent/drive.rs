@@ -20,6 +20,7 @@ use crate::{
     catalog::{Catalog, ToolSet},
     config::Ack,
     cost::NanoUsd,
+    elicit::Elicit,
     error::Error,
     ledger::{Ledger, Party, Record},
     limit::{LimitError, TurnSpend},
@@ -42,6 +43,8 @@ pub(crate) struct AskContext<'a> {
     pub(crate) deadline: Instant,
     pub(crate) max_cost: Option<NanoUsd>,
     pub(crate) humans: Humans,
+    /// Whom servers may ask something.
+    pub(crate) elicit: Arc<dyn Elicit>,
     /// The calls that somebody agreed to before this began, by the model's ids of them.
     pub(crate) agreed: BTreeMap<String, Agreed>,
 }

@@ -107,7 +107,8 @@ impl Form {
         if schema["type"] != "object" || properties.len() > MAX_FIELDS {
             return Err(format!("requestedSchema: it is no object of at most {MAX_FIELDS} properties"));
         }
-        let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let fields = properties.iter().map(|(name, schema)| field(name, schema, required.contains(&name.as_str())));
         Ok(Self { fields: fields.collect::<Result<_, _>>()? })
     }
@@ -118,7 +119,8 @@ impl Form {
     /// What does not, field by field.
     pub fn check(&self, values: &Map<String, Value>) -> Result<(), Vec<String>> {
         let field = |name: &str| self.fields.iter().find(|field| field.name == name);
-        let unknown = values.keys().filter(|name| field(name).is_none()).map(|name| format!("{name}: there is no such field"));
+        let unknown =
+            values.keys().filter(|name| field(name).is_none()).map(|name| format!("{name}: there is no such field"));
         let wrong = self.fields.iter().filter_map(|field| match values.get(&field.name) {
             Some(value) => field.check(value).err(),
             None if field.required => Some(format!("{}: it is missing", field.name)),
@@ -138,13 +140,19 @@ impl Field {
         let wrong = match (&self.kind, value) {
             (FieldKind::Text { min, max, .. }, Value::String(text)) => {
                 let count = text.chars().count() as u64;
-                let fits = text.len() <= MAX_TEXT && min.is_none_or(|min| count >= min) && max.is_none_or(|max| count <= max);
+                let fits =
+                    text.len() <= MAX_TEXT && min.is_none_or(|min| count >= min) && max.is_none_or(|max| count <= max);
                 (!fits).then(|| "its length is not right".to_owned())
             }
             (FieldKind::Number { integer, min, max }, Value::Number(number)) => {
                 let is_whole = number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.fract() == 0.0);
-                let fits = number.as_f64().is_some_and(|n| min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max));
-                if *integer && !is_whole { Some("it is no whole number".to_owned()) } else { (!fits).then(|| range(*min, *max)) }
+                let fits =
+                    number.as_f64().is_some_and(|n| min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max));
+                if *integer && !is_whole {
+                    Some("it is no whole number".to_owned())
+                } else {
+                    (!fits).then(|| range(*min, *max))
+                }
             }
             (FieldKind::Boolean, Value::Bool(_)) => None,
             (FieldKind::Choice { choices }, Value::String(text)) => (!is_among(choices, text)).then(|| one_of(choices)),
@@ -152,7 +160,11 @@ impl Field {
                 let count = items.len() as u64;
                 let is_known = items.iter().all(|item| item.as_str().is_some_and(|text| is_among(choices, text)));
                 let fits = min.is_none_or(|min| count >= min) && max.is_none_or(|max| count <= max);
-                if is_known { (!fits).then(|| "there are too few or too many".to_owned()) } else { Some(one_of(choices)) }
+                if is_known {
+                    (!fits).then(|| "there are too few or too many".to_owned())
+                } else {
+                    Some(one_of(choices))
+                }
             }
             _ => Some("it is of another kind".to_owned()),
         };
@@ -177,9 +189,12 @@ impl Field {
                 _ => Value::Null,
             },
             FieldKind::Choice { choices } => chosen(choices, text),
-            FieldKind::Choices { choices, .. } => {
-                text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| chosen(choices, part)).collect()
-            }
+            FieldKind::Choices { choices, .. } => text
+                .split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| chosen(choices, part))
+                .collect(),
         };
         self.check(&value).map(|()| value)
     }

@@ -235,6 +235,7 @@ async fn answer(
         deadline,
         max_cost: max_cost(parts, ask),
         humans,
+        elicit: ask.elicit.clone(),
         agreed: Default::default(),
     };
     let (before, mut run) = match (&known.resumed, &known.talk) {

@@ -115,6 +115,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         party: &known.party,
         grant: &grant,
         human: Human::AtDoor(&*call.approver),
+        elicit: &call.elicit,
         progress: call.progress.clone(),
         relay: call.relay.as_ref(),
         deadline,

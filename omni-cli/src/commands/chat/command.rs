@@ -20,9 +20,8 @@ Anything else is a question; one that begins with a slash is written with two.
 ";
 
 /// The names of all commands.
-pub(super) const NAMES: [&str; 11] = [
-    "/approve", "/clear", "/cost", "/exit", "/help", "/model", "/retry", "/save", "/session", "/tool", "/tools",
-];
+pub(super) const NAMES: [&str; 11] =
+    ["/approve", "/clear", "/cost", "/exit", "/help", "/model", "/retry", "/save", "/session", "/tool", "/tools"];
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]

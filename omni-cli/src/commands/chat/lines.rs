@@ -65,7 +65,8 @@ impl Lines {
         let (done, told) = oneshot::channel();
         let (lines, prompt) = (self.clone(), prompt.to_owned());
         // A thread of its own: a runtime that ends would wait for one of its own until somebody types.
-        let reader = thread::Builder::new().name("chat".into()).spawn(move || drop(done.send(lines.read(&prompt, is_own))));
+        let reader =
+            thread::Builder::new().name("chat".into()).spawn(move || drop(done.send(lines.read(&prompt, is_own))));
         reader.map_err(|error| Fault::usage(format!("the terminal cannot be read: {error}")))?;
         told.await.unwrap_or(Ok(Line::End))
     }

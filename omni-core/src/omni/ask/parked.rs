@@ -183,7 +183,7 @@ fn confirmation(ask: &Ask, cx: &AskContext<'_>, call: &PlannedCall) -> Option<Co
         server: call.server.clone(),
         tool: call.tool.clone(),
         arguments: call.arguments.clone(),
-        tool_digest,
+        tool_digest: tool_digest.to_owned(),
         rule: asking.rule.clone(),
         rule_digest: asking.digest.clone(),
         digest,
