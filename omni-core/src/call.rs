@@ -143,7 +143,9 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
             ask_human(parts, caller, call, &asking).await?;
             still_allowed(parts, caller, call).await?;
         }
-        (now @ (Still::Asks(_) | Still::Free), Some(planned)) => now.is_agreed(caller, planned)?,
+        (now @ (Still::Asks(_) | Still::Free), Some(planned)) => {
+            now.is_agreed(caller, planned).map_err(not_approved)?
+        }
         (Still::Same | Still::Free, _) => {}
     }
     // Whoever planned the call saw the tool; meanwhile it may have become another one.
@@ -236,10 +238,10 @@ enum Still {
 impl Still {
     /// Whether what somebody agreed to some time ago is what is asked for by now. Whoever was asked a moment ago
     /// agreed to the call as it is.
-    fn is_agreed(&self, caller: &Caller<'_>, planned: &Asking) -> Result<(), CallEnd> {
+    fn is_agreed(&self, caller: &Caller<'_>, planned: &Asking) -> Result<(), Broken> {
         let is_same = matches!(self, Self::Asks(now) if now.digest == planned.digest);
         match caller.human {
-            Human::Agreed(_) if !is_same => Err(not_approved(Broken::Rule)),
+            Human::Agreed(_) if !is_same => Err(Broken::Rule),
             Human::Agreed(_) | Human::AtDoor(_) | Human::Later => Ok(()),
         }
     }
