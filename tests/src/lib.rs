@@ -26,3 +26,4 @@ pub mod scrape;
 pub mod server;
 pub mod service;
 pub mod vendor;
+pub mod wire;

@@ -131,12 +131,17 @@ impl Office {
     /// # Panics
     /// When it cannot be made.
     pub async fn open() -> Self {
+        Self::with_settings("").await
+    }
+
+    /// The same with more in its `settings.yaml`.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn with_settings(more: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        for (name, text) in [
-            ("settings.yaml", "data_dir: data\nllm: { provider: offline }\n"),
-            ("mcps.yaml", MCPS),
-            ("users.yaml", USERS),
-        ] {
+        let settings = format!("data_dir: data\nllm: {{ provider: offline }}\n{more}");
+        for (name, text) in [("settings.yaml", &*settings), ("mcps.yaml", MCPS), ("users.yaml", USERS)] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let lab = lab();
