@@ -193,6 +193,11 @@ impl Office {
         self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(key)
     }
 
+    /// A request without a key.
+    pub fn stranger(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
     /// Asks for a path.
     pub async fn get(&self, key: &str, path: &str) -> Reply {
         Reply::of(self.request(Method::GET, key, path)).await

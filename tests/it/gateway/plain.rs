@@ -113,6 +113,22 @@ async fn a_call_that_its_client_cancels_ends_at_the_server() {
     until(|| lab.running() == 0).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_clients_status_says_what_a_servers_error_is_and_the_error_is_whole() {
+    for (code, status) in [(-32_021, 400), (-32_601, 404), (-32_000, 200)] {
+        let wire = Wire::start(Speaks::New, json!([bare("no")]), move |method, _| match method {
+            "tools/call" => Answer::Error(code, "no"),
+            _ => Answer::unknown(),
+        });
+        let wire = wire.await;
+        let door = before(&wire).await;
+        let client = Modern::new(&door, json!({})).await;
+        let reply = Reply::of(client.request("tools/call", json!({ "name": "lab__no", "arguments": {} }))).await;
+        let reply = reply.is(status);
+        assert_eq!(reply.json()["error"], json!({ "code": code, "message": "no" }));
+    }
+}
+
 /// A server that logs before it answers.
 async fn logging() -> Wire {
     let note =

@@ -110,7 +110,8 @@ async fn a_client_that_takes_tasks_gets_one_under_a_name_of_omnis_and_its_end_is
     let get = || client.result("tasks/get", json!({ "taskId": name }));
     let working = get().await;
     assert_eq!((working["status"].as_str(), working["taskId"].as_str()), (Some("working"), Some(&*name)));
-    let question = json!({ "method": "elicitation/create", "params": { "message": "Who?" } });
+    let question = json!({ "method": "elicitation/create", "params": { "mode": "form", "message": "Who?",
+        "requestedSchema": { "type": "object", "properties": { "name": { "type": "string" } } } } });
     slow.shows(json!({ "status": "input_required", "inputRequests": { "q": question } }));
     assert_eq!(get().await["inputRequests"]["q"]["params"]["message"], "Who?");
     let answers = json!({ "q": { "action": "accept", "content": { "name": "Ada" } } });
