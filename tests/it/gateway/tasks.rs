@@ -8,9 +8,11 @@ use omni_core::{
 };
 use omni_tests::{
     agent::Speaks,
-    door::Door,
+    door::{Door, Reply},
     office::{Office, USERS},
     recorder::Recorder,
+    rig::until_some,
+    server::any,
     wire::{Answer, Wire, bare},
 };
 use reqwest::Method;
@@ -204,38 +206,37 @@ async fn a_client_that_takes_no_tasks_gets_the_result_itself() {
     assert!(records.len() == 3 && records.iter().all(|(_, outcome, _)| *outcome == Outcome::Success), "{records:?}");
 }
 
+/// What somebody's request to an office is answered with.
+async fn asked(office: &Office, key: &str, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": takes_tasks() });
+    let name = params["name"].as_str().or(params["taskId"].as_str()).unwrap().to_owned();
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+    let request = office.request(Method::POST, key, "/mcp").header("mcp-protocol-version", "2026-07-28");
+    let request = request.header("mcp-method", method).header("mcp-name", name);
+    super::modern::message(&Reply::of(security::framed(request, &body)).await)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_of_a_tool_that_one_may_use_no_more_is_unknown() {
     let office = Office::open().await;
-    let lab = office
-        .lab
-        .clone()
-        .tool("echo", omni_tests::server::any(), |_| Box::pin(async { Ok(task(&json!({ "resultType": "task" }))) }));
+    // The same tool as before, so that it stays the one that it was pinned as.
+    let lab =
+        office.lab.clone().tool("fail", any(), |_| Box::pin(async { Ok(task(&json!({ "resultType": "task" }))) }));
     lab.answering("tasks/get", |_| Box::pin(async { Ok(task(&json!({ "resultType": "complete" }))) }));
-    let key = office.key(ADA).await;
-    let ask = async |method: &str, params: Value| {
-        let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
-            "io.modelcontextprotocol/clientCapabilities": takes_tasks() });
-        let name = params["name"].as_str().or(params["taskId"].as_str()).unwrap().to_owned();
-        let mut params = params;
-        params["_meta"] = meta;
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        let request = office.request(Method::POST, &key, "/mcp").header("mcp-protocol-version", "2026-07-28");
-        let request = request.header("mcp-method", method).header("mcp-name", name);
-        super::modern::message(&omni_tests::door::Reply::of(security::framed(request, &body)).await)
+    let (ada, boss) = (office.key(ADA).await, office.key("boss@company.com").await);
+    let begin = async |key: &str| {
+        let created = asked(&office, key, "tools/call", json!({ "name": "lab__fail", "arguments": {} })).await;
+        created["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned()
     };
-    let created = ask("tools/call", json!({ "name": "lab__echo", "arguments": { "message": "hi" } })).await;
-    let name = created["result"]["taskId"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
-    let get = || ask("tasks/get", json!({ "taskId": name }));
-    assert_eq!(get().await["result"]["status"], "working");
-    office.write("users.yaml", &USERS.replace("tools: [echo, fail]", "tools: [fail]"));
-    let boss = office.key("boss@company.com").await;
+    let (hers, his) = (begin(&ada).await, begin(&boss).await);
+    let get = async |key: &str, name: &str| asked(&office, key, "tasks/get", json!({ "taskId": name })).await;
+    assert_eq!(get(&ada, &hers).await["result"]["status"], "working");
+    office.write("users.yaml", &USERS.replace("tools: [echo, fail]", "tools: [echo]"));
     office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
-    let refused = omni_tests::rig::until_some(async || {
-        let answer = get().await;
-        answer.get("error").cloned()
-    })
-    .await;
-    assert_eq!((refused["code"].as_i64(), refused["message"].as_str()), (Some(-32_602), Some("there is no such task")));
+    let refused = until_some(async || get(&ada, &hers).await.get("error").cloned()).await;
+    let told = (refused["code"].as_i64(), refused["message"].as_str());
+    assert_eq!(told, (Some(-32_602), Some("there is no such task")));
+    assert_eq!(get(&boss, &his).await["result"]["status"], "working", "whoever may use the tool goes on");
 }
