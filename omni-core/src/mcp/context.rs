@@ -81,7 +81,7 @@ impl CallContext {
     }
 
     /// The same of a call that its server takes as a task only.
-    pub(super) fn as_task(mut self) -> Self {
+    pub(super) fn with_task(mut self) -> Self {
         self.as_task = true;
         self
     }

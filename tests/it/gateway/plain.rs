@@ -34,13 +34,13 @@ impl<'a> Plain<'a> {
         Self { door, key, session: begun.header("mcp-session-id").to_owned() }
     }
 
-    fn send(&self, message: Value) -> RequestBuilder {
+    fn send(&self, message: &Value) -> RequestBuilder {
         let request = self.door.request(Method::POST, "/mcp").bearer_auth(&self.key);
         framed(request, &message.to_string()).header("mcp-session-id", &self.session)
     }
 
     async fn ask(&self, id: u32, method: &str, params: Value) -> Reply {
-        Reply::of(self.send(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))).await
+        Reply::of(self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))).await
     }
 
     async fn call(&self, id: u32, tool: &str) -> Reply {
@@ -105,9 +105,9 @@ async fn a_call_that_its_client_cancels_ends_at_the_server() {
         until(|| lab.running() == 1).await;
         let note =
             |id: u32| json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } });
-        Reply::of(client.send(note(8))).await.is(202);
+        Reply::of(client.send(&note(8))).await.is(202);
         assert_eq!(lab.running(), 1, "it was about another request");
-        Reply::of(client.send(note(7))).await.is(202);
+        Reply::of(client.send(&note(7))).await.is(202);
     };
     tokio::join!(call, cancel);
     until(|| lab.running() == 0).await;

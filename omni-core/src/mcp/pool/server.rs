@@ -181,7 +181,7 @@ impl Server {
     /// The same context for a call of a tool, which an older server may take as a task only.
     fn calling<'a>(&self, tool: &str, cx: &'a CallContext) -> Cow<'a, CallContext> {
         match self.with_listing(|listing| listing.needs_task(tool)) {
-            true => Cow::Owned(cx.clone().as_task()),
+            true => Cow::Owned(cx.clone().with_task()),
             false => Cow::Borrowed(cx),
         }
     }
