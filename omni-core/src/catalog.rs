@@ -80,6 +80,8 @@ pub struct ToolDef {
     pub output_schema: Option<Box<RawValue>>,
     /// Hints.
     pub annotations: ToolAnnotations,
+    /// Whether its server takes a call as a task only (2025-11-25).
+    pub needs_task: bool,
     /// The whole definition as the server sent it; `None` of a tool that was made here.
     raw: Option<Box<RawValue>>,
     /// The digest of it all, made when it is asked for first.
@@ -104,6 +106,7 @@ impl ToolDef {
             input_schema,
             output_schema: None,
             annotations: ToolAnnotations::default(),
+            needs_task: false,
             raw: None,
             digest: OnceLock::new(),
         }

@@ -18,24 +18,29 @@ use crate::{
     catalog::{NameRules, Prefix, ToolSet},
     error::Error,
     identity::Credential,
-    mcp::McpReply,
+    mcp::{self, McpReply, ParamHeader},
 };
 
+mod background;
 mod call;
 mod changes;
 mod error;
 mod line;
 mod list;
+mod owner;
 mod parked;
 mod plain;
 mod result;
 mod session;
 mod stdio;
+mod tasks;
 mod telling;
 mod watch;
 
+use background::Background;
 use changes::Changes;
 use line::Level;
+pub use owner::Owner;
 use parked::Parking;
 pub use plain::{Logs, PlainCall, PlainResult};
 pub use session::Session;
@@ -93,6 +98,8 @@ pub struct Gateway {
     changes: Arc<Changes>,
     /// Calls that wait for what their client has to say.
     parking: Arc<Parking<McpReply>>,
+    /// What servers go on with in the background.
+    background: Arc<Background>,
     /// The least severe level that any client wanted so far: connections to servers are shared.
     lowest: Arc<AtomicU8>,
 }
@@ -102,7 +109,8 @@ impl Gateway {
     #[must_use]
     pub fn new(omni: Omni, options: GatewayOptions) -> Self {
         let names = NameRules::default().with_prefix(options.prefix);
-        Self { omni, names, changes: Arc::default(), parking: Arc::default(), lowest: Arc::new(AtomicU8::new(u8::MAX)) }
+        let (changes, parking, background) = (Arc::default(), Arc::default(), Arc::default());
+        Self { omni, names, changes, parking, background, lowest: Arc::new(AtomicU8::new(u8::MAX)) }
     }
 
     /// A connection on which each message says who sends it, by a [`Visitor`] among the extensions of its
@@ -125,6 +133,15 @@ impl Gateway {
             return Ok(());
         }
         self.omni.log_from(visitor.credential.clone(), level.name()).await
+    }
+
+    /// The arguments of a tool that a client says in HTTP headers too (2026-07-28); none of a tool that is not on
+    /// offer to this one.
+    pub async fn param_headers(&self, visitor: &Visitor, tool: &str) -> Vec<ParamHeader> {
+        let offered = self.omni.offered_tool(visitor.credential.clone(), self.names, tool).await;
+        // Why there is none the call itself says.
+        let offered = offered.ok().flatten();
+        offered.map(|tool| mcp::param_headers(tool.def.input_schema.get())).unwrap_or_default()
     }
 
     /// What somebody may use, after servers that were not asked yet were asked.

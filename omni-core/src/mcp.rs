@@ -40,6 +40,10 @@ pub use credentials::{CredentialSource, Refused, ServerCredential};
 pub use error::McpError;
 pub use ext::McpTransportExt;
 pub use list::Listed;
+#[cfg(feature = "gateway")]
+pub use list::param::ParamHeader;
+#[cfg(feature = "gateway")]
+pub(crate) use list::param::of as param_headers;
 pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions};
 pub use peer::{Nobody, Peer, PeerCapabilities};
 pub use pool::{Pool, ResourceUpdate};

@@ -56,6 +56,8 @@ mod retention;
 mod steps;
 mod sweeping;
 mod talk;
+#[cfg(feature = "gateway")]
+mod task;
 mod threads;
 #[cfg(feature = "gateway")]
 mod told;
@@ -71,6 +73,8 @@ pub(crate) use offered::{Changed, Offer};
 #[cfg(feature = "gateway")]
 pub(crate) use passed::{Asked, Passing};
 pub use profile::{People, Profile, UserStatus};
+#[cfg(feature = "gateway")]
+pub(crate) use task::{AboutTask, BackgroundTask};
 
 /// Events that wait for a slow reader, and the last one.
 const EVENT_BUFFER: usize = 32 + 1;

@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use omni_core::{Principal, SecretString, ask::Client, config::SecurityMode, identity::Credential};
+use omni_core::{Principal, ask::Client, config::SecurityMode, identity::Credential};
 
 use crate::{error::ApiError, router, state::App};
 
@@ -63,14 +63,6 @@ impl Caller {
     /// Who they are, before they act for anybody.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
-    }
-
-    /// The key that they came with, where it was one: another one of the same person is not the same.
-    pub(crate) fn key(&self) -> Option<&SecretString> {
-        match &self.credential {
-            Credential::ApiKey { key, .. } => Some(key),
-            _ => None,
-        }
     }
 
     /// What the request says of itself, for the record.

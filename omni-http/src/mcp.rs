@@ -25,9 +25,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{caller::Caller, error::ApiError, state::App};
 
+mod encoded;
 mod envelope;
 mod guard;
 mod metadata;
+mod params;
 mod plain;
 mod sessions;
 
@@ -105,6 +107,9 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
                 Ok(message) => message,
                 Err(refusal) => return Ok(refusal.into_response()),
             };
+            if let Err(refusal) = params::check(&app.mcp.gateway, &visitor, &parts.headers, &message).await {
+                return Ok(refusal.into_response());
+            }
             if let Some(plain) = Plain::of(&parts.headers, &mut message, stay.as_ref()) {
                 return app.mcp.answer(plain, visitor, stay).await;
             }

@@ -2,7 +2,12 @@
 
 mod clients;
 mod conformance;
+mod headers;
 mod http;
+mod metadata;
+mod modern;
 mod pairs;
+mod plain;
 mod security;
 mod stdio;
+mod tasks;

@@ -27,6 +27,7 @@ mod mcp_peer;
 mod mcp_real;
 mod mcp_sse;
 mod mcp_stdio;
+mod mcp_tasks;
 mod mcp_updates;
 mod oauth;
 mod oauth_program;

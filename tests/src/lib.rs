@@ -27,3 +27,4 @@ pub mod screen;
 pub mod server;
 pub mod service;
 pub mod vendor;
+pub mod wire;

@@ -131,12 +131,17 @@ impl Office {
     /// # Panics
     /// When it cannot be made.
     pub async fn open() -> Self {
+        Self::with_settings("").await
+    }
+
+    /// The same with more in its `settings.yaml`.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn with_settings(more: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        for (name, text) in [
-            ("settings.yaml", "data_dir: data\nllm: { provider: offline }\n"),
-            ("mcps.yaml", MCPS),
-            ("users.yaml", USERS),
-        ] {
+        let settings = format!("data_dir: data\nllm: {{ provider: offline }}\n{more}");
+        for (name, text) in [("settings.yaml", &*settings), ("mcps.yaml", MCPS), ("users.yaml", USERS)] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let lab = lab();
@@ -186,6 +191,11 @@ impl Office {
     /// A request with a key.
     pub fn request(&self, method: Method, key: &str, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(key)
+    }
+
+    /// A request without a key.
+    pub fn stranger(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
     }
 
     /// Asks for a path.

@@ -41,9 +41,17 @@ impl Rig {
 /// # Panics
 /// When it is not within half a minute.
 pub async fn until(condition: impl Fn() -> bool) {
+    until_some(async || condition().then_some(())).await;
+}
+
+/// Waits for something that comes soon.
+///
+/// # Panics
+/// When it is not there within half a minute.
+pub async fn until_some<T>(look: impl AsyncFn() -> Option<T>) -> T {
     for _ in 0..3_000 {
-        if condition() {
-            return;
+        if let Some(found) = look().await {
+            return found;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

@@ -28,6 +28,7 @@ struct Tool {
 #[derive(Clone, Default)]
 pub struct FakeServer {
     tools: Arc<Mutex<BTreeMap<String, Tool>>>,
+    others: Arc<Mutex<BTreeMap<String, Handler>>>,
     calls: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
 }
@@ -88,6 +89,18 @@ impl FakeServer {
                 Ok(text("never"))
             })
         })
+    }
+
+    /// Answers another method too, by what it makes of the parameters.
+    ///
+    /// # Panics
+    /// When a request panicked.
+    pub fn answering(
+        &self,
+        method: &str,
+        handler: impl Fn(Value) -> BoxFuture<'static, Result<Value, McpError>> + Send + Sync + 'static,
+    ) {
+        self.others.lock().unwrap().insert(method.into(), Arc::new(handler));
     }
 
     /// How many calls reached a tool.
@@ -153,13 +166,20 @@ impl McpTransport for FakeServer {
             match &*request.method {
                 "tools/list" => Ok(self.list()),
                 "tools/call" => self.call(params).await,
-                method => Err(McpError::rpc(-32601, format!("no method {method}"))),
+                method => {
+                    let handler = self.others.lock().unwrap().get(method).cloned();
+                    match handler {
+                        Some(handler) => handler(params).await,
+                        None => Err(McpError::rpc(-32601, format!("no method {method}"))),
+                    }
+                }
             }
         };
         let after_ms = cx.deadline.saturating_duration_since(tokio::time::Instant::now()).as_millis() as u64;
         let answer = tokio::time::timeout_at(cx.deadline, answer).await;
         let answer = answer.map_err(|_| McpError::Timeout { after_ms })??;
-        Ok(McpReply::Complete(RawValue::from_string(answer.to_string()).unwrap()))
+        let raw = RawValue::from_string(answer.to_string()).unwrap();
+        Ok(if answer["resultType"] == "task" { McpReply::Task(raw) } else { McpReply::Complete(raw) })
     }
 
     fn events(&self) -> BoxStream<'static, McpEvent> {

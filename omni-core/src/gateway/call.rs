@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::{
     Gateway, Visitor, error,
     line::{self, Client, Line, Question, Said},
+    owner::Owner,
     parked::{self, Parked, Running, Wanted},
     result,
 };
@@ -51,7 +52,7 @@ pub(super) struct Caller<'a> {
 }
 
 /// What a request brings that is not the pipeline's business.
-type Rest = BTreeMap<String, Box<RawValue>>;
+pub(super) type Rest = BTreeMap<String, Box<RawValue>>;
 
 /// How a request came on.
 enum Came {
@@ -72,24 +73,33 @@ impl Caller<'_> {
                 let arguments = raw(&params.arguments.unwrap_or_default())?;
                 let (line, heard) = self.line();
                 let relay = Relay::new(line.clone(), rest, bare);
+                let peer = line.clone();
                 let call = DirectCall::offered(self.visitor.credential.clone(), &name, self.gateway.names, arguments)
                     .with_source(Source::Mcp)
                     .with_client(self.visitor.client.clone())
                     .with_progress(self.client.token.is_some().then(|| line.progress()))
                     .with_approver(Arc::new(ByClient(line)))
                     .with_relay(relay);
-                let omni = self.gateway.omni.clone();
-                let running = Box::pin(async move { omni.call_tool_raw(call).await });
-                self.converse(&name, running, heard).await?
+                self.converse(&name, self.running(call, peer), heard).await?
             }
         };
         match came {
             Came::ToWait(wanted) => Ok(wanted.into()),
             Came::Through(Ok(McpReply::Complete(raw))) => Ok(result::of_tool(&raw)?.into()),
             Came::Through(Ok(McpReply::InputRequired(raw))) => Ok(parsed::<InputRequiredResult>(&raw)?.into()),
-            Came::Through(Ok(McpReply::Task(_))) => Ok(error::in_words("the tool goes on in the background").into()),
+            Came::Through(Ok(McpReply::Task(raw))) => Ok(CallToolResponse::Task(parsed(&raw)?)),
             Came::Through(Err(error)) => Ok(error::of_call(&error, &name)?.into()),
         }
+    }
+
+    /// A call that goes on by itself, to the answer that its client gets.
+    fn running(&self, call: DirectCall, peer: Arc<Line>) -> Running<McpReply> {
+        let (gateway, visitor) = (self.gateway.clone(), self.visitor.clone());
+        Box::pin(async move {
+            let id = call.request_id;
+            let reply = gateway.omni.call_tool(call).await?;
+            gateway.adopted(reply, id, &visitor, peer).await
+        })
     }
 
     pub(super) async fn get_prompt(self, params: GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
@@ -165,13 +175,15 @@ impl Caller<'_> {
         self.converse(&called, Box::pin(async move { omni.pass(passing).await }), heard).await
     }
 
-    fn line(&self) -> (Arc<Line>, mpsc::Receiver<Said>) {
-        let can = self.context.client_capabilities().and_then(|can| serde_json::to_value(can).ok());
-        line::line(PeerCapabilities::of_client(&can.unwrap_or_default()), self.is_new)
+    pub(super) fn line(&self) -> (Arc<Line>, mpsc::Receiver<Said>) {
+        let can = self.context.client_capabilities();
+        let takes_tasks = self.is_new && can.as_ref().is_some_and(|can| can.supports_tasks());
+        let can = can.and_then(|can| serde_json::to_value(can).ok()).unwrap_or_default();
+        line::line(PeerCapabilities::of_client(&can), self.is_new, takes_tasks)
     }
 
     /// What goes on to the server as it came.
-    fn rest(&self, responses: Option<&InputResponses>, state: Option<&str>) -> Result<Rest, ErrorData> {
+    pub(super) fn rest(&self, responses: Option<&InputResponses>, state: Option<&str>) -> Result<Rest, ErrorData> {
         let mut rest = Rest::new();
         let meta = raw(&self.context.meta)?;
         if meta.get() != "{}" {
@@ -197,7 +209,8 @@ impl Caller<'_> {
         let grant = self.gateway.omni.grant(self.visitor.credential.clone()).await;
         let grant = grant.map_err(|error| error::of(&error))?;
         grant.require(Scope::Tools).map_err(|error| error::of(&error.into()))?;
-        let parked = self.gateway.parking.take(state, &grant.principal, called);
+        let owner = Owner::of(&grant.principal, &self.visitor.credential);
+        let parked = self.gateway.parking.take(state, &owner, called);
         let mut parked =
             parked.ok_or_else(|| ErrorData::invalid_params("requestState: nothing waits under this name", None))?;
         parked.answer(responses.unwrap_or(&BTreeMap::new()));
@@ -255,8 +268,7 @@ impl Caller<'_> {
         call: Running<McpReply>,
         mut heard: mpsc::Receiver<Said>,
     ) -> Result<Result<InputRequiredResult, (Running<McpReply>, mpsc::Receiver<Said>)>, ErrorData> {
-        let owner = self.gateway.omni.authenticate(self.visitor.credential.clone()).await;
-        let owner = owner.map_err(|error| error::of(&error))?;
+        let owner = self.gateway.owner(&self.visitor).await.map_err(|error| error::of(&error))?;
         let mut questions = BTreeMap::new();
         let mut ask = |question: Question| {
             let Question { method, params, answer } = question;
@@ -324,10 +336,10 @@ impl Approver for ByClient {
     }
 }
 
-fn raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, ErrorData> {
+pub(super) fn raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, ErrorData> {
     to_raw_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
-fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, ErrorData> {
+pub(super) fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, ErrorData> {
     serde_json::from_str(raw.get()).map_err(|_| error::not_understood())
 }

@@ -54,13 +54,15 @@ pub(super) struct Line {
     can: PeerCapabilities,
     /// Whether the client speaks 2026-07-28, and is handed what a server wants in between as it comes.
     is_new: bool,
+    /// Whether it is handed what a server goes on with in the background.
+    takes_tasks: bool,
     said: mpsc::Sender<Said>,
 }
 
 /// A line to a client that can this, and the end that its request holds.
-pub(super) fn line(can: PeerCapabilities, is_new: bool) -> (Arc<Line>, mpsc::Receiver<Said>) {
+pub(super) fn line(can: PeerCapabilities, is_new: bool, takes_tasks: bool) -> (Arc<Line>, mpsc::Receiver<Said>) {
     let (said, heard) = mpsc::channel(WAITING);
-    (Arc::new(Line { can, is_new, said }), heard)
+    (Arc::new(Line { can, is_new, takes_tasks, said }), heard)
 }
 
 impl Line {
@@ -98,6 +100,10 @@ impl Peer for Line {
 
     fn takes_interim(&self) -> bool {
         self.is_new
+    }
+
+    fn takes_tasks(&self) -> bool {
+        self.takes_tasks
     }
 }
 

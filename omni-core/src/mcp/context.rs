@@ -47,6 +47,8 @@ pub struct CallContext {
     pub credentials: Option<BTreeMap<String, secrecy::SecretString>>,
     /// W3C trace context to send along.
     pub trace: Option<String>,
+    /// Whether the server takes the call as a task only (2025-11-25).
+    pub(super) as_task: bool,
 }
 
 impl CallContext {
@@ -60,6 +62,7 @@ impl CallContext {
             peer: Arc::new(Nobody),
             credentials: None,
             trace: None,
+            as_task: false,
         }
     }
 
@@ -74,6 +77,12 @@ impl CallContext {
     #[must_use]
     pub fn with_peer(mut self, peer: Arc<dyn Peer>) -> Self {
         self.peer = peer;
+        self
+    }
+
+    /// The same of a call that its server takes as a task only.
+    pub(super) fn with_task(mut self) -> Self {
+        self.as_task = true;
         self
     }
 

@@ -15,6 +15,8 @@ use crate::catalog::{Definition, PromptDef, ResourceDef, ResourceTemplateDef, Se
 
 mod definition;
 mod headers;
+#[cfg(feature = "gateway")]
+pub(super) mod param;
 
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;

@@ -35,9 +35,14 @@ pub trait Peer: Send + Sync + fmt::Debug {
     /// Hears a notification of the server, such as `notifications/message`.
     fn tell(&self, method: &str, params: Box<RawValue>);
 
-    /// Whether the peer speaks 2026-07-28 itself: what a server wants in between (`input_required`, a
-    /// task) is then handed through to it as it came, and it sends the call again by itself.
+    /// Whether the peer speaks 2026-07-28 itself: what a server wants in between (`input_required`) is then
+    /// handed through to it as it came, and it sends the call again by itself.
     fn takes_interim(&self) -> bool {
+        false
+    }
+
+    /// Whether a task is handed through to the peer too, which asks after it by itself.
+    fn takes_tasks(&self) -> bool {
         false
     }
 }
@@ -58,6 +63,10 @@ impl<T: Peer + ?Sized> Peer for Arc<T> {
 
     fn takes_interim(&self) -> bool {
         (**self).takes_interim()
+    }
+
+    fn takes_tasks(&self) -> bool {
+        (**self).takes_tasks()
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, params, peer};
 
+mod augmented;
 mod tasks;
 
 /// Most rounds of one request.
@@ -47,13 +48,15 @@ pub(super) async fn request<T>(transport: &T, request: McpRequest, cx: &CallCont
 where
     T: McpTransport + ?Sized,
 {
-    let mut reply = transport.request(request.clone(), cx).await?;
-    if cx.peer.takes_interim() {
-        return Ok(reply);
+    if cx.as_task {
+        return augmented::call(transport, request, cx).await;
     }
+    let mut reply = transport.request(request.clone(), cx).await?;
     for _ in 0..MAX_ROUNDS {
         reply = match reply {
             McpReply::Complete(_) => return Ok(reply),
+            McpReply::InputRequired(_) if cx.peer.takes_interim() => return Ok(reply),
+            McpReply::Task(_) if cx.peer.takes_tasks() => return Ok(reply),
             McpReply::InputRequired(raw) => transport.request(answered(&request, &raw, cx).await?, cx).await?,
             McpReply::Task(raw) => McpReply::Complete(tasks::result(transport, &raw, cx).await?),
         };

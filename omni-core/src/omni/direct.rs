@@ -21,7 +21,7 @@ use crate::{
     identity::Scope,
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::LimitError,
-    mcp::{McpError, ToolOutput},
+    mcp::{McpError, McpReply, ToolOutput},
     metrics,
     parts::Parts,
     policy::Grant,
@@ -29,6 +29,9 @@ use crate::{
 };
 
 mod named;
+
+/// What the record of a call says that its server goes on with: how it ends is a record of its own.
+const IN_BACKGROUND: &str = "it goes on in the background";
 
 /// What is known of the call, as far as the steps came.
 struct Known {
@@ -194,6 +197,9 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
         Ok(end) => {
             let mut record = call::record(planned, end.status, end.error.as_deref(), duration_ms);
             (record.bytes, record.unsent) = (end.bytes(), end.unsent);
+            if matches!(end.reply, Some(McpReply::Task(_))) {
+                (record.outcome, record.error) = (Outcome::Warning, Some(IN_BACKGROUND.into()));
+            }
             record
         }
         Err(error) => {

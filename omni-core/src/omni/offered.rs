@@ -11,7 +11,8 @@ use tokio::{sync::watch, time::timeout};
 use super::{Inner, Omni, steps};
 use crate::{
     catalog::{
-        Catalog, NameRules, PromptDef, ResourceDef, ResourceTemplateDef, ServerView, ToolSet, name, template::Template,
+        Catalog, NameRules, OfferedTool, PromptDef, ResourceDef, ResourceTemplateDef, ServerView, ToolSet, name,
+        template::Template,
     },
     error::Error,
     identity::{Credential, Scope},
@@ -107,6 +108,29 @@ impl Omni {
     pub async fn offered(&self, who: impl Into<Credential>, names: NameRules) -> Result<Arc<ToolSet>, Error> {
         let (parts, grant, catalog) = self.visit(who.into()).await?;
         Ok(parts.tool_sets.of(&catalog, &grant, names))
+    }
+
+    /// The tool that is on offer to somebody under a name. Servers that were not asked yet are asked only where nothing
+    /// is known of it.
+    ///
+    /// # Errors
+    /// An [`Error`] when the credential or the policy says no.
+    pub(crate) async fn offered_tool(
+        &self,
+        who: Credential,
+        names: NameRules,
+        name: &str,
+    ) -> Result<Option<OfferedTool>, Error> {
+        let parts = self.parts();
+        let principal = steps::identity(&parts, who).await?;
+        let grant = steps::policy(&parts, &principal).await?;
+        grant.require(Scope::Tools)?;
+        let find = || parts.tool_sets.of(&parts.pool.catalog(), &grant, names).by_llm_name(name).cloned();
+        if let Some(tool) = find() {
+            return Ok(Some(tool));
+        }
+        let _ = timeout(DISCOVER_WITHIN, parts.pool.discover()).await;
+        Ok(find())
     }
 
     /// Looks at what is on offer to somebody beside tools.

@@ -3,11 +3,12 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, HeaderValue, StatusCode},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 
+use super::encoded;
 use crate::extract::tree;
 
 /// JSON-RPC: the message is no request.
@@ -17,8 +18,8 @@ const PARSE_ERROR: i32 = -32_700;
 /// MCP: the headers are unlike the body.
 const HEADER_MISMATCH: i32 = -32_020;
 
-/// The first revision in which a name may stand in another form in a header, and rmcp reads it.
-const ENCODES_SINCE: &[u8] = b"2026-07-28";
+/// The first revision in which headers say what the message does, and may say it in another form.
+const IN_HEADERS_SINCE: &[u8] = b"2026-07-28";
 
 /// What is not right with a message.
 #[derive(Debug)]
@@ -57,6 +58,12 @@ impl Message {
         self.0.get_mut("params")?.as_object_mut()
     }
 
+    /// The refusal of headers that are unlike it.
+    pub(super) fn mismatch(&self, why: &str) -> Refusal {
+        let id = self.id().filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
+        Refusal { code: HEADER_MISMATCH, message: why.into(), id }
+    }
+
     /// Whether its client says that it can be asked nothing.
     pub(super) fn is_of_plain_client(&self) -> bool {
         let capabilities = self.params().and_then(|params| params.get("capabilities")?.as_object());
@@ -87,27 +94,31 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], depth: usize) -> Result<Mes
     };
     for (header, own) in [("mcp-method", method), ("mcp-name", name)] {
         if !agrees(headers, header, own) {
-            let id = message.id().filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
-            return Err(refused(HEADER_MISMATCH, format!("the header {header} is not what the message says"), id));
+            return Err(message.mismatch(&format!("the header {header} is not what the message says")));
         }
     }
     Ok(message)
 }
 
-/// Whether a header is not there, or is there once and says the same. One that stands in another form is
-/// left to whoever reads it, which is rmcp.
+/// Whether a header is not there, or is there once and says the same. Only a name may stand in another form.
 fn agrees(headers: &HeaderMap, name: &str, own: Option<&str>) -> bool {
+    if name == "mcp-name" && says_all_in_headers(headers) {
+        return encoded::read(headers, name).is_ok_and(|says| says.is_none() || says.as_deref() == own);
+    }
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return true };
     let Ok(value) = value.to_str() else { return false };
-    let version = headers.get("mcp-protocol-version").map(HeaderValue::as_bytes).unwrap_or_default();
-    let is_encoded = name == "mcp-name" && value.starts_with("=?base64?") && version >= ENCODES_SINCE;
-    values.next().is_none() && (is_encoded || Some(value) == own)
+    values.next().is_none() && Some(value) == own
+}
+
+/// Whether a request is of a revision in which its headers say what its message does.
+pub(super) fn says_all_in_headers(headers: &HeaderMap) -> bool {
+    headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= IN_HEADERS_SINCE)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
+    use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -148,6 +159,11 @@ mod tests {
             (&[("mcp-method", "=?base64?eA==?="), ("mcp-protocol-version", "2026-07-28")], call),
         ] {
             assert_eq!(code(headers, body), Some(HEADER_MISMATCH), "{headers:?}");
+        }
+        for (name, is_echo) in [("=?base64?ZWNobw==?=", true), ("=?base64?ZHJvcA==?=", false), ("=?base64?!?=", false)]
+        {
+            let headers = [("mcp-name", name), ("mcp-protocol-version", "2026-07-28")];
+            assert_eq!(code(&headers, call), (!is_echo).then_some(HEADER_MISMATCH), "{name}");
         }
         let twice = HeaderMap::from_iter([
             (HeaderName::from_static("mcp-name"), HeaderValue::from_static("echo")),

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::{StreamExt as _, stream};
@@ -31,6 +31,10 @@ const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const WANTS_MORE: [&str; 2] = ["progressToken", "io.modelcontextprotocol/logLevel"];
 /// JSON-RPC: something is wrong on this side.
 const INTERNAL: i32 = -32_603;
+/// JSON-RPC: there is no such method.
+const METHOD_NOT_FOUND: i32 = -32_601;
+/// MCP: the headers are unlike the body, the client lacks a capability, its revision is not spoken.
+const BAD_REQUESTS: [i32; 3] = [-32_020, -32_021, -32_022];
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -76,7 +80,7 @@ impl Plain {
     pub(super) async fn answer(self, gateway: &Gateway, visitor: Visitor, running: Option<Running>) -> Response {
         let Self { id, asks, is_new } = self;
         let call = match asks {
-            Asks::List => return whole(&id, &gateway.list_plain(&visitor, is_new).await),
+            Asks::List => return whole(&id, &gateway.list_plain(&visitor, is_new).await, is_new),
             Asks::Call(call) => call,
         };
         let (call, mut logs) = gateway.call_plain(visitor, call, is_new);
@@ -88,7 +92,7 @@ impl Plain {
         });
         select! {
             biased;
-            ended = &mut call => whole(&id, &ended),
+            ended = &mut call => whole(&id, &ended, is_new),
             Some(first) = logs.next() => {
                 let first = event(&notification(first.get()));
                 stream(id, call, logs, first)
@@ -143,10 +147,15 @@ fn cancelled() -> PlainResult {
     Err(serde_json::from_value(ended).unwrap_or_else(|_| unreachable!("an error of JSON-RPC is one")))
 }
 
-/// The answer as one text.
-fn whole(id: &Value, result: &PlainResult) -> Response {
+/// The answer as one text. Since 2026-07-28 the status says of some errors what they are.
+fn whole(id: &Value, result: &PlainResult, is_new: bool) -> Response {
+    let status = match result {
+        Err(error) if is_new && BAD_REQUESTS.contains(&error.code.0) => StatusCode::BAD_REQUEST,
+        Err(error) if is_new && error.code.0 == METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        Ok(_) | Err(_) => StatusCode::OK,
+    };
     let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(JSON))];
-    (headers, response(id, result)).into_response()
+    (status, headers, response(id, result)).into_response()
 }
 
 /// What servers log, and in the end the answer.

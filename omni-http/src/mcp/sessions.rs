@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::Stream;
-use omni_core::{ExposeSecret as _, SecretString, config::GatewayConfig};
+use omni_core::{config::GatewayConfig, gateway};
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientNotification, CustomNotification, ServerJsonRpcMessage},
     transport::streamable_http_server::{
@@ -35,29 +35,17 @@ tokio::task_local! {
     static OWNER: Owner;
 }
 
-/// Whose a session is: a person by one channel, and by one key where it is a key.
+/// Whose a session is, and what its client can.
 #[derive(Clone)]
 pub(super) struct Owner {
-    tenant: String,
-    subject: String,
-    actor: Option<String>,
-    via: omni_core::identity::Via,
-    key: Option<SecretString>,
+    who: gateway::Owner,
     /// Whether the client can be asked nothing, where the request says what it can.
     is_plain: bool,
 }
 
 impl Owner {
     pub(super) fn of(caller: &Caller) -> Self {
-        let principal = caller.principal();
-        Self {
-            tenant: principal.tenant.clone(),
-            subject: principal.subject.clone(),
-            actor: principal.actor.clone(),
-            via: principal.via,
-            key: caller.key().cloned(),
-            is_plain: false,
-        }
+        Self { who: gateway::Owner::of(caller.principal(), &caller.credential(None)), is_plain: false }
     }
 
     /// The same whose client can be asked nothing.
@@ -73,9 +61,7 @@ impl Owner {
 
 impl PartialEq for Owner {
     fn eq(&self, other: &Self) -> bool {
-        let key = |owner: &Self| owner.key.as_ref().map(|key| key.expose_secret().to_owned());
-        (&self.tenant, &self.subject, &self.actor, self.via) == (&other.tenant, &other.subject, &other.actor, other.via)
-            && key(self) == key(other)
+        self.who == other.who
     }
 }
 

@@ -84,13 +84,10 @@ pub(super) fn extra(cx: &CallContext, modern: bool) -> Map<String, Value> {
     meta
 }
 
-/// What whoever is behind a request can. A task is waited for by omni itself, unless the peer takes
-/// what comes in between; then it says for itself whether it wants one.
+/// What whoever is behind a request can. A task is always taken: by omni itself where the peer does not.
 fn capabilities(cx: &CallContext) -> Value {
     let mut capabilities = cx.peer.can().to_json();
-    if !cx.peer.takes_interim() {
-        capabilities["extensions"] = json!({ TASKS: {} });
-    }
+    capabilities["extensions"] = json!({ TASKS: {} });
     capabilities
 }
 

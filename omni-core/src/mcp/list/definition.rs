@@ -34,6 +34,14 @@ struct WireTool {
     input_schema: Option<Box<RawValue>>,
     output_schema: Option<Box<RawValue>>,
     annotations: Option<Box<RawValue>>,
+    execution: Option<Box<RawValue>>,
+}
+
+/// How a tool runs (2025-11-25).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Execution {
+    task_support: Option<String>,
 }
 
 /// The fields of everything else that is listed.
@@ -76,6 +84,8 @@ impl Entry for ToolDef {
             .annotations
             .and_then(|raw| serde_json::from_str::<ToolAnnotations>(raw.get()).ok())
             .unwrap_or_default();
+        let execution = wire.execution.and_then(|raw| serde_json::from_str::<Execution>(raw.get()).ok());
+        tool.needs_task = execution.and_then(|execution| execution.task_support).as_deref() == Some("required");
         tool.annotations.title = tool.annotations.title.as_deref().map(label);
         tool.title = wire.title.as_deref().map(label).or_else(|| tool.annotations.title.clone());
         tool.output_schema = wire.output_schema.filter(|schema| schema.get().len() <= MAX_SCHEMA_BYTES);

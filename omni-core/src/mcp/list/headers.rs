@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 /// The key by which a property says which header its value is.
-const HEADER: &str = "x-mcp-header";
+pub(super) const HEADER: &str = "x-mcp-header";
 
 /// Keys of a schema whose values hold schemas by name.
 const BY_NAME: [&str; 5] = ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties"];

@@ -1,7 +1,7 @@
 //! What is known of one server's tools and health.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -26,6 +26,9 @@ const JUDGED_FOR: Duration = Duration::from_secs(1);
 /// How long a store is left alone that did not answer: whoever asks waits for it.
 const STORE_REST: Duration = Duration::from_secs(10);
 
+/// Since this revision a server answers a call with a task where it makes one of it.
+const TASKS_BY_ANSWER: &str = "2026-07-28";
+
 /// What a list was asked of: which connection, and after how many changes that it told of.
 pub(super) type Source = (u64, u64);
 
@@ -39,6 +42,8 @@ pub(super) struct Listing {
     listed: Vec<Arc<ToolDef>>,
     /// Those of them that may be used, and those that are kept back.
     pub(super) tools: Vec<Arc<ToolDef>>,
+    /// Those that the server takes calls of as tasks only.
+    task_only: BTreeSet<Arc<str>>,
     pub(super) prompts: Vec<Arc<PromptDef>>,
     pub(super) resources: Vec<Arc<ResourceDef>>,
     pub(super) templates: Vec<Arc<ResourceTemplateDef>>,
@@ -73,6 +78,7 @@ impl Listing {
             checked_at: None,
             listed: Vec::new(),
             tools: Vec::new(),
+            task_only: BTreeSet::new(),
             prompts: Vec::new(),
             resources: Vec::new(),
             templates: Vec::new(),
@@ -129,6 +135,14 @@ impl Listing {
         self.judge_at = pause.map(|pause| Instant::now() + pause);
         self.version += u64::from(!are_same(&self.tools, &vetted.tools));
         (self.tools, self.withheld, self.flagged) = (vetted.tools, vetted.withheld, vetted.flagged);
+        let task_only = self.tools.iter().filter(|def| def.needs_task);
+        self.task_only = task_only.map(|def| def.name.clone()).collect();
+    }
+
+    /// Whether a call of a tool has to be made as a task. Since 2026-07-28 the server says so when it is called.
+    pub(super) fn needs_task(&self, tool: &str) -> bool {
+        let is_old = self.capabilities.protocol.as_deref().is_none_or(|protocol| protocol < TASKS_BY_ANSWER);
+        is_old && self.task_only.contains(tool)
     }
 
     /// The server answered; what it said counts for `refresh`, or as long as it says where that is less.

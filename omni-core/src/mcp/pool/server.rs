@@ -1,6 +1,7 @@
 //! One server of the pool: connects once for all who need it, lists, calls.
 
 use std::{
+    borrow::Cow,
     fmt,
     future::Future,
     panic::AssertUnwindSafe,
@@ -159,6 +160,7 @@ impl Server {
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
         let max_chars = self.options().max_output_chars;
+        let cx = &self.calling(tool, cx);
         let call =
             |transport: Arc<dyn McpTransport>| async move { transport.call_tool(tool, arguments, max_chars, cx).await };
         self.on_connection(cx, || self.lets_call(tool), call).await
@@ -171,8 +173,17 @@ impl Server {
         request: McpRequest,
         cx: &CallContext,
     ) -> Result<McpReply, McpError> {
+        let cx = &self.calling(tool, cx);
         let call = |transport: Arc<dyn McpTransport>| async move { rounds::request(&*transport, request, cx).await };
         self.on_connection(cx, || self.lets_call(tool), call).await
+    }
+
+    /// The same context for a call of a tool, which an older server may take as a task only.
+    fn calling<'a>(&self, tool: &str, cx: &'a CallContext) -> Cow<'a, CallContext> {
+        match self.with_listing(|listing| listing.needs_task(tool)) {
+            true => Cow::Owned(cx.clone().with_task()),
+            false => Cow::Borrowed(cx),
+        }
     }
 
     /// Makes a request other than a tool's call once.

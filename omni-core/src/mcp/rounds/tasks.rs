@@ -22,11 +22,13 @@ const POLL_AT_MOST: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct State {
+pub(super) struct State {
     #[serde(default)]
-    task_id: String,
-    status: Status,
+    pub(super) task_id: String,
+    pub(super) status: Status,
     status_message: Option<String>,
+    /// `pollInterval` in 2025-11-25.
+    #[serde(alias = "pollInterval")]
     poll_interval_ms: Option<u64>,
     #[serde(default)]
     input_requests: BTreeMap<String, Question>,
@@ -36,7 +38,7 @@ struct State {
 
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+pub(super) enum Status {
     Working,
     InputRequired,
     Completed,
@@ -63,7 +65,7 @@ where
 {
     let mut state = state(created)?;
     let started = Instant::now();
-    let guard = Guard { transport, id: state.task_id.clone(), done: false };
+    let guard = Guard::new(transport, &state);
     let mut answered = BTreeSet::new();
     loop {
         match state.status {
@@ -74,16 +76,30 @@ where
             Status::InputRequired => answer(transport, &guard.id, &mut state, &mut answered, cx).await?,
             Status::Working => {}
         }
-        let pause = state.poll_interval_ms.map_or(POLL, Duration::from_millis).clamp(POLL_AT_LEAST, POLL_AT_MOST);
-        if Instant::now() + pause >= cx.deadline {
-            return Err(McpError::Timeout { after_ms: crate::mcp::client::millis(started.elapsed()) });
-        }
-        sleep(pause).await;
-        let McpReply::Complete(raw) = transport.request(about("tasks/get", &guard.id)?, cx).await? else {
-            return Err(McpError::Protocol { message: "the server does not say how its task is doing".into() });
-        };
-        state = self::state(&raw)?;
+        state = next(transport, &guard.id, &state, started, cx).await?;
     }
+}
+
+/// Asks after a task, when it is time to.
+pub(super) async fn next<T>(
+    transport: &T,
+    id: &str,
+    state: &State,
+    started: Instant,
+    cx: &CallContext,
+) -> Result<State, McpError>
+where
+    T: McpTransport + ?Sized,
+{
+    let pause = state.poll_interval_ms.map_or(POLL, Duration::from_millis).clamp(POLL_AT_LEAST, POLL_AT_MOST);
+    if Instant::now() + pause >= cx.deadline {
+        return Err(McpError::Timeout { after_ms: crate::mcp::client::millis(started.elapsed()) });
+    }
+    sleep(pause).await;
+    let McpReply::Complete(raw) = transport.request(about("tasks/get", id)?, cx).await? else {
+        return Err(McpError::Protocol { message: "the server does not say how its task is doing".into() });
+    };
+    self::state(&raw)
 }
 
 /// Answers what the task wants that was not answered before.
@@ -111,16 +127,16 @@ where
     transport.request(McpRequest::new("tasks/update", Some(params)), cx).await.map(drop)
 }
 
-fn state(raw: &RawValue) -> Result<State, McpError> {
+pub(super) fn state(raw: &RawValue) -> Result<State, McpError> {
     serde_json::from_str(raw.get()).map_err(|error| protocol(&error))
 }
 
-fn about(method: &'static str, id: &str) -> Result<McpRequest, McpError> {
+pub(super) fn about(method: &'static str, id: &str) -> Result<McpRequest, McpError> {
     let params = to_raw_value(&json!({ "taskId": id })).map_err(|error| protocol(&error))?;
     Ok(McpRequest::new(method, Some(params)))
 }
 
-fn ended(state: State) -> Result<Box<RawValue>, McpError> {
+pub(super) fn ended(state: State) -> Result<Box<RawValue>, McpError> {
     match (state.status, state.result, state.error) {
         (Status::Completed, Some(result), _) => Ok(result),
         (Status::Failed, _, Some(error)) => Err(McpError::rpc(error.code, words(&error.message)).with_data(error.data)),
@@ -133,14 +149,18 @@ fn ended(state: State) -> Result<Box<RawValue>, McpError> {
 }
 
 /// Tells the server when nobody waits for a task any more.
-struct Guard<'a, T: McpTransport + ?Sized> {
+pub(super) struct Guard<'a, T: McpTransport + ?Sized> {
     transport: &'a T,
-    id: String,
+    pub(super) id: String,
     done: bool,
 }
 
-impl<T: McpTransport + ?Sized> Guard<'_, T> {
-    fn done(mut self) {
+impl<'a, T: McpTransport + ?Sized> Guard<'a, T> {
+    pub(super) fn new(transport: &'a T, state: &State) -> Self {
+        Self { transport, id: state.task_id.clone(), done: false }
+    }
+
+    pub(super) fn done(mut self) {
         self.done = true;
     }
 }

@@ -1,0 +1,178 @@
+//! What an MCP client wants of a task of its own: the same steps as a call, save that asking after a task is free. How a
+//! task ended is recorded once, when its client learns of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::Deserialize;
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span};
+use uuid::Uuid;
+
+use super::{Omni, steps};
+use crate::{
+    ask::{Client, Source},
+    error::Error,
+    identity::{Credential, Scope},
+    ledger::{CallRecord, Event, Outcome, Party, Record},
+    mcp::{CallContext, McpError, McpReply, McpRequest, Peer},
+    parts::Parts,
+    trace,
+};
+
+/// Something that a server goes on with in the background.
+#[derive(Debug)]
+pub(crate) struct BackgroundTask {
+    server: String,
+    tool: String,
+    /// The server's own name of it.
+    id: String,
+    /// The call that it came of.
+    call: Uuid,
+    since: Instant,
+    /// Whether its end is in the ledger.
+    has_ended: AtomicBool,
+}
+
+impl BackgroundTask {
+    pub(crate) fn new(server: &str, tool: &str, id: &str, call: Uuid) -> Self {
+        let (server, tool, id) = (server.to_owned(), tool.to_owned(), id.to_owned());
+        Self { server, tool, id, call, since: Instant::now(), has_ended: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// It has ended; whether that is news.
+    pub(crate) fn ends(&self) -> bool {
+        !self.has_ended.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A request about a task.
+pub(crate) struct AboutTask {
+    pub(crate) credential: Credential,
+    pub(crate) client: Client,
+    /// `tasks/get`, `tasks/update` or `tasks/cancel`.
+    pub(crate) method: &'static str,
+    pub(crate) task: Arc<BackgroundTask>,
+    /// The other parameters, as they came.
+    pub(crate) rest: BTreeMap<String, Box<RawValue>>,
+    pub(crate) peer: Arc<dyn Peer>,
+}
+
+impl AboutTask {
+    /// The one answer for a task that is not there, is somebody else's, or is not to be used any more.
+    pub(crate) fn unknown() -> Error {
+        Error::NotFound { message: "there is no such task".into() }
+    }
+}
+
+impl Omni {
+    /// Carries a request about a task to its server.
+    ///
+    /// Dropping the future gives it up; an end that the server told of is recorded all the same.
+    pub(crate) async fn about_task(&self, asked: AboutTask) -> Result<McpReply, Error> {
+        let parts = self.parts();
+        let cancel = self.inner.kill.child_token();
+        let guard = cancel.clone().drop_guard();
+        let request_id = Uuid::now_v7();
+        let work = async move {
+            let carried = cancel.run_until_cancelled(carry(&parts, &asked)).await;
+            let (party, reply) = carried.unwrap_or(Err(Error::Cancelled))?;
+            if let Some(end) = end(&asked, &reply).filter(|_| asked.task.ends()) {
+                let record = Record::new(request_id, Some(party), Event::DirectCall(end));
+                parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
+            }
+            Ok(reply)
+        };
+        let task = self.inner.tasks.spawn(work.instrument(trace::passed(request_id)));
+        let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
+        drop(guard);
+        reply
+    }
+}
+
+async fn carry(parts: &Parts, asked: &AboutTask) -> Result<(Party, McpReply), Error> {
+    let principal = steps::identity(parts, asked.credential.clone()).await?;
+    let mut party = Party::new(&principal, Source::Mcp).with_client(asked.client.clone());
+    let grant = steps::policy(parts, &principal).await?;
+    party.role = Some(grant.role.name.to_string());
+    grant.require(Scope::Tools)?;
+    steps::admit(parts)?;
+    let task = &*asked.task;
+    let catalog = parts.pool.catalog();
+    let is_allowed = grant.decide_tool(catalog.rule_ref(&task.server, &task.tool), None).is_allowed();
+    if !is_allowed || parts.pool.is_withheld(&task.server, &task.tool) {
+        return Err(AboutTask::unknown());
+    }
+    let failed = |source| Error::Server { server: task.server.clone(), source };
+    let unwritten = |error: serde_json::Error| failed(McpError::Protocol { message: error.to_string() });
+    let mut params = asked.rest.clone();
+    params.insert("taskId".into(), to_raw_value(&task.id).map_err(unwritten)?);
+    let params = to_raw_value(&params).map_err(unwritten)?;
+    let mut cx = CallContext::within(parts.bounds.timeout).with_principal(principal).with_peer(asked.peer.clone());
+    cx.trace = trace::parent();
+    let request = McpRequest::new(asked.method, Some(params));
+    Ok((party, parts.pool.request(&task.server, request, &cx).await.map_err(failed)?))
+}
+
+/// What is looked at of a task's state.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Peek<'a> {
+    #[serde(default)]
+    status: String,
+    status_message: Option<String>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Said {
+    is_error: Option<bool>,
+    message: String,
+}
+
+/// How a task ended, if it has.
+fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
+    if asked.method != "tasks/get" {
+        return None;
+    }
+    let peek: Peek<'_> = serde_json::from_str(reply.raw().get()).ok()?;
+    let said =
+        |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Said>(raw.get()).ok()).unwrap_or_default();
+    let (outcome, error) = match &*peek.status {
+        "completed" if said(peek.result).is_error == Some(true) => {
+            (Outcome::Error, Some("the tool says that it failed".to_owned()))
+        }
+        "completed" => (Outcome::Success, None),
+        "failed" => (Outcome::Error, Some(said(peek.error).message)),
+        "cancelled" => (Outcome::Cancelled, peek.status_message),
+        _ => return None,
+    };
+    let task = &asked.task;
+    let arguments = json!({ "tool": task.tool, "call": task.call });
+    let mut record = CallRecord::new(&task.server, asked.method, arguments, outcome);
+    record.duration_ms = crate::answer::millis(task.since.elapsed());
+    record.bytes = peek.result.map(|result| result.get().len() as u64);
+    record.error = error;
+    Some(record)
+}
