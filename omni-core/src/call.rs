@@ -15,7 +15,7 @@ use crate::{
     ask::Relay,
     config::Ack,
     confirm::{Approver, ConfirmRequest, Verdict},
-    identity::Principal,
+    identity::{CallerToken, Principal},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, McpReply, ProgressFn, ToolOutput},
@@ -36,6 +36,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) request_id: Uuid,
     pub(crate) party: &'a Party,
     pub(crate) grant: &'a Arc<Grant>,
+    /// The token with which they came, for servers that are used with it.
+    pub(crate) token: Option<&'a Arc<CallerToken>>,
     pub(crate) approver: &'a dyn Approver,
     /// Where the server's reports of progress go.
     pub(crate) progress: Option<ProgressFn>,
@@ -103,6 +105,9 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
 
 /// Everything that must be so before the call is sent.
 async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), CallEnd> {
+    if let Some(sentence) = parts.pool.refusal(&call.server, caller.token.map(|token| &**token)) {
+        return Err(CallEnd::unsent(CallStatus::Denied, format!("The call was not made: {sentence}.")));
+    }
     let planned_to_ask = call.disposition == Disposition::Ask;
     if planned_to_ask {
         ask_human(caller, call).await?;
@@ -210,6 +215,7 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
+    cx = cx.with_token(caller.token.cloned());
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = async {
         match caller.relay {

@@ -7,10 +7,9 @@
 //!
 //! A tool that one may not use is unknown to one, in the same words as a tool that does not exist.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::{
     Omni,
@@ -18,7 +17,7 @@ use crate::{
     catalog::{NameRules, Prefix, ToolSet},
     error::Error,
     identity::Credential,
-    mcp::McpReply,
+    mcp::{LogLevel, McpReply},
 };
 
 mod call;
@@ -35,7 +34,6 @@ mod telling;
 mod watch;
 
 use changes::Changes;
-use line::Level;
 use parked::Parking;
 pub use plain::{Logs, PlainCall, PlainResult};
 pub use session::Session;
@@ -85,6 +83,32 @@ impl Visitor {
     }
 }
 
+/// Who sent the newest message of a session: what it is told unasked is for them, by what they came with last. Over
+/// HTTP it is an extension of every request of the session, beside the [`Visitor`]. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Newest(Arc<ArcSwapOption<Visitor>>);
+
+impl Newest {
+    /// Somebody sent a message.
+    pub fn is(&self, visitor: Visitor) {
+        self.0.store(Some(Arc::new(visitor)));
+    }
+
+    /// Who it was; `None` before the first message.
+    #[must_use]
+    pub fn visitor(&self) -> Option<Visitor> {
+        self.0.load().as_deref().cloned()
+    }
+}
+
+impl From<Visitor> for Newest {
+    fn from(visitor: Visitor) -> Self {
+        let newest = Self::default();
+        newest.is(visitor);
+        newest
+    }
+}
+
 /// omni as an MCP server. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -93,8 +117,6 @@ pub struct Gateway {
     changes: Arc<Changes>,
     /// Calls that wait for what their client has to say.
     parking: Arc<Parking<McpReply>>,
-    /// The least severe level that any client wanted so far: connections to servers are shared.
-    lowest: Arc<AtomicU8>,
 }
 
 impl Gateway {
@@ -102,7 +124,7 @@ impl Gateway {
     #[must_use]
     pub fn new(omni: Omni, options: GatewayOptions) -> Self {
         let names = NameRules::default().with_prefix(options.prefix);
-        Self { omni, names, changes: Arc::default(), parking: Arc::default(), lowest: Arc::new(AtomicU8::new(u8::MAX)) }
+        Self { omni, names, changes: Arc::default(), parking: Arc::default() }
     }
 
     /// A connection on which each message says who sends it, by a [`Visitor`] among the extensions of its
@@ -120,11 +142,8 @@ impl Gateway {
 
     /// Has servers log from a level on, where no client wanted that much before. What each client is told is
     /// another matter.
-    async fn log_from(&self, visitor: &Visitor, level: Level) -> Result<(), Error> {
-        if self.lowest.fetch_min(level.number(), Ordering::AcqRel) <= level.number() {
-            return Ok(());
-        }
-        self.omni.log_from(visitor.credential.clone(), level.name()).await
+    async fn log_from(&self, visitor: &Visitor, level: LogLevel) -> Result<(), Error> {
+        self.omni.log_from(visitor.credential.clone(), level).await
     }
 
     /// What somebody may use, after servers that were not asked yet were asked.

@@ -40,9 +40,11 @@ pub use credentials::{CredentialSource, Refused, ServerCredential};
 pub use error::McpError;
 pub use ext::McpTransportExt;
 pub use list::Listed;
-pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions};
+pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions, Sharing};
 pub use peer::{Nobody, Peer, PeerCapabilities};
-pub use pool::{Pool, ResourceUpdate};
+#[cfg(feature = "gateway")]
+pub(crate) use pool::LogLevel;
+pub use pool::{Heard, Hearing, Pool, Subscription};
 
 /// A request to one connected server.
 #[derive(Debug, Clone)]

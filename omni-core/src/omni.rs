@@ -39,6 +39,7 @@ use crate::{
 mod admin;
 mod ask;
 mod direct;
+mod handed;
 mod inside;
 mod keeping;
 mod offer;
@@ -59,6 +60,7 @@ mod told;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, NewKey, Refreshed};
+pub(crate) use handed::Handed;
 pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
 #[cfg(feature = "gateway")]
@@ -239,10 +241,12 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.into()).await?;
+        let who = who.into();
+        let principal = steps::identity(&parts, who.clone()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
-        let catalog = parts.pool.discover().await;
+        let token = steps::token(&parts, &who, &principal);
+        let catalog = parts.pool.discover_for(token.as_ref()).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 

@@ -8,7 +8,12 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use omni_core::{Principal, SecretString, ask::Client, config::SecurityMode, identity::Credential};
+use omni_core::{
+    Principal,
+    ask::Client,
+    config::SecurityMode,
+    identity::{Credential, Holder},
+};
 
 use crate::{error::ApiError, router, state::App};
 
@@ -65,12 +70,9 @@ impl Caller {
         &self.principal
     }
 
-    /// The key that they came with, where it was one: another one of the same person is not the same.
-    pub(crate) fn key(&self) -> Option<&SecretString> {
-        match &self.credential {
-            Credential::ApiKey { key, .. } => Some(key),
-            _ => None,
-        }
+    /// Whose what begins with this request is.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder::new(&self.principal, &self.credential)
     }
 
     /// What the request says of itself, for the record.

@@ -107,6 +107,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         request_id: cx.request_id,
         party: cx.party,
         grant: cx.grant,
+        token: cx.token.as_ref(),
         approver: &*cx.approver,
         progress: None,
         relay: None,

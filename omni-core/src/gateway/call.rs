@@ -33,7 +33,7 @@ use crate::{
     ask::{DirectCall, Relay},
     confirm::{Approver, ConfirmRequest, Verdict},
     error::Error,
-    identity::Scope,
+    identity::{Holder, Scope},
     mcp::{McpReply, Peer as _, PeerCapabilities, clean},
     omni::{Asked, Passing},
 };
@@ -197,7 +197,8 @@ impl Caller<'_> {
         let grant = self.gateway.omni.grant(self.visitor.credential.clone()).await;
         let grant = grant.map_err(|error| error::of(&error))?;
         grant.require(Scope::Tools).map_err(|error| error::of(&error.into()))?;
-        let parked = self.gateway.parking.take(state, &grant.principal, called);
+        let holder = Holder::new(&grant.principal, &self.visitor.credential);
+        let parked = self.gateway.parking.take(state, &holder, called);
         let mut parked =
             parked.ok_or_else(|| ErrorData::invalid_params("requestState: nothing waits under this name", None))?;
         parked.answer(responses.unwrap_or(&BTreeMap::new()));
@@ -256,7 +257,7 @@ impl Caller<'_> {
         mut heard: mpsc::Receiver<Said>,
     ) -> Result<Result<InputRequiredResult, (Running<McpReply>, mpsc::Receiver<Said>)>, ErrorData> {
         let owner = self.gateway.omni.authenticate(self.visitor.credential.clone()).await;
-        let owner = owner.map_err(|error| error::of(&error))?;
+        let owner = Holder::new(&owner.map_err(|error| error::of(&error))?, &self.visitor.credential);
         let mut questions = BTreeMap::new();
         let mut ask = |question: Question| {
             let Question { method, params, answer } = question;

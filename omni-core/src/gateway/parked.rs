@@ -1,6 +1,6 @@
 //! Calls that wait for their client (2026-07-28). A server of an older revision asks in the middle of a call; a
 //! newer client answers by calling again. Until it does the call is parked here, under a name that only this client
-//! is told and that only it may give back.
+//! is told and that only it, by the same key, may give back.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::line::{Answer, Said};
-use crate::{Omni, error::Error, identity::Principal, mcp::McpError};
+use crate::{Omni, error::Error, identity::Holder, mcp::McpError};
 
 /// What a name of a parked call begins with: no server's own state does.
 const MARK: &str = "omni-parked:";
@@ -32,7 +32,7 @@ pub(super) type Running<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Sen
 
 /// A call that waits for its client.
 pub(super) struct Parked<T> {
-    pub(super) owner: Principal,
+    pub(super) owner: Holder,
     /// The method and the name with which it was called.
     pub(super) called: String,
     pub(super) call: Running<T>,
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Parking<T> {
         parked.stays = Some(stays.clone().drop_guard());
         {
             let mut calls = self.calls();
-            let own = calls.values().filter(|other| is_same(&other.owner, &parked.owner)).count();
+            let own = calls.values().filter(|other| other.owner == parked.owner).count();
             if calls.len() >= MOST || own >= MOST_EACH {
                 return Err((parked.call, parked.heard));
             }
@@ -103,9 +103,9 @@ impl<T: Send + 'static> Parking<T> {
     }
 
     /// The call of a name, for whoever made it.
-    pub(super) fn take(&self, name: &str, owner: &Principal, called: &str) -> Option<Parked<T>> {
+    pub(super) fn take(&self, name: &str, owner: &Holder, called: &str) -> Option<Parked<T>> {
         let mut calls = self.calls();
-        let is_theirs = calls.get(name).is_some_and(|parked| is_same(&parked.owner, owner) && parked.called == called);
+        let is_theirs = calls.get(name).is_some_and(|parked| parked.owner == *owner && parked.called == called);
         if is_theirs { calls.remove(name) } else { None }
     }
 }
@@ -114,10 +114,6 @@ impl<T> Parking<T> {
     fn calls(&self) -> MutexGuard<'_, HashMap<String, Parked<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_same(a: &Principal, b: &Principal) -> bool {
-    (&a.tenant, &a.subject, &a.actor, a.via) == (&b.tenant, &b.subject, &b.actor, b.via)
 }
 
 impl<T> Parked<T> {

@@ -22,7 +22,7 @@ use crate::{
     config::Ack,
     cost::NanoUsd,
     error::{Error, ErrorKind},
-    identity::Scope,
+    identity::{CallerToken, Scope},
     ledger::{AskRecord, Event, Outcome, Party, Record},
     llm::{ModelInfo, StopReason},
     metrics,
@@ -187,7 +187,8 @@ async fn answer(
     let (Some(party), Some(model)) = (&known.party, &known.model) else {
         return Err(Error::Internal { message: "an ask goes on that was not admitted".into() });
     };
-    let catalog = catalog(parts, ask, deadline).await;
+    let token = steps::token(parts, &ask.credential, &grant.principal);
+    let catalog = catalog(parts, ask, token.as_ref(), deadline).await;
     let tools = tool_set(parts, ask, &catalog, grant, model);
     let away = away(ask, grant, &catalog);
     let mut messages = match &known.talk {
@@ -203,6 +204,7 @@ async fn answer(
         request_id: ask.request_id,
         party,
         grant,
+        token,
         catalog: &catalog,
         tools,
         model,
@@ -235,11 +237,11 @@ fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 
 /// Discovery within half of the ask's time: a hung server leaves the other half for an answer by means
 /// of the rest. What is not there by then is taken as it was.
-async fn catalog(parts: &Parts, ask: &Ask, deadline: Instant) -> Arc<Catalog> {
+async fn catalog(parts: &Parts, ask: &Ask, token: Option<&Arc<CallerToken>>, deadline: Instant) -> Arc<Catalog> {
     if ask.options.no_tools {
         return parts.pool.catalog();
     }
-    let discovery = parts.pool.discover().instrument(debug_span!("omni.catalog"));
+    let discovery = parts.pool.discover_for(token).instrument(debug_span!("omni.catalog"));
     let within = deadline.saturating_duration_since(Instant::now()) / 2;
     timeout(within, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
 }
@@ -483,7 +485,8 @@ pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     check_question(&ask.question)?;
     let model = parts.model(ask.options.model.as_deref(), &grant)?;
     let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
-    let catalog = catalog(parts, &ask, Instant::now() + timeout).await;
+    let token = steps::token(parts, &ask.credential, &principal);
+    let catalog = catalog(parts, &ask, token.as_ref(), Instant::now() + timeout).await;
     let tools = tool_set(parts, &ask, &catalog, &grant, &model);
     let system = prompt::system(&grant, &catalog, &tools);
     Ok(Preview { grant, model, system, tools, catalog })
