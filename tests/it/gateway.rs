@@ -4,5 +4,8 @@ mod clients;
 mod conformance;
 mod http;
 mod pairs;
+mod per_user;
+mod records;
 mod security;
 mod stdio;
+mod subscriptions;

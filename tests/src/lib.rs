@@ -25,4 +25,5 @@ pub mod rig;
 pub mod scrape;
 pub mod server;
 pub mod service;
+pub mod tied;
 pub mod vendor;

@@ -10,6 +10,7 @@ mod input;
 mod limits;
 mod llm;
 mod oauth;
+mod pass_through;
 mod places;
 mod security;
 mod servers;

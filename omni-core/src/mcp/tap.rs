@@ -6,7 +6,6 @@ use std::{
     collections::HashMap,
     error::Error as StdError,
     fmt,
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -18,8 +17,7 @@ use rmcp::{
         ClientJsonRpcMessage, GetExtensions, GetMeta, JsonRpcMessage, NumberOrString, ProgressToken, RequestId,
         ServerJsonRpcMessage, ServerNotification, ServerResult,
     },
-    service::{RxJsonRpcMessage, TxJsonRpcMessage},
-    transport::Transport,
+    service::RxJsonRpcMessage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -34,10 +32,12 @@ use crate::redact::Redactor;
 
 mod people;
 mod slot;
+mod tapped;
 
 use people::People;
 pub(super) use slot::{Asked, Slot};
 use slot::{SlotInner, Waiting};
+pub(super) use tapped::Tapped;
 
 /// Largest message that a server may send, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -459,53 +459,6 @@ fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Reques
         NumberOrString::String(text) => text.parse().map_or(id.clone(), NumberOrString::Number),
         NumberOrString::Number(_) => id,
     }))
-}
-
-/// A transport with an ear.
-pub(super) struct Tapped<T> {
-    inner: T,
-    tap: Arc<Tap>,
-}
-
-impl<T> Tapped<T> {
-    pub(super) fn new(inner: T, tap: Arc<Tap>) -> Self {
-        Self { inner, tap }
-    }
-}
-
-impl<T: Transport<RoleClient>> Transport<RoleClient> for Tapped<T> {
-    type Error = T::Error;
-
-    fn send(
-        &mut self,
-        item: TxJsonRpcMessage<RoleClient>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.tap.register(&item);
-        self.inner.send(item)
-    }
-
-    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        loop {
-            let Some(message) = self.inner.receive().await else {
-                self.tap.close("the server ended the connection");
-                return None;
-            };
-            if let Some(message) = self.tap.hear(message) {
-                return Some(message);
-            }
-        }
-    }
-
-    async fn close(&mut self) -> Result<(), Self::Error> {
-        self.tap.close("the connection was closed");
-        self.inner.close().await
-    }
-}
-
-impl<T> Drop for Tapped<T> {
-    fn drop(&mut self) {
-        self.tap.close("the connection was dropped");
-    }
 }
 
 /// A transport's error that knows what it means.
