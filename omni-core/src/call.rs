@@ -17,7 +17,7 @@ use crate::{
     config::Ack,
     confirm::{Broken, ConfirmRequest, Verdict},
     elicit::{Asked, Elicit},
-    identity::Principal,
+    identity::{CallerToken, Principal},
     ledger::{AdminRecord, CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, Reserve, server_charges},
     mcp::{CallContext, McpError, McpReply, ProgressFn, ToolOutput},
@@ -44,6 +44,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) human: Human<'a>,
     /// Whom the server may ask something.
     pub(crate) elicit: &'a Arc<dyn Elicit>,
+    /// The token with which they came, for servers that are used with it.
+    pub(crate) token: Option<&'a Arc<CallerToken>>,
     /// Where the server's reports of progress go.
     pub(crate) progress: Option<ProgressFn>,
     /// The MCP client that calls and gets the result as it came, where it is one.
@@ -130,6 +132,9 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
 
 /// Everything that must be so before the call is sent.
 async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), Unsent> {
+    if let Some(sentence) = parts.pool.refusal(&call.server, caller.token.map(|token| &**token)) {
+        return Err(CallEnd::unsent(CallStatus::Denied, format!("The call was not made: {sentence}.")).into());
+    }
     let planned = match &call.disposition {
         Disposition::Ask(asking) => Some(asking),
         Disposition::Run | Disposition::Answer { .. } | Disposition::Refuse { .. } => None,
@@ -297,6 +302,7 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
+    cx = cx.with_token(caller.token.cloned());
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = async {
         match caller.relay {

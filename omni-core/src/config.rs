@@ -51,7 +51,7 @@ pub use oauth::{OAuthConfig, OAuthGrant, TokensConfig};
 pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
-pub use server::{ServerAuth, ServerConfig};
+pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};
 

@@ -7,10 +7,9 @@
 //!
 //! A tool that one may not use is unknown to one, in the same words as a tool that does not exist.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::{
     Omni,
@@ -18,7 +17,7 @@ use crate::{
     catalog::{NameRules, Prefix, ToolSet},
     error::Error,
     identity::Credential,
-    mcp::{self, McpReply, ParamHeader},
+    mcp::{self, LogLevel, McpReply, ParamHeader},
 };
 
 mod background;
@@ -27,7 +26,6 @@ mod changes;
 mod error;
 mod line;
 mod list;
-mod owner;
 mod parked;
 mod plain;
 mod result;
@@ -39,8 +37,6 @@ mod watch;
 
 use background::Background;
 use changes::Changes;
-use line::Level;
-pub use owner::Owner;
 use parked::Parking;
 pub use plain::{Logs, PlainCall, PlainResult};
 pub use session::Session;
@@ -90,6 +86,32 @@ impl Visitor {
     }
 }
 
+/// Who sent the newest message of a session: what it is told unasked is for them, by what they came with last. Over
+/// HTTP it is an extension of every request of the session, beside the [`Visitor`]. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Newest(Arc<ArcSwapOption<Visitor>>);
+
+impl Newest {
+    /// Somebody sent a message.
+    pub fn is(&self, visitor: Visitor) {
+        self.0.store(Some(Arc::new(visitor)));
+    }
+
+    /// Who it was; `None` before the first message.
+    #[must_use]
+    pub fn visitor(&self) -> Option<Visitor> {
+        self.0.load().as_deref().cloned()
+    }
+}
+
+impl From<Visitor> for Newest {
+    fn from(visitor: Visitor) -> Self {
+        let newest = Self::default();
+        newest.is(visitor);
+        newest
+    }
+}
+
 /// omni as an MCP server. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -100,8 +122,6 @@ pub struct Gateway {
     parking: Arc<Parking<McpReply>>,
     /// What servers go on with in the background.
     background: Arc<Background>,
-    /// The least severe level that any client wanted so far: connections to servers are shared.
-    lowest: Arc<AtomicU8>,
 }
 
 impl Gateway {
@@ -110,7 +130,7 @@ impl Gateway {
     pub fn new(omni: Omni, options: GatewayOptions) -> Self {
         let names = NameRules::default().with_prefix(options.prefix);
         let (changes, parking, background) = (Arc::default(), Arc::default(), Arc::default());
-        Self { omni, names, changes, parking, background, lowest: Arc::new(AtomicU8::new(u8::MAX)) }
+        Self { omni, names, changes, parking, background }
     }
 
     /// A connection on which each message says who sends it, by a [`Visitor`] among the extensions of its
@@ -128,11 +148,8 @@ impl Gateway {
 
     /// Has servers log from a level on, where no client wanted that much before. What each client is told is
     /// another matter.
-    async fn log_from(&self, visitor: &Visitor, level: Level) -> Result<(), Error> {
-        if self.lowest.fetch_min(level.number(), Ordering::AcqRel) <= level.number() {
-            return Ok(());
-        }
-        self.omni.log_from(visitor.credential.clone(), level.name()).await
+    async fn log_from(&self, visitor: &Visitor, level: LogLevel) -> Result<(), Error> {
+        self.omni.log_from(visitor.credential.clone(), level).await
     }
 
     /// The arguments of a tool that a client says in HTTP headers too (2026-07-28); none of a tool that is not on

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 mod address;
 mod authenticator;
+mod caller_token;
 mod claimed;
+mod holder;
 pub mod keys;
 #[cfg(feature = "oidc")]
 pub mod oidc;
@@ -21,7 +23,9 @@ mod proxy;
 pub(crate) use address::is_address;
 pub(crate) use address::is_subject;
 pub use authenticator::{AuthError, Authenticator};
+pub(crate) use caller_token::{CallerToken, TokenDigest};
 pub use claimed::RoleMap;
+pub use holder::Holder;
 pub use keys::{ApiKey, KeyError, KeyStore, Keys};
 #[cfg(feature = "oidc")]
 pub use oidc::Oidc;

@@ -44,9 +44,11 @@ pub use list::Listed;
 pub use list::param::ParamHeader;
 #[cfg(feature = "gateway")]
 pub(crate) use list::param::of as param_headers;
-pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions};
+pub use options::{BreakerOptions, Connect, OnStartFailure, ServerOptions, Sharing};
 pub use peer::{Nobody, Peer, PeerCapabilities};
-pub use pool::{Pool, ResourceUpdate};
+#[cfg(feature = "gateway")]
+pub(crate) use pool::LogLevel;
+pub use pool::{Heard, Hearing, Pool, Subscription};
 
 /// A request to one connected server.
 #[derive(Debug, Clone)]

@@ -40,6 +40,7 @@ mod admin;
 mod ask;
 mod decide;
 mod direct;
+mod handed;
 mod inside;
 mod keeping;
 mod lapsing;
@@ -66,6 +67,7 @@ mod told;
 pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, NewKey, Refreshed};
 pub use decide::{ConfirmationView, Decider};
+pub(crate) use handed::Handed;
 pub use inside::Inside;
 pub use offer::{OfferedServer, ServerPlace};
 #[cfg(feature = "gateway")]
@@ -248,10 +250,12 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.into()).await?;
+        let who = who.into();
+        let principal = steps::identity(&parts, who.clone()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
-        let catalog = parts.pool.discover().await;
+        let token = steps::token(&parts, &who, &principal);
+        let catalog = parts.pool.discover_for(token.as_ref()).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
     }
 

@@ -25,6 +25,7 @@ use crate::{
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
     metrics,
+    omni::Handed,
     pin::vet::Vetter,
     policy::{AskBounds, Grant, PolicyStore, RuleSet},
     redact::Redactor,
@@ -96,10 +97,12 @@ pub(crate) struct Live {
     pub(crate) keeper: Keeper,
     /// What calls were counted under.
     pub(crate) names: metrics::Names,
+    /// Seals what servers have clients keep.
+    pub(crate) handed: Handed,
 }
 
 impl Live {
-    pub(crate) fn new(policy: Arc<dyn PolicyStore>) -> Self {
+    pub(crate) fn new(policy: Arc<dyn PolicyStore>, handed: Handed) -> Self {
         Self {
             policy: ArcSwap::from_pointee(policy),
             closing: AtomicBool::new(false),
@@ -107,6 +110,7 @@ impl Live {
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
             names: metrics::Names::default(),
+            handed,
         }
     }
 

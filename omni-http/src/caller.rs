@@ -8,7 +8,12 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use omni_core::{Principal, ask::Client, config::SecurityMode, identity::Credential};
+use omni_core::{
+    Principal,
+    ask::Client,
+    config::SecurityMode,
+    identity::{Credential, Holder},
+};
 
 use crate::{error::ApiError, router, state::App};
 
@@ -63,6 +68,11 @@ impl Caller {
     /// Who they are, before they act for anybody.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Whose what begins with this request is.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder::new(&self.principal, &self.credential)
     }
 
     /// What the request says of itself, for the record.

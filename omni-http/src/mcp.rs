@@ -99,6 +99,8 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
     let named = parts.headers.get(SESSION_ID).map(|id| id.to_str().unwrap_or_default());
     let stay = named.map(|id| app.mcp.sessions.find(id, &owner).ok_or_else(no_session)).transpose()?;
     let visitor = Visitor::new(caller.credential(None)).with_client(caller.client());
+    let newest = stay.as_ref().map(|stay| stay.newest.clone()).unwrap_or_default();
+    newest.is(visitor.clone());
     let body = match parts.method {
         Method::POST => {
             let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), &app).await;
@@ -116,8 +118,8 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
             match &stay {
                 Some(stay) => app.mcp.hears(&message, stay),
                 None if message.begins_session() => {
-                    app.mcp.sessions.check_room(&owner)?;
-                    owner = owner.plain(message.is_of_plain_client());
+                    let place = app.mcp.sessions.reserve(&owner)?;
+                    owner = owner.begins(message.is_of_plain_client(), newest.clone(), place);
                 }
                 None => {}
             }
@@ -126,6 +128,7 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
         _ => Body::empty(),
     };
     parts.extensions.insert(visitor);
+    parts.extensions.insert(newest);
     let service = app.mcp.service.clone();
     let answer = owner.scope(service.handle(Request::from_parts(parts, body))).await;
     Ok(answer.into_response())

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::Router;
-use futures::StreamExt;
 use omni_core::mcp::{
-    CallContext, Connector, McpRequest, Pool, ServerOptions, http::HttpServer, in_process::InProcess, pool::ServerEntry,
+    CallContext, Connector, Heard, Hearing, Pool, ServerOptions, http::HttpServer, in_process::InProcess,
+    pool::ServerEntry,
 };
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -97,13 +97,13 @@ async fn serve(shelf: Shelf) -> Arc<dyn Connector> {
 async fn is_told(connector: Arc<dyn Connector>) {
     let entry = ServerEntry { connector, options: ServerOptions::default() };
     let pool = Pool::new(BTreeMap::from([("s".to_owned(), entry)]));
-    let (cx, uri) = (CallContext::within(LONG), to_raw_value(&json!({ "uri": URI })).unwrap());
-    let mut updates = pool.updates();
-    pool.request("s", McpRequest::new("resources/subscribe", Some(uri)), &cx).await.unwrap();
+    let cx = CallContext::within(LONG);
+    let hearing = Arc::new(Hearing::default());
+    let subscription = pool.subscribe("s", URI, &hearing, &cx).await.unwrap();
     let arguments = to_raw_value(&json!({})).unwrap();
     pool.call("s", "change", &arguments, &cx).await.unwrap();
-    let update = timeout(LONG, updates.next()).await.unwrap().unwrap();
-    assert_eq!((&*update.server, &*update.uri), ("s", URI));
+    let update = timeout(LONG, hearing.next()).await.unwrap();
+    assert_eq!((&**subscription.server(), &*update.0, update.1), ("s", URI, Heard::Updated));
     pool.shutdown().await;
 }
 

@@ -22,7 +22,7 @@ use rmcp::{
     },
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime, sync::broadcast};
 
 mod calls;
 mod lists;
@@ -50,6 +50,8 @@ pub(crate) struct State {
     /// Sessions, to be told of changes.
     sessions: Mutex<Vec<Peer<RoleServer>>>,
     subscribed: Mutex<BTreeSet<String>>,
+    /// From which level on it is to log, as it was told last.
+    level: Mutex<Option<String>>,
 }
 
 /// One connection of it.
@@ -64,12 +66,15 @@ struct Fixture {
 pub struct FixtureServer {
     /// Where it is.
     pub url: String,
-    serving: JoinHandle<()>,
+    state: Arc<State>,
+    versions: &'static [ProtocolVersion],
+    /// Its own, so that all connections end with it.
+    runtime: Option<Runtime>,
 }
 
 impl Drop for FixtureServer {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.stop();
     }
 }
 
@@ -97,25 +102,59 @@ impl FixtureServer {
     }
 
     async fn of(versions: &'static [ProtocolVersion]) -> Self {
-        let state = Arc::new(State {
-            changes: broadcast::channel(64).0,
-            more_tools: AtomicBool::default(),
-            more_prompts: AtomicBool::default(),
-            sessions: Mutex::default(),
-            subscribed: Mutex::default(),
-        });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let mut server = Self { url, state: State::new(), versions, runtime: None };
+        server.serve(listener.into_std().unwrap());
+        server
+    }
+
+    fn serve(&mut self, listener: std::net::TcpListener) {
+        let (state, versions) = (self.state.clone(), self.versions);
         let service = StreamableHttpService::new(
             move || Ok(Fixture { state: state.clone(), versions }),
             Arc::<LocalSessionManager>::default(),
             StreamableHttpServerConfig::default(),
         );
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let serving =
-            tokio::spawn(
-                async move { axum::serve(listener, Router::new().route_service("/mcp", service)).await.unwrap() },
-            );
-        Self { url, serving }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, Router::new().route_service("/mcp", service)).await.unwrap();
+        });
+        self.runtime = Some(runtime);
+    }
+
+    fn stop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Ends it with all of its connections, and begins anew in its place, knowing nothing of what was before.
+    ///
+    /// # Panics
+    /// When the place is taken.
+    pub async fn restart(&mut self) {
+        self.stop();
+        self.state = State::new();
+        let place = self.url.trim_start_matches("http://").trim_end_matches("/mcp").to_owned();
+        for _ in 0..500 {
+            if let Ok(listener) = TcpListener::bind(&place).await {
+                return self.serve(listener.into_std().unwrap());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{place} is taken");
+    }
+
+    /// The resources of which somebody wants to be told.
+    pub fn subscribed(&self) -> Vec<String> {
+        self.state.subscribed.lock().unwrap().iter().cloned().collect()
+    }
+
+    /// From which level on it is to log, as it was told last.
+    pub fn level(&self) -> Option<String> {
+        self.state.level.lock().unwrap().clone()
     }
 }
 
@@ -130,6 +169,17 @@ fn is_new(context: &RequestContext<RoleServer>) -> bool {
 }
 
 impl State {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            changes: broadcast::channel(64).0,
+            more_tools: AtomicBool::default(),
+            more_prompts: AtomicBool::default(),
+            sessions: Mutex::default(),
+            subscribed: Mutex::default(),
+            level: Mutex::default(),
+        })
+    }
+
     /// Tells everybody who wants to hear it.
     async fn tell(&self, change: Change) {
         let _ = self.changes.send(change.clone());
@@ -236,11 +286,16 @@ impl ServerHandler for Fixture {
         ))
     }
 
-    async fn set_level(&self, _: SetLevelRequestParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
-        match is_new(&context) {
-            true => Err(ErrorData::method_not_found::<SetLevelRequestMethod>()),
-            false => Ok(()),
+    async fn set_level(
+        &self,
+        params: SetLevelRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        if is_new(&context) {
+            return Err(ErrorData::method_not_found::<SetLevelRequestMethod>());
         }
+        *self.state.level.lock().unwrap() = serde_json::to_value(params.level).unwrap().as_str().map(str::to_owned);
+        Ok(())
     }
 
     async fn subscribe(&self, params: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
@@ -263,10 +318,15 @@ impl ServerHandler for Fixture {
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
         let mut changes = self.state.changes.subscribe();
+        let wanted = subscription.accepted().resource_subscriptions.clone().unwrap_or_default();
+        self.state.subscribed.lock().unwrap().extend(wanted.iter().cloned());
         loop {
             let change = tokio::select! {
                 change = changes.recv() => change,
-                () = subscription.cancelled() => return Ok(()),
+                () = subscription.cancelled() => {
+                    self.state.subscribed.lock().unwrap().retain(|uri| !wanted.contains(uri));
+                    return Ok(());
+                }
             };
             let sink = subscription.sink();
             // What nobody asked for is refused by the sink.

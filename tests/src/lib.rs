@@ -26,5 +26,6 @@ pub mod scrape;
 pub mod screen;
 pub mod server;
 pub mod service;
+pub mod tied;
 pub mod vendor;
 pub mod wire;

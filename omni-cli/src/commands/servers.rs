@@ -4,6 +4,7 @@ use comfy_table::{Table, presets};
 use omni_core::{
     catalog::{Health, ServerView},
     config::ServerConfig,
+    mcp::Sharing,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +39,9 @@ pub(super) async fn list(app: &App, json: bool) -> Result<Exit, Fault> {
             let login = login["state"].as_str().unwrap_or_default().replace('_', " ");
             state = format!("{state}, {login}");
         }
+        if server.options.sharing != Sharing::Shared {
+            state.push_str(", with the caller's own token");
+        }
         let description = server.options.description.lines().next().unwrap_or_default();
         table.add_row([&*server.name, &server.kind, &state, &server.place(), description]);
     }
@@ -52,6 +56,7 @@ fn document(server: &ServerConfig, logins: &Logins) -> Value {
         "description": server.options.description,
         "transport": server.kind,
         "enabled": server.options.enabled,
+        "sharing": server.options.sharing.name(),
         "connect": server.options.connect,
         "on_start_failure": server.options.on_start_failure,
         "at": server.place(),

@@ -123,6 +123,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         grant: cx.grant,
         human: agreed.map_or_else(|| cx.humans.human(), Human::Agreed),
         elicit: &cx.elicit,
+        token: cx.token.as_ref(),
         progress: None,
         relay: None,
         deadline: cx.deadline,

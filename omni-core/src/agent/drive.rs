@@ -22,6 +22,7 @@ use crate::{
     cost::NanoUsd,
     elicit::Elicit,
     error::Error,
+    identity::CallerToken,
     ledger::{Ledger, Party, Record},
     limit::{LimitError, TurnSpend},
     llm::{Message, ModelInfo, Usage},
@@ -36,6 +37,8 @@ pub(crate) struct AskContext<'a> {
     pub(crate) request_id: Uuid,
     pub(crate) party: &'a Party,
     pub(crate) grant: &'a Arc<Grant>,
+    /// The token with which the asker came, for servers that are used with it.
+    pub(crate) token: Option<Arc<CallerToken>>,
     pub(crate) catalog: &'a Catalog,
     pub(crate) tools: Arc<ToolSet>,
     pub(crate) model: &'a ModelInfo,

@@ -31,6 +31,34 @@ pub enum ServerAuth {
     },
     /// Tokens of an OAuth 2.1 authorization server.
     OAuth(Box<OAuthConfig>),
+    /// The token with which whoever calls came to omni.
+    PassThrough(PassThrough),
+}
+
+/// How callers' own tokens are passed on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PassThrough {
+    /// What a token's `aud` has to name, so that it is for the server.
+    pub audience: String,
+    /// With what the server is asked for its tools. Absent: with nothing, and where it does not want that, on the
+    /// connection of whoever comes first.
+    pub discovery_token: Option<SecretString>,
+}
+
+impl PassThrough {
+    /// Tokens that are for `audience`.
+    #[must_use]
+    pub fn new(audience: impl Into<String>) -> Self {
+        Self { audience: audience.into(), discovery_token: None }
+    }
+
+    /// The same with a token of omni's own for questions of what there is.
+    #[must_use]
+    pub fn with_discovery_token(mut self, token: SecretString) -> Self {
+        self.discovery_token = Some(token);
+        self
+    }
 }
 
 impl ServerAuth {
@@ -43,6 +71,7 @@ impl ServerAuth {
             Self::Basic { .. } => Some("basic"),
             Self::Header { .. } => Some("api_key"),
             Self::OAuth(_) => Some("oauth"),
+            Self::PassThrough(_) => Some("pass_through"),
         }
     }
 
@@ -53,6 +82,7 @@ impl ServerAuth {
             Self::Bearer(secret) | Self::Basic { password: secret, .. } | Self::Header { value: secret, .. } => {
                 vec![secret]
             }
+            Self::PassThrough(own) => own.discovery_token.iter().collect(),
             Self::OAuth(oauth) => oauth.client_secret.iter().chain(&oauth.private_key).collect(),
         }
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{mcp::BASE_ENV, policy::PatternSet};
 
 mod options;
+mod pass_through;
 
 /// All servers, in the order of the file.
 pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> Vec<ServerConfig> {
@@ -140,6 +141,7 @@ impl Entry<'_> {
                 oauth::build(spec, self.spec.url.as_deref(), &mut wrong).map(|oauth| ServerAuth::OAuth(Box::new(oauth)))
             }
             AuthType::Oauth => None,
+            AuthType::PassThrough => pass_through::build(spec, given("discovery_token", &spec.discovery_token)),
         };
         found.unwrap_or(ServerAuth::None)
     }
@@ -203,6 +205,7 @@ impl Entry<'_> {
         }
         if server.options.enabled && !has_unset_address {
             self.check_address(server, findings);
+            self.check_sharing(server, findings);
         }
     }
 

@@ -209,6 +209,11 @@ fn server(server: &ServerConfig) -> Value {
         ServerAuth::Bearer(_) => json!({ "type": "bearer", "api_key": HIDDEN }),
         ServerAuth::Basic { username, .. } => json!({ "type": "basic", "username": username, "password": HIDDEN }),
         ServerAuth::Header { name, .. } => json!({ "type": "api_key", "header_name": name, "header_value": HIDDEN }),
+        ServerAuth::PassThrough(own) => json!({
+            "type": "pass_through",
+            "audience": own.audience,
+            "discovery_token": own.discovery_token.as_ref().map(|_| HIDDEN),
+        }),
         ServerAuth::OAuth(oauth) => json!({
             "type": "oauth",
             "grant": oauth.grant.name(),
@@ -233,6 +238,7 @@ fn server(server: &ServerConfig) -> Value {
         "env": hidden(server.env.keys().collect()),
         "headers": hidden(server.headers.keys().collect()),
         "authentication": auth,
+        "sharing": server.options.sharing.name(),
         "timeout_seconds": server.options.call_timeout.as_secs_f64(),
         "connect": server.options.connect,
         "on_start_failure": server.options.on_start_failure,

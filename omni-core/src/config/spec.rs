@@ -18,7 +18,7 @@ mod users;
 pub(crate) use gateway::PrefixSpec;
 pub(crate) use http::SecurityModeSpec;
 pub(crate) use mcps::{
-    AuthSpec, AuthType, BesideSpec, GrantSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, ToolPolicy,
+    AuthSpec, AuthType, BesideSpec, GrantSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, SharingSpec, ToolPolicy,
 };
 pub(crate) use security::{EgressSpec, OidcSpec, ProxySpec, TokenStoreSpec};
 pub(crate) use settings::{

@@ -11,6 +11,7 @@ mod input;
 mod limits;
 mod llm;
 mod oauth;
+mod pass_through;
 mod places;
 mod security;
 mod servers;

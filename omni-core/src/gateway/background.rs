@@ -11,8 +11,7 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::owner::Owner;
-use crate::omni::BackgroundTask;
+use crate::{identity::Holder, omni::BackgroundTask};
 
 /// What a task's name begins with.
 const MARK: &str = "omni-task:";
@@ -26,7 +25,7 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A task, and whose it is.
 struct Kept {
     task: Arc<BackgroundTask>,
-    owner: Owner,
+    owner: Holder,
     since: Instant,
     until: Instant,
 }
@@ -37,7 +36,7 @@ pub(super) struct Background(Mutex<HashMap<String, Kept>>);
 
 impl Background {
     /// Keeps a task for as long as its server does, and says its name; `None` where there is no room.
-    pub(super) fn keep(&self, task: BackgroundTask, owner: Owner, ttl_ms: Option<u64>) -> Option<String> {
+    pub(super) fn keep(&self, task: BackgroundTask, owner: Holder, ttl_ms: Option<u64>) -> Option<String> {
         let (name, since) = (format!("{MARK}{}", Uuid::new_v4()), Instant::now());
         let mut tasks = self.tasks();
         tasks.retain(|_, kept| kept.until > since);
@@ -58,7 +57,7 @@ impl Background {
     }
 
     /// The task of a name, for whoever called.
-    pub(super) fn find(&self, name: &str, owner: &Owner) -> Option<Arc<BackgroundTask>> {
+    pub(super) fn find(&self, name: &str, owner: &Holder) -> Option<Arc<BackgroundTask>> {
         let tasks = self.tasks();
         let kept = tasks.get(name).filter(|kept| kept.until > Instant::now() && kept.owner == *owner)?;
         Some(kept.task.clone())
@@ -96,8 +95,8 @@ mod tests {
     use super::*;
     use crate::identity::{Credential, Principal, Via};
 
-    fn owner(name: &str) -> Owner {
-        Owner::of(&Principal::new(name, Via::ApiKey), &Credential::api_key(format!("omni_{name}")))
+    fn owner(name: &str) -> Holder {
+        Holder::new(&Principal::new(name, Via::ApiKey), &Credential::api_key(format!("omni_{name}")))
     }
 
     fn task() -> BackgroundTask {

@@ -25,7 +25,6 @@ use uuid::Uuid;
 use super::{
     Gateway, Visitor, error,
     line::{self, Client, Line, Question, Said},
-    owner::Owner,
     parked::{self, Parked, Running, Wanted},
     result,
 };
@@ -34,7 +33,7 @@ use crate::{
     ask::{DirectCall, Relay},
     confirm::{Approver, ConfirmRequest, Verdict},
     error::Error,
-    identity::Scope,
+    identity::{Holder, Scope},
     mcp::{McpReply, Peer as _, PeerCapabilities, clean},
     omni::{Asked, Passing},
 };
@@ -209,8 +208,8 @@ impl Caller<'_> {
         let grant = self.gateway.omni.grant(self.visitor.credential.clone()).await;
         let grant = grant.map_err(|error| error::of(&error))?;
         grant.require(Scope::Tools).map_err(|error| error::of(&error.into()))?;
-        let owner = Owner::of(&grant.principal, &self.visitor.credential);
-        let parked = self.gateway.parking.take(state, &owner, called);
+        let holder = Holder::new(&grant.principal, &self.visitor.credential);
+        let parked = self.gateway.parking.take(state, &holder, called);
         let mut parked =
             parked.ok_or_else(|| ErrorData::invalid_params("requestState: nothing waits under this name", None))?;
         parked.answer(responses.unwrap_or(&BTreeMap::new()));

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::mcp::{McpError, Peer, PeerCapabilities, Progress, ProgressFn};
+use crate::mcp::{LogLevel, McpError, Peer, PeerCapabilities, Progress, ProgressFn};
 
 /// What waits to be passed on; more reports and log messages are left out.
 const WAITING: usize = 64;
@@ -113,7 +113,7 @@ pub(super) struct Client {
     pub(super) peer: service::Peer<RoleServer>,
     pub(super) token: Option<ProgressToken>,
     /// The least severe message that it wants; `None` wants none.
-    pub(super) level: Option<Level>,
+    pub(super) level: Option<LogLevel>,
 }
 
 impl Client {
@@ -127,7 +127,7 @@ impl Client {
 
     pub(super) async fn log(&self, params: &RawValue) {
         let Ok(params) = serde_json::from_str::<serde_json::Value>(params.get()) else { return };
-        let level = params.get("level").and_then(|level| level.as_str()).and_then(Level::of);
+        let level = params.get("level").and_then(|level| level.as_str()).and_then(LogLevel::of);
         if self.level.is_none_or(|least| level.is_some_and(|level| level < least)) {
             return;
         }
@@ -149,32 +149,5 @@ impl Client {
             Err(_) => Err(McpError::Timeout { after_ms: 1_000 * ANSWER_WITHIN.as_secs() }),
         };
         let _ = answer.send(answered);
-    }
-}
-
-/// How severe a log message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Level(u8);
-
-impl Level {
-    /// The least severe of all.
-    pub(super) const ALL: Self = Self(0);
-    const NAMES: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Self::NAMES.iter().position(|known| *known == name).and_then(|at| u8::try_from(at).ok()).map(Self)
-    }
-
-    pub(super) fn number(self) -> u8 {
-        self.0
-    }
-
-    /// The level of a number that a level gave.
-    pub(super) fn from_number(number: u8) -> Self {
-        Self(number.min(7))
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        Self::NAMES[usize::from(self.0.min(7))]
     }
 }

@@ -1,6 +1,6 @@
 //! Calls that wait for their client (2026-07-28). A server of an older revision asks in the middle of a call; a
 //! newer client answers by calling again. Until it does the call is parked here, under a name that only this client
-//! is told and that only it may give back.
+//! is told and that only it, by the same key, may give back.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,11 +15,8 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::{
-    line::{Answer, Said},
-    owner::Owner,
-};
-use crate::{Omni, error::Error, mcp::McpError};
+use super::line::{Answer, Said};
+use crate::{Omni, error::Error, identity::Holder, mcp::McpError};
 
 /// What a name of a parked call begins with: no server's own state does.
 const MARK: &str = "omni-parked:";
@@ -35,7 +32,7 @@ pub(super) type Running<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Sen
 
 /// A call that waits for its client.
 pub(super) struct Parked<T> {
-    pub(super) owner: Owner,
+    pub(super) owner: Holder,
     /// The method and the name with which it was called.
     pub(super) called: String,
     pub(super) call: Running<T>,
@@ -106,7 +103,7 @@ impl<T: Send + 'static> Parking<T> {
     }
 
     /// The call of a name, for whoever made it.
-    pub(super) fn take(&self, name: &str, owner: &Owner, called: &str) -> Option<Parked<T>> {
+    pub(super) fn take(&self, name: &str, owner: &Holder, called: &str) -> Option<Parked<T>> {
         let mut calls = self.calls();
         let is_theirs = calls.get(name).is_some_and(|parked| parked.owner == *owner && parked.called == called);
         if is_theirs { calls.remove(name) } else { None }

@@ -26,15 +26,15 @@ use serde_json::{json, value::to_raw_value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Gateway, INSTRUCTIONS, Visitor,
+    Gateway, INSTRUCTIONS, Newest, Visitor,
     call::Caller,
     error,
-    line::{Client, Level},
+    line::Client,
     list,
     telling::{self, Subscribed},
 };
 use crate::{
-    mcp::McpReply,
+    mcp::{LogLevel, McpReply},
     omni::{Asked, Offer},
 };
 
@@ -60,7 +60,7 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(gateway: Gateway, visitor: Option<Visitor>) -> Self {
-        let level = AtomicU8::new(Level::ALL.number());
+        let level = AtomicU8::new(LogLevel::ALL.number());
         Self { gateway, visitor, level, subscribed: Arc::default(), telling: Mutex::default() }
     }
 
@@ -71,12 +71,23 @@ impl Session {
         visitor.ok_or_else(|| ErrorData::internal_error("it is not known who sent this", None))
     }
 
+    /// Who sends the messages of this session, now and later.
+    fn newest(&self, extensions: &Extensions) -> Result<Newest, ErrorData> {
+        let told = || extensions.get::<Parts>()?.extensions.get::<Newest>().cloned();
+        match told().filter(|_| self.visitor.is_none()) {
+            Some(newest) => Ok(newest),
+            None => self.visitor(extensions).map(Newest::from),
+        }
+    }
+
     fn caller(&self, context: RequestContext<RoleServer>) -> Result<Caller<'_>, ErrorData> {
         let visitor = self.visitor(&context.extensions)?;
         let is_new = is_new(&context);
         let level = match is_new {
-            true => context.meta.log_level().and_then(|level| Level::of(serde_json::to_value(level).ok()?.as_str()?)),
-            false => Some(Level::from_number(self.level.load(Ordering::Relaxed))),
+            true => {
+                context.meta.log_level().and_then(|level| LogLevel::of(serde_json::to_value(level).ok()?.as_str()?))
+            }
+            false => Some(LogLevel::from_number(self.level.load(Ordering::Relaxed))),
         };
         let client = Client { peer: context.peer.clone(), token: context.meta.get_progress_token(), level };
         Ok(Caller { gateway: &self.gateway, visitor, client, is_new, context })
@@ -244,7 +255,7 @@ impl ServerHandler for Session {
             return Err(ErrorData::method_not_found::<SetLevelRequestMethod>());
         }
         let name = serde_json::to_value(params.level).unwrap_or_default();
-        let level = name.as_str().and_then(Level::of).unwrap_or(Level::ALL);
+        let level = name.as_str().and_then(LogLevel::of).unwrap_or(LogLevel::ALL);
         self.level.store(level.number(), Ordering::Relaxed);
         let visitor = self.visitor(&context.extensions)?;
         self.gateway.log_from(&visitor, level).await.map_err(|error| error::of(&error))
@@ -258,10 +269,9 @@ impl ServerHandler for Session {
         if self.subscribed.len() >= MOST_SUBSCRIPTIONS {
             return Err(ErrorData::invalid_request("too many subscriptions; end one before you begin another", None));
         }
-        let asked = Asked::Subscription(params.uri.clone());
-        Box::pin(self.caller(context)?.simply(asked, BTreeMap::new())).await?;
-        self.subscribed.insert(params.uri);
-        Ok(())
+        let visitor = self.visitor(&context.extensions)?;
+        let subscribed = Box::pin(self.subscribed.begin(&self.gateway, &visitor, &params.uri)).await;
+        subscribed.map_err(|error| error::of(&error))
     }
 
     async fn unsubscribe(
@@ -269,18 +279,17 @@ impl ServerHandler for Session {
         params: UnsubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        // The connection to the server is everybody's, so the server goes on telling; this client is told no more.
-        self.subscribed.remove(&params.uri);
+        self.subscribed.end(&params.uri);
         let visitor = self.visitor(&context.extensions)?;
         let known = self.gateway.omni.server_of(visitor.credential, &params.uri).await;
         known.map(drop).ok_or_else(|| error::no_resource(&params.uri))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let Ok(visitor) = self.visitor(&context.extensions) else { return };
+        let Ok(newest) = self.newest(&context.extensions) else { return };
         let (gateway, peer, ended) = (self.gateway.clone(), context.peer, self.begin_telling());
         let (omni, subscribed) = (gateway.omni.clone(), self.subscribed.clone());
-        let told = telling::to_session(gateway, visitor, peer, subscribed);
+        let told = telling::to_session(gateway, newest, peer, subscribed);
         omni.in_background(async move {
             ended.run_until_cancelled(told).await;
         });

@@ -13,10 +13,10 @@ use super::{
     Gateway, Visitor,
     call::{Caller, Rest, parsed, raw},
     error,
-    owner::Owner,
 };
 use crate::{
     error::Error,
+    identity::Holder,
     mcp::{McpError, McpReply, Peer},
     omni::{AboutTask, BackgroundTask, CallReply},
 };
@@ -59,9 +59,9 @@ impl Gateway {
         to_raw_value(&created).map(McpReply::Task).map_err(failed)
     }
 
-    pub(super) async fn owner(&self, visitor: &Visitor) -> Result<Owner, Error> {
+    pub(super) async fn owner(&self, visitor: &Visitor) -> Result<Holder, Error> {
         let principal = self.omni.authenticate(visitor.credential.clone()).await?;
-        Ok(Owner::of(&principal, &visitor.credential))
+        Ok(Holder::new(&principal, &visitor.credential))
     }
 }
 

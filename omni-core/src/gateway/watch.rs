@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{sync::watch, time::sleep};
 
-use super::{Gateway, Visitor};
+use super::{Gateway, Newest, Visitor};
 use crate::error::{Error, ErrorKind};
 
 /// Changes that come together are told as one.
@@ -29,10 +29,10 @@ pub(super) struct Changed {
     pub(super) resources: bool,
 }
 
-/// Looks whether what one visitor is offered has changed.
+/// Looks whether what one visitor is offered has changed, by what they came with last.
 pub(super) struct Watch {
     gateway: Gateway,
-    visitor: Visitor,
+    newest: Newest,
     changes: watch::Receiver<u64>,
     seen: Seen,
     /// Whether something was told that was not looked at yet: nobody need wait to the end of looking.
@@ -41,10 +41,10 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Begins with what is on offer now.
-    pub(super) async fn begin(gateway: Gateway, visitor: Visitor) -> Self {
+    pub(super) async fn begin(gateway: Gateway, newest: Newest) -> Self {
         // First: what changes while this looks is told.
         let changes = gateway.changes.subscribe(&gateway.omni);
-        let mut watch = Self { gateway, visitor, changes, seen: Seen::default(), pending: false };
+        let mut watch = Self { gateway, newest, changes, seen: Seen::default(), pending: false };
         watch.seen = watch.look().await.unwrap_or_default();
         watch
     }
@@ -74,7 +74,7 @@ impl Watch {
 
     /// What is on offer; `None` where that cannot be said at the moment.
     async fn look(&self) -> Option<Seen> {
-        match self.count().await {
+        match self.count(&self.newest.visitor()?).await {
             Ok(seen) => Some(seen),
             Err(error) if error.kind() == ErrorKind::Unavailable => None,
             // Whoever may nothing any more is offered nothing.
@@ -82,8 +82,8 @@ impl Watch {
         }
     }
 
-    async fn count(&self) -> Result<Seen, Error> {
-        let set = self.gateway.tools(&self.visitor).await?;
+    async fn count(&self, visitor: &Visitor) -> Result<Seen, Error> {
+        let set = self.gateway.tools(visitor).await?;
         let definitions: Vec<_> = set.tools().iter().map(|tool| (&*tool.llm_name, tool.def.definition())).collect();
         let tools = number(definitions.iter().map(|(name, raw)| (*name, raw.get())));
         let count = |offer: &crate::omni::Offer<'_>| {
@@ -95,7 +95,7 @@ impl Watch {
                 resources: number(resources.chain(templates)),
             }
         };
-        self.gateway.omni.with_offer(self.visitor.credential.clone(), self.gateway.names, count).await
+        self.gateway.omni.with_offer(visitor.credential.clone(), self.gateway.names, count).await
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 #[cfg(feature = "oidc")]
 use super::Oidc;
-use super::{ApiKey, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
+use super::{ApiKey, CallerToken, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
 use crate::{config::ProxyConfig, parts::STEP_TIMEOUT};
 
 /// Why a credential was not accepted.
@@ -163,6 +163,24 @@ impl Authenticator {
                 Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject).with_scopes(scopes))
             }
         }
+    }
+
+    /// The token with which somebody came, after it was judged. Of whoever came by a key, a proxy or somebody's word
+    /// there is none.
+    pub(crate) fn own_token(&self, credential: &Credential, judged: &Principal) -> Option<CallerToken> {
+        let Credential::Bearer { token, .. } = credential else { return None };
+        if judged.via == Via::Oidc { self.read(token) } else { None }
+    }
+
+    #[cfg(feature = "oidc")]
+    fn read(&self, token: &SecretString) -> Option<CallerToken> {
+        self.oidc.as_ref()?.own_token(token)
+    }
+
+    #[cfg(not(feature = "oidc"))]
+    #[expect(clippy::unused_self, reason = "where there is an issuer it is asked")]
+    fn read(&self, _: &SecretString) -> Option<CallerToken> {
+        None
     }
 
     #[cfg(feature = "oidc")]

@@ -10,7 +10,7 @@ use chrono::Utc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::{fetch::Issuer, keyring::Keyring, token::Token};
-use super::{AuthError, Principal};
+use super::{AuthError, CallerToken, Principal};
 use crate::{
     config::{OidcConfig, security::issuer},
     net::egress::Egress,
@@ -109,6 +109,13 @@ impl Oidc {
         claims::check(&token.claims, config, Utc::now()).map_err(refused)?;
         self.verify(&token).await?;
         claims::principal(&token.claims, config).map_err(refused)
+    }
+
+    /// A token that was judged, with whom it is for and when it ends.
+    pub(super) fn own_token(&self, token: &SecretString) -> Option<CallerToken> {
+        let claims = Token::parse(token.expose_secret()).ok()?.claims;
+        let (audience, ends) = claims::reach(&claims)?;
+        Some(CallerToken::new(token.clone(), audience, ends))
     }
 
     /// Whether a key of the issuer's made the signature. A key that is not known yet may be a new one.

@@ -47,6 +47,8 @@ mod short;
 
 use handler::Handler;
 #[cfg(feature = "mcp-http")]
+pub(super) use request::own_headers;
+#[cfg(feature = "mcp-http")]
 pub(super) use short::{ShortCall, ShortWay};
 
 /// How long a server may take to end after it was told.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Nobody, Peer};
-use crate::identity::Principal;
+use crate::identity::{CallerToken, Principal};
 
 /// Progress that a server reports of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,10 @@ pub struct CallContext {
     pub progress: Option<ProgressFn>,
     /// Who is behind the call.
     pub peer: Arc<dyn Peer>,
-    /// Headers of this caller's own credentials at the server.
+    /// The token with which whoever calls came; the pool shows it to servers alone that are used with it.
+    pub(crate) token: Option<Arc<CallerToken>>,
+    /// Headers of this caller's own credentials at the server. Those with which a connection is made go along with
+    /// all that is sent on it.
     pub credentials: Option<BTreeMap<String, secrecy::SecretString>>,
     /// W3C trace context to send along.
     pub trace: Option<String>,
@@ -60,6 +63,7 @@ impl CallContext {
             deadline: Instant::now() + timeout,
             progress: None,
             peer: Arc::new(Nobody),
+            token: None,
             credentials: None,
             trace: None,
             as_task: false,
@@ -70,6 +74,13 @@ impl CallContext {
     #[must_use]
     pub fn with_principal(mut self, principal: Principal) -> Self {
         self.principal = Some(principal);
+        self
+    }
+
+    /// The same by somebody who came with a token.
+    #[must_use]
+    pub(crate) fn with_token(mut self, token: Option<Arc<CallerToken>>) -> Self {
+        self.token = token;
         self
     }
 

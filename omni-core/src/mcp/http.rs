@@ -91,7 +91,7 @@ impl HttpServer {
 
     async fn begin(&self, lifecycle: Lifecycle, cx: &CallContext) -> Result<Client, McpError> {
         let tap = Tap::new(self.endpoint.redactor(), Reach::of(cx, Reach::ByStream));
-        let wire = Wire::new(&self.endpoint, tap.clone())?;
+        let wire = Wire::new(&self.endpoint, tap.clone(), cx)?;
         // The session is not renewed behind the pool's back: that would send a call twice.
         let config = StreamableHttpClientTransportConfig::with_uri(self.endpoint.url().as_str())
             .max_sse_event_size(MAX_MESSAGE_BYTES)
@@ -111,8 +111,9 @@ impl Connector for HttpServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
+        self.endpoint.may_carry(cx)?;
         match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
-            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
+            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor_of(cx)))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }

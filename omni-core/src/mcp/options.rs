@@ -16,6 +16,8 @@ pub struct ServerOptions {
     pub description: String,
     /// Whether it is used at all.
     pub enabled: bool,
+    /// Whose connections it is used on.
+    pub sharing: Sharing,
     /// When it is connected to.
     pub connect: Connect,
     /// What becomes of a start at which it cannot be used.
@@ -60,6 +62,7 @@ impl Default for ServerOptions {
             display_name: None,
             description: String::new(),
             enabled: true,
+            sharing: Sharing::default(),
             connect: Connect::default(),
             on_start_failure: OnStartFailure::default(),
             call_timeout: Duration::from_secs(30),
@@ -78,6 +81,31 @@ impl Default for ServerOptions {
             pin: PinMode::default(),
             calls_per_minute: None,
             calls_burst: None,
+        }
+    }
+}
+
+/// Whose connections a server is used on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// One connection is everybody's, made with omni's credentials.
+    #[default]
+    Shared,
+    /// Everybody has their own, made with the token with which they came to omni. Whoever came without one that is
+    /// for `audience` is refused.
+    PerUser {
+        /// What the token's `aud` has to name.
+        audience: String,
+    },
+}
+
+impl Sharing {
+    /// The name in `mcps.yaml`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::PerUser { .. } => "per_user",
         }
     }
 }

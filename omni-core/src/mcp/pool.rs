@@ -18,24 +18,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{CallContext, Connect, Connector, McpError, OnStartFailure, ServerOptions, ToolOutput};
 use crate::{
     catalog::{Catalog, ToolDef},
+    identity::CallerToken,
     pin::vet::Vetter,
 };
 
 mod breaker;
 mod connection;
+mod hearing;
 mod jitter;
 mod listing;
 mod pass;
 mod server;
 mod shared;
 mod tender;
-mod updates;
 mod vetting;
 
+pub use hearing::{Heard, Hearing, Subscription};
 use jitter::spread;
+pub(crate) use server::LogLevel;
 use server::Server;
 use shared::{Board, Shared};
-pub use updates::ResourceUpdate;
 
 /// How long connections that were given up may take to end at a shutdown.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -86,7 +88,13 @@ impl Pool {
     pub fn succeed(&self, servers: BTreeMap<String, ServerEntry>, unchanged: &BTreeSet<String>) -> Self {
         let known = |name: &str| self.shared.servers.get(name).filter(|_| unchanged.contains(name)).cloned();
         let server = |(name, entry): (String, ServerEntry)| {
-            let server = known(&name).unwrap_or_else(|| self.new_server(name.clone(), entry));
+            let server = known(&name).unwrap_or_else(|| {
+                let new = self.new_server(name.clone(), entry);
+                if let Some(old) = self.shared.servers.get(&name) {
+                    new.logs_like(old);
+                }
+                new
+            });
             (name, server)
         };
         let shared = Shared::new(servers.into_iter().map(server).collect(), self.shared.board().clone());
@@ -130,7 +138,13 @@ impl Pool {
     /// Each server's answer is in [`Self::catalog`] as soon as it is there. Dropping the future
     /// leaves the discovery running: what it finds is there for the next one who asks.
     pub async fn discover(&self) -> Arc<Catalog> {
-        join_all(self.shared.servers.values().map(|server| self.ask(server, false))).await;
+        self.discover_for(None).await
+    }
+
+    /// The same on behalf of somebody who came with a token: servers that tell omni itself nothing are asked with it,
+    /// where it is for them.
+    pub(crate) async fn discover_for(&self, token: Option<&Arc<CallerToken>>) -> Arc<Catalog> {
+        join_all(self.shared.servers.values().map(|server| self.ask(server, false, token))).await;
         self.shared.catch_up();
         self.catalog()
     }
@@ -140,12 +154,21 @@ impl Pool {
     /// # Errors
     /// Why that server cannot be used.
     pub async fn discover_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
+        self.discover_server_for(name, None).await
+    }
+
+    /// The same on behalf of somebody who came with a token.
+    pub(crate) async fn discover_server_for(
+        &self,
+        name: &str,
+        token: Option<&Arc<CallerToken>>,
+    ) -> Result<Arc<Catalog>, McpError> {
         let server = self.enabled(name)?;
         // One that restarts is back in a moment: whoever needs it would rather wait than hear of it.
         if let Some(at) = server.look_at().filter(|at| *at <= Instant::now() + WAIT_FOR_LOOK) {
             sleep_until(at).await;
         }
-        self.ask(server, false).await;
+        self.ask(server, false, token).await;
         self.shared.catch_up();
         server.fault().map_or_else(|| Ok(self.catalog()), Err)
     }
@@ -153,7 +176,7 @@ impl Pool {
     /// Begins to connect to the servers that are [eager](Connect::Eager), and waits for none.
     pub fn warm(&self) {
         for server in self.shared.servers.values().filter(|server| server.options().connect == Connect::Eager) {
-            drop(self.ask(server, false));
+            drop(self.ask(server, false, None));
         }
     }
 
@@ -166,14 +189,14 @@ impl Pool {
             server.options().enabled && server.options().on_start_failure == OnStartFailure::FailClosed
         };
         let needed: Vec<_> = self.shared.servers.values().filter(is_needed).collect();
-        join_all(needed.iter().map(|server| self.ask(server, false))).await;
+        join_all(needed.iter().map(|server| self.ask(server, false, None))).await;
         let failed = needed.iter().find_map(|server| Some((server.name().to_owned(), server.fault()?)));
         failed.map_or(Ok(()), Err)
     }
 
     /// Asks every enabled server again, whatever is known (`servers check`).
     pub async fn refresh(&self) -> Arc<Catalog> {
-        join_all(self.shared.servers.values().map(|server| self.ask(server, true))).await;
+        join_all(self.shared.servers.values().map(|server| self.ask(server, true, None))).await;
         self.catalog()
     }
 
@@ -182,7 +205,7 @@ impl Pool {
     /// # Errors
     /// [`McpError::UnknownServer`]. A server that does not answer is unhealthy in the snapshot.
     pub async fn refresh_server(&self, name: &str) -> Result<Arc<Catalog>, McpError> {
-        self.ask(self.enabled(name)?, true).await;
+        self.ask(self.enabled(name)?, true, None).await;
         Ok(self.catalog())
     }
 
@@ -256,11 +279,17 @@ impl Pool {
 
     /// Asks one server, unless it was; with `again` in any case. The question is a task of the
     /// pool's: one that its asker has no time for still finds out that a server hangs.
-    fn ask(&self, server: &Arc<Server>, again: bool) -> impl Future<Output = ()> + use<> {
-        let task = (server.options().enabled && (again || !server.is_known())).then(|| {
-            let (server, down) = (server.clone(), self.down.clone());
+    fn ask(
+        &self,
+        server: &Arc<Server>,
+        again: bool,
+        token: Option<&Arc<CallerToken>>,
+    ) -> impl Future<Output = ()> + use<> {
+        let task = (server.options().enabled && (again || !server.is_known(token))).then(|| {
+            let (server, down, token) = (server.clone(), self.down.clone(), token.cloned());
             let newer_than = again.then(|| server.begun());
-            self.tasks.spawn(async move { down.run_until_cancelled(server.discover(newer_than)).await })
+            let asked = async move { server.discover(newer_than, token.as_ref()).await };
+            self.tasks.spawn(async move { down.run_until_cancelled(asked).await })
         });
         async move {
             if let Some(task) = task {

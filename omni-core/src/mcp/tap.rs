@@ -6,7 +6,6 @@ use std::{
     collections::HashMap,
     error::Error as StdError,
     fmt,
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
@@ -18,8 +17,7 @@ use rmcp::{
         ClientJsonRpcMessage, GetExtensions, GetMeta, JsonRpcMessage, NumberOrString, ProgressToken, RequestId,
         ServerJsonRpcMessage, ServerNotification, ServerResult,
     },
-    service::{RxJsonRpcMessage, TxJsonRpcMessage},
-    transport::Transport,
+    service::RxJsonRpcMessage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -32,10 +30,14 @@ use tokio_util::sync::CancellationToken;
 use super::{CallContext, McpError, McpEvent, Peer, PeerCapabilities, Progress, content::clean, peer};
 use crate::redact::Redactor;
 
+mod people;
 mod slot;
+mod tapped;
 
+use people::People;
 pub(super) use slot::{Asked, Slot};
 use slot::{SlotInner, Waiting};
+pub(super) use tapped::Tapped;
 
 /// Largest message that a server may send, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -102,6 +104,8 @@ pub(super) struct Tap {
     reason: OnceLock<String>,
     redactor: Redactor,
     reach: Reach,
+    /// Whose requests there were.
+    people: Mutex<People>,
     /// Ends once the server can speak unasked.
     heard: CancellationToken,
     /// What the server's questions say, as it came.
@@ -131,6 +135,7 @@ impl Tap {
             reason: OnceLock::new(),
             redactor,
             reach,
+            people: Mutex::default(),
             heard: CancellationToken::new(),
             questions: Mutex::default(),
             #[cfg(feature = "mcp-http")]
@@ -177,10 +182,29 @@ impl Tap {
     }
 
     /// Whom a notification reaches. Servers log on the stream of no call too; that is taken to be about
-    /// the call that runs, if it is the only one. Questions are not: an answer would be given to another.
+    /// the call that runs, if it is the only one and nobody else's was there lately: it may be about theirs.
+    /// Questions are not: an answer would be given to another.
     fn told(&self, stream: Option<&RequestId>) -> Option<Asked> {
-        let sole = || self.waiting().sole()?.asked();
+        let sole = || {
+            let slot = self.waiting().sole()?;
+            let people = self.people();
+            let person = slot.principal.as_ref().map(|principal| people.person(principal));
+            person.is_none_or(|person| people.is_alone(person, Instant::now())).then(|| slot.asked()).flatten()
+        };
         self.asked(stream).or_else(|| if matches!(self.reach, Reach::ByStream) { sole() } else { None })
+    }
+
+    /// A request began, or came to its end.
+    fn saw(&self, slot: &SlotInner) {
+        if let Some(principal) = &slot.principal {
+            let mut people = self.people();
+            let person = people.person(principal);
+            people.saw(person, Instant::now());
+        }
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The parameters of a question as they came, once.
@@ -237,9 +261,13 @@ impl Tap {
     /// Nobody waits for this request any more.
     pub(super) fn forget(&self, id: &RequestId, token: Option<&ProgressToken>) {
         let mut waiting = self.waiting();
-        waiting.by_id.remove(id);
+        let slot = waiting.by_id.remove(id).and_then(|slot| slot.upgrade());
         if let Some(token) = token {
             waiting.by_token.remove(token);
+        }
+        drop(waiting);
+        if let Some(slot) = slot {
+            self.saw(&slot);
         }
     }
 
@@ -247,6 +275,7 @@ impl Tap {
         let JsonRpcMessage::Request(request) = message else { return };
         let Some(slot) = request.request.extensions().get::<Slot>() else { return };
         let token = request.request.get_meta().get_progress_token();
+        self.saw(&slot.0);
         let mut waiting = self.waiting();
         waiting.prune();
         waiting.by_id.insert(request.id.clone(), Arc::downgrade(&slot.0));
@@ -258,6 +287,7 @@ impl Tap {
     /// A request waits that rmcp does not know.
     #[cfg(feature = "mcp-http")]
     pub(super) fn waits(&self, id: &RequestId, slot: &Slot) {
+        self.saw(&slot.0);
         let mut waiting = self.waiting();
         waiting.prune();
         waiting.by_id.insert(id.clone(), Arc::downgrade(&slot.0));
@@ -429,53 +459,6 @@ fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Reques
         NumberOrString::String(text) => text.parse().map_or(id.clone(), NumberOrString::Number),
         NumberOrString::Number(_) => id,
     }))
-}
-
-/// A transport with an ear.
-pub(super) struct Tapped<T> {
-    inner: T,
-    tap: Arc<Tap>,
-}
-
-impl<T> Tapped<T> {
-    pub(super) fn new(inner: T, tap: Arc<Tap>) -> Self {
-        Self { inner, tap }
-    }
-}
-
-impl<T: Transport<RoleClient>> Transport<RoleClient> for Tapped<T> {
-    type Error = T::Error;
-
-    fn send(
-        &mut self,
-        item: TxJsonRpcMessage<RoleClient>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.tap.register(&item);
-        self.inner.send(item)
-    }
-
-    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        loop {
-            let Some(message) = self.inner.receive().await else {
-                self.tap.close("the server ended the connection");
-                return None;
-            };
-            if let Some(message) = self.tap.hear(message) {
-                return Some(message);
-            }
-        }
-    }
-
-    async fn close(&mut self) -> Result<(), Self::Error> {
-        self.tap.close("the connection was closed");
-        self.inner.close().await
-    }
-}
-
-impl<T> Drop for Tapped<T> {
-    fn drop(&mut self) {
-        self.tap.close("the connection was dropped");
-    }
 }
 
 /// A transport's error that knows what it means.

@@ -219,7 +219,8 @@ async fn answer(
     if let Some(resumed) = &known.resumed {
         resumed.lease.claim().await?;
     }
-    let catalog = given::catalog(parts, ask, deadline).await;
+    let token = steps::token(parts, &ask.credential, &grant.principal);
+    let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
     let tools = given::tool_set(parts, ask, &catalog, grant, model);
     let away = given::away(ask, grant, &catalog);
     let system = prompt::system(grant, &catalog, &tools).into();
@@ -228,6 +229,7 @@ async fn answer(
         request_id: ask.request_id,
         party,
         grant,
+        token,
         catalog: &catalog,
         tools,
         model,
@@ -314,7 +316,8 @@ pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     check_question(&ask.question)?;
     let model = parts.model(ask.options.model.as_deref(), &grant)?;
     let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
-    let catalog = given::catalog(parts, &ask, Instant::now() + timeout).await;
+    let token = steps::token(parts, &ask.credential, &principal);
+    let catalog = given::catalog(parts, &ask, token.as_ref(), Instant::now() + timeout).await;
     let tools = given::tool_set(parts, &ask, &catalog, &grant, &model);
     let system = prompt::system(&grant, &catalog, &tools);
     Ok(Preview { grant, model, system, tools, catalog })

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
-use super::{CallReply, steps};
+use super::{CallReply, handed::Purpose, steps};
 use crate::{
     agent::{
         Disposition, PlannedCall,
@@ -18,7 +18,7 @@ use crate::{
     call::{self, CallEnd, Caller, Human},
     catalog::{Catalog, NameRules, ToolDef, ToolSet},
     error::Error,
-    identity::Scope,
+    identity::{CallerToken, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::LimitError,
     mcp::{McpError, McpReply, ToolOutput},
@@ -32,19 +32,29 @@ mod named;
 
 /// What the record of a call says that its server goes on with: how it ends is a record of its own.
 const IN_BACKGROUND: &str = "it goes on in the background";
+/// The method of a call, as what goes through a client's hands is sealed for it.
+const TOOLS_CALL: &str = "tools/call";
 
 /// What is known of the call, as far as the steps came.
 struct Known {
     party: Party,
+    holder: Option<Holder>,
     planned: PlannedCall,
     reservation: Option<steps::Held>,
+    /// Whether it ended before anything was sent, whatever the error says.
+    is_unsent: bool,
 }
 
 /// Runs a direct call from its first step to its one record.
 pub(super) async fn run(parts: &Parts, mut call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
-    let mut known =
-        Known { party: steps::nobody(call.source, &call.client), planned: planned(&call), reservation: None };
+    let mut known = Known {
+        party: steps::nobody(call.source, &call.client),
+        holder: None,
+        planned: planned(&call),
+        reservation: None,
+        is_unsent: false,
+    };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -54,12 +64,32 @@ pub(super) async fn run(parts: &Parts, mut call: DirectCall, cancel: Cancellatio
     };
     steps::settle(parts, known.reservation, is_refused(&ended)).await;
     let duration_ms = millis(started.elapsed());
-    let record = closing(&known.planned, &ended, duration_ms);
+    let mut record = closing(&known.planned, &ended, duration_ms);
+    record.unsent |= known.is_unsent;
     count(parts, &record, &ended, started);
     trace::ended(record.outcome, known.party.role.as_deref());
     let record = Record::new(call.request_id, Some(known.party), Event::DirectCall(record));
     parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
-    reply(parts, &known.planned, ended?, duration_ms)
+    let reply = reply(parts, &known.planned, ended?, duration_ms)?;
+    sealed(parts, known.holder.as_ref(), reply)
+}
+
+/// What the server has the client keep goes out with a seal.
+fn sealed(parts: &Parts, holder: Option<&Holder>, mut reply: CallReply) -> Result<CallReply, Error> {
+    let Some((raw, holder)) = reply.raw.take().zip(holder) else { return Ok(reply) };
+    let (server, tool) = (&reply.summary.server, &reply.summary.tool);
+    let purpose = Purpose { holder, server, method: TOOLS_CALL, name: tool };
+    let raw = parts.live.handed.seal(&purpose, raw);
+    reply.raw = Some(raw.map_err(|source| Error::Server { server: server.clone(), source })?);
+    Ok(reply)
+}
+
+/// What the client kept for the server goes back as the server wrote it.
+fn open(parts: &Parts, call: &mut DirectCall, holder: &Holder) -> Result<(), Error> {
+    let Some(relay) = &mut call.relay else { return Ok(()) };
+    let purpose = Purpose { holder, server: &call.server, method: TOOLS_CALL, name: &call.tool };
+    let opened = parts.live.handed.open(&purpose, &mut relay.rest);
+    opened.map_err(|source| Error::Server { server: call.server.clone(), source })
 }
 
 fn count(parts: &Parts, record: &CallRecord, ended: &Result<CallEnd, Error>, started: Instant) {
@@ -84,13 +114,16 @@ fn planned(call: &DirectCall) -> PlannedCall {
 
 async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
     let principal = steps::identity(parts, call.credential.clone()).await?;
+    let holder = Holder::new(&principal, &call.credential);
+    known.holder = Some(holder.clone());
     known.party = Party::new(&principal, call.source).with_client(call.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;
     steps::admit(parts)?;
     let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
-    named::resolve(parts, call, &grant, deadline).await;
+    let token = steps::token(parts, &call.credential, &principal);
+    named::resolve(parts, call, &grant, token.as_ref(), deadline).await;
     (known.planned.server, known.planned.tool) = (call.server.clone(), call.tool.clone());
     // Whoever may use nothing of a server learns nothing of it, and it is not asked on their behalf.
     if grant.rules.is_closed(&call.server) {
@@ -100,8 +133,11 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         let tools = parts.tool_sets.of(&parts.pool.catalog(), &grant, NameRules::default());
         return Err(unknown(call, &tools));
     }
+    if let Some(sentence) = parts.pool.refusal(&call.server, token.as_deref()) {
+        return Err(Error::Denied { message: format!("the call was not made: {sentence}") });
+    }
     steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
-    let catalog = catalog(parts, call, &grant, deadline).await?;
+    let catalog = catalog(parts, call, &grant, token.as_ref(), deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
     if let Some(withheld) = catalog.withheld(&call.server, &call.tool) {
@@ -113,12 +149,14 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
     if let Disposition::Refuse { reason, message } = &known.planned.disposition {
         return Err(refused(call, &tools, def, *reason, message));
     }
+    open(parts, call, &holder).inspect_err(|_| known.is_unsent = true)?;
     let caller = Caller {
         request_id: call.request_id,
         party: &known.party,
         grant: &grant,
         human: Human::AtDoor(&*call.approver),
         elicit: &call.elicit,
+        token: token.as_ref(),
         progress: call.progress.clone(),
         relay: call.relay.as_ref(),
         deadline,
@@ -137,9 +175,15 @@ fn is_refused(ended: &Result<CallEnd, Error>) -> bool {
 }
 
 /// Discovery of the one server that is called, within the call's own time.
-async fn catalog(parts: &Parts, call: &DirectCall, grant: &Grant, deadline: Instant) -> Result<Arc<Catalog>, Error> {
+async fn catalog(
+    parts: &Parts,
+    call: &DirectCall,
+    grant: &Grant,
+    token: Option<&Arc<CallerToken>>,
+    deadline: Instant,
+) -> Result<Arc<Catalog>, Error> {
     let started = Instant::now();
-    let discovery = parts.pool.discover_server(&call.server).instrument(debug_span!("omni.catalog"));
+    let discovery = parts.pool.discover_server_for(&call.server, token).instrument(debug_span!("omni.catalog"));
     let discovered = timeout_at(deadline, discovery).await;
     let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
     match discovered.unwrap_or_else(late) {

@@ -6,7 +6,7 @@ use super::{Omni, steps};
 use crate::{
     catalog::{Catalog, Health, ServerView},
     error::Error,
-    identity::{Credential, Scope},
+    identity::{CallerToken, Credential, Scope},
     mcp::{McpError, ServerOptions},
     parts::Parts,
     policy::{Grant, ToolRef},
@@ -131,8 +131,8 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential or the policy says no; so for all of these.
     pub async fn servers(&self, who: impl Into<Credential>) -> Result<Vec<OfferedServer>, Error> {
-        let (parts, grant) = self.tool_user(who.into()).await?;
-        let catalog = parts.pool.discover().await;
+        let (parts, grant, token) = self.tool_user(who.into()).await?;
+        let catalog = parts.pool.discover_for(token.as_ref()).await;
         Ok(Eyes::Of(&grant).see_all(&parts, &catalog))
     }
 
@@ -141,7 +141,7 @@ impl Omni {
     /// # Errors
     /// As [`Omni::servers`].
     pub async fn known_servers(&self, who: impl Into<Credential>) -> Result<Vec<OfferedServer>, Error> {
-        let (parts, grant) = self.tool_user(who.into()).await?;
+        let (parts, grant, _) = self.tool_user(who.into()).await?;
         Ok(Eyes::Of(&grant).see_all(&parts, &parts.pool.catalog()))
     }
 
@@ -151,23 +151,24 @@ impl Omni {
     /// # Errors
     /// As [`Omni::servers`], and [`McpError::UnknownServer`].
     pub async fn server(&self, who: impl Into<Credential>, name: &str) -> Result<OfferedServer, Error> {
-        let (parts, grant) = self.tool_user(who.into()).await?;
+        let (parts, grant, token) = self.tool_user(who.into()).await?;
         let eyes = Eyes::Of(&grant);
         if !eyes.may_know(name) {
             return Err(no_server(name));
         }
         // Why it cannot be used is in its view.
-        let _ = parts.pool.discover_server(name).await;
+        let _ = parts.pool.discover_server_for(name, token.as_ref()).await;
         let catalog = parts.pool.catalog();
         let view = catalog.servers.iter().find(|view| *view.name == *name);
         view.and_then(|view| eyes.see(&parts, view)).ok_or_else(|| no_server(name))
     }
 
-    async fn tool_user(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>), Error> {
+    async fn tool_user(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>, Option<Arc<CallerToken>>), Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who).await?;
+        let principal = parts.authenticator.authenticate(who.clone()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
-        Ok((parts, grant))
+        let token = steps::token(&parts, &who, &principal);
+        Ok((parts, grant, token))
     }
 }

@@ -28,6 +28,7 @@ const DISCOVER_WITHIN: Duration = Duration::from_secs(10);
 /// comes first.
 pub(crate) struct Offer<'a> {
     grant: &'a Grant,
+    sight: Sight,
     servers: Vec<&'a ServerView>,
     /// By the names under which they are on offer.
     pub(crate) prompts: Vec<(Arc<str>, &'a Arc<PromptDef>)>,
@@ -35,15 +36,29 @@ pub(crate) struct Offer<'a> {
     pub(crate) templates: Vec<&'a Arc<ResourceTemplateDef>>,
 }
 
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// What the grant lets be listed.
+    Allowed,
+    /// All that there is, for the record of what is refused.
+    Everything,
+}
+
 impl<'a> Offer<'a> {
     /// What of a catalog a grant lets be listed.
     pub(crate) fn of(parts: &Parts, catalog: &'a Catalog, grant: &'a Grant, names: NameRules) -> Self {
+        Self::seen(parts, catalog, grant, names, Sight::Allowed)
+    }
+
+    pub(super) fn seen(parts: &Parts, catalog: &'a Catalog, grant: &'a Grant, names: NameRules, sight: Sight) -> Self {
+        let is_seen = |decision: Decision| sight == Sight::Everything || decision.is_allowed();
         let is_on = |view: &&ServerView| parts.pool.options(&view.name).is_some_and(|options| options.enabled);
         let servers: Vec<&ServerView> = catalog.servers.iter().filter(is_on).collect();
         let prompts: Vec<&Arc<PromptDef>> = servers
             .iter()
             .flat_map(|view| &view.prompts)
-            .filter(|def| grant.decide_prompt(&def.server, &def.name).is_allowed())
+            .filter(|def| is_seen(grant.decide_prompt(&def.server, &def.name)))
             .collect();
         let keys: Vec<(&str, &str)> = prompts.iter().map(|def| (&*def.server, &*def.name)).collect();
         let prompts = name::assign_keys(&keys, names).into_iter().zip(prompts).collect();
@@ -51,15 +66,15 @@ impl<'a> Offer<'a> {
         let resources = servers
             .iter()
             .flat_map(|view| &view.resources)
-            .filter(|def| grant.decide_resource(&def.server, &def.uri).is_allowed() && uris.insert(def.uri.clone()))
+            .filter(|def| is_seen(grant.decide_resource(&def.server, &def.uri)) && uris.insert(def.uri.clone()))
             .collect();
         let templates = servers
             .iter()
             .flat_map(|view| &view.templates)
-            .filter(|def| grant.decide_resource(&def.server, &def.uri_template).is_allowed())
+            .filter(|def| is_seen(grant.decide_resource(&def.server, &def.uri_template)))
             .filter(|def| families.insert(def.uri_template.clone()))
             .collect();
-        Self { grant, servers, prompts, resources, templates }
+        Self { grant, sight, servers, prompts, resources, templates }
     }
 
     /// The prompt that is on offer under a name.
@@ -77,7 +92,8 @@ impl<'a> Offer<'a> {
         };
         let only = || {
             let mut having = self.servers.iter().filter(|view| {
-                view.capabilities.resources() && self.grant.decide_resource(&view.name, uri).is_allowed()
+                let is_seen = || self.grant.decide_resource(&view.name, uri).is_allowed();
+                view.capabilities.resources() && (self.sight == Sight::Everything || is_seen())
             });
             having.next().filter(|_| having.next().is_none()).map(|view| view.name.clone())
         };
@@ -146,10 +162,11 @@ impl Omni {
 
     pub(super) async fn visit(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>, Arc<Catalog>), Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who).await?;
+        let principal = steps::identity(&parts, who.clone()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
-        let catalog = timeout(DISCOVER_WITHIN, parts.pool.discover()).await;
+        let token = steps::token(&parts, &who, &principal);
+        let catalog = timeout(DISCOVER_WITHIN, parts.pool.discover_for(token.as_ref())).await;
         let catalog = catalog.unwrap_or_else(|_| parts.pool.catalog());
         Ok((parts, grant, catalog))
     }

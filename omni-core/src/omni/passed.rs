@@ -13,7 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
-use super::{Omni, offered::Offer, steps};
+use super::{
+    Omni,
+    handed::Purpose,
+    offered::{Offer, Sight},
+    steps,
+};
 use crate::{
     agent::plan::rule_text,
     answer::millis,
@@ -21,10 +26,10 @@ use crate::{
     call,
     catalog::NameRules,
     error::{Error, ErrorKind},
-    identity::{Credential, Scope},
+    identity::{CallerToken, Credential, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::LimitError,
-    mcp::{CallContext, McpError, McpReply, McpRequest, Peer, ProgressFn},
+    mcp::{CallContext, Hearing, McpError, McpReply, McpRequest, Peer, ProgressFn, Subscription},
     metrics,
     parts::Parts,
     policy::{Decision, Grant},
@@ -45,8 +50,8 @@ pub(crate) enum Asked {
     PromptArgument(String),
     /// What may stand in a place of a template.
     TemplateArgument(String),
-    /// To be told when a resource changes.
-    Subscription(String),
+    /// That somebody is told when a resource changes.
+    Subscription(String, Arc<Hearing>),
 }
 
 /// A request for a prompt or a resource.
@@ -65,13 +70,23 @@ pub(crate) struct Passing {
 /// Where a request goes.
 struct Target {
     server: Arc<str>,
-    request: McpRequest,
+    /// As the server calls it.
+    own: String,
+    decision: Decision,
+}
+
+/// What came of a request.
+enum Passed {
+    Reply(McpReply),
+    Subscribed(Subscription),
 }
 
 struct Known {
     party: Party,
     record: CallRecord,
     reservation: Option<steps::Held>,
+    /// Whether the policy says no to what is there.
+    is_denied: bool,
 }
 
 impl Asked {
@@ -80,19 +95,19 @@ impl Asked {
             Self::Prompt(_) => "prompts/get",
             Self::Resource(_) => "resources/read",
             Self::PromptArgument(_) | Self::TemplateArgument(_) => "completion/complete",
-            Self::Subscription(_) => "resources/subscribe",
+            Self::Subscription(..) => "resources/subscribe",
         }
     }
 
     /// Whether it takes something of a server's, which counts and is recorded.
     fn counts(&self) -> bool {
-        matches!(self, Self::Prompt(_) | Self::Resource(_) | Self::Subscription(_))
+        matches!(self, Self::Prompt(_) | Self::Resource(_) | Self::Subscription(..))
     }
 
     fn name(&self) -> &str {
         match self {
             Self::Prompt(name) | Self::PromptArgument(name) => name,
-            Self::Resource(uri) | Self::TemplateArgument(uri) | Self::Subscription(uri) => uri,
+            Self::Resource(uri) | Self::TemplateArgument(uri) | Self::Subscription(uri, _) => uri,
         }
     }
 
@@ -112,6 +127,21 @@ impl Omni {
     ///
     /// Dropping the future gives it up; its record is written all the same.
     pub(crate) async fn pass(&self, passing: Passing) -> Result<McpReply, Error> {
+        match self.passed(passing).await? {
+            Passed::Reply(reply) => Ok(reply),
+            Passed::Subscribed(_) => Err(Error::Internal { message: "a subscription is no reply".into() }),
+        }
+    }
+
+    /// Has somebody who may read a resource be told when it changes, for as long as the subscription lives.
+    pub(crate) async fn subscribe(&self, passing: Passing) -> Result<Subscription, Error> {
+        match self.passed(passing).await? {
+            Passed::Subscribed(subscription) => Ok(subscription),
+            Passed::Reply(_) => Err(Error::Internal { message: "a reply is no subscription".into() }),
+        }
+    }
+
+    async fn passed(&self, passing: Passing) -> Result<Passed, Error> {
         let parts = self.parts();
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
@@ -123,11 +153,12 @@ impl Omni {
     }
 }
 
-async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Result<McpReply, Error> {
+async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Result<Passed, Error> {
     let started = Instant::now();
     let arguments = shown(&passing);
     let record = CallRecord::new("", passing.asked.method(), arguments, Outcome::Error);
-    let mut known = Known { party: steps::nobody(Source::Mcp, &passing.client), record, reservation: None };
+    let mut known =
+        Known { party: steps::nobody(Source::Mcp, &passing.client), record, reservation: None, is_denied: false };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -139,7 +170,10 @@ async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Resu
         return ended;
     }
     steps::settle(parts, known.reservation, ended.as_ref().is_err_and(steps::is_refusal)).await;
-    let record = closed(known.record, &ended, millis(started.elapsed()));
+    let mut record = closed(known.record, &ended, millis(started.elapsed()));
+    if known.is_denied {
+        record.outcome = Outcome::Denied;
+    }
     let refusal = ended.as_ref().err().and_then(Error::refusal);
     metrics::refused(record.outcome, ended.as_ref().err().map(Error::kind), refusal);
     trace::ended(record.outcome, known.party.role.as_deref());
@@ -157,7 +191,7 @@ fn shown(passing: &Passing) -> Value {
     }
 }
 
-async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<McpReply, Error> {
+async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Passed, Error> {
     let principal = steps::identity(parts, passing.credential.clone()).await?;
     known.party = Party::new(&principal, Source::Mcp).with_client(passing.client.clone());
     let grant = steps::policy(parts, &principal).await?;
@@ -168,17 +202,41 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Mcp
         steps::admit(parts)?;
         steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     }
-    let target = find(parts, passing, &grant, deadline, known).await?;
-    known.record.server = target.server.to_string();
+    let token = steps::token(parts, &passing.credential, &principal);
+    let target = find(parts, passing, &grant, token.as_ref(), deadline, known).await?;
+    if let Some(sentence) = parts.pool.refusal(&target.server, token.as_deref()) {
+        return Err(Error::Denied { message: format!("the request was not made: {sentence}") });
+    }
     if passing.asked.counts() {
         call::charge(parts, &grant.principal, &target.server).await.map_err(limited)?;
     }
     let mut cx = CallContext::within(std::time::Duration::ZERO)
         .with_principal(grant.principal.clone())
+        .with_token(token)
         .with_peer(passing.peer.clone());
     (cx.deadline, cx.trace, cx.progress) = (deadline, trace::parent(), passing.progress.clone());
-    let asked = parts.pool.request(&target.server, target.request, &cx);
-    asked.await.map_err(|source| Error::Server { server: target.server.to_string(), source })
+    let asked = send(parts, passing, &target, &Holder::new(&principal, &passing.credential), &cx).await;
+    asked.map_err(|source| Error::Server { server: target.server.to_string(), source })
+}
+
+/// Makes the request. What the server has the client keep goes out sealed, and comes back so.
+async fn send(
+    parts: &Parts,
+    passing: &Passing,
+    target: &Target,
+    holder: &Holder,
+    cx: &CallContext,
+) -> Result<Passed, McpError> {
+    if let Asked::Subscription(uri, hearing) = &passing.asked {
+        return parts.pool.subscribe(&target.server, uri, hearing, cx).await.map(Passed::Subscribed);
+    }
+    let method = passing.asked.method();
+    let purpose = Purpose { holder, server: &target.server, method, name: &target.own };
+    let mut rest = passing.rest.clone();
+    parts.live.handed.open(&purpose, &mut rest)?;
+    let params = to_raw_value(&params(&passing.asked, &target.own, rest)).ok();
+    let reply = parts.pool.request(&target.server, McpRequest::new(method, params), cx).await?;
+    parts.live.handed.seal(&purpose, reply).map(Passed::Reply)
 }
 
 fn limited(end: call::CallEnd) -> Error {
@@ -188,63 +246,67 @@ fn limited(end: call::CallEnd) -> Error {
     }
 }
 
-/// Which server a request is for, after those that were not asked yet were asked.
+/// Which server a request is for, after those that were not asked yet were asked. What is there, and not for this
+/// one, is told from what is not there in the record alone.
 async fn find(
     parts: &Parts,
     passing: &Passing,
     grant: &Grant,
+    token: Option<&Arc<CallerToken>>,
     deadline: Instant,
     known: &mut Known,
 ) -> Result<Target, Error> {
-    let look = || {
+    let look = |sight: Sight| {
         let catalog = parts.pool.catalog();
-        let offer = Offer::of(parts, &catalog, grant, passing.names);
-        target(&offer, passing)
+        target(&Offer::seen(parts, &catalog, grant, passing.names, sight), passing)
     };
-    let found = match look() {
-        Some(found) => Some(found),
-        None => {
-            let until = deadline.min(Instant::now() + DISCOVER_WITHIN);
-            let _ = timeout_at(until, parts.pool.discover()).await;
-            look()
-        }
-    };
-    let (target, decision) = found.ok_or_else(|| passing.asked.unknown())?;
-    known.record.rule = Some(rule_text(&decision.rule)).filter(|rule| !rule.is_empty());
-    Ok(target)
+    let mut found = look(Sight::Allowed);
+    if found.is_none() {
+        let until = deadline.min(Instant::now() + DISCOVER_WITHIN);
+        let _ = timeout_at(until, parts.pool.discover_for(token)).await;
+        found = look(Sight::Allowed).or_else(|| look(Sight::Everything));
+    }
+    let target = found.ok_or_else(|| passing.asked.unknown())?;
+    known.record.server = target.server.to_string();
+    known.record.rule = Some(rule_text(&target.decision.rule)).filter(|rule| !rule.is_empty());
+    known.is_denied = !target.decision.is_allowed();
+    if known.is_denied { Err(passing.asked.unknown()) } else { Ok(target) }
 }
 
-fn target(offer: &Offer<'_>, passing: &Passing) -> Option<(Target, Decision)> {
+fn target(offer: &Offer<'_>, passing: &Passing) -> Option<Target> {
     let asked = &passing.asked;
     let (server, own) = match asked {
         Asked::Prompt(name) | Asked::PromptArgument(name) => {
             offer.prompt(name).map(|def| (def.server.clone(), def.name.to_string()))?
         }
-        Asked::Resource(uri) | Asked::Subscription(uri) => (offer.server_of(uri)?, uri.clone()),
+        Asked::Resource(uri) | Asked::Subscription(uri, _) => (offer.server_of(uri)?, uri.clone()),
         Asked::TemplateArgument(template) => (offer.server_of_template(template)?, template.clone()),
     };
     let decision = offer.decide(&server, &own, asked.is_prompt());
-    if !decision.is_allowed() {
-        return None;
-    }
-    let mut params = passing.rest.clone();
-    let mut put = |name: &str, value: Value| to_raw_value(&value).ok().and_then(|raw| params.insert(name.into(), raw));
+    Some(Target { server, own, decision })
+}
+
+/// The parameters of a request, by the name that its server knows.
+fn params(asked: &Asked, own: &str, mut rest: BTreeMap<String, Box<RawValue>>) -> BTreeMap<String, Box<RawValue>> {
+    let mut put = |name: &str, value: Value| to_raw_value(&value).ok().and_then(|raw| rest.insert(name.into(), raw));
     match asked {
         Asked::Prompt(_) => put("name", own.into()),
-        Asked::Resource(_) | Asked::Subscription(_) => put("uri", own.into()),
+        Asked::Resource(_) | Asked::Subscription(..) => put("uri", own.into()),
         Asked::PromptArgument(_) => put("ref", json!({ "type": "ref/prompt", "name": own })),
         Asked::TemplateArgument(_) => put("ref", json!({ "type": "ref/resource", "uri": own })),
     };
-    let params = to_raw_value(&params).ok()?;
-    Some((Target { server, request: McpRequest::new(asked.method(), Some(params)) }, decision))
+    rest
 }
 
-fn closed(mut record: CallRecord, ended: &Result<McpReply, Error>, duration_ms: u64) -> CallRecord {
+fn closed(mut record: CallRecord, ended: &Result<Passed, Error>, duration_ms: u64) -> CallRecord {
     record.duration_ms = duration_ms;
     match ended {
-        Ok(reply) => {
+        Ok(passed) => {
             record.outcome = Outcome::Success;
-            record.bytes = Some(reply.raw().get().len() as u64);
+            record.bytes = Some(match passed {
+                Passed::Reply(reply) => reply.raw().get().len() as u64,
+                Passed::Subscribed(_) => 0,
+            });
         }
         Err(error) => {
             record.error = Some(error.to_string());

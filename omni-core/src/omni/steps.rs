@@ -11,7 +11,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::{
     ask::{Client, Source},
     error::Error,
-    identity::{Credential, Principal, Via},
+    identity::{CallerToken, Credential, Principal, Via},
     ledger::Party,
     limit::{LimitError, ReservationId, Reserve, Settle, charges_for},
     parts::{Parts, STEP_TIMEOUT},
@@ -29,6 +29,13 @@ pub(super) fn nobody(source: Source, client: &Client) -> Party {
 /// Step 1.
 pub(super) async fn identity(parts: &Parts, credential: Credential) -> Result<Principal, Error> {
     Ok(parts.authenticator.authenticate(credential).instrument(debug_span!("omni.identity")).await?)
+}
+
+/// The token with which somebody came who was identified by it, where there is a server that is used with it.
+pub(super) fn token(parts: &Parts, credential: &Credential, judged: &Principal) -> Option<Arc<CallerToken>> {
+    let is_wanted = parts.pool.takes_tokens();
+    let token = is_wanted.then(|| parts.authenticator.own_token(credential, judged)).flatten();
+    token.map(Arc::new)
 }
 
 /// Step 2.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::Stream;
-use omni_core::{config::GatewayConfig, gateway};
+use omni_core::{config::GatewayConfig, gateway::Newest, identity::Holder};
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientNotification, CustomNotification, ServerJsonRpcMessage},
     transport::streamable_http_server::{
@@ -35,22 +35,25 @@ tokio::task_local! {
     static OWNER: Owner;
 }
 
-/// Whose a session is, and what its client can.
+/// Whose a session is, and what is known of it before it is there.
 #[derive(Clone)]
 pub(super) struct Owner {
-    who: gateway::Owner,
+    holder: Holder,
+    newest: Newest,
     /// Whether the client can be asked nothing, where the request says what it can.
     is_plain: bool,
+    /// The place that is kept for it.
+    place: Option<Arc<Place>>,
 }
 
 impl Owner {
     pub(super) fn of(caller: &Caller) -> Self {
-        Self { who: gateway::Owner::of(caller.principal(), &caller.credential(None)), is_plain: false }
+        Self { holder: caller.holder(), newest: Newest::default(), is_plain: false, place: None }
     }
 
-    /// The same whose client can be asked nothing.
-    pub(super) fn plain(self, is_plain: bool) -> Self {
-        Self { is_plain, ..self }
+    /// The same whose client can be asked nothing, with a place that is kept for a session.
+    pub(super) fn begins(self, is_plain: bool, newest: Newest, place: Place) -> Self {
+        Self { is_plain, newest, place: Some(Arc::new(place)), ..self }
     }
 
     /// Runs what this one asked for.
@@ -59,15 +62,11 @@ impl Owner {
     }
 }
 
-impl PartialEq for Owner {
-    fn eq(&self, other: &Self) -> bool {
-        self.who == other.who
-    }
-}
-
 /// A session, as a request finds it.
 #[derive(Debug, Clone)]
 pub(super) struct Stay {
+    /// Who sent its newest message.
+    pub(super) newest: Newest,
     /// Whether its client can be asked nothing, and did not ask for logs.
     pub(super) is_plain: bool,
     id: SessionId,
@@ -76,11 +75,32 @@ pub(super) struct Stay {
 
 /// What is known of a session.
 struct Known {
-    owner: Owner,
+    holder: Holder,
+    newest: Newest,
     is_plain: bool,
     touched: Instant,
     /// What runs outside its transport, by the client's own names.
     running: HashMap<String, CancellationToken>,
+}
+
+/// All sessions, and places that are kept for those that begin.
+#[derive(Default)]
+struct Table {
+    known: HashMap<SessionId, Known>,
+    kept: HashMap<u64, Holder>,
+    places: u64,
+}
+
+/// A place for a session that begins: nobody else takes it meanwhile. It is free again with this value.
+pub(super) struct Place {
+    sessions: Arc<Sessions>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.sessions.table().kept.remove(&self.number);
+    }
 }
 
 /// A request that runs outside the transport of its session.
@@ -100,7 +120,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(known) = self.sessions.known().get_mut(&self.session) {
+        if let Some(known) = self.sessions.table().known.get_mut(&self.session) {
             known.running.remove(&self.id);
         }
     }
@@ -109,7 +129,7 @@ impl Drop for Running {
 /// The sessions of one endpoint.
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    known: Mutex<HashMap<SessionId, Known>>,
+    table: Mutex<Table>,
     idle: Duration,
     most: usize,
     /// How many one owner may have, so that nobody takes everybody's.
@@ -121,29 +141,29 @@ impl Sessions {
         let mut local = LocalSessionManager::default();
         local.session_config.keep_alive = Some(config.session_idle);
         let most = config.max_sessions;
-        Self { local, known: Mutex::default(), idle: config.session_idle, most, most_each: (most / 4).max(1) }
+        Self { local, table: Mutex::default(), idle: config.session_idle, most, most_each: (most / 4).max(1) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.known().is_empty()
+        self.table().known.is_empty()
     }
 
     /// Whether a session is there, for this one.
-    pub(super) fn belongs(&self, id: &str, owner: &Owner) -> bool {
-        self.known().get(id).is_some_and(|known| known.owner == *owner)
+    fn belongs(&self, id: &str, owner: &Owner) -> bool {
+        self.table().known.get(id).is_some_and(|known| known.holder == owner.holder)
     }
 
     /// A session that is there, for this one.
     pub(super) fn find(&self, id: &str, owner: &Owner) -> Option<Stay> {
-        let known = self.known();
-        let (id, known) = known.get_key_value(id).filter(|(_, known)| known.owner == *owner)?;
+        let table = self.table();
+        let (id, known) = table.known.get_key_value(id).filter(|(_, known)| known.holder == owner.holder)?;
         let is_quiet = known.touched.elapsed() >= self.idle / PARTS_OF_IDLE;
-        Some(Stay { is_plain: known.is_plain, id: id.clone(), is_quiet })
+        Some(Stay { newest: known.newest.clone(), is_plain: known.is_plain, id: id.clone(), is_quiet })
     }
 
     /// A client that sets the level of what is logged wants to hear it, in the order in which it comes.
     pub(super) fn wants_logs(&self, stay: &Stay) {
-        if let Some(known) = self.known().get_mut(&stay.id) {
+        if let Some(known) = self.table().known.get_mut(&stay.id) {
             known.is_plain = false;
         }
     }
@@ -156,7 +176,7 @@ impl Sessions {
         if !stay.is_quiet {
             return true;
         }
-        if let Some(known) = self.known().get_mut(&stay.id) {
+        if let Some(known) = self.table().known.get_mut(&stay.id) {
             known.touched = Instant::now();
         }
         let alive = ClientNotification::CustomNotification(CustomNotification::new(ALIVE, None));
@@ -166,7 +186,7 @@ impl Sessions {
     /// A request runs outside the transport of its session.
     pub(super) fn runs(self: &Arc<Self>, stay: &Stay, id: &Value) -> Running {
         let (token, id) = (CancellationToken::new(), id.to_string());
-        if let Some(known) = self.known().get_mut(&stay.id) {
+        if let Some(known) = self.table().known.get_mut(&stay.id) {
             known.running.insert(id.clone(), token.clone());
         }
         Running { sessions: self.clone(), session: stay.id.clone(), id, given_up: token }
@@ -174,26 +194,31 @@ impl Sessions {
 
     /// The client does not wait any more for a request that it names.
     pub(super) fn give_up(&self, stay: &Stay, id: &Value) {
-        let running = self.known().get(&stay.id).and_then(|known| known.running.get(&id.to_string()).cloned());
+        let running = self.table().known.get(&stay.id).and_then(|known| known.running.get(&id.to_string()).cloned());
         if let Some(running) = running {
             running.cancel();
         }
     }
 
-    /// Whether another session may begin.
-    pub(super) fn check_room(&self, owner: &Owner) -> Result<(), ApiError> {
-        let known = self.known();
-        if known.len() >= self.most {
+    /// Keeps a place for another session, if there is one for this owner.
+    pub(super) fn reserve(self: &Arc<Self>, owner: &Owner) -> Result<Place, ApiError> {
+        let mut table = self.table();
+        if table.known.len() + table.kept.len() >= self.most {
             return Err(ApiError::no_session("there are too many sessions; one has to end before another begins"));
         }
-        if known.values().filter(|known| known.owner == *owner).count() >= self.most_each {
+        let holders = table.known.values().map(|known| &known.holder).chain(table.kept.values());
+        if holders.filter(|holder| **holder == owner.holder).count() >= self.most_each {
             return Err(ApiError::no_session("you have too many sessions; end one before you begin another"));
         }
-        Ok(())
+        table.places += 1;
+        let number = table.places;
+        table.kept.insert(number, owner.holder.clone());
+        drop(table);
+        Ok(Place { sessions: self.clone(), number })
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<SessionId, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the request that is served now may know a session; the sessions' own tasks may.
@@ -204,7 +229,10 @@ impl Sessions {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("live", &self.known().len()).field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("Sessions")
+            .field("live", &self.table().known.len())
+            .field("most", &self.most)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,8 +243,14 @@ impl SessionManager for Sessions {
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let (id, transport) = self.local.create_session().await?;
         if let Ok(owner) = OWNER.try_with(Clone::clone) {
-            let (is_plain, touched) = (owner.is_plain, Instant::now());
-            self.known().insert(id.clone(), Known { owner, is_plain, touched, running: HashMap::new() });
+            let Owner { holder, newest, is_plain, place } = owner;
+            let known = Known { holder, newest, is_plain, touched: Instant::now(), running: HashMap::new() };
+            let mut table = self.table();
+            table.known.insert(id.clone(), known);
+            // From here on the session itself takes the place.
+            if let Some(place) = &place {
+                table.kept.remove(&place.number);
+            }
         }
         Ok((id, transport))
     }
@@ -237,7 +271,7 @@ impl SessionManager for Sessions {
         if !self.is_theirs(id) {
             return Err(LocalSessionManagerError::SessionNotFound(id.clone()));
         }
-        let ended = self.known().remove(id);
+        let ended = self.table().known.remove(id);
         // What still runs for it has nobody to tell.
         ended.iter().flat_map(|known| known.running.values()).for_each(CancellationToken::cancel);
         self.local.close_session(id).await

@@ -161,6 +161,10 @@ async fn a_parked_call_is_for_whoever_made_it() {
     let other = Agent::connect(&url, &pair.door.key("eve@company.com", &[Scope::Tools]).await, Speaks::New).await;
     let stolen = other.peer().call_tool_once(params.clone()).await.unwrap_err().to_string();
     assert!(stolen.contains("nothing waits"), "{stolen}");
+    // Another key of the same person may be worth less.
+    let other = Agent::connect(&url, &pair.door.key(ADA, &[Scope::Tools]).await, Speaks::New).await;
+    let stolen = other.peer().call_tool_once(params.clone()).await.unwrap_err().to_string();
+    assert!(stolen.contains("nothing waits"), "{stolen}");
     let done = pair.agent.peer().call_tool_once(params.clone()).await.unwrap();
     let done = serde_json::to_value(rmcp::model::ServerResult::from(done)).unwrap();
     assert!(done["content"][0]["text"].as_str().unwrap().contains("\"username\":\"ada\""), "{done}");
@@ -185,4 +189,27 @@ async fn a_call_that_takes_a_persons_agreement_asks_by_the_client() {
         let refused = nobody.text("lab__echo", json!({ "message": "hi" })).await;
         assert!(refused.contains("elicitation") && lab.calls() == 1, "{client:?} {refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_has_its_client_keep_comes_back_from_that_client_alone() {
+    let pair = pair(Speaks::New, Speaks::New).await;
+    let mut params = CallToolRequestParams::new("fix__test_input_required_result_request_state");
+    let waiting = pair.agent.peer().call_tool_once(params.clone()).await.unwrap();
+    let waiting = serde_json::to_value(rmcp::model::ServerResult::from(waiting)).unwrap();
+    let state = waiting["requestState"].as_str().unwrap().to_owned();
+    let key = waiting["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
+    params.input_responses = Some([(key, json!({ "action": "accept", "content": { "ok": true } }))].into());
+    let url = format!("http://{}/mcp", pair.door.address());
+    let eve = Agent::connect(&url, &pair.door.key("eve@company.com", &[Scope::Tools]).await, Speaks::New).await;
+    let bare = state.splitn(3, ':').nth(2).unwrap().to_owned();
+    for (agent, state) in [(&eve, state.clone()), (&pair.agent, format!("{state}x")), (&pair.agent, bare)] {
+        params.request_state = Some(state);
+        let refused = agent.peer().call_tool_once(params.clone()).await.unwrap_err().to_string();
+        assert!(refused.contains("-32602") && refused.contains("requestState"), "{refused}");
+    }
+    params.request_state = Some(state);
+    let done = pair.agent.peer().call_tool_once(params).await.unwrap();
+    let done = serde_json::to_value(rmcp::model::ServerResult::from(done)).unwrap();
+    assert_eq!(done["resultType"], "complete", "{done}");
 }

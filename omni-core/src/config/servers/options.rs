@@ -20,6 +20,7 @@ impl Entry<'_> {
             display_name: spec.display_name.clone(),
             description: spec.description.clone(),
             enabled: spec.enabled.unwrap_or(true),
+            sharing: self.sharing(),
             connect: spec.connect.unwrap_or_default(),
             on_start_failure: spec.on_start_failure.unwrap_or_default(),
             call_timeout,

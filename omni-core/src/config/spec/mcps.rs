@@ -156,6 +156,9 @@ pub(crate) struct ServerSpec {
     pub(crate) description: String,
     #[serde(default)]
     pub(crate) authentication: Option<AuthSpec>,
+    /// Absent: `per_user` where `authentication` has the type `pass_through`, else `shared`.
+    #[serde(default)]
+    pub(crate) sharing: Option<SharingSpec>,
     #[serde(default)]
     pub(crate) retry: RetrySpec,
     #[serde(default)]
@@ -254,6 +257,12 @@ pub(crate) struct AuthSpec {
     pub(crate) issuer: Option<String>,
     /// For `oauth`: what the tokens are for. Absent: what the server asks for.
     pub(crate) scopes: Option<OneOrMany>,
+    /// For `pass_through`: what the `aud` of a caller's token has to name, so that it is for this server.
+    pub(crate) audience: Option<String>,
+    /// For `pass_through`: with what omni asks for the server's tools. Absent: with nothing, and where the server does
+    /// not want that, on the connection of whoever comes first.
+    #[schemars(with = "Option<String>")]
+    pub(crate) discovery_token: Option<SecretString>,
     /// For `oauth`: the port of this machine that the browser comes back to. Absent: any free one.
     pub(crate) redirect_port: Option<u32>,
 }
@@ -278,6 +287,18 @@ pub(crate) enum AuthType {
     ApiKey,
     CustomHeaders,
     Oauth,
+    /// The token with which whoever calls came to omni.
+    PassThrough,
+}
+
+/// Whose connections a server is used on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SharingSpec {
+    /// One is everybody's, made with omni's credentials.
+    Shared,
+    /// Everybody has their own, made with their own token: for `authentication` of the type `pass_through`.
+    PerUser,
 }
 
 /// Which tools the server offers at all: a mapping, or the mode alone.

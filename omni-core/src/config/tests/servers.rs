@@ -63,6 +63,7 @@ fn every_kind_of_credential_is_read_and_an_empty_one_is_none() {
         ServerAuth::Basic { username, password } => format!("basic {username}:{}", password.expose_secret()),
         ServerAuth::Header { name, value } => format!("{name}: {}", value.expose_secret()),
         ServerAuth::OAuth(oauth) => format!("oauth {}", oauth.grant.name()),
+        ServerAuth::PassThrough(own) => format!("pass_through {}", own.audience),
     };
     assert_eq!(auth("enabled: true, type: bearer, api_key: k"), "bearer k");
     assert_eq!(auth("api_key: k"), "bearer k");

@@ -1,5 +1,7 @@
 //! What a token claims: whether it counts here and now, and who it is.
 
+use std::time::{Duration, SystemTime};
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -47,6 +49,13 @@ fn check_times(claims: &Map<String, Value>, now: f64) -> Result<(), Refusal> {
         return Err(Refusal::NotYet);
     }
     Ok(())
+}
+
+/// Whom a token is for, and until when it is accepted here.
+pub(super) fn reach(claims: &Map<String, Value>) -> Option<(Vec<String>, SystemTime)> {
+    let audience = claims.get("aud").map(texts).unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let ends = Duration::try_from_secs_f64(claims.get("exp")?.as_f64()? + LEEWAY).ok()?;
+    Some((audience, SystemTime::UNIX_EPOCH.checked_add(ends)?))
 }
 
 /// Who it is. Nothing that a token claims lets anybody act for others.

@@ -49,8 +49,18 @@ fn call(params: &RawValue) -> Result<ClientRequest, McpError> {
     Ok(ClientRequest::CallToolRequest(CallToolRequest::new(params)))
 }
 
-/// Headers of the caller's own.
+/// Headers of the caller's own, and where the request belongs.
 pub(super) fn headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
+    let mut headers = own_headers(cx)?;
+    // In the message as well: there the protocol has it, here whatever stands before the server.
+    if let Some(trace) = cx.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok()) {
+        headers.insert("traceparent", trace);
+    }
+    Ok(headers)
+}
+
+/// Headers of the caller's own credentials.
+pub(in crate::mcp) fn own_headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
     let mut headers = HeaderMap::new();
     for (name, value) in cx.credentials.iter().flatten() {
         let (Ok(key), Ok(mut value)) = (HeaderName::from_str(name), HeaderValue::from_str(value.expose_secret()))
@@ -59,10 +69,6 @@ pub(super) fn headers(cx: &CallContext) -> Result<HeaderMap, McpError> {
         };
         value.set_sensitive(true);
         headers.insert(key, value);
-    }
-    // In the message as well: there the protocol has it, here whatever stands before the server.
-    if let Some(trace) = cx.trace.as_deref().and_then(|trace| HeaderValue::from_str(trace).ok()) {
-        headers.insert("traceparent", trace);
     }
     Ok(headers)
 }

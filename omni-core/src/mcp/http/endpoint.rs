@@ -11,8 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    config::{ServerAuth, ServerConfig, secrets::is_secret},
-    mcp::{CredentialSource, McpError, tap::words},
+    config::{PassThrough, ServerAuth, ServerConfig, secrets::is_secret},
+    loopback::is_loopback,
+    mcp::{CallContext, CredentialSource, McpError, tap::words},
     net::{self, ClientOptions},
     redact::Redactor,
     registry::BuildError,
@@ -95,6 +96,20 @@ impl Endpoint {
         values.fold(Redactor::new(), |redactor, secret| redactor.with_value(&secret))
     }
 
+    /// The same, with the credentials that a connection is made with.
+    pub(in crate::mcp) fn redactor_of(&self, cx: &CallContext) -> Redactor {
+        own_secrets(cx).iter().fold(self.redactor(), |redactor, secret| redactor.with_value(secret))
+    }
+
+    /// Whether a caller's credentials may be sent there: over https, or to this machine.
+    pub(in crate::mcp) fn may_carry(&self, cx: &CallContext) -> Result<(), McpError> {
+        if cx.credentials.is_none() || self.url.scheme() == "https" || is_loopback(&self.url) {
+            return Ok(());
+        }
+        let message = "a caller's token is sent over https only, or to this machine";
+        Err(McpError::Unauthorized { message: message.into() })
+    }
+
     /// User name and password as they are sent.
     fn basic_value(&self) -> Option<String> {
         let ServerAuth::Basic { .. } = &self.auth else { return None };
@@ -110,8 +125,10 @@ impl Endpoint {
             insert(&mut headers, name, value.expose_secret())?;
         }
         match &self.auth {
-            ServerAuth::None | ServerAuth::OAuth(_) => {}
-            ServerAuth::Bearer(token) => {
+            ServerAuth::None
+            | ServerAuth::OAuth(_)
+            | ServerAuth::PassThrough(PassThrough { discovery_token: None, .. }) => {}
+            ServerAuth::Bearer(token) | ServerAuth::PassThrough(PassThrough { discovery_token: Some(token), .. }) => {
                 insert(&mut headers, "authorization", &format!("Bearer {}", token.expose_secret()))?;
             }
             ServerAuth::Basic { username, password } => {
@@ -122,6 +139,12 @@ impl Endpoint {
         }
         Ok(headers)
     }
+}
+
+/// What nobody may see of a caller's own credentials: the values, and what stands behind the scheme in them.
+pub(super) fn own_secrets(cx: &CallContext) -> Vec<String> {
+    let values = cx.credentials.iter().flatten().map(|(_, value)| value.expose_secret());
+    values.map(|value| value.split_once(' ').map_or(value, |(_, secret)| secret).to_owned()).collect()
 }
 
 impl fmt::Debug for Endpoint {

@@ -19,13 +19,13 @@ use sse_stream::{Sse, SseStream};
 use super::{
     admit::admitted,
     capped,
-    endpoint::{Endpoint, status_error},
+    endpoint::{self, Endpoint, status_error},
     short::{Learned, VERSION},
 };
 use crate::{
     mcp::{
-        CredentialSource, McpError,
-        client::protocol,
+        CallContext, CredentialSource, McpError,
+        client::{own_headers, protocol},
         tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
     },
     net::body,
@@ -54,10 +54,16 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>) -> Result<Self, McpError> {
+    /// What is sent on it has the headers of the endpoint, and those with which the connection is made.
+    pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>, cx: &CallContext) -> Result<Self, McpError> {
         let credentials = endpoint.credentials().cloned();
         let learned = Arc::default();
-        Ok(Self { client: endpoint.client()?, headers: endpoint.header_map()?, credentials, tap, learned })
+        let mut headers = endpoint.header_map()?;
+        headers.extend(own_headers(cx)?);
+        for secret in endpoint::own_secrets(cx) {
+            tap.learn(&secret);
+        }
+        Ok(Self { client: endpoint.client()?, headers, credentials, tap, learned })
     }
 
     /// Configured headers, then those of the caller's own credentials, then the protocol's.

@@ -68,6 +68,8 @@ pub(super) struct Listing {
     pub(super) refresh_at: Option<Instant>,
     /// Whether its connection was closed because nobody used it: what it said counts all the same.
     pub(super) is_asleep: bool,
+    /// Whether the server tells its lists to callers only.
+    pub(super) is_left_to_callers: bool,
 }
 
 impl Listing {
@@ -95,7 +97,13 @@ impl Listing {
             version: 0,
             refresh_at: None,
             is_asleep: false,
+            is_left_to_callers: false,
         }
+    }
+
+    /// Nobody asks again until somebody comes who can; until then what it said last counts.
+    pub(super) fn wait_for_caller(&mut self) {
+        (self.source, self.refresh_at, self.is_asleep) = (None, None, true);
     }
 
     /// Whether the lists are those that `source` would give now.
@@ -170,7 +178,8 @@ impl Listing {
         self.health = Health::Healthy;
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));
-        (self.failures, self.is_asleep) = (0, false);
+        // There is no connection of omni's own behind what a caller was told.
+        (self.failures, self.is_asleep) = (0, self.is_left_to_callers);
         self.last_seen = self.checked_at;
     }
 

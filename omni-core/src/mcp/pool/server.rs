@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use serde_json::value::RawValue;
 use tokio::{
@@ -24,18 +23,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ServerEntry,
     breaker::Breaker,
-    connection::Connection,
+    hearing::Hearers,
     jitter::spread,
     listing::{Listing, Source},
     shared::Shared,
     tender::{Condition, tend},
-    updates::Updates,
 };
 use crate::{
     catalog::{Health, ServerView},
+    identity::CallerToken,
     mcp::{
-        CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, ToolOutput,
-        client::millis, rounds,
+        CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, Sharing,
+        ToolOutput, client::millis, rounds,
     },
     pin::vet::Vetter,
 };
@@ -43,8 +42,17 @@ use crate::{
 mod connecting;
 mod faults;
 mod judging;
+mod lane;
+mod logging;
+mod own;
+mod subscribing;
 
-use connecting::Attempts;
+use lane::{Lane, Lanes};
+pub(crate) use logging::LogLevel;
+use logging::Wanted;
+
+/// What lists are of that a caller was told on a connection of their own.
+const BY_CALLER: Source = (0, 0);
 
 pub(super) struct Server {
     me: Weak<Self>,
@@ -53,9 +61,10 @@ pub(super) struct Server {
     /// Says which tools may be used; `None` lets all pass.
     vetter: Option<Arc<Vetter>>,
     permits: Semaphore,
-    connection: ArcSwapOption<Connection>,
-    /// Held while connecting, so that all who need the connection wait for one attempt.
-    connecting: AsyncMutex<Attempts>,
+    /// Everybody's way to it; of a server that is used with callers' own tokens, that of omni's own questions.
+    shared: Arc<Lane>,
+    /// Callers' own ways.
+    lanes: Lanes,
     /// Held while listing, for the same reason.
     discovering: AsyncMutex<()>,
     /// How many discoveries began.
@@ -67,7 +76,9 @@ pub(super) struct Server {
     /// Whether somebody tends it, who is woken whenever there may be something to do.
     is_tended: AtomicBool,
     woken: Arc<Notify>,
-    updates: Updates,
+    hearers: Hearers,
+    /// From which level on clients want it to log.
+    level: Wanted,
     tasks: TaskTracker,
     down: CancellationToken,
     /// Ends with this value.
@@ -87,8 +98,8 @@ impl Server {
             me: me.clone(),
             name: name.into(),
             permits: Semaphore::new(entry.options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS)),
-            connection: ArcSwapOption::empty(),
-            connecting: AsyncMutex::default(),
+            shared: Lane::shared(),
+            lanes: Lanes::default(),
             discovering: AsyncMutex::new(()),
             begun: 0.into(),
             listing: Mutex::new(Listing::new(health)),
@@ -96,7 +107,8 @@ impl Server {
             told: Mutex::default(),
             is_tended: false.into(),
             woken: Arc::default(),
-            updates: Updates::new(),
+            hearers: Hearers::default(),
+            level: Wanted::default(),
             entry,
             vetter,
             tasks,
@@ -120,10 +132,6 @@ impl Server {
 
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    pub(super) fn updates(&self) -> &Updates {
-        &self.updates
     }
 
     pub(super) fn options(&self) -> &ServerOptions {
@@ -204,8 +212,9 @@ impl Server {
         F: Future<Output = Result<T, McpError>>,
     {
         let started = Instant::now();
+        let lane = self.lane(cx)?;
         let _admitted = self.admit()?;
-        let connection = self.connected(cx.deadline).await?;
+        let connection = self.connected(&lane, cx.deadline).await?;
         if Instant::now() >= cx.deadline {
             // A request that is handed over goes out, even when nobody waits for its answer.
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
@@ -221,7 +230,7 @@ impl Server {
         if let Some(connection) = self.present().filter(|connection| !connection.is_alive(&self.name)) {
             self.lost(&connection);
         }
-        self.discover(None).await;
+        self.discover(None, None).await;
     }
 
     /// How many answers there were, failures included.
@@ -249,18 +258,19 @@ impl Server {
     }
 
     /// Brings what is known of the server up to date. With `newer_than` it is asked in any case,
-    /// unless a discovery after that one began meanwhile.
-    pub(super) async fn discover(&self, newer_than: Option<u64>) {
+    /// unless a discovery after that one began meanwhile. A server that tells omni itself nothing is asked on behalf
+    /// of whoever has `token`.
+    pub(super) async fn discover(&self, newer_than: Option<u64>, token: Option<&Arc<CallerToken>>) {
         let asked = Instant::now();
         let _one = self.discovering.lock().await;
         self.judge_again().await;
-        let answered = newer_than.map_or_else(|| self.is_known(), |number| self.begun() > number);
+        let answered = newer_than.map_or_else(|| self.is_known(token), |number| self.begun() > number);
         if answered {
             return;
         }
         self.begun.fetch_add(1, SeqCst);
         let started = Instant::now();
-        let found = self.list(started + self.options().connect_timeout, newer_than.is_some()).await;
+        let found = self.list(started + self.options().connect_timeout, newer_than.is_some(), token).await;
         match found {
             Ok(None) => self.with_breaker(Breaker::seen),
             Ok(Some((listed, source))) => self.listed(listed, source, started).await,
@@ -301,14 +311,18 @@ impl Server {
 
     /// Whether asking would tell nothing new, or not soon enough. While somebody connects there is
     /// something new to come.
-    pub(super) fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self, token: Option<&Arc<CallerToken>>) -> bool {
         if self.is_judging_due() {
             return false;
         }
         if self.with_breaker(|breaker| breaker.is_quiet(Instant::now())) {
             return true;
         }
-        let Ok(_nobody_connects) = self.connecting.try_lock() else { return false };
+        if self.is_left_to_callers() {
+            let can_be_asked = token.is_some_and(|token| self.refusal(Some(token)).is_none());
+            return !can_be_asked || self.with_listing(|listing| listing.is_of(BY_CALLER));
+        }
+        let Ok(_nobody_connects) = self.shared.connecting.try_lock() else { return false };
         match self.present() {
             Some(connection) => {
                 connection.is_alive(&self.name) && self.with_listing(|listing| listing.is_of(connection.source()))
@@ -317,31 +331,65 @@ impl Server {
         }
     }
 
-    /// The lists and what they come from; `None` when that is known already.
-    async fn list(&self, deadline: Instant, again: bool) -> Result<Option<(Listed, Source)>, McpError> {
-        let started = Instant::now();
+    /// The lists and what they come from; `None` when that is known already, or nobody is there to ask for it.
+    async fn list(
+        &self,
+        deadline: Instant,
+        again: bool,
+        token: Option<&Arc<CallerToken>>,
+    ) -> Result<Option<(Listed, Source)>, McpError> {
         let _admitted = match self.admit() {
             // Whoever asks in any case is not kept away.
             Err(_) if again => None,
             admitted => Some(admitted?),
         };
-        let connection = self.connected(deadline).await?;
+        if !self.is_left_to_callers() {
+            match self.list_shared(deadline, again).await {
+                Err(error @ McpError::Unauthorized { .. }) if self.options().sharing != Sharing::Shared => {
+                    self.leave_to_callers(&error);
+                }
+                listed => return listed,
+            }
+        }
+        let Some(token) = token.filter(|token| self.refusal(Some(token)).is_none()) else {
+            self.with_listing(Listing::wait_for_caller);
+            return Ok(None);
+        };
+        let mut cx = CallContext::within(self.options().connect_timeout);
+        cx.deadline = deadline;
+        self.in_time(deadline, self.list_on_own(token, &cx)).await.map(|listed| Some((listed, BY_CALLER)))
+    }
+
+    async fn list_shared(&self, deadline: Instant, again: bool) -> Result<Option<(Listed, Source)>, McpError> {
+        let connection = self.connected(&self.shared, deadline).await?;
         let source = connection.source();
         if !again && self.with_listing(|listing| listing.is_of(source)) {
             return Ok(None);
         }
         let mut cx = CallContext::within(self.options().connect_timeout);
         cx.deadline = deadline;
-        let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
-        let list = timeout_at(deadline, guarded(connection.transport.list_everything(&self.name, &cx)));
-        let listed = list.await.unwrap_or_else(late);
+        let listed = self.in_time(deadline, connection.transport.list_everything(&self.name, &cx)).await;
         self.learn(&connection, listed.as_ref().err());
         Ok(Some((listed?, source)))
     }
 
+    async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = Result<T, McpError>>,
+    ) -> Result<T, McpError> {
+        let started = Instant::now();
+        let late = |_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
+        timeout_at(deadline, guarded(work)).await.unwrap_or_else(late)
+    }
+
     /// What its tender needs to know.
     pub(super) fn condition(&self) -> Condition {
-        let link = self.present().map(|connection| connection.link(&self.name));
+        let mut link = self.present().map(|connection| connection.link(&self.name));
+        if let Some(link) = link.as_mut().filter(|_| self.hearers.has_any(None)) {
+            // Whoever wants to be told uses it.
+            link.idle_since = None;
+        }
         self.with_listing(|listing| Condition {
             look_at: self.with_breaker(|breaker| breaker.look_at(Instant::now())),
             refresh_at: listing.refresh_at,
@@ -376,6 +424,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.hearers.lose_all();
         self.gone.cancel();
     }
 }

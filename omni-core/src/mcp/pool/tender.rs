@@ -156,7 +156,7 @@ impl Tender {
                 (self.change_at, self.again_at) = (now + self.gap, now + SETTLE);
             }
             Chore::Check => server.check(Instant::now() + CHECK_WITHIN).await,
-            Chore::Refresh => server.discover(Some(server.begun())).await,
+            Chore::Refresh => server.discover(Some(server.begun()), None).await,
             Chore::Close => server.fall_asleep().await,
         }
     }

@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::{CallContext, McpError, Nobody, Peer, ProgressFn};
+use crate::{
+    identity::Principal,
+    mcp::{CallContext, McpError, Nobody, Peer, ProgressFn},
+};
 
 /// What one request wants to be told; travels with it as an extension, never on the wire.
 #[derive(Clone, Default)]
@@ -27,6 +30,8 @@ pub(super) struct SlotInner {
     /// Whether rmcp must see the result too, since it learns from it.
     pub(super) typed: bool,
     peer: Arc<dyn Peer>,
+    /// On whose behalf it is; `None` for omni's own.
+    pub(super) principal: Option<Principal>,
     /// Ends when nobody waits for the request any more.
     ended: Ended,
     /// The last event of the stream on which the answer comes: by it the stream goes on when it breaks.
@@ -43,6 +48,7 @@ impl Default for SlotInner {
             deadline: None,
             typed: false,
             peer: Arc::new(Nobody),
+            principal: None,
             ended: Ended::default(),
             last_event: Mutex::default(),
         }
@@ -75,6 +81,7 @@ impl Slot {
             deadline: Some(cx.deadline),
             typed,
             peer: cx.peer.clone(),
+            principal: cx.principal.clone(),
             ..SlotInner::default()
         }))
     }

@@ -144,3 +144,27 @@ fn what_a_question_says_is_kept_as_it_came_once() {
     assert_eq!(tap.take_params(&id).unwrap().get(), r#"{"b":1.0,"a":[ 2]}"#);
     assert!(tap.take_params(&id).is_none());
 }
+
+#[test]
+fn what_is_said_on_no_calls_stream_may_be_about_somebody_else_who_was_there_lately() {
+    let tap = Tap::new(Redactor::new(), Reach::ByStream);
+    let call = |who: &str, id: i64| {
+        let listener = Arc::new(Listener::default());
+        let cx = CallContext::within(Duration::from_secs(60)).with_peer(listener.clone());
+        let cx = cx.with_principal(crate::identity::Principal::email(who));
+        let slot = Slot::new(&cx, http::HeaderMap::new(), false);
+        tap.register(&request(id, &slot));
+        (listener, slot)
+    };
+    let said = br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}"#;
+    let (ann, slot) = call("ann@x.org", 1);
+    tap.catch(said, None);
+    assert_eq!(ann.0.lock().unwrap().len(), 1, "nobody else it could be about");
+    tap.forget(&NumberOrString::Number(1), None);
+    drop(slot);
+    let (bob, _slot) = call("bob@x.org", 2);
+    tap.catch(said, None);
+    assert!(bob.0.lock().unwrap().is_empty(), "it may be about what ann did");
+    tap.catch(said, Some(&NumberOrString::Number(2)));
+    assert_eq!(bob.0.lock().unwrap().len(), 1, "on the call's own stream it is about the call");
+}

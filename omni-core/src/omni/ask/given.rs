@@ -10,6 +10,7 @@ use crate::{
     answer::{AnswerEvent, EventSender, Warning},
     ask::Ask,
     catalog::{Catalog, Health, NameRules, ServerView, ToolSet},
+    identity::CallerToken,
     llm::ModelInfo,
     parts::Parts,
     policy::Grant,
@@ -17,11 +18,16 @@ use crate::{
 
 /// Discovery within half of the ask's time: a hung server leaves the other half for an answer by means
 /// of the rest. What is not there by then is taken as it was.
-pub(super) async fn catalog(parts: &Parts, ask: &Ask, deadline: Instant) -> Arc<Catalog> {
+pub(super) async fn catalog(
+    parts: &Parts,
+    ask: &Ask,
+    token: Option<&Arc<CallerToken>>,
+    deadline: Instant,
+) -> Arc<Catalog> {
     if ask.options.no_tools {
         return parts.pool.catalog();
     }
-    let discovery = parts.pool.discover().instrument(debug_span!("omni.catalog"));
+    let discovery = parts.pool.discover_for(token).instrument(debug_span!("omni.catalog"));
     let within = deadline.saturating_duration_since(Instant::now()) / 2;
     timeout(within, discovery).await.unwrap_or_else(|_| parts.pool.catalog())
 }

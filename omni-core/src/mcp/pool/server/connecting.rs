@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
         connection::{Connection, InUse, Pulse},
     },
     Server, guarded,
+    lane::Lane,
 };
 use crate::mcp::{CallContext, McpError, McpTransport, client::millis};
 
@@ -30,15 +32,15 @@ impl Attempts {
 }
 
 impl Server {
-    /// The connection, whether it still works or not.
+    /// Everybody's connection, whether it still works or not.
     pub(in super::super) fn present(&self) -> Option<Arc<Connection>> {
-        self.connection.load_full()
+        self.shared.present()
     }
 
-    /// The connection, made anew if there is none that works.
-    pub(in super::super) async fn connected(&self, deadline: Instant) -> Result<InUse, McpError> {
+    /// A connection, made anew if there is none that works.
+    pub(super) async fn connected(&self, lane: &Arc<Lane>, deadline: Instant) -> Result<InUse, McpError> {
         let began = Instant::now();
-        if let Some(connection) = self.present()
+        if let Some(connection) = lane.present()
             && !connection.is_doubted()
             && connection.is_alive(&self.name)
             && let Some(in_use) = connection.enter()
@@ -46,9 +48,9 @@ impl Server {
             return Ok(in_use);
         }
         let late = |_| McpError::Timeout { after_ms: millis(began.elapsed()) };
-        let mut attempts = timeout_at(deadline, self.connecting.lock()).await.map_err(late)?;
-        if let Some(connection) = self.present()
-            && self.is_usable(&connection, deadline).await?
+        let mut attempts = timeout_at(deadline, lane.connecting.lock()).await.map_err(late)?;
+        if let Some(connection) = lane.present()
+            && self.is_usable(lane, &connection, deadline).await?
             && let Some(in_use) = connection.enter()
         {
             return Ok(in_use);
@@ -56,43 +58,51 @@ impl Server {
         if let Some(error) = attempts.failed_since(began) {
             return Err(error);
         }
-        if let Some(old) = self.connection.swap(None) {
+        if let Some(old) = lane.connection.swap(None) {
             self.retire(old);
         }
-        self.connect_anew(&mut attempts, deadline).await
+        self.connect_anew(lane, &mut attempts, deadline).await
     }
 
-    async fn connect_anew(&self, attempts: &mut Attempts, deadline: Instant) -> Result<InUse, McpError> {
+    async fn connect_anew(
+        &self,
+        lane: &Arc<Lane>,
+        attempts: &mut Attempts,
+        deadline: Instant,
+    ) -> Result<InUse, McpError> {
         self.tend();
         let until = Instant::now() + self.options().connect_timeout;
-        let transport = match self.connect(deadline.min(until)).await {
+        let transport = match self.connect(lane, deadline.min(until)).await {
             Ok(transport) => transport,
             Err(error) => {
                 // Whoever had less time than it may take found out nothing.
                 let is_hurried = matches!(error, McpError::Timeout { .. }) && deadline < until;
                 if !is_hurried {
                     attempts.failed = Some((Instant::now(), error.clone()));
-                    self.not_connected(&error);
+                    // That one caller's token is not accepted says nothing of the server.
+                    if lane.key().is_none() || error.is_transport_fault() {
+                        self.not_connected(&error);
+                    }
                 }
                 return Err(error);
             }
         };
-        if transport.capabilities().subscribe() {
-            let following = self.updates.follow(transport.events());
-            self.tasks.spawn(self.gone.clone().run_until_cancelled_owned(following));
-        }
         attempts.made += 1;
         let connection = Arc::new(Connection::new(transport, attempts.made));
         let in_use = connection.enter();
-        self.connection.store(Some(connection));
+        self.follow(lane, &connection);
+        self.log_as_wanted(&connection, deadline).await;
+        lane.connection.store(Some(connection.clone()));
+        self.subscribe_again(lane, &connection);
         self.woken.notify_one();
+        lane.woken.notify_one();
         in_use.ok_or_else(|| McpError::Closed { message: "the connection was closed".into(), unsent: true })
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Arc<dyn McpTransport>, McpError> {
+    async fn connect(&self, lane: &Lane, deadline: Instant) -> Result<Arc<dyn McpTransport>, McpError> {
         let down = || McpError::Closed { message: "omni is shutting down".into(), unsent: true };
         let started = Instant::now();
-        let mut cx = CallContext::within(self.options().connect_timeout);
+        let mut cx = lane.lets_in(CallContext::within(self.options().connect_timeout));
         cx.deadline = deadline;
         let connecting = timeout_at(deadline, guarded(self.entry.connector.connect(&cx)));
         match self.down.run_until_cancelled(connecting).await {
@@ -104,12 +114,16 @@ impl Server {
 
     /// Whether a connection can be used. Asks the server if there is doubt, which stays until it
     /// answers.
-    async fn is_usable(&self, connection: &Connection, deadline: Instant) -> Result<bool, McpError> {
+    async fn is_usable(&self, lane: &Lane, connection: &Connection, deadline: Instant) -> Result<bool, McpError> {
         if connection.is_alive(&self.name) && connection.is_doubted() {
             match connection.ping(deadline).await {
                 Pulse::Lives => self.with_breaker(Breaker::lives),
                 Pulse::Hurried(error) => return Err(error),
                 Pulse::Dead(error) => {
+                    if lane.key().is_some() && !error.is_transport_fault() {
+                        // One caller's token counts no more, or their session: the server is well.
+                        connection.is_at_fault();
+                    }
                     connection.lose(&self.name, format!("the server does not answer any more: {error}"));
                 }
             }
@@ -123,16 +137,16 @@ impl Server {
 
     /// Asks the server whether it lives, so that whoever needs it next need not find out.
     pub(in super::super) async fn check(&self, deadline: Instant) {
-        let _nobody_connects = self.connecting.lock().await;
+        let _nobody_connects = self.shared.connecting.lock().await;
         if let Some(connection) = self.present() {
             connection.doubt();
-            let _ = self.is_usable(&connection, deadline).await;
+            let _ = self.is_usable(&self.shared, &connection, deadline).await;
         }
     }
 
     /// Ends a connection that is in doubt: no request gets it any more, and those that run on it
     /// may well come to their end.
-    fn retire(&self, old: Arc<Connection>) {
+    pub(super) fn retire(&self, old: Arc<Connection>) {
         let (grace, down) = (self.options().call_timeout, self.down.clone());
         self.tasks.spawn(async move {
             let _ = down.run_until_cancelled(timeout(grace, old.idle())).await;
@@ -143,21 +157,28 @@ impl Server {
     /// Closes a connection that nobody uses. Somebody who needs the server opens one again; until
     /// then what it said counts.
     pub(in super::super) async fn fall_asleep(&self) {
-        let _nobody_connects = self.connecting.lock().await;
-        let idle = self.present().filter(|connection| connection.is_alive(&self.name) && connection.begin_close());
+        let _nobody_connects = self.shared.connecting.lock().await;
+        let is_idle =
+            |one: &Arc<Connection>| one.is_alive(&self.name) && !self.hearers.has_any(None) && one.begin_close();
+        let idle = self.present().filter(is_idle);
         let Some(connection) = idle else { return };
         self.with_listing(|listing| listing.is_asleep = listing.is_of(connection.source()));
-        self.connection.store(None);
+        self.shared.connection.store(None);
         tracing::debug!(server = %self.name, "a connection that nobody uses is closed");
         self.retire(connection);
     }
 
-    /// Ends the connection, and any attempt at one; what is to be kept of it is.
+    /// Ends the connections, and any attempt at one; what is to be kept of it is.
     pub(in super::super) async fn close(&self) {
-        let _nobody_connects = self.connecting.lock().await;
-        if let Some(connection) = self.connection.swap(None) {
-            connection.transport.close().await;
-        }
+        let mut lanes = self.lanes.clear();
+        lanes.push(self.shared.clone());
+        let closing = lanes.iter().map(|lane| async move {
+            let _nobody_connects = lane.connecting.lock().await;
+            if let Some(connection) = lane.connection.swap(None) {
+                connection.transport.close().await;
+            }
+        });
+        join_all(closing).await;
         self.entry.connector.settle().await;
     }
 }
