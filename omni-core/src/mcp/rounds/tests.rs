@@ -58,6 +58,7 @@ impl McpTransport for Server {
 #[derive(Debug)]
 struct Yes {
     interim: bool,
+    tasks: bool,
 }
 
 #[async_trait]
@@ -75,10 +76,14 @@ impl Peer for Yes {
     fn takes_interim(&self) -> bool {
         self.interim
     }
+
+    fn takes_tasks(&self) -> bool {
+        self.tasks
+    }
 }
 
 fn cx() -> CallContext {
-    CallContext::within(Duration::from_secs(60)).with_peer(Arc::new(Yes { interim: false }))
+    CallContext::within(Duration::from_secs(60)).with_peer(Arc::new(Yes { interim: false, tasks: false }))
 }
 
 async fn call(server: &Server, cx: &CallContext) -> Result<Value, McpError> {
@@ -144,7 +149,7 @@ async fn a_server_may_ask_for_nothing_but_what_the_protocol_knows() {
 
 #[tokio::test]
 async fn whoever_takes_what_comes_in_between_gets_it_as_it_came() {
-    let cx = CallContext::within(Duration::from_secs(5)).with_peer(Arc::new(Yes { interim: true }));
+    let cx = CallContext::within(Duration::from_secs(5)).with_peer(Arc::new(Yes { interim: true, tasks: true }));
     for reply in [wants(&json!("s")), json!({ "resultType": "task", "taskId": "7", "status": "working" })] {
         let server = Server::new([reply.clone()]);
         assert_eq!(call(&server, &cx).await.unwrap(), reply);
@@ -165,6 +170,14 @@ async fn a_task_is_asked_after_until_it_is_done() {
     let methods: Vec<String> = server.asked().into_iter().map(|(method, _)| method).collect();
     assert_eq!(methods, ["tools/call", "tasks/get", "tasks/update", "tasks/get", "tasks/get"]);
     assert!(server.abandoned.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_waited_for_where_the_peer_takes_everything_else() {
+    let created = task("working", &json!({ "resultType": "task" }));
+    let done = task("completed", &json!({ "result": { "content": [1] } }));
+    let cx = CallContext::within(Duration::from_secs(60)).with_peer(Arc::new(Yes { interim: true, tasks: false }));
+    assert_eq!(call(&Server::new([created, done]), &cx).await.unwrap(), json!({ "content": [1] }));
 }
 
 #[tokio::test(start_paused = true)]
