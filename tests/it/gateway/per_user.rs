@@ -42,11 +42,11 @@ struct House {
 fn curious() -> Scripted {
     Scripted::from_fn(|request| {
         let blocks = request.messages.iter().flat_map(|message| &message.blocks);
-        let told = blocks.filter_map(|block| match block {
+        let mut told = blocks.filter_map(|block| match block {
             Block::ToolResult { .. } => Some(format!("{block:?}")),
             _ => None,
         });
-        Ok(match told.last() {
+        Ok(match told.next_back() {
             Some(told) => text_turn(&told),
             None => call_turn(0, &[("notes__whoami", json!({}))]),
         })

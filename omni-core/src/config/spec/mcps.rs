@@ -257,7 +257,7 @@ pub(crate) struct AuthSpec {
     pub(crate) issuer: Option<String>,
     /// For `oauth`: what the tokens are for. Absent: what the server asks for.
     pub(crate) scopes: Option<OneOrMany>,
-    /// For `pass_through`: what the `aud` of a caller's token has to name, so that it is for this server.
+    /// For `pass_through`, the token with which whoever calls came to omni: what the `aud` of a caller's token has to name, so that it is for this server.
     pub(crate) audience: Option<String>,
     /// For `pass_through`: with what omni asks for the server's tools. Absent: with nothing, and where the server does
     /// not want that, on the connection of whoever comes first.
@@ -287,7 +287,6 @@ pub(crate) enum AuthType {
     ApiKey,
     CustomHeaders,
     Oauth,
-    /// The token with which whoever calls came to omni.
     PassThrough,
 }
 
