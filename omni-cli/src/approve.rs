@@ -8,7 +8,7 @@ use omni_core::confirm::{Approver, ConfirmRequest, Verdict};
 use crate::{
     app::App,
     args::ApproveMode,
-    console::Console,
+    console::{Console, clean::visible},
     typed::{Terminal, Turn},
 };
 
@@ -93,7 +93,7 @@ fn asked(request: &ConfirmRequest) -> String {
     if shown.len() < arguments.get().len() {
         shown.push('…');
     }
-    format!("omni wants to run {server}.{tool} {shown}")
+    format!("omni wants to run {server}.{tool} {}", visible(&shown))
 }
 
 fn details(turn: &Turn<'_>, request: &ConfirmRequest) {
@@ -102,7 +102,7 @@ fn details(turn: &Turn<'_>, request: &ConfirmRequest) {
         .and_then(|value| serde_json::to_string_pretty(&value))
         .unwrap_or_else(|_| arguments.to_owned());
     let place = request.rule.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
-    turn.say(&format!("Rule: {}{place}\nArguments: {pretty}", request.rule.text));
+    turn.say(&format!("Rule: {}{place}\nArguments: {}", request.rule.text, visible(&pretty)));
 }
 
 fn decline(reason: &str) -> Verdict {
@@ -138,7 +138,8 @@ mod tests {
     #[tokio::test]
     async fn the_question_names_tool_and_arguments_and_details_name_the_rule() {
         let (_, shown) = answered(&["d", "n"]).await;
-        assert!(shown.starts_with("omni wants to run db.drop_table {\"name\":\"2Jusers\"}"), "{shown}");
+        assert!(shown.starts_with(r#"omni wants to run db.drop_table {"name":"\u009b2J\u202eusers"}"#), "{shown}");
+        assert!(shown.contains(r#""name": "\u009b2J\u202eusers""#), "{shown}");
         assert!(shown.contains("Rule: mcps.db.confirm: drop_*"), "{shown}");
     }
 

@@ -101,6 +101,8 @@ pub struct Ask {
     pub elicit: Arc<dyn Elicit>,
     /// Whether a human may answer later, instead of the approver now; see [`Ask::with_parking`].
     pub parks: bool,
+    /// The number of the key with which it was asked, of an ask that goes on.
+    pub(crate) key: Option<i64>,
     /// Identifies the ask in logs, events and the ledger.
     pub request_id: Uuid,
 }
@@ -118,6 +120,7 @@ impl Clone for Ask {
             approver: self.approver.clone(),
             elicit: self.elicit.clone(),
             parks: self.parks,
+            key: self.key,
             request_id: Uuid::now_v7(),
         }
     }
@@ -138,6 +141,7 @@ impl Ask {
             approver: Arc::new(Unattended),
             elicit: Arc::new(NobodyThere),
             parks: false,
+            key: None,
             request_id: Uuid::now_v7(),
         }
     }

@@ -398,6 +398,8 @@ pub struct ConfigFiles {
     /// `None` where there is no `users.yaml`.
     pub(crate) users: Option<spec::UsersSpec>,
     pub(crate) users_lines: Lines,
+    pub(crate) slack: spec::SlackSpec,
+    pub(crate) slack_lines: Lines,
     /// What is wrong as soon as something is needed.
     pub(crate) problems: Vec<Problem>,
 }

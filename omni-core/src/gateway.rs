@@ -10,6 +10,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use secrecy::ExposeSecret as _;
+use tokio::sync::Notify;
 
 use crate::{
     Omni,
@@ -84,23 +86,44 @@ impl Visitor {
         self.client = client;
         self
     }
+
+    fn token(&self) -> Option<&str> {
+        let Credential::Bearer { token, .. } = &self.credential else { return None };
+        Some(token.expose_secret())
+    }
 }
 
 /// Who sent the newest message of a session: what it is told unasked is for them, by what they came with last. Over
 /// HTTP it is an extension of every request of the session, beside the [`Visitor`]. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Newest(Arc<ArcSwapOption<Visitor>>);
+pub struct Newest(Arc<Now>);
+
+#[derive(Debug, Default)]
+struct Now {
+    visitor: ArcSwapOption<Visitor>,
+    /// Woken when a token has taken another's place.
+    renewed: Notify,
+}
 
 impl Newest {
     /// Somebody sent a message.
     pub fn is(&self, visitor: Visitor) {
-        self.0.store(Some(Arc::new(visitor)));
+        let is_renewed = self.0.visitor.load().as_deref().is_some_and(|old| old.token() != visitor.token());
+        self.0.visitor.store(Some(Arc::new(visitor)));
+        if is_renewed {
+            self.0.renewed.notify_one();
+        }
+    }
+
+    /// Waits until somebody comes with another token than before.
+    async fn renewed(&self) {
+        self.0.renewed.notified().await;
     }
 
     /// Who it was; `None` before the first message.
     #[must_use]
     pub fn visitor(&self) -> Option<Visitor> {
-        self.0.load().as_deref().cloned()
+        self.0.visitor.load().as_deref().cloned()
     }
 }
 

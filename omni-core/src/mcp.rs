@@ -190,6 +190,11 @@ pub trait Connector: Send + Sync + fmt::Debug {
     /// [`McpError::Connect`], [`McpError::Unauthorized`] or [`McpError::Timeout`].
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError>;
 
+    /// Whether a server that is used with callers' own tokens is asked for its lists with a token of omni's own.
+    fn has_discovery_token(&self) -> bool {
+        false
+    }
+
     /// Waits for what goes on although nobody connects any more ([`CredentialSource::settle`]).
     async fn settle(&self) {}
 }
@@ -202,6 +207,10 @@ impl<T: Connector + ?Sized> Connector for Arc<T> {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         (**self).connect(cx).await
+    }
+
+    fn has_discovery_token(&self) -> bool {
+        (**self).has_discovery_token()
     }
 
     async fn settle(&self) {

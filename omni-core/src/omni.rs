@@ -44,7 +44,7 @@ mod handed;
 mod inside;
 mod keeping;
 mod lapsing;
-mod noted;
+pub(crate) mod noted;
 mod offer;
 #[cfg(feature = "gateway")]
 mod offered;
@@ -224,11 +224,21 @@ impl Omni {
     /// # Errors
     /// An [`Error`]. A tool that says it failed is an `Ok` whose output says so.
     pub async fn call_tool(&self, call: DirectCall) -> Result<CallReply, Error> {
+        self.call_tool_then(call, |reply| reply).await
+    }
+
+    /// The same, where `then` sees the reply also when nobody waits for it any more.
+    pub(crate) async fn call_tool_then<T: Send + 'static>(
+        &self,
+        call: DirectCall,
+        then: impl FnOnce(CallReply) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let parts = self.parts();
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
         let span = trace::direct(&call);
-        let task = self.inner.tasks.spawn(async move { direct::run(&parts, call, cancel).await }.instrument(span));
+        let work = async move { direct::run(&parts, call, cancel).await.map(then) };
+        let task = self.inner.tasks.spawn(work.instrument(span));
         let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
         drop(guard);
         reply

@@ -24,6 +24,7 @@
 //!    given `caller.credential(act_as)`; asks and calls are given `caller.client()` and `request_id.ask()` too.
 //! 4. `tests/it/http/family.rs`, by a `Door`; the snapshot of the document changes with it.
 
+mod asked;
 mod caller;
 mod docs;
 mod error;

@@ -8,6 +8,7 @@ mod admin;
 mod audit;
 mod chat;
 mod confirmations;
+mod elicitations;
 mod health;
 mod metrics;
 mod root;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(users::routes())
         .merge(threads::routes())
         .merge(confirmations::routes())
+        .merge(elicitations::routes())
         .merge(admin::routes())
 }
 

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use omni_core::{Omni, config::HttpConfig, reload::Reloader};
 use tokio::sync::Semaphore;
 
-use crate::{mcp::Endpoint, metrics::Metrics, options::DoorOptions, refused::Refused, stream::Table};
+use crate::{asked::Questions, mcp::Endpoint, metrics::Metrics, options::DoorOptions, refused::Refused, stream::Table};
 
 /// The pipeline, and how its HTTP door is set up. Clones are the same.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     pub(crate) refused: Refused,
     /// Answers that are told as they come.
     pub(crate) streams: Arc<Table>,
+    /// What servers ask, and waits for an answer.
+    pub(crate) questions: Arc<Questions>,
     /// omni as an MCP server.
     pub(crate) mcp: Endpoint,
 }
@@ -44,6 +46,7 @@ impl App {
             room,
             refused: Refused::default(),
             streams,
+            questions: Arc::default(),
             mcp,
         }))
     }

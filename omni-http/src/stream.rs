@@ -15,7 +15,7 @@ use axum::{
 use futures::{Stream, stream};
 use omni_core::{AnswerEvent, AnswerStream, identity::Scope};
 
-use crate::{caller::Caller, error::ApiError, metrics::OpenStream, state::App};
+use crate::{asked::Untold, caller::Caller, error::ApiError, metrics::OpenStream, state::App};
 
 mod place;
 mod running;
@@ -33,12 +33,17 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const UNBUFFERED: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-cache, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
-/// The events of an ask, as they come.
+/// The events of an ask, as they come, and what servers ask meanwhile.
 ///
 /// # Errors
 /// When the ask was not let in: nothing was streamed then, so it can still be another status. When there
 /// are too many streams.
-pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) -> Result<Response, ApiError> {
+pub(crate) async fn begin(
+    app: &App,
+    caller: &Caller,
+    mut answer: AnswerStream,
+    untold: Option<Untold>,
+) -> Result<Response, ApiError> {
     let first = match answer.next().await {
         Some(AnswerEvent::Error(failure)) => return Err((*failure).into()),
         first => first,
@@ -51,11 +56,20 @@ pub(crate) async fn begin(app: &App, caller: &Caller, mut answer: AnswerStream) 
     first.iter().for_each(|event| running.push(event));
     app.streams.keep(&running);
     let reader = running.reader(0);
+    if let Some(mut untold) = untold {
+        let asked = running.clone();
+        // Ends with the ask, which has the other end.
+        app.streams.tasks.spawn(async move {
+            while let Some(question) = untold.recv().await {
+                asked.ask(&question);
+            }
+        });
+    }
     let (streams, grace) = (Arc::downgrade(&app.streams), app.config.resume_grace);
-    let pumping = running.clone();
+    let (pumping, open) = (running.clone(), OpenStream::begin());
     app.streams.tasks.spawn(async move {
-        let _open = OpenStream::begin();
         let is_told = pumping.pump(answer, grace).await;
+        drop(open);
         // Whoever did not get the end yet comes back for it; one that was given up has none.
         if let Some(streams) = streams.upgrade() {
             streams.ended(pumping.id(), if is_told { grace } else { Duration::ZERO });

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod chat;
 mod confirmations;
+mod elicitations;
 mod error;
 mod health;
 mod moment;
@@ -23,6 +24,7 @@ pub(crate) use audit::{
 };
 pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent};
 pub(crate) use confirmations::{Confirmation, Confirmations, Decision, Viewer, Waiting};
+pub(crate) use elicitations::{ElicitationAnswer, Question};
 pub(crate) use error::{Detail, ErrorBody, FieldError, Place};
 pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,

@@ -5,6 +5,7 @@ mod changes;
 mod held;
 mod http;
 mod killed;
+mod left;
 mod real;
 
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,8 @@ struct Changing {
     rules: Arc<Mutex<Arc<RuleSet>>>,
     version: watch::Sender<PolicyVersion>,
     roles: Vec<(&'static str, &'static str)>,
+    /// Whose rights were looked up, the newest last.
+    seen: Arc<Mutex<Vec<Principal>>>,
 }
 
 /// Everything is allowed, and what is called `wipe` takes a human.
@@ -49,7 +52,8 @@ impl Changing {
     }
 
     fn of(roles: &[(&'static str, &'static str)]) -> Self {
-        Self { rules: Arc::new(Mutex::new(asking())), version: watch::Sender::new(1), roles: roles.to_vec() }
+        let (rules, version) = (Arc::new(Mutex::new(asking())), watch::Sender::new(1));
+        Self { rules, version, roles: roles.to_vec(), seen: Arc::default() }
     }
 
     fn become_(&self, rules: Arc<RuleSet>) {
@@ -61,6 +65,7 @@ impl Changing {
 #[async_trait::async_trait]
 impl PolicyStore for Changing {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+        self.seen.lock().unwrap().push(principal.clone());
         let role = self.roles.iter().find(|(subject, _)| *subject == principal.subject);
         let role = Role::new(role.map_or("reader", |(_, role)| role));
         let mut grant = Grant::new(principal.clone(), role, self.rules.lock().unwrap().clone());

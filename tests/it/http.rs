@@ -7,6 +7,7 @@ mod browser;
 mod chat;
 mod docs;
 mod document;
+mod elicitation;
 mod health;
 mod identity;
 mod instances;

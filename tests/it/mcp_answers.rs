@@ -1,15 +1,18 @@
 //! Streamable HTTP: which answer belongs to which request, and what is sent how often.
 
 use std::{
+    future::ready,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use axum::{
-    http::StatusCode,
+    Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use omni_core::{
@@ -20,7 +23,7 @@ use omni_core::{
 use serde_json::{Value, json, value::to_raw_value};
 
 use crate::{
-    mcp_http::{Answer, LONG, call, connect, error_of, insistent, is_call, json_text, serve, silence},
+    mcp_http::{Answer, LONG, call, connect, error_of, insistent, is_call, json_text, listen, serve, silence},
     mcp_in_process::eventually,
 };
 
@@ -108,6 +111,44 @@ fn crossed(message: &Value, form: fn(&str) -> Response) -> Option<Response> {
 async fn a_stream_that_ends_before_its_answer_is_a_lost_connection_at_once() {
     let error = error_of(|m| is_call(m).then(|| events(r#"{"jsonrpc":"2.0","method":"notifications/x"}"#))).await;
     assert!(matches!(error, McpError::Closed { unsent: false, .. }), "{error}");
+}
+
+/// A server whose second call is answered on a stream that ends too early, and goes on where it is asked to.
+async fn breaking_off() -> String {
+    let (calls, waiting) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Value::Null)));
+    let asked = waiting.clone();
+    let post = move |body: Bytes| {
+        let message: Value = serde_json::from_slice(&body).unwrap();
+        let answer = match message["method"].as_str().unwrap_or_default() {
+            "initialize" => ([("mcp-session-id", "one")], with_string_id(&message).unwrap()).into_response(),
+            "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+            "tools/call" if calls.fetch_add(1, SeqCst) == 0 => json_text(StatusCode::OK, done(&message["id"])),
+            "tools/call" => {
+                *waiting.lock().unwrap() = message["id"].clone();
+                let event = "id: e1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n";
+                ([("content-type", "text/event-stream")], event).into_response()
+            }
+            _ => StatusCode::ACCEPTED.into_response(),
+        };
+        ready(answer)
+    };
+    let get = move |headers: HeaderMap| {
+        let is_ours = headers.get("last-event-id").is_some_and(|id| id == "e1") && headers["mcp-session-id"] == "one";
+        ready(match is_ours {
+            true => events(&done(&asked.lock().unwrap())),
+            false => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        })
+    };
+    format!("{}/mcp", listen(Router::new().route("/mcp", axum::routing::post(post).get(get))).await)
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_before_its_answer_is_gone_on_with_where_the_server_said_where_it_was() {
+    let transport = connect(&breaking_off().await).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(call(&*transport, LONG).await.unwrap().for_person(), "done");
+    }
+    transport.close().await;
 }
 
 #[tokio::test]

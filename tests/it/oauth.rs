@@ -199,11 +199,14 @@ async fn more_that_is_not_given_costs_nothing_of_what_there_is_and_may_be_given_
     assert_eq!(authority.faults(), Vec::<String>::new());
 }
 
+/// Who replaces them, and at what server.
+type Overtaker = (Arc<Authority>, OAuth);
+
 /// Tokens that somebody else replaces right before they are renewed.
 #[derive(Debug, Clone, Default)]
 struct Overtaken {
     tokens: Arc<MemoryTokens>,
-    by: Arc<Mutex<Option<(Arc<Authority>, OAuth)>>>,
+    by: Arc<Mutex<Option<Overtaker>>>,
 }
 
 #[async_trait::async_trait]

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    follow,
+    follow::{self, Interruption},
     users::{say, table},
 };
 use crate::{
     app::App,
     args::{ApproveCallArgs, DenyCallArgs, ListApprovalsArgs, ShowApprovalArgs},
+    console::clean::visible,
     exit::Exit,
     fault::Fault,
 };
@@ -25,7 +26,7 @@ use crate::{
 /// Most characters of arguments in a list.
 const MAX_SHOWN: usize = 60;
 
-/// Looks at what waits, and ends the pipeline. No server is needed for it.
+/// Looks at what waits, and ends the pipeline. No server is needed for it: without any, no ask goes on here.
 async fn with<T>(app: &App, work: impl AsyncFnOnce(&Omni) -> Result<T, Error>) -> Result<T, Fault> {
     let mut config = app.config()?;
     config.servers.clear();
@@ -48,7 +49,7 @@ pub(super) async fn list(app: &App, args: &ListApprovalsArgs) -> Result<Exit, Fa
     let waiting = with(app, async |omni| omni.confirmations(who).await).await?;
     let row = |view: &ConfirmationView| {
         let one = &view.confirmation;
-        let arguments: String = view.arguments.to_string().chars().take(MAX_SHOWN).collect();
+        let arguments: String = visible(&view.arguments.to_string()).chars().take(MAX_SHOWN).collect();
         let until = one.expires_at.format("%Y-%m-%d %H:%M").to_string();
         [one.id.to_string(), one.subject.clone(), format!("{}.{}", one.server, one.tool), until, arguments]
     };
@@ -79,11 +80,21 @@ async fn decide(app: &App, id: Uuid, act_as: Option<&str>, verdict: Verdict, jso
     let config = app.config()?;
     let omni = app.build(&config).await?;
     let by = Decider::new(app.credential(act_as), Source::Cli);
-    let answered = match omni.confirm(id, verdict, by).await {
-        Ok(stream) => stream.collect().await.map_err(|Failure { error, .. }| error),
-        Err(error) => Err(error),
+    let mut interruption = Interruption::listen();
+    let deciding = async {
+        let stream = omni.confirm(id, verdict, by).await?;
+        stream.collect().await.map_err(|Failure { error, .. }| error)
     };
-    follow::close(&omni).await;
+    let answered = tokio::select! {
+        biased;
+        () = interruption.arrives() => Err(Error::Cancelled),
+        answered = deciding => answered,
+    };
+    match answered {
+        Err(Error::Cancelled) => follow::close(&omni).await,
+        // Somebody else's question goes on here too, and has the time that a question has.
+        _ => follow::close_within(&omni, config.bounds.timeout).await,
+    }
     let answer = answered.map_err(of_approvals)?;
     say(app, json, &AnswerJson::from(&answer), &told(&answer))?;
     match answer.status {
@@ -103,7 +114,7 @@ fn told(answer: &Answer) -> String {
 
 fn shown(view: &ConfirmationView) -> String {
     let one = &view.confirmation;
-    let arguments = serde_json::to_string_pretty(&view.arguments).unwrap_or_default();
+    let arguments = visible(&serde_json::to_string_pretty(&view.arguments).unwrap_or_default());
     let mut text = format!(
         "{}.{}\nState:     {}\nAsked by:  {}\nAsked at:  {}\nUntil:     {}\n",
         one.server,

@@ -177,7 +177,11 @@ impl<'a> Chat<'a> {
             Command::Help => Ok(self.app.console.write(HELP)?),
             Command::Tools(server) => {
                 let args = ListArgs::new(server, self.args.act_as.clone());
-                tools::list_with(self.app, &args, self.omni).await.map(drop)
+                tokio::select! {
+                    biased;
+                    () = self.interruption.arrives() => Err(Error::Cancelled.into()),
+                    listed = tools::list_with(self.app, &args, self.omni) => listed.map(drop),
+                }
             }
             Command::Tool { name, arguments } => self.call(&name, arguments).await,
             Command::Model(None) => {
@@ -263,8 +267,14 @@ impl<'a> Chat<'a> {
     }
 
     /// Writes the session to a file that is not there yet.
-    async fn save(&self, file: Option<String>) -> Result<(), Fault> {
-        let kept = match self.omni.thread(self.who(), Source::Cli, &self.session).await {
+    async fn save(&mut self, file: Option<String>) -> Result<(), Fault> {
+        let who = self.who();
+        let kept = tokio::select! {
+            biased;
+            () = self.interruption.arrives() => Err(Error::Cancelled),
+            kept = self.omni.thread(who, Source::Cli, &self.session) => kept,
+        };
+        let kept = match kept {
             Err(Error::NotFound { .. }) => return Err(Fault::usage("nothing is kept of this session yet")),
             kept => kept?,
         };

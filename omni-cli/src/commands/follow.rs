@@ -1,5 +1,7 @@
 //! Follows a running ask, until it ends or the person gives it up.
 
+#[cfg(feature = "sql")]
+use std::time::Duration;
 use std::{future::poll_fn, task::Poll};
 
 use omni_core::{
@@ -61,9 +63,19 @@ pub(super) async fn follow(
 
 /// Ends the pipeline; a second interruption does not wait for it.
 pub(super) async fn close(omni: &Omni) {
+    closed(omni.shutdown()).await;
+}
+
+/// The same, after what still runs had its time.
+#[cfg(feature = "sql")]
+pub(super) async fn close_within(omni: &Omni, grace: Duration) {
+    closed(omni.shutdown_within(grace)).await;
+}
+
+async fn closed(closing: impl Future<Output = ()>) {
     let mut interruption = Interruption::listen();
     tokio::select! {
-        () = omni.shutdown() => {}
+        () = closing => {}
         () = interruption.arrives() => tracing::warn!("interrupted while closing"),
     }
 }

@@ -130,8 +130,12 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         ack: parts.acks.ask,
     };
     let ended = call::perform(parts, &caller, &call).await;
-    if let Some(agreed) = agreed {
-        agreed.end().await;
+    let unsent = ended.as_ref().ok().filter(|end| end.unsent);
+    let unsent = unsent.map(|end| end.error.clone().unwrap_or_else(|| "The call was not sent.".into()));
+    match (agreed, unsent) {
+        (Some(agreed), Some(reason)) => agreed.void(parts, &reason).await,
+        (Some(agreed), None) => agreed.end().await,
+        (None, _) => {}
     }
     match ended {
         Ok(end) => Came::ToItsEnd(Box::new(Finished { call, end, took: started.elapsed(), cost })),

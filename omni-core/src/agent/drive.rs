@@ -97,6 +97,10 @@ pub(crate) struct Progress {
     pub(crate) said: Vec<Message>,
     /// What the last turn cost.
     pub(super) turn_cost: Option<NanoUsd>,
+    /// The run that was stored, or may have been.
+    pub(crate) parked: Option<Uuid>,
+    /// How often that was tried.
+    pub(crate) parkings: u32,
 }
 
 /// Most tool results that an answer shows that was broken off, and most characters of each.
@@ -116,6 +120,8 @@ impl Progress {
             said_in_turn: false,
             said: Vec::new(),
             turn_cost: None,
+            parked: None,
+            parkings: 0,
         }
     }
 

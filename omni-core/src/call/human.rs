@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use crate::{
-    confirm::{Approver, Change, Confirmation, RunStore, State},
-    parts::STEP_TIMEOUT,
+    confirm::{Approver, Change, Confirmation, MAX_REASON, RunStore, State},
+    omni::noted::write_all,
+    parts::{Parts, STEP_TIMEOUT},
 };
 
 /// How long it may take to take down that a call ended.
@@ -69,13 +70,31 @@ impl Agreed {
         }
     }
 
-    /// The call ended, sent or not. One that was not begun stays as it is.
+    /// The call was sent, and ended.
     pub(crate) async fn end(&self) {
-        let change = Change::new(self.confirmation.id, State::Running, State::Done);
+        self.step(State::Running, State::Done, None).await;
+    }
+
+    /// The call was not sent; what was agreed to is not so any more.
+    pub(crate) async fn void(&self, parts: &Parts, reason: &str) {
+        let reason: String = reason.chars().take(MAX_REASON).collect();
+        let mut is_void = false;
+        for from in [State::Running, State::Approved] {
+            is_void = is_void || self.step(from, State::Void, Some(&reason)).await;
+        }
+        if is_void {
+            let void = Confirmation { state: State::Void, reason: Some(reason), ..self.confirmation.clone() };
+            write_all(parts, &[void]).await;
+        }
+    }
+
+    async fn step(&self, from: State, to: State, reason: Option<&str>) -> bool {
+        let change = Change::new(self.confirmation.id, from, to).because(reason);
         match timeout(ENDING, self.store.change(change)).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(is_taken)) => return is_taken,
             Ok(Err(error)) => tracing::error!(%error, "that an approved call ended could not be noted"),
             Err(_) => tracing::error!("that an approved call ended could not be noted in time"),
         }
+        false
     }
 }

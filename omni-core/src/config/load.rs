@@ -129,14 +129,15 @@ impl Config {
         let settings = read::<SettingsSpec>(&dir, "settings.yaml", &env, &mut findings)?;
         let mcps = read::<McpsSpec>(&dir, "mcps.yaml", &env, &mut findings)?;
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
-        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?.map(Loaded::unused);
-        if let Some((lines, unset)) = &slack {
-            unset.iter().for_each(|unset| findings.unset(Severity::Info, lines, unset, ""));
-        }
+        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
+        let slack = slack.unwrap_or_else(|| Loaded::empty("slack.yaml"));
+        slack.variables.unset.iter().for_each(|unset| findings.unset(Severity::Info, &slack.lines, unset, ""));
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
         let threading = threading.map(|file| threads(&file, &mut findings)).unwrap_or_default();
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.threading = threading;
+        let files = Arc::make_mut(&mut config.files);
+        (files.slack, files.slack_lines) = (slack.spec, slack.lines);
         config.run_by(os_user);
         config.listen_at(bind.as_deref())?;
         config.diagnostics = findings.all;
@@ -246,6 +247,8 @@ fn assemble(
             mcps_lines: mcps.lines,
             users,
             users_lines,
+            slack: SlackSpec::default(),
+            slack_lines: Lines::of("slack.yaml"),
             problems: std::mem::take(&mut findings.problems),
         }),
         dir,
@@ -255,13 +258,6 @@ fn assemble(
 impl<T: Default> Loaded<T> {
     fn empty(file: &str) -> Self {
         Self { spec: T::default(), lines: Lines::of(file), variables: References::default() }
-    }
-}
-
-impl<T> Loaded<T> {
-    /// Of a file that nothing is made from yet: where its keys stand, and the variables it lacks.
-    fn unused(self) -> (Lines, Vec<Reference>) {
-        (self.lines, self.variables.unset)
     }
 }
 

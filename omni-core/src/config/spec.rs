@@ -53,7 +53,28 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
 #[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 #[schemars(extend("x-ignored" = [
-    "slack", "commands", "behavior", "channels", "allowed_channels", "formatting", "templates", "interactive",
+    "slack", "commands", "behavior", "channels", "allowed_channels", "formatting", "templates",
     "mentions", "security", "logging", "advanced", "user_info_display", "diagnostic_info",
 ]))]
-pub(crate) struct SlackSpec {}
+pub(crate) struct SlackSpec {
+    pub(crate) interactive: InteractiveSpec,
+}
+
+/// What people click on.
+#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["use_buttons", "buttons", "use_select_menus"]))]
+pub(crate) struct InteractiveSpec {
+    pub(crate) require_confirmation: RequireConfirmationSpec,
+}
+
+/// Calls that need a human's word, whatever door they come by.
+#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub(crate) struct RequireConfirmationSpec {
+    /// Whether they do; absent: they do.
+    pub(crate) enabled: Option<bool>,
+    /// Tools that a human must agree to, as those of `global.confirm` in `mcps.yaml`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) actions: Vec<String>,
+}

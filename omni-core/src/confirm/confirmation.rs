@@ -23,7 +23,7 @@ pub enum State {
     Denied,
     /// Nobody decided in time: that is a no.
     Expired,
-    /// What was agreed to is not so any more, or it was not carried out in time.
+    /// What was decided does not count: it is not so any more, was not recorded, or was not carried out in time.
     Void,
     /// The call is about to be sent, or was.
     Running,
@@ -73,8 +73,10 @@ impl State {
         match self {
             Self::Pending => matches!(next, Self::Approved | Self::Denied | Self::Expired | Self::Void),
             Self::Approved => matches!(next, Self::Running | Self::Void),
-            Self::Running => matches!(next, Self::Done | Self::UnknownOutcome),
-            Self::Denied | Self::Expired | Self::Void | Self::Done | Self::UnknownOutcome => false,
+            // Of those that are about to be sent some are not.
+            Self::Running => matches!(next, Self::Done | Self::UnknownOutcome | Self::Void),
+            Self::Denied => next == Self::Void,
+            Self::Expired | Self::Void | Self::Done | Self::UnknownOutcome => false,
         }
     }
 }
@@ -85,7 +87,7 @@ impl State {
 pub struct Confirmation {
     /// Identifies it.
     pub id: Uuid,
-    /// The parked run that the call is of: the id of the ask.
+    /// The parked run that the call is of: the id of the ask, but for a run that was parked at a second try.
     pub run: Uuid,
     /// The model's id of the call.
     pub call_id: String,

@@ -122,10 +122,10 @@ impl MemoryRuns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room by what ended first.
-    fn make_room(&self, runs: &mut HashMap<Uuid, Run>, more: usize) -> Result<(), RunError> {
+    /// Makes room for so many more runs and bytes by what ended first.
+    fn make_room(&self, runs: &mut HashMap<Uuid, Run>, more_runs: usize, more: usize) -> Result<(), RunError> {
         let mut bytes: usize = runs.values().map(Run::bytes).sum();
-        while runs.len() >= self.max_runs || bytes + more > self.max_bytes {
+        while runs.len() + more_runs > self.max_runs || bytes + more > self.max_bytes {
             let ended = runs.iter().filter_map(|(id, run)| Some((run.ended_at()?, *id)));
             let (_, oldest) = ended.min().ok_or_else(|| RunError::new("there is no room for more of them"))?;
             bytes -= runs.remove(&oldest).map_or(0, |run| run.bytes());
@@ -149,7 +149,10 @@ impl RunStore for MemoryRuns {
         let confirmations = run.confirmations.iter().map(at).collect();
         let parked = Run { phase: Phase::Parked { body: run.body.to_owned() }, confirmations, expires };
         let mut runs = self.runs();
-        self.make_room(&mut runs, parked.bytes())?;
+        if runs.contains_key(&run.id) {
+            return Err(RunError::new(format!("there is a run {} already", run.id)));
+        }
+        self.make_room(&mut runs, 1, parked.bytes())?;
         runs.insert(run.id, parked);
         Ok(())
     }
@@ -228,8 +231,12 @@ impl RunStore for MemoryRuns {
 
     async fn end(&self, run: Uuid, result: Option<&str>) -> Result<Vec<Confirmation>, RunError> {
         let mut runs = self.runs();
-        let run = runs.get_mut(&run).filter(|run| run.ended_at().is_none());
-        Ok(run.map(|run| run.end(result.map(str::to_owned))).unwrap_or_default())
+        if runs.get(&run).is_none_or(|run| run.ended_at().is_some()) {
+            return Ok(Vec::new());
+        }
+        // Made while the run has not ended: it is not what goes. A result without room is not kept.
+        let kept = result.filter(|result| self.make_room(&mut runs, 0, result.len()).is_ok());
+        Ok(runs.get_mut(&run).map(|run| run.end(kept.map(str::to_owned))).unwrap_or_default())
     }
 
     async fn result(&self, run: Uuid) -> Result<Option<String>, RunError> {
@@ -237,6 +244,20 @@ impl RunStore for MemoryRuns {
             Phase::Ended { result, .. } => result.clone(),
             Phase::Parked { .. } | Phase::Claimed { .. } => None,
         }))
+    }
+
+    async fn decided(&self, limit: usize) -> Result<Vec<Uuid>, RunError> {
+        let runs = self.runs();
+        let is_decided = |run: &Run| {
+            matches!(run.phase, Phase::Parked { .. })
+                && run.confirmations.iter().all(Confirmation::is_decided)
+                && run.confirmations.iter().any(Confirmation::was_answered)
+        };
+        let decided = runs.iter().filter(|(_, run)| is_decided(run));
+        let mut found: Vec<_> =
+            decided.map(|(id, run)| (run.confirmations.first().map(|one| one.created_at), *id)).collect();
+        found.sort_unstable();
+        Ok(found.into_iter().take(limit).map(|(_, id)| id).collect())
     }
 
     async fn lapse(&self) -> Result<Vec<Confirmation>, RunError> {

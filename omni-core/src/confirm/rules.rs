@@ -43,6 +43,25 @@ impl ApprovalRules {
         Ok(())
     }
 
+    /// Whether a call may be made that somebody agreed to some time ago. Of whoever decided for somebody else only the
+    /// name is known.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn still_agreed(&self, one: &Confirmation, asker: &Grant) -> Result<(), String> {
+        let by = one.decided_by.as_deref();
+        if by == Some(one.subject.as_str()) {
+            return self.may_agree_alone(asker);
+        }
+        if self.four_eyes && by.is_some() && by == one.actor.as_deref() {
+            return Err("it takes the agreement of somebody else".into());
+        }
+        if self.approvers.is_empty() {
+            return Err("it takes the asker's own agreement by now".into());
+        }
+        Ok(())
+    }
+
     /// Whether somebody has one of the roles of those who may decide; where none is named, everybody has.
     #[must_use]
     pub fn is_approver(&self, grant: &Grant) -> bool {

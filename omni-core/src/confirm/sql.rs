@@ -52,8 +52,7 @@ impl SqlRuns {
     async fn select(&self, rest: &str, values: &[Val<'_>]) -> Result<Vec<Confirmation>, RunError> {
         let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
         let sql = format!("SELECT {COLUMNS} FROM confirmations WHERE {}", timed(rest, db));
-        let rows = db.fetch_all(&sql, values).await?;
-        Ok(rows.iter().map(confirmation).collect::<Result<_, DbError>>()?)
+        Ok(readable(&db.fetch_all(&sql, values).await?))
     }
 }
 
@@ -70,6 +69,14 @@ async fn now(tx: &mut Tx) -> Result<DateTime<Utc>, DbError> {
 
 fn id(text: &str) -> Result<Uuid, DbError> {
     text.parse().map_err(|_| DbError::Schema { message: format!("{text:?} is no id") })
+}
+
+/// Those that can be read: one that cannot holds up nobody else.
+fn readable(rows: &[Row]) -> Vec<Confirmation> {
+    let read = |row: &Row| {
+        confirmation(row).inspect_err(|error| tracing::error!(%error, "a call that waits cannot be read")).ok()
+    };
+    rows.iter().filter_map(read).collect()
 }
 
 fn confirmation(row: &Row) -> Result<Confirmation, DbError> {
@@ -144,18 +151,34 @@ async fn end(
         return Ok(Vec::new());
     }
     // One statement for both: a call that begins in the middle is seen as one or as the other.
-    let [(running, unknown, why), (approved, void, late)] = LEFT;
+    let [(running, unknown, why), (approved, void, late), (pending, _, over)] = LEFT;
     let sql = format!(
-        "UPDATE confirmations SET reason = CASE WHEN state = '{0}' THEN ? ELSE ? END,
+        "UPDATE confirmations SET reason = CASE state WHEN '{0}' THEN ? WHEN '{2}' THEN ? ELSE ? END,
              state = CASE WHEN state = '{0}' THEN '{1}' ELSE '{3}' END
-         WHERE run_id = ? AND state IN ('{0}', '{2}') RETURNING {COLUMNS}",
+         WHERE run_id = ? AND state IN ('{0}', '{2}', '{4}') RETURNING {COLUMNS}",
         running.as_str(),
         unknown.as_str(),
         approved.as_str(),
-        void.as_str()
+        void.as_str(),
+        pending.as_str()
     );
-    let rows = tx.fetch_all(&sql, &[why.into(), late.into(), run.into()]).await?;
-    rows.iter().map(confirmation).collect()
+    Ok(readable(&tx.fetch_all(&sql, &[why.into(), late.into(), over.into(), run.into()]).await?))
+}
+
+/// Ends the runs that somebody left behind; what their calls become is added to what `changed` already.
+async fn end_left(db: &Db, changed: &mut Vec<Confirmation>) -> Result<(), DbError> {
+    let left = timed(&format!("SELECT id FROM parked_runs WHERE {IS_LEFT_BEHIND} LIMIT ?"), db);
+    for row in db.fetch_all(&left, &[AT_ONCE.into()]).await? {
+        let mut tx = db.begin().await?;
+        let now = now(&mut tx).await?;
+        let ended = end(&mut tx, &row.text("id")?, None, IS_LEFT_BEHIND, now).await?;
+        tx.commit().await?;
+        changed.extend(ended);
+    }
+    let old = Utc::now() - KEPT;
+    let forget = "DELETE FROM parked_runs WHERE state = 'ended' AND ended_at <= ?";
+    db.execute(forget, &[old.into()]).await?;
+    Ok(())
 }
 
 /// What else must be so for a step.
@@ -274,6 +297,17 @@ impl RunStore for SqlRuns {
         Ok(row.map(|row| row.optional_text("result")).transpose()?.flatten())
     }
 
+    async fn decided(&self, limit: usize) -> Result<Vec<Uuid>, RunError> {
+        let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT id FROM parked_runs r WHERE state = 'parked'
+                       AND NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.run_id = r.id AND c.state = 'pending')
+                       AND EXISTS (SELECT 1 FROM confirmations c WHERE c.run_id = r.id AND c.decided_by IS NOT NULL)
+                   ORDER BY created_at, id LIMIT ?";
+        let rows = db.fetch_all(sql, &[limit.into()]).await?;
+        Ok(rows.iter().filter_map(|row| id(&row.text("id").ok()?).ok()).collect())
+    }
+
     async fn lapse(&self) -> Result<Vec<Confirmation>, RunError> {
         let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
         let expire = format!(
@@ -283,17 +317,12 @@ impl RunStore for SqlRuns {
              RETURNING {COLUMNS}"
         );
         let rows = db.fetch_all(&timed(&expire, db), &[TOO_LATE.into(), AT_ONCE.into()]).await?;
-        let mut changed = rows.iter().map(confirmation).collect::<Result<Vec<_>, DbError>>()?;
-        let left = timed(&format!("SELECT id FROM parked_runs WHERE {IS_LEFT_BEHIND} LIMIT ?"), db);
-        for row in db.fetch_all(&left, &[AT_ONCE.into()]).await? {
-            let mut tx = db.begin().await?;
-            let now = now(&mut tx).await?;
-            changed.extend(end(&mut tx, &row.text("id")?, None, IS_LEFT_BEHIND, now).await?);
-            tx.commit().await?;
+        let mut changed = readable(&rows);
+        match end_left(db, &mut changed).await {
+            // What has changed is told once.
+            Err(error) if !changed.is_empty() => tracing::warn!(%error, "what was left behind is looked after later"),
+            ended => ended?,
         }
-        let old = Utc::now() - KEPT;
-        let forget = "DELETE FROM parked_runs WHERE state = 'ended' AND ended_at <= ?";
-        db.execute(forget, &[old.into()]).await?;
         Ok(changed)
     }
 }

@@ -11,7 +11,7 @@ use super::{Confirmation, State};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ParkedRun<'a> {
-    /// The ask.
+    /// Identifies the run; no other run has it or had it.
     pub id: Uuid,
     /// The run as JSON, at most [`MAX_RUN_BYTES`](super::MAX_RUN_BYTES).
     pub body: &'a str,
@@ -94,7 +94,8 @@ impl<'a> Whose<'a> {
 /// Keeps runs that are parked until a human has decided.
 ///
 /// # Contract
-/// * `park` is atomic: the run and all its confirmations are stored, or nothing is. What is read back is
+/// * `park` is atomic: the run and all its confirmations are stored, or nothing is; nothing where there is a run
+///   of that id. What is read back is
 ///   what was kept, byte for byte.
 /// * `change` is a compare-and-set: of however many that want the same step at once one is told `true`. It
 ///   takes only steps of [`State::may_become`], agrees or refuses only while there is time by the store's
@@ -156,7 +157,7 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     async fn renew(&self, run: Uuid, lease: Duration) -> Result<bool, RunError>;
 
     /// Ends a run with what came of it, as JSON: calls that were running are of unknown outcome, those that
-    /// were agreed to and not sent are void. What changed; nothing where it had ended.
+    /// were agreed to and not sent or that still waited are void. What changed; nothing where it had ended.
     ///
     /// # Errors
     /// When the store cannot be reached.
@@ -168,7 +169,14 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be reached.
     async fn result(&self, run: Uuid) -> Result<Option<String>, RunError>;
 
-    /// Does what time brings, and removes what is old. What changed.
+    /// Runs that nobody has taken on although all of their calls are decided, and at least one of them by somebody;
+    /// the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn decided(&self, limit: usize) -> Result<Vec<Uuid>, RunError>;
+
+    /// Does what time brings, and removes what is old. What changed; so also where something went wrong after that.
     ///
     /// # Errors
     /// When the store cannot be reached.
@@ -217,6 +225,10 @@ impl<T: RunStore + ?Sized> RunStore for Arc<T> {
         (**self).result(run).await
     }
 
+    async fn decided(&self, limit: usize) -> Result<Vec<Uuid>, RunError> {
+        (**self).decided(limit).await
+    }
+
     async fn lapse(&self) -> Result<Vec<Confirmation>, RunError> {
         (**self).lapse().await
     }
@@ -243,9 +255,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
 /// How long what has ended can be read.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a call becomes that its run left behind, and why.
-pub(super) const LEFT: [(State, State, &str); 2] = [
+pub(super) const LEFT: [(State, State, &str); 3] = [
     (State::Running, State::UnknownOutcome, "whoever sent it broke off; nobody knows whether it ran"),
     (State::Approved, State::Void, "it was not carried out in time"),
+    (State::Pending, State::Void, "its question ended before anybody decided"),
 ];
 /// Why nobody can decide any more.
 pub(super) const TOO_LATE: &str = "nobody decided in time";

@@ -70,6 +70,21 @@ async fn memory_that_is_full_takes_no_more_and_forgets_only_what_has_ended() {
     assert!(small.park(ParkedRun::new(first, &body, &waiting, std::time::Duration::from_secs(60))).await.is_err());
 }
 
+#[tokio::test]
+async fn a_result_for_which_memory_has_no_room_is_not_kept() {
+    let store = memory::MemoryRuns::with_room(10, 2_000);
+    let [first, second] = [(); 2].map(|()| Uuid::now_v7());
+    for run in [first, second] {
+        let waiting = [confirmation(run, "ada@x.org")];
+        store.park(ParkedRun::new(run, "{}", &waiting, std::time::Duration::from_secs(60))).await.unwrap();
+    }
+    store.end(first, Some(&"x".repeat(4_000))).await.unwrap();
+    assert!(store.result(first).await.unwrap().is_none() && store.body(second).await.unwrap().is_some());
+    assert!(!store.of_run(first).await.unwrap().is_empty(), "it has ended all the same");
+    store.end(second, Some("{}")).await.unwrap();
+    assert_eq!(store.result(second).await.unwrap().as_deref(), Some("{}"));
+}
+
 /// What is shown for debugging has no arguments in it.
 #[test]
 fn a_confirmation_does_not_show_its_arguments() {
@@ -204,6 +219,30 @@ fn where_roles_agree_an_asker_without_one_does_not() {
     assert!(rules.may_see(&one, &eve) && rules.may_agree(&one, &eve).is_ok());
     let own = grant("ada@x.org", None, "dba");
     assert!(rules.may_agree(&one, &own).is_ok() && rules.may_agree_alone(&own).is_ok());
+}
+
+#[test]
+fn what_was_agreed_to_is_held_to_the_rules_of_now() {
+    let rules = |approvers: &[&str], four_eyes: bool| ApprovalRules {
+        approvers: approvers.iter().map(|role| (*role).to_owned()).collect(),
+        four_eyes,
+        ..ApprovalRules::default()
+    };
+    let (reader, dba) = (grant("ada@x.org", None, "reader"), grant("ada@x.org", None, "dba"));
+    let mut one = confirmation(Uuid::now_v7(), "ada@x.org");
+    one.actor = Some("bot@x.org".into());
+    for (by, now, asker, holds) in [
+        ("ada@x.org", rules(&[], false), &reader, true),
+        ("ada@x.org", rules(&["dba"], false), &reader, false),
+        ("ada@x.org", rules(&["dba"], false), &dba, true),
+        ("ada@x.org", rules(&["dba"], true), &dba, false),
+        ("bot@x.org", rules(&["dba"], true), &dba, false),
+        ("eve@x.org", rules(&["dba"], true), &reader, true),
+        ("eve@x.org", rules(&[], false), &reader, false),
+    ] {
+        one.decided_by = Some(by.into());
+        assert_eq!(now.still_agreed(&one, asker).is_ok(), holds, "{by} {now:?}");
+    }
 }
 
 #[test]

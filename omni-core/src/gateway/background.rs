@@ -36,7 +36,7 @@ pub(super) struct Background(Mutex<HashMap<String, Kept>>);
 
 impl Background {
     /// Keeps a task for as long as its server does, and says its name; `None` where there is no room.
-    pub(super) fn keep(&self, task: BackgroundTask, owner: Holder, ttl_ms: Option<u64>) -> Option<String> {
+    pub(super) fn keep(&self, task: Arc<BackgroundTask>, owner: Holder, ttl_ms: Option<u64>) -> Option<String> {
         let (name, since) = (format!("{MARK}{}", Uuid::new_v4()), Instant::now());
         let mut tasks = self.tasks();
         tasks.retain(|_, kept| kept.until > since);
@@ -51,7 +51,7 @@ impl Background {
         if own(&tasks) >= MOST_EACH || tasks.len() >= MOST {
             return None;
         }
-        let (task, until) = (Arc::new(task), since + lifetime(ttl_ms));
+        let until = since + lifetime(ttl_ms);
         tasks.insert(name.clone(), Kept { task, owner, since, until });
         Some(name)
     }
@@ -99,8 +99,8 @@ mod tests {
         Holder::new(&Principal::new(name, Via::ApiKey), &Credential::api_key(format!("omni_{name}")))
     }
 
-    fn task() -> BackgroundTask {
-        BackgroundTask::new("lab", "slow", "7", Uuid::now_v7())
+    fn task() -> Arc<BackgroundTask> {
+        Arc::new(BackgroundTask::new("lab", "slow", "7", Uuid::now_v7()))
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,7 @@ use super::{
     line::{self, Client, Line, Question, Said},
     parked::{self, Parked, Running, Wanted},
     result,
+    tasks::Answered,
 };
 use crate::{
     Source,
@@ -72,14 +73,14 @@ impl Caller<'_> {
                 let arguments = raw(&params.arguments.unwrap_or_default())?;
                 let (line, heard) = self.line();
                 let relay = Relay::new(line.clone(), rest, bare);
-                let peer = line.clone();
+                let takes_tasks = line.takes_tasks();
                 let call = DirectCall::offered(self.visitor.credential.clone(), &name, self.gateway.names, arguments)
                     .with_source(Source::Mcp)
                     .with_client(self.visitor.client.clone())
                     .with_progress(self.client.token.is_some().then(|| line.progress()))
                     .with_approver(Arc::new(ByClient(line)))
                     .with_relay(relay);
-                self.converse(&name, self.running(call, peer), heard).await?
+                self.converse(&name, self.running(call, takes_tasks), heard).await?
             }
         };
         match came {
@@ -92,12 +93,14 @@ impl Caller<'_> {
     }
 
     /// A call that goes on by itself, to the answer that its client gets.
-    fn running(&self, call: DirectCall, peer: Arc<Line>) -> Running<McpReply> {
+    fn running(&self, call: DirectCall, takes_tasks: bool) -> Running<McpReply> {
         let (gateway, visitor) = (self.gateway.clone(), self.visitor.clone());
         Box::pin(async move {
-            let id = call.request_id;
-            let reply = gateway.omni.call_tool(call).await?;
-            gateway.adopted(reply, id, &visitor, peer).await
+            // Before the call: once there is a task, nothing is waited for.
+            let owner = if takes_tasks { Some(gateway.owner(&visitor).await) } else { None };
+            let (id, own) = (call.request_id, gateway.clone());
+            let answered = move |reply| Answered::new(own, visitor, id, reply);
+            gateway.adopted(gateway.omni.call_tool_then(call, answered).await?, owner)
         })
     }
 
@@ -169,6 +172,7 @@ impl Caller<'_> {
             progress: self.client.token.is_some().then(|| line.progress()),
             peer: line,
             request_id: Uuid::now_v7(),
+            is_again: false,
         };
         let omni = self.gateway.omni.clone();
         self.converse(&called, Box::pin(async move { omni.pass(passing).await }), heard).await

@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures::future::pending;
 use rmcp::{
     RoleServer,
     model::ResourceUpdatedNotificationParam,
     service::{Peer, SubscriptionContext},
 };
 use serde_json::value::RawValue;
+use tokio::time::{Duration, Instant, sleep_until};
 use uuid::Uuid;
 
 use super::{
@@ -23,6 +25,10 @@ use crate::{
     omni::{Asked, Passing},
 };
 
+/// How long a resource that no server tells of is left alone before somebody asks for it again, at first and at most.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
+
 /// The resources of whose changes one client wants to be told.
 #[derive(Debug, Default)]
 pub(super) struct Subscribed {
@@ -34,6 +40,30 @@ pub(super) struct Subscribed {
 impl Subscribed {
     /// Has a resource's server tell of its changes.
     pub(super) async fn begin(&self, gateway: &Gateway, visitor: &Visitor, uri: &str) -> Result<(), Error> {
+        let subscription = self.asked(gateway, visitor, uri, false).await?;
+        let before = self.subscriptions().insert(uri.to_owned(), subscription);
+        drop(before);
+        Ok(())
+    }
+
+    /// Has the server that there is now tell of a resource whose server told of it before.
+    async fn begin_again(&self, gateway: &Gateway, visitor: &Visitor, uri: &str) -> Result<(), Error> {
+        let mut subscription = self.asked(gateway, visitor, uri, true).await?;
+        // Unless nobody wants to know by now.
+        if let Some(own) = self.subscriptions().get_mut(uri) {
+            std::mem::swap(own, &mut subscription);
+        }
+        drop(subscription);
+        Ok(())
+    }
+
+    async fn asked(
+        &self,
+        gateway: &Gateway,
+        visitor: &Visitor,
+        uri: &str,
+        is_again: bool,
+    ) -> Result<Subscription, Error> {
         let passing = Passing {
             credential: visitor.credential.clone(),
             client: visitor.client.clone(),
@@ -43,11 +73,9 @@ impl Subscribed {
             peer: Arc::new(Nobody),
             progress: None,
             request_id: Uuid::now_v7(),
+            is_again,
         };
-        let subscription = gateway.omni.subscribe(passing).await?;
-        let before = self.subscriptions().insert(uri.to_owned(), subscription);
-        drop(before);
-        Ok(())
+        gateway.omni.subscribe(passing).await
     }
 
     pub(super) fn end(&self, uri: &str) {
@@ -60,17 +88,25 @@ impl Subscribed {
     }
 
     /// Waits for a resource that this client wants to know of, and may by now; `None` where nobody is there any more.
-    async fn next(&self, gateway: &Gateway, newest: &Newest) -> Option<String> {
+    async fn next(&self, gateway: &Gateway, newest: &Newest, lost: &mut Lost) -> Option<String> {
         loop {
-            let (uri, heard) = self.hearing.next().await;
+            let (uri, heard) = tokio::select! {
+                heard = self.hearing.next() => heard,
+                uri = lost.next(newest) => (uri, Heard::Lost),
+            };
             let visitor = newest.visitor()?;
-            if heard == Heard::Lost && self.server_of(&uri).is_some() {
+            let Some(before) = self.server_of(&uri) else {
+                lost.found(&uri);
+                continue;
+            };
+            if heard == Heard::Lost {
                 // There may be another server now, which tells as well.
-                if let Err(error) = self.begin(gateway, &visitor, &uri).await {
-                    tracing::debug!(%error, "a server tells no more of a resource's changes");
-                    self.end(&uri);
+                if let Err(error) = self.begin_again(gateway, &visitor, &uri).await {
+                    tracing::debug!(%error, server = %before, "a server tells no more of a resource's changes");
+                    lost.missed(uri);
                     continue;
                 }
+                lost.found(&uri);
             }
             let Some(server) = self.server_of(&uri) else { continue };
             if gateway.omni.server_of(visitor.credential, &uri).await.as_ref() == Some(&server) {
@@ -88,6 +124,46 @@ impl Subscribed {
     }
 }
 
+/// Resources that no server tells of at the moment, although a client wants to know.
+#[derive(Debug, Default)]
+struct Lost(BTreeMap<String, Missed>);
+
+#[derive(Debug)]
+struct Missed {
+    /// How long it is left alone the next time.
+    pause: Duration,
+    again_at: Instant,
+}
+
+impl Lost {
+    /// Nobody could be asked for it: that is done again after a pause that grows.
+    fn missed(&mut self, uri: String) {
+        let now = Instant::now();
+        let missed = self.0.entry(uri).or_insert(Missed { pause: AGAIN, again_at: now });
+        missed.again_at = now + missed.pause;
+        missed.pause = (missed.pause * 2).min(AGAIN_AT_MOST);
+    }
+
+    fn found(&mut self, uri: &str) {
+        self.0.remove(uri);
+    }
+
+    /// Waits until one is to be asked for again: with a token that took another's place, all are. Dropping the future
+    /// loses nothing.
+    async fn next(&mut self, newest: &Newest) -> String {
+        loop {
+            let first = self.0.iter().min_by_key(|(_, missed)| missed.again_at);
+            let Some((uri, missed)) = first else { return pending().await };
+            tokio::select! {
+                () = sleep_until(missed.again_at) => return uri.clone(),
+                () = newest.renewed() => {}
+            }
+            let now = Instant::now();
+            self.0.values_mut().for_each(|missed| *missed = Missed { pause: AGAIN, again_at: now });
+        }
+    }
+}
+
 /// Tells a session of an older client, for as long as it takes what it is told. Lists and resources are told side by
 /// side: neither waits for the other.
 pub(super) async fn to_session(gateway: Gateway, newest: Newest, peer: Peer<RoleServer>, subscribed: Arc<Subscribed>) {
@@ -100,7 +176,8 @@ pub(super) async fn to_session(gateway: Gateway, newest: Newest, peer: Peer<Role
         }
     };
     let resources = async {
-        while let Some(uri) = subscribed.next(&gateway, &newest).await {
+        let mut lost = Lost::default();
+        while let Some(uri) = subscribed.next(&gateway, &newest, &mut lost).await {
             if peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_err() {
                 return;
             }
@@ -155,7 +232,8 @@ pub(super) async fn to_listener(gateway: Gateway, visitor: Visitor, subscription
                 tracing::debug!(%error, "a server does not tell of a resource's changes");
             }
         }
-        while let Some(uri) = subscribed.next(&gateway, &newest).await {
+        let mut lost = Lost::default();
+        while let Some(uri) = subscribed.next(&gateway, &newest, &mut lost).await {
             if sink.notify_resource_updated(uri).await.is_err() {
                 return;
             }
@@ -164,5 +242,33 @@ pub(super) async fn to_listener(gateway: Gateway, visitor: Visitor, subscription
     tokio::select! {
         () = lists => {}
         () = resources => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Credential;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_is_asked_for_after_pauses_that_grow_and_at_once_by_another_token() {
+        let visitor = |token: &str| Visitor::new(Credential::bearer(token.to_owned()));
+        let (newest, mut lost, began) = (Newest::from(visitor("one")), Lost::default(), Instant::now());
+        for seconds in [1, 3, 7] {
+            lost.missed("note://a".into());
+            assert_eq!(lost.next(&newest).await, "note://a");
+            assert_eq!(began.elapsed().as_secs(), seconds);
+        }
+        lost.missed("note://a".into());
+        newest.is(visitor("one"));
+        newest.is(visitor("two"));
+        assert_eq!(lost.next(&newest).await, "note://a");
+        assert_eq!(began.elapsed().as_secs(), 7);
+        for _ in 0..20 {
+            lost.missed("note://a".into());
+        }
+        let asked = Instant::now();
+        lost.next(&newest).await;
+        assert!(asked.elapsed() <= AGAIN_AT_MOST + AGAIN);
     }
 }

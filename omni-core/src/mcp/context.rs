@@ -52,6 +52,9 @@ pub struct CallContext {
     pub trace: Option<String>,
     /// Whether the server takes the call as a task only (2025-11-25).
     pub(super) as_task: bool,
+    /// Whether arguments of the call may be HTTP headers too (2026-07-28).
+    #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
+    pub(super) has_param_headers: bool,
 }
 
 impl CallContext {
@@ -67,6 +70,7 @@ impl CallContext {
             credentials: None,
             trace: None,
             as_task: false,
+            has_param_headers: false,
         }
     }
 
@@ -94,6 +98,12 @@ impl CallContext {
     /// The same of a call that its server takes as a task only.
     pub(super) fn with_task(mut self) -> Self {
         self.as_task = true;
+        self
+    }
+
+    /// The same of a call whose tool may want arguments as headers too.
+    pub(super) fn with_param_headers(mut self) -> Self {
+        self.has_param_headers = true;
         self
     }
 

@@ -104,6 +104,15 @@ impl McpError {
         }
     }
 
+    /// The same of a later leg of a request whose first leg the server has: whatever became of this one, the request
+    /// was sent.
+    pub(super) fn after_the_first(self) -> Self {
+        match self {
+            Self::Connect { message } | Self::Closed { message, .. } => Self::Closed { message, unsent: false },
+            other => other,
+        }
+    }
+
     /// The same without secrets in its words.
     pub(super) fn redacted(mut self, redactor: &Redactor) -> Self {
         match &mut self {

@@ -118,6 +118,10 @@ impl Connector for HttpServer {
         }
     }
 
+    fn has_discovery_token(&self) -> bool {
+        self.endpoint.has_discovery_token()
+    }
+
     async fn settle(&self) {
         if let Some(source) = self.endpoint.credentials() {
             source.settle().await;

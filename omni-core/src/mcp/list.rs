@@ -18,6 +18,8 @@ mod headers;
 #[cfg(feature = "gateway")]
 pub(super) mod param;
 
+pub(super) use headers::may_want_headers;
+
 /// Most pages of one list.
 const MAX_PAGES: usize = 100;
 

@@ -51,13 +51,26 @@ where
     if cx.as_task {
         return augmented::call(transport, request, cx).await;
     }
-    let mut reply = transport.request(request.clone(), cx).await?;
+    let reply = transport.request(request.clone(), cx).await?;
+    completed(transport, &request, reply, cx).await.map_err(McpError::after_the_first)
+}
+
+/// Makes whatever further requests a reply takes.
+async fn completed<T>(
+    transport: &T,
+    request: &McpRequest,
+    mut reply: McpReply,
+    cx: &CallContext,
+) -> Result<McpReply, McpError>
+where
+    T: McpTransport + ?Sized,
+{
     for _ in 0..MAX_ROUNDS {
         reply = match reply {
             McpReply::Complete(_) => return Ok(reply),
             McpReply::InputRequired(_) if cx.peer.takes_interim() => return Ok(reply),
             McpReply::Task(_) if cx.peer.takes_tasks() => return Ok(reply),
-            McpReply::InputRequired(raw) => transport.request(answered(&request, &raw, cx).await?, cx).await?,
+            McpReply::InputRequired(raw) => transport.request(answered(request, &raw, cx).await?, cx).await?,
             McpReply::Task(raw) => McpReply::Complete(tasks::result(transport, &raw, cx).await?),
         };
     }

@@ -91,6 +91,11 @@ impl Connector for SseServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
+        if cx.credentials.is_some() || self.endpoint.is_for_callers() {
+            // Here one connection would be everybody's.
+            let message = "a caller's token is passed on over streamable HTTP only";
+            return Err(McpError::Unauthorized { message: message.into() });
+        }
         match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
@@ -243,5 +248,19 @@ fn slot(message: &ClientJsonRpcMessage) -> Option<&Slot> {
     match message {
         JsonRpcMessage::Request(request) => request.request.extensions().get::<Slot>(),
         JsonRpcMessage::Notification(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PassThrough;
+
+    #[tokio::test]
+    async fn nobody_is_let_in_with_the_token_of_whoever_calls() {
+        let own = ServerAuth::PassThrough(PassThrough::new("https://notes.example"));
+        let server = SseServer::new("http://127.0.0.1:1/sse").unwrap().with_auth(own);
+        let refused = server.connect(&CallContext::within(Duration::from_secs(5))).await.err().unwrap();
+        assert!(matches!(refused, McpError::Unauthorized { .. }), "{refused}");
     }
 }

@@ -93,7 +93,10 @@ pub(super) async fn run(
         progress.abandon_turn(model);
     }
     budget::settle(parts, &mut progress).await;
-    let end = close_calls(parts, ask, &known, end, &mut progress).await;
+    let end = match close_calls(parts, ask, &known, end, &mut progress).await {
+        waits @ End::Ran(Ended::Waits) => waits,
+        other => unparked(parts, other, &mut progress).await,
+    };
     let did_nothing = progress.answer.iterations == before.iterations();
     let is_refused = matches!(&end, End::Failed(error) if did_nothing && steps::is_refusal(error));
     steps::settle(parts, known.reservation.take(), is_refused).await;
@@ -102,7 +105,7 @@ pub(super) async fn run(
     }
     let results = progress.results_so_far();
     let messages = std::mem::take(&mut progress.said);
-    let mut answer = progress.answer;
+    let mut answer = std::mem::replace(&mut progress.answer, Answer::empty(ask.request_id, ""));
     answer.duration_ms = millis(started.elapsed());
     let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
@@ -111,6 +114,11 @@ pub(super) async fn run(
         answer.warnings.extend(not_kept);
     }
     let error = record(parts, ask, &known, &answer, &before, error).await;
+    if error.is_some()
+        && let Err(kept) = parked::undo(parts, &mut progress).await
+    {
+        tracing::error!(error = %kept, "a run waits of an ask that failed");
+    }
     events.text(&answer.text[said..]);
     let mut last: Vec<AnswerEvent> = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning).collect();
     let end = match error {
@@ -124,9 +132,20 @@ pub(super) async fn run(
     events.end(last, LAST_WORDS).await;
 }
 
+/// An ask that does not wait after all leaves nothing behind that anybody could agree to.
+async fn unparked(parts: &Parts, end: End, progress: &mut Progress) -> End {
+    match (parked::undo(parts, progress).await, end) {
+        (Ok(()), end) | (Err(_), end @ End::Failed(_)) => end,
+        (Err(error), End::Ran(_) | End::TimedOut) => End::Failed(error),
+    }
+}
+
 async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
-        Err(error) => End::Failed(error),
+        Err(error) => End::Failed(match &known.resumed {
+            Some(resumed) => resumed.refused(error),
+            None => error,
+        }),
         Ok((grant, deadline)) => {
             let answered = answer(parts, ask, &grant, deadline, known, progress, events);
             match timeout_at(deadline, answered).await {
@@ -149,6 +168,7 @@ async fn admitted(
     let principal = steps::identity(parts, ask.credential.clone()).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source).with_client(ask.client.clone()));
+    steps::key(parts, ask.key).await?;
     let grant = steps::policy(parts, &principal).await?;
     progress.answer.role = Some(grant.role.name.to_string());
     if let Some(party) = &mut known.party {
@@ -216,11 +236,15 @@ async fn answer(
     let (Some(party), Some(model)) = (&known.party, &known.model) else {
         return Err(Error::Internal { message: "an ask goes on that was not admitted".into() });
     };
+    let token = match &known.resumed {
+        Some(resumed) => resumed.token.clone(),
+        None => steps::token(parts, &ask.credential, &grant.principal),
+    };
+    let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
     if let Some(resumed) = &known.resumed {
+        resumed.reach(parts, &catalog).await?;
         resumed.lease.claim().await?;
     }
-    let token = steps::token(parts, &ask.credential, &grant.principal);
-    let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
     let tools = given::tool_set(parts, ask, &catalog, grant, model);
     let away = given::away(ask, grant, &catalog);
     let system = prompt::system(grant, &catalog, &tools).into();
@@ -296,7 +320,10 @@ async fn go(
                 }
                 return Ok(ended);
             }
-            Err(reason) => parked::go_without(run, &reason),
+            Err(reason) => {
+                parked::undo(parts, progress).await?;
+                parked::go_without(run, &reason);
+            }
         }
     }
 }

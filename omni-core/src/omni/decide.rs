@@ -18,6 +18,7 @@ use super::{
 use crate::{
     answer::{Answer, AnswerEvent, AnswerStream, EventSender, PendingCall, Status},
     ask::{Client, Source},
+    audit::AuditError,
     confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker},
     error::Error,
     identity::{Credential, Scope},
@@ -111,29 +112,59 @@ impl Omni {
     /// [`Error::NotFound`] where there is none for this person, [`Error::Denied`] where they may not decide,
     /// [`Error::Conflict`] where it is decided already.
     pub async fn confirm(&self, id: Uuid, verdict: Verdict, by: Decider) -> Result<AnswerStream, Error> {
+        let omni = self.clone();
+        // Whoever goes away in the middle leaves no decision without its record.
+        self.to_its_end(async move { omni.decide_on(id, &verdict, &by).await }).await
+    }
+
+    /// Does something to its end, whether somebody waits for it or not.
+    pub(super) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = self.inner.tasks.spawn(work.in_current_span()).await;
+        done.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }))
+    }
+
+    async fn decide_on(&self, id: Uuid, verdict: &Verdict, by: &Decider) -> Result<AnswerStream, Error> {
         let parts = self.parts();
         let grant = decider(&parts, by.credential.clone()).await?;
         steps::admit(&parts)?;
         let one = self.look_up(&parts, &grant, id).await?;
-        let to = match &verdict {
-            Verdict::Approve => {
-                parts.approvals.may_agree(&one, &grant)?;
-                State::Approved
-            }
+        let is_own = is_asker(&one, &grant);
+        let to = match verdict {
+            Verdict::Approve => State::Approved,
             Verdict::Decline { .. } => State::Denied,
         };
-        match one.state {
-            State::Pending => decide(&parts, &grant, &by, &one, &verdict, to).await?,
-            // It was decided so before; whoever did may not have gone on with the run.
-            state if state == to => {}
-            state => return Err(decided_as(state)),
+        // The asker may go on with what others agreed to.
+        if to == State::Approved && !(is_own && one.state == to) {
+            parts.approvals.may_agree(&one, &grant)?;
         }
+        let recorded = match one.state {
+            State::Pending => decide(&parts, &grant, by, &one, verdict, to).await?,
+            // It was decided so before; whoever did may not have gone on with the run.
+            state if state == to => {
+                if parts.runs.body(one.run).await?.is_none() {
+                    return Err(resumed::gone());
+                }
+                decided_before(&parts, &grant, by, &one).await?;
+                Ok(())
+            }
+            state => return Err(decided_as(state)),
+        };
         let all = parts.runs.of_run(one.run).await?;
-        let is_own = is_asker(&one, &grant);
-        if !all.iter().all(Confirmation::is_decided) {
+        let is_decided = all.iter().all(Confirmation::is_decided);
+        if let Err(error) = recorded {
+            // What is void by now the asker and the model are told.
+            if is_decided && let Err(error) = self.resume(&parts, one.run, None).await {
+                tracing::warn!(%error, run = %one.run, "a run whose decision is not recorded does not go on");
+            }
+            return Err(error.into());
+        }
+        if !is_decided {
             return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
         }
-        let mut stream = self.resume(&parts, one.run, Some(&grant)).await?;
+        let mut stream = self.resume(&parts, one.run, Some((&*grant, &by.credential))).await?;
         if is_own {
             return Ok(stream);
         }
@@ -149,12 +180,13 @@ impl Omni {
         &self,
         parts: &Arc<Parts>,
         run: Uuid,
-        decider: Option<&Grant>,
+        decider: Option<(&Grant, &Credential)>,
     ) -> Result<AnswerStream, Error> {
         let body = parts.runs.body(run).await?.ok_or_else(resumed::gone)?;
         let paused = Paused::decode(&body)?;
-        let ask = paused.ask(resumed::principal(&paused.principal, decider));
-        let resumed = Resumed::new(paused, run, parts.runs.clone());
+        let ask = paused.ask(resumed::principal(&paused.principal, decider.map(|(grant, _)| grant)));
+        let token = resumed::token(parts, &paused.principal, decider);
+        let resumed = Resumed::new(paused, run, parts.runs.clone(), decider.map(|(grant, _)| grant)).with_token(token);
         let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
         // Dropping the stream gives nothing up: what was agreed to is carried out.
         let stream = AnswerStream::new(ask.request_id, receiver, CancellationToken::new());
@@ -186,7 +218,7 @@ async fn decider(parts: &Parts, who: Credential) -> Result<Arc<Grant>, Error> {
     Ok(grant)
 }
 
-/// Takes the decision down, here and in the ledger. What the ledger does not have does not count.
+/// Takes the decision down, here and in the ledger. What the ledger does not have does not count: it is void then.
 async fn decide(
     parts: &Parts,
     grant: &Grant,
@@ -194,7 +226,7 @@ async fn decide(
     one: &Confirmation,
     verdict: &Verdict,
     to: State,
-) -> Result<(), Error> {
+) -> Result<Result<(), AuditError>, Error> {
     let reason = match verdict {
         Verdict::Approve => None,
         Verdict::Decline { reason } => Some(cleaned(reason)),
@@ -205,15 +237,28 @@ async fn decide(
         let now = parts.runs.confirmation(one.id).await?.map_or(State::Void, |one| one.state);
         return Err(decided_as(now));
     }
+    let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
+    let recorded = noted::write(parts, &decided, Some(party(grant, by))).await;
+    if recorded.is_err() {
+        let why = "the ledger could not record the decision";
+        if parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await? {
+            noted::write_all(parts, &[Confirmation { state: State::Void, reason: Some(why.into()), ..decided }]).await;
+        }
+    }
+    Ok(recorded)
+}
+
+/// Writes down a decision of before: whoever made it may have been gone before it was. Rather twice than never.
+async fn decided_before(parts: &Parts, grant: &Grant, by: &Decider, one: &Confirmation) -> Result<(), AuditError> {
+    let is_theirs = one.decided_by.as_deref() == Some(grant.principal.subject.as_str());
+    let party = if is_theirs { party(grant, by) } else { noted::decider(one) };
+    noted::write(parts, one, Some(party)).await
+}
+
+fn party(grant: &Grant, by: &Decider) -> Party {
     let mut party = Party::new(&grant.principal, by.source).with_client(by.client.clone());
     party.role = Some(grant.role.name.to_string());
-    let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
-    if let Err(error) = noted::write(parts, &decided, Some(party)).await {
-        let void = Change::new(one.id, State::Approved, State::Void).because(Some("the ledger could not record it"));
-        parts.runs.change(void).await?;
-        return Err(error.into());
-    }
-    Ok(())
+    party
 }
 
 /// A reason as the model and the ledger have it.

@@ -1,6 +1,10 @@
 //! Calls that nobody decides on expire, and what a process left behind is told, by whichever instance sees it first.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use uuid::Uuid;
@@ -8,13 +12,23 @@ use uuid::Uuid;
 use super::{Omni, noted};
 use crate::{
     confirm::{Confirmation, RunError, State},
-    parts::Parts,
+    error::Error,
+    parts::{Parts, STEP_TIMEOUT},
 };
 
 /// How often it is looked for; not in the short life of a command at a terminal.
 const EVERY: Duration = Duration::from_secs(15);
 /// How long one look may take.
 const EACH: Duration = Duration::from_secs(30);
+/// How long a decided run is left to whoever decided, and then to whoever tried to go on with it; longer each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// Most runs that are looked at, and that go on, at a time.
+const LOOKED_AT: usize = 500;
+const AT_ONCE: usize = 20;
+
+/// Decided runs that nobody goes on with: when it is tried next, and how long after that again.
+type Left = BTreeMap<Uuid, (Instant, Duration)>;
 
 impl Omni {
     /// Does what time brings, from time to time, until this `Omni` ends.
@@ -23,11 +37,16 @@ impl Omni {
         self.in_background(async move {
             let mut ticks = interval_at(Instant::now() + EVERY, EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut left = Left::new();
             loop {
                 ticks.tick().await;
                 let Some(omni) = inner.upgrade().map(|inner| Self { inner }) else { return };
                 let parts = omni.parts();
-                match timeout(EACH, omni.lapse(&parts)).await {
+                let looking = async {
+                    omni.lapse(&parts).await?;
+                    omni.pick_up(&parts, &mut left).await
+                };
+                match timeout(EACH, looking).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(%error, "what waits for a decision is looked after later"),
                     Err(_) => tracing::warn!("what waits for a decision was not looked after in time"),
@@ -37,19 +56,28 @@ impl Omni {
     }
 
     /// Does what time brings by now: a run of which some calls were decided and the last ones expired goes on.
-    pub(super) async fn lapse(&self, parts: &Arc<Parts>) -> Result<(), RunError> {
-        let changed = parts.runs.lapse().await?;
+    pub(super) async fn lapse(&self, parts: &Arc<Parts>) -> Result<(), Error> {
+        let (omni, parts) = (self.clone(), parts.clone());
+        // What changed is told once: whoever looked and went away does not take it along.
+        self.to_its_end(async move { omni.lapse_now(&parts).await }).await
+    }
+
+    async fn lapse_now(&self, parts: &Arc<Parts>) -> Result<(), Error> {
+        let lapsed = timeout(EACH, parts.runs.lapse()).await;
+        let changed = lapsed.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
         noted::write_all(parts, &changed).await;
         let expired = changed.iter().filter(|one| one.state == State::Expired);
         let runs: BTreeSet<Uuid> = expired.map(|one| one.run).collect();
         for run in runs {
-            self.close(parts, run).await?;
+            if let Err(error) = self.close(parts, run).await {
+                tracing::warn!(%error, %run, "a run whose last call expired is looked after later");
+            }
         }
         Ok(())
     }
 
     /// A run of which a call expired: it goes on if somebody answered at all. Else nobody is there to be told.
-    async fn close(&self, parts: &Arc<Parts>, run: Uuid) -> Result<(), RunError> {
+    async fn close(&self, parts: &Arc<Parts>, run: Uuid) -> Result<(), Error> {
         let all = parts.runs.of_run(run).await?;
         if !all.iter().all(Confirmation::is_decided) {
             return Ok(());
@@ -59,9 +87,50 @@ impl Omni {
             noted::write_all(parts, &left).await;
             return Ok(());
         }
-        if let Err(error) = self.resume(parts, run, None).await {
-            tracing::warn!(%error, %run, "a run whose last call expired does not go on");
+        match can_go_on(parts) {
+            true => self.resume(parts, run, None).await.map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// Goes on with decided runs that nobody goes on with: whoever decided is gone, or they could not go on then.
+    async fn pick_up(&self, parts: &Arc<Parts>, left: &mut Left) -> Result<(), Error> {
+        if !can_go_on(parts) {
+            return Ok(());
+        }
+        let decided = parts.runs.decided(LOOKED_AT).await?;
+        left.retain(|run, _| decided.contains(run));
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for run in decided {
+            let (next, pause) = left.entry(run).or_insert((now + FIRST_PAUSE, FIRST_PAUSE));
+            if *next <= now && due.len() < AT_ONCE {
+                *pause = (*pause * 2).min(LONGEST_PAUSE);
+                *next = now + *pause;
+                due.push(run);
+            }
+        }
+        for run in due {
+            if let Err(error) = self.pick_up_one(parts, run).await {
+                tracing::warn!(%error, %run, "a run that is decided does not go on yet");
+            }
         }
         Ok(())
     }
+
+    /// That it was decided may not have been recorded: rather twice than never.
+    async fn pick_up_one(&self, parts: &Arc<Parts>, run: Uuid) -> Result<(), Error> {
+        let all = timeout(STEP_TIMEOUT, parts.runs.of_run(run)).await;
+        for one in all.unwrap_or_else(|_| Err(RunError::new("no answer in time")))? {
+            if matches!(one.state, State::Approved | State::Denied) {
+                noted::write(parts, &one, Some(noted::decider(&one))).await?;
+            }
+        }
+        self.resume(parts, run, None).await.map(drop)
+    }
+}
+
+/// Whether this process has servers at all. One that only looks leaves it to others to go on.
+fn can_go_on(parts: &Parts) -> bool {
+    parts.pool.names().next().is_some()
 }

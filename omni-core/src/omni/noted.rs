@@ -33,6 +33,14 @@ pub(super) fn asker(one: &Confirmation) -> Party {
     }
 }
 
+/// Whoever decided, as far as it is known later; the asker where nobody did.
+pub(super) fn decider(one: &Confirmation) -> Party {
+    match &one.decided_by {
+        Some(by) if *by != one.subject => Party { subject: by.clone(), actor: None, ..asker(one) },
+        Some(_) | None => asker(one),
+    }
+}
+
 /// Writes down how far a confirmation has come. `by` is who did it; else it is the asker's.
 pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
     let party = by.unwrap_or_else(|| asker(one));
@@ -41,7 +49,7 @@ pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) 
 }
 
 /// The same for what is so in any case: if it cannot be written, the log says so.
-pub(super) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
+pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
     for one in changed {
         if let Err(error) = write(parts, one, None).await {
             tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");

@@ -138,14 +138,15 @@ impl Omni {
         name: &str,
     ) -> Result<Option<OfferedTool>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who).await?;
+        let principal = steps::identity(&parts, who.clone()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let find = || parts.tool_sets.of(&parts.pool.catalog(), &grant, names).by_llm_name(name).cloned();
         if let Some(tool) = find() {
             return Ok(Some(tool));
         }
-        let _ = timeout(DISCOVER_WITHIN, parts.pool.discover()).await;
+        let token = steps::token(&parts, &who, &principal);
+        let _ = timeout(DISCOVER_WITHIN, parts.pool.discover_for(token.as_ref())).await;
         Ok(find())
     }
 

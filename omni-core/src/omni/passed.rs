@@ -65,6 +65,14 @@ pub(crate) struct Passing {
     pub(crate) peer: Arc<dyn Peer>,
     pub(crate) progress: Option<ProgressFn>,
     pub(crate) request_id: Uuid,
+    /// Whether it is asked for once more because its server was away: that was counted and recorded already.
+    pub(crate) is_again: bool,
+}
+
+impl Passing {
+    fn counts(&self) -> bool {
+        self.asked.counts() && !self.is_again
+    }
 }
 
 /// Where a request goes.
@@ -87,6 +95,8 @@ struct Known {
     reservation: Option<steps::Held>,
     /// Whether the policy says no to what is there.
     is_denied: bool,
+    /// Whether it ended before anything was sent, whatever the error says.
+    is_unsent: bool,
 }
 
 impl Asked {
@@ -157,8 +167,8 @@ async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Resu
     let started = Instant::now();
     let arguments = shown(&passing);
     let record = CallRecord::new("", passing.asked.method(), arguments, Outcome::Error);
-    let mut known =
-        Known { party: steps::nobody(Source::Mcp, &passing.client), record, reservation: None, is_denied: false };
+    let party = steps::nobody(Source::Mcp, &passing.client);
+    let mut known = Known { party, record, reservation: None, is_denied: false, is_unsent: false };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -166,11 +176,12 @@ async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Resu
             ended.unwrap_or_else(|_| Err(Error::Internal { message: "the request panicked".into() }))
         }
     };
-    if !passing.asked.counts() {
+    if !passing.counts() {
         return ended;
     }
     steps::settle(parts, known.reservation, ended.as_ref().is_err_and(steps::is_refusal)).await;
     let mut record = closed(known.record, &ended, millis(started.elapsed()));
+    record.unsent |= known.is_unsent;
     if known.is_denied {
         record.outcome = Outcome::Denied;
     }
@@ -198,7 +209,7 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
     known.party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;
     let deadline = Instant::now() + parts.bounds.timeout;
-    if passing.asked.counts() {
+    if passing.counts() {
         steps::admit(parts)?;
         steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
     }
@@ -207,7 +218,14 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
     if let Some(sentence) = parts.pool.refusal(&target.server, token.as_deref()) {
         return Err(Error::Denied { message: format!("the request was not made: {sentence}") });
     }
-    if passing.asked.counts() {
+    let failed = |source| Error::Server { server: target.server.to_string(), source };
+    let holder = Holder::new(&principal, &passing.credential);
+    let method = passing.asked.method();
+    let purpose = Purpose { holder: &holder, server: &target.server, method, name: &target.own };
+    let mut rest = passing.rest.clone();
+    let opened = parts.live.handed.open(&purpose, &mut rest);
+    opened.inspect_err(|_| known.is_unsent = true).map_err(failed)?;
+    if passing.counts() {
         call::charge(parts, &grant.principal, &target.server).await.map_err(limited)?;
     }
     let mut cx = CallContext::within(std::time::Duration::ZERO)
@@ -215,31 +233,26 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
         .with_token(token)
         .with_peer(passing.peer.clone());
     (cx.deadline, cx.trace, cx.progress) = (deadline, trace::parent(), passing.progress.clone());
-    let asked = send(parts, passing, &target, &Holder::new(&principal, &passing.credential), &cx).await;
-    asked.map_err(|source| Error::Server { server: target.server.to_string(), source })
+    send(parts, passing, &purpose, rest, &cx).await.map_err(failed)
 }
 
 /// Makes the request. What the server has the client keep goes out sealed, and comes back so.
 async fn send(
     parts: &Parts,
     passing: &Passing,
-    target: &Target,
-    holder: &Holder,
+    purpose: &Purpose<'_>,
+    rest: BTreeMap<String, Box<RawValue>>,
     cx: &CallContext,
 ) -> Result<Passed, McpError> {
     if let Asked::Subscription(uri, hearing) = &passing.asked {
-        return parts.pool.subscribe(&target.server, uri, hearing, cx).await.map(Passed::Subscribed);
+        return parts.pool.subscribe(purpose.server, uri, hearing, cx).await.map(Passed::Subscribed);
     }
-    let method = passing.asked.method();
-    let purpose = Purpose { holder, server: &target.server, method, name: &target.own };
-    let mut rest = passing.rest.clone();
-    parts.live.handed.open(&purpose, &mut rest)?;
-    let params = to_raw_value(&params(&passing.asked, &target.own, rest)).ok();
-    let reply = parts.pool.request(&target.server, McpRequest::new(method, params), cx).await?;
-    parts.live.handed.seal(&purpose, reply).map(Passed::Reply)
+    let params = to_raw_value(&params(&passing.asked, purpose.name, rest)).ok();
+    let reply = parts.pool.request(purpose.server, McpRequest::new(passing.asked.method(), params), cx).await?;
+    parts.live.handed.seal(purpose, reply).map(Passed::Reply)
 }
 
-fn limited(end: call::CallEnd) -> Error {
+pub(super) fn limited(end: call::CallEnd) -> Error {
     match end.limited {
         Some(limited) => limited.into(),
         None => LimitError::Unavailable { message: end.error.unwrap_or_default() }.into(),
@@ -308,18 +321,21 @@ fn closed(mut record: CallRecord, ended: &Result<Passed, Error>, duration_ms: u6
                 Passed::Subscribed(_) => 0,
             });
         }
-        Err(error) => {
-            record.error = Some(error.to_string());
-            record.outcome = match error.kind() {
-                ErrorKind::Denied | ErrorKind::Unauthenticated => Outcome::Denied,
-                ErrorKind::RateLimited => Outcome::RateLimited,
-                ErrorKind::Cancelled => Outcome::Cancelled,
-                ErrorKind::Timeout => Outcome::Timeout,
-                _ => Outcome::Error,
-            };
-            let was_sent = matches!(error, Error::Server { source, .. } if !matches!(source, McpError::UnknownServer { .. } | McpError::Busy { .. } | McpError::Resting { .. }));
-            record.unsent = !was_sent && !matches!(error, Error::Cancelled | Error::Internal { .. });
-        }
+        Err(error) => failed(&mut record, error),
     }
     record
+}
+
+/// What the ledger says of a request that failed.
+pub(super) fn failed(record: &mut CallRecord, error: &Error) {
+    record.error = Some(error.to_string());
+    record.outcome = match error.kind() {
+        ErrorKind::Denied | ErrorKind::Unauthenticated => Outcome::Denied,
+        ErrorKind::RateLimited => Outcome::RateLimited,
+        ErrorKind::Cancelled => Outcome::Cancelled,
+        ErrorKind::Timeout => Outcome::Timeout,
+        _ => Outcome::Error,
+    };
+    let was_sent = matches!(error, Error::Server { source, .. } if !matches!(source, McpError::UnknownServer { .. } | McpError::Busy { .. } | McpError::Resting { .. }));
+    record.unsent = !was_sent && !matches!(error, Error::Cancelled | Error::Internal { .. });
 }

@@ -12,14 +12,16 @@ use std::{
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{ask::Paused, noted};
+use super::{ask::Paused, noted, steps};
 use crate::{
     agent::{Disposition, PlannedCall, Run, plan::Judge},
     answer::{Answer, AnswerEvent, json::EventJson},
     call::Agreed,
-    confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunStore, State},
+    catalog::{Catalog, Health},
+    confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunError, RunStore, State},
     error::{Error, ErrorKind},
-    identity::{Principal, Via},
+    identity::{CallerToken, Credential, Principal, Via},
+    mcp::McpError,
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
 };
@@ -42,6 +44,10 @@ pub(super) struct Lease {
 pub(super) struct Resumed {
     paused: Paused,
     pub(super) lease: Arc<Lease>,
+    /// The asker's own token, where they came with it to decide.
+    pub(super) token: Option<Arc<CallerToken>>,
+    /// Whether the asker had a role by a claim, which nobody makes now.
+    lacks_claim: bool,
 }
 
 impl Lease {
@@ -84,8 +90,47 @@ pub(super) fn gone() -> Error {
 }
 
 impl Resumed {
-    pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>) -> Self {
-        Self { paused, lease: Arc::new(Lease { store, run, is_claimed: AtomicBool::new(false) }) }
+    pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>, decider: Option<&Grant>) -> Self {
+        let lacks_claim = paused.principal.claimed_role().is_some() && own(&paused.principal, decider).is_none();
+        let lease = Arc::new(Lease { store, run, is_claimed: AtomicBool::new(false) });
+        Self { paused, lease, token: None, lacks_claim }
+    }
+
+    pub(super) fn with_token(mut self, token: Option<Arc<CallerToken>>) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Why it is not let in: the asker may know a way.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        if !self.lacks_claim || error.kind() != ErrorKind::Denied {
+            return error;
+        }
+        let message = format!(
+            "{error}; the role of whoever asked is known only while they are there: it goes on when they decide the same"
+        );
+        Error::Denied { message }
+    }
+
+    /// Whether the servers are there of the calls that somebody agreed to. What is agreed to waits for them.
+    ///
+    /// # Errors
+    /// The one that is away.
+    pub(super) async fn reach(&self, parts: &Parts, catalog: &Catalog) -> Result<(), Error> {
+        let confirmations = timeout(STEP_TIMEOUT, self.lease.store.of_run(self.lease.run)).await;
+        let confirmations = confirmations.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
+        let is_away = |one: &&Confirmation| {
+            let health = catalog.server(&one.server).map(|view| &view.health);
+            matches!(health, Some(Health::Unhealthy { .. } | Health::Unknown))
+                && parts.pool.refusal(&one.server, self.token.as_deref()).is_none()
+        };
+        match confirmations.iter().filter(|one| one.state == State::Approved).find(is_away) {
+            None => Ok(()),
+            Some(one) => {
+                let message = "it does not answer; what was agreed to waits for it".into();
+                Err(Error::Server { server: one.server.clone(), source: McpError::Connect { message } })
+            }
+        }
     }
 
     /// What there is of the answer, as that of the ask that goes on.
@@ -137,7 +182,8 @@ impl Resumed {
             let reason = one.reason.clone().unwrap_or_else(|| format!("it is {}", one.state.as_str()));
             return Ok(Err(reason));
         }
-        let Err(broken) = still_holds(parts, judge, call, one) else { return Ok(Ok(one.clone())) };
+        let held = still_agreed(parts, judge, one).and_then(|()| still_holds(parts, judge, call, one));
+        let Err(broken) = held else { return Ok(Ok(one.clone())) };
         let change = Change::new(one.id, State::Approved, State::Void).because(Some(&broken));
         if self.lease.store.change(change).await? {
             let void = Confirmation { state: State::Void, reason: Some(broken.clone()), ..one.clone() };
@@ -151,7 +197,7 @@ impl Resumed {
     pub(super) async fn end(&self, parts: &Parts, last: &AnswerEvent) {
         let is_for_good = match last {
             AnswerEvent::Error(failure) => {
-                matches!(failure.error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated)
+                matches!(failure.error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated) && !self.lacks_claim
             }
             _ => true,
         };
@@ -166,6 +212,12 @@ impl Resumed {
             Err(_) => tracing::error!("a run that went on is over, which could not be noted in time"),
         }
     }
+}
+
+/// Whether somebody agreed who may by the rules of now.
+fn still_agreed(parts: &Parts, judge: &Judge<'_>, one: &Confirmation) -> Result<(), String> {
+    let asker = judge.grants.first().ok_or("nobody asks")?;
+    parts.approvals.still_agreed(one, asker)
 }
 
 /// Whether a call is by now still what somebody agreed to.
@@ -188,7 +240,7 @@ fn still_holds(parts: &Parts, judge: &Judge<'_>, call: &PlannedCall, one: &Confi
         server: &now.server,
         tool: &now.tool,
         arguments: &now.arguments,
-        tool_digest: &def.digest(),
+        tool_digest: def.digest(),
         rule_digest: &asking.digest,
     };
     one.holds_for(&bound).map_err(|broken| broken.to_string())
@@ -201,10 +253,7 @@ pub(super) fn principal(asked: &Principal, decider: Option<&Grant>) -> Principal
     if !matches!(principal.via, Via::Oidc | Via::ProxyHeader) {
         return principal;
     }
-    let own = decider.map(|decider| &decider.principal).filter(|decider| {
-        (&decider.tenant, &decider.subject, decider.via) == (&asked.tenant, &asked.subject, asked.via)
-    });
-    match own {
+    match own(asked, decider) {
         Some(own) => principal.claimed_role.clone_from(&own.claimed_role),
         None => {
             principal.via = Via::ResumedRun;
@@ -212,4 +261,21 @@ pub(super) fn principal(asked: &Principal, decider: Option<&Grant>) -> Principal
         }
     }
     principal
+}
+
+/// The asker who decides, in the way in which they asked.
+fn own<'a>(asked: &Principal, decider: Option<&'a Grant>) -> Option<&'a Principal> {
+    decider.map(|decider| &decider.principal).filter(|decider| {
+        (&decider.tenant, &decider.subject, decider.via) == (&asked.tenant, &asked.subject, asked.via)
+    })
+}
+
+/// The token for servers that are used with it: the asker's own, if they asked by one and decide by one.
+pub(super) fn token(
+    parts: &Parts,
+    asked: &Principal,
+    decider: Option<(&Grant, &Credential)>,
+) -> Option<Arc<CallerToken>> {
+    let (grant, credential) = decider?;
+    steps::token(parts, credential, own(asked, Some(grant))?)
 }

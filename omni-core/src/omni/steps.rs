@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
+use chrono::Utc;
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, debug_span};
 
 use crate::{
     ask::{Client, Source},
     error::Error,
-    identity::{CallerToken, Credential, Principal, Via},
+    identity::{AuthError, CallerToken, Credential, KeyError, Principal, Via},
     ledger::Party,
     limit::{LimitError, ReservationId, Reserve, Settle, charges_for},
     parts::{Parts, STEP_TIMEOUT},
@@ -36,6 +37,16 @@ pub(super) fn token(parts: &Parts, credential: &Credential, judged: &Principal) 
     let is_wanted = parts.pool.takes_tokens();
     let token = is_wanted.then(|| parts.authenticator.own_token(credential, judged)).flatten();
     token.map(Arc::new)
+}
+
+/// Whether the key still counts with which somebody asked some time ago.
+pub(super) async fn key(parts: &Parts, id: Option<i64>) -> Result<(), Error> {
+    let Some(id) = id else { return Ok(()) };
+    let gone = || Error::Denied { message: "the API key with which it was asked is not valid any more".into() };
+    let keys = parts.authenticator.keys().ok_or_else(gone)?;
+    let key = timeout(STEP_TIMEOUT, keys.store().get(id)).await;
+    let key = key.unwrap_or_else(|_| Err(KeyError::new("no answer in time"))).map_err(AuthError::from)?;
+    key.filter(|key| key.is_valid(Utc::now())).map(drop).ok_or_else(gone)
 }
 
 /// Step 2.

@@ -1,5 +1,5 @@
-//! What an MCP client wants of a task of its own: the same steps as a call, save that asking after a task is free. How a
-//! task ended is recorded once, when its client learns of it.
+//! What an MCP client wants of a task of its own: the same steps as a call, save that asking after a task is free, and
+//! cancelling it. How a task ended is recorded once, when its client learns of it; what a client tells it, each time.
 
 use std::{
     collections::BTreeMap,
@@ -18,9 +18,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
-use super::{Omni, steps};
+use super::{Omni, passed, steps};
 use crate::{
+    answer::millis,
     ask::{Client, Source},
+    call,
     error::Error,
     identity::{Credential, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
@@ -28,6 +30,10 @@ use crate::{
     parts::Parts,
     trace,
 };
+
+/// The methods by which a task is asked after, and told what its server wants to know.
+const ASKS_AFTER: &str = "tasks/get";
+const UPDATES: &str = "tasks/update";
 
 /// Something that a server goes on with in the background.
 #[derive(Debug)]
@@ -92,13 +98,19 @@ impl Omni {
         let guard = cancel.clone().drop_guard();
         let request_id = Uuid::now_v7();
         let work = async move {
-            let carried = cancel.run_until_cancelled(carry(&parts, &asked)).await;
-            let (party, reply) = carried.unwrap_or(Err(Error::Cancelled))?;
-            if let Some(end) = end(&asked, &reply).filter(|_| asked.task.ends()) {
-                let record = Record::new(request_id, Some(party), Event::DirectCall(end));
+            let started = Instant::now();
+            let mut party = steps::nobody(Source::Mcp, &asked.client);
+            let carried = cancel.run_until_cancelled(carry(&parts, &asked, &mut party)).await;
+            let ended = carried.unwrap_or(Err(Error::Cancelled));
+            let record = match asked.method {
+                ASKS_AFTER => ended.as_ref().ok().and_then(|reply| end(&asked, reply)),
+                _ => Some(told(&asked, &ended, started)),
+            };
+            if let Some(record) = record {
+                let record = Record::new(request_id, Some(party), Event::DirectCall(record));
                 parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
             }
-            Ok(reply)
+            ended
         };
         let task = self.inner.tasks.spawn(work.instrument(trace::passed(request_id)));
         let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
@@ -107,9 +119,9 @@ impl Omni {
     }
 }
 
-async fn carry(parts: &Parts, asked: &AboutTask) -> Result<(Party, McpReply), Error> {
+async fn carry(parts: &Parts, asked: &AboutTask, party: &mut Party) -> Result<McpReply, Error> {
     let principal = steps::identity(parts, asked.credential.clone()).await?;
-    let mut party = Party::new(&principal, Source::Mcp).with_client(asked.client.clone());
+    *party = Party::new(&principal, Source::Mcp).with_client(asked.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;
@@ -120,15 +132,25 @@ async fn carry(parts: &Parts, asked: &AboutTask) -> Result<(Party, McpReply), Er
     if !is_allowed || parts.pool.is_withheld(&task.server, &task.tool) {
         return Err(AboutTask::unknown());
     }
+    let token = steps::token(parts, &asked.credential, &principal);
+    if let Some(sentence) = parts.pool.refusal(&task.server, token.as_deref()) {
+        return Err(Error::Denied { message: format!("the request was not made: {sentence}") });
+    }
+    if asked.method == UPDATES {
+        call::charge(parts, &grant.principal, &task.server).await.map_err(passed::limited)?;
+    }
     let failed = |source| Error::Server { server: task.server.clone(), source };
     let unwritten = |error: serde_json::Error| failed(McpError::Protocol { message: error.to_string() });
     let mut params = asked.rest.clone();
     params.insert("taskId".into(), to_raw_value(&task.id).map_err(unwritten)?);
     let params = to_raw_value(&params).map_err(unwritten)?;
-    let mut cx = CallContext::within(parts.bounds.timeout).with_principal(principal).with_peer(asked.peer.clone());
+    let mut cx = CallContext::within(parts.bounds.timeout)
+        .with_principal(principal)
+        .with_token(token)
+        .with_peer(asked.peer.clone());
     cx.trace = trace::parent();
     let request = McpRequest::new(asked.method, Some(params));
-    Ok((party, parts.pool.request(&task.server, request, &cx).await.map_err(failed)?))
+    parts.pool.request(&task.server, request, &cx).await.map_err(failed)
 }
 
 /// What is looked at of a task's state.
@@ -151,11 +173,24 @@ struct Said {
     message: String,
 }
 
-/// How a task ended, if it has.
-fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
-    if asked.method != "tasks/get" {
-        return None;
+/// What the ledger shows of a request about a task.
+fn shown(task: &BackgroundTask) -> serde_json::Value {
+    json!({ "tool": task.tool, "call": task.call })
+}
+
+/// What came of telling a task something.
+fn told(asked: &AboutTask, ended: &Result<McpReply, Error>, started: Instant) -> CallRecord {
+    let mut record = CallRecord::new(&asked.task.server, asked.method, shown(&asked.task), Outcome::Success);
+    record.duration_ms = millis(started.elapsed());
+    match ended {
+        Ok(reply) => record.bytes = Some(reply.raw().get().len() as u64),
+        Err(error) => passed::failed(&mut record, error),
     }
+    record
+}
+
+/// How a task ended, if it has and that is news.
+fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
     let peek: Peek<'_> = serde_json::from_str(reply.raw().get()).ok()?;
     let said =
         |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Said>(raw.get()).ok()).unwrap_or_default();
@@ -169,9 +204,11 @@ fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
         _ => return None,
     };
     let task = &asked.task;
-    let arguments = json!({ "tool": task.tool, "call": task.call });
-    let mut record = CallRecord::new(&task.server, asked.method, arguments, outcome);
-    record.duration_ms = crate::answer::millis(task.since.elapsed());
+    if !task.ends() {
+        return None;
+    }
+    let mut record = CallRecord::new(&task.server, asked.method, shown(task), outcome);
+    record.duration_ms = millis(task.since.elapsed());
     record.bytes = peek.result.map(|result| result.get().len() as u64);
     record.error = error;
     Some(record)

@@ -18,7 +18,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(600);
 const BODY: &str = "{ \"b\":1.0, \"a\" : \"é \\u0000 'x' \u{1f980}\" }";
 
-/// Checks a store of parked runs.
+/// Checks a store of parked runs that nobody else uses meanwhile.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -32,6 +32,8 @@ pub async fn run_store_contract(store: &dyn RunStore) {
     what_a_run_leaves_is_told_once(store).await;
     nobody_agrees_to_what_is_over_and_it_expires_once(store).await;
     a_lease_that_runs_out_makes_what_ran_unknown(store).await;
+    what_is_decided_and_left_is_found_until_somebody_takes_it_on(store).await;
+    what_still_waits_when_its_run_ends_is_void(store).await;
 }
 
 /// Checks that two stores over the same backend, each with connections of its own, are one.
@@ -119,7 +121,8 @@ async fn what_is_read_is_what_was_parked(store: &dyn RunStore) {
     assert!(store.confirmation(Uuid::now_v7()).await.expect("it can be looked for").is_none());
     assert!(store.body(Uuid::now_v7()).await.expect("it can be looked for").is_none());
     let again = store.park(ParkedRun::new(run, BODY, &[confirmation(run, "ada@x.org")], LONG)).await;
-    assert!(again.is_err() || store.body(run).await.expect("it can be read").is_some());
+    assert!(again.is_err() && store.body(run).await.expect("it can be read").is_some());
+    assert_eq!(read(store, run).await.len(), 2, "what was there is as it was");
 }
 
 async fn what_is_too_large_is_not_parked(store: &dyn RunStore) {
@@ -224,8 +227,7 @@ async fn nobody_agrees_to_what_is_over_and_it_expires_once(store: &dyn RunStore)
         let lapsed = store.lapse().await.expect("time can pass");
         told += lapsed.iter().filter(|one| one.id == id && one.state == State::Expired).count();
     }
-    // Others may use this store, and see it first.
-    assert!(told <= 1);
+    assert_eq!(told, 1);
     assert_eq!(states(store, run).await, [State::Expired]);
     assert!(claim(store, run, LONG).await, "all is decided");
     store.end(run, None).await.expect("it can end");
@@ -247,4 +249,27 @@ async fn a_lease_that_runs_out_makes_what_ran_unknown(store: &dyn RunStore) {
     assert_eq!(states(store, run).await, [State::UnknownOutcome, State::Void]);
     assert!(!change(store, waiting[0].id, State::Running, State::Done).await, "nobody knows any more");
     assert!(!store.renew(run, LONG).await.expect("it can be tried"), "it is over");
+}
+
+async fn what_is_decided_and_left_is_found_until_somebody_takes_it_on(store: &dyn RunStore) {
+    let found = async |run: Uuid| store.decided(1_000).await.expect("they can be looked for").contains(&run);
+    let waiting = parked(store, 2, LONG).await;
+    let run = waiting[0].run;
+    assert!(approve(store, &waiting[0]).await && !found(run).await, "one is not decided");
+    assert!(change(store, waiting[1].id, State::Pending, State::Denied).await && found(run).await);
+    assert!(store.decided(0).await.expect("they can be looked for").is_empty());
+    assert!(claim(store, run, LONG).await && !found(run).await, "somebody has it");
+    let unanswered = parked(store, 1, Duration::ZERO).await;
+    store.lapse().await.expect("time can pass");
+    assert_eq!(states(store, unanswered[0].run).await, [State::Expired]);
+    assert!(!found(unanswered[0].run).await, "nobody answered");
+}
+
+async fn what_still_waits_when_its_run_ends_is_void(store: &dyn RunStore) {
+    let waiting = parked(store, 2, LONG).await;
+    let run = waiting[0].run;
+    assert!(change(store, waiting[0].id, State::Pending, State::Denied).await);
+    let left = store.end(run, None).await.expect("it can end");
+    assert_eq!(left.iter().map(|one| (one.id, one.state)).collect::<Vec<_>>(), [(waiting[1].id, State::Void)]);
+    assert!(!approve(store, &waiting[1]).await && states(store, run).await == [State::Denied, State::Void]);
 }

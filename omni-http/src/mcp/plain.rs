@@ -9,10 +9,15 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures::{StreamExt as _, stream};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream,
+};
 use omni_core::gateway::{Gateway, Logs, PlainCall, PlainResult, Visitor};
 use serde_json::{Map, Value, json};
 use tokio::select;
+use tracing::Instrument as _;
 
 use super::{
     envelope::Message,
@@ -84,21 +89,37 @@ impl Plain {
             Asks::Call(call) => call,
         };
         let (call, mut logs) = gateway.call_plain(visitor, call, is_new);
-        let mut call = Box::pin(async move {
-            match running {
-                Some(running) => running.given_up().run_until_cancelled(call).await.unwrap_or_else(cancelled),
-                None => call.await,
-            }
-        });
+        let mut call = match running {
+            Some(running) => on_its_own(running, call),
+            None => call.boxed(),
+        };
         select! {
             biased;
-            ended = &mut call => whole(&id, &ended, is_new),
             Some(first) = logs.next() => {
                 let first = event(&notification(first.get()));
                 stream(id, call, logs, first)
             }
+            // What the server logged before it answered comes before the answer.
+            ended = &mut call => match logged(&mut logs) {
+                logged if logged.is_empty() => whole(&id, &ended, is_new),
+                logged => stream(id, ready(ended), logs, logged.into()),
+            },
         }
     }
+}
+
+/// A call of a session: that its connection is lost does not say that its client wants no answer, and it goes on until
+/// the client says so, or ends the session.
+fn on_its_own(
+    running: Running,
+    call: impl Future<Output = PlainResult> + Send + 'static,
+) -> BoxFuture<'static, PlainResult> {
+    let call = async move {
+        let given_up = || failed("the client gave the call up");
+        running.carry(call).await.unwrap_or_else(given_up)
+    };
+    let task = tokio::spawn(call.in_current_span());
+    task.map(|ended| ended.unwrap_or_else(|_| failed("the call broke off"))).boxed()
 }
 
 /// Which revision is spoken; `None` where it is not plain, or the client can be asked something.
@@ -142,8 +163,8 @@ fn call(message: &mut Message) -> Option<PlainCall> {
     Some(PlainCall::new(name).with(arguments, meta))
 }
 
-fn cancelled() -> PlainResult {
-    let ended = json!({ "code": INTERNAL, "message": "the client gave the call up" });
+fn failed(why: &str) -> PlainResult {
+    let ended = json!({ "code": INTERNAL, "message": why });
     Err(serde_json::from_value(ended).unwrap_or_else(|_| unreachable!("an error of JSON-RPC is one")))
 }
 
@@ -170,7 +191,11 @@ fn stream(
         select! {
             biased;
             Some(log) = logs.next() => Some((event(&notification(log.get())), Some((id, call, logs)))),
-            ended = &mut call => Some((event(&response(&id, &ended)), None)),
+            ended = &mut call => {
+                let mut last = logged(&mut logs);
+                last.extend_from_slice(&event(&response(&id, &ended)));
+                Some((Bytes::from(last), None))
+            }
         }
     });
     let events = stream::once(async move { first }).chain(rest).map(Ok::<_, Infallible>);
@@ -179,6 +204,15 @@ fn stream(
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, Body::from_stream(events)).into_response()
+}
+
+/// The events of what was logged until now.
+fn logged(logs: &mut Logs) -> Vec<u8> {
+    let mut events = Vec::new();
+    while let Some(log) = logs.next().now_or_never().flatten() {
+        events.extend_from_slice(&event(&notification(log.get())));
+    }
+    events
 }
 
 fn response(id: &Value, result: &PlainResult) -> String {
@@ -192,8 +226,20 @@ fn notification(params: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{params}}}"#)
 }
 
-/// One event. JSON may hold line ends between its parts, and an event has none in a line.
+/// One event. JSON may hold line ends between its parts, and an event has none in a line: of either kind.
 fn event(text: &str) -> Bytes {
-    let lines: Vec<String> = text.lines().map(|line| format!("data: {line}\n")).collect();
+    let lines = text.split(['\r', '\n']).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(|line| format!("data: {line}\n")).collect();
     Bytes::from(lines.concat() + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_of_every_kind_end_no_event() {
+        let sent = event("{\r\n\"a\":\r1,\n\n\"b\":2}");
+        assert_eq!(&sent[..], b"data: {\ndata: \"a\":\ndata: 1,\ndata: \"b\":2}\n\n");
+    }
 }

@@ -21,12 +21,15 @@ use rmcp::{
 };
 
 use serde_json::Value;
+use tokio::{select, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{caller::Caller, error::ApiError};
 
 /// After how many parts of its idle time a session is kept alive by a request that did not pass its transport.
 const PARTS_OF_IDLE: u32 = 4;
+/// The least time after which that is done again.
+const ALIVE_AFTER: Duration = Duration::from_millis(100);
 /// What keeps a session alive: rmcp's sessions live by what passes them, and this means nothing to them.
 const ALIVE: &str = "notifications/omni/alive";
 
@@ -112,9 +115,21 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Ends when the client does not wait any more.
-    pub(super) fn given_up(&self) -> &CancellationToken {
-        &self.given_up
+    /// Does something while the client waits for it, which keeps its session alive; `None` once it does not any more.
+    pub(super) async fn carry<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        select! {
+            biased;
+            done = self.given_up.run_until_cancelled(work) => done,
+            () = self.keeps_alive() => None,
+        }
+    }
+
+    async fn keeps_alive(&self) {
+        let pause = (self.sessions.idle / PARTS_OF_IDLE).max(ALIVE_AFTER);
+        loop {
+            sleep(pause).await;
+            self.sessions.keep_alive(&self.session).await;
+        }
     }
 }
 
@@ -176,11 +191,16 @@ impl Sessions {
         if !stay.is_quiet {
             return true;
         }
-        if let Some(known) = self.table().known.get_mut(&stay.id) {
+        self.keep_alive(&stay.id).await
+    }
+
+    /// Keeps a session alive, if it still is there.
+    async fn keep_alive(&self, id: &SessionId) -> bool {
+        if let Some(known) = self.table().known.get_mut(id) {
             known.touched = Instant::now();
         }
         let alive = ClientNotification::CustomNotification(CustomNotification::new(ALIVE, None));
-        self.local.accept_message(&stay.id, ClientJsonRpcMessage::notification(alive)).await.is_ok()
+        self.local.accept_message(id, ClientJsonRpcMessage::notification(alive)).await.is_ok()
     }
 
     /// A request runs outside the transport of its session.

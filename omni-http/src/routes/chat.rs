@@ -71,7 +71,7 @@ async fn short(
 
 /// Ask a question, and be told the answer as it comes
 ///
-/// Server-sent events: `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `usage`,
+/// Server-sent events: `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `elicitation`, `usage`,
 /// `warning`, and at the end `done` or `error`. A question that is not let in is another status.
 ///
 /// Whoever lost the connection sends the same again with the header `Last-Event-ID`, or a `GET`: then the
@@ -95,8 +95,13 @@ async fn ask_stream(
     }
     // Before anything is asked and charged.
     app.streams.admit()?;
-    let question = question(&app, &caller, &request_id, body)?;
-    stream::begin(&app, &caller, app.omni.ask_stream(question)).await
+    let untold = body.elicitation.then(|| app.questions.of_stream(caller.holder()));
+    let mut question = question(&app, &caller, &request_id, body)?;
+    let untold = untold.map(|(elicit, untold)| {
+        question.elicit = elicit;
+        untold
+    });
+    stream::begin(&app, &caller, app.omni.ask_stream(question), untold).await
 }
 
 /// Go on with an answer after a lost connection

@@ -87,7 +87,7 @@ async fn decide(
     let by = Decider::new(who, Source::Http).with_client(caller.client());
     let answer: AnswerStream = app.omni.confirm(id, verdict, by).await?;
     match as_events {
-        true => stream::begin(&app, &caller, answer).await,
+        true => stream::begin(&app, &caller, answer, None).await,
         false => Ok(chat::answered(&answer.collect().await?)),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use omni_core::{AnswerEvent, AnswerStream, Principal, answer::json::EventJson};
+use omni_core::{AnswerEvent, AnswerStream, Principal, answer::json::EventJson, elicit::Elicitation};
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
+
+use crate::wire::Question;
 
 /// Most bytes of events that wait for a reader, and that are kept of those which were read.
 const MAX_BYTES: usize = 256 << 10;
@@ -107,6 +109,12 @@ impl Running {
         // All that it fails at is writing JSON into memory.
         let json = serde_json::to_string(&event).unwrap_or_default();
         self.state.send_modify(|state| state.push(event.name(), json));
+    }
+
+    /// Tells what a server asks.
+    pub(super) fn ask(&self, question: &Elicitation) {
+        let json = serde_json::to_string(&Question::from(question)).unwrap_or_default();
+        self.state.send_modify(|state| state.push("elicitation", json));
     }
 
     /// Whether the event after another one is still here, or yet to come.

@@ -31,6 +31,9 @@ pub(crate) struct AskRequest {
     /// unless `slack_context` names channel and thread.
     #[serde(default)]
     pub(crate) thread_id: Option<String>,
+    /// Whether what servers ask in the middle of a call is told and answered (`POST /elicitations/{id}`); streams only.
+    #[serde(default)]
+    pub(crate) elicitation: bool,
 }
 
 /// Where in Slack a question was asked.
@@ -89,7 +92,7 @@ pub(crate) struct AskResponse {
 pub(crate) struct StreamEvent {
     /// What `Last-Event-ID` says to go on after it.
     pub(crate) id: String,
-    /// `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `usage`, `warning`, `done`, `error`.
+    /// `started`, `token`, `tool_start`, `tool_end`, `approval_required`, `elicitation`, `usage`, `warning`, `done`, `error`.
     pub(crate) event: String,
     /// A JSON object with the same name in `event`, and what there is to tell.
     pub(crate) data: String,

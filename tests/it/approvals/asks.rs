@@ -232,9 +232,11 @@ async fn a_person_has_room_for_so_many_calls_that_wait_and_no_more() {
     rig.omni.shutdown().await;
 }
 
-/// A store that is away.
+/// A store that is away, but for the end of a run perhaps.
 #[derive(Debug)]
-struct Away;
+struct Away {
+    ends: bool,
+}
 
 fn away<T>() -> Result<T, RunError> {
     Err(RunError::new("it is away"))
@@ -275,10 +277,14 @@ impl RunStore for Away {
     }
 
     async fn end(&self, _: Uuid, _: Option<&str>) -> Result<Vec<Confirmation>, RunError> {
-        away()
+        if self.ends { Ok(Vec::new()) } else { away() }
     }
 
     async fn result(&self, _: Uuid) -> Result<Option<String>, RunError> {
+        away()
+    }
+
+    async fn decided(&self, _: usize) -> Result<Vec<Uuid>, RunError> {
         away()
     }
 
@@ -290,10 +296,19 @@ impl RunStore for Away {
 #[tokio::test]
 async fn what_cannot_be_kept_is_declined_with_the_reason_and_the_ask_goes_on() {
     let llm = Scripted::new().call(&[wipe("a"), echo("hi")]).say("Only one.");
-    let rig = rig(llm.clone(), Changing::new(), |builder| builder.runs(Away)).await;
+    let rig = rig(llm.clone(), Changing::new(), |builder| builder.runs(Away { ends: true })).await;
     let answer = rig.omni.ask(ask()).await.unwrap();
     assert_eq!((answer.text.as_str(), rig.server.calls()), ("Only one.", 1));
     assert!(told(&llm).contains("it cannot be kept until somebody decides"), "{}", told(&llm));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn where_it_may_have_been_kept_all_the_same_the_ask_fails() {
+    let llm = Scripted::new().call(&[wipe("a")]).say("Well.");
+    let rig = rig(llm, Changing::new(), |builder| builder.runs(Away { ends: false })).await;
+    let failed = rig.omni.ask(ask()).await.unwrap_err();
+    assert_eq!((failed.kind(), rig.server.calls()), (ErrorKind::Unavailable, 0));
     rig.omni.shutdown().await;
 }
 

@@ -154,15 +154,37 @@ async fn a_prompt_at_the_askers_own_terminal_is_not_four_eyes() {
     }
 }
 
+/// Somebody with a token that claims a role.
+fn claiming(who: &str) -> Principal {
+    let mut principal = Principal::email(who);
+    principal.via = Via::Oidc;
+    let mut document = serde_json::to_value(principal).unwrap();
+    document["claimed_role"] = json!("dba");
+    serde_json::from_value(document).unwrap()
+}
+
+/// The asker whose rights were looked up last, after somebody agreed: how they were known, and the role they claimed.
+async fn asker_after(rules: ApprovalRules, decider: Principal) -> (Via, Option<String>) {
+    let llm = Scripted::new().call(&[wipe("a")]).say("Done.");
+    let policy = Changing::of(&[(EVE, "dba")]);
+    let rig = rig(llm, policy.clone(), |builder| builder.approvals(rules)).await;
+    let mut question = ask();
+    question.credential = claiming(ADA).into();
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    let by = Decider::new(decider, Source::Http);
+    let answer = rig.omni.confirm(id, Verdict::Approve, by).await.unwrap().collect().await.unwrap();
+    assert_eq!(answer.status, Status::Completed);
+    until(|| rig.server.calls() == 1).await;
+    rig.omni.shutdown().await;
+    let seen = policy.seen.lock().unwrap().iter().rev().find(|principal| principal.subject == ADA).cloned().unwrap();
+    (seen.via, seen.claimed_role().map(str::to_owned))
+}
+
 #[tokio::test]
 async fn what_a_token_claimed_counts_only_while_it_is_claimed() {
-    let llm = Scripted::new().call(&[wipe("a")]).say("Done.");
-    let rig = rig(llm, Changing::new(), same).await;
-    let mut principal = Principal::email(ADA);
-    principal.via = Via::Oidc;
-    let mut question = ask();
-    question.credential = principal.into();
-    let id = parked(&rig.omni, question).await.pending[0].id;
-    assert_eq!(approve(&rig.omni, id, ADA).await.unwrap().status, Status::Completed);
-    rig.omni.shutdown().await;
+    let own = asker_after(ApprovalRules::default(), claiming(ADA)).await;
+    assert_eq!(own, (Via::Oidc, Some("dba".to_owned())));
+    for (rules, other) in [(ApprovalRules::default(), ADA), (approvers(true), EVE)] {
+        assert_eq!(asker_after(rules, Principal::email(other)).await, (Via::ResumedRun, None), "{other}");
+    }
 }

@@ -30,7 +30,8 @@ fn a_chat_answers_asks_before_it_changes_something_and_goes_on_later() {
     let seen = chat.text();
     let name = seen.split("omni chat --resume=").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
     drop(chat);
-    assert_eq!(statuses(&home).len(), 3);
+    // Three questions, and the agreement to a call.
+    assert_eq!(statuses(&home).len(), 4);
 
     let resumed = Screen::start(&home, &["chat", "--resume"]);
     resumed.shows(&format!("session {name}"), 1);

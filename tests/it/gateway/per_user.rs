@@ -217,3 +217,13 @@ async fn one_persons_token_that_counts_no_more_takes_the_server_from_nobody() {
     assert_eq!(bob.text("notes__whoami", json!({})).await, "you are bob");
     assert!(house.door.omni.known_catalog().servers[0].health.is_healthy());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_omnis_own_token_counts_no_more_nobody_elses_is_used_in_its_place() {
+    let pass = PassThrough::new(AUDIENCE).with_discovery_token("unknown there".to_owned().into());
+    let house = House::open(pass).await;
+    let ann = house.agent(&house.token("ann", &[AUDIENCE]), Speaks::New).await;
+    assert!(ann.tool_names().await.is_empty());
+    assert_eq!(house.server.who_asked("tools/list"), [""; 0]);
+    assert!(!house.door.omni.known_catalog().servers[0].health.is_healthy());
+}

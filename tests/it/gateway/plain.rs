@@ -114,6 +114,22 @@ async fn a_call_that_its_client_cancels_ends_at_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_a_session_goes_on_when_its_connection_is_lost_until_its_client_cancels_it() {
+    let lab = FakeServer::new().hanging("wait");
+    let door = Door::with(|_| {}, |builder| builder.server("lab", lab.clone())).await;
+    let client = Plain::begin(&door).await;
+    tokio::select! {
+        reply = client.call(7, "lab__wait") => panic!("{reply:?}"),
+        () = until(|| lab.running() == 1) => {}
+    }
+    client.ask(8, "tools/list", json!({})).await.is(200);
+    assert_eq!(lab.running(), 1);
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    Reply::of(client.send(&note)).await.is(202);
+    until(|| lab.running() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_clients_status_says_what_a_servers_error_is_and_the_error_is_whole() {
     for (code, status) in [(-32_021, 400), (-32_601, 404), (-32_000, 200)] {
         let wire = Wire::start(Speaks::New, json!([bare("no")]), move |method, _| match method {

@@ -127,8 +127,9 @@ async fn a_client_that_takes_tasks_gets_one_under_a_name_of_omnis_and_its_end_is
         assert_eq!((&done["result"]["content"][0]["text"], &done["taskId"]), (&json!("done"), &json!(name)));
     }
     let records = ended(door).await;
-    let [(_, began, said), (what, end, _)] = &records[..] else { panic!("{records:?}") };
+    let [(_, began, said), (told, taken, _), (what, end, _)] = &records[..] else { panic!("{records:?}") };
     assert_eq!((*began, &**said), (Outcome::Warning, "it goes on in the background"));
+    assert_eq!((&**told, *taken), ("tasks/update", Outcome::Success));
     assert_eq!((&**what, *end), ("tasks/get", Outcome::Success));
 }
 
@@ -151,8 +152,9 @@ async fn how_a_task_ends_is_what_the_ledger_says_of_it() {
         slow.shows(end);
         client.result("tasks/get", json!({ "taskId": name })).await;
         let records = ended(door).await;
-        assert_eq!(records[1].1, outcome, "{records:?}");
-        assert!(records.len() == 2 && records[1].2.contains(said), "{records:?}");
+        let [_, (told, taken, _), (_, ended, why)] = &records[..] else { panic!("{records:?}") };
+        assert_eq!((&**told, *taken, *ended), ("tasks/cancel", Outcome::Success, outcome), "{records:?}");
+        assert!(why.contains(said), "{records:?}");
     }
 }
 

@@ -123,7 +123,8 @@ impl Typed for Prompt {
             Ok(Line::Text(text)) => Some(text),
             Ok(Line::Interrupted) => {
                 self.given_up.notify_one();
-                None
+                // Whoever waits for this is dropped; an answer would be one to the question.
+                std::future::pending().await
             }
             Ok(Line::End) | Err(_) => None,
         }

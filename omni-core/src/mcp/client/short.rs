@@ -24,6 +24,8 @@ pub(in crate::mcp) struct ShortCall<'a> {
     pub(in crate::mcp) slot: &'a Slot,
     /// Whether the server is spoken to as since 2026-07-28.
     pub(in crate::mcp) is_modern: bool,
+    /// Whether arguments of it may be headers too.
+    pub(in crate::mcp) has_param_headers: bool,
 }
 
 impl ShortCall<'_> {
@@ -79,7 +81,8 @@ impl Client {
             Err(error) => return Some(Err(error)),
         };
         let meta: Map<String, Value> = request::extra(cx, self.modern);
-        let call = ShortCall { params, meta: meta.into_iter().collect(), slot: &slot, is_modern: self.modern };
+        let (meta, is_modern) = (meta.into_iter().collect(), self.modern);
+        let call = ShortCall { params, meta, slot: &slot, is_modern, has_param_headers: cx.has_param_headers };
         if !short.takes(&call) {
             return None;
         }

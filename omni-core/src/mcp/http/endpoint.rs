@@ -110,6 +110,16 @@ impl Endpoint {
         Err(McpError::Unauthorized { message: message.into() })
     }
 
+    /// Whether whoever calls is let in by their own token.
+    pub(in crate::mcp) fn is_for_callers(&self) -> bool {
+        matches!(self.auth, ServerAuth::PassThrough(_))
+    }
+
+    /// Whether omni itself has a token then, to ask what there is.
+    pub(in crate::mcp) fn has_discovery_token(&self) -> bool {
+        matches!(&self.auth, ServerAuth::PassThrough(own) if own.discovery_token.is_some())
+    }
+
     /// User name and password as they are sent.
     fn basic_value(&self) -> Option<String> {
         let ServerAuth::Basic { .. } = &self.auth else { return None };

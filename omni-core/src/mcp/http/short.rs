@@ -4,10 +4,12 @@
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -21,6 +23,7 @@ use rmcp::model::{JsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use sse_stream::SseStream;
+use tokio::time::sleep;
 
 use super::{
     FORGOTTEN,
@@ -28,7 +31,7 @@ use super::{
     capped,
     endpoint::status_error,
     lost,
-    wire::{EVENT_STREAM, JSON, MAX_ERROR_BYTES, SESSION, Wire, is},
+    wire::{EVENT_STREAM, JSON, LAST_EVENT, MAX_ERROR_BYTES, SESSION, Wire, is},
 };
 use crate::{
     mcp::{
@@ -44,8 +47,17 @@ const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(super) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// Where ids of requests begin that rmcp does not count.
-const FIRST_ID: i64 = 1 << 40;
+/// Where ids of requests begin that rmcp does not count: a server need not know greater ones than 32 bits hold.
+const FIRST_ID: i64 = 1 << 30;
+
+/// JSON-RPC: the server cannot read a request.
+const UNREADABLE: [i64; 2] = [-32_700, -32_600];
+
+/// How often in a row a stream that broke is asked for without anything more on it.
+const RESUMES: u32 = 4;
+/// How long is waited before it is asked for, times the attempts made, and at most where the server says how long.
+const RESUME_AFTER: Duration = Duration::from_millis(200);
+const RESUME_AFTER_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What the requests of a connection have in common.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +90,26 @@ impl Learned {
 
     fn known(&self) -> Known {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How far a stream was heard.
+#[derive(Debug, Default)]
+struct Place {
+    /// Its last event.
+    event: Option<HeaderValue>,
+    /// How long the server wants to be left alone before it is asked for the rest.
+    pause: Option<Duration>,
+}
+
+impl Place {
+    fn after(&mut self, event: Option<&str>, retry_ms: Option<u64>) {
+        if let Some(event) = event.and_then(|id| HeaderValue::from_str(id).ok()) {
+            self.event = Some(event);
+        }
+        if let Some(retry) = retry_ms {
+            self.pause = Some(Duration::from_millis(retry).clamp(RESUME_AFTER, RESUME_AFTER_AT_MOST));
+        }
     }
 }
 
@@ -124,30 +156,81 @@ impl Short {
         answer(&body, id)?.ok_or_else(|| protocol(&"the answer is to another request than the one that was sent"))
     }
 
-    /// A server may answer with a stream after all. Whatever it asks is answered as nobody would.
+    /// A server may answer with a stream after all. One that ends before the answer is gone on with, where the server
+    /// said where it was.
     async fn listen(
         &self,
         response: Response,
         id: &RequestId,
         call: &ShortCall<'_>,
     ) -> Result<Box<RawValue>, McpError> {
+        let mut place = Place::default();
+        let mut ended = self.hear(response, id, call, &mut place).await;
+        let mut attempt = 0;
+        loop {
+            let why = match ended {
+                ControlFlow::Break(answer) => return answer,
+                ControlFlow::Continue(why) => why,
+            };
+            let Some(event) = place.event.clone().filter(|_| attempt < RESUMES) else { return Err(why) };
+            attempt += 1;
+            sleep(place.pause.unwrap_or(RESUME_AFTER * attempt)).await;
+            ended = match self.resumed(event.clone(), call).await {
+                Some(response) => self.hear(response, id, call, &mut place).await,
+                None => ControlFlow::Continue(why),
+            };
+            if place.event.as_ref() != Some(&event) {
+                attempt = 0;
+            }
+        }
+    }
+
+    /// What comes on a stream after one of its events.
+    async fn resumed(&self, event: HeaderValue, call: &ShortCall<'_>) -> Option<Response> {
+        let mut headers = self.headers(call);
+        for of_a_message in [CONTENT_TYPE, METHOD, NAME] {
+            headers.remove(of_a_message);
+        }
+        headers.insert(LAST_EVENT, event);
+        let request = self.wire.client.get(self.url.clone()).headers(headers);
+        let response = admitted(request, self.wire.credentials.as_ref(), &self.wire.tap).await.ok()?;
+        (response.status().is_success() && is(&response, EVENT_STREAM)).then_some(response)
+    }
+
+    /// Hears a stream to the answer, or to its end. Whatever the server asks is answered as nobody would.
+    async fn hear(
+        &self,
+        response: Response,
+        id: &RequestId,
+        call: &ShortCall<'_>,
+        place: &mut Place,
+    ) -> ControlFlow<Result<Box<RawValue>, McpError>, McpError> {
+        let broken = |message: &str| McpError::Closed { message: words(message), unsent: false };
         let mut events = SseStream::from_bytes_stream(capped::events(response.bytes_stream(), MAX_MESSAGE_BYTES));
         while let Some(event) = events.next().await {
-            let event =
-                event.map_err(|error| McpError::Closed { message: words(&error.to_string()), unsent: false })?;
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return ControlFlow::Continue(broken(&error.to_string())),
+            };
+            place.after(event.id.as_deref(), event.retry);
             let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
-            if let Some(result) = answer(data.as_bytes(), id)? {
-                return Ok(result);
+            if let Some(answer) = answer(data.as_bytes(), id).transpose() {
+                return ControlFlow::Break(answer);
             }
             // Logs reach whoever is behind the call.
             self.wire.tap.catch(data.as_bytes(), Some(id));
             match serde_json::from_str::<ServerJsonRpcMessage>(&data) {
-                Ok(JsonRpcMessage::Request(_)) => self.decline(&data, call).await?,
+                Ok(JsonRpcMessage::Request(_)) => {
+                    // The answer may come all the same.
+                    if let Err(error) = self.decline(&data, call).await {
+                        tracing::debug!(%error, "a server's question was not declined");
+                    }
+                }
                 Ok(message) => drop(self.wire.tap.hear(message)),
                 Err(_) => {}
             }
         }
-        Err(McpError::Closed { message: "the stream ended before the answer came".into(), unsent: false })
+        ControlFlow::Continue(broken("the stream ended before the answer came"))
     }
 
     async fn decline(&self, question: &str, call: &ShortCall<'_>) -> Result<(), McpError> {
@@ -178,7 +261,8 @@ impl ShortWay for Short {
     }
 
     fn takes(&self, call: &ShortCall<'_>) -> bool {
-        !call.is_modern || call.tool().is_some_and(|name| is_plain(&name))
+        // Headers of arguments are made by rmcp.
+        !call.is_modern || (!call.has_param_headers && call.tool().is_some_and(|name| is_plain(&name)))
     }
 
     fn close(&self) {
@@ -200,15 +284,43 @@ impl ShortWay for Short {
             match response.status() {
                 StatusCode::NOT_FOUND if has_session => Err(lost(FORGOTTEN)),
                 status if status.is_success() => self.answer(response, id, &call).await,
-                _ => Err(refusal(response, id, has_session).await),
+                _ => Err(self.refusal(response, id, has_session).await),
             }
         };
         let exchanged = self.wire.tap.closed().run_until_cancelled(exchange).await;
-        exchanged.unwrap_or_else(|| Err(self.wire.tap.lost(false)))
+        exchanged.unwrap_or_else(|| Err(self.wire.tap.lost(false))).inspect_err(|error| self.learns_from(error))
     }
 }
 
 impl Short {
+    /// What an answer means that is no success: as rmcp's transport is told it.
+    async fn refusal(&self, response: Response, id: &RequestId, in_session: bool) -> McpError {
+        let (status, is_json) = (response.status(), is(&response, JSON));
+        let body = body::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
+        if is_json && let Err(error @ McpError::Rpc { .. }) = answer(&body, id) {
+            self.learns_from(&error);
+            let of_connection = match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+                StatusCode::BAD_REQUEST => in_session,
+                _ => false,
+            };
+            let has_id = serde_json::from_slice::<Envelope<'_>>(&body)
+                .is_ok_and(|told| told.id.is_some_and(|id| id.get() != "null"));
+            return match error {
+                McpError::Rpc { message, .. } if of_connection || !has_id => status_error(status, &message),
+                error => error,
+            };
+        }
+        status_error(status, &String::from_utf8_lossy(&body))
+    }
+
+    /// A server that cannot read what is sent like this may well read what rmcp sends.
+    fn learns_from(&self, error: &McpError) {
+        if matches!(error, McpError::Rpc { code, .. } if UNREADABLE.contains(code)) {
+            self.close();
+        }
+    }
+
     /// What goes along with every request: since 2026-07-28 who omni is, and that it can be asked nothing.
     fn meta(&self, call: &ShortCall<'_>) -> BTreeMap<String, Value> {
         let mut meta = call.meta.clone();
@@ -258,24 +370,4 @@ fn answer(message: &[u8], id: &RequestId) -> Result<Option<Box<RawValue>>, McpEr
         }
         _ => Ok(None),
     }
-}
-
-/// What an answer means that is no success: as rmcp's transport is told it.
-async fn refusal(response: Response, id: &RequestId, in_session: bool) -> McpError {
-    let (status, is_json) = (response.status(), is(&response, JSON));
-    let body = body::prefix(response, MAX_ERROR_BYTES).await.map(|(body, _)| body).unwrap_or_default();
-    if is_json && let Err(error @ McpError::Rpc { .. }) = answer(&body, id) {
-        let of_connection = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-            StatusCode::BAD_REQUEST => in_session,
-            _ => false,
-        };
-        let has_id = serde_json::from_slice::<Envelope<'_>>(&body)
-            .is_ok_and(|told| told.id.is_some_and(|id| id.get() != "null"));
-        return match error {
-            McpError::Rpc { message, .. } if of_connection || !has_id => status_error(status, &message),
-            error => error,
-        };
-    }
-    status_error(status, &String::from_utf8_lossy(&body))
 }

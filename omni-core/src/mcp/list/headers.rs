@@ -23,6 +23,11 @@ enum Place {
     Elsewhere,
 }
 
+/// Whether a schema may want headers.
+pub(in crate::mcp) fn may_want_headers(schema: &str) -> bool {
+    schema.contains(HEADER)
+}
+
 /// Why the headers that a schema wants cannot be.
 pub(super) fn check(schema: &str) -> Result<(), String> {
     if !schema.contains(HEADER) {

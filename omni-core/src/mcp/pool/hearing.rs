@@ -13,6 +13,8 @@ use crate::identity::TokenDigest;
 
 /// Most resources of one server of which somebody is told.
 const MOST: usize = 1_000;
+/// Most of them of which one client is told, so that nobody takes everybody's room.
+const MOST_EACH: usize = MOST / 4;
 
 /// What is told of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,11 +81,16 @@ struct Inner {
 }
 
 impl Hearers {
-    /// One more; `None` where there are too many resources.
+    /// One more; `None` where there are too many resources, or too many of this one's.
     pub(super) fn add(&self, lane: Option<TokenDigest>, uri: &str, hearing: &Arc<Hearing>) -> Option<u64> {
         let mut inner = self.inner();
         let key = (lane, uri.to_owned());
         if inner.entries.len() >= MOST && !inner.entries.contains_key(&key) {
+            return None;
+        }
+        let is_its = |entry: &&Entry| entry.hearers.values().any(|own| Arc::ptr_eq(own, hearing));
+        let has_this = inner.entries.get(&key).as_ref().is_some_and(is_its);
+        if !has_this && inner.entries.values().filter(is_its).count() >= MOST_EACH {
             return None;
         }
         inner.next += 1;
@@ -221,12 +228,24 @@ mod tests {
 
     #[test]
     fn resources_are_bounded() {
-        let (hearers, hearing) = (Hearers::default(), Arc::new(Hearing::default()));
+        let hearers = Hearers::default();
+        let hearing = || Arc::new(Hearing::default());
         for number in 0..MOST {
-            hearers.add(None, &number.to_string(), &hearing).unwrap();
+            hearers.add(None, &number.to_string(), &hearing()).unwrap();
         }
-        assert!(hearers.add(None, "one more", &hearing).is_none());
-        assert!(hearers.add(None, "7", &hearing).is_some(), "the server tells of it already");
+        assert!(hearers.add(None, "one more", &hearing()).is_none());
+        assert!(hearers.add(None, "7", &hearing()).is_some(), "the server tells of it already");
+    }
+
+    #[test]
+    fn nobody_takes_everybodys_room() {
+        let (hearers, greedy) = (Hearers::default(), Arc::new(Hearing::default()));
+        for number in 0..MOST_EACH {
+            hearers.add(None, &number.to_string(), &greedy).unwrap();
+        }
+        assert!(hearers.add(None, "one more", &greedy).is_none());
+        assert!(hearers.add(None, "7", &greedy).is_some(), "it is told of it already");
+        assert!(hearers.add(None, "one more", &Arc::new(Hearing::default())).is_some());
     }
 
     #[tokio::test]

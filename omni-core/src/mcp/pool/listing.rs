@@ -13,7 +13,7 @@ use crate::{
     catalog::{
         Catalog, Definition, Health, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef, Withheld,
     },
-    mcp::{Listed, McpError},
+    mcp::{Listed, McpError, list::may_want_headers},
     pin::vet::Vetted,
     scan::Finding,
 };
@@ -44,6 +44,8 @@ pub(super) struct Listing {
     pub(super) tools: Vec<Arc<ToolDef>>,
     /// Those that the server takes calls of as tasks only.
     task_only: BTreeSet<Arc<str>>,
+    /// Those whose arguments may be HTTP headers too.
+    with_headers: BTreeSet<Arc<str>>,
     pub(super) prompts: Vec<Arc<PromptDef>>,
     pub(super) resources: Vec<Arc<ResourceDef>>,
     pub(super) templates: Vec<Arc<ResourceTemplateDef>>,
@@ -81,6 +83,7 @@ impl Listing {
             listed: Vec::new(),
             tools: Vec::new(),
             task_only: BTreeSet::new(),
+            with_headers: BTreeSet::new(),
             prompts: Vec::new(),
             resources: Vec::new(),
             templates: Vec::new(),
@@ -145,6 +148,13 @@ impl Listing {
         (self.tools, self.withheld, self.flagged) = (vetted.tools, vetted.withheld, vetted.flagged);
         let task_only = self.tools.iter().filter(|def| def.needs_task);
         self.task_only = task_only.map(|def| def.name.clone()).collect();
+        let with_headers = self.tools.iter().filter(|def| may_want_headers(def.input_schema.get()));
+        self.with_headers = with_headers.map(|def| def.name.clone()).collect();
+    }
+
+    /// Whether arguments of a tool may be HTTP headers too.
+    pub(super) fn has_param_headers(&self, tool: &str) -> bool {
+        self.with_headers.contains(tool)
     }
 
     /// Whether a call of a tool has to be made as a task. Since 2026-07-28 the server says so when it is called.
@@ -260,6 +270,17 @@ mod tests {
         assert!(listing.is_of((1, 0)));
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(!listing.is_of((1, 0)));
+    }
+
+    #[test]
+    fn a_tool_whose_arguments_may_be_headers_is_told_from_others() {
+        let mut listing = Listing::new(Health::Unknown);
+        let tool = |name: &str, schema: &str| {
+            ToolDef::new("s", name, serde_json::value::RawValue::from_string(schema.into()).unwrap())
+        };
+        let with = tool("a", r#"{"properties":{"x":{"type":"string","x-mcp-header":"X"}}}"#);
+        listing.succeeded(passed(vec![with, tool("b", "{}")]), Listed::default(), (1, 0), 1, None);
+        assert!(listing.has_param_headers("a") && !listing.has_param_headers("b"));
     }
 
     #[test]

@@ -33,8 +33,8 @@ use crate::{
     catalog::{Health, ServerView},
     identity::CallerToken,
     mcp::{
-        CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, Sharing,
-        ToolOutput, client::millis, rounds,
+        CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, ToolOutput,
+        client::millis, rounds,
     },
     pin::vet::Vetter,
 };
@@ -186,11 +186,13 @@ impl Server {
         self.on_connection(cx, || self.lets_call(tool), call).await
     }
 
-    /// The same context for a call of a tool, which an older server may take as a task only.
+    /// The same context for a call of a tool, which an older server may take as a task only, and a newer one with
+    /// headers.
     fn calling<'a>(&self, tool: &str, cx: &'a CallContext) -> Cow<'a, CallContext> {
-        match self.with_listing(|listing| listing.needs_task(tool)) {
-            true => Cow::Owned(cx.clone().with_task()),
-            false => Cow::Borrowed(cx),
+        match self.with_listing(|listing| (listing.needs_task(tool), listing.has_param_headers(tool))) {
+            (true, _) => Cow::Owned(cx.clone().with_task()),
+            (false, true) => Cow::Owned(cx.clone().with_param_headers()),
+            (false, false) => Cow::Borrowed(cx),
         }
     }
 
@@ -276,6 +278,11 @@ impl Server {
             Ok(Some((listed, source))) => self.listed(listed, source, started).await,
             // Nobody was asked, and it is known why.
             Err(McpError::Resting { .. }) => {}
+            // That one caller is not told says nothing of the server: whoever comes next asks.
+            Err(error) if self.is_left_to_callers() && !error.is_transport_fault() => {
+                tracing::debug!(server = %self.name, %error, "a server's tools are not listed for a caller");
+                self.with_listing(Listing::wait_for_caller);
+            }
             Err(error) => {
                 let waited_ms = millis(asked.elapsed());
                 tracing::warn!(server = %self.name, %error, waited_ms, "a server cannot be used");
@@ -345,7 +352,7 @@ impl Server {
         };
         if !self.is_left_to_callers() {
             match self.list_shared(deadline, again).await {
-                Err(error @ McpError::Unauthorized { .. }) if self.options().sharing != Sharing::Shared => {
+                Err(error @ McpError::Unauthorized { .. }) if self.may_leave_to_callers() => {
                     self.leave_to_callers(&error);
                 }
                 listed => return listed,

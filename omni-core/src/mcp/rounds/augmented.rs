@@ -32,6 +32,18 @@ where
     let reply = transport.request(McpRequest::new(request.method, Some(params)), cx).await?;
     // A server that answers at once has answered.
     let Ok(created) = serde_json::from_str::<Created<'_>>(reply.raw().get()) else { return Ok(reply) };
+    waited_for(transport, &created, started, cx).await.map_err(McpError::after_the_first)
+}
+
+async fn waited_for<T>(
+    transport: &T,
+    created: &Created<'_>,
+    started: Instant,
+    cx: &CallContext,
+) -> Result<McpReply, McpError>
+where
+    T: McpTransport + ?Sized,
+{
     let mut state = tasks::state(created.task)?;
     let guard = Guard::new(transport, &state);
     loop {

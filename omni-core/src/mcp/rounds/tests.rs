@@ -11,7 +11,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::*;
 use crate::mcp::{McpEvent, Peer, PeerCapabilities};
 
-/// Answers each request with the next reply.
+/// Answers each request with the next reply; with the last of them it goes away.
 #[derive(Debug, Default)]
 struct Server {
     replies: Mutex<VecDeque<Value>>,
@@ -34,7 +34,8 @@ impl McpTransport for Server {
     async fn request(&self, request: McpRequest, _: &CallContext) -> Result<McpReply, McpError> {
         let params = request.params.map(|raw| serde_json::from_str(raw.get()).unwrap()).unwrap_or_default();
         self.asked.lock().unwrap().push((request.method.into_owned(), params));
-        let reply = self.replies.lock().unwrap().pop_front().unwrap();
+        let away = || McpError::Closed { message: "nobody there".into(), unsent: true };
+        let reply = self.replies.lock().unwrap().pop_front().ok_or_else(away)?;
         let raw = to_raw_value(&reply).unwrap();
         Ok(match reply["resultType"].as_str() {
             Some("input_required") => McpReply::InputRequired(raw),
@@ -130,6 +131,26 @@ async fn rounds_have_an_end() {
     let error = call(&server, &cx()).await.unwrap_err();
     assert!(error.to_string().contains("more than 10 times"), "{error}");
     assert_eq!(server.asked().len(), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_goes_away_in_the_middle_has_the_request_all_the_same() {
+    let created = task("working", &json!({ "resultType": "task" }));
+    let asking = task("input_required", &json!({ "inputRequests": { "q": { "method": "elicitation/create" } } }));
+    let as_task = json!({ "task": task("working", &json!({})) });
+    for (replies, cx) in [
+        (vec![wants(&json!("s"))], cx()),
+        (vec![created.clone()], cx()),
+        (vec![created, asking], cx()),
+        (vec![as_task], cx().with_task()),
+    ] {
+        let error = call(&Server::new(replies), &cx).await.unwrap_err();
+        assert!(matches!(error, McpError::Closed { unsent: false, .. }), "{error}");
+    }
+    for cx in [cx(), cx().with_task()] {
+        let error = call(&Server::new(Vec::new()), &cx).await.unwrap_err();
+        assert!(matches!(error, McpError::Closed { unsent: true, .. }), "it never came there: {error}");
+    }
 }
 
 #[tokio::test]

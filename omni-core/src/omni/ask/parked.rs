@@ -18,7 +18,7 @@ use crate::{
     ask::{Ask, AskOptions, Client, Source},
     confirm::{Bound, Confirmation, MAX_PENDING, MAX_RUN_BYTES, ParkedRun, RunError, State, Whose},
     error::Error,
-    identity::Principal,
+    identity::{Credential, Principal},
     omni::noted,
     parts::Parts,
     thread::Conversation,
@@ -34,6 +34,9 @@ const PARKING: Duration = Duration::from_secs(10);
 pub(in crate::omni) struct Paused {
     version: u32,
     pub(in crate::omni) principal: Principal,
+    /// The number of the key with which it was asked, if it was with one.
+    #[serde(default)]
+    key: Option<i64>,
     source: Source,
     client: Client,
     question: String,
@@ -47,12 +50,13 @@ pub(in crate::omni) struct Paused {
 }
 
 impl Paused {
-    fn of(ask: &Ask, cx: &AskContext<'_>, before: usize, run: &Run, answer: &Answer) -> Self {
+    fn of(ask: &Ask, cx: &AskContext<'_>, key: Option<i64>, before: usize, run: &Run, answer: &Answer) -> Self {
         let mut options = ask.options.clone();
         options.model = Some(cx.model.id.clone());
         Self {
             version: VERSION,
             principal: cx.grant.principal.clone(),
+            key,
             source: ask.source,
             client: ask.client.clone(),
             question: ask.question.clone(),
@@ -81,6 +85,7 @@ impl Paused {
             .with_options(self.options.clone())
             .with_parking();
         ask.thread.clone_from(&self.thread);
+        ask.key = self.key;
         ask
     }
 }
@@ -88,7 +93,7 @@ impl Paused {
 /// Stores the run with a confirmation for every call that waits.
 ///
 /// # Errors
-/// Why it cannot be: then nothing is stored.
+/// Why it cannot be. What may be stored all the same, [`undo`] ends.
 pub(super) async fn park(
     parts: &Parts,
     ask: &Ask,
@@ -97,13 +102,26 @@ pub(super) async fn park(
     run: &Run,
     progress: &mut Progress,
 ) -> Result<(), String> {
-    let parking = AssertUnwindSafe(try_park(parts, ask, cx, before, run, &progress.answer)).catch_unwind();
+    let parking = AssertUnwindSafe(try_park(parts, ask, cx, before, run, progress)).catch_unwind();
     let parked = timeout(PARKING, parking.instrument(debug_span!("omni.confirm"))).await;
     progress.answer.pending = match parked {
         Ok(Ok(parked)) => parked?,
         Ok(Err(_)) => return Err("it could not be kept until somebody decides".into()),
         Err(_) => return Err("it could not be kept in time until somebody decides".into()),
     };
+    Ok(())
+}
+
+/// Ends the run that is stored, or may be: nobody shall agree to what does not wait.
+///
+/// # Errors
+/// It may still be there.
+pub(super) async fn undo(parts: &Parts, progress: &mut Progress) -> Result<(), Error> {
+    let Some(run) = progress.parked else { return Ok(()) };
+    let ended = timeout(PARKING, parts.runs.end(run, None)).await;
+    let left = ended.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
+    progress.parked = None;
+    noted::write_all(parts, &left).await;
     Ok(())
 }
 
@@ -121,7 +139,7 @@ async fn try_park(
     cx: &AskContext<'_>,
     before: usize,
     run: &Run,
-    answer: &Answer,
+    progress: &mut Progress,
 ) -> Result<Vec<PendingCall>, String> {
     let principal = &cx.grant.principal;
     let whose = Whose::of(&principal.tenant, &principal.subject);
@@ -129,24 +147,36 @@ async fn try_park(
     if waiting.len() + run.waiting().len() > MAX_PENDING {
         return Err(format!("{MAX_PENDING} calls of {} wait for a decision already", principal.subject));
     }
-    let confirmations = run.waiting().into_iter().map(|call| confirmation(ask, cx, call));
+    // The first time it is the ask's own id, under which people find it.
+    let id = if progress.parkings == 0 { ask.request_id } else { Uuid::now_v7() };
+    let confirmations = run.waiting().into_iter().map(|call| confirmation(ask, cx, id, call));
     let confirmations = confirmations.collect::<Option<Vec<_>>>().ok_or("the tool is not there any more")?;
-    let body = serde_json::to_string(&Paused::of(ask, cx, before, run, answer));
+    let key = key(parts, ask).await?;
+    let body = serde_json::to_string(&Paused::of(ask, cx, key, before, run, &progress.answer));
     let body = body.map_err(|error| unkept(&RunError::new(error.to_string())))?;
     if body.len() > MAX_RUN_BYTES {
         return Err("there is too much to keep until somebody decides".into());
     }
-    let parked = ParkedRun::new(ask.request_id, &body, &confirmations, parts.approvals.expiry);
+    (progress.parked, progress.parkings) = (Some(id), progress.parkings + 1);
+    let parked = ParkedRun::new(id, &body, &confirmations, parts.approvals.expiry);
     parts.runs.park(parked).await.map_err(|error| unkept(&error))?;
-    let kept = parts.runs.of_run(ask.request_id).await.map_err(|error| unkept(&error))?;
+    let kept = parts.runs.of_run(id).await.map_err(|error| unkept(&error))?;
     for one in &kept {
         if let Err(error) = noted::write(parts, one, Some(cx.party.clone())).await {
             tracing::error!(%error, "a call does not wait because the ledger cannot take its question");
-            parts.runs.end(ask.request_id, None).await.map_err(|error| unkept(&error))?;
             return Err("the ledger cannot record it at the moment".into());
         }
     }
     Ok(kept.iter().map(|one| pending(parts, cx, one)).collect())
+}
+
+/// The key with which it was asked: an agreement does not outlive it.
+async fn key(parts: &Parts, ask: &Ask) -> Result<Option<i64>, String> {
+    let Credential::ApiKey { key, .. } = &ask.credential else { return Ok(ask.key) };
+    let gone = || "the API key with which it was asked is not valid any more".to_owned();
+    let keys = parts.authenticator.keys().ok_or_else(gone)?;
+    let key = keys.judge(key).await.map_err(|error| unkept(&RunError::new(error.to_string())))?;
+    Ok(Some(key.ok_or_else(gone)?.id))
 }
 
 fn unkept(error: &RunError) -> String {
@@ -155,7 +185,7 @@ fn unkept(error: &RunError) -> String {
 }
 
 /// `None` where the call does not wait after all, or its tool is gone.
-fn confirmation(ask: &Ask, cx: &AskContext<'_>, call: &PlannedCall) -> Option<Confirmation> {
+fn confirmation(ask: &Ask, cx: &AskContext<'_>, run: Uuid, call: &PlannedCall) -> Option<Confirmation> {
     let Disposition::Ask(asking) = &call.disposition else { return None };
     let principal = &cx.grant.principal;
     let tool_digest = cx.catalog.tool(&call.server, &call.tool)?.digest();
@@ -166,14 +196,14 @@ fn confirmation(ask: &Ask, cx: &AskContext<'_>, call: &PlannedCall) -> Option<Co
         server: &call.server,
         tool: &call.tool,
         arguments: &call.arguments,
-        tool_digest: &tool_digest,
+        tool_digest,
         rule_digest: &asking.digest,
     };
     let digest = bound.digest();
     let now = chrono::Utc::now();
     Some(Confirmation {
         id: Uuid::now_v7(),
-        run: ask.request_id,
+        run,
         call_id: call.id.clone(),
         tenant: principal.tenant.clone(),
         subject: principal.subject.clone(),

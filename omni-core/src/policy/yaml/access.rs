@@ -314,6 +314,11 @@ impl Maker<'_> {
         let mut clauses = self.globals("confirm", &mcps.global.confirm);
         let dangerous = "tool_patterns.dangerous";
         clauses.extend(self::clauses(&self.files.mcps_lines, dangerous, dangerous, &mcps.tool_patterns.dangerous));
+        let clicked = &self.files.slack.interactive.require_confirmation;
+        if clicked.enabled != Some(false) {
+            let actions = "interactive.require_confirmation.actions";
+            clauses.extend(self::clauses(&self.files.slack_lines, actions, actions, &clicked.actions));
+        }
         clauses.extend(listed.into_iter().flat_map(|own| self.clauses(own, "confirm", &own.1.confirm)));
         clauses
     }

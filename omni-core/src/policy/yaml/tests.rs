@@ -186,6 +186,32 @@ fn an_explanation_names_rule_and_line() {
     assert_eq!(grant(&policy, "a").decide("b", "x", None).explain()["source"], Value::Null);
 }
 
+#[test]
+fn what_slack_yaml_wants_confirmed_takes_a_human_by_any_door() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let wipe = |slack: &str| {
+        for (name, text) in [
+            ("mcps.yaml", "mcps: [{ name: a, url: http://h }]"),
+            ("users.yaml", "users: [{ email: a, role: dba }]"),
+            ("slack.yaml", slack),
+        ] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let config = Config::load(LoadOptions::new(BTreeMap::new(), dir.path()).with_dir(dir.path())).unwrap();
+        let grant = grant(&YamlPolicy::from_config(&config).unwrap(), "a");
+        assert!(!grant.decide("a", "get_x", None).confirm);
+        grant.decide("a", "wipe_disk", None)
+    };
+    let marked = wipe("interactive:\n  require_confirmation:\n    enabled: true\n    actions: [drop_*, 'wipe_*']\n");
+    assert!(marked.is_allowed() && marked.confirm);
+    let rule = marked.confirm_rule.unwrap();
+    assert_eq!(rule.text, "interactive.require_confirmation.actions: wipe_*");
+    assert_eq!(rule.source.as_ref().unwrap().to_string(), "slack.yaml:4");
+    assert!(wipe("interactive: { require_confirmation: { actions: ['wipe_*'] } }").confirm);
+    assert!(!wipe("interactive: { require_confirmation: { enabled: false, actions: ['wipe_*'] } }").confirm);
+    assert!(!wipe("").confirm);
+}
+
 #[tokio::test]
 async fn both_kinds_are_built_by_name_and_memory_only_without_a_configuration() {
     let mut registry = Registry::empty();

@@ -63,9 +63,33 @@ impl Wanted {
         Some(self.0.load(Acquire)).filter(|number| *number != NONE).map(LogLevel::from_number)
     }
 
-    /// Whether that is less severe than what was wanted before.
-    fn lower(&self, level: LogLevel) -> bool {
-        self.0.fetch_min(level.0, AcqRel) > level.0
+    /// Wants a level, where it is less severe than what was wanted before.
+    fn lower(&self, level: LogLevel) -> Option<Lowered<'_>> {
+        let before = self.0.fetch_min(level.0, AcqRel);
+        (before > level.0).then(|| Lowered { wanted: self, level, before, is_told: false })
+    }
+}
+
+/// A level that is wanted from now on, so that new connections learn of it; with this value it is taken back, unless
+/// the server was told: whoever wants it next tells.
+struct Lowered<'a> {
+    wanted: &'a Wanted,
+    level: LogLevel,
+    before: u8,
+    is_told: bool,
+}
+
+impl Lowered<'_> {
+    fn told(mut self) {
+        self.is_told = true;
+    }
+}
+
+impl Drop for Lowered<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            let _ = self.wanted.0.compare_exchange(self.level.0, self.before, AcqRel, Acquire);
+        }
     }
 }
 
@@ -77,13 +101,13 @@ impl Server {
 
     /// Has the server log from a level on, now and on connections to come.
     pub(in crate::mcp::pool) async fn log_from(&self, level: LogLevel, cx: &CallContext) -> Result<(), McpError> {
-        if !self.level.lower(level) {
-            return Ok(());
-        }
+        let Some(lowered) = self.level.lower(level) else { return Ok(()) };
         let mut lanes = self.lanes.all();
         lanes.push(self.shared.clone());
         let told = join_all(lanes.iter().map(|lane| self.tell_level_on(lane, level, cx.deadline))).await;
-        told.into_iter().collect()
+        told.into_iter().collect::<Result<(), _>>()?;
+        lowered.told();
+        Ok(())
     }
 
     async fn tell_level_on(&self, lane: &Lane, level: LogLevel, deadline: Instant) -> Result<(), McpError> {
@@ -130,8 +154,19 @@ mod tests {
         let wanted = Wanted::default();
         assert_eq!(wanted.level(), None);
         let level = LogLevel::from_number;
-        assert!(wanted.lower(level(4)) && wanted.lower(level(1)));
-        assert!(!wanted.lower(level(1)) && !wanted.lower(level(7)));
+        wanted.lower(level(4)).unwrap().told();
+        wanted.lower(level(1)).unwrap().told();
+        assert!(wanted.lower(level(1)).is_none() && wanted.lower(level(7)).is_none());
         assert_eq!(wanted.level().map(LogLevel::name), Some("info"));
+    }
+
+    #[test]
+    fn a_level_that_the_server_was_not_told_is_told_by_whoever_wants_it_next() {
+        let wanted = Wanted::default();
+        wanted.lower(LogLevel::from_number(4)).unwrap().told();
+        for _ in 0..2 {
+            drop(wanted.lower(LogLevel::from_number(1)).unwrap());
+            assert_eq!(wanted.level().map(LogLevel::name), Some("warning"));
+        }
     }
 }

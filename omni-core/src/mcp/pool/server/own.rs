@@ -71,6 +71,11 @@ impl Server {
         self.with_listing(|listing| listing.is_left_to_callers)
     }
 
+    /// Whether callers may be left to ask for its lists: where omni has a token of its own for that, it has to count.
+    pub(super) fn may_leave_to_callers(&self) -> bool {
+        self.options().sharing != Sharing::Shared && !self.entry.connector.has_discovery_token()
+    }
+
     /// The server said nothing to omni itself: whoever comes next asks for it.
     pub(super) fn leave_to_callers(&self, refused: &McpError) {
         tracing::info!(server = %self.name, error = %refused, "a server's tools are listed on a caller's connection");

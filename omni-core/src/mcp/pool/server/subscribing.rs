@@ -38,7 +38,7 @@ impl Server {
         cx: &CallContext,
     ) -> Result<Subscription, McpError> {
         let lane = self.lane(cx)?;
-        let full = || McpError::rpc(INTERNAL, "somebody is told of too many resources of this server already");
+        let full = || McpError::rpc(INTERNAL, "too many resources of this server are told of already");
         let id = self.hearers.add(lane.key(), uri, hearing).ok_or_else(full)?;
         // Whatever fails from here on takes it away again.
         let (server, name) = (self.me.clone(), self.name.clone());

@@ -1,6 +1,7 @@
 //! Asking servers what they have.
 
 use super::*;
+use crate::mcp::Sharing;
 
 #[tokio::test]
 async fn discovery_asks_all_servers_at_the_same_time() {
@@ -183,4 +184,22 @@ async fn a_change_that_is_told_during_a_listing_is_listed() {
     eventually(|| stand.fake().lists.load(SeqCst) == 2).await;
     stand.pool.discover().await;
     assert_eq!(stand.fake().lists.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn that_one_callers_token_is_refused_keeps_the_server_from_no_other() {
+    let one = ServerOptions { sharing: Sharing::PerUser { audience: "notes".into() }, ..options() };
+    let stand = Stand::one(Fake::new(), one);
+    let token = |secret: &str| {
+        let ends = std::time::SystemTime::now() + LONG * 100;
+        Arc::new(CallerToken::new(secret.to_owned().into(), vec!["notes".into()], ends))
+    };
+    let refuses = |error: Option<McpError>| *stand.fake().connect_error.lock().unwrap() = error;
+    refuses(Some(McpError::Unauthorized { message: "HTTP 401".into() }));
+    for number in 0..12 {
+        let catalog = stand.pool.discover_for(Some(&token(&format!("bad {number}")))).await;
+        assert_eq!(catalog.servers[0].failures, 0);
+    }
+    refuses(None);
+    assert!(stand.pool.discover_for(Some(&token("good"))).await.tool("s", "t").is_some());
 }

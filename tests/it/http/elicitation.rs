@@ -1,0 +1,97 @@
+//! What servers ask in the middle of a call, told in the stream of the ask.
+
+use futures::StreamExt as _;
+use omni_core::{
+    identity::Scope,
+    llm::{
+        Speaker,
+        scripted::{Scripted, call_turn, text_turn},
+    },
+    mcp::http::HttpServer,
+};
+use omni_tests::{
+    agent::Speaks,
+    door::{Door, Reply},
+    fixture::FixtureServer,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::ADA;
+
+const EVE: &str = "eve@company.com";
+
+/// A door whose model calls a tool that asks the person, and says what it returned.
+async fn door(fixture: &FixtureServer, tool: &'static str) -> Door {
+    let llm = Scripted::from_fn(move |request| {
+        let last = format!("{:?}", request.messages.last());
+        let is_answered = request.messages.iter().any(|message| message.speaker == Speaker::Assistant);
+        Ok(if is_answered { text_turn(&last) } else { call_turn(0, &[(tool, json!({ "message": "Who are you?" }))]) })
+    });
+    Door::with(|_| {}, |builder| builder.llm(llm).server("fix", HttpServer::new(&fixture.url).unwrap())).await
+}
+
+/// Reads a stream, and does something once when an event is there; the whole stream.
+async fn read(response: reqwest::Response, wanted: &str, act: impl AsyncFnOnce(Value)) -> String {
+    let (mut body, mut text, mut act) = (response.bytes_stream(), String::new(), Some(act));
+    while let Some(chunk) = body.next().await {
+        text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        let event = text.split("\n\n").find(|event| event.contains(&format!("event: {wanted}\n")));
+        let data = event.and_then(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
+        if let Some(Ok(data)) = data.map(serde_json::from_str)
+            && let Some(act) = act.take()
+        {
+            act(data).await;
+        }
+    }
+    assert!(act.is_none(), "no {wanted} in {text}");
+    text
+}
+
+async fn ask(door: &Door, key: &str, elicitation: bool) -> reqwest::Response {
+    let body = json!({ "message": "Ask me", "elicitation": elicitation });
+    door.request(Method::POST, "/chat/ask/stream").bearer_auth(key).json(&body).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_asks_is_an_event_and_its_answer_is_a_request() {
+    for (speaks, tool, values) in [
+        (Speaks::Old, "fix__test_elicitation", json!({ "username": "ada", "email": "ada@company.com" })),
+        (Speaks::New, "fix__test_input_required_result_elicitation", json!({ "name": "ada" })),
+    ] {
+        let fixture = FixtureServer::speaking(speaks).await;
+        let door = door(&fixture, tool).await;
+        let (ada, eve) = (door.key(ADA, &[Scope::Ask]).await, door.key(EVE, &[Scope::Ask]).await);
+        let text = read(ask(&door, &ada, true).await, "elicitation", async |asked| {
+            assert_eq!((&asked["mcp"], &asked["mode"]), (&json!("fix"), &json!("form")), "{asked}");
+            assert_eq!(asked["fields"].as_array().unwrap().len(), values.as_object().unwrap().len(), "{asked}");
+            let path = format!("/elicitations/{}", asked["id"].as_str().unwrap());
+            let answer = json!({ "action": "accept", "content": values });
+            door.post_by(&eve, &path, &answer).await.is(404);
+            let misfit = door.post_by(&ada, &path, &json!({ "action": "accept", "content": {} })).await.is(422);
+            assert!(misfit.text.contains("it is missing"), "{misfit:?}");
+            door.post_by(&ada, &path, &answer).await.is(204);
+            door.post_by(&ada, &path, &answer).await.is(404);
+        });
+        let text = text.await;
+        assert!(text.contains("event: done") && text.contains("ada"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_decline_and_whoever_does_not_say_so_is_not_asked() {
+    let fixture = FixtureServer::speaking(Speaks::Old).await;
+    let door = door(&fixture, "fix__test_elicitation").await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let declined = read(ask(&door, &key, true).await, "elicitation", async |asked| {
+        let path = format!("/elicitations/{}", asked["id"].as_str().unwrap());
+        door.post_by(&key, &path, &json!({ "action": "decline" })).await.is(204);
+    });
+    assert!(declined.await.contains("action=decline"));
+    let unasked = ask(&door, &key, false).await.text().await.unwrap();
+    assert!(!unasked.contains("event: elicitation") && unasked.contains("event: done"), "{unasked}");
+    let cancel = json!({ "action": "cancel" });
+    door.post_by(&key, "/elicitations/0192f0c1-0000-7000-8000-000000000000", &cancel).await.is(404);
+    let odd: Reply = door.post_by(&key, "/elicitations/x", &json!({ "action": "perhaps" })).await;
+    assert_eq!(odd.status, 422, "{odd:?}");
+}
