@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    agent::menu,
+    agent::{menu, reading},
     pin::Why,
     policy::{RuleSet, ToolRef},
     scan::Finding,
@@ -365,6 +365,10 @@ pub struct ToolSet {
     by_llm_name: HashMap<Arc<str>, usize>,
     /// Whether a model finds them by searching, because they are too many to read.
     has_menu: bool,
+    /// Whether a model reads results that are kept.
+    reads_results: bool,
+    /// What a model gets, where it is not these tools alone.
+    offered: OnceLock<Arc<ToolSet>>,
     index: OnceLock<Arc<search::Index>>,
     rendered: Mutex<HashMap<&'static str, Arc<RawValue>>>,
 }
@@ -388,8 +392,17 @@ impl ToolSet {
 
     fn from_tools(catalog_version: u64, fingerprint: String, tools: Vec<OfferedTool>) -> Self {
         let by_llm_name = tools.iter().enumerate().map(|(i, tool)| (tool.llm_name.clone(), i)).collect();
-        let (has_menu, index, rendered) = (false, OnceLock::new(), Mutex::default());
-        Self { catalog_version, fingerprint, tools, by_llm_name, has_menu, index, rendered }
+        Self {
+            catalog_version,
+            fingerprint,
+            tools,
+            by_llm_name,
+            has_menu: false,
+            reads_results: false,
+            offered: OnceLock::new(),
+            index: OnceLock::new(),
+            rendered: Mutex::default(),
+        }
     }
 
     /// Tools of omni's own.
@@ -410,10 +423,34 @@ impl ToolSet {
         self.has_menu
     }
 
-    /// What a model gets: these tools, or the menu by which it finds them.
+    /// The same set, with which a model may read on in results that are kept. Without tools there are none.
+    #[must_use]
+    pub fn with_results(mut self, reads_results: bool) -> Self {
+        self.reads_results = reads_results && !self.tools.is_empty();
+        self
+    }
+
+    /// Whether a model may read on in results that are kept.
+    #[must_use]
+    pub fn reads_results(&self) -> bool {
+        self.reads_results
+    }
+
+    /// What a model gets: these tools, or the menu by which it finds them, and what it reads results with.
     #[must_use]
     pub fn offered(self: &Arc<Self>) -> Arc<Self> {
-        if self.has_menu { menu::menu() } else { self.clone() }
+        match (self.has_menu, self.reads_results) {
+            (false, false) => self.clone(),
+            (true, false) => menu::menu(),
+            (true, true) => self.offered.get_or_init(|| Arc::new(menu::menu().and(reading::tool()))).clone(),
+            (false, true) => self.offered.get_or_init(|| Arc::new(self.and(reading::tool()))).clone(),
+        }
+    }
+
+    /// These tools and one more.
+    fn and(&self, tool: OfferedTool) -> Self {
+        let tools = self.tools.iter().cloned().chain([tool]).collect();
+        Self::from_tools(self.catalog_version, self.fingerprint.clone(), tools)
     }
 
     /// The tools, in a stable order.

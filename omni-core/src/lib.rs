@@ -73,6 +73,7 @@ pub mod policy;
 pub mod redact;
 pub mod registry;
 pub mod reload;
+pub mod results;
 pub mod scan;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

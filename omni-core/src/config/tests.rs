@@ -12,6 +12,7 @@ mod limits;
 mod llm;
 mod oauth;
 mod places;
+mod results;
 mod security;
 mod servers;
 mod threading;

@@ -94,6 +94,7 @@ pub(super) async fn run(
     }
     budget::settle(parts, &mut progress).await;
     let end = close_calls(parts, ask, &known, end, &mut progress).await;
+    progress.kept.end(&mut progress.answer.tool_calls).await;
     let did_nothing = progress.answer.iterations == before.iterations();
     let is_refused = matches!(&end, End::Failed(error) if did_nothing && steps::is_refusal(error));
     steps::settle(parts, known.reservation.take(), is_refused).await;
@@ -220,7 +221,8 @@ async fn answer(
         resumed.lease.claim().await?;
     }
     let catalog = given::catalog(parts, ask, deadline).await;
-    let tools = given::tool_set(parts, ask, &catalog, grant, model);
+    let reads_results = known.talk.is_some() && parts.result_rules.keeps();
+    let tools = given::tool_set(parts, ask, &catalog, grant, model, reads_results);
     let away = given::away(ask, grant, &catalog);
     let system = prompt::system(grant, &catalog, &tools).into();
     let humans = if ask.parks { Humans::Later } else { Humans::AtDoor(ask.approver.clone()) };
@@ -231,6 +233,7 @@ async fn answer(
         catalog: &catalog,
         tools,
         model,
+        thread: known.talk.as_ref().map(|talk| talk.name().to_owned()),
         system,
         deadline,
         max_cost: max_cost(parts, ask),
@@ -315,7 +318,8 @@ pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     let model = parts.model(ask.options.model.as_deref(), &grant)?;
     let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
     let catalog = given::catalog(parts, &ask, Instant::now() + timeout).await;
-    let tools = given::tool_set(parts, &ask, &catalog, &grant, &model);
+    let reads_results = ask.thread.is_some() && parts.result_rules.keeps();
+    let tools = given::tool_set(parts, &ask, &catalog, &grant, &model, reads_results);
     let system = prompt::system(&grant, &catalog, &tools);
     Ok(Preview { grant, model, system, tools, catalog })
 }
