@@ -49,6 +49,7 @@ pub mod compose;
 pub mod config;
 pub mod confirm;
 pub mod cost;
+mod csv;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod db;
 pub mod elicit;

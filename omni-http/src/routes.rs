@@ -10,6 +10,7 @@ mod chat;
 mod confirmations;
 mod health;
 mod metrics;
+mod results;
 mod root;
 mod threads;
 mod tools;
@@ -27,6 +28,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(users::routes())
         .merge(threads::routes())
         .merge(confirmations::routes())
+        .merge(results::routes())
         .merge(admin::routes())
 }
 

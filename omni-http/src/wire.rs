@@ -8,6 +8,7 @@ mod confirmations;
 mod error;
 mod health;
 mod moment;
+mod results;
 mod threads;
 mod tools;
 mod users;
@@ -28,6 +29,7 @@ pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,
 };
+pub(crate) use results::{KeptResults, ListResults, ReadResult, ResultForm, ResultPage};
 pub(crate) use threads::{Thread, Threads};
 pub(crate) use tools::{
     CallRequest, CallResponse, ForUser, ListServers, ListTools, OneHealth, ServerEntry, ServerList, ServerListData,

@@ -1,7 +1,7 @@
 //! A result as CSV (RFC 4180), where it is a table.
 
 use super::{KeptResult, table::Table};
-use crate::error::Error;
+use crate::{csv, error::Error};
 
 /// Most columns.
 pub(super) const MAX_COLUMNS: usize = 1_000;
@@ -29,45 +29,25 @@ pub fn of(result: &KeptResult) -> Result<String, Error> {
     if table.head.len() > MAX_COLUMNS {
         return Err(invalid(format!("what {name} returned has more than {MAX_COLUMNS} columns")));
     }
-    let mut csv = String::new();
+    let mut text = String::new();
     for row in std::iter::once(&table.head).chain(&table.rows) {
-        line(&mut csv, row, table.head.len());
-        if csv.len() > MAX_CSV {
+        text.push_str(&line(row, table.head.len()));
+        if text.len() > MAX_CSV {
             return Err(invalid(format!("what {name} returned has more than {MAX_CSV} bytes as CSV")));
         }
     }
-    Ok(csv)
+    Ok(text)
 }
 
 /// A row of so many columns; what it lacks is empty.
-fn line(csv: &mut String, row: &[String], columns: usize) {
-    for column in 0..columns {
-        if column > 0 {
-            csv.push(',');
-        }
-        field(csv, row.get(column).map_or("", String::as_str));
-    }
-    csv.push_str("\r\n");
+fn line(row: &[String], columns: usize) -> String {
+    csv::line((0..columns).map(|column| row.get(column).map_or_else(String::new, |text| field(text))))
 }
 
-fn field(csv: &mut String, text: &str) {
-    let guard = if is_formula(text) { "'" } else { "" };
-    if text.contains(['"', ',', '\r', '\n']) || text.trim() != text {
-        csv.push('"');
-        csv.push_str(guard);
-        csv.push_str(&text.replace('"', "\"\""));
-        csv.push('"');
-    } else {
-        csv.push_str(guard);
-        csv.push_str(text);
-    }
-}
-
-/// Whether a spreadsheet would calculate instead of showing it.
-fn is_formula(text: &str) -> bool {
-    let is_number =
-        || text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok();
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && !is_number()
+/// A number is no formula, be it negative.
+fn field(text: &str) -> String {
+    let is_numeric = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if is_numeric && text.parse::<f64>().is_ok() { text.into() } else { csv::harmless(text) }
 }
 
 #[cfg(test)]
@@ -124,7 +104,7 @@ mod tests {
         ]);
         let csv = csv_of("", Some(rows)).unwrap();
         let mut lines = csv.split("\r\n").skip(1);
-        assert_eq!(lines.next().unwrap(), "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",'+1+2,'@SUM(A1),'-2+3,\"'\tx\"");
+        assert_eq!(lines.next().unwrap(), "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",'+1+2,'@SUM(A1),'-2+3,'\tx");
         assert_eq!(lines.next().unwrap(), "-5,-5.5,'+49 30 1,a=b,'-");
         let head = csv_of("=1+1\tb\n1\t2", None).unwrap();
         assert!(head.starts_with("'=1+1,b\r\n"), "{head}");
