@@ -17,7 +17,7 @@ use omni_core::{
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
     redact::Redactor,
     results::{ResultFilter, ResultRules, csv, memory::MemoryResults},
-    thread::{Place, ThreadKey, memory::MemoryThreads},
+    thread::{ContextRules, Place, ThreadKey, ThreadRules, memory::MemoryThreads},
 };
 use omni_tests::{
     recorder::Recorder,
@@ -104,7 +104,7 @@ fn results(messages: &[Message]) -> Vec<String> {
     let blocks = messages.iter().flat_map(|message| &message.blocks);
     let text = |part: &ResultPart| match part {
         ResultPart::Text { text } => text.clone(),
-        ResultPart::Image { .. } => String::new(),
+        _ => String::new(),
     };
     let results = blocks.filter_map(|block| match block {
         Block::ToolResult { content, .. } => Some(content.iter().map(text).collect::<Vec<_>>().join("\n")),
@@ -208,7 +208,8 @@ async fn failures_are_not_kept_and_without_content_or_time_nothing_is() {
 async fn results_are_listed_read_exported_and_run_again_by_whoever_asked_and_nobody_else() {
     let lab = Lab::new(|builder| builder).await;
     let (dump, rows) = (lab.ask("lab__dump").await, lab.ask("lab__rows {\"n\":1}").await);
-    let of = |who: &str| lab.omni.results(Principal::email(who), &ResultFilter::at(Source::Embed).in_thread("s"));
+    let of_session = ResultFilter::at(Source::Embed).in_thread("s");
+    let of = |who: &str| lab.omni.results(Principal::email(who), &of_session);
     let listed = of(ADA).await.unwrap();
     assert_eq!(listed.iter().map(|call| &*call.id).collect::<Vec<_>>(), [id_of(&rows), id_of(&dump)]);
     assert!(of(EVE).await.unwrap().is_empty());
@@ -252,7 +253,9 @@ async fn with_the_right_to_a_tool_goes_what_it_returned() {
 
 #[tokio::test]
 async fn in_a_thread_that_several_share_nobody_reads_on_in_what_is_somebody_elses() {
-    let lab = Lab::new(|builder| builder).await;
+    let mut rules = ThreadRules::default();
+    rules.channels = ContextRules::new(20);
+    let lab = Lab::new(|builder| builder.thread_rules(rules)).await;
     let shared = async |who: &str, question: &str| {
         let key = ThreadKey::new("default", "slack", "C1", "1.2");
         let ask = Ask::new(Principal::email(who), question).with_source(Source::Slack);

@@ -94,7 +94,6 @@ pub(super) async fn run(
     }
     budget::settle(parts, &mut progress).await;
     let end = close_calls(parts, ask, &known, end, &mut progress).await;
-    progress.kept.end(&mut progress.answer.tool_calls).await;
     let did_nothing = progress.answer.iterations == before.iterations();
     let is_refused = matches!(&end, End::Failed(error) if did_nothing && steps::is_refusal(error));
     steps::settle(parts, known.reservation.take(), is_refused).await;
@@ -102,14 +101,23 @@ pub(super) async fn run(
         metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
     }
     let results = progress.results_so_far();
-    let messages = std::mem::take(&mut progress.said);
+    let (messages, kept) = (std::mem::take(&mut progress.said), std::mem::take(&mut progress.kept));
     let mut answer = progress.answer;
     answer.duration_ms = millis(started.elapsed());
     let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
-    if let (Some(talk), None) = (known.talk.take(), &error) {
-        let not_kept = talk.keep(parts, messages, &answer, &answer.text[said..]).await;
-        answer.warnings.extend(not_kept);
+    let talk = known.talk.take().filter(|_| error.is_none());
+    let keeping = async {
+        match talk {
+            Some(talk) => talk.keep(parts, messages, &answer, &answer.text[said..]).await,
+            None => None,
+        }
+    };
+    let (not_kept, lost) = tokio::join!(keeping, kept.end());
+    answer.warnings.extend(not_kept);
+    // Nobody is told the name of what is not there.
+    for call in &mut answer.tool_calls {
+        call.result_id.take_if(|id| lost.contains(id));
     }
     let error = record(parts, ask, &known, &answer, &before, error).await;
     events.text(&answer.text[said..]);

@@ -11,7 +11,6 @@ use tracing::{Instrument as _, debug_span};
 use super::{KeptCall, KeptResult, Owner};
 use crate::{
     agent::{PlannedCall, drive::AskContext},
-    answer::CallSummary,
     call::CallEnd,
     parts::Parts,
 };
@@ -46,31 +45,22 @@ impl Kept {
         self.under_way.spawn(keeping.instrument(debug_span!("omni.result")));
     }
 
-    /// Waits for the store. Calls whose results are not kept name none.
-    pub(crate) async fn end(&mut self, calls: &mut [CallSummary]) {
+    /// Waits for the store; which results are not there then.
+    pub(crate) async fn end(mut self) -> HashSet<String> {
         let until = Instant::now() + LAST;
         let mut lost = HashSet::new();
-        let mut are_all_there = true;
         while !self.under_way.is_empty() {
             match timeout_at(until, self.under_way.join_next()).await {
                 Ok(Some(Ok(Err(id)))) => drop(lost.insert(id)),
-                Ok(Some(Ok(Ok(())))) => {}
-                // Which one panicked is not known.
-                Ok(Some(Err(_))) => are_all_there = false,
-                Ok(None) => break,
-                Err(_) => {
-                    tracing::warn!("the store of results did not answer in time");
-                    are_all_there = false;
-                    self.under_way.abort_all();
-                    break;
+                Ok(Some(Ok(Ok(())))) | Ok(None) => {}
+                // Which one panicked is not known, nor what comes too late.
+                Ok(Some(Err(_))) | Err(_) => {
+                    tracing::warn!("the store of results panicked, or did not answer in time");
+                    return self.ids;
                 }
             }
         }
-        let ids = &self.ids;
-        let is_lost = |id: &String| lost.contains(id) || (!are_all_there && ids.contains(id));
-        for call in calls {
-            call.result_id.take_if(|id| is_lost(id));
-        }
+        lost
     }
 }
 

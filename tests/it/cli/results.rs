@@ -42,7 +42,8 @@ fn what_a_tool_returned_is_at_hand_in_later_runs() {
 #[test]
 fn a_result_is_its_askers_own() {
     let server = Loopback::start();
-    let home = with_server(&server, "");
+    let everybody = "default_user: { role: dba, allowed_mcps: \"*\" }\n";
+    let home = with_server(&server, "").with_file("users.yaml", everybody);
     let id = asked(&home, &["database health"]);
     for args in [&["results", "show", &id][..], &["results", "export", &id], &["results", "again", &id]] {
         let others = home.run(&[args, &["--as", "eve@company.com"]].concat());

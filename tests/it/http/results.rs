@@ -22,7 +22,7 @@ async fn door() -> (Door, FakeServer) {
     let server = FakeServer::echo().tool("rows", any(), |_| {
         Box::pin(async {
             let rows = json!([{ "id": 1, "note": "=1+1" }, { "id": -2, "who": "Ada, \"A\"" }]);
-            let text = format!("ä{}", "x".repeat(100_000));
+            let text = format!("ä{}", "x".repeat(20_000));
             Ok(json!({ "content": [{ "type": "text", "text": text }], "structuredContent": { "rows": rows } }))
         })
     });
@@ -44,7 +44,7 @@ async fn asked(door: &Door, key: &str, body: Value) -> String {
 #[tokio::test]
 async fn a_result_is_listed_read_page_by_page_exported_and_its_call_made_again() {
     let (door, server) = door().await;
-    let key = door.key(ADA, &[Scope::Ask, Scope::Mcp, Scope::Tools]).await;
+    let key = door.key(ADA, &[Scope::Ask, Scope::Tools]).await;
     let id = asked(&door, &key, json!({ "message": "Rows?", "thread_id": "t" })).await;
     let other = asked(&door, &key, json!({ "message": "Rows?" })).await;
     let ids = async |path: &str| {
