@@ -64,6 +64,7 @@ mod tests {
     use super::*;
     use crate::{
         Ask, Principal,
+        results::{KeptCall, KeptResult, Owner, ResultStore as _, memory::MemoryResults},
         thread::{Conversation, ThreadRules, memory::MemoryThreads},
     };
 
@@ -83,6 +84,22 @@ mod tests {
         assert!(format!("{store:?}").contains("threads: 2"), "nobody removed it before");
         tokio::time::sleep(Duration::from_secs(31)).await;
         assert!(format!("{store:?}").contains("threads: 1"), "{store:?}");
+        omni.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn results_that_are_over_go_by_themselves_too() {
+        let store = std::sync::Arc::new(MemoryResults::new());
+        let omni = Omni::builder().results(store.clone()).build().await.unwrap();
+        for expiry in [Duration::from_secs(30), Duration::from_secs(3_600)] {
+            let arguments = serde_json::value::RawValue::from_string("{}".into()).unwrap();
+            let call = KeptCall::new(Owner::new("default", "ada"), "lab", "echo", arguments);
+            store.keep(&KeptResult::new(call, "x", None), expiry).await.unwrap();
+        }
+        tokio::time::sleep(FIRST - Duration::from_secs(1)).await;
+        assert!(format!("{store:?}").contains("results: 2"), "nobody removed it before");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(format!("{store:?}").contains("results: 1"), "{store:?}");
         omni.shutdown().await;
     }
 }
