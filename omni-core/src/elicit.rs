@@ -231,23 +231,23 @@ mod tests {
             "properties": { "n": { "type": "integer", "minimum": 1 } } } })
     }
 
-    fn values(value: Value) -> Reply {
+    fn values(value: &Value) -> Reply {
         Reply::Accept(value.as_object().cloned().unwrap())
     }
 
     #[tokio::test]
     async fn what_fits_the_form_goes_to_the_server_and_nothing_else() {
-        let accepted = answered(values(json!({ "n": 3 })), form()).await.unwrap();
+        let accepted = answered(values(&json!({ "n": 3 })), form()).await.unwrap();
         assert_eq!(accepted, r#"{"action":"accept","content":{"n":3}}"#);
         for wrong in [json!({ "n": 0 }), json!({ "n": "3" }), json!({}), json!({ "n": 3, "more": 1 })] {
-            assert_eq!(answered(values(wrong.clone()), form()).await.unwrap(), r#"{"action":"cancel"}"#, "{wrong}");
+            assert_eq!(answered(values(&wrong), form()).await.unwrap(), r#"{"action":"cancel"}"#, "{wrong}");
         }
         assert_eq!(answered(Reply::Decline, form()).await.unwrap(), r#"{"action":"decline"}"#);
     }
 
     #[tokio::test]
     async fn a_page_is_one_of_https_and_names_nobody() {
-        let page = |url: &str| answered(values(json!({})), json!({ "mode": "url", "message": "", "url": url }));
+        let page = |url: &str| answered(values(&json!({})), json!({ "mode": "url", "message": "", "url": url }));
         assert_eq!(page("https://login.example/a?b").await.unwrap(), r#"{"action":"accept"}"#);
         assert_eq!(page("http://127.0.0.1:9/a").await.unwrap(), r#"{"action":"accept"}"#);
         for url in ["http://login.example", "javascript:alert(1)", "file:///etc", "https://a@b.example", "", "https://"]

@@ -188,7 +188,7 @@ fn still_holds(parts: &Parts, judge: &Judge<'_>, call: &PlannedCall, one: &Confi
         server: &now.server,
         tool: &now.tool,
         arguments: &now.arguments,
-        tool_digest: &def.digest(),
+        tool_digest: def.digest(),
         rule_digest: &asking.digest,
     };
     one.holds_for(&bound).map_err(|broken| broken.to_string())

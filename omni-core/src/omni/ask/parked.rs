@@ -166,7 +166,7 @@ fn confirmation(ask: &Ask, cx: &AskContext<'_>, call: &PlannedCall) -> Option<Co
         server: &call.server,
         tool: &call.tool,
         arguments: &call.arguments,
-        tool_digest: &tool_digest,
+        tool_digest,
         rule_digest: &asking.digest,
     };
     let digest = bound.digest();
