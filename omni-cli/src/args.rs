@@ -16,6 +16,8 @@ mod db;
 mod keys;
 mod mcp;
 mod policy;
+#[cfg(feature = "sql")]
+mod results;
 #[cfg(feature = "serve")]
 mod serve;
 mod servers;
@@ -41,6 +43,8 @@ pub use mcp::McpArgs;
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
 pub use policy::{ExportPolicyArgs, ImportArgs};
+#[cfg(feature = "sql")]
+pub use results::{AgainArgs, ExportResultArgs, ListResultsArgs, ResultsCommand, ShowResultArgs};
 #[cfg(feature = "serve")]
 pub use serve::{LogForm, ServeArgs};
 #[cfg(feature = "mcp-oauth")]
@@ -122,6 +126,10 @@ pub enum Command {
     #[command(subcommand)]
     Sessions(SessionsCommand),
     #[cfg(feature = "sql")]
+    /// Read on in what tools returned, export it, or call again
+    #[command(subcommand)]
+    Results(ResultsCommand),
+    #[cfg(feature = "sql")]
     /// List, approve or deny calls that wait for somebody's agreement
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -195,6 +203,8 @@ impl Command {
             Self::Ask(args) => args.format(),
             #[cfg(feature = "sql")]
             Self::Sessions(command) => command.format(),
+            #[cfg(feature = "sql")]
+            Self::Results(command) => command.format(),
             #[cfg(feature = "sql")]
             Self::Approvals(command) => command.format(),
             Self::Tools(command) => command.format(),

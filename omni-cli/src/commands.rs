@@ -18,6 +18,8 @@ mod mcp;
 #[cfg(feature = "sql")]
 mod pins;
 mod policy;
+#[cfg(feature = "sql")]
+mod results;
 #[cfg(feature = "serve")]
 mod serve;
 mod servers;
@@ -32,7 +34,7 @@ mod users;
 mod version;
 
 #[cfg(feature = "sql")]
-use crate::args::{ApprovalsCommand, DbCommand, KeysCommand, SessionsCommand, UsersCommand};
+use crate::args::{ApprovalsCommand, DbCommand, KeysCommand, ResultsCommand, SessionsCommand, UsersCommand};
 use crate::{
     app::App,
     args::{AuditCommand, Cli, Command, ConfigCommand, PolicyCommand, ServersCommand, ToolsCommand},
@@ -64,6 +66,14 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Approvals(ApprovalsCommand::Approve(args)) => approvals::approve(app, args).await,
         #[cfg(feature = "sql")]
         Command::Approvals(ApprovalsCommand::Deny(args)) => approvals::deny(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Results(ResultsCommand::List(args)) => results::list(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Results(ResultsCommand::Show(args)) => results::show(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Results(ResultsCommand::Export(args)) => results::export(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Results(ResultsCommand::Again(args)) => results::again(app, args).await,
         #[cfg(feature = "sql")]
         Command::Sessions(SessionsCommand::List(args)) => sessions::list(app, args).await,
         #[cfg(feature = "sql")]

@@ -9,10 +9,12 @@ pub(crate) mod drive;
 pub(crate) mod menu;
 pub mod plan;
 pub mod prompt;
+pub(crate) mod reading;
 pub mod run;
 mod turn;
 mod uncalled;
 
 pub(crate) use dispatch::reads_policy;
 pub use plan::{Asking, Disposition, PlannedCall, Refused};
+pub use reading::Reading;
 pub use run::{CallOutcome, Finish, Run, RunLimits, Step};

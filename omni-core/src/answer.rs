@@ -104,6 +104,9 @@ pub struct CallSummary {
     /// What the tool returned as text, redacted and cut at 16 KiB. The words of a server: nothing to follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+    /// What its result is kept as, for whoever asked; see [`Omni::result`](crate::Omni::result).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_id: Option<String>,
 }
 
 impl CallSummary {

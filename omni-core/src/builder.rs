@@ -24,6 +24,7 @@ use crate::{
     pin::{PinStore, memory::MemoryPins, vet::Vetter},
     policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
+    results::{ResultRules, ResultStore, memory::MemoryResults},
     thread::{ThreadRules, ThreadStore, memory::MemoryThreads},
 };
 
@@ -46,6 +47,9 @@ pub struct OmniBuilder {
     thread_rules: ThreadRules,
     runs: Arc<dyn RunStore>,
     approvals: ApprovalRules,
+    results: Arc<dyn ResultStore>,
+    result_rules: ResultRules,
+    content: StoreContent,
     llm: Result<Arc<dyn LlmProvider>, Error>,
     servers: BTreeMap<String, ServerEntry>,
     audit: AuditBackend,
@@ -76,6 +80,9 @@ impl OmniBuilder {
             thread_rules: ThreadRules::default(),
             runs: Arc::new(MemoryRuns::new()),
             approvals: ApprovalRules::default(),
+            results: Arc::new(MemoryResults::new()),
+            result_rules: ResultRules::default(),
+            content: StoreContent::default(),
             llm: Ok(Arc::new(Offline::new())),
             servers: BTreeMap::new(),
             audit: AuditBackend::new(MemorySink::default()),
@@ -164,6 +171,18 @@ impl OmniBuilder {
         self
     }
 
+    /// Where it is kept what tools returned; unless set, in memory.
+    pub fn results(mut self, results: impl ResultStore + 'static) -> Self {
+        self.results = Arc::new(results);
+        self
+    }
+
+    /// What is kept of it, and how long.
+    pub fn result_rules(mut self, rules: ResultRules) -> Self {
+        self.result_rules = rules;
+        self
+    }
+
     /// Where sealed records go, where nobody reads them through this `Omni`.
     pub fn audit(self, sink: impl AuditSink + 'static) -> Self {
         self.audit_backend(AuditBackend::write_only(sink))
@@ -214,9 +233,10 @@ impl OmniBuilder {
         self
     }
 
-    /// How much of questions, answers and arguments the ledger keeps; all unless set.
+    /// How much of questions, answers and arguments the ledger keeps; all unless set. With none of it, no
+    /// results are kept either.
     pub fn ledger_content(mut self, content: StoreContent) -> Self {
-        self.ledger.content = content;
+        (self.ledger.content, self.content) = (content, content);
         self
     }
 
@@ -341,6 +361,7 @@ impl OmniBuilder {
         self.authenticator.succeed(&old.authenticator);
         self.threads = old.threads.clone();
         self.runs = old.runs.clone();
+        self.results = old.results.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {
             self.limiter = old.counts.clone();
@@ -370,6 +391,11 @@ impl OmniBuilder {
             thread_rules: self.thread_rules,
             runs: self.runs,
             approvals: self.approvals,
+            results: self.results,
+            result_rules: match self.content {
+                StoreContent::None => ResultRules::none(),
+                StoreContent::Full | StoreContent::Preview => self.result_rules,
+            },
             pool,
             vetter,
             llm: self.llm,

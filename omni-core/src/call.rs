@@ -10,7 +10,7 @@ use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
 use crate::{
-    agent::{Asking, Disposition, PlannedCall, Refused},
+    agent::{Asking, Disposition, PlannedCall, Refused, reading},
     answer::{CallStatus, CallSummary},
     ask::Relay,
     audit::AuditError,
@@ -82,11 +82,12 @@ impl CallEnd {
     }
 
     /// What omni itself says.
-    fn own(text: &str) -> Self {
+    pub(crate) fn own(text: &str) -> Self {
         Self { output: Some(ToolOutput::text(text)), unsent: true, ..Self::sent(CallStatus::Ok) }
     }
 
-    fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
+    /// What omni refused, or could not do.
+    pub(crate) fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
         Self { error: Some(error.into()), unsent: true, ..Self::sent(status) }
     }
 }
@@ -113,6 +114,7 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
     match &call.disposition {
         Disposition::Refuse { reason, message } => return Ok(CallEnd::unsent(refusal_status(*reason), message)),
         Disposition::Answer { text } => return Ok(CallEnd::own(text)),
+        Disposition::Read(reading) => return Ok(reading::read(parts, caller, reading).await),
         Disposition::Ask(_) | Disposition::Run => {}
     }
     let span = trace::tool(call);
@@ -137,7 +139,7 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     }
     let planned = match &call.disposition {
         Disposition::Ask(asking) => Some(asking),
-        Disposition::Run | Disposition::Answer { .. } | Disposition::Refuse { .. } => None,
+        Disposition::Run | Disposition::Answer { .. } | Disposition::Read(_) | Disposition::Refuse { .. } => None,
     };
     if let Some(asking) = planned {
         ask_human(parts, caller, call, asking).await?;
@@ -388,6 +390,7 @@ pub(crate) fn summary(
         error: error.map(|error| parts.redactor.text(error)),
         unsent: false,
         result: None,
+        result_id: None,
     }
 }
 

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    agent::menu,
     pin::Why,
     policy::{RuleSet, ToolRef},
     scan::Finding,
@@ -26,6 +25,7 @@ mod canonical;
 mod definitions;
 pub(crate) mod kept;
 pub mod name;
+mod offered;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod rows;
 pub mod schema;
@@ -368,6 +368,10 @@ pub struct ToolSet {
     by_llm_name: HashMap<Arc<str>, usize>,
     /// Whether a model finds them by searching, because they are too many to read.
     has_menu: bool,
+    /// Whether a model reads results that are kept.
+    reads_results: bool,
+    /// What a model gets, where it is not these tools alone.
+    offered: OnceLock<Arc<Self>>,
     index: OnceLock<Arc<search::Index>>,
     rendered: Mutex<HashMap<&'static str, Arc<RawValue>>>,
 }
@@ -391,32 +395,22 @@ impl ToolSet {
 
     fn from_tools(catalog_version: u64, fingerprint: String, tools: Vec<OfferedTool>) -> Self {
         let by_llm_name = tools.iter().enumerate().map(|(i, tool)| (tool.llm_name.clone(), i)).collect();
-        let (has_menu, index, rendered) = (false, OnceLock::new(), Mutex::default());
-        Self { catalog_version, fingerprint, tools, by_llm_name, has_menu, index, rendered }
+        Self {
+            catalog_version,
+            fingerprint,
+            tools,
+            by_llm_name,
+            has_menu: false,
+            reads_results: false,
+            offered: OnceLock::new(),
+            index: OnceLock::new(),
+            rendered: Mutex::default(),
+        }
     }
 
     /// Tools of omni's own.
     pub(crate) fn of_own(tools: Vec<OfferedTool>) -> Self {
         Self::from_tools(0, String::new(), tools)
-    }
-
-    /// The same set, in which a model searches where there are more tools than `threshold`.
-    #[must_use]
-    pub fn with_menu_above(mut self, threshold: usize) -> Self {
-        self.has_menu = self.tools.len() > threshold;
-        self
-    }
-
-    /// Whether a model gets a small menu in place of these tools, with which it finds and calls them.
-    #[must_use]
-    pub fn has_menu(&self) -> bool {
-        self.has_menu
-    }
-
-    /// What a model gets: these tools, or the menu by which it finds them.
-    #[must_use]
-    pub fn offered(self: &Arc<Self>) -> Arc<Self> {
-        if self.has_menu { menu::menu() } else { self.clone() }
     }
 
     /// The tools, in a stable order.

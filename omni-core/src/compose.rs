@@ -142,6 +142,7 @@ async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuil
         .bounds(config.bounds.clone())
         .thread_rules(config.threading.clone())
         .approvals(config.approvals.clone())
+        .result_rules(config.results)
         .tools(config.tools)
         .limits_fail_open(config.limits_fail_open)
         .max_output(config.llm.max_tokens)
@@ -165,13 +166,15 @@ async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry
     Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
 }
 
-/// Conversations, and asks that wait for a human, are kept where people and keys are, or else in memory.
+/// Conversations, what tools returned, and asks that wait for a human are kept where people and keys are, or else
+/// in memory.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn threads(builder: OmniBuilder) -> OmniBuilder {
     match builder.tables().cloned() {
         Some(tables) => builder
             .threads(crate::thread::sql::SqlThreads::new(tables.clone()))
-            .runs(crate::confirm::sql::SqlRuns::new(tables)),
+            .runs(crate::confirm::sql::SqlRuns::new(tables.clone()))
+            .results(crate::results::sql::SqlResults::new(tables)),
         None => builder,
     }
 }

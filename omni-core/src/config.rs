@@ -28,6 +28,7 @@ mod nearest;
 mod oauth;
 mod place;
 mod process;
+mod results;
 mod search;
 pub(crate) mod secrets;
 pub(crate) mod security;
@@ -371,6 +372,8 @@ pub struct Config {
     pub tools: ToolsConfig,
     /// Who may decide on calls that need a human, and how long they have.
     pub approvals: crate::confirm::ApprovalRules,
+    /// What is kept of what tools returned, and how long.
+    pub results: crate::results::ResultRules,
     /// Whose tokens are believed; `None`: nobody's.
     pub oidc: Option<OidcConfig>,
     /// Which proxies are believed; `None`: none.

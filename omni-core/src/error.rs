@@ -13,6 +13,7 @@ use crate::{
     mcp::McpError,
     policy::{PolicyError, SourceRef},
     registry::BuildError,
+    results::ResultError,
     thread::ThreadError,
 };
 
@@ -89,6 +90,9 @@ pub enum Error {
     /// The runs that wait for a human could not be read or written.
     #[error(transparent)]
     Runs(#[from] RunError),
+    /// What tools returned could not be read or written.
+    #[error(transparent)]
+    Results(#[from] ResultError),
     /// The language model failed.
     #[error(transparent)]
     Llm(#[from] LlmError),
@@ -211,6 +215,7 @@ impl Error {
             Self::Limit(LimitError::Unavailable { .. })
             | Self::Thread(_)
             | Self::Runs(_)
+            | Self::Results(_)
             | Self::Audit(_)
             | Self::People { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
@@ -267,6 +272,7 @@ impl Error {
             Self::People { .. } => "the people cannot be read or written at the moment".into(),
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
             Self::Runs(_) => "what waits for a decision cannot be read or written at the moment".into(),
+            Self::Results(_) => "what tools returned cannot be read or written at the moment".into(),
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),

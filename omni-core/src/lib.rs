@@ -49,6 +49,7 @@ pub mod compose;
 pub mod config;
 pub mod confirm;
 pub mod cost;
+mod csv;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod db;
 pub mod elicit;
@@ -73,6 +74,7 @@ pub mod policy;
 pub mod redact;
 pub mod registry;
 pub mod reload;
+pub mod results;
 pub mod scan;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

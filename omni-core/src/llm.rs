@@ -47,7 +47,7 @@ pub struct ModelInfo {
     pub tool_name_len: usize,
     /// Most tools in a request; `None` is no limit.
     pub max_tools: Option<usize>,
-    /// Whether it takes any number of tools as they are: it is never given a menu to search them.
+    /// Whether it takes any number of tools as they are, and ranks them itself: it is never given tools of omni's own.
     pub reads_all_tools: bool,
     /// Shortest prefix, in tokens, that the vendor caches; `None` where it has no prompt cache.
     pub cache_min_tokens: Option<u64>,

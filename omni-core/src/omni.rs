@@ -52,6 +52,7 @@ mod offered;
 mod passed;
 mod profile;
 mod providers;
+mod results;
 mod resumed;
 mod retention;
 mod steps;

@@ -29,6 +29,7 @@ use crate::{
     pin::vet::Vetter,
     policy::{AskBounds, Grant, PolicyStore, RuleSet},
     redact::Redactor,
+    results::{ResultRules, ResultStore},
     thread::{ThreadRules, ThreadStore},
 };
 
@@ -38,9 +39,9 @@ const MAX_TOOL_SETS: u64 = 256;
 /// How long a policy store or a limiter may take before its step fails closed.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A key of the tool set cache: catalog version, fingerprint, naming rules, and from how many tools on a
-/// model searches them.
-type ToolSetKey = (u64, String, NameRules, usize);
+/// A key of the tool set cache: catalog version, fingerprint, naming rules, from how many tools on a model
+/// searches them, and whether it reads results that are kept.
+type ToolSetKey = (u64, String, NameRules, usize, bool);
 
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -59,6 +60,10 @@ pub(crate) struct Parts {
     pub(crate) runs: Arc<dyn RunStore>,
     /// Who may decide on these, and how long they have.
     pub(crate) approvals: ApprovalRules,
+    /// What tools returned, for whoever asked.
+    pub(crate) results: Arc<dyn ResultStore>,
+    /// What is kept of it.
+    pub(crate) result_rules: ResultRules,
     pub(crate) pool: Pool,
     /// What tools were, and what became of those that are others now.
     pub(crate) vetter: Arc<Vetter>,
@@ -152,19 +157,21 @@ impl ToolSets {
 
     /// The same by rules alone.
     pub(crate) fn of_rules(&self, catalog: &Catalog, rules: &RuleSet, names: NameRules) -> Arc<ToolSet> {
-        self.for_model(catalog, rules, names, usize::MAX)
+        self.for_model(catalog, rules, names, (usize::MAX, false))
     }
 
-    /// The same for a model that searches where there are more tools than `threshold`.
+    /// The same for a model that searches where there are more tools than `threshold`, and perhaps reads results
+    /// that are kept.
     pub(crate) fn for_model(
         &self,
         catalog: &Catalog,
         rules: &RuleSet,
         names: NameRules,
-        threshold: usize,
+        (threshold, reads_results): (usize, bool),
     ) -> Arc<ToolSet> {
-        let key = (catalog.version, rules.fingerprint().to_owned(), names, threshold);
-        self.0.get_with(key, || Arc::new(ToolSet::build(catalog, rules, names).with_menu_above(threshold)))
+        let key = (catalog.version, rules.fingerprint().to_owned(), names, threshold, reads_results);
+        let build = || ToolSet::build(catalog, rules, names).with_menu_above(threshold).with_results(reads_results);
+        self.0.get_with(key, || Arc::new(build()))
     }
 }
 

@@ -9,6 +9,7 @@ mod keys;
 mod limit;
 mod pins;
 mod policy;
+mod results;
 mod runs;
 mod services;
 mod threads;
@@ -21,6 +22,7 @@ pub use keys::key_store_contract;
 pub use limit::{rate_limiter_contract, shared_limiter_contract};
 pub use pins::pin_store_contract;
 pub use policy::{POLICY_MCPS, POLICY_USERS, policy_change_contract, policy_store_contract};
+pub use results::{result_store_contract, shared_result_store_contract};
 pub use runs::{confirmation, run_store_contract, shared_run_store_contract};
 #[cfg(feature = "postgres")]
 pub use services::postgres_schema;

@@ -30,6 +30,7 @@ const SCHEMES: [&str; 2] = ["bearer", "api_key"];
         (name = "audit", description = "What was asked and called"),
         (name = "users", description = "Who one is, and who there is"),
         (name = "threads", description = "Conversations, and calls that wait for a human"),
+        (name = "results", description = "What tools returned, for as long as it is kept"),
         (name = "admin", description = "For administrators"),
         (name = "health", description = "How omni is doing"),
     )

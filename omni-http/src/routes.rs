@@ -11,6 +11,7 @@ mod confirmations;
 mod elicitations;
 mod health;
 mod metrics;
+mod results;
 mod root;
 mod threads;
 mod tools;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> OpenApiRouter<App> {
         .merge(threads::routes())
         .merge(confirmations::routes())
         .merge(elicitations::routes())
+        .merge(results::routes())
         .merge(admin::routes())
 }
 

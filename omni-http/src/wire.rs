@@ -9,6 +9,7 @@ mod elicitations;
 mod error;
 mod health;
 mod moment;
+mod results;
 mod threads;
 mod tools;
 mod users;
@@ -30,6 +31,7 @@ pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,
 };
+pub(crate) use results::{KeptResults, ListResults, ReadResult, ResultForm, ResultPage};
 pub(crate) use threads::{Thread, Threads};
 pub(crate) use tools::{
     CallRequest, CallResponse, ForUser, ListServers, ListTools, OneHealth, ServerEntry, ServerList, ServerListData,

@@ -26,6 +26,7 @@ mod pins;
 mod pipes;
 mod policy;
 mod proofs;
+mod results;
 mod schema;
 mod sessions;
 mod terminal;

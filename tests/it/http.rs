@@ -18,6 +18,7 @@ mod people;
 mod pins;
 mod program;
 mod refusals;
+mod results;
 mod secrecy;
 mod spans;
 mod stream;

@@ -38,6 +38,7 @@ mod policy_speed;
 mod readme;
 mod real_ask;
 mod reload;
+mod results;
 mod revoked;
 mod safety;
 mod search;

@@ -151,7 +151,11 @@ async fn what_a_tool_returned_is_kept_in_short() {
     assert!(Value::from(messages(&vendor)).to_string().len() > 9_000);
     ask(&omni, "#plain Fine.").await;
     let told = Value::from(messages(&vendor)).to_string();
-    assert!((4_000..6_000).contains(&told.len()) && told.contains("the rest is not kept"), "{} bytes", told.len());
+    assert!(
+        (4_000..6_000).contains(&told.len()) && told.contains("read_result reads the rest"),
+        "{} bytes",
+        told.len()
+    );
     assert_eq!(vendor.violations(), Vec::<String>::new());
     omni.shutdown().await;
 }

@@ -60,8 +60,9 @@ impl<'a> Screen<'a> {
     pub fn ends(&self) -> i32 {
         for _ in 0..TRIES {
             let told = self.asks(&["display-message", "-p", "#{pane_dead}:#{pane_dead_status}"]);
-            if let Some(code) = told.trim().strip_prefix("1:") {
-                return code.parse().unwrap_or(-1);
+            // The terminal may be closed a moment before it is known how the program ended.
+            if let Some(code) = told.trim().strip_prefix("1:").and_then(|code| code.parse().ok()) {
+                return code;
             }
             sleep(BETWEEN);
         }

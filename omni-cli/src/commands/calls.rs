@@ -52,7 +52,7 @@ async fn call(app: &App, args: &CallArgs, given: Map<String, Value>, omni: &Omni
         elicit: elicit::elicit(app, &terminal),
     };
     let reply = by_name(app, omni, by, &args.tool, (given, &args.args)).await?;
-    show(app, args, &reply)
+    show(app, args.output, &reply)
 }
 
 /// Whoever calls a tool by its name.
@@ -92,6 +92,24 @@ pub(super) async fn by_name(
             Err(absent(omni, &grant, &tools, name).await)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the call of a kept result again.
+pub(super) async fn again(app: &App, omni: &Omni, by: Caller, id: &str) -> Result<CallReply, Fault> {
+    let Caller { who, timeout, approver, elicit } = by;
+    app.console.spinner.show("asking the servers …");
+    let call = omni.call_again(who, id).await.map_err(of_results)?;
+    app.console.spinner.show(&format!("{}.{} …", call.server, call.tool));
+    let call = call.with_source(Source::Cli).with_timeout(timeout).with_approver(approver).with_elicit(elicit);
+    Ok(omni.call_tool(call).await?)
+}
+
+/// What is not kept may be found in the list.
+pub(super) fn of_results(error: Error) -> Fault {
+    match error {
+        Error::NotFound { .. } => Fault::from(error).hint("`omni results list` shows what is kept"),
+        other => other.into(),
     }
 }
 
@@ -165,15 +183,16 @@ fn value(text: &str, schema: &Value) -> Value {
     }
 }
 
-fn show(app: &App, args: &CallArgs, reply: &CallReply) -> Result<Exit, Fault> {
+/// Shows what came of a call.
+pub(super) fn show(app: &App, output: Option<CallFormat>, reply: &CallReply) -> Result<Exit, Fault> {
     let exit = if reply.output.is_error { Exit::Failed } else { Exit::Success };
-    if args.output == Some(CallFormat::Json) {
+    if output == Some(CallFormat::Json) {
         app.console.json(&CallDocument::new(reply, exit)?)?;
     } else {
         app.console.line(reply.output.for_person().trim_end_matches('\n'))?;
     }
     if reply.output.is_error {
-        app.console.error(&format!("{} says that it failed", args.tool));
+        app.console.error(&format!("{}.{} says that it failed", reply.summary.server, reply.summary.tool));
     }
     Ok(exit)
 }

@@ -30,9 +30,11 @@ use crate::{
 
 mod command;
 mod lines;
+mod results;
 
 use command::{Command, HELP};
 use lines::{Line, Lines, Prompt};
+use results::Shown;
 
 /// What stands before each line that is typed.
 const PROMPT: &str = "omni> ";
@@ -64,6 +66,7 @@ struct Chat<'a> {
     model: Option<String>,
     mode: ApproveMode,
     last: Option<String>,
+    shown: Shown,
     spent: Spent,
 }
 
@@ -117,6 +120,7 @@ impl<'a> Chat<'a> {
             model: args.model.clone(),
             mode: args.approvals.mode(),
             last: None,
+            shown: Shown::default(),
             spent: Spent::default(),
         })
     }
@@ -202,6 +206,9 @@ impl<'a> Chat<'a> {
                 None => Err(Fault::usage("nothing was asked yet")),
             },
             Command::Save(file) => self.save(file).await,
+            Command::More(id) => self.more(id).await,
+            Command::Csv { file, id } => self.csv(&file, id).await,
+            Command::Again(id) => self.again(id).await,
             Command::Cost => Ok(self.app.console.line(&self.spent.told())?),
             Command::Session => Ok(self.app.console.line(&self.session)?),
             Command::Approve(None) => Ok(self.app.console.line(command::mode_name(self.mode))?),
@@ -258,12 +265,7 @@ impl<'a> Chat<'a> {
             reply = call => reply,
         };
         self.app.console.spinner.clear();
-        let reply = reply?;
-        self.app.console.line(reply.output.for_person().trim_end_matches('\n'))?;
-        if reply.output.is_error {
-            self.app.console.error(&format!("{name} says that it failed"));
-        }
-        Ok(())
+        calls::show(self.app, None, &reply?).map(drop)
     }
 
     /// Writes the session to a file that is not there yet.

@@ -22,6 +22,7 @@ use crate::{
     llm::ResultPart,
     metrics,
     parts::Parts,
+    results,
 };
 
 mod pictures;
@@ -84,8 +85,10 @@ async fn work(
         tokio::select! {
             Some(came) = pending.next() => match came {
                 Came::ToItsEnd(finished) => {
-                    let _ = told.try_send(note(parts, cx, &finished, progress));
-                    run.call_finished(&finished.call.id, outcome(&finished, &mut room));
+                    let summary = note(parts, cx, &finished, progress);
+                    let outcome = outcome(cx, &finished, summary.result_id.as_deref(), &mut room);
+                    let _ = told.try_send(summary);
+                    run.call_finished(&finished.call.id, outcome);
                 }
                 Came::ToWait(id, asking) => {
                     progress.in_flight.remove(&id);
@@ -163,14 +166,20 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     let mut summary = call::summary(parts, call, end.status, end.error.as_deref(), duration_ms);
     summary.unsent = end.unsent;
     summary.result = end.output.as_ref().map(|output| call::result(parts, output));
+    if let Some(kept) = results::of_call(parts, cx, call, end) {
+        summary.result_id = Some(kept.call.id.clone());
+        progress.kept.begin(parts, kept);
+    }
     progress.answer.tool_calls.push(summary.clone());
     summary
 }
 
-/// What the model reads. A server's words are fenced, also those of a failure.
-fn outcome(finished: &Finished, room: &mut Room) -> CallOutcome {
+/// What the model reads. A server's words are fenced, also those of a failure. Where it can read on in what is kept
+/// of them, the fence says how that is named.
+fn outcome(cx: &AskContext<'_>, finished: &Finished, kept: Option<&str>, room: &mut Room) -> CallOutcome {
     let Finished { call, end, .. } = finished;
-    let fence = |content| prompt::fence(&call.server, &call.tool, content);
+    let kept = kept.filter(|_| cx.tools.reads_results());
+    let fence = |content| prompt::fence_of(&call.server, &call.tool, kept, content);
     if let Some(output) = &end.output {
         return CallOutcome { content: fence(room.fit(output.for_model())), is_error: output.is_error };
     }

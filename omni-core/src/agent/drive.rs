@@ -29,6 +29,7 @@ use crate::{
     metrics,
     parts::Parts,
     policy::Grant,
+    results::Kept,
 };
 
 /// What one ask was resolved to; it does not change while the ask runs.
@@ -42,6 +43,8 @@ pub(crate) struct AskContext<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) tools: Arc<ToolSet>,
     pub(crate) model: &'a ModelInfo,
+    /// The conversation, by its name.
+    pub(crate) thread: Option<String>,
     pub(crate) system: Arc<str>,
     pub(crate) deadline: Instant,
     pub(crate) max_cost: Option<NanoUsd>,
@@ -85,6 +88,8 @@ pub(crate) struct Progress {
     pub(crate) in_flight: BTreeMap<String, InFlight>,
     /// Records on their way into the ledger: whoever is dropped while one is, drops none.
     records: FuturesUnordered<BoxFuture<'static, Result<(), AuditError>>>,
+    /// What tools returned, on its way to where it is kept.
+    pub(crate) kept: Kept,
     /// What tools returned, in short, should the ask break off before the model made an answer of it.
     results: Vec<String>,
     turn: Option<OpenTurn>,
@@ -113,6 +118,7 @@ impl Progress {
             answer,
             in_flight: BTreeMap::new(),
             records: FuturesUnordered::new(),
+            kept: Kept::default(),
             results: Vec::new(),
             turn: None,
             known_model: metrics::UNKNOWN.into(),

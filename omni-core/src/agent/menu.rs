@@ -83,7 +83,7 @@ fn tools() -> Vec<OfferedTool> {
     .collect()
 }
 
-fn own(name: &str, description: &str, schema: &Value) -> OfferedTool {
+pub(super) fn own(name: &str, description: &str, schema: &Value) -> OfferedTool {
     let schema = to_raw_value(schema).or_else(|_| to_raw_value(&empty_schema())).unwrap_or_default();
     let def = ToolDef::new(OWN, name, schema).with_description(description);
     OfferedTool { def: Arc::new(def), llm_name: name.into() }
@@ -178,7 +178,7 @@ impl Judge<'_> {
 }
 
 /// The arguments of a call, if they fit the menu's tool.
-fn fitting(own: &OfferedTool, call: &PlannedCall) -> Result<Value, String> {
+pub(super) fn fitting(own: &OfferedTool, call: &PlannedCall) -> Result<Value, String> {
     let arguments = arguments::object(&call.arguments)?;
     match own.def.check.check(&arguments) {
         Ok(()) => Ok(arguments),

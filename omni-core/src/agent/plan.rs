@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
+use super::reading::Reading;
 use crate::{
     catalog::{Catalog, OfferedTool, ToolDef, ToolSet},
     policy::{Grant, Rule},
@@ -46,6 +47,8 @@ pub enum Disposition {
         /// The answer.
         text: String,
     },
+    /// Omni itself reads it in what is kept: no server is called.
+    Read(Reading),
     /// Do not carry it out; the model reads the message.
     Refuse {
         /// Why.
@@ -111,7 +114,9 @@ impl Judge<'_> {
             disposition: Disposition::Run,
             rule: String::new(),
         };
-        if self.tools.has_menu() && self.plan_menu(&mut call, name) {
+        let is_own = (self.tools.has_menu() && self.plan_menu(&mut call, name))
+            || (self.tools.reads_results() && self.plan_reading(&mut call, name));
+        if is_own {
             return call;
         }
         match self.tools.by_llm_name(name) {

@@ -129,8 +129,15 @@ pub fn said_by(name: &str) -> String {
 /// A tool's result in its fence: three parts, so that whoever shows it to a person can take the middle.
 #[must_use]
 pub fn fence(server: &str, tool: &str, parts: Vec<ResultPart>) -> Vec<ResultPart> {
+    fence_of(server, tool, None, parts)
+}
+
+/// The same, with the name that the result is kept under.
+pub(crate) fn fence_of(server: &str, tool: &str, kept: Option<&str>, parts: Vec<ResultPart>) -> Vec<ResultPart> {
     let (server, tool) = (attribute(server), attribute(tool));
-    let mut fenced = vec![ResultPart::Text { text: format!("<tool_output server=\"{server}\" tool=\"{tool}\">") }];
+    let kept = kept.map(|id| format!(" id=\"{}\"", attribute(id))).unwrap_or_default();
+    let begin = format!("<tool_output server=\"{server}\" tool=\"{tool}\"{kept}>");
+    let mut fenced = vec![ResultPart::Text { text: begin }];
     fenced.extend(parts.into_iter().map(|part| match part {
         ResultPart::Text { text } => ResultPart::Text { text: disarm(&text, "tool_output") },
         image @ ResultPart::Image { .. } => image,
@@ -150,6 +157,11 @@ pub fn unfence(parts: &[ResultPart]) -> &[ResultPart] {
         }
         all => all,
     }
+}
+
+/// Whether a fence names what its result is kept under.
+pub(crate) fn names_kept(parts: &[ResultPart]) -> bool {
+    matches!(parts.first(), Some(ResultPart::Text { text }) if text.starts_with("<tool_output ") && text.contains(" id=\""))
 }
 
 /// Keeps a name from ending the tag that it stands in.

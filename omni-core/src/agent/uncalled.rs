@@ -3,10 +3,10 @@
 
 use super::{
     drive::{AskContext, Progress},
-    menu,
+    menu, reading,
 };
 use crate::{
-    answer::{CallSummary, EventSender},
+    answer::{CallStatus, CallSummary, EventSender},
     catalog::ToolSet,
 };
 
@@ -15,8 +15,10 @@ const MAX_NAMED: usize = 20;
 
 /// Whether the model's text is kept back for now.
 pub(super) fn is_kept_back(cx: &AskContext<'_>, progress: &Progress) -> bool {
-    // To have looked for a tool is not to have called one, and neither is to have made one up.
-    let is_none = |call: &CallSummary| menu::is_own(call) || call.server.is_empty();
+    // To have looked for a tool is not to have called one, and neither is to have made one up. What a tool returned
+    // before counts where it was read.
+    let is_unread = |call: &CallSummary| reading::is_own(call) && call.status != CallStatus::Ok;
+    let is_none = |call: &CallSummary| menu::is_own(call) || is_unread(call) || call.server.is_empty();
     cx.grant.answers_by_tools_only() && progress.answer.tool_calls.iter().all(is_none)
 }
 

@@ -101,6 +101,9 @@ pub struct CallJson {
     pub duration_ms: u64,
     /// What went wrong.
     pub error: Option<String>,
+    /// What its result is kept as; absent where it is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_id: Option<String>,
 }
 
 /// A call that waits for a human.
@@ -273,6 +276,7 @@ impl From<&CallSummary> for CallJson {
             status: call.status,
             duration_ms: call.duration_ms,
             error: call.error.clone(),
+            result_id: call.result_id.clone(),
         }
     }
 }

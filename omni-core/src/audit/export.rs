@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::LogEntry;
+use crate::csv::{harmless, line};
 
 /// The columns of the CSV form, in order.
 const COLUMNS: [&str; 34] = [
@@ -55,11 +56,6 @@ pub fn csv_line(entry: &LogEntry) -> String {
     line(COLUMNS.iter().map(|column| field(&value[*column])))
 }
 
-fn line(fields: impl Iterator<Item = String>) -> String {
-    let fields: Vec<String> = fields.map(|field| quoted(&field)).collect();
-    format!("{}\r\n", fields.join(","))
-}
-
 fn field(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -67,28 +63,6 @@ fn field(value: &Value) -> String {
         Value::Array(items) => harmless(&items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
-}
-
-/// What a spreadsheet would take for a formula is marked as text: somebody asked that, perhaps with
-/// the spreadsheet in mind.
-fn harmless(text: &str) -> String {
-    // Some of them look past blanks and quotes, and take the wide forms of signs as the signs.
-    let begins = |c: char| {
-        matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') || c.is_control()
-    };
-    let is_blank = |c: char| c == '"' || c == '\'' || (c.is_whitespace() && !c.is_control());
-    let is_formula = text.trim_start_matches(is_blank).starts_with(begins);
-    let mark = if is_formula { "'" } else { "" };
-    // What steers a terminal is no text either.
-    let plain = |c: char| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { '\u{fffd}' } else { c };
-    mark.chars().chain(text.chars().map(plain)).collect()
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\r', '\n', ';']) {
-        return format!("\"{}\"", field.replace('"', "\"\""));
-    }
-    field.to_owned()
 }
 
 #[cfg(test)]

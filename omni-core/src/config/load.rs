@@ -16,7 +16,7 @@ use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, LogFormat, Need, Problem, Severity, StoreContent,
     approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
-    ledger, limit, llm, oauth, one_or_several, search, security, servers,
+    ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,
     spec::{
         self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
@@ -209,6 +209,7 @@ fn assemble(
     let http = http::build(&source, bounds.timeout, findings);
     let tools = tools::build(&source, matches!(audit.kind.as_str(), "sqlite" | "postgres"), findings);
     let approvals = approvals::build(&source, users.as_ref().map(|file| &file.spec), findings);
+    let results = results::build(&source, findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
@@ -234,6 +235,7 @@ fn assemble(
         bounds,
         tools,
         approvals,
+        results,
         oidc,
         proxy,
         threading: ThreadRules::default(),

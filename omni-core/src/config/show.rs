@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, approvals,
+    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, approvals, results,
     secrets::flagged, spec, threading, yaml,
 };
 use crate::{identity::RoleMap, mcp::BreakerOptions};
@@ -56,6 +56,7 @@ impl Config {
                 "search_threshold": self.tools.search_threshold,
             },
             "approvals": approvals::show(&self.approvals),
+            "results": results::show(&self.results),
             "security": {
                 "oidc": self.oidc.as_ref().map(oidc),
                 "proxy": self.proxy.as_ref().map(proxy),

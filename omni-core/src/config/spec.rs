@@ -9,6 +9,7 @@ mod approvals;
 mod gateway;
 mod http;
 mod mcps;
+mod results;
 mod security;
 mod settings;
 mod threading;

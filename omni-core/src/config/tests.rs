@@ -13,6 +13,7 @@ mod llm;
 mod oauth;
 mod pass_through;
 mod places;
+mod results;
 mod security;
 mod servers;
 mod threading;

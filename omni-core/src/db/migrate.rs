@@ -57,6 +57,7 @@ const STEPS: &[Step] = &[
     step!(8, "pins", "0008_pins.sql"),
     step!(9, "tokens", "0009_tokens.sql"),
     step!(10, "confirmations", "0010_confirmations.sql"),
+    step!(11, "results", "0011_results.sql"),
 ];
 
 /// The numbers of all steps.

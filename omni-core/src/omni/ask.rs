@@ -104,14 +104,23 @@ pub(super) async fn run(
         metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
     }
     let results = progress.results_so_far();
-    let messages = std::mem::take(&mut progress.said);
+    let (messages, kept) = (std::mem::take(&mut progress.said), std::mem::take(&mut progress.kept));
     let mut answer = std::mem::replace(&mut progress.answer, Answer::empty(ask.request_id, ""));
     answer.duration_ms = millis(started.elapsed());
     let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
-    if let (Some(talk), None) = (known.talk.take(), &error) {
-        let not_kept = talk.keep(parts, messages, &answer, &answer.text[said..]).await;
-        answer.warnings.extend(not_kept);
+    let talk = known.talk.take().filter(|_| error.is_none());
+    let keeping = async {
+        match talk {
+            Some(talk) => talk.keep(parts, messages, &answer, &answer.text[said..]).await,
+            None => None,
+        }
+    };
+    let (not_kept, lost) = tokio::join!(keeping, kept.end());
+    answer.warnings.extend(not_kept);
+    // Nobody is told the name of what is not there.
+    for call in &mut answer.tool_calls {
+        call.result_id.take_if(|id| lost.contains(id));
     }
     let error = record(parts, ask, &known, &answer, &before, error).await;
     if error.is_some()
@@ -245,7 +254,8 @@ async fn answer(
         resumed.reach(parts, &catalog).await?;
         resumed.lease.claim().await?;
     }
-    let tools = given::tool_set(parts, ask, &catalog, grant, model);
+    let reads_results = known.talk.is_some() && parts.result_rules.keeps();
+    let tools = given::tool_set(parts, ask, &catalog, grant, model, reads_results);
     let away = given::away(ask, grant, &catalog);
     let system = prompt::system(grant, &catalog, &tools).into();
     let humans = if ask.parks { Humans::Later } else { Humans::AtDoor(ask.approver.clone()) };
@@ -257,6 +267,7 @@ async fn answer(
         catalog: &catalog,
         tools,
         model,
+        thread: known.talk.as_ref().map(|talk| talk.name().to_owned()),
         system,
         deadline,
         max_cost: max_cost(parts, ask),
@@ -345,7 +356,8 @@ pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
     let token = steps::token(parts, &ask.credential, &principal);
     let catalog = given::catalog(parts, &ask, token.as_ref(), Instant::now() + timeout).await;
-    let tools = given::tool_set(parts, &ask, &catalog, &grant, &model);
+    let reads_results = ask.thread.is_some() && parts.result_rules.keeps();
+    let tools = given::tool_set(parts, &ask, &catalog, &grant, &model, reads_results);
     let system = prompt::system(&grant, &catalog, &tools);
     Ok(Preview { grant, model, system, tools, catalog })
 }

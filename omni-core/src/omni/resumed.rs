@@ -230,7 +230,7 @@ fn still_holds(parts: &Parts, judge: &Judge<'_>, call: &PlannedCall, one: &Confi
     let asking = match now.disposition {
         Disposition::Ask(asking) => asking,
         Disposition::Refuse { message, .. } => return Err(message.trim_end_matches('.').to_owned()),
-        Disposition::Run | Disposition::Answer { .. } => return Err(Broken::Rule.to_string()),
+        Disposition::Run | Disposition::Answer { .. } | Disposition::Read(_) => return Err(Broken::Rule.to_string()),
     };
     let principal = &grant.principal;
     let bound = Bound {

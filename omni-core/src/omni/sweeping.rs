@@ -1,11 +1,12 @@
-//! Conversations whose time is over go by themselves.
+//! Conversations and results whose time is over go by themselves.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
+use futures::future::BoxFuture;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Omni;
-use crate::thread::{SWEPT_AT_ONCE, ThreadStore};
+use crate::{results, thread::SWEPT_AT_ONCE};
 
 /// When they are looked for first: not in the short life of a command at a terminal.
 const FIRST: Duration = Duration::from_secs(60);
@@ -20,34 +21,41 @@ impl Omni {
     /// Removes what is over, soon and then from time to time, until this `Omni` ends. Nobody reads it
     /// meanwhile.
     pub(crate) fn keep_swept(&self) {
-        let threads = self.parts().threads.clone();
+        let parts = self.parts();
+        let (threads, results) = (parts.threads.clone(), parts.results.clone());
         self.in_background(async move {
             let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                sweep(&*threads).await;
+                sweep("conversations", SWEPT_AT_ONCE, || threads.sweep()).await;
+                sweep("results", results::SWEPT_AT_ONCE, || results.sweep()).await;
             }
         });
     }
 }
 
-async fn sweep(threads: &dyn ThreadStore) {
+/// Removes what is over, as often as there is more of it.
+async fn sweep<'a, E: Display>(
+    what: &'static str,
+    at_once: u64,
+    mut once: impl FnMut() -> BoxFuture<'a, Result<u64, E>>,
+) {
     let mut removed = 0;
     for _ in 0..AT_ONCE {
-        match timeout(EACH, threads.sweep()).await {
+        match timeout(EACH, once()).await {
             Ok(Ok(some)) => {
                 removed += some;
-                if some < SWEPT_AT_ONCE {
+                if some < at_once {
                     break;
                 }
             }
-            Ok(Err(error)) => return tracing::warn!(%error, "old conversations could not be removed; they go later"),
-            Err(_) => return tracing::warn!("old conversations were not removed in time; they go later"),
+            Ok(Err(error)) => return tracing::warn!(%error, what, "what is over could not be removed; it goes later"),
+            Err(_) => return tracing::warn!(what, "what is over was not removed in time; it goes later"),
         }
     }
     if removed > 0 {
-        tracing::debug!(removed, "old conversations were removed");
+        tracing::debug!(removed, what, "what was over is removed");
     }
 }
 
@@ -56,6 +64,7 @@ mod tests {
     use super::*;
     use crate::{
         Ask, Principal,
+        results::{KeptCall, KeptResult, Owner, ResultStore as _, memory::MemoryResults},
         thread::{Conversation, ThreadRules, memory::MemoryThreads},
     };
 
@@ -75,6 +84,22 @@ mod tests {
         assert!(format!("{store:?}").contains("threads: 2"), "nobody removed it before");
         tokio::time::sleep(Duration::from_secs(31)).await;
         assert!(format!("{store:?}").contains("threads: 1"), "{store:?}");
+        omni.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn results_that_are_over_go_by_themselves_too() {
+        let store = std::sync::Arc::new(MemoryResults::new());
+        let omni = Omni::builder().results(store.clone()).build().await.unwrap();
+        for expiry in [Duration::from_secs(30), Duration::from_secs(3_600)] {
+            let arguments = serde_json::value::RawValue::from_string("{}".into()).unwrap();
+            let call = KeptCall::new(Owner::new("default", "ada"), "lab", "echo", arguments);
+            store.keep(&KeptResult::new(call, "x", None), expiry).await.unwrap();
+        }
+        tokio::time::sleep(FIRST - Duration::from_secs(1)).await;
+        assert!(format!("{store:?}").contains("results: 2"), "nobody removed it before");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(format!("{store:?}").contains("results: 1"), "{store:?}");
         omni.shutdown().await;
     }
 }

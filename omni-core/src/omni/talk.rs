@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tracing::{Instrument as _, debug_span};
 
 use crate::{
+    agent::reading,
     answer::{Answer, Status, Warning},
     ask::Ask,
     catalog::Catalog,
@@ -150,6 +151,8 @@ fn calls(parts: &Parts, answer: &Answer) -> Vec<Called> {
     let catalog = parts.pool.catalog();
     let called = answer.tool_calls.iter().map(|call| {
         let mut called = Called::new(&*call.id, &*call.server, &*call.tool);
+        // Which tool's result was read does not show: it is held to no rule, and only shown under the same ones.
+        called.is_whole = !reading::is_own(call);
         called.is_destructive = catalog.rule_ref(&call.server, &call.tool).is_destructive;
         called
     });

@@ -41,7 +41,7 @@ impl Omni {
         Ok(kept)
     }
 
-    /// Forgets one of them.
+    /// Forgets one of them, and what tools returned in it.
     ///
     /// # Errors
     /// As [`Omni::threads`], and [`Error::NotFound`].
@@ -49,7 +49,7 @@ impl Omni {
         let grant = self.asker(who.into()).await?;
         let key = own_channel(&grant, source.as_str()).thread(name);
         match self.parts().threads.delete(&key).await? {
-            true => Ok(()),
+            true => self.forget_results(&grant, source, name).await,
             false => Err(unknown(name)),
         }
     }
@@ -69,7 +69,7 @@ impl Omni {
         Ok(!self.parts().threads.history(key, Most::new(1, Most::ALL.bytes)).await?.is_empty())
     }
 
-    async fn asker(&self, who: Credential) -> Result<std::sync::Arc<Grant>, Error> {
+    pub(super) async fn asker(&self, who: Credential) -> Result<std::sync::Arc<Grant>, Error> {
         let parts = self.parts();
         let principal = steps::identity(&parts, who).await?;
         let grant = steps::policy(&parts, &principal).await?;

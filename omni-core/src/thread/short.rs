@@ -23,6 +23,11 @@ const MAX_RESULT: usize = 4_000;
 /// Most bytes of a call's arguments.
 const MAX_ARGUMENTS: usize = 4_000;
 
+/// What stands where something was cut: it is gone.
+const LOST: &str = "the rest is not kept";
+/// The same where a model can read on.
+const READ_ON: &str = "read_result reads the rest";
+
 /// The turn without secrets, and without what is too long to be kept.
 pub(crate) fn shorten(mut turn: Turn, redactor: &Redactor) -> Turn {
     let answer = turn.answer();
@@ -75,17 +80,18 @@ impl Shortener<'_> {
 
     fn text(&self, text: &str, most: usize) -> String {
         let text = self.redactor.text(text);
-        cut(&text, most).into_owned()
+        cut(&text, most, LOST).into_owned()
     }
 
     /// The parts within the fence; the fence stays.
     fn result(&self, content: &mut [ResultPart]) {
         let inner = prompt::unfence(content).len();
         let first = (content.len() - inner) / 2;
+        let rest = if prompt::names_kept(content) { READ_ON } else { LOST };
         let mut left = MAX_RESULT;
         for part in &mut content[first..first + inner] {
             let text = match part {
-                ResultPart::Text { text } => self.text(text, left),
+                ResultPart::Text { text } => cut(&self.redactor.text(text), left, rest).into_owned(),
                 ResultPart::Image { mime, .. } => format!("[a picture ({mime}) that is not kept]"),
             };
             left = left.saturating_sub(text.chars().count());
@@ -102,10 +108,10 @@ impl Shortener<'_> {
     }
 }
 
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
+fn cut<'a>(text: &'a str, most: usize, rest: &str) -> Cow<'a, str> {
     match text.char_indices().nth(most) {
         None => Cow::Borrowed(text),
-        Some((at, _)) => Cow::Owned(format!("{}\n[cut: the rest is not kept]", &text[..at])),
+        Some((at, _)) => Cow::Owned(format!("{}\n[cut: {rest}]", &text[..at])),
     }
 }
 

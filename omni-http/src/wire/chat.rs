@@ -115,6 +115,8 @@ pub(crate) struct ToolResult {
     pub(crate) error: Option<String>,
     /// What the tool returned as text, without secrets, and cut at 16 KiB.
     pub(crate) result: Option<String>,
+    /// What all of it is kept as: `GET /results/{id}`. `null` where it is not kept.
+    pub(crate) result_id: Option<String>,
 }
 
 /// A call that was refused.
@@ -223,6 +225,7 @@ impl From<&CallSummary> for ToolResult {
             duration_ms: call.duration_ms,
             error: call.error.clone(),
             result: call.result.clone(),
+            result_id: call.result_id.clone(),
         }
     }
 }

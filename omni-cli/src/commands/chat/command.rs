@@ -12,6 +12,9 @@ pub(super) const HELP: &str = "\
 /approve [ask|auto|never]   how calls that need approval are decided
 /clear                      begin a new session
 /retry                      ask the last question again
+/more [ID]                  more of what a tool returned: the last one, or this one
+/csv FILE [ID]              write what a tool returned as CSV
+/again [ID]                 make the same call once more
 /save [FILE]                write this session as Markdown
 /cost                       what this chat took so far
 /session                    the name of this session
@@ -20,8 +23,10 @@ Anything else is a question; one that begins with a slash is written with two.
 ";
 
 /// The names of all commands.
-pub(super) const NAMES: [&str; 11] =
-    ["/approve", "/clear", "/cost", "/exit", "/help", "/model", "/retry", "/save", "/session", "/tool", "/tools"];
+pub(super) const NAMES: [&str; 14] = [
+    "/again", "/approve", "/clear", "/cost", "/csv", "/exit", "/help", "/model", "/more", "/retry", "/save",
+    "/session", "/tool", "/tools",
+];
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +41,9 @@ pub(super) enum Command {
     Clear,
     Retry,
     Save(Option<String>),
+    More(Option<String>),
+    Csv { file: String, id: Option<String> },
+    Again(Option<String>),
     Cost,
     Session,
     Exit,
@@ -69,6 +77,10 @@ impl Command {
             ("clear" | "new", None) => Ok(Self::Clear),
             ("retry", None) => Ok(Self::Retry),
             ("save", _) => Ok(Self::Save(given)),
+            ("more", _) => Ok(Self::More(given)),
+            ("again", _) => Ok(Self::Again(given)),
+            ("csv", Some(rest)) => Ok(csv(rest)),
+            ("csv", None) => Err("into which file? /csv FILE [ID]".into()),
             ("cost", None) => Ok(Self::Cost),
             ("session", None) => Ok(Self::Session),
             ("exit" | "quit", None) => Ok(Self::Exit),
@@ -89,6 +101,15 @@ fn tool(call: &str) -> Result<Command, String> {
         },
     };
     Ok(Command::Tool { name: name.into(), arguments })
+}
+
+/// A file, and perhaps a result: its id is the last word, for files may have blanks.
+fn csv(rest: &str) -> Command {
+    let last = rest.rsplit_once(char::is_whitespace).filter(|(_, last)| last.starts_with("r_"));
+    match last {
+        Some((file, id)) => Command::Csv { file: file.trim().into(), id: Some(id.into()) },
+        None => Command::Csv { file: rest.into(), id: None },
+    }
 }
 
 fn approve(mode: &str) -> Result<Command, String> {
@@ -136,6 +157,11 @@ mod tests {
             ("/model haiku", Command::Model(Some("haiku".into()))),
             ("/approve auto", Command::Approve(Some(ApproveMode::Auto))),
             ("/save a b.md", Command::Save(Some("a b.md".into()))),
+            ("/more", Command::More(None)),
+            ("/more r_1", Command::More(Some("r_1".into()))),
+            ("/csv a b.csv", Command::Csv { file: "a b.csv".into(), id: None }),
+            ("/csv a b.csv  r_1", Command::Csv { file: "a b.csv".into(), id: Some("r_1".into()) }),
+            ("/again r_1", Command::Again(Some("r_1".into()))),
             ("/quit", Command::Exit),
         ] {
             assert_eq!(Command::of(line), Ok(command), "{line}");
@@ -151,6 +177,7 @@ mod tests {
             ("/tool db.get [1]", "one JSON object"),
             ("/tool db.get {", "not JSON"),
             ("/approve maybe", "ask, auto and never"),
+            ("/csv", "/csv FILE"),
             ("/cost now", "/cost takes nothing"),
         ] {
             let error = Command::of(line).unwrap_err();

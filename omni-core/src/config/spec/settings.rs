@@ -11,6 +11,7 @@ use super::{
     approvals::ApprovalsSpec,
     gateway::GatewaySpec,
     http::{AppSpec, HttpSpec, SecuritySpec},
+    results::ResultsSpec,
     tools::ToolsSpec,
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct SettingsSpec {
     pub(crate) limit: LimitSpec,
     pub(crate) tools: ToolsSpec,
     pub(crate) approvals: ApprovalsSpec,
+    pub(crate) results: ResultsSpec,
     /// What may be spent on models.
     pub(crate) budgets: Vec<BudgetSpec>,
     /// Where omni keeps its files, relative to this one.

@@ -57,13 +57,22 @@ fn unhealthy(view: &ServerView, grant: &Grant) -> Warning {
     Warning::new("server_unhealthy", message)
 }
 
-pub(super) fn tool_set(parts: &Parts, ask: &Ask, catalog: &Catalog, grant: &Grant, model: &ModelInfo) -> Arc<ToolSet> {
+pub(super) fn tool_set(
+    parts: &Parts,
+    ask: &Ask,
+    catalog: &Catalog,
+    grant: &Grant,
+    model: &ModelInfo,
+    reads_results: bool,
+) -> Arc<ToolSet> {
     if ask.options.no_tools {
         return Arc::new(ToolSet::empty());
     }
     let names = NameRules::up_to(model.tool_name_len);
     let threshold = if model.reads_all_tools { usize::MAX } else { parts.tools.search_threshold };
-    parts.tool_sets.for_model(catalog, &grant.rules, names, threshold)
+    // One that ranks tools by the question would take omni's own for one of theirs.
+    let reads_results = reads_results && !model.reads_all_tools;
+    parts.tool_sets.for_model(catalog, &grant.rules, names, (threshold, reads_results))
 }
 
 pub(super) async fn started(

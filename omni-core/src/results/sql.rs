@@ -1,0 +1,208 @@
+//! Results in the table `results`, for every process that uses the database. Times are the database's.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use tokio::time::{Duration, Instant};
+
+use super::{
+    KeptCall, KeptResult, MAX_EXPIRY, MAX_KEPT, MAX_KEPT_BYTES, Owner, ResultError, ResultFilter, ResultStore,
+    SWEPT_AT_ONCE,
+};
+use crate::{
+    ask::Source,
+    db::{Db, DbError, Row, Tx, Val},
+    people::Tables,
+};
+
+/// How often somebody who keeps one removes what is over: a process may be too short for a job that does.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+const COLUMNS: &str = "id, tenant, subject, source, request_id, thread, server, tool, is_destructive, arguments,
+    is_whole, rules, bytes, is_cut, created_at, expires_at";
+
+/// Results in a database.
+#[derive(Debug)]
+pub struct SqlResults {
+    tables: Tables,
+    swept: Mutex<Option<Instant>>,
+}
+
+/// What a result says. JSON, because PostgreSQL's texts cannot hold every character.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    text: String,
+    structured: Option<Value>,
+}
+
+impl From<DbError> for ResultError {
+    fn from(error: DbError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl SqlResults {
+    /// The results in the database of these tables. It is opened, and brought up to date, when it is used first.
+    #[must_use]
+    pub fn new(tables: Tables) -> Self {
+        Self { tables, swept: Mutex::new(None) }
+    }
+
+    /// The database, if there is one: whoever only reads makes none.
+    async fn existing(&self) -> Result<Option<&Db>, ResultError> {
+        Ok(self.tables.existing().await?)
+    }
+
+    fn is_time_to_sweep(&self) -> bool {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY);
+        if is_time {
+            *swept = Some(Instant::now());
+        }
+        is_time
+    }
+}
+
+async fn insert(tx: &mut Tx, result: &KeptResult, expiry: Duration) -> Result<(), ResultError> {
+    let now = tx.fetch_optional(&format!("SELECT {} AS now", tx.dialect().now()), &[]).await?;
+    let now = now.map_or_else(|| Ok(chrono::Utc::now()), |row| row.time("now"))?;
+    let body = Body { text: result.text.clone(), structured: result.structured.clone() };
+    let body = serde_json::to_string(&body).map_err(|error| ResultError::new(error.to_string()))?;
+    let call = &result.call;
+    let values = [
+        (&call.id).into(),
+        (&call.tenant).into(),
+        (&call.subject).into(),
+        call.source.as_str().into(),
+        call.request_id.to_string().into(),
+        call.thread.clone().into(),
+        (&call.server).into(),
+        (&call.tool).into(),
+        call.is_destructive.into(),
+        call.arguments.get().into(),
+        call.is_whole.into(),
+        (&call.rules).into(),
+        call.bytes.into(),
+        call.is_cut.into(),
+        now.into(),
+        (now + expiry.min(MAX_EXPIRY)).into(),
+        body.into(),
+    ];
+    let sql =
+        format!("INSERT INTO results ({COLUMNS}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    tx.execute(&sql, &values).await?;
+    Ok(())
+}
+
+/// Removes what is too much of one person.
+async fn bound(tx: &mut Tx, owner: Owner<'_>) -> Result<(), DbError> {
+    let sql = "DELETE FROM results WHERE number IN (
+        SELECT number FROM (
+            SELECT number, row_number() OVER newest AS place, sum(bytes) OVER newest AS total
+            FROM results WHERE tenant = ? AND subject = ?
+            WINDOW newest AS (ORDER BY number DESC)
+        ) AS own WHERE place > ? OR total > ?)";
+    let values = [owner.tenant.into(), owner.subject.into(), MAX_KEPT.into(), MAX_KEPT_BYTES.into()];
+    tx.execute(sql, &values).await.map(drop)
+}
+
+fn call(row: &Row) -> Result<KeptCall, DbError> {
+    let unknown = |what: &str, text: &str| DbError::Schema { message: format!("{text:?} is no {what}") };
+    let (source, request_id) = (row.text("source")?, row.text("request_id")?);
+    let source: Source = serde_json::from_value(source.as_str().into()).map_err(|_| unknown("door", &source))?;
+    let arguments = RawValue::from_string(row.text("arguments")?);
+    Ok(KeptCall {
+        id: row.text("id")?,
+        tenant: row.text("tenant")?,
+        subject: row.text("subject")?,
+        source,
+        request_id: request_id.parse().map_err(|_| unknown("id", &request_id))?,
+        thread: row.optional_text("thread")?,
+        server: row.text("server")?,
+        tool: row.text("tool")?,
+        is_destructive: row.bool("is_destructive")?,
+        arguments: arguments.map_err(|_| unknown("JSON", "a call's arguments"))?,
+        is_whole: row.bool("is_whole")?,
+        rules: row.text("rules")?,
+        bytes: row.unsigned("bytes")?,
+        is_cut: row.bool("is_cut")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+    })
+}
+
+fn result(row: &Row) -> Result<KeptResult, DbError> {
+    let body: Body = serde_json::from_str(&row.text("body")?)
+        .map_err(|error| DbError::Schema { message: format!("a kept result cannot be read: {error}") })?;
+    Ok(KeptResult { call: call(row)?, text: body.text, structured: body.structured })
+}
+
+/// Somebody's results that are meant and not over, and the values for it.
+fn meant<'a>(db: &Db, owner: Owner<'a>, filter: &'a ResultFilter) -> (String, Vec<Val<'a>>) {
+    let mut sql = format!("tenant = ? AND subject = ? AND expires_at > {}", db.dialect().now());
+    let mut values: Vec<Val<'_>> = vec![owner.tenant.into(), owner.subject.into()];
+    if let Some(source) = filter.source {
+        sql.push_str(" AND source = ?");
+        values.push(source.as_str().into());
+    }
+    if let Some(thread) = &filter.thread {
+        sql.push_str(" AND thread = ?");
+        values.push(thread.into());
+    }
+    (sql, values)
+}
+
+#[async_trait]
+impl ResultStore for SqlResults {
+    async fn keep(&self, result: &KeptResult, expiry: Duration) -> Result<(), ResultError> {
+        let db = self.tables.db().await?;
+        let mut tx = db.begin().await?;
+        insert(&mut tx, result, expiry).await?;
+        bound(&mut tx, result.call.owner()).await?;
+        tx.commit().await?;
+        if self.is_time_to_sweep()
+            && let Err(error) = self.sweep().await
+        {
+            tracing::debug!(%error, "old results are removed later");
+        }
+        Ok(())
+    }
+
+    async fn read(&self, owner: Owner<'_>, id: &str) -> Result<Option<KeptResult>, ResultError> {
+        let Some(db) = self.existing().await? else { return Ok(None) };
+        let all = ResultFilter::default();
+        let (meant, mut values) = meant(db, owner, &all);
+        values.push(id.into());
+        let sql = format!("SELECT {COLUMNS}, body FROM results WHERE {meant} AND id = ?");
+        let row = db.fetch_optional(&sql, &values).await?;
+        Ok(row.as_ref().map(result).transpose()?)
+    }
+
+    async fn list(&self, owner: Owner<'_>, filter: &ResultFilter) -> Result<Vec<KeptCall>, ResultError> {
+        let Some(db) = self.existing().await? else { return Ok(Vec::new()) };
+        let (meant, mut values) = meant(db, owner, filter);
+        values.push(MAX_KEPT.into());
+        let sql = format!("SELECT {COLUMNS} FROM results WHERE {meant} ORDER BY number DESC LIMIT ?");
+        let rows = db.fetch_all(&sql, &values).await?;
+        Ok(rows.iter().map(call).collect::<Result<_, DbError>>()?)
+    }
+
+    async fn forget(&self, owner: Owner<'_>, filter: &ResultFilter) -> Result<u64, ResultError> {
+        let Some(db) = self.existing().await? else { return Ok(0) };
+        let (meant, values) = meant(db, owner, filter);
+        Ok(db.execute(&format!("DELETE FROM results WHERE {meant}"), &values).await?)
+    }
+
+    async fn sweep(&self) -> Result<u64, ResultError> {
+        let Some(db) = self.existing().await? else { return Ok(0) };
+        // As a query of its own the time is one value, so that an index finds what is over.
+        let sweep = format!(
+            "DELETE FROM results WHERE number IN
+                 (SELECT number FROM results WHERE expires_at <= (SELECT {}) LIMIT ?)",
+            db.dialect().now()
+        );
+        Ok(db.execute(&sweep, &[SWEPT_AT_ONCE.into()]).await?)
+    }
+}
