@@ -166,7 +166,7 @@ mod tests {
         wanted.lower(LogLevel::from_number(4)).unwrap().told();
         for _ in 0..2 {
             drop(wanted.lower(LogLevel::from_number(1)).unwrap());
-            assert_eq!(wanted.level().map(LogLevel::name), Some("warning"));
+            assert_eq!(wanted.level().map(LogLevel::name), Some("error"));
         }
     }
 }
