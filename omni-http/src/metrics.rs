@@ -16,7 +16,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use omni_core::metrics::{DOLLARS, MODEL_TURN_COST, SECONDS};
 
@@ -128,18 +128,19 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// A stream is open for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct OpenStream(());
+pub(crate) struct OpenStream(Gauge);
 
 impl OpenStream {
+    /// Counted at the recorder that there is now, also when it ends.
     pub(crate) fn begin() -> Self {
-        gauge!(STREAMS_OPEN).increment(1.0);
-        Self(())
+        let gauge = gauge!(STREAMS_OPEN);
+        gauge.increment(1.0);
+        Self(gauge)
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        gauge!(STREAMS_OPEN).decrement(1.0);
+        self.0.decrement(1.0);
     }
 }

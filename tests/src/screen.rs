@@ -15,6 +15,10 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// What ended programs said stays on the screen.
 const CONFIG: &str = "set -g remain-on-exit on\nset -g history-limit 5000\nset -g status off\n";
 
+/// Runs a program, and tells its exit code, also when somebody pressed Ctrl-C.
+const RUN: &str = "trap : INT; \"$0\" \"$@\"; echo $? >tmux.ended";
+const ENDED: &str = "tmux.ended";
+
 /// A program at a terminal of its own, which ends with it.
 #[derive(Debug)]
 pub struct Screen<'a> {
@@ -28,7 +32,9 @@ impl<'a> Screen<'a> {
         let screen = Self { program };
         let prepared = program.command(args);
         let mut command = screen.tmux(&["new-session", "-d", "-x", "160", "-y", "50", "--"]);
-        command.arg(prepared.get_program()).args(prepared.get_args());
+        // What tmux knows of how a program ended it knows late, or never.
+        let _ = fs::remove_file(program.home().join(ENDED));
+        command.args(["sh", "-c", RUN]).arg(prepared.get_program()).args(prepared.get_args());
         assert!(command.status().unwrap().success(), "tmux does not start");
         screen
     }
@@ -59,10 +65,9 @@ impl<'a> Screen<'a> {
     /// Waits until the program has ended; its exit code.
     pub fn ends(&self) -> i32 {
         for _ in 0..TRIES {
-            let told = self.asks(&["display-message", "-p", "#{pane_dead}:#{pane_dead_status}"]);
-            // The terminal may be closed a moment before it is known how the program ended.
-            if let Some(code) = told.trim().strip_prefix("1:").and_then(|code| code.parse().ok()) {
-                return code;
+            let code = fs::read_to_string(self.program.home().join(ENDED)).unwrap_or_default();
+            if let Some(code) = code.strip_suffix('\n') {
+                return code.parse().unwrap();
             }
             sleep(BETWEEN);
         }

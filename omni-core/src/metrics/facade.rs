@@ -34,6 +34,22 @@ mod on {
         gauge!(name).increment(by);
     }
 
+    /// A gauge is higher by one for as long as this lives: at the recorder that there was when it began, so that one
+    /// that comes later is not lowered by what it never saw.
+    pub(in crate::metrics) struct Raised(metrics::Gauge);
+
+    pub(in crate::metrics) fn raise(name: &'static str) -> Raised {
+        let gauge = gauge!(name);
+        gauge.increment(1.0);
+        Raised(gauge)
+    }
+
+    impl Drop for Raised {
+        fn drop(&mut self) {
+            self.0.decrement(1.0);
+        }
+    }
+
     pub(in crate::metrics) fn describe(kind: Kind, name: &'static str, text: &'static str) {
         match kind {
             Kind::Counter => describe_counter!(name, Unit::Count, text),
@@ -56,10 +72,16 @@ mod off {
 
     pub(in crate::metrics) fn shift(_: &'static str, _: f64) {}
 
+    pub(in crate::metrics) struct Raised;
+
+    pub(in crate::metrics) fn raise(_: &'static str) -> Raised {
+        Raised
+    }
+
     pub(in crate::metrics) fn describe(_: Kind, _: &'static str, _: &'static str) {}
 }
 
 #[cfg(not(feature = "metrics"))]
-pub(super) use off::{add, describe, observe, set, shift};
+pub(super) use off::{Raised, add, describe, observe, raise, set, shift};
 #[cfg(feature = "metrics")]
-pub(super) use on::{add, describe, observe, set, shift};
+pub(super) use on::{Raised, add, describe, observe, raise, set, shift};

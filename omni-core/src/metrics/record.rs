@@ -6,7 +6,7 @@ use super::{
     ASK_DURATION, ASKS, ASKS_RUNNING, CONFIG_RELOADS, LEDGER_BACKLOG, LEDGER_SINK_FAILURES, MODEL_TURN_COST,
     MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_BREAKER, SERVER_UP, TOKENS, TOOL_CALL_DURATION, TOOL_CALLS,
     UNKNOWN,
-    facade::{IS_ON, add, observe, set, shift},
+    facade::{IS_ON, Raised, add, observe, raise, set, shift},
 };
 use crate::{
     catalog::{BreakerState, Catalog, Health},
@@ -32,19 +32,11 @@ pub(super) fn begin() {
 }
 
 /// An ask runs for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Running(());
+pub(crate) struct Running(#[expect(dead_code, reason = "what counts is how long it lives")] Raised);
 
 impl Running {
     pub(crate) fn begin() -> Self {
-        shift(ASKS_RUNNING, 1.0);
-        Self(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        shift(ASKS_RUNNING, -1.0);
+        Self(raise(ASKS_RUNNING))
     }
 }
 

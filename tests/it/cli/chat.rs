@@ -42,6 +42,7 @@ fn a_chat_answers_asks_before_it_changes_something_and_goes_on_later() {
     resumed.shows("omni> database health", 1);
     resumed.presses("Enter");
     resumed.shows("all healthy", 1);
+    resumed.shows("omni>", 2);
     resumed.presses("C-d");
     assert_eq!(resumed.ends(), 0);
     drop(resumed);
@@ -71,8 +72,10 @@ fn ctrl_c_ends_the_answer_and_not_the_chat() {
     chat.shows("all healthy, limit 3", 1);
     assert_eq!(server.calls().len(), 2, "{}", chat.text());
 
+    chat.shows("omni>", 4);
     chat.presses("C-c");
     chat.shows("Ctrl-C once more ends the chat", 1);
+    chat.shows("omni>", 5);
     chat.presses("C-c");
     assert_eq!(chat.ends(), 0);
 }
