@@ -33,7 +33,6 @@ pub mod sse;
 pub mod stdio;
 mod tap;
 
-#[cfg(feature = "gateway")]
 pub(crate) use content::clean;
 pub use context::{CallContext, Progress, ProgressFn};
 pub use credentials::{CredentialSource, Refused, ServerCredential};

@@ -32,7 +32,7 @@ pub(super) fn begin() {
 }
 
 /// An ask runs for as long as this lives.
-pub(crate) struct Running(#[expect(dead_code, reason = "what counts is how long it lives")] Raised);
+pub(crate) struct Running(#[allow(dead_code, reason = "what counts is how long it lives")] Raised);
 
 impl Running {
     pub(crate) fn begin() -> Self {
