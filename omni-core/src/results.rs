@@ -1,7 +1,7 @@
 //! What tools returned, kept for a while, so that its asker can read on, export it and run the call again.
 //!
 //! Whatever is kept has no secrets in it. Only whoever asked finds it, and only for as long as they may use the
-//! tool: [`KeptResult::is_for`] decides by the grant of now.
+//! tool: `KeptCall::is_for` decides by the grant of now.
 
 use std::{sync::Arc, time::Duration};
 
