@@ -28,12 +28,7 @@ const MAX_SHOWN: usize = 60;
 
 /// Looks at what waits, and ends the pipeline. No server is needed for it: without any, no ask goes on here.
 async fn with<T>(app: &App, work: impl AsyncFnOnce(&Omni) -> Result<T, Error>) -> Result<T, Fault> {
-    let mut config = app.config()?;
-    config.servers.clear();
-    let omni = app.build(&config).await?;
-    let done = work(&omni).await;
-    follow::close(&omni).await;
-    done.map_err(of_approvals)
+    follow::without_servers(app, work, of_approvals).await
 }
 
 /// What is not there may be found in the list.

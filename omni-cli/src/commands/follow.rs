@@ -10,6 +10,8 @@ use omni_core::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+#[cfg(feature = "sql")]
+use crate::app::App;
 use crate::{fault::Fault, render::Render};
 
 /// Ctrl-C and SIGTERM, noted from the moment this is made. Where they cannot be, they end the
@@ -59,6 +61,21 @@ pub(super) async fn follow(
             None => return Ok(Err(broken_off(seen))),
         }
     }
+}
+
+/// Does something with a pipeline that has no servers, and ends it: for what is only looked up.
+#[cfg(feature = "sql")]
+pub(super) async fn without_servers<T>(
+    app: &App,
+    work: impl AsyncFnOnce(&Omni) -> Result<T, Error>,
+    explain: impl FnOnce(Error) -> Fault,
+) -> Result<T, Fault> {
+    let mut config = app.config()?;
+    config.servers.clear();
+    let omni = app.build(&config).await?;
+    let done = work(&omni).await;
+    close(&omni).await;
+    done.map_err(explain)
 }
 
 /// Ends the pipeline; a second interruption does not wait for it.

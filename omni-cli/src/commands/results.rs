@@ -25,12 +25,7 @@ const MAX_SHOWN: usize = 60;
 
 /// Looks at what is kept, and ends the pipeline. No server is needed for it.
 async fn with<T>(app: &App, work: impl AsyncFnOnce(&Omni) -> Result<T, Error>) -> Result<T, Fault> {
-    let mut config = app.config()?;
-    config.servers.clear();
-    let omni = app.build(&config).await?;
-    let done = work(&omni).await;
-    follow::close(&omni).await;
-    done.map_err(calls::of_results)
+    follow::without_servers(app, work, calls::of_results).await
 }
 
 pub(super) async fn list(app: &App, args: &ListResultsArgs) -> Result<Exit, Fault> {

@@ -18,12 +18,7 @@ use crate::{
 
 /// Does something with the pipeline, and ends it. No server is needed for it.
 async fn with<T>(app: &App, work: impl AsyncFnOnce(&Omni) -> Result<T, Error>) -> Result<T, Fault> {
-    let mut config = app.config()?;
-    config.servers.clear();
-    let omni = app.build(&config).await?;
-    let done = work(&omni).await;
-    follow::close(&omni).await;
-    done.map_err(of_sessions)
+    follow::without_servers(app, work, of_sessions).await
 }
 
 /// What is not there may be found in the list.

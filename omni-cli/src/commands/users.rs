@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 use omni_core::{
-    Error, Principal, Source,
+    Error, Omni, Principal, Source,
     omni::{Admin, ListedUser},
 };
 use serde::Serialize;
@@ -19,15 +19,11 @@ use crate::{
 /// Does something as an administrator. The person at the terminal is one: they can read
 /// configuration and database anyway. No server is needed for it.
 pub(super) async fn administer<T>(app: &App, work: impl AsyncFnOnce(&Admin) -> Result<T, Error>) -> Result<T, Fault> {
-    let mut config = app.config()?;
-    config.servers.clear();
-    let omni = app.build(&config).await?;
-    let done = match omni.admin(app.credential(None), Source::Cli).await {
-        Ok(admin) => Box::pin(work(&admin)).await,
-        Err(refused) => Err(refused),
+    let as_admin = async |omni: &Omni| {
+        let admin = omni.admin(app.credential(None), Source::Cli).await?;
+        Box::pin(work(&admin)).await
     };
-    follow::close(&omni).await;
-    Ok(done?)
+    follow::without_servers(app, as_admin, Fault::from).await
 }
 
 /// Prints a document, or a line.
