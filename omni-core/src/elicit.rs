@@ -19,6 +19,8 @@ pub use form::{Choice, Field, FieldKind, Form};
 
 /// Longest message of a server that a person is shown, in characters.
 const MAX_MESSAGE: usize = 2_000;
+/// Most that a server may say in a question, in bytes: doors keep it while it waits.
+const MAX_QUESTION: usize = 64 * 1024;
 /// Longest address of a page, in bytes.
 const MAX_URL: usize = 2_048;
 /// JSON-RPC: the parameters are not what they must be.
@@ -121,6 +123,9 @@ impl Asked {
 
     /// What the parameters of `elicitation/create` ask.
     fn question(&self, params: &RawValue) -> Result<Elicitation, String> {
+        if params.get().len() > MAX_QUESTION {
+            return Err(format!("a question of more than {MAX_QUESTION} bytes"));
+        }
         let params: Value = serde_json::from_str(params.get()).map_err(|error| error.to_string())?;
         let text = |name: &str| params[name].as_str();
         let wanted = match text("mode").unwrap_or("form") {
@@ -254,6 +259,13 @@ mod tests {
         {
             assert!(matches!(page(url).await, Err(McpError::Rpc { code: INVALID_PARAMS, .. })), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_too_long_is_not_asked() {
+        let mut long = form();
+        long["message"] = "m".repeat(MAX_QUESTION).into();
+        assert!(matches!(answered(Reply::Decline, long).await, Err(McpError::Rpc { code: INVALID_PARAMS, .. })));
     }
 
     #[tokio::test]
