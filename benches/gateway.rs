@@ -19,6 +19,10 @@ mod fronting;
 mod load;
 mod upstream;
 
+/// As the programs have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Says which of the processes this is.
 const UPSTREAM: &str = "--upstream";
 const FRONT: &str = "--front";

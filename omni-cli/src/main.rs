@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use omni_cli::{App, Logging, Process, bootstrap, commands, registry};
 
+/// Many small values live for one request: an allocator that is made for that halves what they cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     bootstrap::install_tls();
     let process = Process::capture();

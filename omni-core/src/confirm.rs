@@ -23,7 +23,7 @@ mod rules;
 pub mod sql;
 mod store;
 
-pub(crate) use bound::hex;
+pub(crate) use bound::digest;
 pub use bound::{Bound, Broken};
 pub use confirmation::{Confirmation, State};
 pub(crate) use rules::is_asker;

@@ -55,7 +55,6 @@ pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Reco
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use seal::seal_all;
-pub(crate) use seal::{from_hex, to_hex};
 
 use dead::{DeadChain, Head};
 use drain::Drain;

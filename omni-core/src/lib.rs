@@ -60,6 +60,7 @@ pub mod identity;
 pub mod ledger;
 pub mod limit;
 pub mod llm;
+mod hex;
 mod loopback;
 pub mod mcp;
 pub mod metrics;

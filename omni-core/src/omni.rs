@@ -238,7 +238,8 @@ impl Omni {
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
         let span = trace::direct(&call);
-        let work = async move { direct::run(&parts, call, cancel).await.map(then) };
+        // In a box before it is handed on: it is large, and moves several times.
+        let work = Box::pin(async move { direct::run(&parts, call, cancel).await.map(then) });
         let task = self.inner.tasks.spawn(work.instrument(span));
         let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
         drop(guard);

@@ -3,10 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, Request, State},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{Extensions, HeaderMap, header, request::Parts},
-    middleware::Next,
-    response::Response,
 };
 use omni_core::{
     Principal,
@@ -104,14 +102,14 @@ impl FromRequestParts<App> for Visitor {
 }
 
 /// Stands before every route, and lets in whoever has a credential; an open route lets in anybody.
-pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiError> {
     if router::route(&request).is_some_and(|route| router::is_open(request.method(), route)) {
-        return Ok(next.run(request).await);
+        return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
-    let caller = Caller::of(&app, &parts).await?;
+    let caller = Caller::of(app, &parts).await?;
     parts.extensions.insert(caller);
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    Ok(Request::from_parts(parts, body))
 }
 
 /// `Authorization: Bearer …`, which is a key or somebody's token, else `X-API-Key: …`.

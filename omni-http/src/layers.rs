@@ -1,21 +1,22 @@
 //! What every request passes, from the outside in: it gets an id and a span; answers get their
-//! headers; what went wrong gets its body; there has to be room and time; and somebody has to be let
+//! headers; what went wrong gets its body; there has to be time and room; and somebody has to be let
 //! in ([`caller::admit`](crate::caller::admit)).
+//!
+//! These are functions within each other in place of layers around each other: axum boxes a layer, and each request
+//! makes a copy of every layer that lies below it.
 
-use std::any::Any;
+use std::{any::Any, panic::AssertUnwindSafe};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    http::header,
-    middleware::{from_fn, from_fn_with_state},
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
-};
+use futures::FutureExt as _;
+use tower_http::compression::CompressionLayer;
 
-use crate::{caller::X_API_KEY, error::ApiError, state::App};
+use crate::{caller, error::ApiError, mcp, state::App};
 
 pub(crate) mod bounds;
 mod headers;
@@ -24,28 +25,39 @@ mod request_id;
 
 pub(crate) use request_id::RequestId;
 
-/// All layers but the one that lets callers in. The last one is the outermost.
+/// Everything around the routes.
 pub(crate) fn around(routes: Router<App>, app: &App) -> Router<App> {
-    let secret = [header::AUTHORIZATION, header::COOKIE, header::HeaderName::from_static(X_API_KEY)];
-    let routes = routes
-        .layer(DefaultBodyLimit::max(app.config.max_body_bytes))
-        .layer(from_fn_with_state(app.clone(), bounds::keep))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(app.clone(), render::render))
-        .layer(CompressionLayer::new().gzip(true));
+    let routes = routes.layer(from_fn_with_state(app.clone(), within)).layer(CompressionLayer::new().gzip(true));
     let routes = match headers::cors(&app.config) {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    routes
-        .layer(from_fn(headers::secure))
-        .layer(from_fn(request_id::identify))
-        .layer(SetSensitiveRequestHeadersLayer::new(secret))
+    routes.layer(from_fn(outermost))
+}
+
+async fn outermost(mut request: Request, next: Next) -> Response {
+    headers::hide(request.headers_mut());
+    request_id::identify(request, |request| headers::secure(next.run(request))).await
+}
+
+async fn within(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    DefaultBodyLimit::max(app.config.max_body_bytes).apply(&mut request);
+    // Whoever is not let in learns of no route, and takes no room.
+    let admitted = async |request| {
+        let request = caller::admit(&app, request).await?;
+        bounds::admit(&app, request, next).await
+    };
+    let guarded = |request| mcp::guard(&app, request, admitted);
+    render::render(&app, request, |request| caught(bounds::keep(&app.config, request, guarded))).await
 }
 
 /// A panic is that request's failure only.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
+async fn caught(answering: impl Future<Output = Result<Response, ApiError>>) -> Response {
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
+    answered.unwrap_or_else(|panic| Err(panicked(&*panic))).into_response()
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> ApiError {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    ApiError::internal(&format!("a handler panicked: {}", text.unwrap_or_default())).into_response()
+    ApiError::internal(&format!("a handler panicked: {}", text.unwrap_or_default()))
 }

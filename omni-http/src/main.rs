@@ -14,6 +14,10 @@ use omni_http::{
 
 mod args;
 
+/// Many small values live for one request: an allocator that is made for that halves what they cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // An error means that there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

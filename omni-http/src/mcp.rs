@@ -7,8 +7,8 @@
 
 use axum::{
     Router,
-    body::{Body, Bytes},
-    extract::{FromRequest as _, Request, State},
+    body::{Body, to_bytes},
+    extract::{Request, State},
     http::{HeaderName, Method},
     response::{IntoResponse as _, Response},
     routing::{any, get},
@@ -103,8 +103,9 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
     newest.is(visitor.clone());
     let body = match parts.method {
         Method::POST => {
-            let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), &app).await;
-            let bytes = bytes.map_err(|rejection| ApiError::of_status(rejection.status()))?;
+            // All of it is here already.
+            let bytes = to_bytes(body, app.config.max_body_bytes).await;
+            let bytes = bytes.map_err(|_| ApiError::body_too_large(app.config.max_body_bytes))?;
             let mut message = match envelope::read(&parts.headers, &bytes, app.config.max_json_depth) {
                 Ok(message) => message,
                 Err(refusal) => return Ok(refusal.into_response()),

@@ -4,11 +4,10 @@ use axum::{
     Router,
     extract::{MatchedPath, NestedPath, Request},
     http::Method,
-    middleware::from_fn_with_state,
 };
 use omni_core::Omni;
 
-use crate::{caller, docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
+use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
 const OPEN: [(Method, &str); 15] = [
@@ -62,10 +61,6 @@ pub(crate) fn of(app: &App) -> Router {
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
     let routes =
         routes.merge(documentation).merge(mcp::routes()).fallback(nothing).method_not_allowed_fallback(no_method);
-    // Whoever is not let in learns of no route, and takes no room.
-    let routes = routes.layer(from_fn_with_state(app.clone(), layers::bounds::admit));
-    let routes = routes.layer(from_fn_with_state(app.clone(), caller::admit));
-    let routes = routes.layer(from_fn_with_state(app.clone(), mcp::guard));
     layers::around(routes, app).with_state(app.clone())
 }
 

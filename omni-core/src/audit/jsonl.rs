@@ -22,8 +22,9 @@ use super::{
     scan::{Counting, Paging, answer_of, call_of},
 };
 use crate::{
+    hex::{from_hex, to_hex},
     Registry,
-    ledger::{ChainHead, Checkpoint, files, from_hex, to_hex},
+    ledger::{ChainHead, Checkpoint, files},
     registry::BuildError,
 };
 
@@ -173,7 +174,7 @@ fn lock(file: &File, path: &Path) -> Result<(), AuditError> {
 fn write_line(text: &mut Vec<u8>, record: &SealedRecord) -> Result<(), AuditError> {
     let invalid = |error: serde_json::Error| AuditError::Invalid { message: error.to_string() };
     let bytes: &RawValue = serde_json::from_slice(&record.bytes).map_err(invalid)?;
-    let line = Line { chain_id: record.chain_id, seq: record.seq, mac: to_hex(&record.mac), record: bytes };
+    let line = Line { chain_id: record.chain_id, seq: record.seq, mac: to_hex(record.mac), record: bytes };
     serde_json::to_writer(&mut *text, &line).map_err(invalid)?;
     text.push(b'\n');
     Ok(())

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::ToolDef;
-use crate::agent::plan::arguments::distinct;
+use crate::{agent::plan::arguments::distinct, hex::to_hex};
 
 /// The parts of a definition that are compared, by their names in MCP.
 const FIELDS: [&str; 6] = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
@@ -71,11 +71,7 @@ impl ToolDef {
 
 /// The digest of a definition in its one spelling.
 pub(crate) fn digest(canonical: &str) -> String {
-    let sum = Sha256::new_with_prefix(FORM).chain_update(canonical).finalize();
-    sum.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    to_hex(Sha256::new_with_prefix(FORM).chain_update(canonical).finalize())
 }
 
 /// JSON with sorted keys, whatever order the map keeps.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ToolDef;
+use crate::hex::to_hex;
 
 #[cfg(test)]
 mod tests;
@@ -138,7 +139,7 @@ fn bare(keys: &[(&str, &str)], rules: NameRules) -> HashSet<String> {
 
 fn candidate((server, tool): (&str, &str), plain: String, times: u32, rules: NameRules) -> Candidate {
     let full = if times == 1 { format!("{server}\0{tool}") } else { format!("{server}\0{tool}\0{times}") };
-    let mut candidate = Candidate { name: plain.clone(), plain, hash: hex(&Sha256::digest(full)), hash_len: 0 };
+    let mut candidate = Candidate { name: plain.clone(), plain, hash: to_hex(Sha256::digest(full)), hash_len: 0 };
     if candidate.name.len() > rules.max_len {
         candidate.lengthen(rules);
     }
@@ -155,10 +156,3 @@ fn legal(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}

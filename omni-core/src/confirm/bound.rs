@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::Confirmation;
+use crate::hex::to_hex;
 
 /// Changes when the same things get another digest, so that no digest means two things.
 const FORM: &str = "omni-call-1";
@@ -56,7 +57,7 @@ impl Bound<'_> {
     #[must_use]
     pub fn digest(&self) -> String {
         let actor = self.actor.map(|actor| format!("by {actor}"));
-        hex(&[
+        digest(&[
             FORM,
             self.tenant,
             self.subject,
@@ -71,13 +72,13 @@ impl Bound<'_> {
 }
 
 /// The SHA-256 of texts, none of which can pass for the end of the one before it.
-pub(crate) fn hex(parts: &[&str]) -> String {
+pub(crate) fn digest(parts: &[&str]) -> String {
     let mut sha = Sha256::new();
     for part in parts {
         sha.update((part.len() as u64).to_be_bytes());
         sha.update(part);
     }
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(sha.finalize())
 }
 
 impl Confirmation {

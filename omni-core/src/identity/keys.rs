@@ -20,6 +20,7 @@ use tokio::{task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{DEFAULT_TENANT, Scopes};
+use crate::hex::to_hex;
 
 pub mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -125,15 +126,11 @@ fn random() -> String {
         Uuid::new_v4().into_bytes().into_iter().chain(Uuid::new_v4().into_bytes()).chain(Uuid::new_v4().into_bytes());
     let secret = Sha256::digest(pool.collect::<Vec<u8>>());
     let prefix = Uuid::new_v4().simple().to_string();
-    format!("{}{}", &prefix[..PREFIX], hex(&secret))
+    format!("{}{}", &prefix[..PREFIX], to_hex(secret))
 }
 
 fn hash(text: &str) -> String {
-    hex(&Sha256::digest(text))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(Sha256::digest(text))
 }
 
 /// Whether a text wants to be a key of omni's.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     KeyId, SealKey, SealKeys,
-    seal::{Seal, from_hex, sign, to_hex},
+    seal::{Seal, sign},
     verify::Fault,
 };
 use crate::audit::{AuditError, LedgerStore};
@@ -135,7 +135,8 @@ impl Checkpoint {
 mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    use super::{Seal, from_hex, to_hex};
+    use super::Seal;
+    use crate::hex::{from_hex, to_hex};
 
     pub(super) fn serialize<S: Serializer>(seal: &Seal, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&to_hex(seal))

@@ -12,12 +12,15 @@ use uuid::Uuid;
 
 use super::{
     Record, files,
-    seal::{Seal, from_hex, to_hex},
+    seal::Seal,
     store::{StoreTag, differ},
     unsettled::Orphans,
     wal::{self, Contents},
 };
-use crate::audit::AuditError;
+use crate::{
+    audit::AuditError,
+    hex::{from_hex, to_hex},
+};
 
 /// A chain, and its last seal.
 pub(crate) type Head = (Uuid, Seal);
@@ -166,7 +169,7 @@ pub(crate) fn write_head(dir: &Path, store: Option<&StoreTag>, head: Head) -> Re
     let mut options = OpenOptions::new();
     files::private(options.write(true).create(true).truncate(true))
         .open(&draft)
-        .and_then(|mut file| writeln!(file, "{} {}", head.0, to_hex(&head.1)))
+        .and_then(|mut file| writeln!(file, "{} {}", head.0, to_hex(head.1)))
         .and_then(|()| fs::rename(&draft, &path))
         .map_err(|error| files::failed(&path, &error))
 }

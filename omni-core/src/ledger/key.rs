@@ -15,9 +15,12 @@ use uuid::Uuid;
 
 use super::{
     files,
-    seal::{from_hex, sign, to_hex},
+    seal::sign,
 };
-use crate::audit::AuditError;
+use crate::{
+    audit::AuditError,
+    hex::{from_hex, to_hex},
+};
 
 /// Where a directory keeps its key.
 const FILE: &str = "ledger.key";
@@ -103,7 +106,7 @@ impl SealKey {
     /// of everything else.
     #[must_use]
     pub fn expose_hex(&self) -> String {
-        to_hex(&self.0)
+        to_hex(self.0)
     }
 
     /// What other keys are made of.
@@ -241,7 +244,7 @@ impl From<&Self> for SealKeys {
 fn create_key(dir: &Path, path: &Path) -> Result<(), AuditError> {
     let draft = dir.join(format!("new.key.{}", Uuid::new_v4()));
     let written = files::private(OpenOptions::new().write(true).create_new(true)).open(&draft).and_then(|mut file| {
-        file.write_all(to_hex(&SealKey::generate().0).as_bytes())?;
+        file.write_all(to_hex(SealKey::generate().0).as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()
     });

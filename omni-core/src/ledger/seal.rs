@@ -64,26 +64,6 @@ pub(crate) fn sign(key: &SealKey, label: &[u8], parts: &[&[u8]]) -> Seal {
     parts.iter().fold(labelled, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
 }
 
-pub(crate) fn to_hex(seal: &Seal) -> String {
-    seal.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            hex.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
-        }
-        hex
-    })
-}
-
-pub(crate) fn from_hex(hex: &str) -> Option<Seal> {
-    let mut seal = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, place) in seal.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(hex.get(place..place + 2)?, 16).ok()?;
-    }
-    Some(seal)
-}
-
 /// A chain of these records, for tests of what stores them.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn seal_all(key: &SealKey, records: impl Iterator<Item = super::Record>) -> Vec<SealedRecord> {

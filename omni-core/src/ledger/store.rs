@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::seal::to_hex;
+use crate::hex::to_hex;
 use crate::audit::AuditSink;
 
 /// Names a store in files' names without telling where it is: 16 hexadecimal digits.
@@ -15,7 +15,7 @@ impl StoreTag {
     /// The tag of a sink that says where it is.
     pub(crate) fn of(sink: &dyn AuditSink) -> Option<Self> {
         let digest: [u8; 32] = Sha256::digest(sink.place()?).into();
-        Some(Self(to_hex(&digest)[..16].to_owned()))
+        Some(Self(to_hex(digest)[..16].to_owned()))
     }
 
     /// A tag as it stands in a file's name.

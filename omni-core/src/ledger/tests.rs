@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{verify::*, *};
 use crate::{
+    hex::to_hex,
     Principal, Source,
     audit::{LedgerStore as _, SealedRecord},
 };
@@ -277,7 +278,7 @@ async fn a_chain_names_the_one_before() {
     let opened: Record = serde_json::from_slice(&second[0].bytes).unwrap();
     assert_eq!(
         opened.event,
-        Event::ChainOpened { previous: Some((chains[0], to_hex(&first_head))), key: Some(key().id()) }
+        Event::ChainOpened { previous: Some((chains[0], to_hex(first_head))), key: Some(key().id()) }
     );
     assert_verifies(&sink, 6).await;
 }
@@ -412,5 +413,5 @@ async fn a_directory_that_cannot_be_made_is_named() {
 fn a_seal_is_hmac_sha256_over_previous_chain_place_and_bytes() {
     // Computed with Python: hmac.new(bytes([7]*32), bytes(32) + bytes(16) + bytes(8) + b"{}", "sha256").
     let seal = seal::seal(&key().keyed(), &[0; 32], Uuid::nil(), 0, b"{}");
-    assert_eq!(to_hex(&seal), "45b2cdc16515fd342f2ae5486136d9470cdd5b1a5e04e47d3b3f8855cd43561d");
+    assert_eq!(to_hex(seal), "45b2cdc16515fd342f2ae5486136d9470cdd5b1a5e04e47d3b3f8855cd43561d");
 }

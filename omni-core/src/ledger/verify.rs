@@ -14,9 +14,12 @@ use uuid::Uuid;
 use super::{
     ChainHead, Checkpoint, Event, KeyId, Record, SealKey, SealKeys,
     dead::Head,
-    seal::{Place, Seal, from_hex, seal},
+    seal::{Place, Seal, seal},
 };
-use crate::audit::{AuditError, LedgerStore, SealedRecord};
+use crate::{
+    audit::{AuditError, LedgerStore, SealedRecord},
+    hex::from_hex,
+};
 
 /// Records read at once.
 pub(super) const PAGE: usize = 500;

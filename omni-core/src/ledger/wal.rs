@@ -20,10 +20,12 @@ use uuid::Uuid;
 
 use super::{
     files,
-    seal::{from_hex, to_hex},
     store::StoreTag,
 };
-use crate::audit::{AuditError, SealedRecord};
+use crate::{
+    audit::{AuditError, SealedRecord},
+    hex::{from_hex, to_hex},
+};
 
 /// A segment longer than this is followed by another.
 pub(crate) const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
@@ -182,7 +184,7 @@ fn lines(records: &[SealedRecord]) -> Vec<u8> {
     records.iter().fold(Vec::with_capacity(size), |mut text, record| {
         text.extend_from_slice(record.seq.to_string().as_bytes());
         text.push(b' ');
-        text.extend_from_slice(to_hex(&record.mac).as_bytes());
+        text.extend_from_slice(to_hex(record.mac).as_bytes());
         text.push(b' ');
         text.extend_from_slice(&record.bytes);
         text.push(b'\n');

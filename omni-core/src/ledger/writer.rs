@@ -12,12 +12,13 @@ use super::{
     dead::Head,
     drain::Pending,
     files,
-    seal::{Place, Sealer, to_hex},
+    seal::{Place, Sealer},
     shared::Shared,
     unsettled::{Role, Unsettled},
     wal::{Segment, Wal},
 };
 use crate::{
+    hex::to_hex,
     audit::{AuditError, SealedRecord},
     config::Ack,
 };
@@ -136,7 +137,7 @@ impl Writer {
 
     /// The chain's own records: its opening is its first one, whatever else comes.
     fn due(&mut self, gap: Option<u64>) -> Vec<Event> {
-        let previous = self.previous.map(|(chain_id, seal)| (chain_id, to_hex(&seal)));
+        let previous = self.previous.map(|(chain_id, seal)| (chain_id, to_hex(seal)));
         let opening = Event::ChainOpened { previous, key: Some(self.key) };
         let opening = (self.sealer.place() == Place::START).then_some(opening);
         opening.into_iter().chain(gap.map(|count| Event::Gap { count })).collect()

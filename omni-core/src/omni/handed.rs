@@ -11,6 +11,7 @@ use serde_json::{
 use sha2::Sha256;
 
 use crate::{
+    hex::{from_hex, to_hex},
     identity::Holder,
     ledger::SealKey,
     mcp::{McpError, McpReply},
@@ -19,8 +20,8 @@ use crate::{
 /// What a sealed state begins with.
 const MARK: &str = "omni-state:";
 const FIELD: &str = "requestState";
-/// Hexadecimal digits of a seal.
-const SEAL: usize = 64;
+/// Bytes of a seal.
+const SEAL: usize = 32;
 /// JSON-RPC: what a client sends is not what it may send.
 const INVALID_PARAMS: i64 = -32_602;
 
@@ -65,8 +66,7 @@ impl Handed {
         let mut fields: Map<String, Value> = serde_json::from_str(raw.get()).map_err(unread)?;
         let Some(Value::String(state)) = fields.get_mut(FIELD) else { return Ok(McpReply::InputRequired(raw)) };
         let seal = self.mac(purpose, state).finalize().into_bytes();
-        let seal: String = seal.iter().map(|byte| format!("{byte:02x}")).collect();
-        *state = format!("{MARK}{seal}:{state}");
+        *state = format!("{MARK}{}:{state}", to_hex(seal));
         to_raw_value(&fields).map(McpReply::InputRequired).map_err(unread)
     }
 
@@ -83,19 +83,12 @@ impl Handed {
         let foreign = || McpError::rpc(INVALID_PARAMS, "requestState: it is none that was given to you for this");
         let sealed: String = serde_json::from_str(raw.get()).map_err(|_| foreign())?;
         let (seal, state) = sealed.strip_prefix(MARK).and_then(|text| text.split_once(':')).ok_or_else(foreign)?;
-        let seal = bytes(seal).ok_or_else(foreign)?;
+        let seal: [u8; SEAL] = from_hex(seal).ok_or_else(foreign)?;
         self.mac(purpose, state).verify_slice(&seal).map_err(|_| foreign())?;
         let state = to_raw_value(state).map_err(|_| foreign())?;
         rest.insert(FIELD.into(), state);
         Ok(())
     }
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    if hex.len() != SEAL || !hex.is_ascii() {
-        return None;
-    }
-    (0..SEAL).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]

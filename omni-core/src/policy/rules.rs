@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Decision, Pattern, PatternError, PatternSet, Rule};
+use crate::hex::to_hex;
 
 mod builder;
 mod door;
@@ -155,7 +156,7 @@ impl RuleSet {
     /// These rules under a ceiling: only what both allow is allowed.
     #[must_use]
     pub fn under(&self, ceiling: Arc<Self>) -> Arc<Self> {
-        let fingerprint = hex(&Sha256::digest(format!("{}\n{}", self.fingerprint, ceiling.fingerprint)));
+        let fingerprint = to_hex(Sha256::digest(format!("{}\n{}", self.fingerprint, ceiling.fingerprint)));
         Arc::new(Self { fingerprint, rules: self.rules.clone(), ceiling: Some(ceiling) })
     }
 
@@ -324,11 +325,6 @@ impl ArgumentRule {
             Value::Null | Value::Object(_) => false,
         }
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn every_pattern_is_one() {
         Regex::new(pattern).unwrap();
     }
     assert_eq!(PATTERNS.len(), LOOKS.len());
+    assert_eq!(LOOK.as_ref().map(RegexSet::len), Some(LOOKS.len()));
 }
 
 #[test]

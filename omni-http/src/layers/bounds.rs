@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, HttpBody as _},
-    extract::{Request, State},
+    extract::Request,
     http::StatusCode,
     middleware::Next,
     response::Response,
 };
+use omni_core::config::HttpConfig;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
@@ -18,18 +19,22 @@ use crate::{error::ApiError, router, state::App};
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Refuses what is too long, and ends what takes too long.
-pub(super) async fn keep(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let most = app.config.max_query_bytes;
+pub(super) async fn keep<A: Future<Output = Result<Response, ApiError>>>(
+    config: &HttpConfig,
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Result<Response, ApiError> {
+    let most = config.max_query_bytes;
     if request.uri().query().is_some_and(|query| query.len() > most) {
         return Err(ApiError::query_too_long(most));
     }
-    let within = app.config.request_timeout;
-    timeout(within, next.run(request)).await.map_err(|_| ApiError::timeout(within))
+    let within = config.request_timeout;
+    timeout(within, answer(request)).await.unwrap_or_else(|_| Err(ApiError::timeout(within)))
 }
 
 /// Gives a request room once all of it has come, so that nobody takes the room by being slow. Whoever only
 /// looks how omni is doing finds room in any case; a stream needs none once it has begun.
-pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+pub(super) async fn admit(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
     let is_let_by = router::route(&request).is_some_and(|route| router::is_let_by(request.method(), route));
     let request = whole(request, app.config.max_body_bytes).await?;
     let _room = match is_let_by {

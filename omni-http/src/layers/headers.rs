@@ -1,9 +1,7 @@
 //! Headers of answers: what browsers may do with them, and which pages may read them.
 
 use axum::{
-    extract::Request,
-    http::{HeaderName, HeaderValue, Method, header},
-    middleware::Next,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::Response,
 };
 use omni_core::config::HttpConfig;
@@ -21,8 +19,20 @@ const SECURE: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-pub(super) async fn secure(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// What no log shows.
+const SECRET: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static(X_API_KEY)];
+
+/// Marks what is secret, for whoever prints a request's headers.
+pub(super) fn hide(headers: &mut HeaderMap) {
+    for name in SECRET {
+        if let header::Entry::Occupied(mut values) = headers.entry(name) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
+}
+
+pub(super) async fn secure(answering: impl Future<Output = Response>) -> Response {
+    let mut response = answering.await;
     for (name, value) in SECURE {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -1,9 +1,8 @@
 //! What went wrong gets its body here, where the request's id is known.
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{StatusCode, header},
-    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 
@@ -11,9 +10,13 @@ use super::RequestId;
 use crate::{caller, error::ApiError, extract::Json, refused::Attempt, state::App, wire::ErrorBody};
 
 /// Writes the body of every error, that of a library too.
-pub(super) async fn render(State(app): State<App>, id: RequestId, request: Request, next: Next) -> Response {
-    let attempt = attempt(&app, &request);
-    let mut response = next.run(request).await;
+pub(super) async fn render<A: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
+    let (id, attempt) = (RequestId::known(&request), attempt(app, &request));
+    let mut response = answer(request).await;
     let error = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => error,
         None if is_foreign(&response) => ApiError::of_status(response.status()),

@@ -5,7 +5,6 @@ use std::{convert::Infallible, time::Instant};
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, request::Parts},
-    middleware::Next,
     response::Response,
 };
 use tracing::{Instrument as _, Span, field::Empty};
@@ -34,6 +33,11 @@ impl RequestId {
         Self { text: sent.map_or_else(|| ask.to_string(), str::to_owned), ask }
     }
 
+    /// The one that the request was given.
+    pub(super) fn known(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_else(|| Self::of(request.headers()))
+    }
+
     /// The id that sender and log know.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -60,7 +64,10 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
 }
 
 /// Gives the request its id and span, the answer its header, and the log a line.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
+pub(super) async fn identify<A: Future<Output = Response>>(
+    mut request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
     let (id, started) = (RequestId::of(request.headers()), Instant::now());
     // The route, not the path: paths have names of people in them, and there is no end of them.
     let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
@@ -68,7 +75,7 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     #[cfg(feature = "otel")]
     crate::otel::continue_trace(&span, request.headers());
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = answer(request).instrument(span.clone()).await;
     if let Ok(value) = HeaderValue::from_str(&id.text) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }

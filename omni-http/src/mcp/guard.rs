@@ -2,9 +2,8 @@
 //! made to point here, and a page that was opened in a browser here, reach no server on this machine.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
-    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use omni_core::config::HttpConfig;
@@ -18,21 +17,23 @@ use crate::{
 };
 
 /// Stands before everything else of the endpoint.
-pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard<A: Future<Output = Result<Response, ApiError>>>(
+    app: &App,
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Result<Response, ApiError> {
     if router::route(&request) != Some(PATH) {
-        return next.run(request).await;
+        return answer(request).await;
     }
-    if let Err(refusal) = check(&app.config, request.uri(), request.headers()) {
-        return refusal.into_response();
-    }
-    let challenge = metadata::challenge(&app, &request);
-    let mut response = next.run(request).await;
+    check(&app.config, request.uri(), request.headers())?;
+    let challenge = metadata::challenge(app, &request);
+    let mut response = answer(request).await.into_response();
     if response.status() == StatusCode::UNAUTHORIZED
         && let Some(challenge) = challenge
     {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    response
+    Ok(response)
 }
 
 fn check(config: &HttpConfig, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {

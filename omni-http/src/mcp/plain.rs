@@ -114,10 +114,11 @@ fn on_its_own(
     running: Running,
     call: impl Future<Output = PlainResult> + Send + 'static,
 ) -> BoxFuture<'static, PlainResult> {
-    let call = async move {
+    // In a box before it is handed on: it is large, and moves several times.
+    let call = Box::pin(async move {
         let given_up = || failed("the client gave the call up");
         running.carry(call).await.unwrap_or_else(given_up)
-    };
+    });
     let task = tokio::spawn(call.in_current_span());
     task.map(|ended| ended.unwrap_or_else(|_| failed("the call broke off"))).boxed()
 }

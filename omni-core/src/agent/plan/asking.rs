@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rule_text;
-use crate::{confirm::hex, policy::Decision};
+use crate::{confirm, policy::Decision};
 
 /// Changes when the same rules get another digest.
 const FORM: &str = "omni-rule-1";
@@ -59,7 +59,7 @@ impl Hearing {
         }
         let mut parts = vec![FORM, if self.is_destructive { "destructive" } else { "" }];
         parts.extend(self.texts.iter().map(String::as_str));
-        let digest = hex(&parts);
+        let digest = confirm::digest(&parts);
         Some(Asking { rule: self.rule.unwrap_or_else(|| DESTRUCTIVE.into()), digest })
     }
 }

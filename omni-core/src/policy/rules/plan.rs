@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
-use super::hex;
-use crate::policy::Rule;
+use crate::{hex::to_hex, policy::Rule};
 
 /// A pattern and the rule that it belongs to.
 #[derive(Debug, Clone)]
@@ -110,7 +109,7 @@ impl Plan {
         }
         hasher.text("other", "");
         hasher.server(&self.other);
-        hex(&hasher.sha.finalize())
+        to_hex(hasher.sha.finalize())
     }
 }
 

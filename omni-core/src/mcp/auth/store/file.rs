@@ -19,7 +19,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Lease, StoredTokens, TokenKey, TokenStore, TokenStoreError};
-use crate::ledger::files;
+use crate::{hex::to_hex, ledger::files};
 
 /// The folder in the data directory.
 const DIR: &str = "tokens";
@@ -120,8 +120,7 @@ enum Change<T> {
 /// A name that no server's name can make a path of.
 fn name(key: &TokenKey) -> String {
     let digest = Sha256::new().chain_update(&key.server).chain_update([0]).chain_update(&key.subject).finalize();
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}.json")
+    format!("{}.json", to_hex(&digest[..16]))
 }
 
 fn read(path: &Path, key: &TokenKey) -> io::Result<Option<Entry>> {

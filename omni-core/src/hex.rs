@@ -1,0 +1,37 @@
+//! Bytes in hexadecimal.
+
+/// Bytes as small hexadecimal digits, two each.
+pub(crate) fn to_hex(bytes: impl AsRef<[u8]>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = bytes.as_ref();
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        hex.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+        hex
+    })
+}
+
+/// So many bytes of just as many pairs of digits.
+pub(crate) fn from_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if hex.len() != 2 * N || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, place) in bytes.iter_mut().zip((0..2 * N).step_by(2)) {
+        *byte = u8::from_str_radix(hex.get(place..place + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_two_digits_and_comes_back() {
+        assert_eq!(to_hex([0, 7, 0x9a, 0xff]), "00079aff");
+        assert_eq!(from_hex("00079aFF"), Some([0, 7, 0x9a, 0xff]));
+        for odd in ["00079af", "00079aff00", "00079ag0", "+0079aff", "é079aff"] {
+            assert_eq!(from_hex::<4>(odd), None, "{odd}");
+        }
+    }
+}
