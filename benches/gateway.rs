@@ -13,8 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use load::{Service, drive, report, send};
+use client::{Message, drive};
+use load::{Service, report, send};
 
+mod client;
 mod fronting;
 mod load;
 mod upstream;
@@ -61,23 +63,21 @@ async fn calls(seconds: f64) {
     let upstream = Service::start(&[UPSTREAM]);
     let front = Service::start(&[FRONT, &format!("http://{}/mcp", upstream.address)]);
     let nginx = Nginx::start(&upstream.address);
-    let direct = upstream.request_with("POST", "/mcp", ACCEPT, CALL);
-    let session = session(&front).await;
+    let direct = Message::to(&upstream, "/mcp", "", CALL);
     let call = CALL.replace("\"echo\"", "\"lab__echo\"");
-    let old = front.request_with("POST", "/mcp", &format!("{ACCEPT}{session}"), &call);
-    let new = front.request_with("POST", "/mcp", &modern("tools/call", "mcp-name: lab__echo\r\n"), &{
-        CALL.replace("\"echo\"", "\"lab__echo\"").replace("\"params\":{", &format!("\"params\":{{{META},"))
-    });
-    send(&front, &old).await;
+    let old = Message::to(&front, "/mcp", &session(&front).await, &call);
+    let call = call.replace("\"params\":{", &format!("\"params\":{{{META},"));
+    let new = Message::to(&front, "/mcp", &modern("tools/call", "mcp-name: lab__echo\r\n"), &call);
+    drive(&old, 1, 0.1).await;
     for at_once in [1, 16, 64] {
-        report("straight", at_once, seconds, &drive(&upstream, &direct, at_once, seconds).await);
+        report("straight", at_once, seconds, &drive(&direct, at_once, seconds).await);
         if let Some(nginx) = &nginx {
-            let hop = upstream.at(&nginx.address);
-            report("one hop through nginx", at_once, seconds, &drive(&hop, &direct, at_once, seconds).await);
+            let hop = direct.at(&nginx.address);
+            report("one hop through nginx", at_once, seconds, &drive(&hop, at_once, seconds).await);
         }
         for (what, request) in [("gateway, session", &old), ("gateway, 2026-07-28", &new)] {
             let before = front.cpu();
-            let answers = drive(&front, request, at_once, seconds).await;
+            let answers = drive(request, at_once, seconds).await;
             let each = (front.cpu() - before).as_micros() as f64 / answers.len() as f64;
             report(what, at_once, seconds, &answers);
             println!("{:>94.1}", each);
@@ -90,20 +90,19 @@ async fn lists(seconds: f64) {
     let front = Service::start(&[FRONT, &format!("http://{}/many", upstream.address)]);
     let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let session = session(&front).await;
-    let old = front.request_with("POST", "/mcp", &format!("{ACCEPT}{session}"), list);
-    let new = front.request_with("POST", "/mcp", &modern("tools/list", ""), &{
-        list.replace("\"tools/list\"", &format!("\"tools/list\",\"params\":{{{META}}}"))
-    });
+    let old = Message::to(&front, "/mcp", &session, list);
+    let told = list.replace("\"tools/list\"", &format!("\"tools/list\",\"params\":{{{META}}}"));
+    let new = Message::to(&front, "/mcp", &modern("tools/list", ""), &told);
     for (what, request) in [("list of 1,000, session", old), ("list of 1,000, 2026-07-28", new)] {
         let started = Instant::now();
-        let size = send(&front, &request).await.len();
-        println!("{what}: first {} µs, {size} bytes", started.elapsed().as_micros());
-        report(what, 1, seconds, &drive(&front, &request, 1, seconds).await);
+        drive(&request, 1, 0.0).await;
+        println!("{what}: first {} µs", started.elapsed().as_micros());
+        report(what, 1, seconds, &drive(&request, 1, seconds).await);
     }
 }
 
 fn modern(method: &str, more: &str) -> String {
-    format!("{ACCEPT}mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{more}")
+    format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {method}\r\n{more}")
 }
 
 /// Begins a session, and says by which headers it goes on.

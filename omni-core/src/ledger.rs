@@ -247,6 +247,7 @@ impl Ledger {
     pub async fn flush(&self, within: Duration) -> Result<(), AuditError> {
         let shared = &self.inner.shared;
         shared.gap.notify_one();
+        shared.hurry.notify_one();
         let (target, mut progress) = (shared.sent(), shared.progress.subscribe());
         let arrived = progress.wait_for(|progress| progress.replayed && progress.done >= target);
         match time::timeout(within, arrived).await {

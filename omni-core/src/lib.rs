@@ -56,11 +56,11 @@ pub mod elicit;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+mod hex;
 pub mod identity;
 pub mod ledger;
 pub mod limit;
 pub mod llm;
-mod hex;
 mod loopback;
 pub mod mcp;
 pub mod metrics;

@@ -22,8 +22,8 @@ use super::{
     scan::{Counting, Paging, answer_of, call_of},
 };
 use crate::{
-    hex::{from_hex, to_hex},
     Registry,
+    hex::{from_hex, to_hex},
     ledger::{ChainHead, Checkpoint, files},
     registry::BuildError,
 };

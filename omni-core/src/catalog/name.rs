@@ -155,4 +155,3 @@ fn shared(names: &[Candidate]) -> HashSet<String> {
 fn legal(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
-

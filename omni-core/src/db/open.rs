@@ -164,7 +164,8 @@ impl Target {
         make(path).map_err(|error| DbError::Url { message: error.to_string() })?;
         // A record counts as stored when it survives a power cut: its write-ahead file goes then.
         let durable = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        Ok(durable.filename(path))
+        // A statement of many rows keeps how to undo it: in memory, not in a file that is made for it.
+        Ok(durable.pragma("temp_store", "memory").filename(path))
     }
 
     async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<sqlx::SqlitePool, sqlx::Error> {

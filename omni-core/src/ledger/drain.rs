@@ -17,7 +17,9 @@ use crate::{
 };
 
 /// Most records of one append.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
+/// How long records that nobody waits for wait for others to go with: an append costs much, a record little.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long one append may take.
 const APPEND_WITHIN: Duration = Duration::from_secs(30);
 /// The first and the longest pause after a failure.
@@ -68,7 +70,25 @@ impl Drain {
         self.shared.progress.send_modify(|progress| progress.replayed = true);
         let mut batch = Vec::with_capacity(BATCH);
         while records.recv_many(&mut batch, BATCH).await > 0 {
+            self.gather(&mut batch, &mut records).await;
             self.deliver(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Lets a batch grow for a moment, unless somebody waits for it.
+    async fn gather(&self, batch: &mut Vec<Pending>, records: &mut mpsc::Receiver<Pending>) {
+        if batch.len() >= BATCH || batch.iter().any(|pending| pending.done.is_some()) {
+            return;
+        }
+        tokio::select! {
+            () = self.shared.hurry.notified() => {}
+            () = self.shared.closing.cancelled() => {}
+            () = time::sleep(GATHER) => {}
+        }
+        while batch.len() < BATCH
+            && let Ok(next) = records.try_recv()
+        {
+            batch.push(next);
         }
     }
 

@@ -13,10 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{
-    files,
-    seal::sign,
-};
+use super::{files, seal::sign};
 use crate::{
     audit::AuditError,
     hex::{from_hex, to_hex},

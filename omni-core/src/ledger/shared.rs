@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) progress: watch::Sender<Progress>,
     /// Rings when a gap may be sealed.
     pub(crate) gap: Notify,
+    /// Rings when somebody waits for what is on its way to the sink.
+    pub(crate) hurry: Notify,
     /// What dead processes left open is closed in this chain's file.
     pub(crate) swept: CancellationToken,
     /// No more records come.
@@ -73,6 +75,7 @@ impl Shared {
             stored: AtomicU64::new(0),
             progress: watch::Sender::new(Progress::default()),
             gap: Notify::new(),
+            hurry: Notify::new(),
             swept: CancellationToken::new(),
             closing: CancellationToken::new(),
             trouble: Mutex::new(None),

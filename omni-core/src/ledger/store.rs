@@ -4,8 +4,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::hex::to_hex;
 use crate::audit::AuditSink;
+use crate::hex::to_hex;
 
 /// Names a store in files' names without telling where it is: 16 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::{verify::*, *};
 use crate::{
-    hex::to_hex,
     Principal, Source,
     audit::{LedgerStore as _, SealedRecord},
+    hex::to_hex,
 };
 
 mod crash;

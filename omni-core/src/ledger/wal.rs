@@ -18,10 +18,7 @@ use std::{
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{
-    files,
-    store::StoreTag,
-};
+use super::{files, store::StoreTag};
 use crate::{
     audit::{AuditError, SealedRecord},
     hex::{from_hex, to_hex},

@@ -18,9 +18,9 @@ use super::{
     wal::{Segment, Wal},
 };
 use crate::{
-    hex::to_hex,
     audit::{AuditError, SealedRecord},
     config::Ack,
+    hex::to_hex,
 };
 
 /// Most records of one write.
@@ -179,8 +179,12 @@ impl Writer {
                 }
                 None => None,
             };
+            let is_awaited = done.is_some();
             // The drain ends before this task only when its time is up; the record is in the file then.
             let _ = self.drain.send(Pending { record, of_chain, done }).await;
+            if is_awaited {
+                self.shared.hurry.notify_one();
+            }
         }
         if let Some(wal) = &mut self.wal {
             wal.forget(self.shared.stored());

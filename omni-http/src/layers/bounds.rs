@@ -9,8 +9,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use omni_core::config::HttpConfig;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use omni_core::config::HttpConfig;
 use tokio::time::timeout;
 
 use crate::{error::ApiError, router, state::App};

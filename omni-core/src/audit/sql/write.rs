@@ -38,14 +38,12 @@ pub(super) async fn append(db: &Db, batch: &[SealedRecord], with_rows: bool) -> 
     if let Some(bad) = batch.iter().find(|sealed| i64::try_from(sealed.seq).is_err()) {
         return Err(AuditError::Invalid { message: format!("{} is no place in a chain", bad.seq) });
     }
-    let batch = unpruned(db, batch).await?;
-    let entries = entries_of(&batch, with_rows);
-    if insert(db, &entries).await? {
+    let mut entries = entries_of(&batch.iter().collect::<Vec<_>>(), with_rows);
+    if insert(db, &mut entries).await? {
         return Ok(());
     }
-    let missing = missing(db, &batch).await?;
-    let entries = entries_of(&missing, with_rows);
-    if insert(db, &entries).await? {
+    let missing = missing(db, &entries).await?;
+    if insert(db, &mut entries_of(&missing, with_rows)).await? {
         return Ok(());
     }
     Err(AuditError::Unavailable { message: "another process stores the same chain".into() })
@@ -59,28 +57,30 @@ fn entries_of<'a>(records: &[&'a SealedRecord], with_rows: bool) -> Vec<Entry<'a
     records.iter().map(entry).collect()
 }
 
-/// Those that were not pruned: a file that is older than the pruning brings nothing back.
-async fn unpruned<'a>(db: &Db, batch: &'a [SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+/// Leaves those out that were pruned: a file that is older than the pruning brings nothing back.
+async fn leave_pruned(tx: &mut Tx, entries: &mut Vec<Entry<'_>>) -> Result<(), DbError> {
     const QUERY: &str = "SELECT next_seq FROM ledger_checkpoints WHERE chain_id = ?";
     let mut begins = HashMap::new();
-    for chain_id in batch.iter().map(|sealed| sealed.chain_id).collect::<HashSet<_>>() {
-        if let Some(row) = db.fetch_optional(QUERY, &[chain_id.to_string().into()]).await? {
+    for chain_id in entries.iter().map(|entry| entry.sealed.chain_id).collect::<HashSet<_>>() {
+        if let Some(row) = tx.fetch_optional(QUERY, &[chain_id.to_string().into()]).await? {
             begins.insert(chain_id, row.unsigned("next_seq")?);
         }
     }
-    Ok(batch.iter().filter(|sealed| begins.get(&sealed.chain_id).is_none_or(|next| sealed.seq >= *next)).collect())
+    entries.retain(|entry| begins.get(&entry.sealed.chain_id).is_none_or(|next| entry.sealed.seq >= *next));
+    Ok(())
 }
 
 /// Those that are not there yet. What is there must be the same.
-async fn missing<'a>(db: &Db, batch: &[&'a SealedRecord]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+async fn missing<'a>(db: &Db, entries: &[Entry<'a>]) -> Result<Vec<&'a SealedRecord>, AuditError> {
+    let batch: Vec<_> = entries.iter().map(|entry| entry.sealed).collect();
     let mut known = HashMap::new();
     for chain_id in batch.iter().map(|sealed| sealed.chain_id).collect::<HashSet<_>>() {
-        for sealed in present(db, chain_id, batch).await? {
+        for sealed in present(db, chain_id, &batch).await? {
             known.insert((chain_id, sealed.seq), sealed);
         }
     }
     let mut missing = Vec::new();
-    for &sealed in batch {
+    for sealed in batch {
         match known.get(&(sealed.chain_id, sealed.seq)) {
             Some(there) if there == sealed => {}
             Some(_) => return Err(AuditError::Conflict { chain_id: sealed.chain_id, seq: sealed.seq }),
@@ -101,13 +101,15 @@ async fn present(db: &Db, chain_id: Uuid, batch: &[&SealedRecord]) -> Result<Vec
     Ok(rows.iter().map(|row| truth::sealed(chain_id, row)).collect::<Result<_, _>>()?)
 }
 
-/// Stores all of them, or none when one is there already.
-async fn insert(db: &Db, entries: &[Entry<'_>]) -> Result<bool, DbError> {
+/// Stores all of them that were not pruned, or none when one is there already.
+async fn insert(db: &Db, entries: &mut Vec<Entry<'_>>) -> Result<bool, DbError> {
     const INTO: &str = "INSERT INTO ledger (chain_id, seq, at, bytes, mac) VALUES";
+    // Everything on one connection: SQLite's others forget what they have read whenever one has written.
+    let mut tx = db.begin().await?;
+    leave_pruned(&mut tx, entries).await?;
     if entries.is_empty() {
         return Ok(true);
     }
-    let mut tx = db.begin().await?;
     let rows: Vec<_> = entries.iter().map(record_row).collect();
     let stored = tx.insert_many(INTO, &rows, "ON CONFLICT (chain_id, seq) DO NOTHING").await?;
     if stored != entries.len() as u64 {
