@@ -11,6 +11,7 @@ pub mod plan;
 pub mod prompt;
 pub(crate) mod reading;
 pub mod run;
+pub(crate) mod summary;
 mod turn;
 mod uncalled;
 

@@ -18,6 +18,7 @@
 //! | [`LEDGER_BACKLOG`] | – | records that wait for the ledger's store |
 //! | [`LEDGER_SINK_FAILURES`] | – | how often the store did not take what it was given |
 //! | [`CONFIG_RELOADS`] | `outcome` | reloads: `success`, `error` |
+//! | [`SUMMARIES`] | `outcome` | conversations that were due to be told in short: `made`, `skipped`, `failed` |
 //!
 //! Outcomes are those of the ledger. **Labels are bounded**: servers, tools, roles and models are named as
 //! configuration, servers and providers name them; whatever else somebody writes into a request is
@@ -37,7 +38,8 @@ mod record;
 
 pub(crate) use names::Names;
 pub(crate) use record::{
-    Running, asked, backlog, called, refused, reloaded, servers, servers_gone, sink_failed, turn_ended, usage,
+    Running, asked, backlog, called, refused, reloaded, servers, servers_gone, sink_failed, summarized, turn_ended,
+    usage,
 };
 
 /// Asks that ended.
@@ -70,6 +72,8 @@ pub const LEDGER_BACKLOG: &str = "omni_ledger_backlog_records";
 pub const LEDGER_SINK_FAILURES: &str = "omni_ledger_sink_failures_total";
 /// Reloads of the configuration.
 pub const CONFIG_RELOADS: &str = "omni_config_reloads_total";
+/// Summaries of conversations that were due.
+pub const SUMMARIES: &str = "omni_thread_summaries_total";
 
 /// The label of what nobody configured, listed or granted.
 pub const UNKNOWN: &str = "unknown";
@@ -91,7 +95,7 @@ enum Kind {
     Dollars,
 }
 
-const ALL: [(Kind, &str, &str); 15] = [
+const ALL: [(Kind, &str, &str); 16] = [
     (Kind::Counter, ASKS, "Asks that ended."),
     (Kind::Seconds, ASK_DURATION, "How long asks took."),
     (Kind::Gauge, ASKS_RUNNING, "Asks that run now."),
@@ -107,6 +111,7 @@ const ALL: [(Kind, &str, &str); 15] = [
     (Kind::Gauge, LEDGER_BACKLOG, "Records that wait for the ledger's store."),
     (Kind::Counter, LEDGER_SINK_FAILURES, "How often the ledger's store did not take records."),
     (Kind::Counter, CONFIG_RELOADS, "Reloads of the configuration."),
+    (Kind::Counter, SUMMARIES, "Summaries of conversations that were due."),
 ];
 
 /// Tells the recorder of the process what there is, and begins with zero what has few labels. Whoever

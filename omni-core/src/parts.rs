@@ -241,7 +241,8 @@ impl Parts {
     /// The name that a model is counted under: a request may name any model, and no such name is one.
     pub(crate) fn known_model(&self, model: &ModelInfo, grant: &Grant) -> Arc<str> {
         let listed = self.llm.as_ref().map_or(&[][..], |llm| llm.models());
-        let is_configured = grant.models.iter().flatten().any(|name| resolved(name) == model.id);
+        let summing = self.thread_rules.summary.iter().filter_map(|rules| rules.model.as_ref());
+        let is_configured = grant.models.iter().flatten().chain(summing).any(|name| resolved(name) == model.id);
         if is_configured || listed.iter().any(|known| known.id == model.id) {
             return model.id.as_str().into();
         }

@@ -2,7 +2,8 @@
 //!
 //! A conversation is a list of [`Turn`]s: a question, the calls that it led to, in short, and its answer.
 //! Which of them an ask brings along, [`ThreadRules`] and [`Window`] say; what of them its asker may see,
-//! `view` decides by the grant of now.
+//! `view` decides by the grant of now. In place of what no question brings along any more there may be a
+//! [`Summary`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,13 +16,17 @@ mod rules;
 mod short;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
+mod summary;
 mod turn;
 pub(crate) mod view;
 mod window;
 
-pub use rules::{ContextRules, Place, PlaceRules, ReplyRules, ThreadRules};
+pub use rules::{ContextRules, Place, PlaceRules, ReplyRules, SummaryRules, ThreadRules};
 pub(crate) use short::shorten;
+pub(crate) use summary::due;
+pub use summary::{MAX_SUMMARY_BYTES, Summary};
 pub use turn::{Called, Turn};
+pub(crate) use window::BYTES_A_TOKEN;
 pub use window::Window;
 
 /// Most turns that are kept of a conversation: the newest.
@@ -216,7 +221,8 @@ pub struct ThreadEntry {
 /// an order that the store gives them. What is read back is what was kept, byte for byte. A conversation
 /// that was deleted, or whose time is over by the store's clock, is unknown from then on: the next turn
 /// begins another one under its name. Of a long conversation the newest [`MAX_TURNS`] turns and
-/// [`MAX_THREAD_BYTES`] are kept.
+/// [`MAX_THREAD_BYTES`] are kept. A summary goes with its conversation, is of turns that are there when it
+/// is kept, and never takes the place of one that tells of more; keeping it is no use of the conversation.
 #[async_trait]
 pub trait ThreadStore: Send + Sync + std::fmt::Debug {
     /// The newest turns of a conversation, oldest first; empty for an unknown one.
@@ -248,6 +254,19 @@ pub trait ThreadStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the store cannot be reached.
     async fn sweep(&self) -> Result<u64, ThreadError>;
+
+    /// What stands for the older turns of a conversation; `None` where nothing does.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn summary(&self, key: &ThreadKey) -> Result<Option<Summary>, ThreadError>;
+
+    /// Keeps a summary in the place of the one before. Whether it did: not where the newest turn that it
+    /// tells of is not there, or the one before tells of that turn too.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, or the summary has more than [`MAX_SUMMARY_BYTES`].
+    async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError>;
 }
 
 #[async_trait]
@@ -270,6 +289,14 @@ impl<T: ThreadStore + ?Sized> ThreadStore for Arc<T> {
 
     async fn sweep(&self) -> Result<u64, ThreadError> {
         (**self).sweep().await
+    }
+
+    async fn summary(&self, key: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        (**self).summary(key).await
+    }
+
+    async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError> {
+        (**self).summarize(key, summary).await
     }
 }
 
@@ -313,6 +340,14 @@ impl ThreadStore for OneShot {
 
     async fn sweep(&self) -> Result<u64, ThreadError> {
         Ok(0)
+    }
+
+    async fn summary(&self, _: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        Ok(None)
+    }
+
+    async fn summarize(&self, _: &ThreadKey, _: &Summary) -> Result<bool, ThreadError> {
+        Ok(false)
     }
 }
 

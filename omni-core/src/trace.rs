@@ -6,7 +6,7 @@
 //! | `omni.ask`, `omni.call` | info | one ask, one direct call; the roots, with `request_id` |
 //! | `chat {model}` | info | a turn of the model |
 //! | `tools/call {tool}` | info | a call, from the last look at the grant to the server's answer |
-//! | `omni.identity`, `.policy`, `.limit`, `.thread`, `.catalog`, `.confirm`, `.settle`, `.ledger`, `invoke_agent omni` | debug | the steps between |
+//! | `omni.identity`, `.policy`, `.limit`, `.thread`, `.summary`, `.catalog`, `.confirm`, `.settle`, `.ledger`, `invoke_agent omni` | debug | the steps between |
 //!
 //! No span holds a question, an answer, an argument or who somebody is, and no name is one that a request made up.
 

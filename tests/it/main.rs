@@ -42,6 +42,7 @@ mod results;
 mod revoked;
 mod safety;
 mod search;
+mod summaries;
 mod threads;
 mod vendor_ask;
 mod vendor_fake;

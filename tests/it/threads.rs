@@ -16,8 +16,8 @@ use omni_core::{
     llm::{anthropic::Anthropic, openai::OpenAi},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
     thread::{
-        Append, ChannelKey, ContextRules, KeptTurn, Most, Place, ThreadEntry, ThreadError, ThreadKey, ThreadRules,
-        ThreadStore, memory::MemoryThreads,
+        Append, ChannelKey, ContextRules, KeptTurn, Most, Place, Summary, ThreadEntry, ThreadError, ThreadKey,
+        ThreadRules, ThreadStore, memory::MemoryThreads,
     },
 };
 use omni_tests::{
@@ -27,10 +27,10 @@ use omni_tests::{
 };
 use serde_json::Value;
 
-const ADA: &str = "ada@company.com";
-const BOB: &str = "bob@company.com";
+pub(crate) const ADA: &str = "ada@company.com";
+pub(crate) const BOB: &str = "bob@company.com";
 
-fn llm(name: &str, vendor: &Vendor) -> Arc<dyn LlmProvider> {
+pub(crate) fn llm(name: &str, vendor: &Vendor) -> Arc<dyn LlmProvider> {
     match name {
         "anthropic" => Arc::new(Anthropic::builder().base_url(vendor.base_url()).api_key(KEY).build().unwrap()),
         _ => Arc::new(OpenAi::builder().base_url(vendor.base_url()).api_key(KEY).build().unwrap()),
@@ -38,7 +38,7 @@ fn llm(name: &str, vendor: &Vendor) -> Arc<dyn LlmProvider> {
 }
 
 /// A server with a tool for everybody, one that is not, and one that says much.
-fn lab() -> FakeServer {
+pub(crate) fn lab() -> FakeServer {
     FakeServer::echo().tool("salaries", any(), |_| Box::pin(async { Ok(text("Eve earns 4711")) })).tool(
         "dump",
         any(),
@@ -46,37 +46,37 @@ fn lab() -> FakeServer {
     )
 }
 
-async fn omni_with(name: &str, vendor: &Vendor, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Omni {
+pub(crate) async fn omni_with(name: &str, vendor: &Vendor, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Omni {
     let builder = Omni::builder().llm(llm(name, vendor)).server("lab", lab());
     change(builder).build().await.unwrap()
 }
 
-async fn ask(omni: &Omni, question: &str) -> Answer {
+pub(crate) async fn ask(omni: &Omni, question: &str) -> Answer {
     omni.ask(Ask::new(Principal::email(ADA), question).with_session("s")).await.unwrap()
 }
 
 /// A question in the thread that all share.
-async fn shared(omni: &Omni, who: &str, question: &str) -> Answer {
+pub(crate) async fn shared(omni: &Omni, who: &str, question: &str) -> Answer {
     let key = ThreadKey::new("default", "slack", "C1", "1.2");
     let ask = Ask::new(Principal::email(who), question).with_source(Source::Slack);
     omni.ask(ask.with_thread(key, Place::Channel("C1".into()))).await.unwrap()
 }
 
 /// The messages of the newest request.
-fn messages(vendor: &Vendor) -> Vec<Value> {
+pub(crate) fn messages(vendor: &Vendor) -> Vec<Value> {
     let last = vendor.requests().pop().unwrap().body;
     last["messages"].as_array().unwrap().clone()
 }
 
 /// How many rules were set for what questions bring along, in every kind of place.
-fn bringing(max_messages: u32) -> ThreadRules {
+pub(crate) fn bringing(max_messages: u32) -> ThreadRules {
     let mut rules = ThreadRules::default();
     (rules.own, rules.channels) = (ContextRules::new(max_messages), ContextRules::new(max_messages));
     rules
 }
 
 /// Questions that lead to all kinds of turns; results are short.
-fn question(n: usize) -> String {
+pub(crate) fn question(n: usize) -> String {
     match n % 4 {
         0 => format!("#plain Answer {n}."),
         1 => format!(r#"#tool lab__echo {{"message":"result {n}"}}"#),
@@ -195,7 +195,7 @@ async fn a_door_with_threads_asks_where_an_answer_stands_and_which_threads_are_k
     omni.shutdown().await;
 }
 
-fn roles(bobs: Arc<RuleSet>) -> MemoryPolicy {
+pub(crate) fn roles(bobs: Arc<RuleSet>) -> MemoryPolicy {
     let adas = RuleSet::builder().allow("lab", "echo").build().unwrap();
     MemoryPolicy::new().with_subject(ADA, Role::new("qa"), adas, Quota::default()).with_subject(
         BOB,
@@ -206,7 +206,7 @@ fn roles(bobs: Arc<RuleSet>) -> MemoryPolicy {
 }
 
 /// Bob has the model think and call both tools, and it answers without saying what they returned.
-async fn bob_asks(omni: &Omni, vendor: &Vendor) {
+pub(crate) async fn bob_asks(omni: &Omni, vendor: &Vendor) {
     let calls = ["lab__echo", "lab__salaries"].map(|name| (name.to_owned(), r#"{"message":"hello"}"#.to_owned()));
     vendor.push(Reply::Turn(Plan::calls(calls.into())));
     vendor.push(Reply::Turn(Plan::text("All is well.")));
@@ -323,6 +323,14 @@ impl ThreadStore for Broken {
 
     async fn sweep(&self) -> Result<u64, ThreadError> {
         Ok(0)
+    }
+
+    async fn summary(&self, _: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        Ok(None)
+    }
+
+    async fn summarize(&self, _: &ThreadKey, _: &Summary) -> Result<bool, ThreadError> {
+        Ok(false)
     }
 }
 

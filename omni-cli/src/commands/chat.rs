@@ -14,7 +14,7 @@ use super::{
     ask::{is_kept, new_name},
     calls,
     follow::{self, Interruption},
-    tools, transcript,
+    sessions, tools, transcript,
 };
 use crate::{
     app::App,
@@ -271,16 +271,16 @@ impl<'a> Chat<'a> {
     /// Writes the session to a file that is not there yet.
     async fn save(&mut self, file: Option<String>) -> Result<(), Fault> {
         let who = self.who();
-        let kept = tokio::select! {
+        let read = tokio::select! {
             biased;
             () = self.interruption.arrives() => Err(Error::Cancelled),
-            kept = self.omni.thread(who, Source::Cli, &self.session) => kept,
+            read = sessions::read(self.omni, who, &self.session) => read,
         };
-        let kept = match kept {
+        let (kept, summary) = match read {
             Err(Error::NotFound { .. }) => return Err(Fault::usage("nothing is kept of this session yet")),
-            kept => kept?,
+            read => read?,
         };
-        let text = transcript::markdown(&transcript::Session::new(&self.session, &kept));
+        let text = transcript::markdown(&transcript::Session::new(&self.session, &kept, summary.as_ref()));
         let file = file.unwrap_or_else(|| format!("{}.md", self.session));
         let path = self.app.process.cwd.join(&file);
         let written = OpenOptions::new().write(true).create_new(true).open(&path);

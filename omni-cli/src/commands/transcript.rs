@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use omni_core::{
     agent::prompt::unfence,
     llm::{Block, ResultPart},
-    thread::KeptTurn,
+    thread::{KeptTurn, Summary},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -19,12 +19,23 @@ const SCHEMA: &str = "omni.session/1";
 pub(super) struct Session<'a> {
     schema: &'static str,
     session_id: &'a str,
+    /// What models are told in place of the older turns, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Short<'a>>,
     turns: Vec<Turn>,
 }
 
+/// What stands for the turns up to one.
+#[derive(Debug, Serialize)]
+struct Short<'a> {
+    through_turn: u64,
+    text: &'a str,
+}
+
 impl<'a> Session<'a> {
-    pub(super) fn new(name: &'a str, kept: &[KeptTurn]) -> Self {
-        Self { schema: SCHEMA, session_id: name, turns: kept.iter().map(turn).collect() }
+    pub(super) fn new(name: &'a str, kept: &[KeptTurn], summary: Option<&'a Summary>) -> Self {
+        let summary = summary.map(|summary| Short { through_turn: summary.through, text: &summary.text });
+        Self { schema: SCHEMA, session_id: name, summary, turns: kept.iter().map(turn).collect() }
     }
 }
 
@@ -93,6 +104,9 @@ fn text(content: &[ResultPart]) -> String {
 /// The same for people.
 pub(super) fn markdown(session: &Session<'_>) -> String {
     let mut text = format!("# {}\n", session.session_id);
+    if let Some(Short { through_turn, text: short }) = &session.summary {
+        let _ = write!(text, "\n*Of the questions up to {through_turn} the model is told:*\n\n{short}\n");
+    }
     for turn in &session.turns {
         let asked = turn.at.format("%Y-%m-%d %H:%M UTC");
         let _ = write!(text, "\n## {}. {} ({asked})\n\n{}\n", turn.number, turn.user, quoted(&turn.question));

@@ -15,7 +15,7 @@ use crate::{
     limit::{
         Budget, BudgetScope, LimitError, LimitKey, Refusal, ReservationId, Reserve, Settle, Spend, TurnSpend, time,
     },
-    llm::ChatRequest,
+    llm::{ChatRequest, ModelInfo},
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
 };
@@ -24,6 +24,14 @@ use crate::{
 const TRIES: u32 = 16;
 /// How much longer than its ask a reservation can be settled.
 const SLACK: Duration = Duration::from_secs(60);
+
+/// Whose budgets a turn takes from, what is charged for it, and until when it is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Payer<'a> {
+    pub(crate) grant: &'a Grant,
+    pub(crate) model: &'a ModelInfo,
+    pub(crate) deadline: Instant,
+}
 
 /// What is put aside for a turn.
 #[derive(Debug)]
@@ -69,7 +77,7 @@ pub(super) async fn reserve(
     }
     let mut tries = 0;
     loop {
-        let Some(refusal) = put_aside(parts, cx, request, progress).await? else { return Ok(Ok(())) };
+        let Some(refusal) = put_aside(parts, cx.payer(), request, progress).await? else { return Ok(Ok(())) };
         let Some(budget) = budgets.iter().find(|budget| budget.is_meant_by(&refusal, cx.grant)) else {
             return Err(LimitError::Refused(Box::new(refusal)).into());
         };
@@ -83,19 +91,19 @@ pub(super) async fn reserve(
 }
 
 /// Puts aside what the request as it is may take; what the limiter refuses comes back.
-async fn put_aside(
+pub(super) async fn put_aside(
     parts: &Parts,
-    cx: &AskContext<'_>,
+    Payer { grant, model, deadline }: Payer<'_>,
     request: &ChatRequest,
     progress: &mut Progress,
 ) -> Result<Option<Refusal>, Error> {
-    let budgets = &cx.grant.quota.budgets;
-    let most = turn::most(request, cx.model);
-    let charges = budgets.iter().map(|budget| budget.charge(cx.grant, most)).collect();
-    let reserve = Reserve::new(charges).with_ttl(cx.deadline.saturating_duration_since(Instant::now()) + SLACK);
-    let budgets = budgets.iter().map(|budget| (*budget, budget.key(cx.grant))).collect();
+    let budgets = &grant.quota.budgets;
+    let most = turn::most(request, model);
+    let charges = budgets.iter().map(|budget| budget.charge(grant, most)).collect();
+    let reserve = Reserve::new(charges).with_ttl(deadline.saturating_duration_since(Instant::now()) + SLACK);
+    let budgets = budgets.iter().map(|budget| (*budget, budget.key(grant))).collect();
     let reserved =
-        Reserved { id: reserve.id.clone(), until: cx.deadline + SLACK, budgets, most, spent: TurnSpend::default() };
+        Reserved { id: reserve.id.clone(), until: deadline + SLACK, budgets, most, spent: TurnSpend::default() };
     let unspent = reserved.settlement();
     // From here on it is settled, also when this is given up in the middle of it.
     progress.reserved = Some(reserved);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    budget::{self, Exhausted, Reserved},
+    budget::{self, Exhausted, Payer, Reserved},
     dispatch,
     plan::{Disposition, Judge, PlannedCall},
     run::{Finish, Run, Step},
@@ -53,6 +53,13 @@ pub(crate) struct AskContext<'a> {
     pub(crate) elicit: Arc<dyn Elicit>,
     /// The calls that somebody agreed to before this began, by the model's ids of them.
     pub(crate) agreed: BTreeMap<String, Agreed>,
+}
+
+impl AskContext<'_> {
+    /// What its turns are paid from.
+    pub(super) fn payer(&self) -> Payer<'_> {
+        Payer { grant: self.grant, model: self.model, deadline: self.deadline }
+    }
 }
 
 /// A call that was handed to a server and has not come back.

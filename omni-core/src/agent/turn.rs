@@ -15,8 +15,8 @@ use crate::{
     error::Error,
     limit::{Spend, TurnSpend},
     llm::{
-        Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, StopReason, ToolChoice,
-        Usage,
+        Block, CachePlan, ChatEvent, ChatRequest, ChatStream, LlmError, Message, ModelInfo, ModelTurn, StopReason,
+        ToolChoice, Usage,
     },
     parts::Parts,
     trace,
@@ -117,7 +117,8 @@ fn prompt_bytes(request: &ChatRequest) -> u64 {
     (request.system.len() + tools + messages) as u64
 }
 
-fn block_bytes(block: &Block) -> usize {
+/// About how large a block is.
+pub(super) fn block_bytes(block: &Block) -> usize {
     match block {
         Block::Text { text } => text.len(),
         Block::ToolUse { name, input, .. } => name.len() + input.get().len() + 40,
@@ -155,17 +156,7 @@ async fn stream(
     progress: &mut Progress,
     events: &mut EventSender,
 ) -> Result<ModelTurn, Error> {
-    let llm = parts.llm()?;
-    progress.begin_turn(prompt_estimate(&request), request.max_tokens);
-    let mut stream = match llm.stream(request).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            if !error.may_be_charged() {
-                progress.forget_turn();
-            }
-            return Err(error.into());
-        }
-    };
+    let mut stream = open(parts, request, progress).await?;
     if progress.answer.iterations == 0 {
         note_price(cx.model, progress, events).await;
     }
@@ -195,7 +186,24 @@ async fn stream(
             ChatEvent::Done(stop) => return Ok(finish(cx.model, blocks, stop, progress)),
         }
     }
-    Err(LlmError::Cut { provider: cx.model.provider, message: "the stream ended before the turn did".into() }.into())
+    Err(cut(cx.model).into())
+}
+
+/// Begins a turn.
+pub(super) async fn open(parts: &Parts, request: ChatRequest, progress: &mut Progress) -> Result<ChatStream, Error> {
+    let llm = parts.llm()?;
+    progress.begin_turn(prompt_estimate(&request), request.max_tokens);
+    llm.stream(request).await.map_err(|error| {
+        if !error.may_be_charged() {
+            progress.forget_turn();
+        }
+        error.into()
+    })
+}
+
+/// A turn without an end.
+pub(super) fn cut(model: &ModelInfo) -> LlmError {
+    LlmError::Cut { provider: model.provider, message: "the stream ended before the turn did".into() }
 }
 
 /// Says once that what this ask costs will not be known.
@@ -211,7 +219,8 @@ async fn note(warning: Warning, progress: &mut Progress, events: &mut EventSende
     events.send(AnswerEvent::Warning(warning)).await;
 }
 
-fn finish(model: &ModelInfo, blocks: Vec<Block>, stop: StopReason, progress: &mut Progress) -> ModelTurn {
+/// The turn is over, and what it took is counted.
+pub(super) fn finish(model: &ModelInfo, blocks: Vec<Block>, stop: StopReason, progress: &mut Progress) -> ModelTurn {
     let usage = progress.end_turn(model);
     ModelTurn::new(blocks, usage, stop)
 }
@@ -229,7 +238,7 @@ fn say(text: &str, cx: &AskContext<'_>, progress: &mut Progress, events: &mut Ev
 }
 
 /// `bytes` and `more`, if a turn may be that large.
-fn within_bounds(model: &ModelInfo, bytes: usize, more: usize) -> Result<usize, LlmError> {
+pub(super) fn within_bounds(model: &ModelInfo, bytes: usize, more: usize) -> Result<usize, LlmError> {
     let bytes = bytes.saturating_add(more);
     if bytes > MAX_TURN_BYTES {
         let message = format!("a turn of more than {MAX_TURN_BYTES} bytes");

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, LoadOptions, LogFormat, Need, Problem, Severity, StoreContent,
-    approvals, dotenv, egress, http,
+    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem, Severity,
+    StoreContent, approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,
@@ -133,9 +133,8 @@ impl Config {
         let slack = slack.unwrap_or_else(|| Loaded::empty("slack.yaml"));
         slack.variables.unset.iter().for_each(|unset| findings.unset(Severity::Info, &slack.lines, unset, ""));
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
-        let threading = threading.map(|file| threads(&file, &mut findings)).unwrap_or_default();
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
-        config.threading = threading;
+        config.threading = threading.map(|file| threads(&file, &config.llm, &mut findings)).unwrap_or_default();
         let files = Arc::make_mut(&mut config.files);
         (files.slack, files.slack_lines) = (slack.spec, slack.lines);
         config.run_by(os_user);
@@ -343,9 +342,9 @@ fn bounds(source: &Source<'_>, findings: &mut Findings) -> AskBounds {
     }
 }
 
-fn threads(file: &Loaded<ThreadingSpec>, findings: &mut Findings) -> ThreadRules {
+fn threads(file: &Loaded<ThreadingSpec>, llm: &LlmConfig, findings: &mut Findings) -> ThreadRules {
     file.variables.unset.iter().for_each(|unset| findings.unset(Severity::Warning, &file.lines, unset, ""));
-    threading::build(&file.spec, &file.lines, findings)
+    threading::build(&file.spec, &llm.provider, &file.lines, findings)
 }
 
 /// Variables that no part above has spoken of.

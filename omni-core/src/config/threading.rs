@@ -1,21 +1,23 @@
 //! What `threading.yaml` says, as rules for conversations.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::{
     Severity,
     load::Findings,
-    spec::{ChannelSpec, ContextSpec, ThreadingSpec},
+    spec::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec},
     yaml::Lines,
 };
-use crate::thread::{ContextRules, MAX_EXPIRY, PlaceRules, ReplyRules, ThreadRules};
+use crate::thread::{ContextRules, MAX_EXPIRY, PlaceRules, ReplyRules, SummaryRules, ThreadRules};
 
 const SECONDS_AN_HOUR: f64 = 3_600.0;
+/// Fewer tokens tell of nothing, and more are no summary.
+const SUMMARY_TOKENS: RangeInclusive<u32> = 64..=4_096;
 
-/// The rules of a file.
-pub(super) fn build(spec: &ThreadingSpec, lines: &Lines, findings: &mut Findings) -> ThreadRules {
+/// The rules of a file, for a provider of this kind.
+pub(super) fn build(spec: &ThreadingSpec, provider: &str, lines: &Lines, findings: &mut Findings) -> ThreadRules {
     let default = ThreadRules::default();
     let (threads, direct) = (&spec.threading, &spec.direct_messages);
     warn_of_too_many(spec, lines, findings);
@@ -41,7 +43,33 @@ pub(super) fn build(spec: &ThreadingSpec, lines: &Lines, findings: &mut Findings
         places: spec.channel_overrides.iter().map(|(id, channel)| (id.clone(), place(channel))).collect(),
         max_tokens: max_tokens.unwrap_or(default.max_tokens),
         expiry: expiry(threads.expire_hours, lines, findings).unwrap_or(default.expiry),
+        summary: summary(&threads.summary, provider, lines, findings),
     }
+}
+
+/// What is wrong is said also where it is switched off.
+fn summary(spec: &SummarySpec, provider: &str, lines: &Lines, findings: &mut Findings) -> Option<SummaryRules> {
+    let mut rules = SummaryRules::default();
+    rules.above_tokens = spec.above_tokens.unwrap_or(rules.above_tokens);
+    rules.max_tokens = spec.max_tokens.unwrap_or(rules.max_tokens);
+    rules.model = spec.model.as_ref().map(|name| name.trim().to_owned());
+    let mut note = |severity, key: &str, message: String| {
+        findings.all.push(lines.finding(severity, &format!("threading.summary{key}"), message));
+    };
+    if !SUMMARY_TOKENS.contains(&rules.max_tokens) {
+        let (least, most) = (SUMMARY_TOKENS.start(), SUMMARY_TOKENS.end());
+        note(Severity::Error, ".max_tokens", format!("it must be from {least} to {most}, not {}", rules.max_tokens));
+    }
+    if rules.model.as_ref().is_some_and(String::is_empty) {
+        note(Severity::Error, ".model", "it must name a model, or be left out".into());
+    }
+    if spec.enabled != Some(true) {
+        return None;
+    }
+    if provider == "offline" {
+        note(Severity::Warning, "", "the offline provider writes none: what goes is told nowhere".into());
+    }
+    Some(rules)
 }
 
 fn context(spec: &ContextSpec, default: ContextRules) -> ContextRules {
@@ -103,5 +131,10 @@ pub(super) fn show(rules: &ThreadRules) -> Value {
         "channel_overrides": rules.places.iter().map(|(id, own)| (id.clone(), place(own))).collect::<Value>(),
         "max_context_tokens": rules.max_tokens,
         "expire_hours": rules.expiry.as_secs_f64() / SECONDS_AN_HOUR,
+        "summary": rules.summary.as_ref().map(|summary| json!({
+            "above_tokens": summary.above_tokens,
+            "max_tokens": summary.max_tokens,
+            "model": summary.model,
+        })),
     })
 }

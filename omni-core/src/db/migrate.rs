@@ -58,6 +58,7 @@ const STEPS: &[Step] = &[
     step!(9, "tokens", "0009_tokens.sql"),
     step!(10, "confirmations", "0010_confirmations.sql"),
     step!(11, "results", "0011_results.sql"),
+    step!(12, "summaries", "0012_summaries.sql"),
 ];
 
 /// The numbers of all steps.

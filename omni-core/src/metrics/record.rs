@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     ASK_DURATION, ASKS, ASKS_RUNNING, CONFIG_RELOADS, LEDGER_BACKLOG, LEDGER_SINK_FAILURES, MODEL_TURN_COST,
-    MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_BREAKER, SERVER_UP, TOKENS, TOOL_CALL_DURATION, TOOL_CALLS,
-    UNKNOWN,
+    MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_BREAKER, SERVER_UP, SUMMARIES, TOKENS, TOOL_CALL_DURATION,
+    TOOL_CALLS, UNKNOWN,
     facade::{IS_ON, Raised, add, observe, raise, set, shift},
 };
 use crate::{
@@ -25,6 +25,9 @@ pub(super) fn begin() {
     add(LEDGER_SINK_FAILURES, &[], 0);
     for outcome in ["success", "error"] {
         add(CONFIG_RELOADS, &[("outcome", outcome)], 0);
+    }
+    for outcome in ["made", "skipped", "failed"] {
+        add(SUMMARIES, &[("outcome", outcome)], 0);
     }
     for kind in ["policy", "identity", "rate", "concurrency", "budget"] {
         add(REFUSALS, &[("kind", kind)], 0);
@@ -157,6 +160,11 @@ pub(crate) fn sink_failed() {
 /// The configuration was reloaded, or was not.
 pub(crate) fn reloaded(is_done: bool) {
     add(CONFIG_RELOADS, &[("outcome", if is_done { "success" } else { "error" })], 1);
+}
+
+/// A conversation was due to be told in short, and was, or was not.
+pub(crate) fn summarized(outcome: &'static str) {
+    add(SUMMARIES, &[("outcome", outcome)], 1);
 }
 
 #[cfg(test)]

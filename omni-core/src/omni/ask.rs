@@ -33,6 +33,7 @@ use crate::{
 mod closing;
 mod given;
 mod parked;
+mod summary;
 
 use closing::{Before, close_calls, conclude, record};
 pub(super) use parked::Paused;
@@ -51,6 +52,8 @@ enum End {
 #[derive(Default)]
 struct Known {
     party: Option<Party>,
+    /// What they may do, and until when.
+    admitted: Option<(Arc<Grant>, Instant)>,
     model: Option<ModelInfo>,
     talk: Option<Talk>,
     reservation: Option<steps::Held>,
@@ -99,7 +102,6 @@ pub(super) async fn run(
     };
     let did_nothing = progress.answer.iterations == before.iterations();
     let is_refused = matches!(&end, End::Failed(error) if did_nothing && steps::is_refusal(error));
-    steps::settle(parts, known.reservation.take(), is_refused).await;
     if let End::Ran(Ended::Budget(exhausted)) = &end {
         metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
     }
@@ -111,13 +113,20 @@ pub(super) async fn run(
     let error = conclude(end, results, &mut answer);
     let talk = known.talk.take().filter(|_| error.is_none());
     let keeping = async {
-        match talk {
-            Some(talk) => talk.keep(parts, messages, &answer, &answer.text[said..]).await,
-            None => None,
-        }
+        let talk = talk.as_ref()?;
+        Some((talk, talk.keep(parts, messages, &answer, &answer.text[said..]).await))
     };
-    let (not_kept, lost) = tokio::join!(keeping, kept.end());
-    answer.warnings.extend(not_kept);
+    let (turn, lost) = tokio::join!(keeping, kept.end());
+    match turn {
+        Some((talk, Ok(turn))) => {
+            // What was said is on its way to whoever reads.
+            events.text("");
+            summary::roll(parts, ask, &known, talk, turn, &mut answer, &cancel).await;
+        }
+        Some((_, Err(not_kept))) => answer.warnings.extend(not_kept),
+        None => {}
+    }
+    steps::settle(parts, known.reservation.take(), is_refused).await;
     // Nobody is told the name of what is not there.
     for call in &mut answer.tool_calls {
         call.result_id.take_if(|id| lost.contains(id));
@@ -156,6 +165,7 @@ async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progr
             None => error,
         }),
         Ok((grant, deadline)) => {
+            known.admitted = Some((grant.clone(), deadline));
             let answered = answer(parts, ask, &grant, deadline, known, progress, events);
             match timeout_at(deadline, answered).await {
                 Ok(Ok(end)) => end,

@@ -15,7 +15,9 @@ use crate::{
     llm::{Block, Message, ModelInfo, Speaker},
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
-    thread::{Append, Called, ChannelKey, Conversation, Place, ThreadError, ThreadKey, Turn, Window, shorten, view},
+    thread::{
+        Append, Called, ChannelKey, Conversation, Place, Summary, ThreadError, ThreadKey, Turn, Window, shorten, view,
+    },
 };
 
 /// How long keeping a turn may hold up the end of its ask.
@@ -28,8 +30,8 @@ const MAX_PLACE: usize = 1_000;
 /// The conversation of one ask.
 #[derive(Debug)]
 pub(super) struct Talk {
-    key: ThreadKey,
-    window: Window,
+    pub(super) key: ThreadKey,
+    pub(super) window: Window,
     /// Whether there is nothing in it yet, and nobody named it.
     is_new: bool,
     /// What the turn will be kept with.
@@ -72,35 +74,59 @@ impl Talk {
             return Ok(Vec::new());
         }
         let reading = parts.threads.history(&self.key, self.window.most()).instrument(debug_span!("omni.thread"));
-        let kept = timeout(STEP_TIMEOUT, reading).await;
+        let (kept, summary) = tokio::join!(timeout(STEP_TIMEOUT, reading), self.summary(parts));
         let kept = kept.unwrap_or_else(|_| Err(ThreadError::new("no answer in time")))?;
-        Ok(view::messages(self.window.of(kept), grant, catalog))
+        Ok(view::messages(self.window.of(kept), summary.as_ref(), grant, catalog))
     }
 
-    /// Keeps what was `said`; `told` is what the asker was told beside it. An answer that is there is none
-    /// the worse for it if that fails.
-    pub(super) async fn keep(self, parts: &Parts, said: Vec<Message>, answer: &Answer, told: &str) -> Option<Warning> {
+    /// What stands for older turns, where that is wanted. An answer without it is what it would be were it not.
+    async fn summary(&self, parts: &Parts) -> Option<Summary> {
+        parts.thread_rules.summary.as_ref()?;
+        done(STEP_TIMEOUT, parts.threads.summary(&self.key)).await.unwrap_or_else(|error| {
+            tracing::warn!(error, "a question goes without the summary of its conversation");
+            None
+        })
+    }
+
+    /// Keeps what was `said`; `told` is what the asker was told beside it. The turn's number, or what the asker
+    /// should know: an answer that is there is none the worse for it if that fails.
+    pub(super) async fn keep(
+        &self,
+        parts: &Parts,
+        said: Vec<Message>,
+        answer: &Answer,
+        told: &str,
+    ) -> Result<u64, Option<Warning>> {
         if !is_worth_keeping(answer) || said.is_empty() {
-            return None;
+            return Err(None);
         }
-        let Self { key, mut turn, is_new, .. } = self;
+        let Self { key, is_new, .. } = self;
+        let mut turn = self.turn.clone();
         turn.messages = ended(said, answer, told);
         turn.calls = calls(parts, answer);
         let turn = shorten(turn, &parts.redactor);
-        let append = Append::new(&key, &turn).keeping(parts.thread_rules.expiry);
-        let keeping = AssertUnwindSafe(parts.threads.append(append).instrument(debug_span!("omni.thread")));
-        let error = match timeout(KEEPING, keeping.catch_unwind()).await {
-            Ok(Ok(Ok(_))) => return None,
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(_)) => "the conversation store panicked".into(),
-            Err(_) => "the conversation store did not answer in time".into(),
+        let append = Append::new(key, &turn).keeping(parts.thread_rules.expiry);
+        let error = match done(KEEPING, parts.threads.append(append)).await {
+            Ok(number) => return Ok(number),
+            Err(error) => error,
         };
-        if is_new {
+        if *is_new {
             tracing::debug!(error, "a session is not kept");
-            return None;
+            return Err(None);
         }
         tracing::warn!(error, "a turn of a conversation is not kept");
-        Some(Warning::new("not_kept", "this answer is not kept: the next question will not know of it"))
+        Err(Some(Warning::new("not_kept", "this answer is not kept: the next question will not know of it")))
+    }
+}
+
+/// What a store did, or in words why it did not, whatever is wrong with it.
+async fn done<T>(within: Duration, doing: impl Future<Output = Result<T, ThreadError>>) -> Result<T, String> {
+    let doing = AssertUnwindSafe(doing.instrument(debug_span!("omni.thread"))).catch_unwind();
+    match timeout(within, doing).await {
+        Ok(Ok(Ok(done))) => Ok(done),
+        Ok(Ok(Err(error))) => Err(error.to_string()),
+        Ok(Err(_)) => Err("the conversation store panicked".into()),
+        Err(_) => Err("the conversation store did not answer in time".into()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     identity::{Credential, Scope},
     policy::Grant,
-    thread::{KeptTurn, Most, ThreadEntry, ThreadKey, ThreadRules, view},
+    thread::{KeptTurn, Most, Summary, ThreadEntry, ThreadKey, ThreadRules, view},
 };
 
 /// Most conversations of one list.
@@ -39,6 +39,22 @@ impl Omni {
         let catalog = parts.pool.catalog();
         kept.iter_mut().for_each(|kept| view::hide(&mut kept.turn, &grant, &catalog));
         Ok(kept)
+    }
+
+    /// What models are told of the older turns of one of them, in their place; `None` where nothing is. It is of
+    /// questions and answers alone, and goes with the conversation.
+    ///
+    /// # Errors
+    /// As [`Omni::threads`].
+    pub async fn thread_summary(
+        &self,
+        who: impl Into<Credential>,
+        source: Source,
+        name: &str,
+    ) -> Result<Option<Summary>, Error> {
+        let grant = self.asker(who.into()).await?;
+        let key = own_channel(&grant, source.as_str()).thread(name);
+        Ok(self.parts().threads.summary(&key).await?)
     }
 
     /// Forgets one of them, and what tools returned in it.

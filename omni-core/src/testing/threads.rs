@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::{
     llm::{Block, Message},
     thread::{
-        Append, Called, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURN_BYTES, MAX_TURNS, Most, ThreadEntry,
-        ThreadKey, ThreadStore, Turn,
+        Append, Called, ChannelKey, KeptTurn, MAX_SUMMARY_BYTES, MAX_THREAD_BYTES, MAX_TURN_BYTES, MAX_TURNS, Most,
+        Summary, ThreadEntry, ThreadKey, ThreadStore, Turn,
     },
 };
 
@@ -36,6 +36,10 @@ pub async fn thread_store_contract(store: &dyn ThreadStore) {
     of_a_large_conversation_the_newest_turns_are_kept(store).await;
     a_turn_that_is_too_long_is_refused(store).await;
     turns_that_come_at_once_all_stay(store, store).await;
+    a_summary_that_is_read_is_the_one_that_was_kept(store).await;
+    a_summary_is_of_turns_that_are_there_and_gives_way_to_none_that_tells_less(store).await;
+    a_summary_goes_with_its_conversation(store).await;
+    a_summary_that_is_too_long_is_refused(store).await;
 }
 
 /// Checks that two stores over the same backend, each with connections of its own, are one.
@@ -48,7 +52,11 @@ pub async fn shared_thread_store_contract(one: &dyn ThreadStore, other: &dyn Thr
     add(one, &key, "first").await;
     assert_eq!(add(other, &key, "second").await, 2, "what one instance kept, another goes on with");
     assert_eq!(said(one, &key).await, ["first", "second"]);
+    let told = Summary::new("short", &read(one, &key, Most::ALL).await[0]);
+    assert!(summarize(one, &key, &told).await);
+    assert_eq!(summary(other, &key).await, Some(told), "and so is what stands for its turns");
     assert!(delete(other, &key).await && said(one, &key).await.is_empty());
+    assert_eq!(summary(one, &key).await, None);
 }
 
 /// A channel that nobody else has.
@@ -82,6 +90,14 @@ async fn list(store: &dyn ThreadStore, channel: &ChannelKey, limit: usize) -> Ve
 
 async fn delete(store: &dyn ThreadStore, key: &ThreadKey) -> bool {
     store.delete(key).await.expect("a conversation can be forgotten")
+}
+
+async fn summary(store: &dyn ThreadStore, key: &ThreadKey) -> Option<Summary> {
+    store.summary(key).await.expect("a summary can be read")
+}
+
+async fn summarize(store: &dyn ThreadStore, key: &ThreadKey, summary: &Summary) -> bool {
+    store.summarize(key, summary).await.expect("a summary can be kept")
 }
 
 fn raw(text: &str) -> Box<RawValue> {
@@ -251,4 +267,76 @@ async fn turns_that_come_at_once_all_stay(one: &dyn ThreadStore, other: &dyn Thr
     assert_eq!(said, questions.iter().map(String::as_str).collect());
     let read = read(other, &key, Most::ALL).await;
     assert!(read.iter().zip(&kept).all(|(a, b)| a.turn.question() == b.turn.question()), "everybody reads one order");
+}
+
+async fn a_summary_that_is_read_is_the_one_that_was_kept(store: &dyn ThreadStore) {
+    let channel = channel();
+    let (key, other) = (channel.thread("told"), channel.thread("other"));
+    assert_eq!(summary(store, &key).await, None, "nothing is invented");
+    for key in [&key, &other] {
+        add(store, key, "first").await;
+        add(store, key, "second").await;
+    }
+    let (turns, before) = (read(store, &key, Most::ALL).await, list(store, &channel, 10).await);
+    let told = Summary::new("a\0b\u{fffd} 'é' \"🦀\" \\u0000\n", &turns[0]);
+    assert!(summarize(store, &key, &told).await);
+    assert_eq!(summary(store, &key).await, Some(told), "byte for byte");
+    assert_eq!(summary(store, &other).await, None, "conversations do not mix");
+    assert_eq!(said(store, &key).await, ["first", "second"], "turns stay");
+    assert_eq!(list(store, &channel, 10).await, before, "and it is no use of the conversation");
+}
+
+async fn a_summary_is_of_turns_that_are_there_and_gives_way_to_none_that_tells_less(store: &dyn ThreadStore) {
+    let key = channel().thread("forward");
+    for question in ["a", "b", "c"] {
+        add(store, &key, question).await;
+    }
+    let turns = read(store, &key, Most::ALL).await;
+    let second = Summary::new("up to b", &turns[1]);
+    let mut odd = second.clone();
+    odd.through = 4;
+    assert!(!summarize(store, &key, &odd).await, "there is no such turn");
+    let mut odd = second.clone();
+    odd.at += Duration::from_secs(1);
+    assert!(!summarize(store, &key, &odd).await, "that one is another conversation's");
+    assert_eq!(summary(store, &key).await, None);
+    assert!(summarize(store, &key, &second).await);
+    for less in [Summary::new("up to a", &turns[0]), Summary::new("up to b, again", &turns[1])] {
+        assert!(!summarize(store, &key, &less).await);
+        assert_eq!(summary(store, &key).await.as_ref(), Some(&second));
+    }
+    add(store, &key, "d").await;
+    assert_eq!(summary(store, &key).await, Some(second), "it stays while the conversation goes on");
+    let third = Summary::new("up to c", &turns[2]);
+    assert!(summarize(store, &key, &third).await);
+    assert_eq!(summary(store, &key).await, Some(third));
+}
+
+async fn a_summary_goes_with_its_conversation(store: &dyn ThreadStore) {
+    let key = channel().thread("gone");
+    add(store, &key, "first").await;
+    let told = Summary::new("told", &read(store, &key, Most::ALL).await[0]);
+    assert!(summarize(store, &key, &told).await && delete(store, &key).await);
+    assert_eq!(summary(store, &key).await, None);
+    assert!(!summarize(store, &key, &told).await, "it brings nothing back");
+    sleep(TICK).await;
+    add(store, &key, "anew").await;
+    assert!(!summarize(store, &key, &told).await && summary(store, &key).await.is_none());
+
+    let told = Summary::new("told", &read(store, &key, Most::ALL).await[0]);
+    assert!(summarize(store, &key, &told).await);
+    append(store, Append::new(&key, &turn("last")).keeping(Duration::ZERO)).await;
+    assert_eq!(summary(store, &key).await, None, "what is over is unknown");
+    assert!(!summarize(store, &key, &told).await);
+    assert_eq!(add(store, &key, "another").await, 1);
+    assert_eq!(summary(store, &key).await, None, "and nothing of it comes back under its name");
+}
+
+async fn a_summary_that_is_too_long_is_refused(store: &dyn ThreadStore) {
+    let key = channel().thread("long");
+    add(store, &key, "first").await;
+    let newest = &read(store, &key, Most::ALL).await[0];
+    assert!(store.summarize(&key, &Summary::new("x".repeat(MAX_SUMMARY_BYTES + 1), newest)).await.is_err());
+    assert_eq!(summary(store, &key).await, None);
+    assert!(summarize(store, &key, &Summary::new("x".repeat(MAX_SUMMARY_BYTES), newest)).await);
 }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{
-    Append, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURNS, Most, SWEPT_AT_ONCE, ThreadEntry, ThreadError,
+    Append, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURNS, Most, SWEPT_AT_ONCE, Summary, ThreadEntry, ThreadError,
     ThreadKey, ThreadStore, Turn,
 };
 
@@ -45,6 +45,7 @@ struct Thread {
     /// Their bytes.
     bytes: u64,
     kept: VecDeque<Kept>,
+    summary: Option<Summary>,
     used: u64,
     created_at: DateTime<Utc>,
     used_at: DateTime<Utc>,
@@ -88,6 +89,13 @@ impl MemoryThreads {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn make_room(&self, state: &mut State) {
+        while state.threads.len() > self.max_threads || state.bytes > self.max_bytes {
+            let Some(oldest) = state.order.first_key_value().map(|(_, key)| key.clone()) else { break };
+            state.forget(&oldest);
+        }
+    }
 }
 
 impl State {
@@ -124,6 +132,7 @@ impl Thread {
             turns: 0,
             bytes: 0,
             kept: VecDeque::new(),
+            summary: None,
             used: 0,
             created_at: now,
             used_at: now,
@@ -151,8 +160,19 @@ impl Thread {
         self.expires_at = now + append.keep();
     }
 
+    /// Whether it did take it.
+    fn summarize(&mut self, summary: &Summary) -> bool {
+        let is_there = self.kept.iter().any(|turn| turn.number == summary.through && turn.at == summary.at);
+        let tells_more = self.summary.as_ref().is_none_or(|before| before.through < summary.through);
+        if is_there && tells_more {
+            self.summary = Some(summary.clone());
+        }
+        is_there && tells_more
+    }
+
     fn weight(&self) -> u64 {
-        self.kept.iter().map(|turn| turn.text.len() as u64).sum::<u64>() + OVERHEAD
+        let summary = self.summary.as_ref().map_or(0, |summary| summary.text.len() as u64);
+        self.kept.iter().map(|turn| turn.text.len() as u64).sum::<u64>() + summary + OVERHEAD
     }
 
     fn entry(&self, key: &ThreadKey) -> ThreadEntry {
@@ -186,10 +206,7 @@ impl ThreadStore for MemoryThreads {
         let text = append.turn.encode()?;
         let mut state = self.state();
         let number = state.append(append, text);
-        while state.threads.len() > self.max_threads || state.bytes > self.max_bytes {
-            let Some(oldest) = state.order.first_key_value().map(|(_, key)| key.clone()) else { break };
-            state.forget(&oldest);
-        }
+        self.make_room(&mut state);
         Ok(number)
     }
 
@@ -209,5 +226,21 @@ impl ThreadStore for MemoryThreads {
         let over: Vec<ThreadKey> = over.take(usize::try_from(SWEPT_AT_ONCE).unwrap_or(usize::MAX)).collect();
         over.iter().for_each(|key| drop(state.forget(key)));
         Ok(over.len() as u64)
+    }
+
+    async fn summary(&self, key: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        Ok(self.state().known(key).and_then(|thread| thread.summary.clone()))
+    }
+
+    async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError> {
+        summary.check()?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(thread) = state.threads.get_mut(key).filter(|thread| thread.is_known()) else { return Ok(false) };
+        let before = thread.weight();
+        let did = thread.summarize(summary);
+        state.bytes = state.bytes - before + thread.weight();
+        self.make_room(state);
+        Ok(did)
     }
 }

@@ -69,6 +69,24 @@ pub struct PlaceRules {
     pub max_messages: Option<u32>,
 }
 
+/// When what is no longer brought along is told in short, and in how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SummaryRules {
+    /// How many tokens of turns, estimated, may go without: more of them are told in short when they go.
+    pub above_tokens: u32,
+    /// Most tokens of a summary.
+    pub max_tokens: u32,
+    /// The model that writes it, by id or alias, for whoever may use that; else the one that answers.
+    pub model: Option<String>,
+}
+
+impl Default for SummaryRules {
+    fn default() -> Self {
+        Self { above_tokens: 2_000, max_tokens: 800, model: None }
+    }
+}
+
 /// What holds for conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +105,8 @@ pub struct ThreadRules {
     pub max_tokens: u32,
     /// How long a conversation is kept after it was used last.
     pub expiry: Duration,
+    /// Whether what is no longer brought along is told in short.
+    pub summary: Option<SummaryRules>,
 }
 
 impl Default for ThreadRules {
@@ -99,6 +119,7 @@ impl Default for ThreadRules {
             places: BTreeMap::new(),
             max_tokens: DEFAULT_TOKENS,
             expiry: DEFAULT_EXPIRY,
+            summary: None,
         }
     }
 }
@@ -117,8 +138,13 @@ impl ThreadRules {
         let (rules, own) = self.at(place);
         let is_on = own.context.unwrap_or(rules.enabled);
         let max_messages = own.max_messages.unwrap_or(rules.max_messages).min(Self::most_messages());
-        let max_tokens = u64::from(self.max_tokens).min(model_window / PART_OF_WINDOW);
+        let max_tokens = self.tokens(model_window);
         (is_on && max_messages > 0).then_some(Window { max_messages, max_tokens })
+    }
+
+    /// Most tokens of what was said that a model with a window of so many reads.
+    pub(crate) fn tokens(&self, model_window: u64) -> u64 {
+        u64::from(self.max_tokens).min(model_window / PART_OF_WINDOW)
     }
 
     /// Whether an answer stands in a thread; `in_thread` is whether the question did.

@@ -1,4 +1,5 @@
-//! Conversations in the tables `threads` and `thread_turns`, for every process that uses the database.
+//! Conversations in the tables `threads`, `thread_turns` and `thread_summaries`, for every process that uses the
+//! database.
 //!
 //! Whoever appends changes the conversation's row first, so that two do it one after the other; its counts
 //! number the turns. Times are the database's.
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Append, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURNS, Most, SWEPT_AT_ONCE, ThreadEntry, ThreadError,
+    Append, ChannelKey, KeptTurn, MAX_THREAD_BYTES, MAX_TURNS, Most, SWEPT_AT_ONCE, Summary, ThreadEntry, ThreadError,
     ThreadKey, ThreadStore, Turn,
 };
 use crate::{
@@ -102,7 +103,10 @@ async fn store(
     let begins = counted.bytes - text.len() as u64;
     let gone = match counted.turns {
         // What is there is of a conversation whose time was over.
-        1 => u64::MAX >> 1,
+        1 => {
+            tx.execute("DELETE FROM thread_summaries WHERE thread_id = ?", &[counted.id.into()]).await?;
+            u64::MAX >> 1
+        }
         turns => turns.saturating_sub(MAX_TURNS),
     };
     let first = counted.bytes.saturating_sub(MAX_THREAD_BYTES);
@@ -213,5 +217,34 @@ impl ThreadStore for SqlThreads {
         let sweep =
             format!("DELETE FROM threads WHERE {is_over} AND id IN (SELECT id FROM threads WHERE {is_over} LIMIT ?)");
         Ok(db.execute(&sweep, &[SWEPT_AT_ONCE.into()]).await?)
+    }
+
+    async fn summary(&self, key: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        let Some(db) = self.existing().await? else { return Ok(None) };
+        let sql = format!(
+            "SELECT s.summary, s.through, s.through_at FROM threads t JOIN thread_summaries s ON s.thread_id = t.id
+             WHERE {IS_NAMED} AND t.expires_at > {}",
+            db.dialect().now()
+        );
+        let Some(row) = db.fetch_optional(&sql, &names(key)).await? else { return Ok(None) };
+        let text = Summary::decode(&row.text("summary")?)?;
+        Ok(Some(Summary { text, through: row.unsigned("through")?, at: row.time("through_at")? }))
+    }
+
+    async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError> {
+        let text = summary.encode()?;
+        let db = self.tables.db().await?;
+        let sql = format!(
+            "INSERT INTO thread_summaries (thread_id, through, through_at, summary)
+             SELECT t.id, u.number, u.created_at, ? FROM threads t JOIN thread_turns u ON u.thread_id = t.id
+             WHERE {IS_NAMED} AND t.expires_at > {} AND u.number = ? AND u.created_at = ?
+             ON CONFLICT (thread_id) DO UPDATE SET
+                 through = excluded.through, through_at = excluded.through_at, summary = excluded.summary
+             WHERE thread_summaries.through < excluded.through",
+            db.dialect().now()
+        );
+        let newest = [summary.through.into(), summary.at.into()];
+        let values: Vec<Val<'_>> = [text.into()].into_iter().chain(names(key)).chain(newest).collect();
+        Ok(db.execute(&sql, &values).await? > 0)
     }
 }

@@ -1,11 +1,12 @@
 //! What somebody may see of a conversation, by the grant that they have now.
 //!
 //! What was said in it, everybody has read who is in it. What tools returned, only the model has: calls
-//! and results of tools that somebody may not use are left out of what the model is shown for them.
+//! and results of tools that somebody may not use are left out of what the model is shown for them. A summary is
+//! made of what was said alone, and is for everybody.
 
 use std::collections::HashSet;
 
-use super::{KeptTurn, Turn};
+use super::{KeptTurn, Summary, Turn};
 use crate::{
     agent::prompt,
     catalog::Catalog,
@@ -16,8 +17,15 @@ use crate::{
 /// What stands where calls and results were left out. It names nothing.
 const LEFT_OUT: &str = "<context>\nSomething is left out here that is not for the person whom you answer.\n</context>";
 
-/// The messages that an ask brings along.
-pub(crate) fn messages(kept: Vec<KeptTurn>, grant: &Grant, catalog: &Catalog) -> Vec<Message> {
+/// The messages that an ask brings along: first what stands for the turns before them, unless there are none.
+pub(crate) fn messages(
+    kept: Vec<KeptTurn>,
+    summary: Option<&Summary>,
+    grant: &Grant,
+    catalog: &Catalog,
+) -> Vec<Message> {
+    let is_whole = kept.first().is_some_and(|first| first.number == 1);
+    let before = summary.filter(|_| !is_whole).map(|summary| Message::user(prompt::summary(&summary.text)));
     let mut ids = HashSet::new();
     let turns = kept.into_iter().map(|kept| {
         let mut turn = kept.turn;
@@ -28,7 +36,7 @@ pub(crate) fn messages(kept: Vec<KeptTurn>, grant: &Grant, catalog: &Catalog) ->
         }
         turn.messages
     });
-    turns.flatten().collect()
+    before.into_iter().chain(turns.flatten()).collect()
 }
 
 /// Leaves out calls and results that the grant does not allow. Under equal rules nothing is.
@@ -159,13 +167,13 @@ mod tests {
     }
 
     fn shown(kept: Vec<KeptTurn>, grant: &Grant) -> String {
-        serde_json::to_string(&messages(kept, grant, &Catalog::default())).unwrap()
+        serde_json::to_string(&messages(kept, None, grant, &Catalog::default())).unwrap()
     }
 
     #[test]
     fn what_one_may_not_use_is_not_shown_and_every_call_that_is_has_its_result() {
         let rules = RuleSet::builder().allow("lab", "open").build().unwrap();
-        let all = messages(vec![turn(false)], &grant("ada@x.org", rules), &Catalog::default());
+        let all = messages(vec![turn(false)], None, &grant("ada@x.org", rules), &Catalog::default());
         let text = serde_json::to_string(&all).unwrap();
         assert!(!text.contains("closed"), "{text}");
         assert!(text.contains("the result of open") && text.contains("Something is left out here"), "{text}");
@@ -224,9 +232,26 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_older_turns_comes_first_where_there_are_some() {
+        let grant = grant("bob@x.org", RuleSet::allow_all());
+        let told = |number| {
+            let kept = KeptTurn { number, ..turn(false) };
+            let summary = Summary::new("Bob asked how it is.", &turn(false));
+            messages(vec![kept], Some(&summary), &grant, &Catalog::default())
+        };
+        let first = told(2).remove(0);
+        assert_eq!(first.speaker, Speaker::User);
+        assert!(first.text().starts_with("<summary>") && first.text().contains("Bob asked how it is."));
+        assert_eq!(told(1)[0].text(), "How is it?", "where all turns are there, nothing stands for any");
+        let alone = messages(Vec::new(), Some(&Summary::new("All.", &turn(false))), &grant, &Catalog::default());
+        assert_eq!(alone.len(), 1);
+    }
+
+    #[test]
     fn calls_of_two_asks_at_once_are_told_apart() {
         let second = KeptTurn { number: 2, ..turn(false) };
-        let all = messages(vec![turn(false), second], &grant("bob@x.org", RuleSet::allow_all()), &Catalog::default());
+        let all =
+            messages(vec![turn(false), second], None, &grant("bob@x.org", RuleSet::allow_all()), &Catalog::default());
         let blocks = all.iter().flat_map(|message| &message.blocks);
         let ids = |is_call: bool| {
             let ids = blocks.clone().filter_map(|block| match block {

@@ -3,7 +3,7 @@
 use super::{KeptTurn, Most};
 
 /// How many bytes of what is kept are reckoned as a token: fewer than vendors count for text.
-const BYTES_A_TOKEN: u64 = 3;
+pub(crate) const BYTES_A_TOKEN: u64 = 3;
 
 /// A bound on what was said before the question.
 ///
@@ -36,14 +36,32 @@ impl Window {
     /// The turns within it, of the newest ones of a conversation, oldest first.
     #[must_use]
     pub fn of(&self, mut kept: Vec<KeptTurn>) -> Vec<KeptTurn> {
-        let Some(last) = kept.last() else { return kept };
+        let begin = self.begin(&kept);
+        kept.retain(|turn| turn.number >= begin);
+        kept
+    }
+
+    /// What is no more within it of `kept`, turns in a row, oldest first, if the last of them made its
+    /// beginning move; else nothing.
+    pub(crate) fn left_behind<'a>(&self, kept: &'a [KeptTurn]) -> &'a [KeptTurn] {
+        let Some((last, before)) = kept.split_last() else { return &[] };
+        let (now, was) = (self.begin(kept), if before.is_empty() { last.number } else { self.begin(before) });
+        match now > was {
+            true => &kept[..kept.partition_point(|turn| turn.number < now)],
+            false => &[],
+        }
+    }
+
+    /// The number of the first turn within it; where none of `kept` is, of the one to come.
+    fn begin(&self, kept: &[KeptTurn]) -> u64 {
+        let Some(last) = kept.last() else { return 0 };
         let (gone, mut begin) = (self.turns_before(last.number), self.bytes_before(last.begins + last.bytes));
         if last.bytes <= self.bytes() {
             // A long one that fits by itself is what the question is about.
             begin = begin.min(last.begins);
         }
-        kept.retain(|turn| turn.number > gone && turn.begins >= begin);
-        kept
+        let first = kept.iter().find(|turn| turn.number > gone && turn.begins >= begin);
+        first.map_or(last.number + 1, |turn| turn.number)
     }
 
     /// A question and an answer are a turn.

@@ -120,3 +120,27 @@ async fn sessions_are_listed_shown_exported_and_forgotten() {
     let unknown = home.run(&["sessions", "rm", "health"]);
     assert!(unknown.code != 0 && unknown.err.contains("omni sessions list"), "{unknown:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_model_is_told_of_older_questions_is_shown_and_goes_with_the_session() {
+    let (vendor, server) = (Vendor::start().await, Loopback::start());
+    let threading = "threading: { summary: { enabled: true, above_tokens: 0 } }\nsessions: { max_messages: 2 }\n";
+    let home = home(&vendor, &server).with_file("threading.yaml", threading);
+    ask(&home, &["--session", "x", "#plain The first."]);
+    assert_eq!(home.run(&["sessions", "show", "x", "--json"]).exits(0).json().get("summary"), None);
+    let document = schema::document(&ask(&home, &["--session", "x", "--json", "#plain The second."]));
+    assert_eq!((&document["answer"], &document["iterations"]), (&"The second.".into(), &1.into()));
+    ask(&home, &["--session", "x", "#plain The third."]);
+    let messages = told(&vendor);
+    assert!(messages[0].contains("<turn asker="), "the last request is that of the next summary: {messages:?}");
+
+    let document = home.run(&["sessions", "export", "x", "--format", "json"]).exits(0).json();
+    let expected = serde_json::json!({ "through_turn": 2, "text": "The second." });
+    assert_eq!((&document["summary"], document["turns"].as_array().unwrap().len()), (&expected, 3));
+    let shown = home.run(&["sessions", "show", "x"]).exits(0).out;
+    assert!(shown.contains("*Of the questions up to 2 the model is told:*\n\nThe second.\n\n## 1. "), "{shown}");
+    home.run(&["sessions", "rm", "x"]).exits(0);
+    ask(&home, &["--session", "x", "#plain Anew."]);
+    assert!(!told(&vendor)[0].contains("<summary>"));
+    assert_eq!(vendor.violations(), Vec::<String>::new());
+}

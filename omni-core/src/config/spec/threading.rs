@@ -34,6 +34,22 @@ pub(crate) struct ThreadsSpec {
     pub(crate) expire_hours: Option<f64>,
     /// Most tokens that what was said before may take, estimated; absent: 32000.
     pub(crate) max_context_tokens: Option<u32>,
+    pub(crate) summary: SummarySpec,
+}
+
+/// What is no longer brought along, told in short by a model at the expense of whoever asked last.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct SummarySpec {
+    /// Whether it is; absent: it is not.
+    pub(crate) enabled: Option<bool>,
+    /// How many tokens of turns, estimated, may go without; absent: 2000.
+    pub(crate) above_tokens: Option<u32>,
+    /// Most tokens of a summary; absent: 800.
+    pub(crate) max_tokens: Option<u32>,
+    /// The model that writes it, for whoever may use that; absent: the one that answers.
+    pub(crate) model: Option<String>,
 }
 
 /// Where answers stand.

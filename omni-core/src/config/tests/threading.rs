@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{error, findings, load};
 use crate::{
     config::{Config, Severity},
-    thread::{ContextRules, Place, ThreadRules},
+    thread::{ContextRules, Place, SummaryRules, ThreadRules},
 };
 
 fn config(threading: &str) -> Config {
@@ -80,6 +80,14 @@ fn what_cannot_be_is_said_with_its_line() {
         ("threading:\n  expire_hours: 0\n", "threading.yaml:2: threading.expire_hours: it must be more than 0"),
         ("threading:\n  expire_hours: 1e9\n", "at most 87840 hours"),
         ("threading:\n  max_context_tokens: 0\n", "threading.max_context_tokens"),
+        (
+            "threading:\n  summary:\n    max_tokens: 5000\n",
+            "threading.yaml:3: threading.summary.max_tokens: it must be from 64 to 4096, not 5000",
+        ),
+        ("threading: { summary: { max_tokens: 63 } }\n", "threading.summary.max_tokens"),
+        ("threading: { summary: { model: ' ' } }\n", "threading.summary.model: it must name a model"),
+        ("threading: { summary: { above_token: 3 } }\n", "did you mean \"above_tokens\"?"),
+        ("threading: { summary: { above_tokens: -3 } }\n", "expected a number from 0"),
         ("threading: { context: { max_messages: -1 } }\n", "expected a number from 0"),
         ("sessions: { max_mesages: 3 }\n", "did you mean \"max_messages\"?"),
     ] {
@@ -90,4 +98,23 @@ fn what_cannot_be_is_said_with_its_line() {
     let told = findings(&odd, Severity::Warning);
     assert!(told.iter().any(|finding| finding.contains("did you mean \"context\"?")), "{told:?}");
     assert!(told.iter().any(|finding| finding.contains("401 are more than the 400 messages")), "{told:?}");
+}
+
+#[test]
+fn a_summary_is_made_where_it_is_switched_on_and_not_offline() {
+    let rules = |text: &str| config(&format!("threading: {{ summary: {{ {text} }} }}\n"));
+    assert_eq!(rules("above_tokens: 10").threading.summary, None);
+    assert_eq!(config("threading: { enabled: true }\n").show()["threading"]["summary"], serde_json::Value::Null);
+    let offline = rules("enabled: true");
+    assert_eq!(offline.threading.summary, Some(SummaryRules::default()));
+    let told = findings(&offline, Severity::Warning);
+    assert!(told.iter().any(|finding| finding.contains("threading.summary: the offline provider writes none")));
+
+    let threading = "threading: { summary: { enabled: true, above_tokens: 0, max_tokens: 300, model: haiku } }\n";
+    let settings = "llm: { provider: anthropic, api_key: sk-ant-x }\n";
+    let config = load(&[("settings.yaml", settings), ("threading.yaml", threading)], &[]).unwrap();
+    assert_eq!(findings(&config, Severity::Warning), [""; 0]);
+    let summary = config.threading.summary.clone().unwrap();
+    assert_eq!((summary.above_tokens, summary.max_tokens, summary.model.as_deref()), (0, 300, Some("haiku")));
+    assert_eq!(config.show()["threading"]["summary"]["max_tokens"], 300);
 }
