@@ -10,6 +10,7 @@ mod conformance_client;
 mod dangerous;
 mod examples;
 mod gateway;
+mod github_server;
 mod http;
 mod identity_providers;
 mod invariants;

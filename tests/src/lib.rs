@@ -14,6 +14,7 @@ pub mod chaos;
 pub mod collector;
 pub mod door;
 pub mod fixture;
+pub mod github;
 pub mod issuer;
 pub mod loopback;
 pub mod office;
