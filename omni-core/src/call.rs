@@ -305,6 +305,8 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
 async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
     cx = cx.with_token(caller.token.cloned());
+    // What somebody agreed to, they agreed to once.
+    cx.once = matches!(call.disposition, Disposition::Ask(_));
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = async {
         match caller.relay {

@@ -62,10 +62,11 @@ impl ApprovalRules {
         Ok(())
     }
 
-    /// Whether somebody has one of the roles of those who may decide; where none is named, everybody has.
+    /// Whether somebody has one of the roles of those who may decide, and came with a credential that is worth it;
+    /// where none is named, everybody has.
     #[must_use]
     pub fn is_approver(&self, grant: &Grant) -> bool {
-        self.approvers.is_empty() || self.approvers.iter().any(|role| *role == *grant.role.name)
+        self.approvers.is_empty() || grant.role.is_one_of(&self.approvers)
     }
 
     /// Whether somebody may see a confirmation at all: the asker, and those who may decide for others.

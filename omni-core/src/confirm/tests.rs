@@ -222,6 +222,52 @@ fn where_roles_agree_an_asker_without_one_does_not() {
 }
 
 #[test]
+fn a_credential_that_is_worth_less_than_an_approver_agrees_to_nothing_of_others() {
+    let rules = |approvers: &[&str]| ApprovalRules {
+        approvers: approvers.iter().map(|role| (*role).to_owned()).collect(),
+        ..ApprovalRules::default()
+    };
+    let one = confirmation(Uuid::now_v7(), "ada@x.org");
+    let under = |own: &str, ceiling: Role| {
+        let mut eve = grant("eve@x.org", None, own);
+        eve.role.lower(&ceiling);
+        eve
+    };
+    for (ceiling, may) in [(Role::new("contractor"), false), (Role::new("dba"), true), (Role::super_admin(), true)] {
+        let (rules, eve) = (rules(&["dba"]), under("dba", ceiling));
+        assert_eq!((rules.may_see(&one, &eve), rules.may_agree(&one, &eve).is_ok()), (may, may), "{:?}", eve.role);
+    }
+    let mut twice = under("dba", Role::new("dba"));
+    twice.role.lower(&under("dba", Role::new("contractor")).role);
+    assert!(!rules(&["dba"]).may_see(&one, &twice), "a limit has limits of its own");
+}
+
+#[test]
+fn whoever_is_more_than_an_approver_is_one_by_the_name_of_their_rights() {
+    let is_one = |approvers: &[&str], role: &Role| {
+        role.is_one_of(&approvers.iter().map(|role| (*role).to_owned()).collect::<Vec<_>>())
+    };
+    let mut called_dba = Role::super_admin();
+    called_dba.name = "dba".into();
+    let mut admin = Role::new("admin");
+    admin.is_admin = true;
+    for (approvers, role, is) in [
+        (["admin"], &Role::super_admin(), true),
+        (["super_admin"], &called_dba, true),
+        (["dba"], &called_dba, true),
+        (["super_admin"], &admin, false),
+        (["admin"], &admin, true),
+        (["dba"], &admin, false),
+        (["admin"], &Role::new("dba"), false),
+    ] {
+        assert_eq!(is_one(&approvers, role), is, "{approvers:?} {role:?}");
+    }
+    let mut lowered = Role::super_admin();
+    lowered.lower(&Role::new("reader"));
+    assert!(!is_one(&["admin"], &lowered) && !is_one(&["super_admin"], &lowered));
+}
+
+#[test]
 fn what_was_agreed_to_is_held_to_the_rules_of_now() {
     let rules = |approvers: &[&str], four_eyes: bool| ApprovalRules {
         approvers: approvers.iter().map(|role| (*role).to_owned()).collect(),

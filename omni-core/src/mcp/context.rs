@@ -52,6 +52,8 @@ pub struct CallContext {
     pub trace: Option<String>,
     /// Whether the server takes the call as a task only (2025-11-25).
     pub(super) as_task: bool,
+    /// Whether it may be sent once only, whatever is known of the tool.
+    pub(crate) once: bool,
     /// Whether arguments of the call may be HTTP headers too (2026-07-28).
     #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
     pub(super) has_param_headers: bool,
@@ -70,6 +72,7 @@ impl CallContext {
             credentials: None,
             trace: None,
             as_task: false,
+            once: false,
             has_param_headers: false,
         }
     }

@@ -226,7 +226,7 @@ impl Pool {
         server.lets_call(tool)?;
         let cx = within_own_time(server, cx);
         let once = || server.call(tool, arguments, &cx);
-        self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await
+        self.attempts(server, tool, cx.deadline, || !cx.once && self.is_harmless(server, tool), once).await
     }
 
     /// Attempts something within the server's permits, again only where that may be done.
@@ -306,7 +306,8 @@ impl Pool {
             return true;
         }
         let hinted = |def: &Arc<ToolDef>| {
-            def.annotations.read_only_hint == Some(true) || def.annotations.idempotent_hint == Some(true)
+            let (hints, is_set) = (&def.annotations, |hint| hint == Some(true));
+            !is_set(hints.destructive_hint) && (is_set(hints.read_only_hint) || is_set(hints.idempotent_hint))
         };
         options.trusted && self.catalog().tool(server.name(), tool).is_some_and(hinted)
     }

@@ -139,6 +139,10 @@ pub(super) async fn run(
     }
     events.text(&answer.text[said..]);
     let mut last: Vec<AnswerEvent> = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning).collect();
+    if error.is_none() {
+        // Only now: whoever agrees at once finds the ask settled, and written down.
+        last.extend(answer.pending.iter().cloned().map(AnswerEvent::Confirm));
+    }
     let end = match error {
         None => AnswerEvent::Done(Box::new(answer)),
         Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
@@ -335,12 +339,7 @@ async fn go(
             return Ok(ended);
         }
         match parked::park(parts, ask, cx, before, run, progress).await {
-            Ok(()) => {
-                for call in &progress.answer.pending {
-                    events.send(AnswerEvent::Confirm(call.clone())).await;
-                }
-                return Ok(ended);
-            }
+            Ok(()) => return Ok(ended),
             Err(reason) => {
                 parked::undo(parts, progress).await?;
                 parked::go_without(run, &reason);

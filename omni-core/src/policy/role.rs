@@ -74,20 +74,28 @@ pub struct Role {
     pub is_super_admin: bool,
     /// What it may do beside using tools.
     pub permissions: BTreeSet<Permission>,
+    /// The roles that limit it, by the names of their rights; a super admin's limits nothing.
+    pub(super) under: Vec<Arc<str>>,
 }
 
 impl Role {
     /// An ordinary role.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), is_admin: false, is_super_admin: false, permissions: BTreeSet::new() }
+        Self {
+            name: name.into(),
+            is_admin: false,
+            is_super_admin: false,
+            permissions: BTreeSet::new(),
+            under: Vec::new(),
+        }
     }
 
     /// The role that may do everything the servers offer.
     #[must_use]
     pub fn super_admin() -> Self {
         let permissions = Permission::ALL.into();
-        Self { name: "super_admin".into(), is_admin: true, is_super_admin: true, permissions }
+        Self { name: "super_admin".into(), is_admin: true, is_super_admin: true, permissions, under: Vec::new() }
     }
 
     /// Whether the role may do it.
@@ -106,5 +114,17 @@ impl Role {
         self.is_admin &= ceiling.is_admin;
         self.is_super_admin &= ceiling.is_super_admin;
         self.permissions.retain(|permission| ceiling.may(*permission));
+        if !ceiling.is_super_admin {
+            self.under.push(ceiling.name.clone());
+        }
+        self.under.extend(ceiling.under.iter().cloned());
+    }
+
+    /// Whether it is one of `roles`, and so is every role that limits it. Super admins are admins too.
+    #[must_use]
+    pub fn is_one_of(&self, roles: &[String]) -> bool {
+        let has = |name: &str| roles.iter().any(|role| role == name);
+        let is_named = has(&self.name) || has(self.rights_name()) || (self.is_admin && has("admin"));
+        is_named && self.under.iter().all(|name| has(name))
     }
 }

@@ -343,6 +343,23 @@ async fn an_ask_that_waits_takes_no_place_and_going_on_passes_the_limits_again()
 }
 
 #[tokio::test]
+async fn whoever_agrees_as_soon_as_they_are_told_finds_the_ask_settled_and_recorded() {
+    let policy = quota(|quota| quota.concurrent = Some(1));
+    let llm = Scripted::new().call(&[wipe("a")]).say("Done.");
+    let rig = Rig::new(llm, lab(), |builder| builder.policy(policy)).await;
+    let mut stream = rig.omni.ask_stream(ask());
+    let asked = loop {
+        match stream.next().await {
+            Some(AnswerEvent::Confirm(call)) => break call.id,
+            Some(_) => {}
+            None => panic!("nobody was asked"),
+        }
+    };
+    assert_eq!(approve(&rig.omni, asked, ADA).await.unwrap().text, "Done.");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_ask_that_waits_has_settled_what_it_used_and_goes_on_within_what_is_left() {
     let mut model = ModelInfo::new("scripted", "scripted");
     model.price = Some(Price::flat(Rates::new(1_000, 1_000, 1_000, 1_000, 1_000)));

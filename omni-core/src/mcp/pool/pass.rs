@@ -83,6 +83,6 @@ impl Pool {
         let params = params::without_meta_of_others(&params::of_call(tool, params)?)?;
         let request = McpRequest::new("tools/call", Some(params));
         let once = || server.call_raw(tool, request.clone(), &cx);
-        self.attempts(server, tool, cx.deadline, || self.is_harmless(server, tool), once).await
+        self.attempts(server, tool, cx.deadline, || !cx.once && self.is_harmless(server, tool), once).await
     }
 }

@@ -91,6 +91,30 @@ async fn a_read_only_hint_counts_only_from_a_trusted_server() {
 }
 
 #[tokio::test]
+async fn a_hint_that_a_call_may_be_repeated_counts_for_nothing_where_it_may_destroy_something() {
+    let fake = Fake::new().on_call(Call::Break);
+    let hints = json!({ "idempotentHint": true, "destructiveHint": true });
+    *fake.tools.lock().unwrap() = json!([{ "name": "t", "inputSchema": {}, "annotations": hints }]);
+    let stand = Stand::one(fake, ServerOptions { trusted: true, ..options() });
+    stand.pool.discover().await;
+    assert!(stand.call(LONG).await.is_err());
+    assert_eq!(stand.fake().calls.load(SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_somebody_agreed_to_once_is_sent_once_whatever_configuration_says() {
+    let trusting = ServerOptions { max_attempts: 3, retry_safe: PatternSet::new(&["t*"]).unwrap(), ..options() };
+    let stand = Stand::one(Fake::new().on_call(Call::Break), trusting);
+    let mut once = CallContext::within(LONG);
+    once.once = true;
+    let arguments = to_raw_value(&json!({})).unwrap();
+    assert!(stand.pool.call("s", "t", &arguments, &once).await.is_err());
+    let params = to_raw_value(&json!({ "name": "t", "arguments": {} })).unwrap();
+    assert!(stand.pool.call_raw("s", "t", &params, &once).await.is_err());
+    assert_eq!(stand.fake().calls.load(SeqCst), 2, "each once");
+}
+
+#[tokio::test]
 async fn a_call_of_which_nothing_was_sent_is_repeated() {
     let stand = Stand::one(Fake::dead(), options());
     assert!(matches!(stand.call(LONG).await, Err(McpError::Connect { .. })));
