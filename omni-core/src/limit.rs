@@ -21,6 +21,7 @@ mod unsettled;
 
 pub(crate) use budget::TurnSpend;
 pub use budget::{Budget, BudgetScope, Spend};
+pub(crate) use charges::lease_for;
 pub use charges::{charges_for, server_charges};
 pub use period::Period;
 pub use refusal::Refusal;

@@ -119,6 +119,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// Puts other messages in the place of the first ones.
+    pub(crate) fn begin_after(&mut self, count: usize, messages: Vec<Message>) {
+        let own = self.messages[count.min(self.messages.len())..].iter().cloned();
+        self.messages = Arc::new(messages.into_iter().chain(own).collect());
+    }
+
     /// A run over `messages`, the question last.
     #[must_use]
     pub fn new(messages: Vec<Message>, limits: RunLimits) -> Self {

@@ -17,8 +17,13 @@ pub fn charges_for(principal: &Principal, quota: &Quota) -> Vec<Charge> {
     let hour = quota.per_hour.map(|max| one("hour", window(max, HOUR)));
     let minute = quota.per_minute.map(|max| one("minute", window(max, MINUTE)));
     let burst = quota.burst.map(|max| one("burst", window(max, SECOND)));
-    let running = quota.concurrent.map(|max| one("running", Limit::Concurrent { max }));
-    [hour, minute, burst, running].into_iter().flatten().collect()
+    [hour, minute, burst].into_iter().flatten().chain(lease_for(principal, quota)).collect()
+}
+
+/// What somebody is charged whose ask goes on that was counted when it began: the place that it takes while it runs.
+pub(crate) fn lease_for(principal: &Principal, quota: &Quota) -> Option<Charge> {
+    let key = || format!("ask:running:{}", principal.subject);
+    quota.concurrent.map(|max| charge(principal, key(), Limit::Concurrent { max }))
 }
 
 /// The charges of one call to a server: what is allowed is per person and server.

@@ -24,6 +24,7 @@ use crate::{
     error::{Error, ErrorKind},
     identity::Scope,
     ledger::{Event, Outcome, Party, Record},
+    limit::{charges_for, lease_for},
     llm::{Message, ModelInfo},
     metrics,
     parts::Parts,
@@ -203,12 +204,22 @@ async fn admitted(
     progress.answer.model = Some(model.id.clone());
     progress.count_as(parts.known_model(&model, &grant));
     known.talk = Talk::of(parts, ask, &grant, &model)?;
+    if let (Some(resumed), Some(talk)) = (&known.resumed, &mut known.talk)
+        && !resumed.is_under(&grant)
+    {
+        talk.is_judged_by_each();
+    }
     progress.answer.thread = known.talk.as_ref().map(|talk| talk.name().to_owned());
     known.model = Some(model);
     steps::admit(parts)?;
     let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
     let deadline = Instant::now() + timeout;
-    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
+    // One that goes on was counted when it was asked.
+    let charges = match &known.resumed {
+        Some(_) => lease_for(&grant.principal, &grant.quota).into_iter().collect(),
+        None => charges_for(&grant.principal, &grant.quota),
+    };
+    steps::limit(parts, charges, deadline, &mut known.reservation).await?;
     note_start(parts, ask, known).await?;
     Ok((grant, deadline))
 }
@@ -265,6 +276,7 @@ async fn answer(
     };
     let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
     if let Some(resumed) = &known.resumed {
+        resumed.may_be_told(grant)?;
         resumed.reach(parts, &catalog).await?;
         resumed.lease.claim().await?;
     }
@@ -290,6 +302,9 @@ async fn answer(
         agreed: Default::default(),
     };
     let (before, mut run) = match (&known.resumed, &known.talk) {
+        (Some(resumed), Some(talk)) if !resumed.is_under(grant) => {
+            resumed.state_after(talk.recall(parts, grant, &catalog).await?)
+        }
         (Some(resumed), _) => resumed.state(),
         (None, Some(talk)) => begin(parts, ask, talk.recall(parts, grant, &catalog).await?),
         (None, None) => begin(parts, ask, Vec::new()),

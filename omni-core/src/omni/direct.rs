@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     identity::{CallerToken, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
-    limit::LimitError,
+    limit::{LimitError, charges_for},
     mcp::{McpError, McpReply, ToolOutput},
     metrics,
     parts::Parts,
@@ -136,7 +136,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
     if let Some(sentence) = parts.pool.refusal(&call.server, token.as_deref()) {
         return Err(Error::Denied { message: format!("the call was not made: {sentence}") });
     }
-    steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
+    steps::limit(parts, charges_for(&grant.principal, &grant.quota), deadline, &mut known.reservation).await?;
     let catalog = catalog(parts, call, &grant, token.as_ref(), deadline).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };

@@ -28,7 +28,7 @@ use crate::{
     error::{Error, ErrorKind},
     identity::{CallerToken, Credential, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
-    limit::LimitError,
+    limit::{LimitError, charges_for},
     mcp::{CallContext, Hearing, McpError, McpReply, McpRequest, Peer, ProgressFn, Subscription},
     metrics,
     parts::Parts,
@@ -211,7 +211,7 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
     let deadline = Instant::now() + parts.bounds.timeout;
     if passing.counts() {
         steps::admit(parts)?;
-        steps::limit(parts, &grant, deadline, &mut known.reservation).await?;
+        steps::limit(parts, charges_for(&grant.principal, &grant.quota), deadline, &mut known.reservation).await?;
     }
     let token = steps::token(parts, &passing.credential, &principal);
     let target = find(parts, passing, &grant, token.as_ref(), deadline, known).await?;

@@ -21,6 +21,7 @@ use crate::{
     confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunError, RunStore, State},
     error::{Error, ErrorKind},
     identity::{CallerToken, Credential, Principal, Via},
+    llm::Message,
     mcp::McpError,
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
@@ -136,6 +137,37 @@ impl Resumed {
     /// What there is of the answer, as that of the ask that goes on.
     pub(super) fn answer(&self, request_id: Uuid) -> Answer {
         Answer { request_id, ..self.paused.answer.clone() }
+    }
+
+    /// Whether its asker's rules are those by which its calls were decided.
+    pub(super) fn is_under(&self, grant: &Grant) -> bool {
+        self.paused.rules == grant.rules.fingerprint()
+    }
+
+    /// Whether what was found out may still be told: by tools that the asker may use by now.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], where some of it may not.
+    pub(super) fn may_be_told(&self, grant: &Grant) -> Result<(), Error> {
+        if self.is_under(grant) {
+            return Ok(());
+        }
+        let sent = self.paused.answer.tool_calls.iter().filter(|call| !call.unsent && !call.server.is_empty());
+        match sent.into_iter().all(|call| grant.decide(&call.server, &call.tool, None).is_allowed()) {
+            true => Ok(()),
+            false => {
+                let message = "it used tools before it waited that its asker may not use any more".into();
+                Err(Error::Denied { message })
+            }
+        }
+    }
+
+    /// The same run after what its asker may see by now of what was said before it.
+    pub(super) fn state_after(&self, before: Vec<Message>) -> (usize, Run) {
+        let (begins, mut run) = self.state();
+        let count = before.len();
+        run.begin_after(begins, before);
+        (count, run)
     }
 
     /// Where the run's own messages begin, and the run.

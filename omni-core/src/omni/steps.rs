@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     identity::{AuthError, CallerToken, Credential, KeyError, Principal, Via},
     ledger::Party,
-    limit::{LimitError, ReservationId, Reserve, Settle, charges_for},
+    limit::{Charge, LimitError, ReservationId, Reserve, Settle},
     parts::{Parts, STEP_TIMEOUT},
     policy::{Grant, PolicyError, effective},
 };
@@ -78,11 +78,10 @@ pub(super) struct Held {
 /// when this is given up in the middle of it.
 pub(super) async fn limit(
     parts: &Parts,
-    grant: &Grant,
+    charges: Vec<Charge>,
     deadline: Instant,
     held: &mut Option<Held>,
 ) -> Result<(), Error> {
-    let charges = charges_for(&grant.principal, &grant.quota);
     if charges.is_empty() {
         return Ok(());
     }

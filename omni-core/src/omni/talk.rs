@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     error::Error,
     llm::{Block, Message, ModelInfo, Speaker},
+    mcp::Sharing,
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
     thread::{
@@ -86,6 +87,11 @@ impl Talk {
             tracing::warn!(error, "a question goes without the summary of its conversation");
             None
         })
+    }
+
+    /// The turn began under other rules: others see of its calls what they may use, whatever their own rules are.
+    pub(super) fn is_judged_by_each(&mut self) {
+        self.turn.rules = String::new();
     }
 
     /// Keeps what was `said`; `told` is what the asker was told beside it. The turn's number, or what the asker
@@ -179,6 +185,8 @@ fn calls(parts: &Parts, answer: &Answer) -> Vec<Called> {
         let mut called = Called::new(&*call.id, &*call.server, &*call.tool);
         // Which tool's result was read does not show: it is held to no rule, and only shown under the same ones.
         called.is_whole = !reading::is_own(call);
+        let is_shared = parts.pool.options(&call.server).is_none_or(|options| options.sharing == Sharing::Shared);
+        called.is_own = !is_shared || (reading::is_own(call) && parts.pool.takes_tokens());
         called.is_destructive = catalog.rule_ref(&call.server, &call.tool).is_destructive;
         called
     });

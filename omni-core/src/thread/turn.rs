@@ -40,13 +40,23 @@ pub struct Called {
     /// Whether its arguments are kept as they were: others cannot be held to a rule.
     #[serde(default)]
     pub is_whole: bool,
+    /// Whether the server was used with the asker's own token: what it told them is for nobody else.
+    #[serde(default)]
+    pub is_own: bool,
 }
 
 impl Called {
     /// A call whose arguments are kept as they were.
     #[must_use]
     pub fn new(id: impl Into<String>, server: impl Into<String>, tool: impl Into<String>) -> Self {
-        Self { id: id.into(), server: server.into(), tool: tool.into(), is_destructive: false, is_whole: true }
+        Self {
+            id: id.into(),
+            server: server.into(),
+            tool: tool.into(),
+            is_destructive: false,
+            is_whole: true,
+            is_own: false,
+        }
     }
 }
 

@@ -39,9 +39,11 @@ pub(crate) fn messages(
     before.into_iter().chain(turns.flatten()).collect()
 }
 
-/// Leaves out calls and results that the grant does not allow. Under equal rules nothing is.
+/// Leaves out calls and results that the grant does not allow, and what others were told by their own token. Under
+/// equal rules nothing else is.
 pub(crate) fn hide(turn: &mut Turn, grant: &Grant, catalog: &Catalog) {
-    if turn.rules == grant.rules.fingerprint() {
+    let is_others = turn.asker != grant.principal.subject && turn.calls.iter().any(|call| call.is_own);
+    if turn.rules == grant.rules.fingerprint() && !is_others {
         return;
     }
     let blocks = turn.messages.iter().flat_map(|message| &message.blocks);
@@ -84,6 +86,12 @@ fn hidden(block: &Block, turn: &Turn, grant: &Grant, catalog: &Catalog) -> Optio
     let Block::ToolUse { id, input, .. } = block else { return None };
     let called = turn.calls.iter().find(|call| call.id == *id && !call.server.is_empty());
     let is_allowed = called.is_some_and(|call| {
+        if call.is_own && turn.asker != grant.principal.subject {
+            return false;
+        }
+        if turn.rules == grant.rules.fingerprint() {
+            return true;
+        }
         let known = catalog.rule_ref(&call.server, &call.tool);
         let tool = ToolRef { is_destructive: known.is_destructive || call.is_destructive, ..known };
         let arguments = serde_json::from_str(input.get()).ok().filter(|_| call.is_whole);
@@ -213,6 +221,17 @@ mod tests {
         assert!(shown(vec![kept.clone()], &grant("bob@x.org", rules)).contains("the result of closed"));
         kept.turn.calls.clear();
         assert!(!shown(vec![kept], &grant("bob@x.org", RuleSet::allow_all())).contains("the result of"));
+    }
+
+    #[test]
+    fn what_somebody_was_told_by_their_own_token_is_for_nobody_else_whatever_the_rules() {
+        let rules = RuleSet::allow_all();
+        let mut kept = turn(false);
+        kept.turn.rules = rules.fingerprint().to_owned();
+        kept.turn.calls[1].is_own = true;
+        let text = shown(vec![kept.clone()], &grant("ada@x.org", rules.clone()));
+        assert!(!text.contains("the result of closed") && text.contains("the result of open"), "{text}");
+        assert!(shown(vec![kept], &grant("bob@x.org", rules)).contains("the result of closed"));
     }
 
     #[test]

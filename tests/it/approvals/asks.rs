@@ -329,16 +329,18 @@ fn quota(change: impl FnOnce(&mut Quota)) -> MemoryPolicy {
 }
 
 #[tokio::test]
-async fn an_ask_that_waits_takes_no_place_and_going_on_passes_the_limits_again() {
+async fn an_ask_that_waits_takes_no_place_and_going_on_is_the_ask_that_was_counted() {
     let policy = quota(|quota| (quota.concurrent, quota.per_hour) = (Some(1), Some(2)));
-    let llm = Scripted::new().call(&[wipe("a")]).call(&[wipe("b")]).say("Done.");
+    let llm = Scripted::new().call(&[wipe("a")]).call(&[wipe("b")]).say("Done.").say("Done.");
     let rig = Rig::new(llm, lab(), |builder| builder.policy(policy)).await;
     let first = parked(&rig.omni, ask()).await;
-    parked(&rig.omni, ask()).await;
-    // Two asks are let in; the third time it is refused, and what was agreed to waits on.
-    let refused = approve(&rig.omni, first.pending[0].id, ADA).await.unwrap_err();
-    assert_eq!((refused.error.kind(), rig.server.calls()), (ErrorKind::RateLimited, 0));
-    assert_eq!(state(&rig.omni, first.pending[0].id).await, "approved");
+    let second = parked(&rig.omni, ask()).await;
+    // Two asks an hour, and both go on; a third is one too many.
+    for waiting in [first, second] {
+        assert_eq!(approve(&rig.omni, waiting.pending[0].id, ADA).await.unwrap().text, "Done.");
+    }
+    assert_eq!(rig.omni.ask(ask()).await.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert_eq!(rig.server.calls(), 2);
     rig.omni.shutdown().await;
 }
 

@@ -73,3 +73,32 @@ async fn invariant_08_an_approved_call_is_sent_once_and_what_broke_off_is_unknow
     assert_eq!(rig.server.calls(), 1);
     assert_eq!(recorded(&rig.recorder).pop().unwrap().0, "confirmation.unknown_outcome");
 }
+
+#[tokio::test]
+async fn what_was_found_out_by_a_tool_that_was_taken_away_meanwhile_is_told_to_nobody() {
+    let llm = Scripted::new().call(&[echo("4711"), wipe("a")]).say("It is 4711.");
+    let policy = Changing::new();
+    let rig = rig(llm.clone(), policy.clone(), same).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    policy.become_(RuleSet::builder().allow("lab", "wipe").confirm("lab", "wipe").build().unwrap());
+    let refused = approve(&rig.omni, id, ADA).await.unwrap_err();
+    assert_eq!((refused.error.kind(), rig.server.calls()), (omni_core::ErrorKind::Denied, 1), "{}", refused.error);
+    assert_eq!(llm.requests().len(), 1, "the model was not asked again");
+    assert_eq!(state(&rig.omni, id).await, "void");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_sees_of_its_conversation_what_its_asker_may_see_by_then() {
+    let llm = Scripted::new().call(&[echo("4711")]).say("Fine.").call(&[wipe("a")]).say("Done.");
+    let policy = Changing::new();
+    let rig = rig(llm.clone(), policy.clone(), same).await;
+    rig.omni.ask(ask().with_session("s")).await.unwrap();
+    let id = parked(&rig.omni, ask().with_session("s")).await.pending[0].id;
+    assert!(told(&llm).contains("4711"));
+    policy.become_(RuleSet::builder().allow("lab", "wipe").confirm("lab", "wipe").build().unwrap());
+    assert_eq!(approve(&rig.omni, id, ADA).await.unwrap().text, "Done.");
+    let told = told(&llm);
+    assert!(!told.contains("4711") && told.contains("Fine.") && told.contains("wiped a"), "{told}");
+    rig.omni.shutdown().await;
+}

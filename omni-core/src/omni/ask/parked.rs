@@ -42,6 +42,9 @@ pub(in crate::omni) struct Paused {
     question: String,
     thread: Option<Conversation>,
     options: AskOptions,
+    /// The fingerprint of the rules that its calls were decided by; of older builds there is none.
+    #[serde(default)]
+    pub(in crate::omni) rules: String,
     /// Where its own messages begin.
     pub(in crate::omni) before: usize,
     /// What there is of the answer.
@@ -62,6 +65,7 @@ impl Paused {
             question: ask.question.clone(),
             thread: ask.thread.clone(),
             options,
+            rules: cx.grant.rules.fingerprint().to_owned(),
             before,
             answer: answer.clone(),
             run: run.clone(),
