@@ -131,8 +131,8 @@ async fn no_answer_holds_a_password() {
         DatabaseConfig::new("b", Kind::Mysql, format!("mysql://app:{secret}@127.0.0.1:1/x")),
         DatabaseConfig::new("c", Kind::Postgres, format!("not a url {secret}")),
     ];
-    if let Ok(url) = url::Url::parse(&std::env::var("OMNI_TEST_POSTGRES_URL").unwrap_or_default()) {
-        let mut url = url;
+    let server = std::env::var_os("OMNI_TEST_POSTGRES_URL").unwrap_or_default();
+    if let Ok(mut url) = url::Url::parse(server.to_str().unwrap()) {
         url.set_path(secret);
         url.set_password(Some(secret)).unwrap();
         databases.push(DatabaseConfig::new("d", Kind::Postgres, url.as_str()));

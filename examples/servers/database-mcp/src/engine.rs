@@ -23,9 +23,7 @@ mod mysql;
 mod oracle;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "mysql", feature = "oracle", feature = "postgres", feature = "sqlite"))]
 mod session;
-#[cfg(feature = "sqlite")]
 mod sqlite;
 
 /// A database. Every call has a connection of its own, which ends with it: nothing that one call set is there
@@ -88,7 +86,6 @@ pub(crate) struct Recorded {
 /// The engine of a configured database; nothing where this build has none for its kind.
 pub(crate) fn engine(config: &DatabaseConfig, limits: &Limits) -> Option<Arc<dyn Engine>> {
     match config.kind {
-        #[cfg(feature = "sqlite")]
         Kind::Sqlite => Some(Arc::new(sqlite::Sqlite::new(config, limits))),
         #[cfg(feature = "postgres")]
         Kind::Postgres => Some(Arc::new(postgres::Postgres::new(config, limits))),
@@ -96,10 +93,7 @@ pub(crate) fn engine(config: &DatabaseConfig, limits: &Limits) -> Option<Arc<dyn
         Kind::Mysql => Some(Arc::new(mysql::Mysql::new(config, limits))),
         #[cfg(feature = "oracle")]
         Kind::Oracle => Some(Arc::new(oracle::Oracle::new(config, limits))),
-        #[allow(unreachable_patterns, reason = "every kind is built with all features")]
-        Kind::Oracle | Kind::Mysql | Kind::Postgres | Kind::Sqlite => {
-            let _ = limits;
-            None
-        }
+        #[allow(unreachable_patterns, reason = "with all features there is an engine for each")]
+        Kind::Oracle | Kind::Mysql | Kind::Postgres => None,
     }
 }

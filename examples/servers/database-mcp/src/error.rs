@@ -26,12 +26,14 @@ pub enum Error {
     },
     /// This build cannot talk to such a database.
     #[error(
-        "{name} is an {kind} database, and this database-mcp was built without it. Build it with `cargo build -p \
+        "{name} is {article} {kind} database, and this database-mcp was built without it. Build it with `cargo build -p \
          database-mcp --features {feature}`{more}, or ask about another database"
     )]
     NotBuilt {
         /// The database.
         name: String,
+        /// `a` or `an`.
+        article: &'static str,
         /// Its kind.
         kind: Kind,
         /// The feature that is off.
@@ -90,10 +92,24 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn not_built(name: &str, kind: Kind) -> Self {
-        let more = match kind {
-            Kind::Oracle => " and install Oracle Instant Client where it runs",
-            Kind::Mysql | Kind::Postgres | Kind::Sqlite => "",
+        let (article, more) = match kind {
+            Kind::Oracle => ("an", " and install Oracle Instant Client where it runs"),
+            Kind::Mysql | Kind::Postgres | Kind::Sqlite => ("a", ""),
         };
-        Self::NotBuilt { name: name.to_owned(), kind, feature: kind.id(), more }
+        Self::NotBuilt { name: name.to_owned(), article, kind, feature: kind.id(), more }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_was_left_out_of_the_build_is_refused_with_what_to_do() {
+        let said = Error::not_built("core", Kind::Oracle).to_string();
+        let expected = "core is an Oracle database, and this database-mcp was built without it. Build it with `cargo \
+            build -p database-mcp --features oracle` and install Oracle Instant Client where it runs, or ask about \
+            another database";
+        assert_eq!(said, expected);
     }
 }

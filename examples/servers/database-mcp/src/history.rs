@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 
 /// Most queries of one sample.
+#[cfg(any(feature = "mysql", feature = "oracle", feature = "postgres"))]
 pub(crate) const MAX_QUERIES: usize = 30;
 
 /// Counters and states of a database at one time. Counters grow from when it started.

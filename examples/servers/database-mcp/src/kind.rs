@@ -56,7 +56,7 @@ impl Kind {
             Self::Oracle => cfg!(feature = "oracle"),
             Self::Mysql => cfg!(feature = "mysql"),
             Self::Postgres => cfg!(feature = "postgres"),
-            Self::Sqlite => cfg!(feature = "sqlite"),
+            Self::Sqlite => true,
         }
     }
 

@@ -17,7 +17,7 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `sqlite`, `mysql`, `postgres` | the databases; MariaDB is `mysql` |
+//! | `mysql`, `postgres` | databases beside SQLite, which is always there; MariaDB is `mysql` |
 //! | `oracle` | Oracle, whose client library is loaded when it is used |
 //! | `sample` | three SQLite databases to try things on |
 //! | `serve` | the program |

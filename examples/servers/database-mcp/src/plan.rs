@@ -9,7 +9,6 @@ pub(crate) mod mysql;
 pub(crate) mod oracle;
 #[cfg(any(feature = "postgres", test))]
 pub(crate) mod postgres;
-#[cfg(any(feature = "sqlite", test))]
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -73,6 +72,9 @@ pub struct Step {
     /// What else it costs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub work: Vec<Work>,
+    /// Which share of its rows meets its conditions, where the plan says so.
+    #[serde(skip)]
+    pub(crate) keeps: Option<f64>,
 }
 
 /// How a step gets at rows.
@@ -137,10 +139,6 @@ impl Work {
 
 impl Plan {
     /// Adds a step, as long as there is room.
-    #[cfg_attr(
-        not(any(feature = "mysql", feature = "oracle", feature = "postgres", feature = "sqlite")),
-        allow(dead_code, reason = "a build without databases makes no plans")
-    )]
     pub(crate) fn push(&mut self, mut step: Step) {
         if self.steps.len() >= MAX_STEPS {
             self.is_cut = true;

@@ -89,7 +89,8 @@ fn analyze(kind: Kind) -> Tool {
     let description = format!(
         "Analyzes one SQL query (SELECT) of {} database by its execution plan (EXPLAIN): full scans, missing indexes \
          with a CREATE INDEX to try, sorts, functions around columns, joins without a condition, and what to do first. \
-         Use it to learn why a query is slow. The query is only explained.",
+         Use it to learn why a query is slow. The query is explained, and run only where the configuration has it \
+         measured.",
         named(kind)
     );
     tool::<AnalyzeArguments, Analysis>(kind.analyze_tool(), title, description)
@@ -100,7 +101,7 @@ fn compare(kind: Kind) -> Tool {
     let description = format!(
         "Compares the execution plans of two SQL queries of {} database side by side, the original and an optimized \
          one: costs, scans, indexes, sorts, and which is better and why. Use it before a rewritten query takes the \
-         place of the old one. The queries are only explained.",
+         place of the old one.",
         named(kind)
     );
     tool::<CompareArguments, ComparisonReport>(kind.compare_tool(), title, description)

@@ -8,7 +8,9 @@ use crate::{
 };
 
 pub(super) fn findings(case: Case<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    // What a subquery has of columns, the query around it chooses from.
+    let outermost = case.shape.selects.first().filter(|select| select.has_star);
+    let mut findings: Vec<Finding> = outermost.map(|select| star(select.factors.len())).into_iter().collect();
     for select in &case.shape.selects {
         for predicate in &select.predicates {
             let at = case.catalog.factor_of(select, &predicate.column);
@@ -16,9 +18,6 @@ pub(super) fn findings(case: Case<'_>) -> Vec<Finding> {
             if let Some((at, info)) = table.and_then(|(at, table)| Some((at, case.catalog.table(table)?))) {
                 findings.extend(predicate_findings(case, predicate, Spot { select, at, info }));
             }
-        }
-        if select.has_star {
-            findings.push(star(select.factors.len()));
         }
     }
     findings

@@ -52,9 +52,11 @@ pub(super) fn wanted(case: &Case<'_>, spot: Spot<'_>, is_inner: bool) -> Wanted 
     let usable = |predicate: &&&Predicate| {
         let is_known = match &predicate.other {
             Side::Value(_) => true,
-            Side::Column(other) => {
-                is_inner && case.catalog.factor_of(spot.select, other).is_some_and(|other| other != spot.at)
-            }
+            Side::Column(other) => match case.catalog.factor_of(spot.select, other) {
+                Some(at) => is_inner && at != spot.at,
+                // A column of the query around a subquery is known by then.
+                None => other.qualifier.is_some(),
+            },
             Side::Other => predicate.op == Op::Equal || predicate.op == Op::OneOf,
         };
         is_known && predicate.within.is_none() && predicate.alternative_of.is_none()

@@ -38,7 +38,7 @@ fn scan(case: Case<'_>, step: &Step, spot: Spot<'_>, is_inner: bool) -> Option<F
         return alternatives(case, spot, rows).or_else(|| (!is_index).then(|| plain(case, step, spot, rows)));
     }
     let columns = wanted.columns();
-    let on_hash = is_inner && case.joins_whole_tables() && !compares_with_values(case, spot);
+    let on_hash = case.joins_whole_tables() && !compares_with_values(case, spot);
     if let Some(existing) = wanted.existing(spot.info) {
         return (!on_hash && !is_index).then(|| unused(case, step, spot, existing, wanted.is_prefix));
     }

@@ -42,9 +42,11 @@ fn sort(case: Case<'_>) -> Option<Finding> {
     if case.plan.count(Work::Sort) == 0 {
         return None;
     }
+    let sorted = case.plan.steps.iter().filter(|step| step.has(Work::Sort));
+    let rows = sorted.filter_map(|step| step.actual_rows.or(step.rows)).reduce(f64::max).or_else(|| reads(case));
     let word =
         if case.kind == Kind::Mysql { "It sorts in a pass of its own (filesort)." } else { "It sorts its rows." };
-    let mut finding = Finding::new("sort", by_rows(reads(case)), word);
+    let mut finding = Finding::new("sort", by_rows(rows), word);
     finding.advice =
         Some("An index in the order that is asked for spares the sort; so does a small LIMIT, in part.".into());
     finding.statement = sorting_index(case);
@@ -91,7 +93,9 @@ fn temporary(case: Case<'_>) -> Option<Finding> {
     // A sort that is told of uses its temporary index for that.
     let is_plain = |step: &&Step| step.has(Work::Temporary) && !step.has(Work::Sort);
     let step = case.plan.steps.iter().find(is_plain)?;
-    let message = format!("It keeps rows in a temporary table ({}).", step.operation.to_lowercase());
+    let operation = step.operation.to_lowercase();
+    let by = if operation.contains("temporary") { String::new() } else { format!(" ({operation})") };
+    let message = format!("It keeps rows in a temporary table{by}.");
     let advice = "An index on the columns of GROUP BY or DISTINCT spares it; so does a subquery written as a join.";
     Some(Finding::new("temporary_table", by_rows(reads(case)), message).advice(advice))
 }
@@ -118,6 +122,10 @@ fn estimate(case: Case<'_>, step: &Step) -> Option<Finding> {
     if factor < FAR_OFF || expected.max(actual) < LARGE || step.loops == Some(0.0) {
         return None;
     }
+    // Who needs no more rows stops a step before its end.
+    if actual < expected && may_stop(case) {
+        return None;
+    }
     let what = step.table.as_deref().unwrap_or(&step.operation);
     let message = format!(
         "{what} was expected to give {} rows and gave {}: off by {} times.",
@@ -132,6 +140,12 @@ fn estimate(case: Case<'_>, step: &Step) -> Option<Finding> {
         finding.statement = Some(analyze(case.kind, spot.info));
     }
     Some(finding)
+}
+
+/// Whether steps may be stopped before they gave all they have.
+fn may_stop(case: Case<'_>) -> bool {
+    let merges = case.plan.steps.iter().any(|step| step.operation.contains("Merge Join"));
+    merges || case.shape.selects.iter().any(|select| select.is_limited)
 }
 
 fn filters(case: Case<'_>) -> Option<Finding> {

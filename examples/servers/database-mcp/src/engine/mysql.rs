@@ -126,7 +126,8 @@ impl Mysql {
         }
         let stored = stored(tx, query.functions()).await?;
         if stored.is_empty() {
-            return Ok(("ANALYZE FORMAT=JSON", None));
+            let note = "The query was run to measure it, within a read-only transaction.";
+            return Ok(("ANALYZE FORMAT=JSON", Some(note.into())));
         }
         let note = format!("The query was not run to measure it: {} is a stored function.", stored.join(", "));
         Ok(("EXPLAIN FORMAT=JSON", Some(note)))
@@ -207,7 +208,9 @@ impl Engine for Mysql {
             let sql = AssertSqlSafe(format!("{explain} {}", query.sql()));
             let row = sqlx::query(sql).persistent(false).fetch_one(&mut tx).await?;
             let document = text(&row, 0)?.unwrap_or_default();
-            let cost = last_cost(&mut tx).await?;
+            // Of a query within another one it says nothing.
+            let is_flat = query.shape().selects.len() == 1;
+            let cost = if is_flat { last_cost(&mut tx).await? } else { None };
             let document = plan::parse(&document)
                 .map_err(|error| Trouble::Refused(format!("its plan cannot be read: {error}")))?;
             let plan = plan::read(&document, cost);

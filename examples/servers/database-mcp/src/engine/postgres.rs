@@ -92,7 +92,10 @@ impl Postgres {
         let mut options = "FORMAT JSON";
         if self.may_run {
             match volatile(tx, query.functions()).await?.as_slice() {
-                [] => options = "ANALYZE, BUFFERS, FORMAT JSON",
+                [] => {
+                    options = "ANALYZE, BUFFERS, FORMAT JSON";
+                    notes.push("The query was run to measure it, within a read-only transaction.".into());
+                }
                 functions => notes.push(format!(
                     "The query was not run to measure it: {} may do more than to compute.",
                     functions.join(", ")

@@ -89,7 +89,6 @@ impl Place {
     }
 }
 
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 impl Trouble {
     /// While connecting.
     pub(super) fn connecting(error: &sqlx::Error) -> Self {
@@ -104,7 +103,6 @@ impl Trouble {
     }
 }
 
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 impl From<sqlx::Error> for Trouble {
     fn from(error: sqlx::Error) -> Self {
         // PostgreSQL, MariaDB and SQLite in this order; MySQL has no code of its own for it.

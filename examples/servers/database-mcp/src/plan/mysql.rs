@@ -81,7 +81,12 @@ fn entry(plan: &mut Plan, key: &str, value: &Value, depth: usize) {
         operation(plan, name, work, value, depth);
     } else if SUBQUERIES.contains(&key) {
         subqueries(plan, value, depth);
-    } else if matches!(key, "nested_loop" | "query_block" | "query_specifications" | "read_sorted_file") {
+    } else if key == "query_specifications" {
+        for query in value.as_array().into_iter().flatten() {
+            plan.push(Step { depth, operation: "query".into(), ..Step::default() });
+            walk(plan, query, depth + 1);
+        }
+    } else if matches!(key, "nested_loop" | "query_block" | "read_sorted_file") {
         walk(plan, value, depth);
     }
 }
@@ -137,6 +142,7 @@ fn table(plan: &mut Plan, value: &Value, depth: usize) {
         cost: number(&value["cost_info"]["prefix_cost"]).or_else(|| number(&value["cost"])),
         condition: condition(value),
         work: worked(value),
+        keeps: number(&value["filtered"]).map(|percent| percent / 100.0),
     };
     plan.push(step);
     for key in ["materialized", "materialized_from_subquery"].iter().chain(SUBQUERIES) {

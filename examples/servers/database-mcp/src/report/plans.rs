@@ -29,10 +29,11 @@ fn steps(text: &mut String, plan: &Plan) {
 
 fn line(step: &Step) -> String {
     let mut line = step.operation.clone();
-    if let Some(table) = step.table.as_deref().filter(|table| !step.operation.contains(table)) {
+    let says = |name: &str| step.operation.split([' ', '.']).any(|word| word == name);
+    if let Some(table) = step.table.as_deref().filter(|table| !says(table)) {
         let _ = write!(line, " on {table}");
     }
-    if let Some(index) = step.index.as_deref().filter(|index| !step.operation.contains(index)) {
+    if let Some(index) = step.index.as_deref().filter(|index| !says(index) && !step.operation.contains("PRIMARY KEY")) {
         let _ = write!(line, " by {index}");
     }
     let mut facts: Vec<String> = Vec::new();
