@@ -107,6 +107,10 @@ impl Query {
         if text.len() > max_bytes {
             return Err(Refusal::TooLong { size: text.len(), unit: "bytes", max: max_bytes });
         }
+        // Some databases take it for the end.
+        if text.contains('\0') {
+            return Err(Refusal::Syntax { kind, reason: "it has a NUL character".into() });
+        }
         let text = text.to_owned();
         let (tell, told) = oneshot::channel();
         // Trees are as deep as a query is long: whoever walks one needs room.

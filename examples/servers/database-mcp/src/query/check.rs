@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, InTarget, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Value, ValueWithSpan, Visit,
-    Visitor,
+    Expr, Function, Ident, InTarget, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
+    Visit, Visitor,
 };
 
 use super::{Refusal, functions::does_more};
@@ -153,8 +153,35 @@ impl Visitor for Check {
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> Step {
         match &value.value {
             Value::Placeholder(placeholder) => self.placeholder(placeholder),
-            _ => ControlFlow::Continue(()),
+            value if is_read_alike(value, self.kind) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(Refusal::Unfaithful { hint: "such a literal" }),
         }
+    }
+
+    fn pre_visit_ident(&mut self, ident: &Ident) -> Step {
+        // Only MySQL takes a text for a name.
+        let is_text = ident.quote_style == Some('\'') && self.kind != Kind::Mysql;
+        // A name to the parser, and the way into a file to a database.
+        let is_into = ["into", "outfile", "dumpfile"].iter().any(|word| ident.value.eq_ignore_ascii_case(word));
+        if is_text || (is_into && ident.quote_style.is_none()) {
+            return ControlFlow::Break(Refusal::Unfaithful { hint: "such a name" });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether the parser and the database agree where a literal ends. The parser takes a backslash before a quote for
+/// an escape in some literals in which databases do not.
+fn is_read_alike(value: &Value, kind: Kind) -> bool {
+    match value {
+        Value::Number(..) | Value::Boolean(_) | Value::Null | Value::SingleQuotedString(_) => true,
+        Value::DoubleQuotedString(_) => kind == Kind::Mysql,
+        Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_) => kind == Kind::Postgres,
+        Value::QuoteDelimitedStringLiteral(_) | Value::NationalQuoteDelimitedStringLiteral(_) => kind == Kind::Oracle,
+        Value::HexStringLiteral(digits) => digits.chars().all(|digit| digit.is_ascii_hexdigit()),
+        Value::SingleQuotedByteStringLiteral(bits) => bits.chars().all(|bit| matches!(bit, '0' | '1')),
+        Value::NationalStringLiteral(text) => kind == Kind::Mysql || !text.contains('\\'),
+        _ => false,
     }
 }
 
