@@ -12,7 +12,7 @@ fi
 
 . tests/prepare.sh # compiler, node, python
 tests/parts.sh     # the real MCP servers
-. tests/services.sh # PostgreSQL and Redis
+. tests/services.sh # PostgreSQL, Redis and MariaDB
 need_chromium
 
 # The README's first command, in a home where nothing is configured.

@@ -8,6 +8,7 @@ mod chaos;
 mod cli;
 mod conformance_client;
 mod dangerous;
+mod database_mcp;
 mod examples;
 mod gateway;
 mod github_server;

@@ -15,12 +15,18 @@ pub struct Postgres {
     bin: PathBuf,
     dir: TempDir,
     port: u16,
+    settings: String,
 }
 
 impl Postgres {
     /// Starts one, where its programs are: in the directory `OMNI_TEST_POSTGRES_BIN`, or where Debian
     /// puts them. `None` where there are none, which never passes under CI.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings, such as `work_mem=64kB`.
+    pub fn start_with(settings: &[&str]) -> Option<Self> {
         let Some(bin) = bin() else {
             assert!(std::env::var_os("CI").is_none(), "there is no PostgreSQL to start; `tests/run.sh` installs one");
             eprintln!("skipped: there is no PostgreSQL to start; `tests/run.sh` installs one");
@@ -31,7 +37,8 @@ impl Postgres {
             run(Command::new("chown").arg("postgres").arg(dir.path()));
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { bin, dir, port };
+        let settings = settings.iter().map(|setting| format!(" -c {setting}")).collect();
+        let server = Self { bin, dir, port, settings };
         run(server.program("initdb").args(["-U", "postgres", "-A", "trust", "--no-sync", "--locale=C"]));
         server.start_again();
         Some(server)
@@ -51,7 +58,7 @@ impl Postgres {
     pub fn start_again(&self) {
         let sockets = self.dir.path().display();
         // Synced, as a real one: what it said to have it must have after it was stopped at once.
-        let options = format!("-h 127.0.0.1 -p {} -k {sockets} -c max_connections=40", self.port);
+        let options = format!("-h 127.0.0.1 -p {} -k {sockets} -c max_connections=40{}", self.port, self.settings);
         let log = self.dir.path().join("log");
         run(self.program("pg_ctl").args(["start", "-w", "-t", "60", "-o", &options, "-l"]).arg(log));
     }
