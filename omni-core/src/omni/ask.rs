@@ -139,11 +139,10 @@ pub(super) async fn run(
         tracing::error!(error = %kept, "a run waits of an ask that failed");
     }
     events.text(&answer.text[said..]);
-    let mut last: Vec<AnswerEvent> = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning).collect();
-    if error.is_none() {
-        // Only now: whoever agrees at once finds the ask settled, and written down.
-        last.extend(answer.pending.iter().cloned().map(AnswerEvent::Confirm));
-    }
+    // Only now: whoever agrees at once finds the ask settled, and written down.
+    let pending = answer.pending.iter().filter(|_| error.is_none()).cloned().map(AnswerEvent::Confirm);
+    let warnings = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning);
+    let mut last: Vec<AnswerEvent> = pending.chain(warnings).collect();
     let end = match error {
         None => AnswerEvent::Done(Box::new(answer)),
         Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
