@@ -14,7 +14,7 @@ use super::{
     ask::{is_kept, new_name},
     calls,
     follow::{self, Interruption},
-    sessions, tools, transcript,
+    tools, transcript,
 };
 use crate::{
     app::App,
@@ -274,7 +274,7 @@ impl<'a> Chat<'a> {
         let read = tokio::select! {
             biased;
             () = self.interruption.arrives() => Err(Error::Cancelled),
-            read = sessions::read(self.omni, who, &self.session) => read,
+            read = transcript::read(self.omni, who, &self.session) => read,
         };
         let (kept, summary) = match read {
             Err(Error::NotFound { .. }) => return Err(Fault::usage("nothing is kept of this session yet")),

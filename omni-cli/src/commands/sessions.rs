@@ -1,16 +1,12 @@
 //! `omni sessions`.
 
 use chrono::{DateTime, Utc};
-use omni_core::{
-    Error, Omni, Source,
-    identity::Credential,
-    thread::{KeptTurn, Summary, ThreadEntry},
-};
+use omni_core::{Error, Omni, Source, thread::ThreadEntry};
 use serde_json::{Value, json};
 
 use super::{
     follow,
-    transcript::{Session, markdown},
+    transcript::{Session, markdown, read},
     users::{say, table},
 };
 use crate::{
@@ -73,12 +69,6 @@ async fn write(app: &App, name: &str, act_as: Option<&str>, as_json: bool) -> Re
     let (kept, summary) = with(app, async |omni| read(omni, who, name).await).await?;
     let session = Session::new(name, &kept, summary.as_ref());
     say(app, as_json, &session, &markdown(&session))
-}
-
-/// A session's turns, and what models are told in place of the older ones.
-pub(super) async fn read(omni: &Omni, who: Credential, name: &str) -> Result<(Vec<KeptTurn>, Option<Summary>), Error> {
-    let kept = omni.thread(who.clone(), Source::Cli, name).await?;
-    Ok((kept, omni.thread_summary(who, Source::Cli, name).await?))
 }
 
 pub(super) async fn remove(app: &App, args: &RemoveSessionsArgs) -> Result<Exit, Fault> {

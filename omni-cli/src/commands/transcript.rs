@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use omni_core::{
+    Error, Omni, Source,
     agent::prompt::unfence,
+    identity::Credential,
     llm::{Block, ResultPart},
     thread::{KeptTurn, Summary},
 };
@@ -13,6 +15,12 @@ use serde_json::Value;
 
 /// The name of the form of a session's document.
 const SCHEMA: &str = "omni.session/1";
+
+/// A session's turns, and what models are told in place of the older ones.
+pub(super) async fn read(omni: &Omni, who: Credential, name: &str) -> Result<(Vec<KeptTurn>, Option<Summary>), Error> {
+    let kept = omni.thread(who.clone(), Source::Cli, name).await?;
+    Ok((kept, omni.thread_summary(who, Source::Cli, name).await?))
+}
 
 /// A session for programs.
 #[derive(Debug, Serialize)]
