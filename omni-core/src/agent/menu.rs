@@ -186,6 +186,17 @@ pub(super) fn fitting(own: &OfferedTool, call: &PlannedCall) -> Result<Value, St
     }
 }
 
+/// What a tool gets of a call as the model wrote it; `None` where that is nothing to judge by.
+pub(crate) fn given(name: &str, input: &RawValue) -> Option<Value> {
+    match name {
+        CALL => {
+            let wrapped: Wrapped = serde_json::from_str(input.get()).ok()?;
+            arguments::object(&wrapped.arguments).ok()
+        }
+        _ => arguments::object(input).ok(),
+    }
+}
+
 /// A tool in a list of found ones.
 fn summary(tool: &OfferedTool) -> Value {
     let def = &tool.def;
@@ -216,4 +227,18 @@ fn description(tool: &OfferedTool) -> Value {
 
 fn schema(def: &ToolDef) -> Value {
     serde_json::from_str(def.input_schema.get()).unwrap_or_else(|_| empty_schema())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_by_the_menu_is_judged_by_what_its_tool_gets() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let arguments = Some(json!({ "db": "prod" }));
+        assert_eq!(given(CALL, &raw(r#"{"tool":"db__query","arguments":{"db":"prod"}}"#)), arguments);
+        assert_eq!(given("db__query", &raw(r#"{"db":"prod"}"#)), arguments);
+        assert_eq!(given(CALL, &raw(r#"{"db":"prod"}"#)), None);
+    }
 }

@@ -119,21 +119,28 @@ pub struct Run {
 }
 
 impl Run {
-    /// Puts other messages in the place of the first ones.
-    pub(crate) fn begin_after(&mut self, count: usize, messages: Vec<Message>) {
-        let own = self.messages[count.min(self.messages.len())..].iter().cloned();
-        self.messages = Arc::new(messages.into_iter().chain(own).collect());
+    /// Puts other messages in the place of the first ones. Calls in them that are named like its own get other names.
+    pub(crate) fn begin_after(&mut self, count: usize, mut messages: Vec<Message>) {
+        let own = &self.messages[count.min(self.messages.len())..];
+        let taken = ids(own);
+        for block in messages.iter_mut().flat_map(|message| &mut message.blocks) {
+            if let Block::ToolUse { id, .. } | Block::ToolResult { id, .. } = block
+                && taken.contains(id)
+            {
+                id.push_str("_before");
+            }
+        }
+        self.ids.extend(ids(&messages));
+        messages.extend_from_slice(own);
+        self.messages = Arc::new(messages);
     }
 
     /// A run over `messages`, the question last.
     #[must_use]
     pub fn new(messages: Vec<Message>, limits: RunLimits) -> Self {
-        let blocks = messages.iter().flat_map(|message| &message.blocks);
-        let ids =
-            blocks.filter_map(|block| if let Block::ToolUse { id, .. } = block { Some(id.clone()) } else { None });
         Self {
             limits,
-            ids: ids.collect(),
+            ids: ids(&messages),
             messages: Arc::new(messages),
             turns: 0,
             usage: Usage::default(),
@@ -353,6 +360,13 @@ fn refuse_cut(call: &mut PlannedCall) {
         let message = "Not called: the output limit cut this call off. Make it again, shorter or alone.";
         call.refuse(Refused::Cut, message.into());
     }
+}
+
+/// The ids of the calls in messages.
+fn ids(messages: &[Message]) -> HashSet<String> {
+    let blocks = messages.iter().flat_map(|message| &message.blocks);
+    let ids = blocks.filter_map(|block| if let Block::ToolUse { id, .. } = block { Some(id.clone()) } else { None });
+    ids.collect()
 }
 
 fn unanswered(calls: &[PlannedCall], why: &str) -> HashMap<String, CallOutcome> {

@@ -19,6 +19,7 @@ use crate::{
     answer::{Answer, AnswerEvent, EventSender, Failure, millis},
     ask::Ask,
     call::Humans,
+    catalog::Catalog,
     config::Ack,
     cost::NanoUsd,
     error::{Error, ErrorKind},
@@ -274,8 +275,9 @@ async fn answer(
         None => steps::token(parts, &ask.credential, &grant.principal),
     };
     let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
+    // Before it is taken on: a store that is away burns nothing that was agreed to.
+    let (before, mut run) = begin(parts, ask, grant, &catalog, known).await?;
     if let Some(resumed) = &known.resumed {
-        resumed.may_be_told(grant)?;
         resumed.reach(parts, &catalog).await?;
         resumed.lease.claim().await?;
     }
@@ -300,14 +302,6 @@ async fn answer(
         elicit: ask.elicit.clone(),
         agreed: Default::default(),
     };
-    let (before, mut run) = match (&known.resumed, &known.talk) {
-        (Some(resumed), Some(talk)) if !resumed.is_under(grant) => {
-            resumed.state_after(talk.recall(parts, grant, &catalog).await?)
-        }
-        (Some(resumed), _) => resumed.state(),
-        (None, Some(talk)) => begin(parts, ask, talk.recall(parts, grant, &catalog).await?),
-        (None, None) => begin(parts, ask, Vec::new()),
-    };
     given::started(ask, grant, &away, &cx.tools, model, progress, events).await;
     match &known.resumed {
         Some(resumed) => {
@@ -324,8 +318,32 @@ async fn answer(
     Ok(End::Ran(ended))
 }
 
-/// A run after what was said before, and where its own turn begins.
-fn begin(parts: &Parts, ask: &Ask, messages: Vec<Message>) -> (usize, Run) {
+/// A run after what was said before, and where its own turn begins. One that goes on stands where it stood; under other
+/// rules than then, what was said before it is read anew.
+async fn begin(
+    parts: &Parts,
+    ask: &Ask,
+    grant: &Grant,
+    catalog: &Catalog,
+    known: &Known,
+) -> Result<(usize, Run), Error> {
+    if let Some(resumed) = &known.resumed {
+        resumed.may_be_told(grant)?;
+        if resumed.is_under(grant) {
+            return Ok(resumed.state());
+        }
+    }
+    let messages = match &known.talk {
+        Some(talk) => talk.recall(parts, grant, catalog).await?,
+        None => Vec::new(),
+    };
+    Ok(match &known.resumed {
+        Some(resumed) => resumed.state_after(messages),
+        None => new_run(parts, ask, messages),
+    })
+}
+
+fn new_run(parts: &Parts, ask: &Ask, messages: Vec<Message>) -> (usize, Run) {
     let mut limits = RunLimits::turns(tighter(ask.options.max_turns, Some(parts.bounds.max_turns)).unwrap_or(1).max(1));
     limits.max_tokens = parts.bounds.max_tokens;
     (messages.len(), Run::new(messages, limits))

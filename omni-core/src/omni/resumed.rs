@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use super::{ask::Paused, noted, steps};
 use crate::{
-    agent::{Disposition, PlannedCall, Run, plan::Judge},
-    answer::{Answer, AnswerEvent, json::EventJson},
+    agent::{Disposition, PlannedCall, Run, menu, plan::Judge, reading},
+    answer::{Answer, AnswerEvent, CallStatus, CallSummary, json::EventJson},
     call::Agreed,
     catalog::{Catalog, Health},
     confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunError, RunStore, State},
     error::{Error, ErrorKind},
     identity::{CallerToken, Credential, Principal, Via},
-    llm::Message,
+    llm::{Block, Message},
     mcp::McpError,
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
@@ -152,14 +152,28 @@ impl Resumed {
         if self.is_under(grant) {
             return Ok(());
         }
-        let sent = self.paused.answer.tool_calls.iter().filter(|call| !call.unsent && !call.server.is_empty());
-        match sent.into_iter().all(|call| grant.decide(&call.server, &call.tool, None).is_allowed()) {
-            true => Ok(()),
-            false => {
+        let is_gone = |call: &CallSummary| match call.unsent {
+            // Which tool's result was read does not show.
+            true => reading::is_own(call) && call.status == CallStatus::Ok,
+            false => !call.server.is_empty() && !self.is_allowed(grant, call),
+        };
+        match self.paused.answer.tool_calls.iter().any(is_gone) {
+            false => Ok(()),
+            true => {
                 let message = "it used tools before it waited that its asker may not use any more".into();
                 Err(Error::Denied { message })
             }
         }
+    }
+
+    /// Whether a call of the run may be made by now, with the arguments that it was made with.
+    fn is_allowed(&self, grant: &Grant, call: &CallSummary) -> bool {
+        let mut blocks = self.paused.run.messages().iter().flat_map(|message| &message.blocks);
+        let arguments = blocks.find_map(|block| match block {
+            Block::ToolUse { id, name, input } if *id == call.id => menu::given(name, input),
+            _ => None,
+        });
+        arguments.is_some_and(|arguments| grant.decide(&call.server, &call.tool, Some(&arguments)).is_allowed())
     }
 
     /// The same run after what its asker may see by now of what was said before it.

@@ -185,7 +185,11 @@ fn calls(parts: &Parts, answer: &Answer) -> Vec<Called> {
         let mut called = Called::new(&*call.id, &*call.server, &*call.tool);
         // Which tool's result was read does not show: it is held to no rule, and only shown under the same ones.
         called.is_whole = !reading::is_own(call);
-        let is_shared = parts.pool.options(&call.server).is_none_or(|options| options.sharing == Sharing::Shared);
+        // Of a server that is gone meanwhile it is not known.
+        let is_shared = match parts.pool.options(&call.server) {
+            Some(options) => options.sharing == Sharing::Shared,
+            None => call.unsent,
+        };
         called.is_own = !is_shared || (reading::is_own(call) && parts.pool.takes_tokens());
         called.is_destructive = catalog.rule_ref(&call.server, &call.tool).is_destructive;
         called

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{KeptTurn, Summary, Turn};
 use crate::{
-    agent::prompt,
+    agent::{menu, prompt},
     catalog::Catalog,
     llm::{Block, Message, Speaker},
     policy::{Grant, ToolRef},
@@ -83,7 +83,7 @@ fn without(mut messages: Vec<Message>, mut message: Message, goes: &impl Fn(&Blo
 
 /// The id of a call that is not for the grant's person. One that cannot be judged is not.
 fn hidden(block: &Block, turn: &Turn, grant: &Grant, catalog: &Catalog) -> Option<String> {
-    let Block::ToolUse { id, input, .. } = block else { return None };
+    let Block::ToolUse { id, name, input } = block else { return None };
     let called = turn.calls.iter().find(|call| call.id == *id && !call.server.is_empty());
     let is_allowed = called.is_some_and(|call| {
         if call.is_own && turn.asker != grant.principal.subject {
@@ -94,7 +94,7 @@ fn hidden(block: &Block, turn: &Turn, grant: &Grant, catalog: &Catalog) -> Optio
         }
         let known = catalog.rule_ref(&call.server, &call.tool);
         let tool = ToolRef { is_destructive: known.is_destructive || call.is_destructive, ..known };
-        let arguments = serde_json::from_str(input.get()).ok().filter(|_| call.is_whole);
+        let arguments = menu::given(name, input).filter(|_| call.is_whole);
         arguments.is_some_and(|arguments| grant.decide_tool(tool, Some(&arguments)).is_allowed())
     });
     (!is_allowed).then(|| id.clone())

@@ -1,6 +1,14 @@
 //! The invariants of the pipeline where a call waits for a human.
 
-use omni_core::{Omni, answer::Status, answer::json::EventJson, ledger::Outcome, llm::scripted::Scripted};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use omni_core::{
+    Omni,
+    answer::Status,
+    answer::json::EventJson,
+    ledger::Outcome,
+    llm::scripted::{Scripted, call_turn, text_turn},
+};
 
 use super::*;
 
@@ -85,6 +93,30 @@ async fn what_was_found_out_by_a_tool_that_was_taken_away_meanwhile_is_told_to_n
     assert_eq!((refused.error.kind(), rig.server.calls()), (omni_core::ErrorKind::Denied, 1), "{}", refused.error);
     assert_eq!(llm.requests().len(), 1, "the model was not asked again");
     assert_eq!(state(&rig.omni, id).await, "void");
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_result_of_before_that_was_read_again_counts_as_used_when_rights_have_changed() {
+    let (id, turns) = (Arc::<Mutex<String>>::default(), AtomicUsize::new(0));
+    let kept = id.clone();
+    let llm = Scripted::from_fn(move |_| {
+        Ok(match turns.fetch_add(1, Ordering::SeqCst) {
+            0 => call_turn(0, &[echo("4711")]),
+            1 => text_turn("Fine."),
+            2 => call_turn(1, &[("read_result", json!({ "id": *kept.lock().unwrap() })), wipe("a")]),
+            _ => text_turn("It is 4711."),
+        })
+    });
+    let policy = Changing::new();
+    let rig = rig(llm, policy.clone(), same).await;
+    let first = rig.omni.ask(ask().with_session("s")).await.unwrap();
+    *id.lock().unwrap() = first.tool_calls[0].result_id.clone().unwrap();
+    let waiting = parked(&rig.omni, ask().with_session("s")).await;
+    assert_eq!(waiting.tool_calls[0].status, omni_core::answer::CallStatus::Ok, "{:?}", waiting.tool_calls);
+    policy.become_(RuleSet::builder().allow("lab", "*").deny("lab", "echo").confirm("lab", "wipe").build().unwrap());
+    let refused = approve(&rig.omni, waiting.pending[0].id, ADA).await.unwrap_err();
+    assert_eq!((refused.error.kind(), rig.server.calls()), (omni_core::ErrorKind::Denied, 1), "{}", refused.error);
     rig.omni.shutdown().await;
 }
 

@@ -3,15 +3,16 @@
 
 use omni_core::ExposeSecret as _;
 use omni_core::{
-    Omni,
+    Ask, Omni, Source,
     config::{OidcConfig, PassThrough, ServerAuth},
-    identity::{ApiKey, Authenticator, Keys, Oidc, Scope, keys::memory::MemoryKeys},
+    identity::{ApiKey, Authenticator, Credential, Keys, Oidc, Scope, keys::memory::MemoryKeys},
     ledger::{Event, Outcome},
     llm::{
         Block,
         scripted::{Scripted, call_turn, text_turn},
     },
     mcp::{ServerOptions, Sharing, http::HttpServer},
+    thread::{Place, ThreadKey},
 };
 use omni_tests::{
     agent::{Agent, Speaks},
@@ -182,6 +183,24 @@ async fn an_ask_over_http_uses_the_askers_token_and_nobody_keeps_it() {
     house.door.end().await;
     let records = format!("{:?}", house.recorder.records());
     assert!(records.contains("whoami") && !records.contains(&token) && !shown.contains(&token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_thread_of_many_the_model_knows_of_each_what_their_own_token_told_and_of_no_other() {
+    let house = House::open(PassThrough::new(AUDIENCE)).await;
+    let tokens = ["ann", "bob"].map(|name| house.token(name, &[AUDIENCE]));
+    let ask = async |token: &str| {
+        let key = ThreadKey::new("default", "slack", "C1", "1.2");
+        let ask = Ask::new(Credential::bearer(token), "Who am I?").with_source(Source::Slack);
+        house.door.omni.ask(ask.with_thread(key, Place::Channel("C1".into()))).await.unwrap()
+    };
+    assert!(ask(&tokens[1]).await.text.contains("you are bob"));
+    let answer = ask(&tokens[0]).await;
+    assert!(answer.text.contains("you are ann"), "{answer:?}");
+    assert_eq!(house.server.who_asked("tools/call"), ["bob", "ann"], "their rules are the same, their notes are not");
+    assert!(ask(&tokens[0]).await.text.contains("you are ann"));
+    assert_eq!(house.server.who_asked("tools/call").len(), 2, "one's own results are there");
+    house.door.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

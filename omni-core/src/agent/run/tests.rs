@@ -165,6 +165,29 @@ fn an_id_of_an_earlier_question_is_not_used_again() {
     assert_ne!(dispatched(&run)[0].id, "a");
 }
 
+#[test]
+fn calls_that_were_made_before_it_meanwhile_are_told_apart_from_its_own() {
+    let mut run = Run::new(vec![Message::user("before"), Message::user("q")], RunLimits::turns(5));
+    run.model_answered(calls(&["a"]), planned);
+    finish_all(&mut run);
+    let call = Block::ToolUse { id: "a".into(), name: "echo".into(), input: raw(&json!({})) };
+    let result = Block::ToolResult { id: "a".into(), content: Vec::new(), is_error: false };
+    let result = Message { speaker: Speaker::User, blocks: vec![result] };
+    run.begin_after(1, vec![Message::user("meanwhile"), Message::assistant(vec![call]), result]);
+    let blocks = run.messages().iter().flat_map(|message| &message.blocks);
+    let ids: Vec<&str> = blocks
+        .filter_map(|block| match block {
+            Block::ToolUse { id, .. } | Block::ToolResult { id, .. } => Some(id.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ids, ["a_before", "a_before", "a", "a"]);
+    assert_eq!(run.messages()[0].text(), "meanwhile");
+    assert_eq!(run.messages()[3].text(), "q");
+    run.model_answered(calls(&["a_before"]), planned);
+    assert_ne!(dispatched(&run)[0].id, "a_before");
+}
+
 fn stopped(mut turn: ModelTurn, stop: StopReason) -> ModelTurn {
     turn.stop = stop;
     turn
