@@ -59,13 +59,12 @@ async fn plans_of_mariadb_have_findings_with_what_to_do() {
 
 #[tokio::test]
 async fn texts_are_read_as_they_were_judged_whatever_the_server_is_set_to() {
-    let Some((own, session)) = shop().await else { return };
-    own.run("SET GLOBAL sql_mode = CONCAT(@@GLOBAL.sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES')").await;
-    let reply = session
-        .call("analyze_mysql_query", sql(r#"SELECT id FROM orders WHERE note = "it\'s" OR note = 'say "b"'"#))
-        .await;
-    own.run("SET GLOBAL sql_mode = DEFAULT").await;
-    assert!(!reply.is_error, "{}", reply.text);
+    let Some(server) = MariaDb::start(&["--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES"]) else { return };
+    let own = OwnDatabase::on(server.url()).await;
+    own.run(SHOP).await;
+    let session = Session::of(only("shop", Kind::Mysql, own.url())).await;
+    let query = r#"SELECT id FROM orders WHERE note = "it\'s" OR note = 'say "b"'"#;
+    let reply = session.answer("analyze_mysql_query", sql(query)).await;
     assert!(reply.text.contains(r#"it\'s"#) && reply.text.contains(r#"'say "b"'"#), "{}", reply.text);
 }
 

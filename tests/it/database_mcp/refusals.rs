@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use database_mcp::{Config, DatabaseConfig, Kind};
 use omni_tests::own_database::OwnDatabase;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::{Session, only};
 
 /// A real database of each kind that is there, with the session and the tool for it.
-async fn databases() -> Vec<(Kind, Option<OwnDatabase>, Session)> {
+async fn databases(dir: &TempDir) -> Vec<(Kind, Option<OwnDatabase>, Session)> {
     let mut found = Vec::new();
-    let dir = tempfile::tempdir().unwrap().keep();
-    let url = format!("sqlite:{}?mode=rwc", dir.join("x.db").display());
-    std::fs::write(dir.join("x.db"), b"").unwrap();
+    let url = format!("sqlite:{}?mode=rwc", dir.path().join("x.db").display());
+    std::fs::write(dir.path().join("x.db"), b"").unwrap();
     found.push((Kind::Sqlite, None, Session::of(only("db", Kind::Sqlite, url)).await));
     for (kind, own) in [(Kind::Postgres, OwnDatabase::postgres().await), (Kind::Mysql, OwnDatabase::mysql().await)] {
         let Some(own) = own else { continue };
@@ -26,7 +26,8 @@ async fn databases() -> Vec<(Kind, Option<OwnDatabase>, Session)> {
 
 #[tokio::test]
 async fn only_one_query_that_reads_is_passed_on() {
-    for (kind, _own, session) in databases().await {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, _own, session) in databases(&dir).await {
         for (text, why) in [
             ("DROP TABLE t", "drops something"),
             ("SELECT 1; DROP TABLE t", "2 statements"),

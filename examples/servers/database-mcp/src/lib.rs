@@ -36,6 +36,8 @@ mod finding;
 mod history;
 mod kind;
 mod plan;
+#[cfg(feature = "serve")]
+mod program;
 mod query;
 mod report;
 #[cfg(feature = "sample")]
@@ -54,6 +56,8 @@ pub use error::Error;
 pub use finding::{Finding, Severity};
 pub use kind::Kind;
 pub use plan::{Access, Plan, Step, Work};
+#[cfg(feature = "serve")]
+pub use program::main;
 pub use query::Refusal;
 pub use report::{
     Analysis, ComparisonReport, DatabaseReport, Databases, Direction, Health, Metric, Point, QueryStat, Status,

@@ -13,7 +13,8 @@ impl Readable for Databases {
         if self.databases.is_empty() {
             return "No database is configured.\n".into();
         }
-        let mut text = format!("{} databases\n\n", self.databases.len());
+        let count = self.databases.len();
+        let mut text = format!("{count} {}\n\n", if count == 1 { "database" } else { "databases" });
         for database in &self.databases {
             let what = database.version.as_deref().unwrap_or(database.kind.label());
             let _ = write!(text, "- {} ({what})", database.name);

@@ -48,7 +48,7 @@ impl Readable for Trends {
     fn text(&self) -> String {
         let about = self.sql_id.as_deref().map(|id| format!(" of query {id}")).unwrap_or_default();
         let mut text = format!(
-            "{}{about} on {}, the last {} hours, from {}\n",
+            "{}{about} on {}, the last {} h, from {}\n",
             self.metric.replace('_', " "),
             self.database,
             number(self.hours),
@@ -109,7 +109,7 @@ mod tests {
             notes: Vec::new(),
         };
         insta::assert_snapshot!(trends.text(), @"
-        avg elapsed ms of query q1 on shop, the last 4 hours, from the table omni_query_stats
+        avg elapsed ms of query q1 on shop, the last 4 h, from the table omni_query_stats
 
         ▁▁▁█
         2026-03-02T09:00:00Z … 2026-03-02T12:00:00Z
