@@ -11,6 +11,7 @@ use omni_core::{
     limit::{Budget, BudgetScope, Period, Spend},
     llm::{ModelInfo, scripted::Scripted},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+    thread::{ContextRules, SummaryRules, ThreadRules},
 };
 use uuid::Uuid;
 
@@ -391,6 +392,25 @@ async fn a_conversation_keeps_the_whole_turn_once_it_has_gone_on() {
     assert_eq!((kept[0].turn.question(), kept[0].turn.answer().as_str()), ("Wipe it", "Done."));
     assert_eq!(kept[0].turn.calls[0].tool, "wipe");
     rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_turn_that_has_gone_on_leaves_behind_is_told_in_short_at_its_expense() {
+    let llm = Scripted::new().say("Fine.").call(&[wipe("a")]).say("Done.").say("It was fine.");
+    let mut rules = ThreadRules::default();
+    let mut summary = SummaryRules::default();
+    (rules.own, summary.above_tokens) = (ContextRules::new(2), 0);
+    rules.summary = Some(summary);
+    let rig = rig(llm.clone(), Changing::new(), |builder| builder.thread_rules(rules)).await;
+    rig.omni.ask(ask().with_session("s")).await.unwrap();
+    let waiting = parked(&rig.omni, ask().with_session("s")).await;
+    assert_eq!(llm.requests().len(), 2, "what waits is no turn yet");
+    let answer = approve(&rig.omni, waiting.pending[0].id, ADA).await.unwrap();
+    assert_eq!((answer.text.as_str(), answer.iterations, answer.usage.total()), ("Done.", 2, 45));
+    let told = rig.omni.thread_summary(Principal::email(ADA), Source::Http, "s").await.unwrap();
+    assert_eq!(told.map(|summary| summary.text).as_deref(), Some("It was fine."));
+    rig.omni.shutdown().await;
+    assert_eq!(rig.recorder.closings(answer.request_id), [Outcome::Success]);
 }
 
 #[tokio::test]
