@@ -169,6 +169,11 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     Ok(is_agreed)
 }
 
+/// The digest of the tool as it is by now.
+fn digest(parts: &Parts, call: &PlannedCall) -> Option<String> {
+    parts.pool.catalog().tool(&call.server, &call.tool).map(|def| def.digest().to_owned())
+}
+
 /// What a server allows one person is charged here, so that it holds for agents and direct calls alike.
 pub(crate) async fn charge(parts: &Parts, principal: &Principal, server: &str) -> Result<(), CallEnd> {
     let Some(options) = parts.pool.options(server) else { return Ok(()) };
@@ -210,8 +215,10 @@ async fn ask_human(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, askin
     parts.approvals.may_agree_alone(caller.grant).map_err(not_approved)?;
     let rule = Rule::new(asking.rule.clone(), None);
     let request = ConfirmRequest::new(&call.server, &call.tool, call.arguments.clone(), rule);
+    let shown = digest(parts, call);
     let decided = approver.decide(&request).instrument(debug_span!("omni.confirm"));
     match timeout_at(caller.deadline, decided).await {
+        Ok(Verdict::Approve) if digest(parts, call) != shown => Err(not_approved(Broken::Tool).into()),
         Ok(Verdict::Approve) => Ok(note_agreement(parts, caller, call, &request).await?),
         Ok(Verdict::Decline { reason }) => Err(not_approved(reason).into()),
         Err(_) => Err(CallEnd::unsent(CallStatus::Declined, "The call was not approved in time.").into()),
