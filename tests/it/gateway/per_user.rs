@@ -62,6 +62,8 @@ impl House {
 
     async fn with(pass: PassThrough, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
         let (server, signer) = (TiedServer::start().await, Signer::p256("k1"));
+        // Before omni looks at what there is.
+        server.knows("service-token", "omni");
         let issuer = Issuer::start(&[&signer]);
         let (keys, recorder) = (Keys::new(MemoryKeys::new()), Recorder::default());
         let oidc = Oidc::new(OidcConfig::new(issuer.url(), "omni")).unwrap();
@@ -210,7 +212,6 @@ async fn in_a_thread_of_many_the_model_knows_of_each_what_their_own_token_told_a
 async fn tools_are_listed_by_omnis_own_token_or_by_none_where_the_server_takes_that() {
     let pass = PassThrough::new(AUDIENCE).with_discovery_token("service-token".to_owned().into());
     let house = House::open(pass).await;
-    house.server.knows("service-token", "omni");
     let agent = house.agent(&house.token("ann", &[AUDIENCE]), Speaks::New).await;
     assert_eq!(agent.tool_names().await, ["notes__whoami"]);
     assert_eq!(house.server.who_asked("tools/list"), ["omni"]);
