@@ -1,8 +1,10 @@
 //! What is to be seen in the workspace.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
+
+use super::looks;
 
 /// What a person posted: the address of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Post {
 }
 
 /// A message as it stands in a channel now.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Message {
     /// Where.
     pub channel: String,
@@ -58,6 +60,8 @@ pub struct Message {
     pub stream: Option<Stream>,
     /// Why it is no ordinary message: `channel_join` …
     pub subtype: Option<String>,
+    /// When it was made or last changed, since the workspace began.
+    pub changed: Duration,
 }
 
 /// A message that was streamed.
@@ -109,9 +113,24 @@ impl Message {
     }
 
     /// Everything that a person can read in it: text, blocks, attachments and task cards, one piece a line.
+    /// The text of a message with blocks is only for notifications, and left out.
     #[must_use]
     pub fn reads(&self) -> String {
-        unimplemented!()
+        let mut pieces = Vec::new();
+        if self.blocks.is_empty() || self.stream.is_some() {
+            pieces.push(self.text.clone());
+        }
+        if let Some(stream) = &self.stream {
+            pieces.extend(stream.plan.clone());
+            for task in stream.tasks.values() {
+                pieces.push(task.title.clone());
+                pieces.extend(task.details.iter().chain(&task.output).cloned());
+            }
+        }
+        pieces.extend(self.blocks.iter().chain(&self.attachments).flat_map(looks::reads));
+        pieces.extend(self.files.iter().cloned());
+        pieces.retain(|piece| !piece.is_empty());
+        pieces.join("\n")
     }
 
     /// Whether a person can read this in it.
@@ -123,19 +142,22 @@ impl Message {
     /// The action ids of its buttons, menus and inputs, in order.
     #[must_use]
     pub fn actions(&self) -> Vec<String> {
-        unimplemented!()
+        looks::actions(&self.blocks)
     }
 
-    /// The element with this action id.
+    /// The element with this action id, the first of several.
     #[must_use]
-    pub fn element(&self, _action_id: &str) -> Option<&Value> {
-        unimplemented!()
+    pub fn element(&self, action_id: &str) -> Option<&Value> {
+        looks::elements(&self.blocks).map(|(_, element)| element).find(|element| element["action_id"] == action_id)
     }
 
-    /// Whom it rings up: `<!channel>`, `<!here>`, `<@U…>` … where Slack would take them for mentions.
+    /// Whom it rings up: `<!channel>`, `<!here>`, `<@U…>` … where Slack would take them for mentions. Nobody is rung
+    /// up by an ephemeral message but who sees it anyway.
     #[must_use]
     pub fn pings(&self) -> Vec<String> {
-        unimplemented!()
+        let mut found = looks::pings(&self.text);
+        found.extend(self.blocks.iter().chain(&self.attachments).flat_map(looks::pings_in));
+        found
     }
 }
 
@@ -155,10 +177,19 @@ pub struct View {
 }
 
 impl View {
+    /// Its blocks.
+    #[must_use]
+    pub fn blocks(&self) -> &[Value] {
+        self.body["blocks"].as_array().map_or(&[], Vec::as_slice)
+    }
+
     /// Everything that a person can read in it, one piece a line.
     #[must_use]
     pub fn reads(&self) -> String {
-        unimplemented!()
+        let labels = ["title", "submit", "close"].iter().filter_map(|name| self.body[name]["text"].as_str());
+        let mut pieces: Vec<String> = labels.map(str::to_owned).collect();
+        pieces.extend(self.blocks().iter().flat_map(looks::reads));
+        pieces.join("\n")
     }
 
     /// Whether a person can read this in it.
@@ -170,7 +201,13 @@ impl View {
     /// The action ids of its elements, in order.
     #[must_use]
     pub fn actions(&self) -> Vec<String> {
-        unimplemented!()
+        looks::actions(self.blocks())
+    }
+
+    /// The element with this action id, the first of several.
+    #[must_use]
+    pub fn element(&self, action_id: &str) -> Option<&Value> {
+        looks::elements(self.blocks()).map(|(_, element)| element).find(|element| element["action_id"] == action_id)
     }
 }
 
