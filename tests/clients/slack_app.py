@@ -145,4 +145,4 @@ def stopped(event):
 if mode == "http":
     app.start(port=int(sys.argv[3]), path="/slack/events", http_server_logger_enabled=False)
 else:
-    SocketModeHandler(app, os.environ["SLACK_APP_TOKEN"]).start()
+    SocketModeHandler(app, os.environ["SLACK_APP_TOKEN"], ping_interval=1).start()

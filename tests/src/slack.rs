@@ -229,8 +229,7 @@ impl Slack {
     /// When the address for events does not answer the challenge.
     pub async fn posts_to_each(&self, events: &str, commands: &str, interactivity: &str) -> Result<(), String> {
         let read = |url: &str| Url::parse(url).map_err(|error| format!("{url}: {error}"));
-        let urls =
-            http::Urls { events: read(events)?, commands: read(commands)?, interactivity: read(interactivity)? };
+        let urls = http::Urls { events: read(events)?, commands: read(commands)?, interactivity: read(interactivity)? };
         http::verify(&urls.events, self.shared.clock.unix()).await?;
         self.shared.with(|world| world.deliveries.mode = Mode::Http(Arc::new(urls)));
         Ok(())
@@ -304,7 +303,8 @@ impl Slack {
         self.shared.with(|world| world.is_revoked = true);
     }
 
-    /// Lets time pass at once: streams go cold, triggers and response urls expire, retries fall due.
+    /// Lets time pass at once: streams go cold, triggers and response urls expire, retries fall due. What is not acked
+    /// by then is late; [`Self::settled`] waits for acks that are on their way.
     pub fn passes(&self, time: Duration) {
         self.shared.clock.passes(time);
     }

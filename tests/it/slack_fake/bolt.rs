@@ -1,6 +1,6 @@
 //! The official Python SDK takes the stand-in for Slack, over sockets and over HTTP.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use omni_tests::{
     parts::{Parts, free_port},
@@ -20,7 +20,12 @@ async fn workspace(mode: &str) -> (Slack, Child) {
     let port = free_port();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/slack_app.py");
     let mut python = Command::new(Parts::find().python());
-    python.arg(script).args([mode, &slack.api_url(), &port.to_string()]).kill_on_drop(true);
+    python
+        .arg(script)
+        .args([mode, &slack.api_url(), &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     python.env("SLACK_BOT_TOKEN", slack.bot_token()).env("SLACK_APP_TOKEN", slack.app_token());
     python.env("SLACK_SIGNING_SECRET", slack.signing_secret());
     let app = python.spawn().expect("python starts");
@@ -63,7 +68,11 @@ async fn everything_works(slack: &Slack) {
     slack.clicks_value(ANN, &answer, "feedback", "bad").await;
     slack.whisper(ANN, "Noted: bad").await;
     slack.clicks(ANN, &answer, "run").await;
-    slack.until("the replacement", |world| world.messages(OPS).into_iter().find(|m| m.ts == answer.ts && m.says("Ran run-42"))).await;
+    slack
+        .until("the replacement", |world| {
+            world.messages(OPS).into_iter().find(|m| m.ts == answer.ts && m.says("Ran run-42"))
+        })
+        .await;
 
     slack.slash(ANN, OPS, "/omni-help", "").await;
     let menu = slack.whisper(ANN, "Servers").await;
@@ -104,6 +113,7 @@ async fn the_official_sdk_comes_back_after_a_goodbye_and_after_a_cut() {
     slack.disconnects(Goodbye::RefreshRequested).await;
     let post = slack.mentions(ANN, OPS, "after a goodbye").await;
     assert_eq!(slack.answer(&post).await.text, "You said **after a goodbye**");
+    slack.settled().await;
     slack.drop_connection();
     let post = slack.mentions(ANN, OPS, "after a cut").await;
     assert_eq!(slack.answer(&post).await.text, "You said **after a cut**");
