@@ -1,5 +1,7 @@
 //! The life of a streamed message.
 
+#![expect(clippy::needless_pass_by_value, reason = "arguments read best when they are written in place")]
+
 use std::time::Duration;
 
 use omni_tests::slack::StreamState;
