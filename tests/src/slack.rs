@@ -309,6 +309,11 @@ impl Slack {
         self.shared.clock.passes(time);
     }
 
+    /// From now on time passes only by [`Self::passes`]: no ack is late and no rate is forgiven because a machine is slow.
+    pub fn stops_the_clock(&self) {
+        self.shared.clock.stops();
+    }
+
     /// No call is answered 429 for its rate any more (limits by tier and one message a second in a channel).
     pub fn without_rate_limits(&self) {
         self.shared.with(|world| world.rates.are_on = false);

@@ -15,6 +15,7 @@ const OPS: &str = "C0OPS";
 /// A workspace with people in it, and the SDK's app started against it.
 async fn workspace(mode: &str) -> (Slack, Child) {
     let slack = Slack::start().await;
+    slack.stops_the_clock();
     slack.user(ANN, "ann@acme.test");
     slack.channel(OPS, "ops");
     let port = free_port();

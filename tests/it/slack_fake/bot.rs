@@ -40,8 +40,9 @@ pub(super) async fn workspace() -> (Slack, Bot) {
     at_home(Slack::start().await)
 }
 
-/// The same in a workspace that is there already.
+/// The same in a workspace that is there already. Its time passes when a test says so.
 pub(super) fn at_home(slack: Slack) -> (Slack, Bot) {
+    slack.stops_the_clock();
     slack.user(ANN, "ann@acme.test");
     slack.user(BOB, "bob@acme.test");
     slack.channel(OPS, "ops");

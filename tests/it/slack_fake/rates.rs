@@ -33,8 +33,7 @@ async fn who_does_not_wait_as_told_breaks_a_rule() {
     assert_eq!(bot.called("users.info", ann.clone()).await.retry_after, Some(10));
     slack.passes(Duration::from_secs(4));
     bot.called("users.info", ann.clone()).await;
-    let told = slack.violations().remove(0);
-    assert!(told.starts_with("users.info: called ") && told.ends_with(" s before it may be tried again"), "{told}");
+    assert_eq!(slack.violations(), ["users.info: called 6.0 s before it may be tried again"]);
     slack.passes(Duration::from_secs(10));
     bot.does("users.info", ann).await;
     assert_eq!(slack.violations().len(), 1);
@@ -51,7 +50,7 @@ async fn a_method_is_taken_as_often_a_minute_as_its_tier_says() {
     slack.passes(Duration::from_secs(30));
     let limited = bot.called("chat.startStream", start.clone()).await;
     assert_eq!(limited.status, 429);
-    assert!(limited.retry_after.is_some_and(|seconds| (28..=30).contains(&seconds)), "{limited:?}");
+    assert_eq!(limited.retry_after, Some(30));
     slack.passes(Duration::from_secs(30));
     bot.does("chat.startStream", start.clone()).await;
     slack.without_rate_limits();

@@ -34,13 +34,13 @@ async fn an_event_that_is_not_acked_comes_again_at_once_then_later_and_then_no_m
     );
     assert_eq!(first["accepts_response_payload"], false);
     slack.passes(LATE);
-    for (attempt, later) in [(1, 60), (2, 300)] {
+    for (attempt, later) in [(1_usize, 60), (2, 300)] {
         let again = socket.hears().await;
         assert_eq!((&again["retry_attempt"], &again["retry_reason"]), (&attempt.into(), &"timeout".into()));
         assert_eq!(again["payload"], first["payload"], "it is the same event");
         assert_ne!(again["envelope_id"], first["envelope_id"]);
         slack.passes(LATE);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        slack.until("the breach", |world| (world.violations().len() > attempt).then_some(())).await;
         slack.passes(Duration::from_secs(later));
     }
     let last = socket.hears().await;
@@ -201,7 +201,9 @@ async fn what_a_lost_connection_carried_comes_again_and_is_no_fault_of_the_bot()
     slack.loses_acks(1);
     slack.dms(ANN, "lost").await;
     new.takes().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    slack.dms(ANN, "not lost").await;
+    new.takes().await;
+    slack.until("the second ack", |world| (world.acks().len() == 3).then_some(())).await;
     slack.passes(LATE);
     assert_eq!(new.takes().await["retry_attempt"], 1);
     slack.settled().await;
@@ -225,4 +227,33 @@ async fn what_is_held_back_comes_in_the_opposite_order() {
     slack.redeliver(&post.event_ids[0]).await;
     let two = socket.takes().await;
     assert_eq!(one["payload"]["event_id"], two["payload"]["event_id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_mentions_at_once_are_each_told_and_answered() {
+    let (slack, bot) = workspace().await;
+    slack.without_rate_limits();
+    let mut socket = bot.connects().await;
+    let answering = tokio::spawn(async move {
+        while let envelope @ Value::Object(_) = socket.takes().await {
+            let event = envelope["payload"]["event"].clone();
+            if event["type"] == "app_mention" {
+                let reply = json!({ "channel": OPS, "thread_ts": event["ts"], "text": event["text"] });
+                let bot = bot.clone();
+                tokio::spawn(async move { bot.does("chat.postMessage", reply).await });
+            }
+        }
+    });
+    let mut posts = Vec::new();
+    for number in 0..500 {
+        posts.push(slack.mentions(ANN, OPS, &format!("question {number}")).await);
+    }
+    let answers = futures::future::join_all(posts.iter().map(|post| slack.answer(post))).await;
+    for (number, answer) in answers.iter().enumerate() {
+        assert_eq!(answer.text, format!("<@U0OMNI> question {number}"));
+    }
+    slack.settled().await;
+    assert_eq!(slack.messages(OPS).len(), 1000);
+    assert_eq!(slack.violations(), [""; 0]);
+    answering.abort();
 }

@@ -262,6 +262,7 @@ impl World {
             attachments: content.attachments,
             metadata: content.metadata,
             changed: self.clock.now(),
+            touched: self.clock.real(),
             ..Message::default()
         }
     }
@@ -275,6 +276,7 @@ impl World {
         message.metadata = content.metadata.or(message.metadata.take());
         message.edits += 1;
         message.changed = self.clock.now();
+        message.touched = self.clock.real();
     }
 
     /// Something to be delivered.
