@@ -8,7 +8,20 @@
 //! ack after three seconds, a trigger used twice …) is kept in [`Slack::violations`] too, which a test asserts to be
 //! empty. What may well happen to a good bot (a channel that it is not in, a stream that went cold) is only refused.
 //!
-//! Time is the real one, and [`Slack::passes`] makes more of it pass at once.
+//! ```ignore
+//! let slack = Slack::start().await;
+//! slack.user("U0ANN", "ann@acme.test");
+//! slack.channel("C0OPS", "ops");
+//! // A bot is started here with slack.api_url(), slack.bot_token() and slack.app_token().
+//! slack.connected(1).await;
+//! let post = slack.mentions("U0ANN", "C0OPS", "how is the database?").await;
+//! let answer = slack.answer(&post).await;
+//! slack.clicks("U0ANN", &answer, "omni:again").await.acked().await.expect("clicks are acked");
+//! assert_eq!(slack.violations(), [""; 0]);
+//! ```
+//!
+//! Time is the real one; [`Slack::passes`] makes more of it pass at once, and [`Slack::stops_the_clock`] makes it pass
+//! by that alone.
 
 use std::{
     collections::BTreeSet,
