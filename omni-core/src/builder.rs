@@ -22,7 +22,7 @@ use crate::{
     omni::Omni,
     parts::{Acks, Live, Parts, ToolSets},
     pin::{PinStore, memory::MemoryPins, vet::Vetter},
-    policy::{AskBounds, PolicyStore, memory::MemoryPolicy},
+    policy::{AskBounds, LivePolicy, PolicyStore, memory::MemoryPolicy},
     redact::Redactor,
     results::{ResultRules, ResultStore, memory::MemoryResults},
     thread::{ThreadRules, ThreadStore, memory::MemoryThreads},
@@ -41,6 +41,8 @@ pub struct OmniBuilder {
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     tables: Option<crate::people::Tables>,
     policy: Arc<dyn PolicyStore>,
+    /// Where the policy of now is, also for servers that outlive this one.
+    live_policy: LivePolicy,
     limiter: Arc<dyn RateLimiter>,
     limits_fail_open: bool,
     threads: Arc<dyn ThreadStore>,
@@ -69,11 +71,13 @@ pub struct OmniBuilder {
 
 impl OmniBuilder {
     pub(crate) fn new() -> Self {
+        let policy: Arc<dyn PolicyStore> = Arc::new(MemoryPolicy::allow_all());
         Self {
             authenticator: Authenticator::new(),
             #[cfg(any(feature = "sqlite", feature = "postgres"))]
             tables: None,
-            policy: Arc::new(MemoryPolicy::allow_all()),
+            live_policy: LivePolicy::new(policy.clone()),
+            policy,
             limiter: Arc::new(MemoryLimiter::new()),
             limits_fail_open: false,
             threads: Arc::new(MemoryThreads::new()),
@@ -132,6 +136,18 @@ impl OmniBuilder {
     /// Who may do what.
     pub fn policy(mut self, policy: impl PolicyStore + 'static) -> Self {
         self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Where the policy of now is: of a server that is given this, whatever is reloaded later holds too.
+    #[must_use]
+    pub fn live_policy(&self) -> LivePolicy {
+        self.live_policy.clone()
+    }
+
+    /// Goes on with a place that others know already.
+    pub(crate) fn with_live_policy(mut self, live: LivePolicy) -> Self {
+        self.live_policy = live;
         self
     }
 
@@ -324,7 +340,8 @@ impl OmniBuilder {
         let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
         let vetter = Arc::new(Vetter::new(self.pins.clone(), Some(ledger.clone())));
         let pool = Pool::vetted(std::mem::take(&mut self.servers), Some(vetter.clone()));
-        let live = Arc::new(Live::new(self.policy.clone(), handed));
+        self.live_policy.replace(self.policy.clone());
+        let live = Arc::new(Live::new(self.live_policy.clone(), handed));
         // What is configured by files is also built for commands that need no server.
         let is_started = self.config.is_none();
         let omni = Omni::from_parts(self.parts(ledger, pool, vetter, live));

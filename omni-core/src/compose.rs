@@ -17,7 +17,8 @@ use crate::{
     ledger::{SealKey, SealKeys},
     llm::LlmProvider,
     omni::Omni,
-    registry::{BuildError, Registry},
+    policy::LivePolicy,
+    registry::{BuildError, BuiltinContext, Registry},
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::{
@@ -35,7 +36,7 @@ impl Omni {
     pub async fn from_config(config: &Config, registry: &Registry) -> Result<Self, Error> {
         config.require(Need::Ledger)?;
         let shared = Arc::new(config.clone());
-        let builder = described(&shared, registry).await?;
+        let builder = described(&shared, registry, None).await?;
         let builder = threads(limiter(builder, &shared, registry).await?);
         let audit = registry.audit.build(&config.audit.kind, config.audit.clone()).await?;
         let keys = config.audit.keys(SealKeys::load_or_create)?;
@@ -61,7 +62,8 @@ impl Omni {
         }
         let config = Arc::new(config);
         let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(&config));
-        let mut builder = described(&config, registry).await?;
+        let live = old.live.policy.clone();
+        let mut builder = described(&config, registry, Some(live)).await?;
         if !keeps_limits {
             builder = limiter(builder, &config, registry).await?;
         }
@@ -122,20 +124,28 @@ fn names(config: &Config) -> impl Iterator<Item = String> {
 }
 
 /// Everything but limiter and sink, which a reload may keep.
-async fn described(config: &Arc<Config>, registry: &Registry) -> Result<OmniBuilder, Error> {
+async fn described(
+    config: &Arc<Config>,
+    registry: &Registry,
+    live: Option<LivePolicy>,
+) -> Result<OmniBuilder, Error> {
     config.require(Need::Policy)?;
     if !config.servers.is_empty() {
         config.require(Need::Servers)?;
     }
     let mut builder =
         people(Omni::builder(), config)?.policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+    if let Some(live) = live {
+        builder = builder.with_live_policy(live);
+    }
     builder = match llm(config, registry).await {
         Ok(llm) => builder.llm(llm),
         // What needs no model works without one; an ask says what is missing.
         Err(error) => builder.without_llm(error),
     };
     for server in &config.servers {
-        builder = Box::pin(add_server(builder, with_credentials(config, server.clone())?, registry)).await?;
+        let server = with_credentials(config, server.clone())?;
+        builder = Box::pin(add_server(builder, server, config, registry)).await?;
     }
     let builder = builder
         .config(config.clone())
@@ -229,9 +239,23 @@ fn with_credentials(config: &Config, mut server: ServerConfig) -> Result<ServerC
     Ok(server)
 }
 
-async fn add_server(builder: OmniBuilder, server: ServerConfig, registry: &Registry) -> Result<OmniBuilder, Error> {
-    let connector = match registry.transports.build(&server.kind, server.clone()).await {
+async fn add_server(
+    builder: OmniBuilder,
+    server: ServerConfig,
+    config: &Arc<Config>,
+    registry: &Registry,
+) -> Result<OmniBuilder, Error> {
+    let built = match &server.builtin {
+        Some(name) => {
+            let context = BuiltinContext::new(server.clone(), config.clone(), builder.live_policy());
+            registry.builtins.build(name, context).await
+        }
+        None => registry.transports.build(&server.kind, server.clone()).await,
+    };
+    let connector = match built {
         Ok(connector) => connector,
+        // What nobody asked for is there where the build has it.
+        Err(BuildError::UnknownKind { .. }) if server.builtin.is_some() && config.dir.is_none() => return Ok(builder),
         // One that is switched off need not be complete.
         Err(error) if !server.options.enabled => {
             tracing::debug!(server = server.name, %error, "a disabled server is left out");

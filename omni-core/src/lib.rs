@@ -39,6 +39,8 @@
 //! parser.
 
 pub mod agent;
+#[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
+pub mod analytics;
 pub mod answer;
 pub mod ask;
 pub mod audit;

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
@@ -27,7 +26,7 @@ use crate::{
     metrics,
     omni::Handed,
     pin::vet::Vetter,
-    policy::{AskBounds, Grant, PolicyStore, RuleSet},
+    policy::{AskBounds, Grant, LivePolicy, PolicyStore, RuleSet},
     redact::Redactor,
     results::{ResultRules, ResultStore},
     thread::{ThreadRules, ThreadStore},
@@ -91,7 +90,7 @@ pub(crate) struct Parts {
 #[derive(Debug)]
 pub(crate) struct Live {
     /// The policy of the newest configuration.
-    policy: ArcSwap<Arc<dyn PolicyStore>>,
+    pub(crate) policy: LivePolicy,
     /// Nothing new begins.
     pub(crate) closing: AtomicBool,
     /// Servers are connected to before they are needed.
@@ -107,9 +106,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(policy: Arc<dyn PolicyStore>, handed: Handed) -> Self {
+    pub(crate) fn new(policy: LivePolicy, handed: Handed) -> Self {
         Self {
-            policy: ArcSwap::from_pointee(policy),
+            policy,
             closing: AtomicBool::new(false),
             is_started: AtomicBool::new(false),
             unsettled: Unsettled::new(),
@@ -120,11 +119,11 @@ impl Live {
     }
 
     pub(crate) fn policy(&self) -> Arc<dyn PolicyStore> {
-        Arc::clone(&self.policy.load())
+        self.policy.now()
     }
 
     pub(crate) fn replace_policy(&self, policy: Arc<dyn PolicyStore>) {
-        self.policy.store(Arc::new(policy));
+        self.policy.replace(policy);
     }
 }
 

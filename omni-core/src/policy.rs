@@ -15,6 +15,7 @@ use crate::{
 
 pub mod cached;
 mod decision;
+mod live;
 pub mod memory;
 pub mod pattern;
 mod role;
@@ -24,6 +25,7 @@ pub mod sql;
 pub mod yaml;
 
 pub use decision::{Decision, Effect, Rule, SourceRef};
+pub use live::LivePolicy;
 pub use pattern::{Pattern, PatternError, PatternSet};
 pub use role::{Permission, Role};
 pub use rules::{RuleSet, RuleSetBuilder, ToolRef};

@@ -10,7 +10,7 @@ use crate::{
     limit::RateLimiter,
     llm::LlmProvider,
     mcp::Connector,
-    policy::PolicyStore,
+    policy::{LivePolicy, PolicyStore},
 };
 
 /// Why something could not be built from its configuration.
@@ -88,6 +88,26 @@ impl<In, Out> fmt::Debug for Kinds<In, Out> {
     }
 }
 
+/// What a server of the program's own is made with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BuiltinContext {
+    /// Its entry in `mcps.yaml`.
+    pub server: ServerConfig,
+    /// The whole configuration.
+    pub config: Arc<Config>,
+    /// The policy of now, for servers that ask it themselves.
+    pub policy: LivePolicy,
+}
+
+impl BuiltinContext {
+    /// A server's entry, with what is around it.
+    #[must_use]
+    pub fn new(server: ServerConfig, config: Arc<Config>, policy: LivePolicy) -> Self {
+        Self { server, config, policy }
+    }
+}
+
 /// Every kind that a build has, by trait.
 #[derive(Debug)]
 pub struct Registry {
@@ -95,6 +115,8 @@ pub struct Registry {
     pub llm: Kinds<LlmConfig, Arc<dyn LlmProvider>>,
     /// MCP transports.
     pub transports: Kinds<ServerConfig, Arc<dyn Connector>>,
+    /// Servers of the program's own, in this process (`builtin` in `mcps.yaml`).
+    pub builtins: Kinds<BuiltinContext, Arc<dyn Connector>>,
     /// Policy stores.
     pub policies: Kinds<Arc<Config>, Arc<dyn PolicyStore>>,
     /// Rate limiters.
@@ -110,6 +132,7 @@ impl Registry {
         Self {
             llm: Kinds::new("LLM provider"),
             transports: Kinds::new("MCP transport"),
+            builtins: Kinds::new("built-in server"),
             policies: Kinds::new("policy store"),
             limiters: Kinds::new("rate limiter"),
             audit: Kinds::new("audit store"),

@@ -26,6 +26,7 @@ use crate::{
 mod counters;
 mod log;
 mod people;
+mod stale;
 mod truth;
 mod write;
 

@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem, Severity,
-    StoreContent, approvals, dotenv, egress, http,
+    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem,
+    ServerConfig, Severity, StoreContent, approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,
@@ -157,6 +157,7 @@ impl Config {
         let mut findings = Findings::default();
         let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
         config.diagnostics = findings.all;
+        config.servers.extend(analytics(&config.audit.kind));
         config
     }
 
@@ -173,6 +174,14 @@ impl Config {
         self.http.local_user = os_user;
         self.os_users.extend(http::local_super_admin(&self.http, self.files.users.as_ref()));
     }
+}
+
+/// The server over omni's own history, where that is in a database.
+fn analytics(audit_kind: &str) -> Option<ServerConfig> {
+    let is_there = cfg!(feature = "analytics") && matches!(audit_kind, "sqlite" | "postgres");
+    let mut server = is_there.then(|| ServerConfig::builtin("analytics_mcp", "analytics"))?;
+    server.options.trusted = true;
+    Some(server)
 }
 
 fn assemble(

@@ -33,8 +33,8 @@ impl ServerConfig {
     /// file is no part of it.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let plain = |server: &Self| {
-            let Self { name, kind, url, command, args, cwd, tags, options, .. } = server;
-            format!("{:?}", (name, kind, url, command, args, cwd, tags, options))
+            let Self { name, kind, builtin, url, command, args, cwd, tags, options, .. } = server;
+            format!("{:?}", (name, kind, builtin, url, command, args, cwd, tags, options))
         };
         let names = |server: &Self| {
             let named = server.env.keys().chain(server.headers.keys()).cloned();

@@ -88,6 +88,9 @@ impl ServerAuth {
     }
 }
 
+/// The kind of servers of the program's own.
+pub(crate) const BUILTIN: &str = "builtin";
+
 /// A variable of the environment within an argument of a program.
 #[derive(Debug, Clone)]
 pub(crate) struct ArgVariable {
@@ -107,6 +110,8 @@ pub struct ServerConfig {
     pub name: String,
     /// The transport's kind: `http`, `sse`, `stdio`, or one that an embedder registered.
     pub kind: String,
+    /// A server of the program's own, in this process: its name in the registry. There is no address then.
+    pub builtin: Option<String>,
     /// The address, with the original's `/mcp` rule applied.
     pub url: Option<String>,
     /// The program.
@@ -134,12 +139,19 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// A server of the program's own, with everything else at its default.
+    #[must_use]
+    pub fn builtin(name: impl Into<String>, builtin: impl Into<String>) -> Self {
+        Self { builtin: Some(builtin.into()), ..Self::new(name, BUILTIN) }
+    }
+
     /// A server with everything else at its default.
     #[must_use]
     pub fn new(name: impl Into<String>, kind: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             kind: kind.into(),
+            builtin: None,
             url: None,
             command: None,
             args: Vec::new(),

@@ -10,6 +10,7 @@ use super::{
     llm::is_placeholder,
     load::{Findings, POLICY, Source},
     oauth,
+    server::BUILTIN,
     spec::{AuthSpec, AuthType, ServerSpec},
     yaml::join,
 };
@@ -44,6 +45,7 @@ impl Entry<'_> {
     fn build(&self, findings: &mut Findings) -> ServerConfig {
         let spec = self.spec;
         let mut server = ServerConfig::new(&spec.name, self.kind());
+        server.builtin = spec.builtin.clone().filter(|name| !name.trim().is_empty());
         server.url = spec.url.as_deref().filter(|url| !url.is_empty()).map(|url| self.url(url, &server.kind));
         server.command = spec.command.clone().filter(|command| !command.is_empty());
         server.args.clone_from(&spec.args);
@@ -55,6 +57,8 @@ impl Entry<'_> {
         server.headers = self.headers();
         server.tags.clone_from(&spec.tags);
         server.options = self.options(findings);
+        // It is a part of omni.
+        server.options.trusted |= server.builtin.is_some();
         server.source = Some(self.source.mcps_lines.at(self.path));
         self.check(&server, findings);
         server
@@ -63,6 +67,9 @@ impl Entry<'_> {
     /// `transport`, else what the address ends in, else `protocol`, else what there is.
     fn kind(&self) -> String {
         let spec = self.spec;
+        if spec.builtin.as_ref().is_some_and(|name| !name.trim().is_empty()) {
+            return BUILTIN.into();
+        }
         let named = spec.transport.as_ref().or(spec.protocol.as_ref()).filter(|kind| !kind.trim().is_empty());
         let kind = named.map(|kind| kind.trim().to_lowercase().replace('_', "-"));
         let is_sse = spec.url.as_ref().is_some_and(|url| url.trim_end_matches('/').ends_with("/sse"));
@@ -218,6 +225,8 @@ impl Entry<'_> {
                 Err(error) => ("url", format!("this is no address: {error}")),
             },
             ("stdio", _, None) => ("command", "a stdio server needs a command".into()),
+            (BUILTIN, None, None) => return,
+            (BUILTIN, ..) => ("builtin", "a server of omni's own has no url and no command".into()),
             _ => return,
         };
         let finding = self.source.mcps_lines.finding(Severity::Error, &self.at(key), message);

@@ -63,6 +63,7 @@ const STEPS: &[Step] = &[
     step!(10, "confirmations", "0010_confirmations.sql"),
     step!(11, "results", "0011_results.sql"),
     step!(12, "summaries", "0012_summaries.sql"),
+    step!(13, "analytics", "0013_analytics.sql"),
     step!(14, "decisions", "0014_decisions.sql"),
 ];
 

@@ -106,6 +106,8 @@ pub(super) struct Client {
     /// Resources whose changes are wanted (2026-07-28).
     subscriptions: changes::Wanted,
     tap: Arc<Tap>,
+    /// Whether it is told for whom requests are made.
+    tells_caller: bool,
     /// How calls are made without rmcp, where the transport has such a way.
     #[cfg(feature = "mcp-http")]
     short: Option<Arc<dyn ShortWay>>,
@@ -157,9 +159,16 @@ impl Client {
             listed,
             subscriptions,
             tap,
+            tells_caller: false,
             #[cfg(feature = "mcp-http")]
             short: None,
         })
+    }
+
+    /// The same client, which tells the server for whom requests are made: one in this process.
+    pub(super) fn telling_caller(mut self) -> Self {
+        self.tells_caller = true;
+        self
     }
 
     /// A call is made anew whose headers the server found wrong: it did not run, and rmcp knows which
@@ -188,7 +197,8 @@ impl Client {
         let slot = Slot::new(cx, request::headers(cx)?, lists_tools);
         let mut message = request::typed(&request)?;
         message.extensions_mut().insert(slot.clone());
-        let options = PeerRequestOptions::no_options().with_meta(request::meta(cx, self.modern));
+        let caller = cx.principal.as_ref().filter(|_| self.tells_caller);
+        let options = PeerRequestOptions::no_options().with_meta(request::meta(cx, self.modern, caller));
         let handle = self.peer.send_cancellable_request(message, options).await.map_err(|_| self.tap.lost(true))?;
         if lists_tools {
             self.listed.store(true, Relaxed);

@@ -26,7 +26,12 @@ type Serve = dyn Fn(DuplexStream) -> JoinHandle<()> + Send + Sync;
 /// A server that lives in this process: an rmcp service made anew for each connection.
 pub struct InProcess {
     serve: Box<Serve>,
+    tells_caller: bool,
 }
+
+/// The key of `_meta` under which a server in this process is told for whom a request is made: a
+/// [`Principal`](crate::Principal). Only omni writes it; what a client writes there is taken out.
+pub const CALLER: &str = "omni/caller";
 
 impl InProcess {
     /// A server from whatever makes its service.
@@ -44,7 +49,15 @@ impl InProcess {
                     }
                 })
             }),
+            tells_caller: false,
         }
+    }
+
+    /// The same server, which is told with each request for whom it is made, in `_meta` under [`CALLER`].
+    #[must_use]
+    pub fn with_caller(mut self) -> Self {
+        self.tells_caller = true;
+        self
     }
 }
 
@@ -68,7 +81,10 @@ impl Connector for InProcess {
         tap.hears();
         let lines = Lines::new(reader, writer, Task((self.serve)(theirs)), tap.clone());
         match timeout_at(cx.deadline, Client::start(lines, tap, Lifecycle::Legacy)).await {
-            Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &Redactor::new()))?)),
+            Ok(client) => {
+                let client = client.map_err(|error| refused(error, &Redactor::new()))?;
+                Ok(Arc::new(if self.tells_caller { client.telling_caller() } else { client }))
+            }
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
     }

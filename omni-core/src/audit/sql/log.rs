@@ -11,7 +11,7 @@ use super::{
         entry::Entries,
         query::{ADMIN, Group, Sums},
     },
-    truth,
+    stale, truth,
 };
 use crate::{
     db::{Db, DbError, Dialect, Row, Val},
@@ -313,7 +313,11 @@ pub(super) async fn unproved(db: &Db) -> Result<u64, AuditError> {
 
 pub(super) async fn forget_unproved(db: &Db, before: DateTime<Utc>) -> Result<u64, AuditError> {
     const DELETE: &str = "DELETE FROM audit_logs WHERE chain_id IS NULL AND created_at < ?";
-    Ok(db.execute(DELETE, &[before.into()]).await?)
+    let mut tx = db.begin().await?;
+    stale::mark(&mut tx, "audit_logs", "chain_id IS NULL AND created_at < ?", &[before.into()]).await?;
+    let gone = tx.execute(DELETE, &[before.into()]).await?;
+    tx.commit().await?;
+    Ok(gone)
 }
 
 pub(super) async fn stray(db: &Db) -> Result<Option<(Uuid, u64)>, AuditError> {

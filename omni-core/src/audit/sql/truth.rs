@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::super::{AuditError, SealedRecord};
+use super::{
+    super::{AuditError, SealedRecord},
+    stale,
+};
 use crate::{
     db::{Db, DbError, Row, Val},
     ledger::{ChainHead, Checkpoint},
@@ -89,9 +92,13 @@ pub(super) async fn forget(db: &Db, checkpoint: &Checkpoint) -> Result<u64, Audi
     ];
     tx.execute(KEEP, &kept).await?;
     let mut gone = 0;
+    let places = [(&chain_id).into(), checkpoint.next_seq.into()];
     for table in ["audit_logs", "tool_calls", "ledger"] {
+        if table != "ledger" {
+            stale::mark(&mut tx, table, "chain_id = ? AND seq < ?", &places).await?;
+        }
         let sql = format!("DELETE FROM {table} WHERE chain_id = ? AND seq < ?");
-        gone = tx.execute(&sql, &[(&chain_id).into(), checkpoint.next_seq.into()]).await?;
+        gone = tx.execute(&sql, &places).await?;
     }
     tx.commit().await?;
     Ok(gone)

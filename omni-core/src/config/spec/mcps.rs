@@ -103,6 +103,9 @@ pub(crate) struct ServerSpec {
     /// The address; `/mcp` is added unless it ends in `/mcp` or `/sse`.
     #[serde(default)]
     pub(crate) url: Option<String>,
+    /// A server of omni's own, in place of an address: `analytics`.
+    #[serde(default)]
+    pub(crate) builtin: Option<String>,
     /// The program.
     #[serde(default)]
     pub(crate) command: Option<String>,

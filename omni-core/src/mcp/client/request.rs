@@ -14,7 +14,10 @@ use serde_json::{
 };
 
 use super::protocol;
-use crate::mcp::{CallContext, McpError, McpReply, McpRequest};
+use crate::{
+    identity::Principal,
+    mcp::{CallContext, McpError, McpReply, McpRequest, in_process::CALLER},
+};
 
 /// The fields of a call that rmcp knows; others it would drop.
 const CALL_FIELDS: [&str; 5] = ["name", "arguments", "_meta", "inputResponses", "requestState"];
@@ -39,7 +42,11 @@ pub(super) fn typed(request: &McpRequest) -> Result<ClientRequest, McpError> {
 }
 
 fn call(params: &RawValue) -> Result<ClientRequest, McpError> {
-    let fields: Map<String, Value> = serde_json::from_str(params.get()).map_err(|error| protocol(&error))?;
+    let mut fields: Map<String, Value> = serde_json::from_str(params.get()).map_err(|error| protocol(&error))?;
+    // Who asks, nobody says of themselves.
+    if let Some(meta) = fields.get_mut("_meta").and_then(Value::as_object_mut) {
+        meta.remove(CALLER);
+    }
     if fields.keys().any(|name| !CALL_FIELDS.contains(&&**name)) {
         let request = CustomRequest::new("tools/call", Some(Value::Object(fields)));
         return Ok(ClientRequest::CustomRequest(request));
@@ -74,8 +81,10 @@ pub(in crate::mcp) fn own_headers(cx: &CallContext) -> Result<HeaderMap, McpErro
 }
 
 /// What goes along with a request: where it belongs, and since 2026-07-28 what whoever is behind it can.
-pub(super) fn meta(cx: &CallContext, modern: bool) -> RequestMetaObject {
-    serde_json::from_value(Value::Object(extra(cx, modern))).unwrap_or_default()
+pub(super) fn meta(cx: &CallContext, modern: bool, caller: Option<&Principal>) -> RequestMetaObject {
+    let mut meta = extra(cx, modern);
+    meta.extend(caller.map(|caller| (CALLER.to_owned(), json!(caller))));
+    serde_json::from_value(Value::Object(meta)).unwrap_or_default()
 }
 
 /// The same as it is.

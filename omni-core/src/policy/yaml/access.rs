@@ -25,6 +25,9 @@ const DATABASE_ARGUMENTS: [&str; 4] = ["database", "db", "db_name", "database_na
 /// Two names of the built-in analytics server.
 const ANALYTICS: [&str; 2] = ["analytics_mcp", "omni2_analytics_mcp"];
 
+/// The tool of the analytics server that is for everybody.
+const OWN_ROWS: &str = "get_my_usage";
+
 /// Which list a person is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum SubjectKind {
@@ -141,8 +144,17 @@ impl Maker<'_> {
                 listed.into_iter().flat_map(|own| self.clauses(own, "admin_only_tools", &own.1.admin_only_tools)),
             );
             gates.push(GatePlan::Deny(clauses));
+            gates.extend(listed.and_then(|own| self.builtin_gate(own)));
         }
         gates
+    }
+
+    /// What everybody's history says is for administrators; their own everybody may see.
+    fn builtin_gate(&self, own: (usize, &ServerSpec)) -> Option<GatePlan> {
+        own.1.builtin.as_ref().filter(|name| *name == "analytics")?;
+        let otherwise = self.server_rule(own.0, own.1, "builtin", "analytics is for administrators");
+        let own_rows = self.clauses(own, "builtin", &[OWN_ROWS.to_owned()]);
+        Some(GatePlan::Require(own_rows, Arc::new(otherwise)))
     }
 
     /// What the server offers at all.

@@ -1,0 +1,182 @@
+-- Sums of the tables that people query, so that nobody has to read all of their rows. Each row is counted here once its
+-- number is at most the mark of its table; what has a greater one is read where it is. A row that comes late is so in
+-- no other place than one that comes in time.
+CREATE TABLE IF NOT EXISTS analytics_marks (
+    source  TEXT PRIMARY KEY,
+    id      BIGINT NOT NULL DEFAULT 0,
+    -- Grows with every change of the sums.
+    version BIGINT NOT NULL DEFAULT 0
+);
+
+INSERT INTO analytics_marks (source) VALUES ('audit_logs'), ('tool_calls') ON CONFLICT DO NOTHING;
+
+-- Days of which rows were removed, to be summed up again.
+CREATE TABLE IF NOT EXISTS analytics_stale (
+    source TEXT NOT NULL,
+    day    BIGINT NOT NULL,
+    PRIMARY KEY (source, day)
+);
+
+-- In all of them: grain 0 is a quarter of an hour, 1 a day, 2 a month, of UTC; start is which one since 1970, of a month
+-- its year and number (202603).
+
+-- What was asked, by quarter of an hour.
+CREATE TABLE IF NOT EXISTS analytics_quarters (
+    grain       SMALLINT NOT NULL,
+    start       BIGINT NOT NULL,
+    tenant      TEXT NOT NULL,
+    requests    BIGINT NOT NULL,
+    failed      BIGINT NOT NULL,
+    cost        BIGINT NOT NULL,
+    input       BIGINT NOT NULL,
+    output      BIGINT NOT NULL,
+    cached      BIGINT NOT NULL,
+    cache_write BIGINT NOT NULL,
+    last_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start)
+);
+
+-- What was asked, by who asked and how it ended.
+CREATE TABLE IF NOT EXISTS analytics_requests (
+    grain       SMALLINT NOT NULL,
+    start       BIGINT NOT NULL,
+    tenant      TEXT NOT NULL,
+    user_email  TEXT NOT NULL,
+    user_role   TEXT NOT NULL,
+    source      TEXT NOT NULL,
+    model       TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    requests    BIGINT NOT NULL,
+    calls       BIGINT NOT NULL,
+    iterations  BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    cost        BIGINT NOT NULL,
+    unpriced    BIGINT NOT NULL,
+    input       BIGINT NOT NULL,
+    output      BIGINT NOT NULL,
+    cached      BIGINT NOT NULL,
+    cache_write BIGINT NOT NULL,
+    last_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, user_email, user_role, source, model, status)
+);
+
+-- How long whole requests took: 5 significant bits.
+CREATE TABLE IF NOT EXISTS analytics_waits (
+    grain    SMALLINT NOT NULL,
+    start    BIGINT NOT NULL,
+    tenant   TEXT NOT NULL,
+    bucket   INTEGER NOT NULL,
+    requests BIGINT NOT NULL,
+    last_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, bucket)
+);
+
+-- Why requests failed: the beginnings of what was said.
+CREATE TABLE IF NOT EXISTS analytics_faults (
+    grain    SMALLINT NOT NULL,
+    start    BIGINT NOT NULL,
+    tenant   TEXT NOT NULL,
+    status   TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    requests BIGINT NOT NULL,
+    last_at  TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, status, message)
+);
+
+-- What tools did.
+CREATE TABLE IF NOT EXISTS analytics_calls (
+    grain       SMALLINT NOT NULL,
+    start       BIGINT NOT NULL,
+    tenant      TEXT NOT NULL,
+    server      TEXT NOT NULL,
+    tool        TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    sent        INTEGER NOT NULL,
+    calls       BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    cost        BIGINT NOT NULL,
+    bytes       BIGINT NOT NULL,
+    last_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, server, tool, status, sent)
+);
+
+-- Which servers people used.
+CREATE TABLE IF NOT EXISTS analytics_people_calls (
+    grain      SMALLINT NOT NULL,
+    start      BIGINT NOT NULL,
+    tenant     TEXT NOT NULL,
+    user_email TEXT NOT NULL,
+    server     TEXT NOT NULL,
+    calls      BIGINT NOT NULL,
+    failed     BIGINT NOT NULL,
+    cost       BIGINT NOT NULL,
+    last_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, user_email, server)
+);
+
+-- How long calls took.
+CREATE TABLE IF NOT EXISTS analytics_call_waits (
+    grain   SMALLINT NOT NULL,
+    start   BIGINT NOT NULL,
+    tenant  TEXT NOT NULL,
+    server  TEXT NOT NULL,
+    tool    TEXT NOT NULL,
+    bucket  INTEGER NOT NULL,
+    calls   BIGINT NOT NULL,
+    last_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, server, tool, bucket)
+);
+
+-- Why calls failed.
+CREATE TABLE IF NOT EXISTS analytics_call_faults (
+    grain   SMALLINT NOT NULL,
+    start   BIGINT NOT NULL,
+    tenant  TEXT NOT NULL,
+    server  TEXT NOT NULL,
+    tool    TEXT NOT NULL,
+    status  TEXT NOT NULL,
+    message TEXT NOT NULL,
+    calls   BIGINT NOT NULL,
+    last_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, server, tool, status, message)
+);
+
+-- By which rules calls were refused.
+CREATE TABLE IF NOT EXISTS analytics_rules (
+    grain      SMALLINT NOT NULL,
+    start      BIGINT NOT NULL,
+    tenant     TEXT NOT NULL,
+    user_email TEXT NOT NULL,
+    server     TEXT NOT NULL,
+    tool       TEXT NOT NULL,
+    status     TEXT NOT NULL,
+    rule       TEXT NOT NULL,
+    calls      BIGINT NOT NULL,
+    last_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant, grain, start, user_email, server, tool, status, rule)
+);
+
+-- The first of many, in an order.
+
+CREATE INDEX IF NOT EXISTS audit_logs_cost ON audit_logs (cost_nano_usd, created_at, id) WHERE cost_nano_usd > 0;
+CREATE INDEX IF NOT EXISTS audit_logs_duration ON audit_logs (duration_ms, created_at, id) WHERE duration_ms >= 1000;
+CREATE INDEX IF NOT EXISTS audit_logs_iterations ON audit_logs (iterations, created_at, id) WHERE iterations >= 2;
+CREATE INDEX IF NOT EXISTS audit_logs_failed ON audit_logs (created_at, id) WHERE NOT success;
+
+-- What people say of answers: one word of each person on each ask, with what the ask was.
+CREATE TABLE IF NOT EXISTS ask_feedback (
+    request_id TEXT NOT NULL,
+    tenant     TEXT NOT NULL,
+    user_email TEXT NOT NULL,
+    is_good    BOOLEAN NOT NULL,
+    reason     TEXT,
+    asker      TEXT,
+    model      TEXT,
+    question   TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (request_id, tenant, user_email)
+);
+
+CREATE INDEX IF NOT EXISTS ask_feedback_created_at ON ask_feedback (tenant, created_at);
+
+INSERT INTO schema_version (version, description) VALUES (13, 'analytics') ON CONFLICT DO NOTHING;

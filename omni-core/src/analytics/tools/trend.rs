@@ -1,0 +1,140 @@
+//! How costs develop, and what they may be.
+
+use chrono::{Datelike as _, Days, Months, NaiveDate};
+
+use super::{
+    cost::{Spent, days, spent},
+    nothing,
+};
+use crate::analytics::{
+    data::View,
+    definitions::Args,
+    error::AnalyticsError,
+    period::Period,
+    report::{Cell, Report, Table, dollars},
+    span::Span,
+};
+
+/// How many full days tell what the next ones may be.
+const LOOKED_AT: usize = 28;
+
+pub(super) async fn of(
+    view: &View<'_>,
+    period: &Period,
+    user: Option<&str>,
+    args: &Args,
+) -> Result<Report, AnalyticsError> {
+    let found = days(view, period, user).await?;
+    let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else {
+        return Ok(nothing("Nothing was asked, so there is no trend", period, user));
+    };
+    let until = if period.span.to.is_none() { period.today().max(*last) } else { *last };
+    let days = every_day(&found, *first, until);
+    let full: Vec<i64> = days.iter().filter(|(day, _)| *day < period.today()).map(|(_, spent)| spent.cost).collect();
+    let line = Line::through(&full[full.len().saturating_sub(LOOKED_AT)..]);
+    let wanted = args.forecast_days.unwrap_or(7).clamp(1, 92);
+    let ahead = forecast(&line, period.today(), wanted);
+    let sum = ahead.iter().map(|(_, cost)| cost).sum();
+    let month = month_end(view, period, user, &line).await?;
+    let whole: i64 = days.iter().map(|(_, spent)| spent.cost).sum();
+    let says = format!(
+        "Costs {}: {} in {} days ({}). At this rate the next {wanted} days cost about {}, and this month {}.",
+        line.direction(),
+        dollars(whole),
+        days.len(),
+        period.name,
+        dollars(sum),
+        dollars(month),
+    );
+    let row = |(day, spent): &(NaiveDate, Spent)| {
+        vec![Cell::text(day.to_string()), Cell::Usd(spent.cost), Cell::Count(spent.requests)]
+    };
+    let history = Table::new("days", "By day", &[("day", "day"), ("cost_usd", "cost"), ("queries", "queries")]);
+    let forecast = Table::new("forecast", "Forecast", &[("day", "day"), ("cost_usd", "cost")]);
+    let expected = ahead.iter().map(|(day, cost)| vec![Cell::text(day.to_string()), Cell::Usd(*cost)]);
+    Ok(Report::new(says, Some(period))
+        .total("cost_usd", Cell::Usd(whole))
+        .total("change_per_day_usd", Cell::Usd(line.slope.round() as i64))
+        .total("forecast_usd", Cell::Usd(sum))
+        .total("month_end_usd", Cell::Usd(month))
+        .table(history.with(days.iter().map(row)))
+        .table(forecast.with(expected)))
+}
+
+/// The days without anything too.
+fn every_day(found: &[(NaiveDate, Spent)], first: NaiveDate, last: NaiveDate) -> Vec<(NaiveDate, Spent)> {
+    let of = |day: NaiveDate| found.iter().find(|(known, _)| *known == day).map_or_else(Spent::default, |(_, spent)| *spent);
+    first.iter_days().take_while(|day| *day <= last).map(|day| (day, of(day))).collect()
+}
+
+/// What this month will have cost when it ends: what it cost, and the rest at this rate.
+async fn month_end(
+    view: &View<'_>,
+    period: &Period,
+    user: Option<&str>,
+    line: &Line,
+) -> Result<i64, AnalyticsError> {
+    let today = period.today();
+    let first = today.with_day(1).unwrap_or(today);
+    let so_far = spent(view, Span::new(Some(period.begins(first)), None), user).await?.cost;
+    let next = first.checked_add_months(Months::new(1)).unwrap_or(today);
+    let left = u64::try_from((next - today).num_days() - 1).unwrap_or(0);
+    Ok(so_far + forecast(line, today, left).iter().map(|(_, cost)| cost).sum::<i64>())
+}
+
+/// The days after today.
+fn forecast(line: &Line, today: NaiveDate, count: u64) -> Vec<(NaiveDate, i64)> {
+    let day = |ahead: u64| Some((today.checked_add_days(Days::new(ahead))?, line.at(ahead)));
+    (1..=count).filter_map(day).collect()
+}
+
+/// The straight line that is nearest to the costs of days.
+#[derive(Debug)]
+struct Line {
+    /// Of the day after the last one that was looked at, which is today.
+    today: f64,
+    slope: f64,
+    average: f64,
+}
+
+impl Line {
+    fn through(costs: &[i64]) -> Self {
+        let count = costs.len() as f64;
+        if costs.is_empty() {
+            return Self { today: 0.0, slope: 0.0, average: 0.0 };
+        }
+        let average = costs.iter().sum::<i64>() as f64 / count;
+        let middle = (count - 1.0) / 2.0;
+        let points = || costs.iter().enumerate().map(|(at, cost)| (at as f64 - middle, *cost as f64 - average));
+        let spread: f64 = points().map(|(x, _)| x * x).sum();
+        let slope = if costs.len() < 3 { 0.0 } else { points().map(|(x, y)| x * y).sum::<f64>() / spread };
+        Self { today: average + slope * (count - middle), slope, average }
+    }
+
+    fn at(&self, ahead: u64) -> i64 {
+        (self.today + self.slope * ahead as f64).max(0.0).round() as i64
+    }
+
+    fn direction(&self) -> &'static str {
+        let per_week = if self.average > 0.0 { self.slope * 7.0 / self.average } else { 0.0 };
+        match per_week {
+            rise if rise > 0.05 => "rise",
+            rise if rise < -0.05 => "fall",
+            _ => "stay about the same",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_goes_on_as_it_went_and_never_below_nothing() {
+        let rising = Line::through(&[10, 20, 30, 40]);
+        assert_eq!((rising.at(0), rising.at(1), rising.direction()), (50, 60, "rise"));
+        let falling = Line::through(&[40, 30, 20, 10]);
+        assert_eq!((falling.at(0), falling.at(9), falling.direction()), (0, 0, "fall"));
+        assert_eq!((Line::through(&[]).at(3), Line::through(&[7]).at(3)), (0, 7));
+    }
+}
