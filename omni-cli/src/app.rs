@@ -1,6 +1,8 @@
 //! What every command needs: configuration, registry, identity, console.
 
 use std::sync::Arc;
+#[cfg(feature = "demo")]
+use std::sync::OnceLock;
 
 use omni_core::{
     Config, Error, Omni, Registry,
@@ -8,6 +10,8 @@ use omni_core::{
     identity::Credential,
 };
 
+#[cfg(feature = "demo")]
+use crate::demo::Demo;
 use crate::{
     args::Global,
     console::Console,
@@ -25,6 +29,9 @@ pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) console: Arc<Console>,
     pub(crate) logging: Logging,
+    /// What stands in place of every configuration.
+    #[cfg(feature = "demo")]
+    demo: OnceLock<Demo>,
 }
 
 impl App {
@@ -32,7 +39,25 @@ impl App {
     #[must_use]
     pub fn new(process: Process, global: Global, registry: Registry) -> Self {
         let console = Arc::new(Console::of(&process, &global));
-        Self { process, global, registry: Arc::new(registry), console, logging: Logging::default() }
+        Self {
+            process,
+            global,
+            registry: Arc::new(registry),
+            console,
+            logging: Logging::default(),
+            #[cfg(feature = "demo")]
+            demo: OnceLock::new(),
+        }
+    }
+
+    /// Makes the demo, where this run is one.
+    #[cfg(feature = "demo")]
+    pub(crate) async fn prepare(&self) -> Result<(), Fault> {
+        if self.global.demo {
+            let _ = self.demo.set(Demo::make(&self.process).await?);
+            self.console.hint("a made-up month and sample databases, thrown away afterwards; `omni init` begins for real");
+        }
+        Ok(())
     }
 
     /// The same run, with a log that follows the configuration.
@@ -69,6 +94,10 @@ impl App {
 
     /// Where the configuration of this run is.
     pub(crate) fn load_options(&self) -> LoadOptions {
+        #[cfg(feature = "demo")]
+        if let Some(demo) = self.demo.get() {
+            return demo.options(&self.process);
+        }
         let mut options = LoadOptions::new(self.process.env.clone(), &self.process.cwd);
         options.dir.clone_from(&self.global.config);
         options

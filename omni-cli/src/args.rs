@@ -13,6 +13,8 @@ mod config;
 #[cfg(feature = "sql")]
 mod db;
 #[cfg(feature = "sql")]
+mod feedback;
+#[cfg(feature = "sql")]
 mod keys;
 mod mcp;
 mod policy;
@@ -38,8 +40,12 @@ pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 #[cfg(feature = "sql")]
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
 #[cfg(feature = "sql")]
+pub use feedback::{FeedbackArgs, Thumb};
+#[cfg(feature = "sql")]
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
-pub use mcp::McpArgs;
+#[cfg(feature = "analytics")]
+pub use mcp::AnalyticsArgs;
+pub use mcp::{McpArgs, McpServer};
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
 pub use policy::{ExportPolicyArgs, ImportArgs};
@@ -94,6 +100,10 @@ pub struct Global {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
+    /// Try everything on a made-up month and sample databases, which are thrown away afterwards
+    #[cfg(feature = "demo")]
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub demo: bool,
     /// Say only the answer and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -129,6 +139,9 @@ pub enum Command {
     /// Read on in what tools returned, export it, or call again
     #[command(subcommand)]
     Results(ResultsCommand),
+    #[cfg(feature = "sql")]
+    /// Say whether an answer was of use
+    Feedback(FeedbackArgs),
     #[cfg(feature = "sql")]
     /// List, approve or deny calls that wait for somebody's agreement
     #[command(subcommand)]
@@ -224,7 +237,7 @@ impl Command {
             Self::Doctor(args) => Format::json_if(args.json),
             Self::Version { json } => Format::json_if(*json),
             #[cfg(feature = "sql")]
-            Self::InitDb(_) => Format::Text,
+            Self::InitDb(_) | Self::Feedback(_) => Format::Text,
             #[cfg(feature = "serve")]
             Self::Serve(_) => Format::Text,
             Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,

@@ -10,6 +10,8 @@ mod config;
 #[cfg(feature = "sql")]
 mod db;
 mod doctor;
+#[cfg(feature = "sql")]
+mod feedback;
 mod follow;
 mod init;
 #[cfg(feature = "sql")]
@@ -55,6 +57,8 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 }
 
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
+    #[cfg(feature = "demo")]
+    app.prepare().await?;
     match command {
         Command::Ask(args) => ask::run(app, args).await,
         Command::Chat(args) => Box::pin(chat::run(app, args)).await,
@@ -82,6 +86,8 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Sessions(SessionsCommand::Rm(args)) => sessions::remove(app, args).await,
         #[cfg(feature = "sql")]
         Command::Sessions(SessionsCommand::Export(args)) => sessions::export(app, args).await,
+        #[cfg(feature = "sql")]
+        Command::Feedback(args) => feedback::run(app, args).await,
         Command::Tools(ToolsCommand::List(args)) => tools::list(app, args).await,
         Command::Tools(ToolsCommand::Show(args)) => tools::show(app, args).await,
         Command::Tools(ToolsCommand::Call(args)) => calls::run(app, args).await,

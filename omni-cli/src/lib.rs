@@ -11,6 +11,8 @@ pub mod args;
 pub mod bootstrap;
 pub mod commands;
 mod console;
+#[cfg(feature = "demo")]
+mod demo;
 mod elicit;
 pub mod exit;
 mod fault;

@@ -19,6 +19,10 @@ pub fn registry() -> Registry {
     mcp::sse::register(&mut r);
     #[cfg(feature = "mcp-stdio")]
     mcp::stdio::register(&mut r);
+    #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
+    omni_core::analytics::register(&mut r);
+    #[cfg(feature = "demo")]
+    crate::demo::register(&mut r);
     policy::yaml::register(&mut r);
     policy::memory::register(&mut r);
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -47,6 +51,8 @@ pub fn features() -> Vec<&'static str> {
         ("postgres", cfg!(feature = "postgres")),
         ("oidc", cfg!(feature = "oidc")),
         ("mcp-oauth", cfg!(feature = "mcp-oauth")),
+        ("analytics", cfg!(feature = "analytics")),
+        ("demo", cfg!(feature = "demo")),
         ("serve", cfg!(feature = "serve")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use rmcp::model::JsonObject;
 use serde_json::Value;
@@ -25,6 +26,7 @@ use crate::{
 mod data;
 mod definitions;
 mod error;
+pub mod history;
 mod keep;
 mod period;
 mod report;
@@ -81,9 +83,23 @@ impl Analytics {
         tool: &str,
         arguments: JsonObject,
     ) -> Result<Found, AnalyticsError> {
+        self.ask_at(caller, tool, arguments, Utc::now()).await
+    }
+
+    /// The same at another present.
+    ///
+    /// # Errors
+    /// As [`Analytics::ask`].
+    pub async fn ask_at(
+        &self,
+        caller: &Principal,
+        tool: &str,
+        arguments: JsonObject,
+        now: DateTime<Utc>,
+    ) -> Result<Found, AnalyticsError> {
         let args = Args::of(tool, arguments)?;
         let view = View::open(&self.data, &caller.tenant).await?;
-        let report = tools::call(&view, tool, &args, &caller.subject, data::now()).await?;
+        let report = tools::call(&view, tool, &args, &caller.subject, now).await?;
         Ok(Found { document: report.document(), text: report.text() })
     }
 

@@ -23,6 +23,8 @@ mod scan;
 pub mod sql;
 
 pub use access::AuditAccess;
+#[cfg(feature = "analytics")]
+pub(crate) use entry::Entries;
 pub use entry::{CallEntry, LogEntry};
 pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
 

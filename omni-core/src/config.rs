@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 use self::spec::{PolicyMode, ToolPolicy};
 use crate::{cost::PriceTable, ledger::SealKey, policy::SourceRef};
 
+#[cfg(feature = "analytics")]
+mod alone;
 mod approvals;
 mod cidr;
 mod database;

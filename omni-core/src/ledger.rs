@@ -53,7 +53,7 @@ pub use key::{KeyId, SealKey, SealKeys};
 pub use options::LedgerOptions;
 pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record};
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "testing", feature = "analytics"))]
 pub(crate) use seal::seal_all;
 
 use dead::{DeadChain, Head};

@@ -56,6 +56,8 @@ mod csv;
 pub mod db;
 pub mod elicit;
 pub mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod feedback;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 mod hex;

@@ -40,6 +40,8 @@ mod admin;
 mod ask;
 mod decide;
 mod direct;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod feedback;
 mod handed;
 mod inside;
 mod keeping;

@@ -50,4 +50,4 @@ pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::DoorOptions;
 pub use router::router;
-pub use serve::{Server, run, stop_signal};
+pub use serve::{Server, run, run_mcp, stop_signal};

@@ -14,9 +14,18 @@ pub struct DoorOptions {
     pub metrics: Option<Metrics>,
     /// Reads the configuration again when an administrator wants it; without it servers are only asked again.
     pub reloader: Option<Reloader>,
+    /// Only `/mcp`, `/health` and `/healthz`.
+    pub mcp_only: bool,
 }
 
 impl DoorOptions {
+    /// The same with nothing but MCP, and whether it is there.
+    #[must_use]
+    pub fn with_mcp_only(mut self) -> Self {
+        self.mcp_only = true;
+        self
+    }
+
     /// The same with metrics.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
@@ -27,6 +36,6 @@ impl DoorOptions {
 
 impl From<HttpConfig> for DoorOptions {
     fn from(config: HttpConfig) -> Self {
-        Self { config, metrics: None, reloader: None }
+        Self { config, metrics: None, reloader: None, mcp_only: false }
     }
 }

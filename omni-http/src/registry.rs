@@ -19,6 +19,8 @@ pub fn registry() -> Registry {
     mcp::sse::register(&mut r);
     #[cfg(feature = "mcp-stdio")]
     mcp::stdio::register(&mut r);
+    #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
+    omni_core::analytics::register(&mut r);
     policy::yaml::register(&mut r);
     policy::memory::register(&mut r);
     #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -1,18 +1,21 @@
 //! All routes, and what every request passes on its way to one.
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{MatchedPath, NestedPath, Request},
     http::Method,
+    routing::get,
 };
 use omni_core::Omni;
+use serde_json::json;
 
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 15] = [
+const OPEN: [(Method, &str); 16] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
+    (Method::GET, "/healthz"),
     (Method::GET, "/health/live"),
     (Method::GET, "/health/ready"),
     (Method::GET, "/health/cache"),
@@ -57,11 +60,20 @@ pub fn router(omni: Omni, options: impl Into<DoorOptions>) -> Router {
 
 /// The same, for whoever has a hand in what its routes share.
 pub(crate) fn of(app: &App) -> Router {
+    let routes = if app.mcp_only { mcp_only() } else { everything(app) };
+    layers::around(routes.fallback(nothing).method_not_allowed_fallback(no_method), app).with_state(app.clone())
+}
+
+/// MCP, and whether it is there.
+fn mcp_only() -> Router<App> {
+    let health = async || Json(json!({ "status": "ok" }));
+    mcp::routes().route("/health", get(health)).route("/healthz", get(health))
+}
+
+fn everything(app: &App) -> Router<App> {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
-    let routes =
-        routes.merge(documentation).merge(mcp::routes()).fallback(nothing).method_not_allowed_fallback(no_method);
-    layers::around(routes, app).with_state(app.clone())
+    routes.merge(documentation).merge(mcp::routes())
 }
 
 async fn nothing() -> ApiError {

@@ -9,6 +9,8 @@ mod audit;
 mod chat;
 mod confirmations;
 mod elicitations;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod feedback;
 mod health;
 mod metrics;
 mod results;
@@ -19,7 +21,10 @@ mod users;
 
 /// All of them.
 pub(crate) fn all() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let routes = OpenApiRouter::new();
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    let routes = routes.merge(feedback::routes());
+    routes
         .merge(root::routes())
         .merge(health::routes())
         .merge(metrics::routes())

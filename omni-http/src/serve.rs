@@ -153,6 +153,26 @@ pub async fn stop_signal() {
 /// # Errors
 /// An [`Error`] when it cannot be built, or cannot listen.
 pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>) -> Result<(), Error> {
+    // First: what is counted while the rest begins counts too.
+    let door = DoorOptions { metrics: Metrics::install(), ..config.http.clone().into() };
+    let files = config.dir.is_some().then_some(options);
+    run_door(config, door, files, registry).await
+}
+
+/// Serves nothing but MCP, at `/mcp`, until the process is asked to end.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_mcp(config: &Config, registry: Arc<Registry>) -> Result<(), Error> {
+    run_door(config, DoorOptions::from(config.http.clone()).with_mcp_only(), None, registry).await
+}
+
+async fn run_door(
+    config: &Config,
+    door: DoorOptions,
+    files: Option<LoadOptions>,
+    registry: Arc<Registry>,
+) -> Result<(), Error> {
     // A signal that comes while all of this is built counts too.
     let stop = CancellationToken::new();
     let (stopped, guard) = (stop.clone(), stop.clone().drop_guard());
@@ -160,10 +180,7 @@ pub async fn run(config: &Config, options: LoadOptions, registry: Arc<Registry>)
         stopped.clone().run_until_cancelled(stop_signal()).await;
         stopped.cancel();
     });
-    // First: what is counted while the rest begins counts too.
-    let door = DoorOptions { metrics: Metrics::install(), ..config.http.clone().into() };
     let omni = Omni::from_config(config, &registry).await?;
-    let files = config.dir.is_some().then_some(options);
     let served = serve(&omni, door, files, registry, stop).await;
     omni.shutdown().await;
     drop(guard);

@@ -29,11 +29,13 @@ pub(crate) struct Inner {
     pub(crate) questions: Arc<Questions>,
     /// omni as an MCP server.
     pub(crate) mcp: Endpoint,
+    /// Whether there is nothing else.
+    pub(crate) mcp_only: bool,
 }
 
 impl App {
     pub(crate) fn new(omni: Omni, options: DoorOptions) -> Self {
-        let DoorOptions { config, metrics, reloader } = options;
+        let DoorOptions { config, metrics, reloader, mcp_only } = options;
         let room = Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS));
         let streams = Arc::new(Table::new(config.max_connections));
         let mcp = Endpoint::new(&omni, &config);
@@ -48,6 +50,7 @@ impl App {
             streams,
             questions: Arc::default(),
             mcp,
+            mcp_only,
         }))
     }
 }

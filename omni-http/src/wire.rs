@@ -7,6 +7,8 @@ mod chat;
 mod confirmations;
 mod elicitations;
 mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod feedback;
 mod health;
 mod moment;
 mod results;
@@ -27,6 +29,8 @@ pub(crate) use chat::{AskRequest, AskResponse, ShortRequest, ShortResponse, Stre
 pub(crate) use confirmations::{Confirmation, Confirmations, Decision, Viewer, Waiting};
 pub(crate) use elicitations::{ElicitationAnswer, Question};
 pub(crate) use error::{Detail, ErrorBody, FieldError, Place};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use feedback::FeedbackRequest;
 pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,

@@ -40,7 +40,8 @@ pub(super) async fn run(app: &App, args: &AskArgs) -> Result<Exit, Fault> {
         }
     };
     follow::close(&omni).await;
-    if config.servers.is_empty() && !args.no_tools && matches!(result, Ok(Exit::Success)) {
+    let has_own = config.servers.iter().any(|server| server.builtin.is_none()) || config.dir.is_some();
+    if !has_own && !args.no_tools && matches!(result, Ok(Exit::Success)) {
         app.console
             .hint("no MCP server is configured yet; `omni init --example minimal` writes a configuration with one");
     }

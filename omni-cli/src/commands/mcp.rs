@@ -1,5 +1,7 @@
 //! `omni mcp`: omni as an MCP server of whoever runs it.
 
+#[cfg(all(feature = "analytics", feature = "serve"))]
+use omni_core::config::SecurityMode;
 use omni_core::gateway::{Gateway, GatewayOptions, Visitor};
 #[cfg(feature = "watch")]
 use omni_core::{
@@ -10,10 +12,54 @@ use omni_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{self, Interruption};
-use crate::{app::App, args::McpArgs, exit::Exit, fault::Fault};
+#[cfg(feature = "analytics")]
+use crate::args::AnalyticsArgs;
+use crate::{
+    app::App,
+    args::{McpArgs, McpServer},
+    exit::Exit,
+    fault::Fault,
+};
 
 /// Serves until the client goes.
 pub(super) async fn run(app: &App, args: &McpArgs) -> Result<Exit, Fault> {
+    match &args.server {
+        #[cfg(feature = "analytics")]
+        Some(McpServer::Analytics(own)) => analytics(app, args, own).await,
+        #[cfg(not(feature = "analytics"))]
+        Some(server) => match *server {},
+        None => everything(app, args).await,
+    }
+}
+
+/// The analytics server alone: its calls pass what all calls pass.
+#[cfg(feature = "analytics")]
+async fn analytics(app: &App, args: &McpArgs, own: &AnalyticsArgs) -> Result<Exit, Fault> {
+    let options = app.load_options();
+    #[cfg(feature = "serve")]
+    let options = options.with_bind(own.http.as_deref());
+    let config = app.config_by(options)?.with_analytics_alone();
+    #[cfg(feature = "serve")]
+    if own.http.is_some() {
+        let mut config = config;
+        // Whoever comes by the network has a key.
+        config.http.mode = SecurityMode::Keys;
+        omni_http::run_mcp(&config, app.registry.clone()).await?;
+        return Ok(Exit::Success);
+    }
+    let names = GatewayOptions::default().with_prefix(config.http.gateway.prefix);
+    let act_as = own.act_as.as_deref().or(args.act_as.as_deref());
+    let omni = app.build(&config).await?;
+    let visitor = Visitor::new(app.credential(act_as));
+    let served = match omni.grant(visitor.credential.clone()).await {
+        Ok(_) => serve(&Gateway::new(omni.clone(), names), visitor).await,
+        Err(error) => Err(error.into()),
+    };
+    follow::close(&omni).await;
+    served
+}
+
+async fn everything(app: &App, args: &McpArgs) -> Result<Exit, Fault> {
     let options = app.load_options();
     let config = app.config_by(options.clone())?;
     let names = GatewayOptions::default().with_prefix(config.http.gateway.prefix);

@@ -1,7 +1,5 @@
 //! The database behind the tools.
 
-use chrono::Utc;
-
 use super::{
     error::AnalyticsError,
     keep::{self, Mark},
@@ -130,9 +128,4 @@ pub(super) enum UserId {
     Number(i64),
     /// An e-mail address.
     Text(String),
-}
-
-/// The present, for whoever computes periods.
-pub(super) fn now() -> chrono::DateTime<Utc> {
-    Utc::now()
 }

@@ -23,7 +23,6 @@ pub(super) enum Cell {
     Share(f64),
     Time(DateTime<Utc>),
     Yes(bool),
-    Number(f64),
 }
 
 impl Cell {
@@ -53,7 +52,6 @@ impl Cell {
             Self::Share(share) => json!((share * 1e4).round() / 1e2),
             Self::Time(at) => json!(at.to_rfc3339()),
             Self::Yes(yes) => json!(yes),
-            Self::Number(number) => json!((number * 1e6).round() / 1e6),
         }
     }
 
@@ -71,12 +69,11 @@ impl Cell {
                 None => at.format("%Y-%m-%d %H:%M").to_string(),
             },
             Self::Yes(yes) => if *yes { "yes" } else { "no" }.into(),
-            Self::Number(number) => format!("{number:.1}"),
         }
     }
 
     fn is_number(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Usd(_) | Self::Ms(_) | Self::Share(_) | Self::Number(_))
+        matches!(self, Self::Count(_) | Self::Usd(_) | Self::Ms(_) | Self::Share(_))
     }
 }
 

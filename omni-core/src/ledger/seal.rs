@@ -64,8 +64,8 @@ pub(crate) fn sign(key: &SealKey, label: &[u8], parts: &[&[u8]]) -> Seal {
     parts.iter().fold(labelled, |mac, part| mac.chain_update(part)).finalize().into_bytes().into()
 }
 
-/// A chain of these records, for tests of what stores them.
-#[cfg(any(test, feature = "testing"))]
+/// A chain of these records, for made-up histories and tests of what stores them.
+#[cfg(any(test, feature = "testing", feature = "analytics"))]
 pub(crate) fn seal_all(key: &SealKey, records: impl Iterator<Item = super::Record>) -> Vec<SealedRecord> {
     let mut sealer = Sealer::new(key, Uuid::now_v7());
     records.filter_map(|record| super::canonical::canonical(&record).ok()).map(|bytes| sealer.seal(bytes)).collect()

@@ -1,0 +1,306 @@
+//! A made-up history: eight people, one a role, and three servers. It follows from a seed and a time alone.
+
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Timelike as _, Utc, Weekday};
+use serde_json::json;
+use uuid::{Builder, Uuid};
+
+use super::keep;
+use crate::{
+    Principal, Source,
+    audit::{AuditError, AuditSink, SealedRecord, sql::SqlAudit},
+    cost::{NanoUsd, PriceTable},
+    ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, seal_all},
+    llm::Usage,
+};
+
+mod random;
+mod topics;
+mod verdicts;
+
+use random::Random;
+pub use topics::{PEOPLE, Person};
+use topics::{TOPICS, Topic};
+
+/// How many records are stored at once.
+const BATCH: usize = 256;
+
+/// From what a history follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct History {
+    /// Other seeds, other histories.
+    pub seed: u64,
+    /// When it ends.
+    pub now: DateTime<Utc>,
+    /// How many days it goes back.
+    pub days: u32,
+    /// About how many requests a working day has.
+    pub per_day: u32,
+}
+
+impl History {
+    /// A month of sixty requests a day that ends at a time.
+    #[must_use]
+    pub fn until(now: DateTime<Utc>) -> Self {
+        Self { seed: 7, now: now.trunc_subsecs(6), days: 31, per_day: 60 }
+    }
+
+    /// The same of another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The same of another length and density.
+    #[must_use]
+    pub fn with_size(mut self, days: u32, per_day: u32) -> Self {
+        (self.days, self.per_day) = (days, per_day);
+        self
+    }
+
+    /// What the ledger would have of it, the oldest first.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let mut random = Random::new(self.seed);
+        let mut records = Vec::new();
+        for back in (0..self.days).rev() {
+            let day = self.now - TimeDelta::days(i64::from(back));
+            let mut times: Vec<_> = (0..self.requests_of(day, back, &mut random))
+                .map(|_| self.moment(day, &mut random))
+                .filter(|at| *at <= self.now)
+                .collect();
+            times.sort_unstable();
+            for at in times {
+                records.extend(request(at, &mut random));
+            }
+        }
+        records
+    }
+
+    /// Working days are busier, and the whole grows a little.
+    fn requests_of(&self, day: DateTime<Utc>, back: u32, random: &mut Random) -> u32 {
+        let busy = if matches!(day.weekday(), Weekday::Sat | Weekday::Sun) { 25 } else { 100 };
+        let grown = 100 - back.min(60) / 2;
+        (self.per_day * busy * grown / 10_000 + random.below(1 + u64::from(self.per_day) / 6) as u32).max(1)
+    }
+
+    /// Most is asked by day.
+    fn moment(&self, day: DateTime<Utc>, random: &mut Random) -> DateTime<Utc> {
+        let hour = (7 + random.below(6) + random.below(6)) as u32;
+        let at = day.with_hour(hour).and_then(|at| at.with_minute(random.below(60) as u32)).unwrap_or(day);
+        let at = at.with_second(random.below(60) as u32).unwrap_or(at);
+        // Of today there is something at every hour of the day.
+        if at > self.now && day.date_naive() == self.now.date_naive() {
+            let since = self.now.num_seconds_from_midnight().max(1);
+            return self.now - TimeDelta::seconds(random.below(u64::from(since)) as i64);
+        }
+        at
+    }
+
+    /// The records as one chain under a key.
+    #[must_use]
+    pub fn chain(&self, key: &SealKey) -> Vec<SealedRecord> {
+        let begin = self.now - TimeDelta::days(i64::from(self.days));
+        let opened = Event::ChainOpened { previous: None, key: Some(key.id()) };
+        let first = Record { at: begin, ..Record::new(Uuid::nil(), None, opened) };
+        seal_all(key, std::iter::once(first).chain(self.records()))
+    }
+
+    /// Puts it into a store.
+    ///
+    /// # Errors
+    /// An [`AuditError`].
+    pub async fn store(&self, sink: &dyn AuditSink, key: &SealKey) -> Result<(), AuditError> {
+        for batch in self.chain(key).chunks(BATCH) {
+            sink.append(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts it into a database, with what people said of answers, and sums it up.
+    ///
+    /// # Errors
+    /// An [`AuditError`].
+    pub async fn fill(&self, store: &SqlAudit, key: &SealKey) -> Result<(), AuditError> {
+        self.store(store, key).await?;
+        verdicts::keep(store.db(), &self.records()).await?;
+        Ok(keep::catch_up(store.db()).await?)
+    }
+}
+
+/// One request with its calls.
+fn request(at: DateTime<Utc>, random: &mut Random) -> Vec<Record> {
+    let person = &PEOPLE[random.weighted(PEOPLE.map(|person| person.busy))];
+    let id = Builder::from_unix_timestamp_millis(at.timestamp_millis().unsigned_abs(), &random.bytes()).into_uuid();
+    let mut party = Party::new(&Principal::email(person.email), person.source(random));
+    party.role = Some(person.role.into());
+    let topics: Vec<&Topic> = TOPICS.iter().filter(|topic| person.asks(topic)).collect();
+    let topic = topics[random.below(topics.len() as u64) as usize];
+    let made = Request { at, id, party, person, topic };
+    if random.in_hundred(2) {
+        return vec![made.refused(random)];
+    }
+    if random.in_hundred(6) {
+        return vec![made.direct(random)];
+    }
+    made.asked(random)
+}
+
+struct Request<'a> {
+    at: DateTime<Utc>,
+    id: Uuid,
+    party: Party,
+    person: &'a Person,
+    topic: &'a Topic,
+}
+
+impl Request<'_> {
+    fn record(&self, event: Event) -> Record {
+        Record { at: self.at, ..Record::new(self.id, Some(self.party.clone()), event) }
+    }
+
+    fn question(&self, random: &mut Random) -> String {
+        let database = ["transformer_master", "way4_docker7", "way4_docker8"][random.below(3) as usize];
+        self.topic.question.replace("{db}", database)
+    }
+
+    /// A limit or a missing right ended it.
+    fn refused(&self, random: &mut Random) -> Record {
+        let is_limit = random.in_hundred(40);
+        let outcome = if is_limit { Outcome::RateLimited } else { Outcome::Denied };
+        let mut ask = AskRecord::new(self.question(random), outcome);
+        ask.error = Some(match is_limit {
+            true => "Rate limit exceeded. You've made 20/20 requests in the last hour.".into(),
+            false => format!("the role {} may not use the model claude-opus-4-5", self.person.role),
+        });
+        ask.duration_ms = 1 + random.below(9);
+        self.record(Event::Ask(Box::new(ask)))
+    }
+
+    fn direct(&self, random: &mut Random) -> Record {
+        let mut call = self.call(random, 0);
+        call.cost = None;
+        self.record(Event::DirectCall(call))
+    }
+
+    /// A call of the topic's tool: most are fast, some slow, a few fail.
+    fn call(&self, random: &mut Random, cost: u64) -> CallRecord {
+        let Topic { server, tool, typical_ms, .. } = *self.topic;
+        let outcome = match random.below(100) {
+            0..=2 => Outcome::Error,
+            3 => Outcome::Timeout,
+            4..=5 if !self.person.is_admin() => Outcome::Denied,
+            _ => Outcome::Success,
+        };
+        let mut call = CallRecord::new(server, tool, json!({ "limit": 10 }), outcome);
+        call.duration_ms = match outcome {
+            Outcome::Timeout => 30_000,
+            Outcome::Denied => 0,
+            _ => random.spread(typical_ms),
+        };
+        match outcome {
+            Outcome::Error => call.error = Some(self.topic.fault.into()),
+            Outcome::Timeout => call.error = Some("no answer within 30 s".into()),
+            Outcome::Denied => {
+                call.rule = Some(format!("mcps.{server}.role_restrictions.{}.allow_only: does not name it", self.person.role));
+                call.error = Some(format!("there is no tool {tool:?}"));
+            }
+            _ => call.bytes = Some(200 + random.below(9_000)),
+        }
+        call.cost = Some(NanoUsd(cost));
+        call
+    }
+
+    fn asked(&self, random: &mut Random) -> Vec<Record> {
+        let model = if random.in_hundred(30) { "claude-sonnet-4-5" } else { "claude-haiku-4-5" };
+        let turns = 2 + random.below(3) + if random.in_hundred(5) { 3 + random.below(6) } else { 0 };
+        let mut all = Usage::default();
+        let (mut cost, mut calls) = (0, Vec::new());
+        for turn in 0..turns {
+            let usage = self.usage(turn, random);
+            let spent = PriceTable::default().price(model).map_or(0, |price| price.cost(&usage).0);
+            cost += spent;
+            (all.input, all.output) = (all.input + usage.input, all.output + usage.output);
+            (all.cache_read, all.cache_write) = (all.cache_read + usage.cache_read, all.cache_write + usage.cache_write);
+            if turn + 1 < turns {
+                calls.push(self.call(random, spent));
+            }
+        }
+        self.closed(model, turns, all, cost, calls, random)
+    }
+
+    /// The first turn writes the cache, or finds it there; the others read it.
+    fn usage(&self, turn: u64, random: &mut Random) -> Usage {
+        let mut usage = Usage::new(120 + random.below(900), 60 + random.below(500));
+        let prompt = 3_000 + random.below(5_000);
+        if turn == 0 && random.in_hundred(35) {
+            usage.cache_write = prompt;
+        } else {
+            usage.cache_read = prompt;
+        }
+        usage
+    }
+
+    fn closed(
+        &self,
+        model: &str,
+        turns: u64,
+        usage: Usage,
+        cost: u64,
+        calls: Vec<CallRecord>,
+        random: &mut Random,
+    ) -> Vec<Record> {
+        let is_cut = turns >= 9;
+        let gave_up = random.in_hundred(2);
+        let outcome = match (is_cut, gave_up) {
+            (true, _) => Outcome::Warning,
+            (false, true) => Outcome::Error,
+            (false, false) => Outcome::Success,
+        };
+        let mut ask = AskRecord::new(self.question(random), outcome);
+        ask.answer = format!("{} (made up)", self.topic.answer);
+        ask.warning = is_cut.then(|| "max_iterations_reached".into());
+        ask.error = gave_up.then(|| "the model is overloaded; try again later".into());
+        (ask.model, ask.iterations) = (Some(model.into()), turns as u32);
+        let sent = || calls.iter().filter(|call| call.was_sent());
+        ask.tools_used = sent().map(|call| format!("{}.{}", call.server, call.tool)).collect();
+        ask.servers_used = sent().map(|call| call.server.clone()).collect();
+        (ask.usage, ask.cost) = (usage, Some(NanoUsd(cost)));
+        let thinking: u64 = (0..turns).map(|_| random.spread(900)).sum();
+        ask.duration_ms = thinking + calls.iter().map(|call| call.duration_ms).sum::<u64>();
+        let calls = calls.into_iter().map(|call| self.record(Event::ToolCall(call)));
+        calls.chain([self.record(Event::Ask(Box::new(ask)))]).collect()
+    }
+}
+
+impl Person {
+    fn source(&self, random: &mut Random) -> Source {
+        [Source::Slack, Source::Cli, Source::Http, Source::Mcp][random.weighted([60, 20, 15, 5])]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_is_the_same_month_of_eight_roles_and_three_servers() {
+        let history = History::until("2026-03-31T15:00:00Z".parse().unwrap());
+        let records = history.records();
+        assert_eq!(records, history.records());
+        assert_ne!(records, history.with_seed(8).records());
+        let roles: std::collections::BTreeSet<_> =
+            records.iter().filter_map(|record| record.party.as_ref()?.role.clone()).collect();
+        let servers: std::collections::BTreeSet<_> = records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::ToolCall(call) => Some(call.server.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!((roles.len(), servers.len()), (8, 3));
+        assert!(records.len() > 2_000 && records.iter().all(|record| record.at <= history.now));
+        assert!(records.is_sorted_by_key(|record| record.at));
+    }
+}

@@ -1,0 +1,103 @@
+//! Who may ask what, as the server itself sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{json, value::to_raw_value};
+
+use super::*;
+use crate::{
+    McpTransport,
+    mcp::{CallContext, McpError, McpRequest, McpTransportExt as _, ToolOutput},
+    policy::{LivePolicy, PolicyStore, Quota, Role, RuleSet, memory::MemoryPolicy},
+};
+
+fn policy() -> Arc<dyn PolicyStore> {
+    let policy = MemoryPolicy::new()
+        .with_subject("owner@company.com", Role::super_admin(), RuleSet::allow_all(), Quota::default())
+        .with_subject("dba@company.com", Role::new("dba"), RuleSet::allow_all(), Quota::default());
+    Arc::new(policy)
+}
+
+fn context(who: Option<&str>) -> CallContext {
+    let context = CallContext::within(Duration::from_secs(30));
+    match who {
+        Some(who) => context.with_principal(Principal::email(who)),
+        None => context,
+    }
+}
+
+async fn connected(live: LivePolicy) -> Arc<dyn McpTransport> {
+    let store = SqlAudit::open("sqlite::memory:").await.unwrap();
+    append(&store, &history().chain(&SealKey::generate())).await;
+    let connector = Analytics::new(store.db().clone()).connector(live);
+    connector.connect(&context(None)).await.unwrap()
+}
+
+async fn call(
+    transport: &Arc<dyn McpTransport>,
+    tool: &str,
+    args: Value,
+    who: Option<&str>,
+) -> Result<ToolOutput, McpError> {
+    let args = to_raw_value(&args).unwrap();
+    transport.call_tool(tool, &args, 100_000, &context(who)).await
+}
+
+#[tokio::test]
+async fn only_administrators_see_everybodys_rows_and_everybody_sees_their_own() {
+    let transport = connected(LivePolicy::new(policy())).await;
+    let all = json!({ "period": "all" });
+    for tool in tool_names() {
+        let of_admin = call(&transport, &tool, all.clone(), Some("owner@company.com")).await;
+        assert!(of_admin.is_ok_and(|output| !output.is_error), "{tool}");
+        let of_dba = call(&transport, &tool, all.clone(), Some("dba@company.com")).await;
+        assert_eq!(of_dba.is_ok(), tool == "get_my_usage", "{tool}");
+        for nobody in [None, Some("stranger@company.com")] {
+            let refused = call(&transport, &tool, all.clone(), nobody).await.unwrap_err().to_string();
+            assert!(refused.contains("there is no such tool"), "{refused}");
+        }
+    }
+    let own = call(&transport, "get_my_usage", all, Some("dba@company.com")).await.unwrap();
+    let text = own.for_person();
+    assert!(text.starts_with("You made ") && !text.contains("owner@company.com"), "{text}");
+}
+
+#[tokio::test]
+async fn tools_of_administrators_are_hidden_from_everybody_else() {
+    let transport = connected(LivePolicy::new(policy())).await;
+    for (who, count) in [(None, 16), (Some("owner@company.com"), 16), (Some("dba@company.com"), 1)] {
+        let reply = transport.request(McpRequest::new("tools/list", None), &context(who)).await.unwrap();
+        let listed: Value = serde_json::from_str(reply.raw().get()).unwrap();
+        assert_eq!(listed["tools"].as_array().unwrap().len(), count, "{who:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_writes_of_who_it_is_does_not_count() {
+    let transport = connected(LivePolicy::new(policy())).await;
+    let owner = json!(Principal::email("owner@company.com"));
+    for more in [json!({}), json!({ "unknown": 1 })] {
+        let mut params = json!({ "name": "get_active_users", "arguments": {}, "_meta": { "omni/caller": owner } });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        for who in [None, Some("dba@company.com")] {
+            let request = McpRequest::new("tools/call", Some(to_raw_value(&params).unwrap()));
+            let answer = transport.request(request, &context(who)).await;
+            assert!(answer.is_err(), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_away_counts_at_the_next_call() {
+    let live = LivePolicy::new(policy());
+    let transport = connected(live.clone()).await;
+    let ask = async || call(&transport, "get_active_users", json!({}), Some("owner@company.com")).await;
+    assert!(ask().await.is_ok());
+    live.replace(Arc::new(MemoryPolicy::new().with_subject(
+        "owner@company.com",
+        Role::new("dba"),
+        RuleSet::allow_all(),
+        Quota::default(),
+    )));
+    assert!(ask().await.is_err());
+}

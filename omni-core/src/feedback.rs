@@ -1,0 +1,83 @@
+//! What people say of answers: 👍 or 👎, once per person and ask, and why.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    audit::LogEntry,
+    db::{Db, DbError},
+};
+
+/// Most characters of a reason.
+pub const MAX_REASON: usize = 1_000;
+
+/// Whether an answer was of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// 👍
+    Up,
+    /// 👎
+    Down,
+}
+
+impl Verdict {
+    /// Whether it is a good one.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        self == Self::Up
+    }
+}
+
+/// What somebody says of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Feedback {
+    /// Of which ask.
+    pub request_id: Uuid,
+    /// What.
+    pub verdict: Verdict,
+    /// Why, in their words.
+    pub reason: Option<String>,
+}
+
+impl Feedback {
+    /// A verdict without a reason.
+    #[must_use]
+    pub fn new(request_id: Uuid, verdict: Verdict) -> Self {
+        Self { request_id, verdict, reason: None }
+    }
+
+    /// The same with a reason; an empty one is none.
+    #[must_use]
+    pub fn because(mut self, reason: Option<String>) -> Self {
+        self.reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+        self
+    }
+}
+
+/// Keeps what somebody says of an ask, in the place of what they said of it before. What the ask was is kept with it, so
+/// that sums need not look for it.
+pub(crate) async fn keep(
+    db: &Db,
+    by: &str,
+    feedback: &Feedback,
+    ask: &LogEntry,
+    at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    const KEEP: &str = "INSERT INTO ask_feedback (request_id, tenant, user_email, is_good, reason, asker, model, question,
+        created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (request_id, tenant, user_email) DO UPDATE SET is_good = excluded.is_good,
+        reason = excluded.reason, created_at = excluded.created_at";
+    let values = [
+        feedback.request_id.to_string().into(),
+        (&ask.tenant).into(),
+        by.into(),
+        feedback.verdict.is_good().into(),
+        (&feedback.reason).into(),
+        (&ask.user_email).into(),
+        (&ask.model).into(),
+        (&ask.message_preview).into(),
+        at.into(),
+    ];
+    db.execute(KEEP, &values).await.map(drop)
+}
