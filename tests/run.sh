@@ -15,20 +15,20 @@ tests/parts.sh     # the real MCP servers
 . tests/services.sh # PostgreSQL, Redis and MariaDB
 need_chromium
 
-# The README's first command, in a home where nothing is configured.
+# The README's first command: a made-up month, in a home where nothing is configured.
 first_question() {
   local empty answer
   empty=$(mktemp -d)
   answer=$(env -u OMNI_CONFIG -u DATABASE_URL -u DATABASE_HOST -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u OPENAI_BASE_URL \
-    XDG_CONFIG_HOME="$empty" XDG_DATA_HOME="$empty" cargo run -p omni-cli --locked -- ask "What can you do?" </dev/null)
+    XDG_CONFIG_HOME="$empty" XDG_DATA_HOME="$empty" cargo run -p omni-cli --locked -- --demo ask "Which were the five most expensive questions this week?" </dev/null)
   rm -rf "$empty"
-  case $answer in *offline*) ;; *) printf 'the first question was answered with: %s\n' "$answer" >&2 && return 1 ;; esac
+  case $answer in *offline*"5 most expensive questions"*) ;; *) printf 'the first question was answered with: %s\n' "$answer" >&2 && return 1 ;; esac
 }
 
 export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
 if [ $# = 0 ]; then
   first_question
-  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search # each one once
+  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search --bench analytics # each one once
 fi
 cargo test --workspace --all-features --locked --no-fail-fast -- "$@"

@@ -55,7 +55,8 @@ impl App {
     pub(crate) async fn prepare(&self) -> Result<(), Fault> {
         if self.global.demo {
             let _ = self.demo.set(Demo::make(&self.process).await?);
-            self.console.hint("a made-up month and sample databases, thrown away afterwards; `omni init` begins for real");
+            self.console
+                .hint("a made-up month and sample databases, thrown away afterwards; `omni init` begins for real");
         }
         Ok(())
     }

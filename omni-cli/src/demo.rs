@@ -94,6 +94,7 @@ pub(crate) fn register(registry: &mut Registry) {
 async fn databases(context: BuiltinContext) -> Result<Arc<dyn Connector>, BuildError> {
     let dir: &Path = &context.config.data_dir.join("databases");
     let server = database_mcp::sample::server(dir).await;
-    let server = server.map_err(|error| BuildError::invalid(format!("{error}: {:?}", std::error::Error::source(&error))))?;
+    let server =
+        server.map_err(|error| BuildError::invalid(format!("{error}: {:?}", std::error::Error::source(&error))))?;
     Ok(Arc::new(InProcess::new(move || server.clone())))
 }

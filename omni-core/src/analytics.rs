@@ -77,12 +77,7 @@ impl Analytics {
     ///
     /// # Errors
     /// An [`AnalyticsError`].
-    pub async fn ask(
-        &self,
-        caller: &Principal,
-        tool: &str,
-        arguments: JsonObject,
-    ) -> Result<Found, AnalyticsError> {
+    pub async fn ask(&self, caller: &Principal, tool: &str, arguments: JsonObject) -> Result<Found, AnalyticsError> {
         self.ask_at(caller, tool, arguments, Utc::now()).await
     }
 

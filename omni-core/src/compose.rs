@@ -124,11 +124,7 @@ fn names(config: &Config) -> impl Iterator<Item = String> {
 }
 
 /// Everything but limiter and sink, which a reload may keep.
-async fn described(
-    config: &Arc<Config>,
-    registry: &Registry,
-    live: Option<LivePolicy>,
-) -> Result<OmniBuilder, Error> {
+async fn described(config: &Arc<Config>, registry: &Registry, live: Option<LivePolicy>) -> Result<OmniBuilder, Error> {
     config.require(Need::Policy)?;
     if !config.servers.is_empty() {
         config.require(Need::Servers)?;

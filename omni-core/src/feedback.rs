@@ -64,7 +64,8 @@ pub(crate) async fn keep(
     ask: &LogEntry,
     at: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    const KEEP: &str = "INSERT INTO ask_feedback (request_id, tenant, user_email, is_good, reason, asker, model, question,
+    const KEEP: &str =
+        "INSERT INTO ask_feedback (request_id, tenant, user_email, is_good, reason, asker, model, question,
         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (request_id, tenant, user_email) DO UPDATE SET is_good = excluded.is_good,
         reason = excluded.reason, created_at = excluded.created_at";

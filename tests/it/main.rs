@@ -1,6 +1,7 @@
 //! One binary for all integration tests: linking dominates on small machines.
 #![cfg(test)]
 
+mod analytics;
 mod approvals;
 mod away;
 mod calls;

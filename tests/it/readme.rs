@@ -83,7 +83,7 @@ fn the_first_command_answers_with_nothing_configured() {
     let line = line.replace("cargo run -p omni-cli -- ", "omni ");
     let program = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
     let result = shell(&program, &line).exits(0);
-    assert!(result.out.contains("offline"), "{result:?}");
+    assert!(result.out.contains("offline") && result.out.contains("5 most expensive questions"), "{result:?}");
     assert!(result.err.contains("omni init"), "{result:?}");
 }
 

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 /// Say whether an answer was of use.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  omni feedback 019d2c1e-7c1d-7b8e-9d55-0a1b2c3d4e5f down --reason \"the wrong database\"")]
+#[command(
+    after_help = "Example:\n  omni feedback 019d2c1e-7c1d-7b8e-9d55-0a1b2c3d4e5f down --reason \"the wrong database\""
+)]
 pub struct FeedbackArgs {
     /// The ask, as `omni audit list` and `--json` name it
     #[arg(value_name = "ASK")]

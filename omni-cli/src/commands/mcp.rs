@@ -1,7 +1,7 @@
 //! `omni mcp`: omni as an MCP server of whoever runs it.
 
 #[cfg(all(feature = "analytics", feature = "serve"))]
-use omni_core::config::SecurityMode;
+use omni_core::config::{LogFormat, SecurityMode};
 use omni_core::gateway::{Gateway, GatewayOptions, Visitor};
 #[cfg(feature = "watch")]
 use omni_core::{
@@ -44,6 +44,8 @@ async fn analytics(app: &App, args: &McpArgs, own: &AnalyticsArgs) -> Result<Exi
         let mut config = config;
         // Whoever comes by the network has a key.
         config.http.mode = SecurityMode::Keys;
+        let format = config.log_format.unwrap_or(LogFormat::Console);
+        let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);
         omni_http::run_mcp(&config, app.registry.clone()).await?;
         return Ok(Exit::Success);
     }

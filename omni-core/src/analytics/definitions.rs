@@ -74,7 +74,10 @@ fn costs() -> Vec<Tool> {
             "Cost summary",
             "Costs and spending: how much money the questions of a period cost in total, by user, by MCP server, by \
              model or by day, with tokens and the average per query. Use it for what was spent, and on whom.",
-            [period("week"), vec![user(), group_by(&["user", "mcp", "day", "date", "model"], "By what to split the costs.")]],
+            [
+                period("week"),
+                vec![user(), group_by(&["user", "mcp", "day", "date", "model"], "By what to split the costs.")],
+            ],
         ),
         tool(
             "get_top_expensive_queries",
@@ -117,10 +120,7 @@ fn requests() -> Vec<Tool> {
             "Iterations",
             "Questions that needed many iterations: model turns and rounds, warnings, tools. Use it to find what the \
              model had trouble with.",
-            [
-                period("week"),
-                vec![number("min_iterations", "Least model turns.", 5, 1, 1_000), limit(20)],
-            ],
+            [period("week"), vec![number("min_iterations", "Least model turns.", 5, 1, 1_000), limit(20)]],
         ),
         tool(
             "get_error_summary",

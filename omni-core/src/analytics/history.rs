@@ -203,7 +203,8 @@ impl Request<'_> {
             Outcome::Error => call.error = Some(self.topic.fault.into()),
             Outcome::Timeout => call.error = Some("no answer within 30 s".into()),
             Outcome::Denied => {
-                call.rule = Some(format!("mcps.{server}.role_restrictions.{}.allow_only: does not name it", self.person.role));
+                call.rule =
+                    Some(format!("mcps.{server}.role_restrictions.{}.allow_only: does not name it", self.person.role));
                 call.error = Some(format!("there is no tool {tool:?}"));
             }
             _ => call.bytes = Some(200 + random.below(9_000)),
@@ -222,7 +223,8 @@ impl Request<'_> {
             let spent = PriceTable::default().price(model).map_or(0, |price| price.cost(&usage).0);
             cost += spent;
             (all.input, all.output) = (all.input + usage.input, all.output + usage.output);
-            (all.cache_read, all.cache_write) = (all.cache_read + usage.cache_read, all.cache_write + usage.cache_write);
+            (all.cache_read, all.cache_write) =
+                (all.cache_read + usage.cache_read, all.cache_write + usage.cache_write);
             if turn + 1 < turns {
                 calls.push(self.call(random, spent));
             }

@@ -124,7 +124,8 @@ mod tests {
 
     fn of(period: &str, since: &str, until: &str, timezone: &str) -> Result<(String, String), String> {
         let now = "2026-03-31T22:30:00Z".parse().unwrap();
-        let period = Period::of(&args(period, since, until, timezone), "week", now).map_err(|error| error.to_string())?;
+        let period =
+            Period::of(&args(period, since, until, timezone), "week", now).map_err(|error| error.to_string())?;
         let text = |at: Option<DateTime<Utc>>| at.map_or("open".into(), |at| at.format("%m-%d %H:%M").to_string());
         Ok((text(period.span.from), text(period.span.to)))
     }

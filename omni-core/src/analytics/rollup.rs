@@ -167,12 +167,7 @@ pub(super) static CALLS: Rollup = Rollup {
     table: "analytics_calls",
     source: Source::Calls,
     keys: &[SERVER, TOOL, STATUS, ("sent", "CASE WHEN r.sent THEN 1 ELSE 0 END")],
-    sums: &[
-        ("calls", COUNT),
-        ("duration_ms", "coalesce(r.duration_ms, 0)"),
-        COST,
-        ("bytes", "coalesce(r.bytes, 0)"),
-    ],
+    sums: &[("calls", COUNT), ("duration_ms", "coalesce(r.duration_ms, 0)"), COST, ("bytes", "coalesce(r.bytes, 0)")],
     filter: "r.server <> ''",
     grains: EVERY,
 };
@@ -218,17 +213,8 @@ pub(super) static RULES: Rollup = Rollup {
 };
 
 /// All of them.
-pub(super) static ROLLUPS: [&Rollup; 9] = [
-    &QUARTERS,
-    &REQUESTS,
-    &WAITS,
-    &FAULTS,
-    &CALLS,
-    &PEOPLE_CALLS,
-    &CALL_WAITS,
-    &CALL_FAULTS,
-    &RULES,
-];
+pub(super) static ROLLUPS: [&Rollup; 9] =
+    [&QUARTERS, &REQUESTS, &WAITS, &FAULTS, &CALLS, &PEOPLE_CALLS, &CALL_WAITS, &CALL_FAULTS, &RULES];
 
 #[cfg(test)]
 mod tests {

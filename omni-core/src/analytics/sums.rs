@@ -83,7 +83,11 @@ impl<'a> Wanted<'a> {
         let columns: String = self.by.iter().copied().chain(self.sums()).map(|column| format!("{column}, ")).collect();
         for Portions { grain, first, end } in &pieces.whole {
             let mut part = Statement::default();
-            part.sql = format!("SELECT {columns}last_at FROM {} WHERE tenant = ? AND grain = {}", self.rollup.table, grain.number());
+            part.sql = format!(
+                "SELECT {columns}last_at FROM {} WHERE tenant = ? AND grain = {}",
+                self.rollup.table,
+                grain.number()
+            );
             part.values.push(self.tenant.into());
             part.bounds("start", first.map(Val::from), end.map(Val::from));
             for (key, value) in &self.only {

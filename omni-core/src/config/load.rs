@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem,
-    ServerConfig, Severity, StoreContent, approvals, dotenv, egress, http,
+    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem, ServerConfig,
+    Severity, StoreContent, approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,

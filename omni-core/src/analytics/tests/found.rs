@@ -11,7 +11,10 @@ use crate::{
 fn shared() -> Vec<Record> {
     let mut party = Party::new(&Principal::email("dba@company.com"), Source::Cli);
     party.role = Some("dba".into());
-    let record = |event| Record { at: now() - TimeDelta::hours(1), ..Record::new(uuid::Uuid::now_v7(), Some(party.clone()), event) };
+    let record = |event| Record {
+        at: now() - TimeDelta::hours(1),
+        ..Record::new(uuid::Uuid::now_v7(), Some(party.clone()), event)
+    };
     let call = |server: &str, cents: u64, ms: u64| {
         let mut call = CallRecord::new(server, "get", json!({}), Outcome::Success);
         (call.cost, call.duration_ms) = (Some(NanoUsd(cents * 10_000_000)), ms);
@@ -34,7 +37,8 @@ async fn ask(tool: &str, args: Value) -> Found {
 async fn servers_share_the_cost_of_an_ask_and_together_that_is_the_whole() {
     let found = ask("get_cost_summary", json!({ "group_by": "mcp" })).await;
     let rows = found.document["mcps"].as_array().unwrap();
-    let costs: Vec<_> = rows.iter().map(|row| (row["mcp"].as_str().unwrap(), row["cost_usd"].as_f64().unwrap())).collect();
+    let costs: Vec<_> =
+        rows.iter().map(|row| (row["mcp"].as_str().unwrap(), row["cost_usd"].as_f64().unwrap())).collect();
     assert_eq!(costs, [("two", 0.4), ("one", 0.2), ("(no server)", 0.4)]);
     assert_eq!(found.document["totals"]["cost_usd"], 1.0);
 }

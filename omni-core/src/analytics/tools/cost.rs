@@ -63,12 +63,8 @@ pub(super) async fn summary(
         return Ok(nothing("Nothing was asked, so nothing was spent", period, user));
     }
     let whose = user.map(|user| format!(" of {user}")).unwrap_or_default();
-    let mut says = format!(
-        "{}{whose} cost {} ({}).",
-        some(all.requests, "request", "requests"),
-        dollars(all.cost),
-        period.name
-    );
+    let mut says =
+        format!("{}{whose} cost {} ({}).", some(all.requests, "request", "requests"), dollars(all.cost), period.name);
     if all.unpriced > 0 {
         says.push_str(&format!(" Of {} the price is not known.", some(all.unpriced, "request", "requests")));
     }
@@ -120,12 +116,7 @@ const MODEL: &[(&str, &str)] =
 
 /// What a model turn cost is split among the calls that it made, so that servers share it; turns without calls are of
 /// no server. Together that is the whole.
-async fn by_server(
-    view: &View<'_>,
-    period: &Period,
-    user: Option<&str>,
-    whole: i64,
-) -> Result<Table, AnalyticsError> {
+async fn by_server(view: &View<'_>, period: &Period, user: Option<&str>, whole: i64) -> Result<Table, AnalyticsError> {
     let by = ["server"];
     let wanted = match user {
         Some(_) => Wanted::new(&PEOPLE_CALLS, view.tenant, period.span).only("user_email", user),
@@ -180,9 +171,11 @@ pub(super) async fn days(
 /// The same of one person, whose rows an index finds.
 async fn of_user(view: &View<'_>, span: Span, user: &str) -> Result<Vec<Row>, AnalyticsError> {
     let start = crate::analytics::sums::start_of(crate::analytics::rollup::Grain::Quarter, view.dialect());
-    let sums: String = QUARTERS.sums.iter().map(|(sum, value)| format!(", CAST(sum({value}) AS BIGINT) AS {sum}")).collect();
+    let sums: String =
+        QUARTERS.sums.iter().map(|(sum, value)| format!(", CAST(sum({value}) AS BIGINT) AS {sum}")).collect();
     let mut statement = crate::analytics::sums::Statement::default();
-    statement.sql = format!("SELECT {start} AS start{sums} FROM audit_logs r WHERE r.user_email = ? AND {}", QUARTERS.filter);
+    statement.sql =
+        format!("SELECT {start} AS start{sums} FROM audit_logs r WHERE r.user_email = ? AND {}", QUARTERS.filter);
     statement.values.push(user.into());
     statement.and("r.tenant = ?", view.tenant.into());
     statement.bounds("r.created_at", span.from.map(Into::into), span.to.map(Into::into));

@@ -134,7 +134,8 @@ async fn messages(
     }
     // What was refused is no failure: a few rows more, of which those are left out.
     let rows = view.sums(wanted.top(sum, 100, view.dialect())).await?;
-    let mut table = Table::new("messages", "Most frequent errors", &[("count", "times"), ("end", "end"), ("message", "message")]);
+    let mut table =
+        Table::new("messages", "Most frequent errors", &[("count", "times"), ("end", "end"), ("message", "message")]);
     for row in &rows {
         let status = row.text("status")?;
         if FAILURES.contains(&&*status) && table.len() < MOST {
@@ -191,8 +192,7 @@ async fn rules(view: &View<'_>, period: &Period, user: Option<&str>) -> Result<T
     let by = ["server", "tool", "status", "rule"];
     let wanted = Wanted::new(&RULES, view.tenant, period.span).only("user_email", user).by(&by);
     let rows = view.sums(wanted.top("calls", MOST as u64, view.dialect())).await?;
-    let headings =
-        &[("mcp", "server"), ("tool", "tool"), ("end", "end"), ("rule", "rule"), ("calls", "calls")];
+    let headings = &[("mcp", "server"), ("tool", "tool"), ("end", "end"), ("rule", "rule"), ("calls", "calls")];
     let mut table = Table::new("rules", "By rule", headings);
     for row in &rows {
         let mut cells = Vec::new();
@@ -221,8 +221,7 @@ async fn recent_denials(
             limit,
         })
         .await?;
-    let headings =
-        &[("at", "when"), ("user", "user"), ("query", "question"), ("end", "end"), ("reason", "reason")];
+    let headings = &[("at", "when"), ("user", "user"), ("query", "question"), ("end", "end"), ("reason", "reason")];
     let mut table = Table::new("recent", "Recent", headings);
     for row in &rows {
         table.push(vec![

@@ -60,7 +60,8 @@ async fn counts(view: &View<'_>, period: &Period) -> Result<Vec<(String, u64, u6
 async fn complaints(view: &View<'_>, period: &Period, limit: u64) -> Result<Table, AnalyticsError> {
     let mut statement = of(view, period, "f.created_at, f.user_email, f.question, f.reason, f.request_id");
     statement.sql.push_str(&format!(" AND NOT f.is_good ORDER BY f.created_at DESC, f.request_id LIMIT {limit}"));
-    let headings = &[("at", "when"), ("user", "user"), ("query", "question"), ("reason", "reason"), ("request_id", "ask")];
+    let headings =
+        &[("at", "when"), ("user", "user"), ("query", "question"), ("reason", "reason"), ("request_id", "ask")];
     let mut table = Table::new("complaints", "Recent complaints", headings);
     for row in view.rows(&statement.sql, &statement.values).await? {
         let text = |column| row.optional_text(column).map(|text| Cell::text(text.unwrap_or_default()));

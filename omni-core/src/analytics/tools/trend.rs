@@ -63,17 +63,13 @@ pub(super) async fn of(
 
 /// The days without anything too.
 fn every_day(found: &[(NaiveDate, Spent)], first: NaiveDate, last: NaiveDate) -> Vec<(NaiveDate, Spent)> {
-    let of = |day: NaiveDate| found.iter().find(|(known, _)| *known == day).map_or_else(Spent::default, |(_, spent)| *spent);
+    let of =
+        |day: NaiveDate| found.iter().find(|(known, _)| *known == day).map_or_else(Spent::default, |(_, spent)| *spent);
     first.iter_days().take_while(|day| *day <= last).map(|day| (day, of(day))).collect()
 }
 
 /// What this month will have cost when it ends: what it cost, and the rest at this rate.
-async fn month_end(
-    view: &View<'_>,
-    period: &Period,
-    user: Option<&str>,
-    line: &Line,
-) -> Result<i64, AnalyticsError> {
+async fn month_end(view: &View<'_>, period: &Period, user: Option<&str>, line: &Line) -> Result<i64, AnalyticsError> {
     let today = period.today();
     let first = today.with_day(1).unwrap_or(today);
     let so_far = spent(view, Span::new(Some(period.begins(first)), None), user).await?.cost;

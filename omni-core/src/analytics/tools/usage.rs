@@ -204,7 +204,8 @@ async fn own_requests(
         order: "r.created_at DESC, r.id DESC",
         limit,
     };
-    let headings = &[("at", "when"), ("query", "question"), ("cost_usd", "cost"), ("end", "end"), ("request_id", "ask")];
+    let headings =
+        &[("at", "when"), ("query", "question"), ("cost_usd", "cost"), ("end", "end"), ("request_id", "ask")];
     let mut table = Table::new("queries", "The last ones", headings);
     for row in &view.requests(&list).await? {
         let cost = row.optional_int("cost_nano_usd")?.map_or(Cell::Nothing, Cell::Usd);

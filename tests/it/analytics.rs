@@ -1,0 +1,6 @@
+//! The analytics server as people, clients and other servers meet it.
+
+mod conformance;
+mod demo;
+mod program;
+mod questions;

@@ -1,0 +1,48 @@
+//! `omni --demo`: answers with substance, no key, no network, nothing left behind.
+
+use omni_tests::program::Program;
+
+fn omni() -> Program {
+    Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
+}
+
+#[test]
+fn the_demo_answers_with_substance_and_leaves_nothing() {
+    let home = omni();
+    let temp = home.home().join("temp");
+    std::fs::create_dir(&temp).unwrap();
+    let env = [("TMPDIR", temp.to_str().unwrap()), ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
+    let ask = |question: &str| home.run_with(&env, &["--demo", "ask", question]).exits(0);
+    let expensive = ask("Which were the five most expensive questions this week?");
+    assert!(expensive.out.contains("`analytics_mcp.get_top_expensive_queries`"), "{}", expensive.out);
+    assert!(expensive.out.contains("The 5 most expensive questions (the last 7 days)."), "{}", expensive.out);
+    assert_eq!(expensive.out.lines().filter(|line| line.contains("@company.com")).count(), 5, "{}", expensive.out);
+    let slow = ask("Show slow queries");
+    assert!(slow.out.contains("this is the output of") && slow.out.lines().count() > 5, "{}", slow.out);
+    let health = ask("What's the health of transformer_master?");
+    assert!(health.out.contains("transformer_master"), "{}", health.out);
+    assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "the demo is thrown away");
+    assert!(!home.home().join("xdg/data").exists() && !home.config_dir().exists());
+}
+
+#[test]
+fn everybody_in_the_demo_may_do_what_their_role_may() {
+    let home = omni();
+    let tools = |who: &str| {
+        let listed = home.run(&["--demo", "tools", "list", "--json", "--as", who]).exits(0);
+        listed.out.matches("\"tool\"").count().max(listed.out.matches("\"name\"").count())
+    };
+    let (owner, dba, contractor) =
+        (tools("owner@company.com"), tools("dba@company.com"), tools("contractor@company.com"));
+    assert!(owner > dba && dba > contractor, "{owner} {dba} {contractor}");
+    let denied = home.run(&["--demo", "ask", "--as", "dba@company.com", "Show me cost summary for today"]).exits(0);
+    assert!(!denied.out.contains("get_cost_summary"), "{}", denied.out);
+    let own = home.run(&["--demo", "ask", "--as", "dba@company.com", "my usage this month"]).exits(0);
+    assert!(own.out.contains("You made ") && !own.out.contains("owner@company.com"), "{}", own.out);
+}
+
+#[test]
+fn the_ledger_of_the_demo_can_be_proved() {
+    let ran = omni().run(&["--demo", "audit", "verify"]).exits(0);
+    assert!(!ran.out.is_empty(), "{ran:?}");
+}

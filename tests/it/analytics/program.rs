@@ -1,0 +1,103 @@
+//! `omni mcp analytics`: over standard input and output, and over HTTP for whoever has a key.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    process::Child,
+    time::Duration,
+};
+
+use omni_core::{
+    McpTransport,
+    config::ServerAuth,
+    mcp::{CallContext, Connector as _, McpTransportExt as _, http::HttpServer, stdio::StdioServer},
+    net::{self, ClientOptions},
+};
+use omni_tests::program::Program;
+use serde_json::{json, value::to_raw_value};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// An empty home, and a key of its administrator's.
+pub(super) fn home_with_key() -> (Program, String) {
+    let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
+    let made = home.run(&["keys", "create", "--user", "owner@company.com", "--scope", "mcp"]).exits(0);
+    let key = made.out.trim().to_owned();
+    (home, key)
+}
+
+/// The program behind HTTP.
+pub(super) struct Served {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+    pub(super) url: String,
+}
+
+impl Served {
+    pub(super) fn start(home: &Program) -> Self {
+        let mut child = home.command(&["mcp", "analytics", "--http", "127.0.0.1:0"]).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (mut line, mut told) = (String::new(), String::new());
+        let url = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it was ready: {told}");
+            told.push_str(&line);
+            if let Some((_, url)) = line.split_once("listens at ") {
+                break url.chars().take_while(char::is_ascii_graphic).collect();
+            }
+        };
+        Self { child, log, url }
+    }
+
+    pub(super) fn stop(mut self) -> Option<i32> {
+        crate::mcp_stdio::signal("-TERM", self.child.id());
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+async fn usage(transport: &dyn McpTransport) -> String {
+    let arguments = to_raw_value(&json!({ "period": "all" })).unwrap();
+    let output = transport.call_tool("get_cost_summary", &arguments, 10_000, &CallContext::within(LONG)).await;
+    output.unwrap().for_person()
+}
+
+async fn tools(transport: &dyn McpTransport) -> usize {
+    let reply = transport.request(omni_core::mcp::McpRequest::new("tools/list", None), &CallContext::within(LONG));
+    let listed: serde_json::Value = serde_json::from_str(reply.await.unwrap().raw().get()).unwrap();
+    listed["tools"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_whoever_has_a_key_asks_and_there_is_nothing_else() {
+    let (home, key) = home_with_key();
+    let served = Served::start(&home);
+    let client = net::client(&ClientOptions::for_url(&served.url.parse().unwrap())).unwrap();
+    for (path, status) in [("/health", 200), ("/healthz", 200), ("/chat/ask", 401), ("/docs", 401), ("/mcp", 401)] {
+        let answer = client.get(format!("{}{path}", served.url)).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+    }
+    let url = format!("{}/mcp", served.url);
+    assert!(HttpServer::new(&url).unwrap().connect(&CallContext::within(LONG)).await.is_err(), "a key is wanted");
+    let server = HttpServer::new(&url).unwrap().with_auth(ServerAuth::Bearer(key.into()));
+    let transport = server.connect(&CallContext::within(LONG)).await.unwrap();
+    assert_eq!(tools(&*transport).await, 16);
+    let said = usage(&*transport).await;
+    assert!(said.contains("Nothing was asked") || said.contains("request"), "{said}");
+    transport.close().await;
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_standard_input_and_output_the_person_at_the_terminal_asks() {
+    let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
+    let prepared = home.command(&[]);
+    let text = |text: &std::ffi::OsStr| text.to_str().unwrap().to_owned();
+    let env = prepared.get_envs().filter_map(|(name, value)| Some((text(name), text(value?).into())));
+    let env: Vec<(String, omni_core::SecretString)> = env.collect();
+    let server = StdioServer::new(env!("CARGO_BIN_EXE_omni-under-test")).with_args(["mcp", "analytics"]).with_env(env);
+    let transport = server.connect(&CallContext::within(LONG)).await.unwrap();
+    assert_eq!(tools(&*transport).await, 16);
+    assert!(!usage(&*transport).await.is_empty());
+    transport.close().await;
+}
