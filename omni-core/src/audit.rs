@@ -23,7 +23,7 @@ mod scan;
 pub mod sql;
 
 pub use access::AuditAccess;
-#[cfg(feature = "analytics")]
+#[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
 pub(crate) use entry::Entries;
 pub use entry::{CallEntry, LogEntry};
 pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order, REQUEST_TYPES};

@@ -35,7 +35,7 @@ async fn append(store: &SqlAudit, chain: &[SealedRecord]) {
 }
 
 fn history() -> History {
-    History::until(now()).with_size(70, 30)
+    History::until(now()).with_size(70, 14)
 }
 
 fn arguments(value: Value) -> JsonObject {

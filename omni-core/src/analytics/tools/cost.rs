@@ -58,6 +58,10 @@ pub(super) async fn summary(
     user: Option<&str>,
     args: &Args,
 ) -> Result<Report, AnalyticsError> {
+    let group = args.group_by.as_deref();
+    if !matches!(group, None | Some("user" | "mcp" | "model" | "day" | "date")) {
+        return Err(AnalyticsError::argument("group_by", "it is none of user, mcp, day, date, model"));
+    }
     let all = spent(view, period.span, user).await?;
     if all.requests == 0 {
         return Ok(nothing("Nothing was asked, so nothing was spent", period, user));
@@ -76,14 +80,12 @@ pub(super) async fn summary(
         .total("tokens_output", Cell::Count(all.tokens[1]))
         .total("tokens_cached", Cell::Count(all.tokens[2]))
         .total("unpriced_queries", Cell::Count(all.unpriced));
-    Ok(match args.group_by.as_deref() {
+    Ok(match group {
         Some("mcp") => report.table(by_server(view, period, user, all.cost).await?),
         Some("day" | "date") => report.table(by_day(view, period, user).await?),
         Some("model") => report.table(by_key(view, period, user, "model").await?),
-        Some("user") => report.table(by_key(view, period, user, "user_email").await?),
         None if user.is_some() => report.table(by_key(view, period, user, "model").await?),
-        None => report.table(by_key(view, period, user, "user_email").await?),
-        Some(_) => return Err(AnalyticsError::argument("group_by", "it is none of user, mcp, day, date, model")),
+        Some(_) | None => report.table(by_key(view, period, user, "user_email").await?),
     })
 }
 

@@ -53,7 +53,10 @@ fn the_process_environment_wins_over_the_working_directorys_dotenv_and_that_over
 #[test]
 fn the_embedded_default_needs_nothing() {
     let config = Config::embedded(&env(&[("HOME", "/home/a")]), Path::new("/work"));
-    assert_eq!((config.dir, config.policy_kind.as_str(), config.servers.len()), (None, "memory", 0));
+    let own: Vec<_> = config.servers.iter().map(|server| (&*server.name, server.builtin.as_deref())).collect();
+    let analytics = cfg!(feature = "analytics").then_some(("analytics_mcp", Some("analytics")));
+    assert_eq!(own, Vec::from_iter(analytics));
+    assert_eq!((config.dir, config.policy_kind.as_str()), (None, "memory"));
     assert_eq!(
         (config.audit.kind.as_str(), config.audit.url.as_str()),
         ("sqlite", "/home/a/.local/share/omni/omni.db")

@@ -163,6 +163,22 @@ fn a_disabled_or_unknown_server_is_closed_and_one_that_only_the_program_has_open
 }
 
 #[test]
+fn the_built_in_analytics_server_is_for_administrators_whatever_a_file_allows() {
+    let mcps = "mcps: [{ name: a, builtin: analytics, role_restrictions: { dba: { allow_all: true } } }]";
+    let users = "users: [{ email: u, role: dba, allowed_mcps: '*' },
+        { email: v, role: dba, allowed_mcps: { a: '*' } }, { email: w, role: dba, allowed_mcps: { a: { mode: custom, tools: ['*'] } } }]
+super_admins: [{ email: owner }]";
+    let policy = YamlPolicy::from_config(&config(mcps, users)).unwrap();
+    for (who, all) in [("owner", true), ("u", false), ("v", false), ("w", false)] {
+        let grant = grant(&policy, who);
+        assert_eq!(grant.decide("a", "get_cost_summary", None).is_allowed(), all, "{who}");
+        assert!(grant.decide("a", "get_my_usage", None).is_allowed(), "{who}");
+    }
+    let rule = grant(&policy, "u").decide("a", "get_denials", None);
+    assert!(format!("{rule:?}").contains("for administrators"), "{rule:?}");
+}
+
+#[test]
 fn the_analytics_server_goes_by_either_name() {
     let mcps = "mcps: [{ name: omni2_analytics_mcp, url: http://h }]";
     let users =
