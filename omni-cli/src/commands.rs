@@ -58,7 +58,7 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
     #[cfg(feature = "demo")]
-    app.prepare().await?;
+    Box::pin(app.prepare()).await?;
     match command {
         Command::Ask(args) => ask::run(app, args).await,
         Command::Chat(args) => Box::pin(chat::run(app, args)).await,

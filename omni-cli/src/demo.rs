@@ -1,7 +1,7 @@
 //! `omni --demo`: a throwaway configuration with a made-up month behind it, and databases to try things on. No key, no
 //! network, nothing left behind.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
 
 use chrono::Utc;
 use omni_core::{
@@ -11,7 +11,7 @@ use omni_core::{
     config::LoadOptions,
     ledger::SealKeys,
     mcp::{Connector, in_process::InProcess},
-    registry::{BuildError, BuiltinContext},
+    registry::BuildError,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -88,12 +88,11 @@ async fn fill(config: &Config) -> Result<(), Fault> {
 
 /// Adds the sample databases, which are made when something is built of them.
 pub(crate) fn register(registry: &mut Registry) {
-    registry.builtins.register(DATABASES, |context| Box::pin(databases(context)));
+    registry.builtins.register(DATABASES, |context| Box::pin(databases(context.config.data_dir.join("databases"))));
 }
 
-async fn databases(context: BuiltinContext) -> Result<Arc<dyn Connector>, BuildError> {
-    let dir: &Path = &context.config.data_dir.join("databases");
-    let server = database_mcp::sample::server(dir).await;
+async fn databases(dir: PathBuf) -> Result<Arc<dyn Connector>, BuildError> {
+    let server = database_mcp::sample::server(&dir).await;
     let server =
         server.map_err(|error| BuildError::invalid(format!("{error}: {:?}", std::error::Error::source(&error))))?;
     Ok(Arc::new(InProcess::new(move || server.clone())))

@@ -4,3 +4,4 @@ mod conformance;
 mod demo;
 mod program;
 mod questions;
+mod seen;

@@ -75,12 +75,11 @@ impl<'a> View<'a> {
             r.mcp_target, r.tool_called, r.iterations, r.tools_used, r.mcps_accessed, r.duration_ms, r.cost_nano_usd,
             r.tokens_input, r.tokens_output, r.tokens_cached, r.model, r.status, r.warning, r.error_message,
             r.block_reason";
-        let mut statement = Statement::default();
-        statement.sql = format!(
-            "SELECT {COLUMNS} FROM audit_logs r WHERE r.tenant = ? AND r.request_type <> 'admin' AND {}",
-            list.condition
+        let condition = list.condition;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM audit_logs r WHERE r.tenant = ? AND r.request_type <> 'admin' AND {condition}"
         );
-        statement.values.push(self.tenant.into());
+        let mut statement = Statement::new(sql, self.tenant.into());
         statement.bounds("r.created_at", list.period.span.from.map(Val::from), list.period.span.to.map(Val::from));
         if let Some(user) = list.user {
             statement.and("r.user_email = ?", user.into());

@@ -82,9 +82,9 @@ pub(super) fn dollars(nano: i64) -> String {
     let usd = nano as f64 / 1e9;
     match nano.abs() {
         0 => "$0".into(),
-        1_000_000_000.. => format!("${usd:.2}"),
-        10_000_000.. => format!("${usd:.4}"),
-        _ => format!("${usd:.6}"),
+        1..10_000_000 => format!("${usd:.6}"),
+        10_000_000..1_000_000_000 => format!("${usd:.4}"),
+        _ => format!("${usd:.2}"),
     }
 }
 
@@ -92,7 +92,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

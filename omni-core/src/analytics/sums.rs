@@ -82,13 +82,9 @@ impl<'a> Wanted<'a> {
     fn add_whole(&self, parts: &mut Statement<'a>, pieces: &Pieces) {
         let columns: String = self.by.iter().copied().chain(self.sums()).map(|column| format!("{column}, ")).collect();
         for Portions { grain, first, end } in &pieces.whole {
-            let mut part = Statement::default();
-            part.sql = format!(
-                "SELECT {columns}last_at FROM {} WHERE tenant = ? AND grain = {}",
-                self.rollup.table,
-                grain.number()
-            );
-            part.values.push(self.tenant.into());
+            let Rollup { table, .. } = self.rollup;
+            let sql = format!("SELECT {columns}last_at FROM {table} WHERE tenant = ? AND grain = {}", grain.number());
+            let mut part = Statement::new(sql, self.tenant.into());
             part.bounds("start", first.map(Val::from), end.map(Val::from));
             for (key, value) in &self.only {
                 part.and(&format!("{key} = ?"), value.clone());
@@ -118,12 +114,9 @@ impl<'a> Wanted<'a> {
         };
         let keys: String = self.by.iter().map(key).collect();
         let sums: String = self.rollup.sums.iter().map(|(sum, value)| format!("{value} AS {sum}, ")).collect();
-        let mut part = Statement::default();
-        part.sql = format!(
-            "SELECT {keys}{sums}r.created_at AS last_at FROM {} r WHERE r.tenant = ? AND {filter}",
-            source.table()
-        );
-        part.values.push(self.tenant.into());
+        let table = source.table();
+        let sql = format!("SELECT {keys}{sums}r.created_at AS last_at FROM {table} r WHERE r.tenant = ? AND {filter}");
+        let mut part = Statement::new(sql, self.tenant.into());
         part.bounds("r.created_at", span.from.map(Val::from), span.to.map(Val::from));
         for (key, value) in &self.only {
             part.and(&format!("{} = ?", self.rollup.key(key)), value.clone());
@@ -138,6 +131,10 @@ impl<'a> Wanted<'a> {
 }
 
 impl<'a> Statement<'a> {
+    pub(super) fn new(sql: String, value: Val<'a>) -> Self {
+        Self { sql, values: vec![value] }
+    }
+
     pub(super) fn and(&mut self, condition: &str, value: Val<'a>) {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);

@@ -42,8 +42,11 @@ impl Omni {
     async fn ask_of(&self, parts: &Parts, grant: &Grant, feedback: &Feedback) -> Result<LogEntry, Error> {
         let unknown = || Error::NotFound { message: format!("there is no ask {} of yours", feedback.request_id) };
         let reader = parts.reader.as_ref().ok_or_else(unknown)?;
-        let mut query = AuditQuery::default();
-        (query.request_id, query.tenant) = (Some(feedback.request_id), Some(grant.principal.tenant.clone()));
+        let query = AuditQuery {
+            request_id: Some(feedback.request_id),
+            tenant: Some(grant.principal.tenant.clone()),
+            ..AuditQuery::default()
+        };
         let mut found = reader.logs(&query).await.map_err(Error::Audit)?.entries;
         if found.is_empty() && self.ledger().flush(SETTLE).await.is_ok() {
             found = reader.logs(&query).await.map_err(Error::Audit)?.entries;

@@ -1,6 +1,6 @@
 //! Numbers that look random and follow from a seed.
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 #[derive(Debug)]
 pub(super) struct Random(u64);
 

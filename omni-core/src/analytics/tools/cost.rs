@@ -8,9 +8,9 @@ use crate::{
         error::AnalyticsError,
         period::Period,
         report::{Cell, Report, Table, dollars},
-        rollup::{CALLS, PEOPLE_CALLS, QUARTERS, REQUESTS},
+        rollup::{CALLS, Grain, PEOPLE_CALLS, QUARTERS, REQUESTS},
         span::{Span, quarter_begins},
-        sums::Wanted,
+        sums::{Statement, Wanted, start_of},
     },
     db::Row,
 };
@@ -172,13 +172,12 @@ pub(super) async fn days(
 
 /// The same of one person, whose rows an index finds.
 async fn of_user(view: &View<'_>, span: Span, user: &str) -> Result<Vec<Row>, AnalyticsError> {
-    let start = crate::analytics::sums::start_of(crate::analytics::rollup::Grain::Quarter, view.dialect());
-    let sums: String =
-        QUARTERS.sums.iter().map(|(sum, value)| format!(", CAST(sum({value}) AS BIGINT) AS {sum}")).collect();
-    let mut statement = crate::analytics::sums::Statement::default();
-    statement.sql =
-        format!("SELECT {start} AS start{sums} FROM audit_logs r WHERE r.user_email = ? AND {}", QUARTERS.filter);
-    statement.values.push(user.into());
+    let start = start_of(Grain::Quarter, view.dialect());
+    let sum = |(sum, value): &(&str, &str)| format!(", CAST(sum({value}) AS BIGINT) AS {sum}");
+    let sums: String = QUARTERS.sums.iter().map(sum).collect();
+    let filter = QUARTERS.filter;
+    let sql = format!("SELECT {start} AS start{sums} FROM audit_logs r WHERE r.user_email = ? AND {filter}");
+    let mut statement = Statement::new(sql, user.into());
     statement.and("r.tenant = ?", view.tenant.into());
     statement.bounds("r.created_at", span.from.map(Into::into), span.to.map(Into::into));
     statement.sql.push_str(" GROUP BY 1");

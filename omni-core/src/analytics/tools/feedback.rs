@@ -37,9 +37,8 @@ pub(super) async fn summary(view: &View<'_>, period: &Period, args: &Args) -> Re
 }
 
 fn of(view: &View<'_>, period: &Period, columns: &str) -> Statement<'static> {
-    let mut statement = Statement::default();
-    statement.sql = format!("SELECT {columns} FROM ask_feedback f WHERE f.tenant = ?");
-    statement.values.push(view.tenant.to_owned().into());
+    let sql = format!("SELECT {columns} FROM ask_feedback f WHERE f.tenant = ?");
+    let mut statement = Statement::new(sql, view.tenant.to_owned().into());
     statement.bounds("f.created_at", period.span.from.map(Into::into), period.span.to.map(Into::into));
     statement
 }
