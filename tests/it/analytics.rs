@@ -2,6 +2,7 @@
 
 mod conformance;
 mod demo;
+mod feedback;
 mod program;
 mod questions;
 mod seen;

@@ -167,6 +167,11 @@ impl Office {
         std::fs::write(self.dir.path().join(name), text).unwrap();
     }
 
+    /// Where its database is.
+    pub fn database(&self) -> String {
+        self.dir.path().join("data/omni.db").display().to_string()
+    }
+
     /// A new key of somebody, for nobody else, with all scopes but `act_as`.
     pub async fn key(&self, owner: &str) -> String {
         self.key_with(owner, &[Scope::Ask, Scope::Tools, Scope::Audit, Scope::Admin]).await

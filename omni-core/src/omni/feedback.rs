@@ -25,7 +25,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no, there is no such ask of theirs ([`Error::NotFound`]), or there is
     /// no database to keep it in.
     pub async fn feedback(&self, who: impl Into<Credential>, mut feedback: Feedback) -> Result<(), Error> {
-        let grant = self.grant(who).await?;
+        let grant = self.asker(who.into()).await?;
         let parts = self.parts();
         let Some(tables) = &parts.tables else {
             return Err(Error::Invalid { message: "feedback is kept in a database, and there is none".into() });
