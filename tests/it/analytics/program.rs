@@ -9,7 +9,7 @@ use std::{
 use omni_core::{
     McpTransport,
     config::ServerAuth,
-    mcp::{CallContext, Connector as _, McpTransportExt as _, http::HttpServer, stdio::StdioServer},
+    mcp::{CallContext, Connector as _, McpRequest, McpTransportExt as _, http::HttpServer, stdio::StdioServer},
     net::{self, ClientOptions},
 };
 use omni_tests::program::Program;
@@ -63,8 +63,9 @@ async fn usage(transport: &dyn McpTransport) -> String {
 }
 
 async fn tools(transport: &dyn McpTransport) -> usize {
-    let reply = transport.request(omni_core::mcp::McpRequest::new("tools/list", None), &CallContext::within(LONG));
-    let listed: serde_json::Value = serde_json::from_str(reply.await.unwrap().raw().get()).unwrap();
+    let list = McpRequest::new("tools/list", None);
+    let reply = transport.request(list, &CallContext::within(LONG)).await.unwrap();
+    let listed: serde_json::Value = serde_json::from_str(reply.raw().get()).unwrap();
     listed["tools"].as_array().unwrap().len()
 }
 
