@@ -81,9 +81,13 @@ pub(super) async fn findings(app: &App, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config.check().into_iter().map(Finding::from).collect();
     findings.extend(model(app, config).await);
     findings.extend(unknown("database.url", None, "audit store", &config.audit.kind, &app.registry.audit.kinds()));
-    let transports = app.registry.transports.kinds();
+    let (transports, builtins) = (app.registry.transports.kinds(), app.registry.builtins.kinds());
     findings.extend(config.servers.iter().filter_map(|server| {
         let source = server.source.as_ref().map(ToString::to_string);
+        if let Some(builtin) = &server.builtin {
+            let what = format!("server {}: built-in server", server.name);
+            return unknown("builtin", source, &what, builtin, &builtins);
+        }
         let what = format!("server {}: MCP transport", server.name);
         unknown("protocol", source, &what, &server.kind, &transports)
     }));

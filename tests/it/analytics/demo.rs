@@ -17,6 +17,7 @@ fn the_demo_answers_with_substance_and_leaves_nothing() {
     assert!(expensive.out.contains("`analytics_mcp.get_top_expensive_queries`"), "{}", expensive.out);
     assert!(expensive.out.contains("The 5 most expensive questions (the last 7 days)."), "{}", expensive.out);
     assert_eq!(expensive.out.lines().filter(|line| line.contains("@company.com")).count(), 5, "{}", expensive.out);
+    assert!(!expensive.out.contains("\"summary\""), "what is said in words is not said in JSON: {}", expensive.out);
     let slow = ask("Show slow queries");
     assert!(slow.out.contains("this is the output of") && slow.out.lines().count() > 5, "{}", slow.out);
     let health = ask("What's the health of transformer_master?");
@@ -42,7 +43,9 @@ fn everybody_in_the_demo_may_do_what_their_role_may() {
 }
 
 #[test]
-fn the_ledger_of_the_demo_can_be_proved() {
+fn the_ledger_of_the_demo_can_be_proved_and_its_configuration_is_right() {
     let ran = omni().run(&["--demo", "audit", "verify"]).exits(0);
-    assert!(!ran.out.is_empty(), "{ran:?}");
+    assert!(ran.out.starts_with("ok: "), "{ran:?}");
+    let checked = omni().run(&["--demo", "config", "check", "--strict"]).exits(0);
+    assert!(!checked.out.contains("warning:") && !checked.err.contains("warning:"), "{checked:?}");
 }

@@ -16,7 +16,8 @@ impl Linter<'_> {
     /// What a server's rules say.
     pub(super) fn rules(&mut self, at: usize, server: &ServerSpec) {
         let path = format!("mcps[{at}]");
-        if server.enabled == Some(false) {
+        // Of everybody's history nobody but administrators sees anything anyway.
+        if server.enabled == Some(false) || server.builtin.as_deref() == Some("analytics") {
             return;
         }
         let is_open = matches!(&server.tool_policy, None | Some(ToolPolicy::Mode(PolicyMode::All)))

@@ -26,14 +26,23 @@ fn result(block: &Block, earlier: &[Message], tools: &ToolSet) -> Option<String>
     let name = called(id, earlier, tools).unwrap_or_else(|| "a tool".into());
     let what = if *is_error { format!("`{name}` failed") } else { format!("this is the output of `{name}`") };
     let mut text = format!("(offline: no language model is configured; {what})\n");
-    for part in unfence(content) {
+    let parts = unfence(content);
+    // What is said in words already is not said to a person in JSON once more.
+    let in_words = parts.iter().any(|part| matches!(part, ResultPart::Text { text } if !is_document(text)));
+    for (at, part) in parts.iter().enumerate() {
         match part {
+            ResultPart::Text { text: part } if at > 0 && in_words && is_document(part) => continue,
             ResultPart::Text { text: part } => write!(text, "\n{part}"),
             ResultPart::Image { mime, data } => write!(text, "\n[{mime}, {} bytes]", data.len() / 4 * 3),
         }
         .ok()?;
     }
     Some(text)
+}
+
+/// Whether a text is a JSON object: what a model reads beside the words.
+fn is_document(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
 }
 
 /// The full name of the tool of a call.
