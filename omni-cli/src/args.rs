@@ -209,6 +209,18 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it serves others over the network, and so has a service's log.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        match self {
+            Self::Serve(_) => true,
+            #[cfg(feature = "analytics")]
+            Self::Mcp(args) => matches!(&args.server, Some(McpServer::Analytics(own)) if own.http.is_some()),
+            _ => false,
+        }
+    }
+
     /// In which form the command's result is wanted.
     #[must_use]
     pub fn format(&self) -> Format {
