@@ -122,10 +122,10 @@ pub fn tool_names() -> Vec<String> {
 
 /// Adds the built-in server `analytics`.
 pub fn register(registry: &mut Registry) {
-    registry.builtins.register("analytics", |context| build(context).boxed());
+    registry.builtins.register("analytics", |context| async move { build(context) }.boxed());
 }
 
-async fn build(context: BuiltinContext) -> Result<Arc<dyn Connector>, BuildError> {
+fn build(context: BuiltinContext) -> Result<Arc<dyn Connector>, BuildError> {
     let tables = Tables::of_config(&context.config).ok_or_else(|| {
         BuildError::invalid("it reads the ledger's database, and the ledger is in none; set database.url")
     })?;

@@ -39,7 +39,7 @@ impl Cell {
 
     /// A sum by how many it is of.
     pub(super) fn average_ms(sum: u64, count: u64) -> Self {
-        if count == 0 { Self::Nothing } else { Self::Ms((sum + count / 2) / count) }
+        (sum + count / 2).checked_div(count).map_or(Self::Nothing, Self::Ms)
     }
 
     fn to_json(&self) -> Value {

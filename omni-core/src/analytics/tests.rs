@@ -39,7 +39,8 @@ fn history() -> History {
 }
 
 fn arguments(value: Value) -> JsonObject {
-    value.as_object().unwrap().clone()
+    let Value::Object(arguments) = value else { panic!("{value}") };
+    arguments
 }
 
 /// Every tool in many ways: every period, explicit bounds, zones, people, groups.
