@@ -43,9 +43,9 @@ pub use db::{DbCommand, MigrateArgs, PruneArgs};
 pub use feedback::{FeedbackArgs, Thumb};
 #[cfg(feature = "sql")]
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
+pub use mcp::McpArgs;
 #[cfg(feature = "analytics")]
-pub use mcp::AnalyticsArgs;
-pub use mcp::{McpArgs, McpServer};
+pub use mcp::{AnalyticsArgs, McpServer};
 pub use policy::{ExplainArgs, PolicyCommand, ValidateArgs};
 #[cfg(feature = "sql")]
 pub use policy::{ExportPolicyArgs, ImportArgs};

@@ -1,6 +1,8 @@
 //! `omni mcp`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
+#[cfg(feature = "analytics")]
+use clap::Subcommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,15 +24,16 @@ pub struct McpArgs {
     #[arg(short = 'u', long = "as", value_name = "EMAIL")]
     pub act_as: Option<String>,
     /// One server alone, in place of all
+    #[cfg(feature = "analytics")]
     #[command(subcommand)]
     pub server: Option<McpServer>,
 }
 
 /// A server of omni's own.
+#[cfg(feature = "analytics")]
 #[derive(Debug, Clone, Subcommand)]
 pub enum McpServer {
     /// The analytics server: costs, errors, users, tools and latency of what was asked
-    #[cfg(feature = "analytics")]
     Analytics(AnalyticsArgs),
 }
 

@@ -13,23 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::follow::{self, Interruption};
 #[cfg(feature = "analytics")]
-use crate::args::AnalyticsArgs;
-use crate::{
-    app::App,
-    args::{McpArgs, McpServer},
-    exit::Exit,
-    fault::Fault,
-};
+use crate::args::{AnalyticsArgs, McpServer};
+use crate::{app::App, args::McpArgs, exit::Exit, fault::Fault};
 
 /// Serves until the client goes.
 pub(super) async fn run(app: &App, args: &McpArgs) -> Result<Exit, Fault> {
-    match &args.server {
-        #[cfg(feature = "analytics")]
-        Some(McpServer::Analytics(own)) => analytics(app, args, own).await,
-        #[cfg(not(feature = "analytics"))]
-        Some(server) => match *server {},
-        None => everything(app, args).await,
+    #[cfg(feature = "analytics")]
+    if let Some(McpServer::Analytics(own)) = &args.server {
+        return analytics(app, args, own).await;
     }
+    everything(app, args).await
 }
 
 /// The analytics server alone: its calls pass what all calls pass.
