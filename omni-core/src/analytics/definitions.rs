@@ -72,8 +72,8 @@ fn costs() -> Vec<Tool> {
         tool(
             "get_cost_summary",
             "Cost summary",
-            "Costs and spending: how much money the questions of a period cost in total, by user, by MCP server, by \
-             model or by day, with tokens and the average per query. Use it for what was spent, and on whom.",
+            "Costs and spending: how much money was spent, what a user, an MCP server or a model did cost, in total and \
+             on average, by day, with tokens. Use it for what we spend.",
             [
                 period("week"),
                 vec![user(), group_by(&["user", "mcp", "day", "date", "model"], "By what to split the costs.")],
@@ -81,9 +81,9 @@ fn costs() -> Vec<Tool> {
         ),
         tool(
             "get_top_expensive_queries",
-            "Most expensive queries",
-            "The most expensive queries: which questions cost the most money, with who asked, the tools, the tokens \
-             and the time. Use it to find what is expensive.",
+            "Expensive queries",
+            "Expensive queries: the questions that cost the most money, each with its user, tools, tokens and time. Use it \
+             to find what is expensive.",
             [period("week"), vec![limit(10), user()]],
         ),
         tool(
@@ -144,7 +144,7 @@ fn people_and_tools() -> Vec<Tool> {
         tool(
             "get_active_users",
             "Active users",
-            "Active users: who is using it the most, user activity with queries, errors, average time, costs and when \
+            "Active users: who is using this the most, user activity with queries, errors, average time, costs and when \
              they were last active.",
             [period("week"), vec![name("role", "Only people of this role."), limit(20)]],
         ),
@@ -187,9 +187,9 @@ fn beyond() -> Vec<Tool> {
         tool(
             "get_cost_trend",
             "Cost trend and forecast",
-            "Cost trend day by day, with a forecast: how spending develops over time, whether it rises, and what it \
-             will be in the coming days and at the end of the month.",
-            [period("month"), vec![number("forecast_days", "How many days to forecast.", 7, 1, 92), user()]],
+            "Trend of the costs with a forecast: how they develop day by day, whether they rise or fall, and what the \
+             coming days are expected to bring.",
+            [period("month"), vec![number("forecast_days", "How many days to forecast.", 7, 1, 92)]],
         ),
         tool(
             "get_denials",

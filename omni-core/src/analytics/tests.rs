@@ -62,7 +62,7 @@ fn questions() -> Vec<(String, Value)> {
         ("get_cost_summary", json!({ "group_by": "day" })),
         ("get_cost_summary", json!({ "group_by": "model", "user_id": "dba@company.com" })),
         ("get_cost_summary", json!({ "group_by": "mcp", "user_id": "dba@company.com" })),
-        ("get_cost_trend", json!({ "user_id": "dba@company.com" })),
+        ("get_cost_summary", json!({ "group_by": "day", "user_id": "dba@company.com" })),
         ("get_token_usage", json!({ "user_id": "DBA@company.com" })),
         ("get_error_summary", json!({ "mcp_name": "database_mcp" })),
         ("get_latency_percentiles", json!({ "group_by": "tool" })),

@@ -48,7 +48,7 @@ pub(super) async fn call(
         "get_cache_hit_rate" => tokens::cache(view, &period).await,
         FOR_ALL => usage::of_one(view, &period, subject, args).await,
         "get_latency_percentiles" => health::latency(view, &period, args).await,
-        "get_cost_trend" => trend::of(view, &period, user, args).await,
+        "get_cost_trend" => trend::of(view, &period, args).await,
         "get_denials" => errors::denials(view, &period, user, args).await,
         "get_feedback_summary" => feedback::summary(view, &period, args).await,
         _ => Err(AnalyticsError::UnknownTool { name: name.into() }),

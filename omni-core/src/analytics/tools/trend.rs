@@ -18,15 +18,10 @@ use crate::analytics::{
 /// How many full days tell what the next ones may be.
 const LOOKED_AT: usize = 28;
 
-pub(super) async fn of(
-    view: &View<'_>,
-    period: &Period,
-    user: Option<&str>,
-    args: &Args,
-) -> Result<Report, AnalyticsError> {
-    let found = days(view, period, user).await?;
+pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<Report, AnalyticsError> {
+    let found = days(view, period, None).await?;
     let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else {
-        return Ok(nothing("Nothing was asked, so there is no trend", period, user));
+        return Ok(nothing("Nothing was asked, so there is no trend", period, None));
     };
     let until = if period.span.to.is_none() { period.today().max(*last) } else { *last };
     let days = every_day(&found, *first, until);
@@ -35,7 +30,7 @@ pub(super) async fn of(
     let wanted = args.forecast_days.unwrap_or(7).clamp(1, 92);
     let ahead = forecast(&line, period.today(), wanted);
     let sum = ahead.iter().map(|(_, cost)| cost).sum();
-    let month = month_end(view, period, user, &line).await?;
+    let month = month_end(view, period, &line).await?;
     let whole: i64 = days.iter().map(|(_, spent)| spent.cost).sum();
     let says = format!(
         "Costs {}: {} in {} days ({}). At this rate the next {wanted} days cost about {}, and this month {}.",
@@ -69,10 +64,10 @@ fn every_day(found: &[(NaiveDate, Spent)], first: NaiveDate, last: NaiveDate) ->
 }
 
 /// What this month will have cost when it ends: what it cost, and the rest at this rate.
-async fn month_end(view: &View<'_>, period: &Period, user: Option<&str>, line: &Line) -> Result<i64, AnalyticsError> {
+async fn month_end(view: &View<'_>, period: &Period, line: &Line) -> Result<i64, AnalyticsError> {
     let today = period.today();
     let first = today.with_day(1).unwrap_or(today);
-    let so_far = spent(view, Span::new(Some(period.begins(first)), None), user).await?.cost;
+    let so_far = spent(view, Span::new(Some(period.begins(first)), None), None).await?.cost;
     let next = first.checked_add_months(Months::new(1)).unwrap_or(today);
     let left = u64::try_from((next - today).num_days() - 1).unwrap_or(0);
     Ok(so_far + forecast(line, today, left).iter().map(|(_, cost)| cost).sum::<i64>())
