@@ -1,6 +1,6 @@
 //! What the ledger tells: costs, errors, users, tools, latency, feedback. A real MCP server over omni's own history.
 //!
-//! [`AnalyticsServer`] is an rmcp service in this process ([`Analytics::connector`]); `builtin: analytics` in `mcps.yaml`
+//! `AnalyticsServer` is an rmcp service in this process ([`Analytics::connector`]); `builtin: analytics` in `mcps.yaml`
 //! makes it one of the servers. All tools but `get_my_usage` are for administrators, which the server checks itself.
 //!
 //! The way of a call: `server` knows who asks, `period` what stretch of time is meant, `tools` what to read of it,
@@ -42,7 +42,7 @@ mod tests;
 use data::{Data, View};
 use definitions::Args;
 pub use error::AnalyticsError;
-pub use server::AnalyticsServer;
+use server::AnalyticsServer;
 
 /// The history of a database. Clones share its connections.
 #[derive(Debug, Clone)]

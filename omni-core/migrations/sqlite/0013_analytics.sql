@@ -158,10 +158,15 @@ CREATE TABLE IF NOT EXISTS analytics_rules (
 
 -- The first of many, in an order.
 
+CREATE INDEX IF NOT EXISTS tool_calls_created_at ON tool_calls (created_at, id);
 CREATE INDEX IF NOT EXISTS audit_logs_cost ON audit_logs (cost_nano_usd, created_at, id) WHERE cost_nano_usd > 0;
 CREATE INDEX IF NOT EXISTS audit_logs_duration ON audit_logs (duration_ms, created_at, id) WHERE duration_ms >= 1000;
 CREATE INDEX IF NOT EXISTS audit_logs_iterations ON audit_logs (iterations, created_at, id) WHERE iterations >= 2;
 CREATE INDEX IF NOT EXISTS audit_logs_failed ON audit_logs (created_at, id) WHERE NOT success;
+
+-- Rows of the original know their cost in dollars alone.
+UPDATE audit_logs SET cost_nano_usd = CAST(round(cost_estimate * 1000000000) AS INTEGER)
+WHERE chain_id IS NULL AND cost_nano_usd IS NULL AND cost_estimate IS NOT NULL;
 
 -- What people say of answers: one word of each person on each ask, with what the ask was.
 CREATE TABLE IF NOT EXISTS ask_feedback (

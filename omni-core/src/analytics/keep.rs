@@ -36,8 +36,17 @@ pub(super) async fn refresh(db: &Db) -> Result<(), DbError> {
         renew(db, source).await?;
         loop {
             let (mark, last) = (Mark::of(db, source).await?, last(db, source).await?);
-            if last - mark.id < FEW || began.elapsed() > PATIENCE || !add(db, source).await? {
+            if last - mark.id < FEW || began.elapsed() > PATIENCE {
                 break;
+            }
+            // Where nothing can be kept, the rows are read where they are.
+            match add(db, source).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, table = source.table(), "sums for analytics are not brought up to date");
+                    break;
+                }
             }
         }
     }
@@ -99,7 +108,7 @@ async fn safe_last(db: &Db, source: Source) -> Result<Option<i64>, DbError> {
         return last(db, source).await.map(Some);
     }
     let mut tx = db.begin().await?;
-    tx.execute("SET LOCAL lock_timeout = '500ms'", &[]).await?;
+    tx.execute("SET LOCAL lock_timeout = '50ms'", &[]).await?;
     let lock = format!("LOCK TABLE {} IN SHARE MODE", source.table());
     if let Err(error) = tx.execute(&lock, &[]).await {
         tracing::debug!(%error, "sums are brought up to date later");
@@ -164,14 +173,15 @@ async fn renew(db: &Db, source: Source) -> Result<(), DbError> {
 
 async fn renew_day(db: &Db, source: Source, day: i64) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
+    // First: whoever removes rows of that day is waited for.
+    let done = "DELETE FROM analytics_stale WHERE source = ? AND day = ?";
+    tx.execute(done, &[source.table().into(), day.into()]).await?;
     let mark = locked_mark(&mut tx, source).await?;
     for rollup in rollups_of(source) {
         for grain in rollup.grains {
             renew_portions(&mut tx, rollup, *grain, day, mark).await?;
         }
     }
-    let done = "DELETE FROM analytics_stale WHERE source = ? AND day = ?";
-    tx.execute(done, &[source.table().into(), day.into()]).await?;
     let moved = "UPDATE analytics_marks SET version = version + 1 WHERE source = ?";
     tx.execute(moved, &[source.table().into()]).await?;
     tx.commit().await

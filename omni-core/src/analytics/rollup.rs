@@ -70,9 +70,9 @@ impl Rollup {
 
 const EVERY: &[Grain] = &[Grain::Day, Grain::Month];
 /// What administrators do is no request.
-const REQUEST: &str = "r.request_type <> 'admin'";
+const REQUEST: &str = "r.request_type <> 'admin' AND r.created_at IS NOT NULL";
 const EMAIL: Column = ("user_email", "coalesce(r.user_email, '')");
-const STATUS: Column = ("status", "r.status");
+const STATUS: Column = ("status", "coalesce(r.status, '')");
 const SERVER: Column = ("server", "r.server");
 const TOOL: Column = ("tool", "r.tool");
 const COUNT: &str = "1";

@@ -1,6 +1,6 @@
 //! The server, as MCP clients see it.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -26,37 +26,25 @@ const INSTRUCTIONS: &str = "omni's own history: what was asked, by whom, what it
 /// Who asks is what omni says in `_meta` ([`CALLER`]) or, on a connection that is somebody's, that person; a request
 /// of nobody is refused. What they may see follows from the policy of now.
 #[derive(Clone)]
-pub struct AnalyticsServer {
+pub(super) struct AnalyticsServer {
     analytics: Analytics,
     policy: LivePolicy,
-    owner: Option<Arc<Principal>>,
 }
 
 impl fmt::Debug for AnalyticsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnalyticsServer").field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("AnalyticsServer").finish_non_exhaustive()
     }
 }
 
 impl AnalyticsServer {
-    /// A server whose callers omni names with each request.
-    #[must_use]
-    pub fn new(analytics: Analytics, policy: LivePolicy) -> Self {
-        Self { analytics, policy, owner: None }
-    }
-
-    /// The same server on a connection that is somebody's.
-    #[must_use]
-    pub fn for_one(mut self, owner: Principal) -> Self {
-        self.owner = Some(Arc::new(owner));
-        self
+    /// A server that believes what each request says of its caller: for connections within omni alone.
+    pub(super) fn new(analytics: Analytics, policy: LivePolicy) -> Self {
+        Self { analytics, policy }
     }
 
     fn caller(&self, context: &RequestContext<RoleServer>) -> Option<Principal> {
-        match &self.owner {
-            Some(owner) => Some(Principal::clone(owner)),
-            None => serde_json::from_value(context.meta.get(CALLER)?.clone()).ok(),
-        }
+        serde_json::from_value(context.meta.get(CALLER)?.clone()).ok()
     }
 
     /// Whether somebody may use a tool, by the role that they have now.

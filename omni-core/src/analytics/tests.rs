@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{history::History, *};
 use crate::{
     audit::{AuditSink as _, LedgerStore as _, SealedRecord, sql::SqlAudit},
-    ledger::{SealKey, prune::prune},
+    ledger::{SealKey, prune::prune, seal_all},
 };
 
 mod access;
@@ -193,4 +193,66 @@ async fn an_argument_that_makes_no_sense_is_told_and_never_becomes_sql() {
     let quoted = json!({ "mcp_name": "x' OR '1'='1" });
     let found = analytics.ask(&Principal::email("a@b.c"), "get_error_summary", arguments(quoted)).await.unwrap();
     assert!(found.text.starts_with("There were no calls"), "{}", found.text);
+}
+
+#[tokio::test]
+async fn what_others_tenants_do_is_in_no_answer() {
+    let key = SealKey::generate();
+    for store in stores().await {
+        append(&store, &history().chain(&key)).await;
+        let before = found(&store).await;
+        append(&store, &seal_all(&SealKey::generate(), found::shared("elsewhere").into_iter())).await;
+        assert_same(&before, &found(&store).await, "not summed up");
+        keep::catch_up(store.db()).await.unwrap();
+        assert_same(&before, &found(&store).await, "summed up");
+    }
+}
+
+/// A question that comes while rows are on their way out waits for them to be gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_is_not_summed_up_while_its_rows_are_removed() {
+    let key = SealKey::generate();
+    for store in stores().await {
+        append(&store, &history().chain(&key)).await;
+        keep::catch_up(store.db()).await.unwrap();
+        let all =
+            "INSERT INTO analytics_stale (source, day) SELECT DISTINCT 'audit_logs', start FROM analytics_requests
+                   WHERE grain = 1";
+        store.db().execute(all, &[]).await.unwrap();
+        // One connection alone can write to this SQLite, so there nobody can come in between.
+        if store.db().dialect() == crate::db::Dialect::Sqlite {
+            continue;
+        }
+        let mut tx = store.db().begin().await.unwrap();
+        crate::audit::sql::stale::mark(&mut tx, "audit_logs", "id > ?", &[0_i64.into()]).await.unwrap();
+        tx.execute("DELETE FROM audit_logs", &[]).await.unwrap();
+        let asking = tokio::spawn({
+            let store = store.clone();
+            async move { found(&store).await }
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert!(!asking.is_finished());
+        tx.commit().await.unwrap();
+        asking.await.unwrap();
+        let after = found(&store).await;
+        clear(&store).await;
+        assert_same(&found(&store).await, &after, "removed");
+    }
+}
+
+#[tokio::test]
+async fn a_forecast_goes_by_the_days_before_whatever_period_is_asked_for() {
+    let store = SqlAudit::open("sqlite::memory:").await.unwrap();
+    append(&store, &history().chain(&SealKey::generate())).await;
+    let analytics = Analytics::new(store.db().clone());
+    let forecast = async |args: Value, at: DateTime<Utc>| {
+        let caller = Principal::email("dba@company.com");
+        let found = analytics.ask_at(&caller, "get_cost_trend", arguments(args), at).await.unwrap();
+        found.document["totals"]["forecast_usd"].clone()
+    };
+    let month = forecast(json!({}), now()).await;
+    assert!(month.as_f64().unwrap() > 0.0, "{month}");
+    for args in [json!({ "period": "today" }), json!({ "until": "2026-02-28" }), json!({ "period": "all" })] {
+        assert_eq!(forecast(args.clone(), now()).await, month, "{args}");
+    }
 }

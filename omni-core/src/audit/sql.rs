@@ -26,7 +26,7 @@ use crate::{
 mod counters;
 mod log;
 mod people;
-mod stale;
+pub(crate) mod stale;
 mod truth;
 mod write;
 

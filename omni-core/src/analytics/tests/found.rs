@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// An ask that cost a dollar, of which two servers' calls share sixty cents.
-fn shared() -> Vec<Record> {
-    let mut party = Party::new(&Principal::email("dba@company.com"), Source::Cli);
+pub(super) fn shared(tenant: &str) -> Vec<Record> {
+    let mut party = Party::new(&Principal::email("dba@company.com").with_tenant(tenant), Source::Cli);
     party.role = Some("dba".into());
     let record = |event| Record {
         at: now() - TimeDelta::hours(1),
@@ -28,7 +28,7 @@ fn shared() -> Vec<Record> {
 
 async fn ask(tool: &str, args: Value) -> Found {
     let store = SqlAudit::open("sqlite::memory:").await.unwrap();
-    append(&store, &seal_all(&SealKey::generate(), shared().into_iter())).await;
+    append(&store, &seal_all(&SealKey::generate(), shared("default").into_iter())).await;
     let analytics = Analytics::new(store.db().clone());
     analytics.ask_at(&Principal::email("dba@company.com"), tool, arguments(args), now()).await.unwrap()
 }

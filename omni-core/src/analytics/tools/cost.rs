@@ -132,7 +132,9 @@ async fn by_server(view: &View<'_>, period: &Period, user: Option<&str>, whole: 
         left -= cost;
         table.push(vec![Cell::text(row.text("server")?), Cell::Usd(cost), Cell::Count(count(row, "calls")?)]);
     }
-    table.push(vec![Cell::text("(no server)"), Cell::Usd(left.max(0)), Cell::Nothing]);
+    // Calls count when they were made, and an ask when it ended: at the edges of a period they may be apart.
+    let rest = if left < 0 { "(asks that ended outside the period)" } else { "(no server)" };
+    table.push(vec![Cell::text(rest), Cell::Usd(left), Cell::Nothing]);
     Ok(table)
 }
 

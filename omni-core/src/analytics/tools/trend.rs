@@ -1,9 +1,9 @@
 //! How costs develop, and what they may be.
 
-use chrono::{Datelike as _, Days, Months, NaiveDate};
+use chrono::{Datelike as _, Days, Months, NaiveDate, TimeDelta};
 
 use super::{
-    cost::{Spent, days, spent},
+    cost::{MOST_DAYS, Spent, days, spent},
     nothing,
 };
 use crate::analytics::{
@@ -15,18 +15,17 @@ use crate::analytics::{
     span::Span,
 };
 
-/// How many full days tell what the next ones may be.
-const LOOKED_AT: usize = 28;
+/// How many full days tell what the next ones may be, whatever period is asked for.
+const LOOKED_AT: u64 = 28;
 
 pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<Report, AnalyticsError> {
     let found = days(view, period, None).await?;
     let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else {
         return Ok(nothing("Nothing was asked, so there is no trend", period, None));
     };
-    let until = if period.span.to.is_none() { period.today().max(*last) } else { *last };
-    let days = every_day(&found, *first, until);
-    let full: Vec<i64> = days.iter().filter(|(day, _)| *day < period.today()).map(|(_, spent)| spent.cost).collect();
-    let line = Line::through(&full[full.len().saturating_sub(LOOKED_AT)..]);
+    let until = period.span.to.map_or(period.today(), |to| period.day(to - TimeDelta::microseconds(1)));
+    let days = every_day(&found, *first, until.min(period.today()).max(*last));
+    let line = line(view, period).await?;
     let wanted = args.forecast_days.unwrap_or(7).clamp(1, 92);
     let ahead = forecast(&line, period.today(), wanted);
     let sum = ahead.iter().map(|(_, cost)| cost).sum();
@@ -37,7 +36,7 @@ pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<
         line.direction(),
         dollars(whole),
         days.len(),
-        period.name,
+        if days.len() as i64 == MOST_DAYS { format!("{first} to {last}") } else { period.name.clone() },
         dollars(sum),
         dollars(month),
     );
@@ -54,6 +53,18 @@ pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<
         .total("month_end_usd", Cell::Usd(month))
         .table(history.with(days.iter().map(row)))
         .table(forecast.with(expected)))
+}
+
+/// Where costs are going, by the last full days.
+async fn line(view: &View<'_>, period: &Period) -> Result<Line, AnalyticsError> {
+    let today = period.today();
+    let earliest = today.checked_sub_days(Days::new(LOOKED_AT)).unwrap_or(today);
+    let span = Span::new(Some(period.begins(earliest)), Some(period.begins(today)));
+    let found = days(view, &Period { span, ..period.clone() }, None).await?;
+    // What began in the middle did not cost nothing before.
+    let (Some((first, _)), Some(last)) = (found.first(), today.pred_opt()) else { return Ok(Line::through(&[])) };
+    let full: Vec<i64> = every_day(&found, *first, last).iter().map(|(_, spent)| spent.cost).collect();
+    Ok(Line::through(&full))
 }
 
 /// The days without anything too.
