@@ -58,7 +58,12 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
     #[cfg(feature = "demo")]
-    Box::pin(app.prepare()).await?;
+    {
+        if app.global.demo && matches!(command, Command::Init(_)) {
+            return Err(Fault::usage("--demo keeps nothing, and `omni init` writes files: it is one or the other"));
+        }
+        Box::pin(app.prepare()).await?;
+    }
     match command {
         Command::Ask(args) => ask::run(app, args).await,
         Command::Chat(args) => Box::pin(chat::run(app, args)).await,

@@ -145,9 +145,17 @@ async fn what_was_pruned_is_in_no_sum_any_more() {
     for store in stores().await {
         append(&store, &history().chain(&key)).await;
         keep::catch_up(store.db()).await.unwrap();
+        for (id, days) in [("old", 40), ("new", 1)] {
+            const VERDICT: &str = "INSERT INTO ask_feedback (request_id, tenant, user_email, is_good, created_at)
+                VALUES (?, 'default', 'ada@company.com', ?, ?)";
+            let at = now() - TimeDelta::days(days);
+            store.db().execute(VERDICT, &[id.into(), true.into(), at.into()]).await.unwrap();
+        }
         let before = found(&store).await;
         let (gone, _) = prune_before(&store, &key, now() - TimeDelta::days(33)).await;
         assert!(gone > 100, "{gone}");
+        let verdicts = store.db().fetch_all("SELECT request_id FROM ask_feedback", &[]).await.unwrap();
+        assert_eq!(verdicts.iter().map(|row| row.text("request_id").unwrap()).collect::<Vec<_>>(), ["new"]);
         let after = found(&store).await;
         assert_ne!(before, after);
         clear(&store).await;

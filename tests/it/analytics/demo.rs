@@ -23,6 +23,8 @@ fn the_demo_answers_with_substance_and_leaves_nothing() {
     let health = ask("What's the health of transformer_master?");
     assert!(health.out.contains("transformer_master"), "{}", health.out);
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0, "the demo is thrown away");
+    let init = home.run(&["--demo", "init"]).exits(2);
+    assert!(init.err.contains("--demo keeps nothing"), "{}", init.err);
     assert!(!home.home().join("xdg/data").exists() && !home.config_dir().exists());
 }
 
