@@ -36,6 +36,7 @@ mod server;
 mod servers;
 mod shape;
 mod show;
+mod slack;
 pub(crate) mod spec;
 mod threading;
 mod tools;
@@ -52,6 +53,9 @@ pub use oauth::{OAuthConfig, OAuthGrant, TokensConfig};
 pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
+pub use slack::{
+    ChannelRules, CommandRules, DiagnosticRules, SlackConfig, SlackPlaceRules, UserInfoFormat, UserInfoRules,
+};
 pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};
@@ -380,6 +384,8 @@ pub struct Config {
     pub proxy: Option<ProxyConfig>,
     /// What questions bring along of what was said before.
     pub threading: crate::thread::ThreadRules,
+    /// The Slack door.
+    pub slack: SlackConfig,
     /// What may be asked that servers and issuers name.
     pub egress: EgressConfig,
     /// Where the tokens of servers are kept.

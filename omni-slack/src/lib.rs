@@ -1,1 +1,9 @@
-//! The Slack door of omni: a small adapter over `omni-core`. It is not built yet.
+//! The Slack door of omni.
+
+mod api;
+mod event;
+mod people;
+mod port;
+
+pub use people::Me;
+pub use port::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort};

@@ -1,0 +1,163 @@
+//! The methods of Slack's Web API that the bot uses, with patience: pauses that Slack wants are made, and what
+//! goes into one channel goes at a pace.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::port::{SlackError, SlackPort};
+
+mod pace;
+
+use pace::Pace;
+
+/// How often a call is made that Slack does not want yet.
+const TRIES: u32 = 4;
+/// The longest pause that is made for one call.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a call is not made again that got no answer.
+const BREATH: Duration = Duration::from_millis(500);
+/// What may be done twice: it only looks, or comes to the same.
+const HARMLESS: [&str; 9] = [
+    "auth.test",
+    "users.info",
+    "conversations.info",
+    "conversations.replies",
+    "chat.update",
+    "views.publish",
+    "agents.sessions.setStatus",
+    "assistant.threads.setSuggestedPrompts",
+    "files.getUploadURLExternal",
+];
+
+/// Slack's Web API.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    port: Arc<dyn SlackPort>,
+    pace: Arc<Pace>,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct To {
+    pub(crate) channel: String,
+    pub(crate) thread: Option<String>,
+}
+
+/// A message as the Web API takes it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Body {
+    pub(crate) text: String,
+    pub(crate) blocks: Vec<Value>,
+}
+
+impl Body {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), blocks: Vec::new() }
+    }
+
+    fn put(&self, arguments: &mut Value) {
+        arguments["text"] = self.text.as_str().into();
+        if !self.blocks.is_empty() {
+            arguments["blocks"] = Value::from(self.blocks.clone());
+        }
+        // What is linked is not looked at by Slack: an address may hold what nobody else should see.
+        arguments["unfurl_links"] = false.into();
+        arguments["unfurl_media"] = false.into();
+    }
+}
+
+impl Api {
+    pub(crate) fn new(port: Arc<dyn SlackPort>) -> Self {
+        Self { port, pace: Arc::default() }
+    }
+
+    /// Calls a method, as often as it takes within reason.
+    pub(crate) async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        let mut tries = 1;
+        loop {
+            let error = match self.port.call(method, arguments).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match error {
+                SlackError::Limited { retry_after, .. } if tries < TRIES && retry_after <= LONGEST_PAUSE => {
+                    tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
+                    sleep(retry_after).await;
+                }
+                SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => sleep(BREATH * tries).await,
+                error => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// The same without a second try: what is not done now need not be done.
+    pub(crate) async fn call_once(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        self.port.call(method, arguments).await
+    }
+
+    /// Posts a message; its `ts`.
+    pub(crate) async fn post(&self, to: &To, body: &Body) -> Result<String, SlackError> {
+        let mut arguments = json!({ "channel": to.channel });
+        if let Some(thread) = &to.thread {
+            arguments["thread_ts"] = thread.as_str().into();
+        }
+        body.put(&mut arguments);
+        self.pace.turn(&to.channel).await;
+        let posted = self.call("chat.postMessage", &arguments).await?;
+        Ok(posted["ts"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Puts another message in the place of one.
+    pub(crate) async fn update(&self, channel: &str, ts: &str, body: &Body) -> Result<(), SlackError> {
+        let mut arguments = json!({ "channel": channel, "ts": ts });
+        body.put(&mut arguments);
+        if body.blocks.is_empty() {
+            arguments["blocks"] = json!([]);
+        }
+        self.pace.turn(channel).await;
+        self.call("chat.update", &arguments).await.map(drop)
+    }
+
+    /// Shows a message to one person.
+    pub(crate) async fn whisper(&self, to: &To, user: &str, body: &Body) -> Result<(), SlackError> {
+        let mut arguments = json!({ "channel": to.channel, "user": user });
+        if let Some(thread) = &to.thread {
+            arguments["thread_ts"] = thread.as_str().into();
+        }
+        body.put(&mut arguments);
+        self.call("chat.postEphemeral", &arguments).await.map(drop)
+    }
+
+    /// Answers by a `response_url`: to whoever clicked or gave the command, and to nobody else.
+    pub(crate) async fn respond(&self, url: &str, body: &Body, replace: bool) -> Result<(), SlackError> {
+        let mut message = json!({ "response_type": "ephemeral", "replace_original": replace });
+        body.put(&mut message);
+        self.port.respond(url, &message).await
+    }
+
+    /// Takes the message away from which a click came.
+    pub(crate) async fn retract(&self, url: &str) -> Result<(), SlackError> {
+        self.port.respond(url, &json!({ "delete_original": true })).await
+    }
+
+    /// Shows a modal.
+    pub(crate) async fn open(&self, trigger: &str, view: &Value) -> Result<(), SlackError> {
+        self.call_once("views.open", &json!({ "trigger_id": trigger, "view": view })).await.map(drop)
+    }
+
+    /// Sends a file into a thread.
+    pub(crate) async fn upload(&self, to: &To, name: &str, bytes: &[u8]) -> Result<(), SlackError> {
+        let asked = json!({ "filename": name, "length": bytes.len() });
+        let place = self.call("files.getUploadURLExternal", &asked).await?;
+        let (url, id) = (place["upload_url"].as_str().unwrap_or_default(), &place["file_id"]);
+        self.port.upload(url, bytes).await?;
+        let mut done = json!({ "files": [{ "id": id, "title": name }], "channel_id": to.channel });
+        if let Some(thread) = &to.thread {
+            done["thread_ts"] = thread.as_str().into();
+        }
+        self.call("files.completeUploadExternal", &done).await.map(drop)
+    }
+}
