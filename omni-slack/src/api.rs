@@ -46,26 +46,16 @@ pub(crate) struct To {
 }
 
 /// A message as the Web API takes it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Body {
-    pub(crate) text: String,
-    pub(crate) blocks: Vec<Value>,
-}
+pub(crate) use crate::view::Message as Body;
 
-impl Body {
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), blocks: Vec::new() }
+fn put(body: &Body, arguments: &mut Value) {
+    arguments["text"] = body.text.as_str().into();
+    if !body.blocks.is_empty() {
+        arguments["blocks"] = Value::from(body.blocks.clone());
     }
-
-    fn put(&self, arguments: &mut Value) {
-        arguments["text"] = self.text.as_str().into();
-        if !self.blocks.is_empty() {
-            arguments["blocks"] = Value::from(self.blocks.clone());
-        }
-        // What is linked is not looked at by Slack: an address may hold what nobody else should see.
-        arguments["unfurl_links"] = false.into();
-        arguments["unfurl_media"] = false.into();
-    }
+    // What is linked is not looked at by Slack: an address may hold what nobody else should see.
+    arguments["unfurl_links"] = false.into();
+    arguments["unfurl_media"] = false.into();
 }
 
 impl Api {
@@ -104,7 +94,7 @@ impl Api {
         if let Some(thread) = &to.thread {
             arguments["thread_ts"] = thread.as_str().into();
         }
-        body.put(&mut arguments);
+        put(body, &mut arguments);
         self.pace.turn(&to.channel).await;
         let posted = self.call("chat.postMessage", &arguments).await?;
         Ok(posted["ts"].as_str().unwrap_or_default().to_owned())
@@ -113,12 +103,22 @@ impl Api {
     /// Puts another message in the place of one.
     pub(crate) async fn update(&self, channel: &str, ts: &str, body: &Body) -> Result<(), SlackError> {
         let mut arguments = json!({ "channel": channel, "ts": ts });
-        body.put(&mut arguments);
+        put(body, &mut arguments);
         if body.blocks.is_empty() {
             arguments["blocks"] = json!([]);
         }
         self.pace.turn(channel).await;
         self.call("chat.update", &arguments).await.map(drop)
+    }
+
+    /// The same where the channel is free for a message right now; whether it was.
+    pub(crate) async fn update_if_free(&self, channel: &str, ts: &str, body: &Body) -> Result<bool, SlackError> {
+        if !self.pace.takes(channel) {
+            return Ok(false);
+        }
+        let mut arguments = json!({ "channel": channel, "ts": ts });
+        put(body, &mut arguments);
+        self.call_once("chat.update", &arguments).await.map(|_| true)
     }
 
     /// Shows a message to one person.
@@ -127,14 +127,14 @@ impl Api {
         if let Some(thread) = &to.thread {
             arguments["thread_ts"] = thread.as_str().into();
         }
-        body.put(&mut arguments);
+        put(body, &mut arguments);
         self.call("chat.postEphemeral", &arguments).await.map(drop)
     }
 
     /// Answers by a `response_url`: to whoever clicked or gave the command, and to nobody else.
     pub(crate) async fn respond(&self, url: &str, body: &Body, replace: bool) -> Result<(), SlackError> {
         let mut message = json!({ "response_type": "ephemeral", "replace_original": replace });
-        body.put(&mut message);
+        put(body, &mut message);
         self.port.respond(url, &message).await
     }
 

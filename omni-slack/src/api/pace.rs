@@ -38,6 +38,20 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// Takes a channel's turn if it is there right now.
+    pub(super) fn takes(&self, channel: &str) -> bool {
+        let next = self.0.get_with_by_ref(channel, Arc::default);
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_free = next.is_none_or(|at| at <= now);
+        if is_free {
+            *next = Some(now + BETWEEN);
+        }
+        is_free
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

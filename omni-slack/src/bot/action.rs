@@ -1,0 +1,166 @@
+//! Clicks.
+
+use omni_core::confirm::Verdict;
+
+use super::{
+    Bot,
+    command::kind_of,
+    confirming::Ticket,
+    message::conversation,
+    question::{Question, refused},
+};
+use crate::{
+    api::{Body, To},
+    event::{Action, ChannelKind, User},
+    people::Person,
+    view::{self, ids},
+};
+
+impl Bot {
+    pub(super) async fn action(&self, action: Action) {
+        match action.id.as_str() {
+            ids::ELICIT_OPEN => return self.elicited(&action, true).await,
+            ids::ELICIT_DECLINE => return self.elicited(&action, false).await,
+            _ => {}
+        }
+        let person = match self.resolve(&action.user, &action.channel).await {
+            Ok(person) => person,
+            Err(unknown) => {
+                let body = Body::of(unknown.text().unwrap_or_default());
+                return self.answer_click(&action, &body).await;
+            }
+        };
+        match action.id.as_str() {
+            ids::STOP => self.stop_clicked(&person, &action).await,
+            ids::APPROVE => self.decided(&person, &action, Verdict::Approve).await,
+            ids::DENY => {
+                let reason = "somebody said no".to_owned();
+                self.decided(&person, &action, Verdict::Decline { reason }).await;
+            }
+            ids::DENY_WHY => self.ask_why(&action).await,
+            ids::DETAILS => self.details(&person, &action).await,
+            ids::AGAIN => self.again(person, &action).await,
+            ids::CSV => self.export(&person, &action).await,
+            id => self.menu_clicked(&person, id, &action).await,
+        }
+    }
+
+    /// Answers a click to whoever clicked, and leaves what they clicked as it is.
+    pub(super) async fn answer_click(&self, action: &Action, body: &Body) {
+        let Some(url) = &action.response_url else {
+            let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
+            return self.tell(&to, &action.user.id, kind_of(&action.channel), body).await;
+        };
+        if let Err(error) = self.api().respond(url, body, false).await {
+            tracing::warn!(%error, "a click could not be answered");
+        }
+    }
+
+    async fn stop_clicked(&self, person: &Person, action: &Action) {
+        let (channel, thread) = action.value.split_once(' ').unwrap_or((&action.channel, ""));
+        let spot = (channel.to_owned(), thread.to_owned());
+        if self.0.running.stop(&spot, &person.user.id, false) > 0 {
+            return;
+        }
+        let others = self.0.running.at(&spot);
+        let text = match others.first() {
+            Some(run) => format!("🚫 Only <@{}> can stop this.", run.user),
+            None => "There is nothing of yours to stop here.".into(),
+        };
+        self.answer_click(action, &Body::of(text)).await;
+    }
+
+    /// Slack's own button to stop.
+    pub(super) async fn stopped(&self, user: &User, channel: String, thread: String) {
+        let spot = (channel, thread);
+        if self.0.running.stop(&spot, &user.id, false) == 0 {
+            tracing::debug!("somebody stopped what is not theirs, or is over");
+        }
+    }
+
+    async fn ask_why(&self, action: &Action) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        let metadata = Self::reason_metadata(&ticket.text(), action.response_url.as_deref());
+        if let Err(error) = self.api().open(&action.trigger, &view::confirm::reason_modal(&metadata)).await {
+            tracing::warn!(%error, "somebody could not be asked for a reason");
+        }
+    }
+
+    async fn details(&self, person: &Person, action: &Action) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        let view = match self.omni().confirmation(person.credential(), ticket.id).await {
+            Ok(found) => {
+                let one = &found.confirmation;
+                view::confirm::details_modal(&one.server, &one.tool, &found.arguments, &one.rule, one.expires_at)
+            }
+            Err(_) => {
+                let text = format!("🚫 Only <@{}> or somebody with a role that decides can see this.", ticket.asker);
+                return self.answer_click(action, &Body::of(text)).await;
+            }
+        };
+        if let Err(error) = self.api().open(&action.trigger, &view).await {
+            tracing::warn!(%error, "the details of a call could not be shown");
+        }
+    }
+
+    /// Asks what a button names once more, as whoever clicked.
+    async fn again(&self, person: Person, action: &Action) {
+        let kind = kind_of(&action.channel);
+        if !self.answers_in(&action.channel, kind).await {
+            return;
+        }
+        let mut question = Question::new(person, &action.channel, kind, action.value.clone());
+        question.ts = Some(action.ts.clone());
+        question.thread = match kind {
+            ChannelKind::Direct => action.thread.clone(),
+            ChannelKind::Public | ChannelKind::Private => {
+                action.thread.clone().or_else(|| Some(action.ts.clone()))
+            }
+        };
+        self.ask(question).await;
+    }
+
+    async fn menu_clicked(&self, person: &Person, id: &str, action: &Action) {
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return self.answer_click(action, &refused(person, &error)).await,
+        };
+        if id == ids::TRY {
+            return self.again(person.clone(), action).await;
+        }
+        let Some(open) = view::help::clicked(id, &action.value) else { return };
+        let body = self.menu(person, &grant, Some(open)).await;
+        match &action.response_url {
+            // The menu stays, and shows something else.
+            Some(url) if action.is_ephemeral => {
+                if let Err(error) = self.api().respond(url, &body, true).await {
+                    tracing::warn!(%error, "the menu could not be changed");
+                }
+            }
+            _ => self.answer_click(action, &body).await,
+        }
+    }
+
+    /// The question that somebody asked last in a thread, or in direct messages.
+    pub(super) async fn last_question(&self, person: &Person, message: &crate::event::Message) -> Option<String> {
+        let thread = conversation(message.thread.as_deref());
+        let (method, mut asked) = match &message.thread {
+            Some(thread) => ("conversations.replies", serde_json::json!({ "ts": thread })),
+            None => ("conversations.history", serde_json::json!({})),
+        };
+        asked["channel"] = message.channel.as_str().into();
+        asked["limit"] = 50.into();
+        let answer = self.api().call(method, &asked).await.ok()?;
+        let said = answer["messages"].as_array()?;
+        let theirs = said.iter().filter(|one| {
+            one["user"].as_str() == Some(&person.user.id) && one["bot_id"].is_null() && one["ts"] != message.ts.as_str()
+        });
+        let texts = theirs.filter_map(|one| {
+            let text = self.without_me(one["text"].as_str()?);
+            Some((one["ts"].as_str()?.to_owned(), text))
+        });
+        let newest = texts.filter(|(_, text)| !text.is_empty() && !text.starts_with('!')).max();
+        tracing::debug!(thread, found = newest.is_some(), "a question is looked for again");
+        newest.map(|(_, text)| text)
+    }
+}

@@ -1,0 +1,214 @@
+//! Calls that need somebody's word: the card, the click, and the answer that goes on.
+//!
+//! Nothing is kept here: what waits is in the pipeline's store, and a button has all that it takes to find its
+//! way back. So a click counts whatever process hears it.
+
+use std::time::Duration;
+
+use omni_core::{
+    Error, ErrorKind, Principal,
+    answer::PendingCall,
+    confirm::{State, Verdict},
+    identity::Via,
+    omni::ConfirmationView,
+};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{
+    Bot,
+    command::kind_of,
+    question::{Aside, Question, refused},
+    voice,
+};
+use crate::{
+    api::{Body, To},
+    event::Action,
+    people::Person,
+    view::{self, confirm::Card},
+};
+
+/// How often, and how many times, somebody looks for the answer of a run that others agreed to.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 600;
+/// Where a card belongs to nobody's thread.
+const NO_THREAD: &str = "-";
+
+/// What a button of a card says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) id: Uuid,
+    pub(super) asker: String,
+    pub(super) channel: String,
+    pub(super) thread: Option<String>,
+}
+
+impl Ticket {
+    pub(super) fn text(&self) -> String {
+        let thread = self.thread.as_deref().unwrap_or(NO_THREAD);
+        format!("{} {} {} {thread}", self.id, self.asker, self.channel)
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let id = parts.next()?.parse().ok()?;
+        let (asker, channel, thread) = (parts.next()?, parts.next()?, parts.next()?);
+        let thread = Some(thread.to_owned()).filter(|thread| thread != NO_THREAD);
+        Some(Self { id, asker: asker.into(), channel: channel.into(), thread })
+    }
+
+    fn to(&self) -> To {
+        To { channel: self.channel.clone(), thread: self.thread.clone() }
+    }
+}
+
+impl Bot {
+    /// Asks for what an answer waits for: the asker alone, or in the thread where a role decides.
+    pub(super) async fn ask_for_decisions(&self, question: &Question, pending: &[PendingCall]) {
+        for call in pending {
+            let ticket = Ticket {
+                id: call.id,
+                asker: question.person.user.id.clone(),
+                channel: question.channel.clone(),
+                thread: question.thread.clone(),
+            };
+            let found = self.omni().confirmation(question.person.credential(), call.id).await;
+            let is_own = found.as_ref().is_ok_and(|found| found.may_approve);
+            let card = view::confirm::card(&Card {
+                server: call.server.clone(),
+                tool: call.tool.clone(),
+                arguments: call.arguments.clone(),
+                asker: question.person.user.id.clone(),
+                expires_at: call.expires_at,
+                for_others: !is_own,
+                value: ticket.text(),
+            });
+            let body = Body::from(card);
+            let told = match (&question.private, is_own) {
+                (Some(Aside::Url(url)), true) => self.api().respond(url, &body, false).await,
+                (_, true) if question.kind != crate::event::ChannelKind::Direct => {
+                    self.api().whisper(&question.to(), &question.person.user.id, &body).await
+                }
+                _ => self.api().post(&question.to(), &body).await.map(drop),
+            };
+            if let Err(error) = told {
+                tracing::warn!(%error, "somebody could not be asked for their agreement");
+            }
+        }
+    }
+
+    /// A click on a card.
+    pub(super) async fn decided(&self, person: &Person, action: &Action, verdict: Verdict) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        self.decide(person, &ticket, verdict, action.response_url.as_deref()).await;
+    }
+
+    /// A decision, from a card or from the modal with its reason.
+    pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, card: Option<&str>) {
+        let mut question =
+            Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
+        question.thread.clone_from(&ticket.thread);
+        let is_asker = person.user.id == ticket.asker;
+        let confirmed = self.omni().confirm(ticket.id, verdict.clone(), question.decider()).await;
+        let stream = match confirmed {
+            Ok(stream) => stream,
+            Err(error) => return self.not_decided(person, ticket, &error, card).await,
+        };
+        self.mark(person, ticket, card).await;
+        if !is_asker {
+            return self.answer_to_asker(ticket).await;
+        }
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return self.aside(person, ticket, &refused(person, &error)).await,
+        };
+        let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
+        let voice = voice::of(self, &question);
+        self.answer(&question, &grant, stream, voice, guard).await;
+    }
+
+    async fn not_decided(&self, person: &Person, ticket: &Ticket, error: &Error, card: Option<&str>) {
+        let text = match error.kind() {
+            // Whether there is such a call is for those who may decide on it.
+            ErrorKind::NotFound | ErrorKind::Denied if person.user.id != ticket.asker => {
+                format!("🚫 Only <@{}> or somebody with a role that decides can do this.", ticket.asker)
+            }
+            ErrorKind::Denied => format!("🚫 {}", view::text::escape(&error.public_message())),
+            _ => {
+                self.mark(person, ticket, card).await;
+                format!("ℹ️ {}", view::text::escape(&error.public_message()))
+            }
+        };
+        self.aside(person, ticket, &Body::of(text)).await;
+    }
+
+    /// Puts what came of it in the place of the card.
+    async fn mark(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
+        let Some(url) = card else { return };
+        let Ok(found) = self.omni().confirmation(person.credential(), ticket.id).await else { return };
+        let body = view::confirm::decided(&outcome(&found, &person.user.id));
+        if let Err(error) = self.api().respond(url, &body, true).await {
+            tracing::warn!(%error, "a card could not be changed after the decision");
+        }
+    }
+
+    async fn aside(&self, person: &Person, ticket: &Ticket, body: &Body) {
+        self.tell(&ticket.to(), &person.user.id, kind_of(&ticket.channel), body).await;
+    }
+
+    /// What others agreed to is told where it was asked, once it is there: the answer is the asker's.
+    async fn answer_to_asker(&self, ticket: &Ticket) {
+        let user = crate::event::User { id: ticket.asker.clone(), team: self.me().team.clone() };
+        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
+        for _ in 0..LOOKS {
+            match self.omni().confirmation(asker.credential(), ticket.id).await {
+                Ok(ConfirmationView { result: Some(result), .. }) => {
+                    let text = result["answer"].as_str().or_else(|| result["text"].as_str()).unwrap_or_default();
+                    return self.post_answer(ticket, text).await;
+                }
+                Ok(_) => {}
+                Err(error) => return tracing::warn!(%error, "an answer that others agreed to is not found"),
+            }
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = self.0.ending.cancelled() => return,
+            }
+        }
+    }
+
+    async fn post_answer(&self, ticket: &Ticket, text: &str) {
+        for part in view::answer::parts(text, &[]) {
+            if let Err(error) = self.api().post(&ticket.to(), &part.into()).await {
+                tracing::warn!(%error, "an answer that others agreed to could not be posted");
+            }
+        }
+    }
+}
+
+/// How a decision reads.
+fn outcome(found: &ConfirmationView, clicker: &str) -> view::confirm::Outcome {
+    let one = &found.confirmation;
+    view::confirm::Outcome {
+        server: one.server.clone(),
+        tool: one.tool.clone(),
+        is_approved: matches!(one.state, State::Approved | State::Running | State::Done),
+        state: one.state.as_str().to_owned(),
+        by: one.decided_by.as_ref().map(|_| clicker.to_owned()),
+        at: one.decided_at,
+        reason: one.reason.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_finds_its_way_back() {
+        for thread in [None, Some("1.1".to_owned())] {
+            let ticket = Ticket { id: Uuid::now_v7(), asker: "U1".into(), channel: "C1".into(), thread };
+            assert_eq!(Ticket::read(&ticket.text()), Some(ticket));
+        }
+        assert_eq!(Ticket::read("x y"), None);
+    }
+}
