@@ -29,6 +29,7 @@ pub mod scrape;
 pub mod screen;
 pub mod server;
 pub mod service;
+pub mod slack;
 pub mod tied;
 pub mod vendor;
 pub mod wire;
