@@ -1,6 +1,9 @@
 //! [`Bot`]: takes in what Slack delivers, and does what it asks for later.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use omni_core::{Omni, config::SlackConfig};
 use serde_json::json;
@@ -64,6 +67,7 @@ struct Inner {
     elicited: Arc<Elicited>,
     tasks: TaskTracker,
     room: Semaphore,
+    began: Instant,
     /// Nothing new is taken in.
     closing: CancellationToken,
     /// What still runs is given up.
@@ -90,6 +94,7 @@ impl Bot {
             elicited: Arc::default(),
             tasks: TaskTracker::new(),
             room: Semaphore::new(AT_ONCE),
+            began: Instant::now(),
             closing: CancellationToken::new(),
             ending: CancellationToken::new(),
         })))

@@ -44,6 +44,7 @@ mod results;
 mod revoked;
 mod safety;
 mod search;
+mod slack;
 mod summaries;
 mod threads;
 mod vendor_ask;

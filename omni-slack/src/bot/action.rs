@@ -5,7 +5,8 @@ use omni_core::confirm::Verdict;
 use super::{
     Bot,
     command::kind_of,
-    confirming::Ticket,
+    confirming::{Ticket, card_of},
+    helping::Open,
     message::conversation,
     question::{Question, refused},
 };
@@ -13,13 +14,13 @@ use crate::{
     api::{Body, To},
     event::{Action, ChannelKind, User},
     people::Person,
-    view::{self, ids},
+    view::{self, help::Target, ids},
 };
 
 impl Bot {
     pub(super) async fn action(&self, action: Action) {
         match action.id.as_str() {
-            ids::ELICIT_OPEN => return self.elicited(&action, true).await,
+            ids::ELICIT | ids::ELICIT_OPENED => return self.elicited(&action, true).await,
             ids::ELICIT_DECLINE => return self.elicited(&action, false).await,
             _ => {}
         }
@@ -37,9 +38,9 @@ impl Bot {
                 let reason = "somebody said no".to_owned();
                 self.decided(&person, &action, Verdict::Decline { reason }).await;
             }
-            ids::DENY_WHY => self.ask_why(&action).await,
+            ids::DENY_REASON => self.ask_why(&action).await,
             ids::DETAILS => self.details(&person, &action).await,
-            ids::AGAIN => self.again(person, &action).await,
+            ids::AGAIN => self.again(person, &action, action.value.clone()).await,
             ids::CSV => self.export(&person, &action).await,
             id => self.menu_clicked(&person, id, &action).await,
         }
@@ -67,7 +68,7 @@ impl Bot {
             Some(run) => format!("🚫 Only <@{}> can stop this.", run.user),
             None => "There is nothing of yours to stop here.".into(),
         };
-        self.answer_click(action, &Body::of(text)).await;
+        self.answer_click(action, &Body::of(&text)).await;
     }
 
     /// Slack's own button to stop.
@@ -89,14 +90,8 @@ impl Bot {
     async fn details(&self, person: &Person, action: &Action) {
         let Some(ticket) = Ticket::read(&action.value) else { return };
         let view = match self.omni().confirmation(person.credential(), ticket.id).await {
-            Ok(found) => {
-                let one = &found.confirmation;
-                view::confirm::details_modal(&one.server, &one.tool, &found.arguments, &one.rule, one.expires_at)
-            }
-            Err(_) => {
-                let text = format!("🚫 Only <@{}> or somebody with a role that decides can see this.", ticket.asker);
-                return self.answer_click(action, &Body::of(text)).await;
-            }
+            Ok(found) => view::confirm::details_modal(&card_of(&found, String::new(), None)),
+            Err(_) => return self.answer_click(action, &view::confirm::not_yours(&ticket.asker)).await,
         };
         if let Err(error) = self.api().open(&action.trigger, &view).await {
             tracing::warn!(%error, "the details of a call could not be shown");
@@ -104,12 +99,12 @@ impl Bot {
     }
 
     /// Asks what a button names once more, as whoever clicked.
-    async fn again(&self, person: Person, action: &Action) {
+    async fn again(&self, person: Person, action: &Action, text: String) {
         let kind = kind_of(&action.channel);
         if !self.answers_in(&action.channel, kind).await {
             return;
         }
-        let mut question = Question::new(person, &action.channel, kind, action.value.clone());
+        let mut question = Question::new(person, &action.channel, kind, text);
         question.ts = Some(action.ts.clone());
         question.thread = match kind {
             ChannelKind::Direct => action.thread.clone(),
@@ -125,11 +120,15 @@ impl Bot {
             Ok(grant) => grant,
             Err(error) => return self.answer_click(action, &refused(person, &error)).await,
         };
-        if id == ids::TRY {
-            return self.again(person.clone(), action).await;
+        if id == ids::HOME_REFRESH {
+            return self.publish(&action.user).await;
         }
-        let Some(open) = view::help::clicked(id, &action.value) else { return };
-        let body = self.menu(person, &grant, Some(open)).await;
+        if id == ids::HELP_TRY {
+            let Some(Target::Tool { server, tool }) = Target::read(&action.value) else { return };
+            return self.again(person.clone(), action, view::help::sample(&server, &tool)).await;
+        }
+        let Some(open) = Open::clicked(id, &action.value) else { return };
+        let body = self.menu(person, &grant, open).await;
         match &action.response_url {
             // The menu stays, and shows something else.
             Some(url) if action.is_ephemeral => {

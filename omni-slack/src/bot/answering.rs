@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use omni_core::{
     Answer, AnswerEvent, AnswerStream,
-    answer::{CallStatus, CallSummary, Failure, PendingCall, Status},
+    answer::{Failure, PendingCall, Status},
     policy::Grant,
 };
 use tokio::time::{MissedTickBehavior, interval};
@@ -13,14 +13,12 @@ use super::{
     Bot,
     question::Question,
     running::Guard,
-    voice::{Card, CardState, End, Voice},
+    voice::{End, Voice},
 };
-use crate::view;
+use crate::view::{self, answer::View, task::Card, text};
 
 /// How often what is new is told.
 const TELL_EVERY: Duration = Duration::from_millis(700);
-/// Most characters of a call's arguments on its card.
-const MOST_OF_ARGUMENTS: usize = 200;
 /// Said where somebody stopped it.
 const STOPPED: &str = "⏹ Stopped.";
 /// Said where the bot has to end.
@@ -46,16 +44,17 @@ impl Bot {
         voice.begin().await;
         let (last, said) = told(stream, &mut *voice, &guard).await;
         drop(guard);
+        let noted = |note: String| End {
+            view: View { markdown: said.clone(), note: Some(note), ..View::default() },
+            is_waiting: false,
+        };
         let end = match &last {
             Last::Done(answer) => self.ended(question, grant, answer).await,
             Last::Failed(failure) => {
-                let note = view::error::text(&failure.error, Some(&failure.answer.request_id.to_string()));
-                End { text: said, note, ..End::default() }
+                noted(view::error::text(&failure.error, Some(&failure.answer.request_id.to_string())))
             }
-            Last::Stopped => {
-                let note = if self.0.ending.is_cancelled() { RESTARTING } else { STOPPED };
-                End { text: said, note: note.into(), ..End::default() }
-            }
+            Last::Stopped if self.0.ending.is_cancelled() => noted(RESTARTING.into()),
+            Last::Stopped => noted(STOPPED.into()),
         };
         voice.end(&end).await;
         if let Last::Done(answer) = &last {
@@ -64,10 +63,11 @@ impl Bot {
     }
 
     async fn ended(&self, question: &Question, grant: &Grant, answer: &Answer) -> End {
-        let waits = answer.status == Status::Waiting;
-        let note = if waits { waiting(&answer.pending) } else { String::new() };
-        let tail = self.tail(question, grant, answer).await;
-        End { text: answer.text.clone(), note, tail, is_waiting: waits }
+        let is_waiting = answer.status == Status::Waiting;
+        let (person, footer, buttons) = self.around(question, grant, answer).await;
+        let note = is_waiting.then(|| waiting(&answer.pending));
+        let view = View { markdown: answer.text.clone(), person, note, footer, buttons, ..View::default() };
+        End { view, is_waiting }
     }
 }
 
@@ -86,11 +86,9 @@ async fn told(mut stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) ->
                     voice.text(&text).await;
                 }
                 Some(AnswerEvent::ToolStarted { id, server, tool, arguments }) => {
-                    let details = Some(short(&arguments.to_string(), MOST_OF_ARGUMENTS));
-                    let title = format!("{server} · {tool}");
-                    voice.card(Card { id, title, state: CardState::Running, details, output: None }).await;
+                    voice.card(Card::started(&id, &server, &tool, &arguments)).await;
                 }
-                Some(AnswerEvent::ToolFinished(call)) => voice.card(finished(&call)).await,
+                Some(AnswerEvent::ToolFinished(call)) => voice.card(Card::finished(&call)).await,
                 Some(AnswerEvent::Done(answer)) => return (Last::Done(answer), said),
                 Some(AnswerEvent::Error(failure)) => return (Last::Failed(failure), said),
                 Some(_) => {}
@@ -101,30 +99,7 @@ async fn told(mut stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) ->
     }
 }
 
-fn finished(call: &CallSummary) -> Card {
-    let seconds = Duration::from_millis(call.duration_ms).as_secs_f64();
-    let (state, output) = match call.status {
-        CallStatus::Ok => (CardState::Done, format!("{seconds:.1} s")),
-        CallStatus::Denied => (CardState::Failed, "not allowed".into()),
-        CallStatus::Declined => (CardState::Failed, "not approved".into()),
-        CallStatus::RateLimited => (CardState::Failed, "rate limited".into()),
-        CallStatus::Timeout => (CardState::Failed, format!("timed out after {seconds:.1} s")),
-        CallStatus::Cancelled => (CardState::Failed, "stopped".into()),
-        _ => (CardState::Failed, "failed".into()),
-    };
-    let name = if call.server.is_empty() { call.tool.clone() } else { format!("{} · {}", call.server, call.tool) };
-    Card { id: call.id.clone(), title: name, state, details: None, output: Some(output) }
-}
-
 fn waiting(pending: &[PendingCall]) -> String {
-    let names: Vec<String> = pending.iter().map(|call| format!("`{}.{}`", call.server, call.tool)).collect();
-    format!("⏸ This waits for approval of {}.", names.join(", "))
-}
-
-/// The first characters, and a sign that there are more.
-pub(super) fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+    let names = pending.iter().map(|call| text::code(&format!("{}.{}", call.server, call.tool), 200));
+    format!("⏸ This waits for approval of {}.", names.collect::<Vec<_>>().join(", "))
 }

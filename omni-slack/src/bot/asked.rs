@@ -16,7 +16,7 @@ use crate::{
     api::{Body, To},
     event::{Action, Submission},
     port::Ack,
-    view,
+    view::{self, elicit::Outcome},
 };
 
 /// Most questions that wait at a time.
@@ -97,7 +97,7 @@ impl Elicit for Asking {
         let elicited = &self.bot.0.elicited;
         let Some(receiver) = elicited.wait(&self.user, question) else { return Reply::Cancel };
         let _forgets = Forgets(elicited, question.id);
-        let card = view::elicit::card(question);
+        let card = view::elicit::card(question, &question.id.to_string());
         let told = match self.is_direct {
             true => self.bot.api().post(&self.to, &card).await.map(drop),
             false => self.bot.api().whisper(&self.to, &self.user, &card).await,
@@ -115,22 +115,22 @@ impl Bot {
     pub(super) async fn elicited(&self, action: &Action, is_answered: bool) {
         let (Ok(id), user) = (action.value.parse::<Uuid>(), &action.user.id) else { return };
         let Some(question) = self.0.elicited.question(id, user) else {
-            return self.replace(action, "⌛ Nobody waits for an answer to this any more.").await;
+            let late = Body::of("⌛ Nobody waits for an answer to this any more.");
+            return self.replace(action, &late).await;
         };
         if !is_answered {
             self.0.elicited.answer(id, user, Reply::Decline);
-            return self.replace(action, "🚫 You did not answer.").await;
+            return self.replace(action, &view::elicit::ended(&question, Outcome::Declined)).await;
         }
-        match &question.wanted {
-            Wanted::Form(_) => {
-                let view = view::elicit::modal(&question, &id.to_string());
+        match view::elicit::modal(&question, &id.to_string()) {
+            Some(view) => {
                 if let Err(error) = self.api().open(&action.trigger, &view).await {
                     tracing::warn!(%error, "a server's form could not be shown");
                 }
             }
-            _ => {
+            None => {
                 self.0.elicited.answer(id, user, Reply::Accept(serde_json::Map::new()));
-                self.replace(action, "✅ Answered.").await;
+                self.replace(action, &view::elicit::ended(&question, Outcome::Answered)).await;
             }
         }
     }
@@ -152,10 +152,10 @@ impl Bot {
         }
     }
 
-    /// Puts a text in the place of what was clicked.
-    pub(super) async fn replace(&self, action: &Action, text: &str) {
+    /// Puts something else in the place of what was clicked.
+    async fn replace(&self, action: &Action, body: &Body) {
         let Some(url) = &action.response_url else { return };
-        if let Err(error) = self.api().respond(url, &Body::of(text), true).await {
+        if let Err(error) = self.api().respond(url, body, true).await {
             tracing::warn!(%error, "what was clicked could not be changed");
         }
     }

@@ -18,11 +18,10 @@ use crate::{
 const PRIVATE: &str = "--private";
 /// The codes with which Slack says that the bot cannot post in a channel.
 const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
+/// Most characters of a question that are shown above its answer.
+const MOST_SHOWN: usize = 2_500;
 /// What there is in threads.
-const BANGS: &str = "In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private <question>`.";
-const NO_QUESTION: &str = "❓ Please provide a question after `/omni`, for example:\n• `/omni Which databases are \
-                           unhealthy?`\n• `/omni Show the slowest queries of today`\n• `/omni --private What did I \
-                           ask yesterday?`";
+const BANGS: &str = "In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private &lt;question&gt;`.";
 
 impl Bot {
     pub(super) async fn command(&self, command: Command) {
@@ -40,7 +39,7 @@ impl Bot {
         let config = self.config();
         let rules = config.commands.get(&command.name).cloned().unwrap_or_default();
         if rules.is_off {
-            return Err(Body::of(format!("🚫 `{}` is switched off here.", view::text::escape(&command.name))));
+            return Err(Body::of(&format!("🚫 {} is switched off here.", view::text::code(&command.name, 60))));
         }
         let known = self.resolve(&command.user, &command.channel).await;
         let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
@@ -48,7 +47,7 @@ impl Bot {
         if let Some(role) = &rules.required_role
             && !grant.role.is_one_of(std::slice::from_ref(role))
         {
-            return Err(Body::of(format!("🚫 This command takes the role `{}`.", view::text::escape(role))));
+            return Err(Body::of(&format!("🚫 This command takes the role {}.", view::text::code(role, 60))));
         }
         match command.name.as_str() {
             "/omni-help" => Err(self.menu(&person, &grant, None).await),
@@ -67,7 +66,7 @@ impl Bot {
             None => (unescaped(&command.text), false),
         };
         match text.as_str() {
-            "" => return Err(Body::of(NO_QUESTION)),
+            "" => return Err(view::person::no_question(&[])),
             "help" => return Err(self.menu(&person, grant, None).await),
             "status" => return Err(self.status(&person, grant).await),
             _ => {}
@@ -89,9 +88,10 @@ impl Bot {
 
     /// Posts what somebody asked, for whoever reads the answer; `None` where the bot cannot post.
     async fn announce(&self, question: &Question) -> Option<String> {
-        let text = format!("<@{}> asked: {}", question.person.user.id, view::text::escape(&question.text));
+        let asked = view::text::mrkdwn(&question.text, MOST_SHOWN);
+        let body = Body::of(&format!("*<@{}> asked:*\n>{}", question.person.user.id, asked.replace('\n', "\n>")));
         let to = To { channel: question.channel.clone(), thread: None };
-        match self.api().post(&to, &view::answer::quoted(&text)).await {
+        match self.api().post(&to, &body).await {
             Ok(ts) => Some(ts),
             Err(error) => {
                 if !error.code().is_some_and(|code| NOT_THERE.contains(&code)) {
@@ -151,7 +151,8 @@ impl Bot {
 /// The kind of a channel of which there is only the id.
 pub(super) fn kind_of(channel: &str) -> ChannelKind {
     match channel.as_bytes() {
-        [b'D', ..] => ChannelKind::Direct,
+        // A person's id stands for the direct messages with them.
+        [b'D' | b'U' | b'W', ..] => ChannelKind::Direct,
         [b'G', ..] => ChannelKind::Private,
         _ => ChannelKind::Public,
     }

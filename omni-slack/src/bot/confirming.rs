@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use omni_core::{
-    Error, ErrorKind, Principal,
+    Error, ErrorKind,
     answer::PendingCall,
     confirm::{State, Verdict},
-    identity::Via,
     omni::ConfirmationView,
 };
 use tokio::time::sleep;
@@ -23,9 +23,14 @@ use super::{
 };
 use crate::{
     api::{Body, To},
-    event::Action,
+    event::{Action, User},
     people::Person,
-    view::{self, confirm::Card},
+    view::{
+        self,
+        answer::{self, View},
+        confirm::{Card, Outcome},
+        text,
+    },
 };
 
 /// How often, and how many times, somebody looks for the answer of a run that others agreed to.
@@ -74,16 +79,16 @@ impl Bot {
             };
             let found = self.omni().confirmation(question.person.credential(), call.id).await;
             let is_own = found.as_ref().is_ok_and(|found| found.may_approve);
-            let card = view::confirm::card(&Card {
+            let body = view::confirm::card(&Card {
+                value: ticket.text(),
                 server: call.server.clone(),
                 tool: call.tool.clone(),
                 arguments: call.arguments.clone(),
-                asker: question.person.user.id.clone(),
+                effect: self.effect(&call.server, &call.tool),
+                rule: Some(call.rule.clone()),
+                asker: (!is_own).then(|| question.person.name.clone()),
                 expires_at: call.expires_at,
-                for_others: !is_own,
-                value: ticket.text(),
             });
-            let body = Body::from(card);
             let told = match (&question.private, is_own) {
                 (Some(Aside::Url(url)), true) => self.api().respond(url, &body, false).await,
                 (_, true) if question.kind != crate::event::ChannelKind::Direct => {
@@ -95,6 +100,14 @@ impl Bot {
                 tracing::warn!(%error, "somebody could not be asked for their agreement");
             }
         }
+    }
+
+    /// What a tool says that it does.
+    fn effect(&self, server: &str, tool: &str) -> Option<String> {
+        let catalog = self.omni().known_catalog();
+        let view = catalog.servers.iter().find(|view| *view.name == *server)?;
+        let def = view.tools.iter().find(|def| *def.name == *tool)?;
+        Some(def.description.clone()).filter(|text| !text.trim().is_empty())
     }
 
     /// A click on a card.
@@ -133,20 +146,20 @@ impl Bot {
             ErrorKind::NotFound | ErrorKind::Denied if person.user.id != ticket.asker => {
                 format!("🚫 Only <@{}> or somebody with a role that decides can do this.", ticket.asker)
             }
-            ErrorKind::Denied => format!("🚫 {}", view::text::escape(&error.public_message())),
+            ErrorKind::Denied => format!("🚫 {}", text::escape(&error.public_message())),
             _ => {
                 self.mark(person, ticket, card).await;
-                format!("ℹ️ {}", view::text::escape(&error.public_message()))
+                format!("ℹ️ {}", text::escape(&error.public_message()))
             }
         };
-        self.aside(person, ticket, &Body::of(text)).await;
+        self.aside(person, ticket, &Body::of(&text)).await;
     }
 
     /// Puts what came of it in the place of the card.
     async fn mark(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
         let Some(url) = card else { return };
         let Ok(found) = self.omni().confirmation(person.credential(), ticket.id).await else { return };
-        let body = view::confirm::decided(&outcome(&found, &person.user.id));
+        let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
         if let Err(error) = self.api().respond(url, &body, true).await {
             tracing::warn!(%error, "a card could not be changed after the decision");
         }
@@ -158,7 +171,7 @@ impl Bot {
 
     /// What others agreed to is told where it was asked, once it is there: the answer is the asker's.
     async fn answer_to_asker(&self, ticket: &Ticket) {
-        let user = crate::event::User { id: ticket.asker.clone(), team: self.me().team.clone() };
+        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
         let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
         for _ in 0..LOOKS {
             match self.omni().confirmation(asker.credential(), ticket.id).await {
@@ -177,25 +190,47 @@ impl Bot {
     }
 
     async fn post_answer(&self, ticket: &Ticket, text: &str) {
-        for part in view::answer::parts(text, &[]) {
-            if let Err(error) = self.api().post(&ticket.to(), &part.into()).await {
+        let view = View { markdown: text.to_owned(), ..View::default() };
+        for page in 0..answer::page_count(&view) {
+            if let Err(error) = self.api().post(&ticket.to(), &answer::message(&view, page)).await {
                 tracing::warn!(%error, "an answer that others agreed to could not be posted");
             }
         }
     }
 }
 
-/// How a decision reads.
-fn outcome(found: &ConfirmationView, clicker: &str) -> view::confirm::Outcome {
+/// A confirmation as a card.
+pub(super) fn card_of(found: &ConfirmationView, value: String, asker: Option<String>) -> Card {
     let one = &found.confirmation;
-    view::confirm::Outcome {
+    Card {
+        value,
         server: one.server.clone(),
         tool: one.tool.clone(),
-        is_approved: matches!(one.state, State::Approved | State::Running | State::Done),
-        state: one.state.as_str().to_owned(),
-        by: one.decided_by.as_ref().map(|_| clicker.to_owned()),
-        at: one.decided_at,
-        reason: one.reason.clone(),
+        arguments: found.arguments.clone(),
+        effect: None,
+        rule: Some(one.rule.clone()),
+        asker,
+        expires_at: one.expires_at,
+    }
+}
+
+/// A call of somebody's own, for a list: what comes of it is told in their direct messages.
+pub(super) fn listed(found: &ConfirmationView, user: &User) -> Card {
+    let ticket = Ticket { id: found.confirmation.id, asker: user.id.clone(), channel: user.id.clone(), thread: None };
+    card_of(found, ticket.text(), None)
+}
+
+/// How a decision reads; it is the clicker's, or of before.
+fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
+    let one = &found.confirmation;
+    let (by, reason) = (clicker.to_owned(), one.reason.clone());
+    let at = one.decided_at.unwrap_or_else(Utc::now);
+    match one.state {
+        State::Denied => Outcome::Denied { by, at, reason },
+        State::Expired => Outcome::Expired,
+        State::Void => Outcome::Void { reason },
+        State::UnknownOutcome => Outcome::Unknown,
+        _ => Outcome::Approved { by, at },
     }
 }
 

@@ -1,11 +1,12 @@
-//! What stands under an answer, and tables as files.
+//! What stands around an answer, and tables as files.
 
+use chrono::Utc;
 use omni_core::{
-    Answer, Error, Source,
+    Answer, Error,
     answer::Status,
-    config::UserInfoFormat,
+    config::{DiagnosticRules, UserInfoFormat, UserInfoRules},
     policy::Grant,
-    results::{ResultFilter, csv},
+    results::csv,
 };
 
 use super::{Bot, question::Question};
@@ -15,25 +16,33 @@ use crate::{
     people::Person,
     view::{
         self,
-        answer::{Buttons, Footer},
+        answer::Buttons,
+        footer::{self, Footer},
+        limits,
     },
 };
 
 /// Longest question that fits into a button.
-const MOST_OF_VALUE: usize = 1_900;
-/// Most tools that a footer names.
-const MOST_TOOLS: usize = 5;
+const MOST_OF_VALUE: usize = limits::VALUE - 100;
 
 impl Bot {
-    /// Footer and buttons of an answer.
-    pub(super) async fn tail(&self, question: &Question, grant: &Grant, answer: &Answer) -> Vec<serde_json::Value> {
+    /// What stands above and under an answer.
+    pub(super) async fn around(
+        &self,
+        question: &Question,
+        grant: &Grant,
+        answer: &Answer,
+    ) -> (footer::Person, Footer, Buttons) {
+        let config = self.config();
         let is_over = answer.status != Status::Waiting;
-        let asks = Some(question.text.clone()).filter(|text| !text.is_empty() && text.len() <= MOST_OF_VALUE);
+        let asks = Some(question.text.clone()).filter(|text| !text.is_empty() && limits::width(text) <= MOST_OF_VALUE);
         let buttons = Buttons {
             csv: if is_over { self.table_of(question, answer).await } else { None },
             again: asks.filter(|_| is_over && question.private.is_none()),
+            ..Buttons::default()
         };
-        view::answer::tail(&self.footer(question, grant, answer), &buttons)
+        let footer = footer_of(&config.diagnostics, question, grant, answer);
+        (person_of(&config.user_info, question, grant), footer, buttons)
     }
 
     /// The last result that is a table.
@@ -47,45 +56,11 @@ impl Bot {
         None
     }
 
-    fn footer(&self, question: &Question, grant: &Grant, answer: &Answer) -> Footer {
-        let config = self.config();
-        let (shown, info) = (&config.diagnostics, &config.user_info);
-        let is_direct = question.kind == ChannelKind::Direct;
-        let is_shown = if is_direct { shown.in_direct } else { shown.in_channels };
-        let is_for_role = shown.roles.is_empty() || grant.role.is_one_of(&shown.roles);
-        let full = is_shown && is_for_role;
-        let is_named = if is_direct { info.in_direct } else { info.in_channels };
-        let sent = || answer.tool_calls.iter().filter(|call| call.was_sent());
-        let mut tools: Vec<String> = Vec::new();
-        let mut servers: Vec<String> = Vec::new();
-        for call in sent() {
-            let name = format!("{}.{}", call.server, call.tool);
-            if !tools.contains(&name) && tools.len() < MOST_TOOLS {
-                tools.push(name);
-            }
-            if !servers.contains(&call.server) {
-                servers.push(call.server.clone());
-            }
-        }
-        Footer {
-            who: is_named.then(|| who(info.format, question, grant)),
-            tools,
-            calls: sent().count(),
-            iterations: (full && shown.iterations).then_some(answer.iterations),
-            servers: if full && shown.servers { servers } else { Vec::new() },
-            duration_ms: (!full || shown.timing).then_some(answer.duration_ms),
-            tokens: (full && shown.tokens).then_some((answer.usage.input, answer.usage.output)),
-            cost_usd: answer.cost.filter(|_| full && shown.cost).map(omni_core::cost::NanoUsd::as_usd),
-            warnings: answer.warnings.iter().filter(|one| !one.is_note()).map(|one| one.message.clone()).collect(),
-        }
-    }
-
     /// A table as a file: to whoever asked for it, where its question was asked.
     pub(super) async fn export(&self, person: &Person, action: &Action) {
         let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
-        match self.exported(person, &action.value, &to).await {
-            Ok(()) => {}
-            Err(text) => self.answer_click(action, &Body::of(text)).await,
+        if let Err(text) = self.exported(person, &action.value, &to).await {
+            self.answer_click(action, &Body::of(&text)).await;
         }
     }
 
@@ -99,7 +74,7 @@ impl Bot {
         };
         let kept = self.omni().result(person.credential(), id).await.map_err(|error| told(&error))?;
         let table = csv::of(&kept).map_err(|error| view::error::text(&error, None))?;
-        let name = view::csv::file_name(&kept.call.server, &kept.call.tool, kept.call.created_at);
+        let name = file_name(&kept.call.server, &kept.call.tool);
         self.api().upload(to, &name, table.as_bytes()).await.map_err(|error| {
             tracing::warn!(%error, "a table could not be sent");
             "⚠️ Slack did not take the file. Please try again in a minute.".to_owned()
@@ -107,10 +82,53 @@ impl Bot {
     }
 }
 
-fn who(format: UserInfoFormat, question: &Question, grant: &Grant) -> String {
-    let role = &grant.role.name;
-    match format {
-        UserInfoFormat::Minimal => role.to_string(),
-        _ => format!("{} ({role})", question.person.name),
+/// What a table is called as a file.
+fn file_name(server: &str, tool: &str) -> String {
+    let plain = |name: &str| -> String {
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' }).take(60).collect()
+    };
+    format!("{}-{}-{}.csv", plain(server), plain(tool), Utc::now().format("%Y%m%d-%H%M%S"))
+}
+
+fn footer_of(shown: &DiagnosticRules, question: &Question, grant: &Grant, answer: &Answer) -> Footer {
+    let is_here = if question.kind == ChannelKind::Direct { shown.in_direct } else { shown.in_channels };
+    let is_for_role = shown.roles.is_empty() || grant.role.is_one_of(&shown.roles);
+    let all = Footer::of(answer);
+    if !(is_here && is_for_role) {
+        // What an answer always says of itself.
+        return Footer { iterations: None, cost_usd: None, tokens: None, model: None, role: None, ..all };
+    }
+    Footer {
+        iterations: all.iterations.filter(|_| shown.iterations),
+        cost_usd: all.cost_usd.filter(|_| shown.cost),
+        tokens: all.tokens.filter(|_| shown.tokens),
+        duration_ms: all.duration_ms.filter(|_| shown.timing),
+        tools: if shown.tool_calls { all.tools } else { Vec::new() },
+        name_tools: shown.servers,
+        role: None,
+        is_detailed: true,
+        ..all
+    }
+}
+
+fn person_of(info: &UserInfoRules, question: &Question, grant: &Grant) -> footer::Person {
+    let is_shown = match (question.kind, &question.thread) {
+        (ChannelKind::Direct, _) => info.in_direct,
+        (_, Some(_)) => info.in_threads,
+        (_, None) => info.in_channels,
+    };
+    if !is_shown {
+        return footer::Person::default();
+    }
+    let format = match info.format {
+        UserInfoFormat::Minimal => footer::Format::Minimal,
+        UserInfoFormat::Detailed => footer::Format::Detailed,
+        _ => footer::Format::Standard,
+    };
+    footer::Person {
+        format,
+        name: Some(question.person.name.clone()),
+        role: Some(grant.role.name.to_string()),
+        ..footer::Person::default()
     }
 }

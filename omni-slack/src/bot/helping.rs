@@ -1,7 +1,9 @@
 //! What somebody may use here, and how it is doing.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use omni_core::{
-    catalog::{Health, ServerView, ToolDef},
+    audit::{AuditQuery, AuditStats},
+    catalog::{ServerView, ToolDef},
     omni::OfferedServer,
     policy::Grant,
 };
@@ -12,116 +14,132 @@ use crate::{
     people::Person,
     view::{
         self,
-        help::{Dot, Menu, Open, Page, Server, Tool},
-        status::Status,
+        help::{Dot, Menu, Server, Target, Tool},
+        ids,
+        status::{Operation, Quota, Standing, Status},
     },
 };
+
+/// What somebody looks at in the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Open {
+    server: String,
+    page: usize,
+}
+
+impl Open {
+    /// What a click in the menu opens; `None`: nothing. The outer one: it is no click in the menu.
+    pub(super) fn clicked(id: &str, value: &str) -> Option<Option<Self>> {
+        if let Some(server) = ids::explored(id) {
+            return Some(Some(Self { server: server.to_owned(), page: 0 }));
+        }
+        match id {
+            ids::HELP_SELECT => Some(Some(Self { server: value.to_owned(), page: 0 })),
+            ids::HELP_BACK => Some(None),
+            id if id.starts_with(ids::HELP_PAGE) => match Target::read(value)? {
+                Target::Page { server, page } => Some(Some(Self { server, page })),
+                Target::Tool { .. } => None,
+            },
+            _ => None,
+        }
+    }
+}
 
 impl Bot {
     /// The menu of the servers that somebody may use something of, perhaps with the tools of one under it.
     pub(super) async fn menu(&self, person: &Person, grant: &Grant, open: Option<Open>) -> Body {
-        let offered = match self.omni().known_servers(person.credential()).await {
-            Ok(offered) => offered,
-            Err(error) => return Body::of(view::error::text(&error, None)),
-        };
-        let page = match &open {
+        let mut menu = Menu { role: Some(grant.role.name.to_string()), ..Menu::default() };
+        if let Some(open) = open {
             // Whoever looks at a server has it asked, if nobody did before.
-            Some(open) => match self.omni().server(person.credential(), &open.server).await {
-                Ok(server) => Some(page(&server, grant, open.page)),
-                Err(error) => return Body::of(view::error::text(&error, None)),
-            },
-            None => None,
-        };
-        let menu = Menu {
-            name: person.name.clone(),
-            role: grant.role.name.to_string(),
-            servers: offered.iter().map(|offered| server(&offered.view)).collect(),
-        };
-        view::help::menu(&menu, page.as_ref()).into()
+            match self.omni().server(person.credential(), &open.server).await {
+                Ok(server) => menu.tools = server.view.tools.iter().map(|def| tool(def, grant)).collect(),
+                Err(error) => menu.problem = Some(view::error::text(&error, None)),
+            }
+            (menu.open, menu.page) = (Some(open.server), open.page);
+        }
+        match self.omni().known_servers(person.credential()).await {
+            Ok(offered) => menu.servers = servers(&offered),
+            Err(error) => return Body::of(&view::error::text(&error, None)),
+        }
+        view::help::menu(&menu)
     }
 
     /// How somebody and the servers stand.
     pub(super) async fn status(&self, person: &Person, grant: &Grant) -> Body {
         let offered = match self.omni().known_servers(person.credential()).await {
             Ok(offered) => offered,
-            Err(error) => return Body::of(view::error::text(&error, None)),
+            Err(error) => return Body::of(&view::error::text(&error, None)),
         };
-        let status = Status {
+        view::status::message(&Status {
+            standing: self.standing(person, grant).await,
+            servers: servers(&offered),
+            operation: grant.role.is_admin.then(|| self.inside()),
+        })
+    }
+
+    /// How somebody stands: what they may ask, and what they did by the ledger.
+    pub(super) async fn standing(&self, person: &Person, grant: &Grant) -> Standing {
+        let now = Utc::now();
+        let (hour, day) = tokio::join!(
+            self.asked_since(person, now - TimeDelta::hours(1)),
+            self.asked_since(person, now - TimeDelta::days(1)),
+        );
+        let used = hour.map_or(0, |stats| stats.total_requests.saturating_sub(stats.blocked_count));
+        Standing {
             name: person.name.clone(),
-            role: grant.role.name.to_string(),
-            quota: quota(grant),
-            servers: offered.iter().map(|offered| server(&offered.view)).collect(),
-            admin: grant.role.is_admin.then(|| self.inside()),
-        };
-        view::status::status(&status).into()
+            role: Some(grant.role.name.to_string()),
+            quota: grant.quota.per_hour.map(|limit| Quota { used, limit, resets_in: None }),
+            cost_today_usd: day.as_ref().map(|stats| stats.total_cost),
+            asked_today: day.map(|stats| stats.total_requests),
+        }
+    }
+
+    /// What somebody did since then; `None` where the ledger cannot be read.
+    async fn asked_since(&self, person: &Person, since: DateTime<Utc>) -> Option<AuditStats> {
+        let log = self.omni().audit(person.credential()).await.ok()?;
+        let mut query = AuditQuery::default();
+        (query.user, query.since) = (Some(person.principal.subject.clone()), Some(since));
+        log.stats(&query).await.ok()
     }
 
     /// The servers that somebody may use something of.
     pub(super) async fn servers_of(&self, person: &Person) -> Vec<Server> {
-        let offered = self.omni().known_servers(person.credential()).await.unwrap_or_default();
-        offered.iter().map(|offered| server(&offered.view)).collect()
+        servers(&self.omni().known_servers(person.credential()).await.unwrap_or_default())
     }
 
     /// What administrators see beside it.
-    fn inside(&self) -> Vec<String> {
-        let models = match self.omni().models() {
-            Ok(models) => models.first().map(|model| format!("Model: {}", model.id)).unwrap_or_default(),
-            Err(error) => format!("There is no model: {error}"),
-        };
-        let ledger = match self.omni().admit() {
-            Ok(()) => "The ledger takes records".into(),
-            Err(error) => format!("Nobody is let in: {error}"),
-        };
-        vec![models, ledger, format!("Answers under way: {}", self.0.tasks.len())]
+    fn inside(&self) -> Operation {
+        let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), true)));
+        Operation {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_s: self.0.began.elapsed().as_secs(),
+            running: Some(self.0.running.count()),
+            provider,
+            ..Operation::default()
+        }
     }
 }
 
-/// How much somebody may ask.
-pub(super) fn quota(grant: &Grant) -> Vec<String> {
-    let per = [
-        (grant.quota.per_hour, "questions an hour"),
-        (grant.quota.per_minute, "questions a minute"),
-        (grant.quota.concurrent, "at a time"),
-    ];
-    per.into_iter().filter_map(|(most, what)| Some(format!("{} {what}", most?))).collect()
-}
-
-fn dot(health: &Health) -> Dot {
-    match health {
-        Health::Healthy => Dot::Healthy,
-        Health::Unhealthy { .. } => Dot::Away,
-        Health::Disabled => Dot::Off,
-        _ => Dot::Unknown,
-    }
+fn servers(offered: &[OfferedServer]) -> Vec<Server> {
+    offered.iter().map(|offered| server(&offered.view)).collect()
 }
 
 fn server(view: &ServerView) -> Server {
     Server {
         name: view.name.to_string(),
         display_name: view.display_name.clone(),
-        description: view.description.clone(),
-        health: dot(&view.health),
+        description: Some(view.description.clone()).filter(|text| !text.trim().is_empty()),
+        dot: Dot::from(&view.health),
         tools: view.tools.len(),
-    }
-}
-
-fn page(offered: &OfferedServer, grant: &Grant, page: usize) -> Page {
-    let view = &offered.view;
-    Page {
-        server: view.name.to_string(),
-        display_name: view.display_name.clone(),
-        description: view.description.clone(),
-        tools: view.tools.iter().map(|def| tool(def, grant)).collect(),
-        page,
     }
 }
 
 fn tool(def: &ToolDef, grant: &Grant) -> Tool {
     Tool {
         name: def.name.to_string(),
-        description: def.description.clone(),
-        read_only: def.annotations.read_only_hint == Some(true),
-        destructive: def.annotations.destructive_hint == Some(true),
+        description: Some(def.description.clone()).filter(|text| !text.trim().is_empty()),
+        is_read_only: def.annotations.read_only_hint == Some(true),
+        is_destructive: def.annotations.destructive_hint == Some(true),
         needs_approval: grant.decide_tool(def.rule_ref(), None).confirm,
     }
 }

@@ -1,20 +1,18 @@
 //! The app's own page, and what it proposes beside direct messages.
 
+use omni_core::omni::ConfirmationView;
 use serde_json::json;
 
-use super::Bot;
+use super::{Bot, confirming, question::refused};
 use crate::{
+    api::Body,
     event::User,
     view::{
         self,
-        home::{Home, Pending},
+        home::Home,
+        prompt::{self, Prompt},
     },
 };
-
-/// Slack shows so many proposals.
-const MOST_PROMPTS: usize = 4;
-/// Most calls that wait are shown.
-const MOST_PENDING: usize = 10;
 
 impl Bot {
     /// Somebody opened the app.
@@ -30,14 +28,12 @@ impl Bot {
     async fn propose(&self, user: &User, channel: &str) {
         let Ok(person) = self.resolve(user, channel).await else { return };
         let Ok(offered) = self.omni().known_servers(person.credential()).await else { return };
-        let mut prompts = vec![json!({ "title": "What can I do?", "message": "Which tools can I use?" })];
-        let servers = offered.iter().filter(|offered| !offered.view.tools.is_empty());
-        prompts.extend(servers.map(|offered| {
-            let name = &offered.view.display_name;
-            json!({ "title": format!("About {name}"), "message": format!("What can you tell me with {name}?") })
-        }));
-        prompts.truncate(MOST_PROMPTS);
-        let told = json!({ "channel_id": channel, "title": "Ask omni", "prompts": prompts });
+        let first = offered.iter().filter_map(|offered| {
+            let tool = offered.view.tools.first()?;
+            Some((offered.view.display_name.clone(), tool.name.to_string()))
+        });
+        let prompts: Vec<Prompt> = prompt::for_servers(&first.collect::<Vec<_>>());
+        let told = json!({ "channel_id": channel, "title": "Ask omni", "prompts": prompt::to_json(&prompts) });
         if let Err(error) = self.api().call_once("assistant.threads.setSuggestedPrompts", &told).await {
             tracing::debug!(%error, "Slack takes no proposals");
         }
@@ -45,34 +41,31 @@ impl Bot {
 
     /// Makes somebody's page anew.
     pub(super) async fn publish(&self, user: &User) {
-        let Some(page) = self.page_of(user).await else { return };
+        let page = self.page_of(user).await;
         if let Err(error) = self.api().call("views.publish", &json!({ "user_id": user.id, "view": page })).await {
             tracing::warn!(%error, "somebody's page could not be made");
         }
     }
 
-    async fn page_of(&self, user: &User) -> Option<serde_json::Value> {
+    async fn page_of(&self, user: &User) -> serde_json::Value {
         let person = match self.resolve(user, "").await {
             Ok(person) => person,
-            Err(unknown) => return Some(view::home::nobody(unknown.text()?)),
+            Err(unknown) => return view::home::closed(&Body::of(unknown.text().unwrap_or("🚫"))),
         };
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return Some(view::home::nobody(&super::question::refused(&person, &error).text)),
+            Err(error) => return view::home::closed(&refused(&person, &error)),
         };
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
-        let pending = waiting.iter().take(MOST_PENDING).map(|found| Pending {
-            server: found.confirmation.server.clone(),
-            tool: found.confirmation.tool.clone(),
-            asker: found.confirmation.subject.clone(),
-            expires_at: found.confirmation.expires_at,
-        });
-        Some(view::home::view(&Home {
-            name: person.name.clone(),
-            role: grant.role.name.to_string(),
-            quota: super::helping::quota(&grant),
+        // Where others asked, only the card in their thread knows.
+        let is_own = |one: &&ConfirmationView| {
+            one.may_approve && one.confirmation.subject == person.principal.subject
+        };
+        view::home::view(&Home {
+            standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,
-            pending: pending.collect(),
-        }))
+            pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user)).collect(),
+            ..Home::default()
+        })
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
     people::{Person, Unknown},
+    view,
 };
 
 /// The conversation of direct messages that stand in no thread.
@@ -167,9 +168,7 @@ impl Bot {
     }
 
     async fn greet(&self, person: &Person, to: &To) {
-        let text = "👋 Hi! Ask me anything: mention me with your question, write me a direct message, or use \
-                    `/omni <your question>`. `/omni-help` shows what you can use.";
-        let told = self.api().post(to, &Body::of(text)).await;
+        let told = self.api().post(to, &view::person::greeting(None)).await;
         if let Err(error) = told {
             tracing::warn!(%error, user = person.user.id, "somebody could not be greeted");
         }

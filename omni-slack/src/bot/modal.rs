@@ -1,8 +1,9 @@
 //! Modals that are sent in: what becomes of one has to be said at once.
 
 use omni_core::confirm::Verdict;
+use serde_json::json;
 
-use super::{Bot, command::kind_of, confirming::Ticket, question::Question};
+use super::{Bot, command::kind_of, confirming::Ticket, question::{Aside, Question}};
 use crate::{
     event::{Shortcut, Submission, User},
     port::Ack,
@@ -16,8 +17,8 @@ impl Bot {
     /// Takes a modal in.
     pub(super) fn submitted(&self, submission: Submission) -> Ack {
         match submission.callback.as_str() {
-            ids::ELICIT => self.form_sent(&submission),
-            ids::DENY_REASON => self.reason_sent(submission),
+            ids::ELICIT_MODAL => self.form_sent(&submission),
+            ids::DENY_MODAL => self.reason_sent(submission),
             ids::ASK_MESSAGE => self.question_sent(submission),
             _ => Ack::Empty,
         }
@@ -53,24 +54,23 @@ impl Bot {
         }
         let thread = shortcut.thread.as_deref().unwrap_or(&shortcut.ts);
         let metadata = [&*shortcut.channel, thread, &*shortcut.ts].join(&BETWEEN.to_string());
-        let view = view::modal::ask_about(&shortcut.text, &metadata);
+        let view = view::shortcut::modal(&shortcut.text, &metadata);
         if let Err(error) = self.api().open(&shortcut.trigger, &view).await {
             tracing::warn!(%error, "the form for a question could not be shown");
         }
     }
 
     fn question_sent(&self, submission: Submission) -> Ack {
-        let text = view::modal::question(&submission.values);
-        if text.trim().is_empty() {
-            return Ack::With(view::modal::no_question());
-        }
+        let Some((text, is_private)) = view::shortcut::submitted(&submission.values) else {
+            return Ack::With(json!({ "response_action": "errors", "errors": { "question": "What do you want to know?" } }));
+        };
         let bot = self.clone();
-        self.spawn(async move { bot.ask_about(&submission.user, &submission.metadata, text).await });
+        self.spawn(async move { bot.ask_about(&submission.user, &submission.metadata, text, is_private).await });
         Ack::Empty
     }
 
     /// Asks about a message, in its thread.
-    async fn ask_about(&self, user: &User, metadata: &str, text: String) {
+    async fn ask_about(&self, user: &User, metadata: &str, text: String, is_private: bool) {
         let mut parts = metadata.split(BETWEEN);
         let (Some(channel), Some(thread), Some(ts)) = (parts.next(), parts.next(), parts.next()) else { return };
         let Ok(person) = self.resolve(user, channel).await else { return };
@@ -80,6 +80,7 @@ impl Bot {
         }
         (question.ts, question.thread) = (Some(ts.to_owned()), Some(thread.to_owned()));
         question.attachments.extend(self.thread_upto(channel, thread, ts).await);
+        question.private = is_private.then_some(Aside::Whisper);
         self.ask(question).await;
     }
 }

@@ -114,7 +114,7 @@ impl Bot {
         let required = config.places.get(&question.channel).and_then(|place| place.required_role.as_deref());
         match required {
             Some(role) if !grant.role.is_one_of(&[role.to_owned()]) => {
-                Err(Body::of(format!("🚫 Asking here takes the role `{}`.", view::text::escape(role))))
+                Err(Body::of(&format!("🚫 Asking here takes the role {}.", view::text::code(role, 60))))
             }
             _ => Ok(grant),
         }
@@ -135,14 +135,12 @@ impl Bot {
 /// What somebody is told whom the policy does not let in.
 pub(super) fn refused(person: &Person, error: &Error) -> Body {
     use omni_core::policy::PolicyError;
-    let subject = view::text::escape(&person.principal.subject);
-    let text = match error {
-        Error::Policy(PolicyError::UnknownSubject { .. }) => format!(
-            "🚫 I do not know you here: you are `{subject}`, with the Slack id `{}`. Ask an administrator to add you to \
-             `users.yaml`, or to run `omni users add {subject} --role <role>`.",
-            view::text::escape(&person.user.id)
-        ),
-        other => view::error::text(other, None),
-    };
-    Body::of(text)
+    match error {
+        Error::Policy(PolicyError::UnknownSubject { subject }) => {
+            let email = Some(subject.as_str()).filter(|subject| subject.contains('@'));
+            view::person::unknown(&person.user.id, email, None)
+        }
+        Error::Policy(PolicyError::Blocked { reason, .. }) => view::person::refused(reason),
+        other => Body::of(&view::error::text(other, None)),
+    }
 }

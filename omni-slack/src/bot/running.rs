@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,6 @@ pub(super) type Spot = (String, String);
 pub(super) struct Run {
     /// Who asked, by their id in Slack.
     pub(super) user: String,
-    pub(super) since: Instant,
     /// Gives the ask up.
     pub(super) stop: CancellationToken,
     id: Uuid,
@@ -39,7 +37,7 @@ pub(super) struct Guard {
 impl Running {
     /// One begins.
     pub(super) fn begin(self: &Arc<Self>, spot: Spot, user: &str, stop: CancellationToken) -> Guard {
-        let run = Run { user: user.into(), since: Instant::now(), stop: stop.clone(), id: Uuid::now_v7() };
+        let run = Run { user: user.into(), stop: stop.clone(), id: Uuid::now_v7() };
         let id = run.id;
         self.all().entry(spot.clone()).or_default().push(run);
         Guard { all: self.clone(), spot, id, stop }
@@ -55,6 +53,11 @@ impl Running {
         let runs = self.at(spot);
         let theirs = runs.iter().filter(|run| all || run.user == user);
         theirs.map(|run| run.stop.cancel()).count()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.all().values().map(Vec::len).sum()
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Spot, Vec<Run>>> {

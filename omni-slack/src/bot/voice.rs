@@ -4,40 +4,45 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Bot, question::Question};
+use crate::view::{
+    Message,
+    answer::{self, View},
+    footer::{Footer, Person},
+    task::Card,
+};
 
 mod plain;
 mod private;
 mod streamed;
 
-/// A tool call, as far as it has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Card {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) state: CardState,
-    pub(super) details: Option<String>,
-    pub(super) output: Option<String>,
-}
-
-/// How far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CardState {
-    Running,
-    Done,
-    Failed,
-}
-
 /// The end of an answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct End {
-    /// All of its text.
-    pub(super) text: String,
-    /// What is added to it that was not told as text: what went wrong, or what it waits for.
-    pub(super) note: String,
-    /// What stands under it: footer and buttons.
-    pub(super) tail: Vec<Value>,
+    /// All of it.
+    pub(super) view: View,
     /// Whether people decide now how it goes on.
     pub(super) is_waiting: bool,
+}
+
+impl End {
+    /// The answer in as many messages as it takes; what stands under it is under the last.
+    fn messages(&self) -> Vec<Message> {
+        let last = answer::page_count(&self.view) - 1;
+        let before = View { footer: Footer::default(), buttons: answer::Buttons::default(), ..self.view.clone() };
+        (0..=last).map(|page| answer::message(if page == last { &self.view } else { &before }, page)).collect()
+    }
+
+    /// What stands under it.
+    fn tail(&self) -> Vec<Value> {
+        let header = self.view.person.header();
+        header.into_iter().chain(answer::tail(&self.view.footer, &self.view.buttons)).collect()
+    }
+
+    /// The same without what was told of its text already.
+    fn rest(&self, markdown: &str) -> Self {
+        let view = View { markdown: markdown.to_owned(), person: Person::default(), ..self.view.clone() };
+        Self { view, ..self.clone() }
+    }
 }
 
 /// Tells one answer. What Slack does not take is said in the log, and as much as possible told nonetheless.

@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 
-use super::{Card, CardState, End, Voice};
+use super::{End, Voice};
 use crate::{
     api::{Api, Body, To},
     bot::{Bot, question::Question},
-    view,
+    view::{
+        answer::{self, Buttons, View},
+        task::{Card, State},
+        text,
+    },
 };
 
 /// Most characters of the answer that are shown while it is written.
@@ -18,8 +22,10 @@ pub(super) struct Plain {
     api: Api,
     to: To,
     ts: Option<String>,
+    question: String,
     text: String,
-    card: Option<String>,
+    /// What is done now.
+    doing: Option<String>,
     /// What the button to stop names.
     spot: String,
     is_new: bool,
@@ -32,16 +38,26 @@ impl Plain {
             api: bot.api().clone(),
             to: question.to(),
             ts: None,
+            question: question.text.clone(),
             text: String::new(),
-            card: None,
+            doing: None,
             spot: format!("{channel} {thread}"),
             is_new: false,
         }
     }
 
     fn meanwhile(&self) -> Body {
-        let card = self.card.as_deref().unwrap_or("Working on it…");
-        view::answer::meanwhile(&tail_of(&self.text, MOST_MEANWHILE), card, &self.spot)
+        if self.text.is_empty() && self.doing.is_none() {
+            return answer::working(&self.question, Some(&self.spot));
+        }
+        let doing = self.doing.as_deref().unwrap_or("writing");
+        let view = View {
+            markdown: tail_of(&self.text, MOST_MEANWHILE),
+            note: Some(format!("⏳ _{} …_", text::mrkdwn_line(doing, 200))),
+            buttons: Buttons { stop: Some(self.spot.clone()), ..Buttons::default() },
+            ..View::default()
+        };
+        answer::message(&view, 0)
     }
 }
 
@@ -69,7 +85,7 @@ impl Voice for Plain {
     }
 
     async fn card(&mut self, card: Card) {
-        self.card = (card.state == CardState::Running).then(|| format!("{} …", card.title));
+        self.doing = (card.state == State::Running).then_some(card.title);
         self.is_new = true;
     }
 
@@ -82,9 +98,8 @@ impl Voice for Plain {
     }
 
     async fn end(&mut self, end: &End) {
-        let text = if end.note.is_empty() { end.text.clone() } else { format!("{}\n\n{}", end.text, end.note) };
-        let mut parts = view::answer::parts(text.trim(), &end.tail);
-        let first = parts.remove(0);
+        let mut messages = end.messages().into_iter();
+        let Some(first) = messages.next() else { return };
         let told = match &self.ts {
             Some(ts) => self.api.update(&self.to.channel, ts, &first).await,
             None => self.api.post(&self.to, &first).await.map(drop),
@@ -92,8 +107,8 @@ impl Voice for Plain {
         if let Err(error) = told {
             tracing::warn!(%error, "an answer could not be told");
         }
-        for part in parts {
-            if let Err(error) = self.api.post(&self.to, &part).await {
+        for message in messages {
+            if let Err(error) = self.api.post(&self.to, &message).await {
                 tracing::warn!(%error, "a part of an answer could not be posted");
             }
         }

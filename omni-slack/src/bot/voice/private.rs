@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 
-use super::{Card, End, Voice};
+use super::{End, Voice};
 use crate::{
     api::{Api, Body, To},
     bot::question::{Aside, Question},
-    view,
+    port::SlackError,
+    view::{answer, task::Card},
 };
 
-/// Slack takes five messages by one address; one says that the answer is on its way.
-const MOST_PARTS: usize = 4;
+/// Slack takes five messages by one address, one of which says that the answer is on its way; of others it is asked
+/// for a call that waits.
+const MOST_BY_URL: usize = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,20 +21,19 @@ pub(super) struct Private {
     aside: Aside,
     to: To,
     user: String,
+    question: String,
 }
 
 impl Private {
     pub(super) fn new(api: Api, aside: Aside, question: &Question) -> Self {
-        Self { api, aside, to: question.to(), user: question.person.user.id.clone() }
+        let user = question.person.user.id.clone();
+        Self { api, aside, to: question.to(), user, question: question.text.clone() }
     }
 
-    async fn say(&self, body: &Body, replace: bool) {
-        let told = match &self.aside {
-            Aside::Url(url) => self.api.respond(url, body, replace).await,
-            Aside::Whisper => self.api.whisper(&self.to, &self.user, body).await,
-        };
-        if let Err(error) = told {
-            tracing::warn!(%error, "a private answer could not be told");
+    async fn say(&self, body: &Body, at: usize) -> Result<(), SlackError> {
+        match &self.aside {
+            Aside::Url(url) if at < MOST_BY_URL => self.api.respond(url, body, at == 0).await,
+            Aside::Url(_) | Aside::Whisper => self.api.whisper(&self.to, &self.user, body).await,
         }
     }
 }
@@ -41,10 +42,10 @@ impl Private {
 impl Voice for Private {
     async fn begin(&mut self) {
         // What is whispered cannot be taken back.
-        if matches!(self.aside, Aside::Whisper) {
-            return;
+        let Aside::Url(url) = &self.aside else { return };
+        if let Err(error) = self.api.respond(url, &answer::working(&self.question, None), false).await {
+            tracing::debug!(%error, "nobody could be told that an answer is on its way");
         }
-        self.say(&Body::of("⏳ Working on it…"), false).await;
     }
 
     async fn text(&mut self, _: &str) {}
@@ -54,14 +55,10 @@ impl Voice for Private {
     async fn tick(&mut self) {}
 
     async fn end(&mut self, end: &End) {
-        let text = if end.note.is_empty() { end.text.clone() } else { format!("{}\n\n{}", end.text, end.note) };
-        let parts = view::answer::parts(text.trim(), &end.tail);
-        let cut = parts.len() > MOST_PARTS;
-        for (at, part) in parts.iter().take(MOST_PARTS).enumerate() {
-            self.say(part, at == 0).await;
-        }
-        if cut {
-            tracing::info!("a private answer was longer than Slack takes");
+        for (at, message) in end.messages().iter().enumerate() {
+            if let Err(error) = self.say(message, at).await {
+                tracing::warn!(%error, "a private answer could not be told");
+            }
         }
     }
 }

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Card, CardState, End, Voice};
+use super::{End, Voice};
 use crate::{
     api::{Api, Body, To},
     bot::question::Question,
     port::SlackError,
     view::{
-        self,
-        stream::{Piece, Rollover, TaskState},
+        rollover::Roller,
+        task::{Card, State},
     },
 };
 
@@ -24,26 +24,16 @@ use crate::{
 const OPEN_FOR: Duration = Duration::from_secs(4 * 60 + 30);
 /// So much text is told at once, without waiting.
 const ENOUGH: usize = 256;
-/// Most characters of a message that is no stream.
-const MOST_OF_MESSAGE: usize = 11_000;
 /// What the session is called at most.
 const MOST_OF_TITLE: usize = 60;
+/// How many streams in a row may take nothing at all.
+const MOST_IN_VAIN: u32 = 3;
 
 /// A stream that takes more.
 #[derive(Debug)]
 struct Open {
     ts: String,
     since: Instant,
-}
-
-/// What is not told yet.
-#[derive(Debug, Clone, PartialEq)]
-enum Item {
-    /// Text as it is told.
-    Text(String),
-    Card(Card),
-    /// The stream ends with this text, and the next one begins with that.
-    Seam { close: String, reopen: String },
 }
 
 /// See the module.
@@ -56,14 +46,14 @@ pub(super) struct Streamed {
     recipient: (String, String),
     title: String,
     open: Option<Open>,
-    rollover: Rollover,
-    /// Text that has no place yet.
-    pending: String,
-    queue: Vec<Item>,
+    roller: Roller,
+    /// What was said and is not known to stand in Slack: for where no stream takes it.
+    untold: String,
     /// Cards that are still running.
     cards: Vec<Card>,
     /// Slack opens no stream: what is left is told by messages at the end.
     is_broken: bool,
+    in_vain: u32,
 }
 
 impl Streamed {
@@ -76,80 +66,55 @@ impl Streamed {
             recipient: (user.id.clone(), user.team.clone()),
             title: question.text.chars().take(MOST_OF_TITLE).collect(),
             open: None,
-            rollover: Rollover::default(),
-            pending: String::new(),
-            queue: Vec::new(),
+            roller: Roller::new(),
+            untold: String::new(),
             cards: Vec::new(),
             is_broken: false,
+            in_vain: 0,
         }
     }
 
-    /// Gives the text that came a place, and sends what can be sent.
+    /// Sends what waits.
     async fn flush(&mut self) {
-        for piece in self.rollover.text(&mem::take(&mut self.pending)) {
-            self.queue.push(match piece {
-                Piece::Text(text) => Item::Text(text),
-                Piece::Seam { close, reopen } => Item::Seam { close, reopen },
-            });
+        if self.is_broken {
+            return;
         }
-        while !self.queue.is_empty() && !self.is_broken {
-            if self.open.as_ref().is_some_and(|open| open.since.elapsed() > OPEN_FOR) {
-                let Piece::Seam { close, reopen } = self.rollover.seam() else { return };
-                self.queue.insert(0, Item::Seam { close, reopen });
-            }
-            let upto = self.queue.iter().position(|item| matches!(item, Item::Seam { .. }));
-            match upto {
-                Some(0) => self.roll().await,
-                upto => {
-                    let count = upto.unwrap_or(self.queue.len());
-                    self.send(count).await;
+        if self.open.as_ref().is_some_and(|open| open.since.elapsed() > OPEN_FOR) {
+            let close = self.roller.roll();
+            self.stop(close).await;
+        }
+        while let Some(batch) = self.roller.batch() {
+            if !batch.chunks.is_empty() {
+                match self.send(&batch.chunks).await {
+                    Ok(()) => self.in_vain = 0,
+                    Err(error) if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
+                        tracing::debug!(%error, "a stream takes nothing more; another one goes on");
+                        self.in_vain += 1;
+                        self.open = None;
+                        self.roller.lost();
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::info!(%error, "Slack opens no stream; the answer comes as a message");
+                        self.is_broken = true;
+                        return;
+                    }
                 }
+            }
+            self.roller.sent();
+            if self.roller.waiting() == 0 {
+                self.untold.clear();
+            }
+            if batch.rolls {
+                self.stop(None).await;
             }
         }
     }
 
-    /// Ends a stream at a seam; what comes next begins another one.
-    async fn roll(&mut self) {
-        let Item::Seam { close, reopen } = self.queue.remove(0) else { return };
-        if let Some(open) = self.open.take() {
-            let mut stop = json!({ "channel": self.to.channel, "ts": open.ts });
-            if !close.is_empty() {
-                stop["chunks"] = json!([text_chunk(&close)]);
-            }
-            if let Err(error) = self.api.call("chat.stopStream", &stop).await {
-                tracing::debug!(%error, "a full stream had ended already");
-            }
-        }
-        if !reopen.is_empty() {
-            self.queue.insert(0, Item::Text(reopen));
-        }
-    }
-
-    /// Sends the first items. A stream that takes nothing more is left, and the items begin another one.
-    async fn send(&mut self, count: usize) {
-        let chunks: Vec<Value> = self.queue.iter().take(count).map(chunk).collect();
-        let sent = match &self.open {
-            Some(open) => {
-                let more = json!({ "channel": self.to.channel, "ts": open.ts, "chunks": chunks });
-                self.api.call("chat.appendStream", &more).await.map(drop)
-            }
-            None => self.start(&chunks).await,
-        };
-        match (sent, self.open.is_some()) {
-            (Ok(()), _) => drop(self.queue.drain(..count)),
-            (Err(error), true) => {
-                tracing::debug!(%error, "a stream takes nothing more; another one goes on");
-                self.open = None;
-                let Piece::Seam { reopen, .. } = self.rollover.seam() else { return };
-                if !reopen.is_empty() {
-                    self.queue.insert(0, Item::Text(reopen));
-                }
-            }
-            (Err(error), false) => {
-                tracing::info!(%error, "Slack opens no stream; the answer comes as a message");
-                self.is_broken = true;
-            }
-        }
+    async fn send(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
+        let Some(open) = &self.open else { return self.start(chunks).await };
+        let more = json!({ "channel": self.to.channel, "ts": open.ts, "chunks": chunks });
+        self.api.call("chat.appendStream", &more).await.map(drop)
     }
 
     async fn start(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
@@ -168,27 +133,36 @@ impl Streamed {
         Ok(())
     }
 
+    /// Ends the stream, where another one goes on.
+    async fn stop(&mut self, close: Option<Value>) {
+        let Some(open) = self.open.take() else { return };
+        let mut stop = json!({ "channel": self.to.channel, "ts": open.ts });
+        if let Some(close) = close {
+            stop["chunks"] = json!([close]);
+        }
+        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
+            tracing::debug!(%error, "a stream had ended already");
+        }
+    }
+
     /// Tells by messages what no stream took.
     async fn post_rest(&mut self, end: &End) {
-        let mut rest = String::new();
-        for item in mem::take(&mut self.queue) {
-            match item {
-                Item::Text(text) => rest.push_str(&text),
-                Item::Seam { .. } | Item::Card(_) => {}
-            }
-        }
-        rest.push_str(&mem::take(&mut self.pending));
-        let mut parts = view::markdown::split(&rest, MOST_OF_MESSAGE);
-        if parts.is_empty() {
-            parts.push(String::new());
-        }
-        let last = parts.len() - 1;
-        for (at, part) in parts.iter().enumerate() {
-            let tail: &[Value] = if at == last { &end.tail } else { &[] };
-            let body = view::answer::part(part, tail);
-            if let Err(error) = self.api.post(&self.to, &body).await {
+        let rest = end.rest(&mem::take(&mut self.untold));
+        for message in rest.messages() {
+            if let Err(error) = self.api.post(&self.to, &message).await {
                 tracing::warn!(%error, "a part of an answer could not be posted");
             }
+        }
+    }
+
+    /// Footer and buttons in a message of their own.
+    async fn post_tail(&self, end: &End) {
+        let blocks = end.tail();
+        if blocks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.api.post(&self.to, &Body { text: "…".into(), blocks }).await {
+            tracing::warn!(%error, "the buttons of an answer could not be posted");
         }
     }
 
@@ -201,25 +175,6 @@ impl Streamed {
     }
 }
 
-fn text_chunk(text: &str) -> Value {
-    json!({ "type": "markdown_text", "text": text })
-}
-
-fn chunk(item: &Item) -> Value {
-    match item {
-        Item::Text(text) => text_chunk(text),
-        Item::Card(card) => {
-            let state = match card.state {
-                CardState::Running => TaskState::InProgress,
-                CardState::Done => TaskState::Complete,
-                CardState::Failed => TaskState::Error,
-            };
-            view::stream::task(&card.id, &card.title, state, card.details.as_deref(), card.output.as_deref())
-        }
-        Item::Seam { .. } => Value::Null,
-    }
-}
-
 #[async_trait]
 impl Voice for Streamed {
     async fn begin(&mut self) {
@@ -227,8 +182,9 @@ impl Voice for Streamed {
     }
 
     async fn text(&mut self, piece: &str) {
-        self.pending.push_str(&view::markdown::neutral(piece));
-        if self.pending.len() >= ENOUGH {
+        self.untold.push_str(piece);
+        self.roller.text(piece);
+        if self.roller.waiting() >= ENOUGH {
             self.flush().await;
         }
     }
@@ -236,10 +192,10 @@ impl Voice for Streamed {
     async fn card(&mut self, card: Card) {
         self.flush().await;
         self.cards.retain(|one| one.id != card.id);
-        if card.state == CardState::Running {
+        if card.state == State::Running {
             self.cards.push(card.clone());
         }
-        self.queue.push(Item::Card(card));
+        self.roller.card(card);
         self.flush().await;
     }
 
@@ -249,13 +205,12 @@ impl Voice for Streamed {
 
     async fn end(&mut self, end: &End) {
         for card in mem::take(&mut self.cards) {
-            let output = Some("stopped".to_owned());
-            self.queue.push(Item::Card(Card { state: CardState::Failed, output, ..card }));
+            self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
         }
-        if !end.note.is_empty() {
-            self.pending.push_str("\n\n");
-            self.pending.push_str(&end.note);
+        if let Some(note) = end.view.note.as_deref().filter(|_| !self.is_broken) {
+            self.text(&format!("\n\n{note}")).await;
         }
+        self.roller.finish();
         self.flush().await;
         let status = if end.is_waiting { "suspended" } else { "active" };
         let Some(open) = self.open.take().filter(|_| !self.is_broken) else {
@@ -263,26 +218,14 @@ impl Voice for Streamed {
             return self.status(status).await;
         };
         let mut stop = json!({ "channel": self.to.channel, "ts": open.ts, "session_status": status });
-        if !end.tail.is_empty() {
-            stop["blocks"] = Value::from(end.tail.clone());
+        let tail = end.tail();
+        if !tail.is_empty() {
+            stop["blocks"] = tail.into();
         }
         if let Err(error) = self.api.call("chat.stopStream", &stop).await {
             tracing::debug!(%error, "a stream had ended before its answer");
             self.post_tail(end).await;
             self.status(status).await;
-        }
-    }
-}
-
-impl Streamed {
-    /// Footer and buttons in a message of their own.
-    async fn post_tail(&self, end: &End) {
-        if end.tail.is_empty() {
-            return;
-        }
-        let body = Body { text: "…".into(), blocks: end.tail.clone() };
-        if let Err(error) = self.api.post(&self.to, &body).await {
-            tracing::warn!(%error, "the buttons of an answer could not be posted");
         }
     }
 }
