@@ -23,6 +23,8 @@ mod serve;
 mod servers;
 #[cfg(feature = "sql")]
 mod sessions;
+#[cfg(feature = "slack")]
+mod slack;
 mod tools;
 #[cfg(feature = "sql")]
 mod users;
@@ -54,6 +56,8 @@ pub use servers::ServersCommand;
 pub use sessions::{
     ExportSessionArgs, ListSessionsArgs, RemoveSessionsArgs, SessionForm, SessionsCommand, ShowSessionArgs,
 };
+#[cfg(feature = "slack")]
+pub use slack::{SlackArgs, SlackCommand};
 #[cfg(feature = "sql")]
 pub use tools::{ApproveToolArgs, DiffArgs, PinsArgs};
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
@@ -171,6 +175,9 @@ pub enum Command {
     #[cfg(feature = "serve")]
     /// Serve omni over HTTP
     Serve(ServeArgs),
+    #[cfg(feature = "slack")]
+    /// Answer in Slack
+    Slack(SlackArgs),
     /// Serve omni to an MCP client, on standard input and output
     Mcp(McpArgs),
     /// Check, show or describe the configuration
@@ -227,6 +234,8 @@ impl Command {
             Self::InitDb(_) => Format::Text,
             #[cfg(feature = "serve")]
             Self::Serve(_) => Format::Text,
+            #[cfg(feature = "slack")]
+            Self::Slack(_) => Format::Text,
             Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }

@@ -48,6 +48,7 @@ pub fn features() -> Vec<&'static str> {
         ("oidc", cfg!(feature = "oidc")),
         ("mcp-oauth", cfg!(feature = "mcp-oauth")),
         ("serve", cfg!(feature = "serve")),
+        ("slack", cfg!(feature = "slack")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

@@ -53,10 +53,10 @@ pub use oauth::{OAuthConfig, OAuthGrant, TokensConfig};
 pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
+pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use slack::{
     ChannelRules, CommandRules, DiagnosticRules, SlackConfig, SlackPlaceRules, UserInfoFormat, UserInfoRules,
 };
-pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};
 

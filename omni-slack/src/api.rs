@@ -138,11 +138,6 @@ impl Api {
         self.port.respond(url, &message).await
     }
 
-    /// Takes the message away from which a click came.
-    pub(crate) async fn retract(&self, url: &str) -> Result<(), SlackError> {
-        self.port.respond(url, &json!({ "delete_original": true })).await
-    }
-
     /// Shows a modal.
     pub(crate) async fn open(&self, trigger: &str, view: &Value) -> Result<(), SlackError> {
         self.call_once("views.open", &json!({ "trigger_id": trigger, "view": view })).await.map(drop)

@@ -229,8 +229,7 @@ impl Slack {
     /// When the address for events does not answer the challenge.
     pub async fn posts_to_each(&self, events: &str, commands: &str, interactivity: &str) -> Result<(), String> {
         let read = |url: &str| Url::parse(url).map_err(|error| format!("{url}: {error}"));
-        let urls =
-            http::Urls { events: read(events)?, commands: read(commands)?, interactivity: read(interactivity)? };
+        let urls = http::Urls { events: read(events)?, commands: read(commands)?, interactivity: read(interactivity)? };
         http::verify(&urls.events, self.shared.clock.unix()).await?;
         self.shared.with(|world| world.deliveries.mode = Mode::Http(Arc::new(urls)));
         Ok(())

@@ -132,7 +132,11 @@ impl Config {
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
         let slack_file = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
         let slack_file = slack_file.unwrap_or_else(|| Loaded::empty("slack.yaml"));
-        slack_file.variables.unset.iter().for_each(|unset| findings.unset(Severity::Info, &slack_file.lines, unset, ""));
+        slack_file
+            .variables
+            .unset
+            .iter()
+            .for_each(|unset| findings.unset(Severity::Info, &slack_file.lines, unset, ""));
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.threading = threading.map(|file| threads(&file, &config.llm, &mut findings)).unwrap_or_default();

@@ -245,9 +245,8 @@ pub(super) fn build(
 /// Tokens go there: https, or this machine.
 fn api_url(own: Option<String>, lines: &Lines, findings: &mut Findings) -> String {
     let url = own.unwrap_or_else(|| API_URL.into()).trim_end_matches('/').to_owned();
-    let is_safe = url::Url::parse(&url).is_ok_and(|url| {
-        url.scheme() == "https" || (url.scheme() == "http" && crate::loopback::is_loopback(&url))
-    });
+    let is_safe = url::Url::parse(&url)
+        .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && crate::loopback::is_loopback(&url)));
     if !is_safe {
         let message = format!("{url:?} is no https address, and tokens would be sent there");
         findings.all.push(lines.finding(Severity::Error, "slack.api_url", message));

@@ -108,9 +108,7 @@ impl Bot {
         question.ts = Some(action.ts.clone());
         question.thread = match kind {
             ChannelKind::Direct => action.thread.clone(),
-            ChannelKind::Public | ChannelKind::Private => {
-                action.thread.clone().or_else(|| Some(action.ts.clone()))
-            }
+            ChannelKind::Public | ChannelKind::Private => action.thread.clone().or_else(|| Some(action.ts.clone())),
         };
         self.ask(question).await;
     }

@@ -118,8 +118,7 @@ impl Bot {
 
     /// A decision, from a card or from the modal with its reason.
     pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, card: Option<&str>) {
-        let mut question =
-            Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
+        let mut question = Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
         question.thread.clone_from(&ticket.thread);
         let is_asker = person.user.id == ticket.asker;
         let confirmed = self.omni().confirm(ticket.id, verdict.clone(), question.decider()).await;

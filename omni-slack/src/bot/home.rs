@@ -58,9 +58,7 @@ impl Bot {
         };
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
         // Where others asked, only the card in their thread knows.
-        let is_own = |one: &&ConfirmationView| {
-            one.may_approve && one.confirmation.subject == person.principal.subject
-        };
+        let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,

@@ -3,7 +3,12 @@
 use omni_core::confirm::Verdict;
 use serde_json::json;
 
-use super::{Bot, command::kind_of, confirming::Ticket, question::{Aside, Question}};
+use super::{
+    Bot,
+    command::kind_of,
+    confirming::Ticket,
+    question::{Aside, Question},
+};
 use crate::{
     event::{Shortcut, Submission, User},
     port::Ack,
@@ -62,7 +67,9 @@ impl Bot {
 
     fn question_sent(&self, submission: Submission) -> Ack {
         let Some((text, is_private)) = view::shortcut::submitted(&submission.values) else {
-            return Ack::With(json!({ "response_action": "errors", "errors": { "question": "What do you want to know?" } }));
+            return Ack::With(
+                json!({ "response_action": "errors", "errors": { "question": "What do you want to know?" } }),
+            );
         };
         let bot = self.clone();
         self.spawn(async move { bot.ask_about(&submission.user, &submission.metadata, text, is_private).await });

@@ -127,7 +127,9 @@ impl Bot {
                     tracing::warn!(%error, "somebody could not be told that they may not ask");
                 }
             }
-            Some(Aside::Whisper) | None => self.tell(&question.to(), &question.person.user.id, question.kind, body).await,
+            Some(Aside::Whisper) | None => {
+                self.tell(&question.to(), &question.person.user.id, question.kind, body).await
+            }
         }
     }
 }

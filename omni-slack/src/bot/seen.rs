@@ -24,11 +24,6 @@ impl Seen {
     pub(super) fn is_new(&self, key: String) -> bool {
         self.0.entry(key).or_insert(()).is_fresh()
     }
-
-    /// It was not taken in after all.
-    pub(super) fn forget(&self, key: &str) {
-        self.0.invalidate(key);
-    }
 }
 
 #[cfg(test)]
@@ -39,7 +34,5 @@ mod tests {
     fn what_comes_again_is_known_again() {
         let seen = Seen::default();
         assert!(seen.is_new("a".into()) && !seen.is_new("a".into()) && seen.is_new("b".into()));
-        seen.forget("a");
-        assert!(seen.is_new("a".into()));
     }
 }

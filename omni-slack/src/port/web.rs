@@ -61,9 +61,10 @@ where
 {
     let client = Arc::new(SlackClient::new(connector.with_slack_api_url(&config.api_url)));
     let web = |token: &Option<SecretString>, what: &str, start: &str| match token {
-        Some(token) if token.expose_secret().starts_with(start) => {
-            Ok(Web { client: client.clone(), token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().into())) })
-        }
+        Some(token) if token.expose_secret().starts_with(start) => Ok(Web {
+            client: client.clone(),
+            token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().into())),
+        }),
         Some(_) => Err(SlackError::Config { message: format!("{what} is none: it begins with {start}") }),
         None => Err(SlackError::Config { message: format!("there is no {what}") }),
     };

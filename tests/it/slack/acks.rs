@@ -40,7 +40,7 @@ async fn an_ack_does_not_wait_for_the_answer() {
     let bot = bot(llm).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Take your time").await;
     bot.slack.settled().await;
-    assert!(bot.slack.acks().iter().all(|ack| ack.after < Duration::from_millis(500)), "{:?}", bot.slack.acks());
+    assert!(bot.slack.acks().iter().all(|ack| ack.took < Duration::from_millis(500)), "{:?}", bot.slack.acks());
     release.send(()).unwrap();
     bot.slack.answer_saying(&post, "At last.").await;
     bot.behaved();

@@ -10,14 +10,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{
-    Shared, Submitted, View, World,
-    args::Args,
-    content::Content,
-    refusal::Refusal,
-    views,
-    world::Hook,
-};
+use super::{Shared, Submitted, View, World, args::Args, content::Content, refusal::Refusal, views, world::Hook};
 
 /// How often something can be posted to a response url.
 const USES: u32 = 5;
@@ -31,13 +24,8 @@ fn args_of(value: &Value) -> Args {
 /// The ack of a command carries a message.
 pub(super) fn command(world: &mut World, body: &Value, payload: &Value) {
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    let hook = Hook {
-        at: world.clock.now(),
-        uses: 0,
-        channel: text("channel_id"),
-        user: text("user_id"),
-        original: None,
-    };
+    let hook =
+        Hook { at: world.clock.now(), uses: 0, channel: text("channel_id"), user: text("user_id"), original: None };
     if let Err(refusal) = posts(world, &hook, &args_of(payload)) {
         world.breach(refusal.told("ack of a command"));
     }
@@ -166,7 +154,8 @@ fn errors(world: &mut World, view: &View, errors: &Value) -> Submitted {
     let told = errors.as_object().into_iter().flatten();
     let told: std::collections::BTreeMap<String, String> =
         told.map(|(block, what)| (block.clone(), what.as_str().unwrap_or_default().to_owned())).collect();
-    let is_input = |id: &String| view.blocks().iter().any(|block| block["block_id"] == **id && block["type"] == "input");
+    let is_input =
+        |id: &String| view.blocks().iter().any(|block| block["block_id"] == **id && block["type"] == "input");
     if told.is_empty() || told.values().any(String::is_empty) {
         world.breach("ack of a form: errors without a text");
     }

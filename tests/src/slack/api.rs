@@ -119,7 +119,9 @@ pub(super) async fn call(
     match fault {
         Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
         Some(Fault::Cut) => return cut(),
-        Some(Fault::Garbage) => return (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"ok\":tr").into_response(),
+        Some(Fault::Garbage) => {
+            return (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{\"ok\":tr").into_response();
+        }
         _ => debug_assert!(is_over || fault.is_none()),
     }
     response

@@ -53,7 +53,9 @@ pub(super) fn name_all(blocks: &mut [Value], mut next_id: impl FnMut() -> String
         }
         for name in ["elements", "accessory", "element"] {
             match fields.get_mut(name) {
-                Some(Value::Array(elements)) => elements.iter_mut().for_each(|element| name_element(element, &mut next_id)),
+                Some(Value::Array(elements)) => {
+                    elements.iter_mut().for_each(|element| name_element(element, &mut next_id))
+                }
                 Some(element) => name_element(element, &mut next_id),
                 None => {}
             }

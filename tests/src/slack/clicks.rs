@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Message, Sent, Slack, Surface, View, World,
-    answers,
-    delivery::Outcome,
-    looks,
-};
+use super::{Message, Sent, Slack, Surface, View, World, answers, delivery::Outcome, looks};
 
 /// What became of a form.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,8 +159,9 @@ impl World {
 
     /// What is told of the element that was used.
     fn action(&mut self, blocks: &[Value], action_id: &str, value: Option<&str>) -> Value {
-        let (block, element) = used(blocks, action_id, value)
-            .unwrap_or_else(|| panic!("there is no {action_id} with {value:?}; there are {:?}", looks::actions(blocks)));
+        let (block, element) = used(blocks, action_id, value).unwrap_or_else(|| {
+            panic!("there is no {action_id} with {value:?}; there are {:?}", looks::actions(blocks))
+        });
         let mut action = json!({
             "type": element["type"], "action_id": action_id, "block_id": block["block_id"], "action_ts": self.ts(),
         });
@@ -237,10 +233,16 @@ fn picked(element: &Value, value: &Value) -> Map<String, Value> {
 fn initial(element: &Value) -> Option<Map<String, Value>> {
     let is_there = |name: &str| element.get(name).filter(|value| !value.is_null()).cloned();
     let names = [
-        ("initial_option", "selected_option"), ("initial_options", "selected_options"), ("initial_user", "selected_user"),
-        ("initial_users", "selected_users"), ("initial_conversation", "selected_conversation"),
-        ("initial_conversations", "selected_conversations"), ("initial_channel", "selected_channel"),
-        ("initial_date", "selected_date"), ("initial_time", "selected_time"), ("initial_value", "value"),
+        ("initial_option", "selected_option"),
+        ("initial_options", "selected_options"),
+        ("initial_user", "selected_user"),
+        ("initial_users", "selected_users"),
+        ("initial_conversation", "selected_conversation"),
+        ("initial_conversations", "selected_conversations"),
+        ("initial_channel", "selected_channel"),
+        ("initial_date", "selected_date"),
+        ("initial_time", "selected_time"),
+        ("initial_value", "value"),
         ("initial_date_time", "selected_date_time"),
     ];
     names.into_iter().find_map(|(from, to)| Some(Map::from_iter([(to.to_owned(), is_there(from)?)])))

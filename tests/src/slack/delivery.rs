@@ -224,7 +224,8 @@ impl World {
         if is_lost || took > ACK_WITHIN {
             return;
         }
-        let payload = Some(message["payload"].clone()).filter(|payload| payload.as_object().is_some_and(|p| !p.is_empty()));
+        let payload =
+            Some(message["payload"].clone()).filter(|payload| payload.as_object().is_some_and(|p| !p.is_empty()));
         self.acked(&delivery, took, payload);
     }
 

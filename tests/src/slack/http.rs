@@ -56,7 +56,8 @@ pub(super) async fn verify(url: &Url, now: Duration) -> Result<(), String> {
     let answered = post(url, &posted, now).await.map_err(|reason| format!("the address did not answer: {reason}"))?;
     let body = String::from_utf8_lossy(&answered.body).into_owned();
     let as_json: Value = serde_json::from_str(&body).unwrap_or_default();
-    let is_answered = body.trim() == challenge || as_json["challenge"] == challenge || body == format!("challenge={challenge}");
+    let is_answered =
+        body.trim() == challenge || as_json["challenge"] == challenge || body == format!("challenge={challenge}");
     if answered.status == 200 && is_answered {
         return Ok(());
     }
@@ -80,7 +81,9 @@ pub(super) async fn deliver(shared: Arc<Shared>, urls: Arc<Urls>, delivery: Deli
     };
     let took = shared.clock.now() - began;
     shared.with(|world| match answered {
-        Ok(answered) if answered.status / 100 == 2 => world.acked(&delivery, took, payload(&answered).filter(|_| delivery.accepts)),
+        Ok(answered) if answered.status / 100 == 2 => {
+            world.acked(&delivery, took, payload(&answered).filter(|_| delivery.accepts))
+        }
         Ok(answered) if answered.no_retry => world.deliveries.ends(&delivery.id, super::delivery::Outcome::Failed),
         Ok(answered) => {
             let reason = if answered.status / 100 == 3 { "too_many_redirects" } else { "http_error" };

@@ -25,7 +25,8 @@ fn read(value: &Value, found: &mut Vec<String>) {
                 return;
             }
             let mut fields_in_order: Vec<_> = fields.iter().collect();
-            fields_in_order.sort_by_key(|(name, _)| ORDER.iter().position(|first| first == name).unwrap_or(ORDER.len()));
+            fields_in_order
+                .sort_by_key(|(name, _)| ORDER.iter().position(|first| first == name).unwrap_or(ORDER.len()));
             for (name, inner) in fields_in_order {
                 match inner {
                     Value::String(text) if is_read(name, fields) => found.push(text.clone()),

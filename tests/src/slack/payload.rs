@@ -45,7 +45,10 @@ impl World {
             listed["edited"] = json!({ "user": message.user, "ts": message.ts });
         }
         if !message.files.is_empty() {
-            let files = message.files.iter().map(|name| json!({ "id": "F0FILE", "name": name, "title": name, "mimetype": "text/plain" }));
+            let files = message
+                .files
+                .iter()
+                .map(|name| json!({ "id": "F0FILE", "name": name, "title": name, "mimetype": "text/plain" }));
             listed["files"] = files.collect();
         }
         compact(listed)

@@ -239,20 +239,15 @@ impl World {
         self.add(message.clone());
         let event = self.message_json(&message);
         let event_ids = self.tells_of_post(&message, event);
-        Post {
-            channel: message.channel,
-            user: message.user,
-            ts: message.ts,
-            thread_ts: message.thread_ts,
-            event_ids,
-        }
+        Post { channel: message.channel, user: message.user, ts: message.ts, thread_ts: message.thread_ts, event_ids }
     }
 
     /// A post with a mention is two events, and either comes first.
     fn tells_of_post(&mut self, message: &Message, event: Value) -> Vec<String> {
         let is_direct = message.channel.starts_with('D');
         let mentions = message.text.contains(&format!("<@{BOT_USER}>")) && !is_direct;
-        let told = mentions && self.is_in(BOT_USER, &message.channel) && message.subtype.as_deref() != Some("channel_join");
+        let told =
+            mentions && self.is_in(BOT_USER, &message.channel) && message.subtype.as_deref() != Some("channel_join");
         let mut mention = event.clone();
         mention["type"] = "app_mention".into();
         mention["channel"] = message.channel.clone().into();
@@ -299,7 +294,8 @@ impl World {
         let mut stopped = Vec::new();
         for message in self.messages.get_mut(channel).into_iter().flatten() {
             let is_here = message.thread_ts.as_deref() == Some(thread_ts);
-            if let Some(stream) = message.stream.as_mut().filter(|stream| is_here && stream.state == StreamState::Open) {
+            if let Some(stream) = message.stream.as_mut().filter(|stream| is_here && stream.state == StreamState::Open)
+            {
                 stream.state = StreamState::StoppedByUser;
                 stopped.push(message.ts.clone());
             }

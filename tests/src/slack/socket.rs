@@ -1,10 +1,6 @@
 //! Socket Mode: tickets, connections, frames.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Query, Request, State},
@@ -21,7 +17,10 @@ use tokio_tungstenite::{
     tungstenite::{Message as Frame, handshake::derive_accept_key, protocol::Role},
 };
 
-use super::{APP, Goodbye, Shared, World, refusal::{Answer, Refusal}};
+use super::{
+    APP, Goodbye, Shared, World,
+    refusal::{Answer, Refusal},
+};
 
 /// How many connections an app may have.
 const MOST: usize = 10;
@@ -128,7 +127,8 @@ pub(super) async fn link(
         let now = world.clock.now();
         world.sockets.tickets.remove(&ticket).is_some_and(|given| now.saturating_sub(given) <= TICKET)
     });
-    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_good).map(|key| key.as_bytes().to_vec()) else {
+    let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_good).map(|key| key.as_bytes().to_vec())
+    else {
         shared.with(|world| world.breach("socket: a ticket that is used, old or unknown"));
         return (StatusCode::NOT_FOUND, "bad ticket").into_response();
     };

@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{
-    View, World,
-    args::Args,
-    blocks,
-    payload::view_json,
-    refusal::Refusal,
-};
+use super::{View, World, args::Args, blocks, payload::view_json, refusal::Refusal};
 
 /// How many modals may lie on top of each other.
 pub(super) const IN_A_STACK: usize = 3;

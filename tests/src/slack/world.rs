@@ -13,7 +13,7 @@ use super::{
     app::App,
     clock::Clock,
     content::Content,
-    delivery::{Delivery, Deliveries},
+    delivery::{Deliveries, Delivery},
     faults::Faults,
     rates::Rates,
     refusal::Refusal,

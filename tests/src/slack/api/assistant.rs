@@ -60,10 +60,12 @@ fn set_prompts(world: &mut World, args: &Args) -> Answer {
     let read = |prompt: &Value| Some((prompt["title"].as_str()?.to_owned(), prompt["message"].as_str()?.to_owned()));
     let read: Option<Vec<(String, String)>> = prompts.iter().map(read).collect();
     let is_good = |prompts: &[(String, String)]| {
-        (1..=4).contains(&prompts.len()) && prompts.iter().all(|(title, message)| !title.is_empty() && !message.is_empty())
+        (1..=4).contains(&prompts.len())
+            && prompts.iter().all(|(title, message)| !title.is_empty() && !message.is_empty())
     };
     let prompts = read.filter(|prompts| is_good(prompts));
-    let prompts = prompts.ok_or_else(|| Refusal::breach("invalid_arguments").because("1 to 4 prompts with title and message"))?;
+    let prompts =
+        prompts.ok_or_else(|| Refusal::breach("invalid_arguments").because("1 to 4 prompts with title and message"))?;
     world.prompts.insert(channel, prompts);
     Ok(answer(json!({})))
 }

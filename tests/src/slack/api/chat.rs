@@ -127,7 +127,8 @@ fn permalink(world: &mut World, args: &Args) -> Answer {
     let channel = world.channel_of(args, "channel")?;
     let ts = args.need("message_ts")?;
     let message = world.look_up(&channel, ts).ok_or_else(|| Refusal::state("message_not_found"))?;
-    let thread = message.thread_ts.as_ref().map(|thread| format!("?thread_ts={thread}&cid={channel}")).unwrap_or_default();
+    let thread =
+        message.thread_ts.as_ref().map(|thread| format!("?thread_ts={thread}&cid={channel}")).unwrap_or_default();
     let link = format!("https://acme.slack.com/archives/{channel}/p{}{thread}", ts.replace('.', ""));
     Ok(answer(json!({ "channel": channel, "permalink": link })))
 }

@@ -186,7 +186,9 @@ fn open(world: &mut World, args: &Args) -> Result<(String, Message), Refusal> {
     match stream.state {
         StreamState::Open => Ok((channel, message.clone())),
         // The bot knows best that it has ended it.
-        StreamState::Stopped => Err(Refusal::breach("message_not_in_streaming_state").because("the bot has stopped it")),
+        StreamState::Stopped => {
+            Err(Refusal::breach("message_not_in_streaming_state").because("the bot has stopped it"))
+        }
         StreamState::StoppedByUser | StreamState::Cold => Err(Refusal::state("message_not_in_streaming_state")),
     }
 }

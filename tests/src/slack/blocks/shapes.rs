@@ -68,24 +68,19 @@ const CONFIRM: Shape = shape(
 );
 const OPTION: Shape = shape(
     "option",
-    &[
-        need("text", Plain(75)),
-        need("value", Text(1, 150)),
-        may("description", Plain(75)),
-        may("url", Text(1, 3000)),
-    ],
+    &[need("text", Plain(75)), need("value", Text(1, 150)), may("description", Plain(75)), may("url", Text(1, 3000))],
 );
 /// Of checkboxes and radio buttons, which take mrkdwn.
-const RICH_OPTION: Shape = shape(
-    "option",
-    &[need("text", Either(75)), need("value", Text(1, 150)), may("description", Either(75))],
-);
-const GROUP: Shape = shape("option_group", &[need("label", Plain(75)), need("options", List(1, 100, &Object(&OPTION)))]);
+const RICH_OPTION: Shape =
+    shape("option", &[need("text", Either(75)), need("value", Text(1, 150)), may("description", Either(75))]);
+const GROUP: Shape =
+    shape("option_group", &[need("label", Plain(75)), need("options", List(1, 100, &Object(&OPTION)))]);
 const FEEDBACK: Shape = shape(
     "feedback_button",
     &[need("text", Plain(75)), need("value", Text(1, 2000)), may("accessibility_label", Text(0, 75))],
 );
-const SOURCE: Shape = shape("url", &[need("type", OneOf(&["url"])), need("url", Text(1, 3000)), need("text", Text(1, 256))]);
+const SOURCE: Shape =
+    shape("url", &[need("type", OneOf(&["url"])), need("url", Text(1, 3000)), need("text", Text(1, 256))]);
 
 const ACTION_ID: Field = may("action_id", Text(1, 255));
 const CONFIRMED: Field = may("confirm", Object(&CONFIRM));
@@ -103,21 +98,67 @@ const PICTURE: &[Field] = &[
 ];
 
 const IN_ACTIONS: &[&str] = &[
-    "button", "static_select", "external_select", "users_select", "conversations_select", "channels_select",
-    "multi_static_select", "multi_external_select", "multi_users_select", "multi_conversations_select",
-    "multi_channels_select", "overflow", "datepicker", "timepicker", "datetimepicker", "checkboxes", "radio_buttons",
+    "button",
+    "static_select",
+    "external_select",
+    "users_select",
+    "conversations_select",
+    "channels_select",
+    "multi_static_select",
+    "multi_external_select",
+    "multi_users_select",
+    "multi_conversations_select",
+    "multi_channels_select",
+    "overflow",
+    "datepicker",
+    "timepicker",
+    "datetimepicker",
+    "checkboxes",
+    "radio_buttons",
     "workflow_button",
 ];
 const BESIDE_TEXT: &[&str] = &[
-    "button", "image", "static_select", "external_select", "users_select", "conversations_select", "channels_select",
-    "multi_static_select", "multi_external_select", "multi_users_select", "multi_conversations_select",
-    "multi_channels_select", "overflow", "datepicker", "timepicker", "checkboxes", "radio_buttons", "workflow_button",
+    "button",
+    "image",
+    "static_select",
+    "external_select",
+    "users_select",
+    "conversations_select",
+    "channels_select",
+    "multi_static_select",
+    "multi_external_select",
+    "multi_users_select",
+    "multi_conversations_select",
+    "multi_channels_select",
+    "overflow",
+    "datepicker",
+    "timepicker",
+    "checkboxes",
+    "radio_buttons",
+    "workflow_button",
 ];
 const IN_INPUTS: &[&str] = &[
-    "plain_text_input", "rich_text_input", "email_text_input", "url_text_input", "number_input", "file_input",
-    "static_select", "external_select", "users_select", "conversations_select", "channels_select",
-    "multi_static_select", "multi_external_select", "multi_users_select", "multi_conversations_select",
-    "multi_channels_select", "datepicker", "timepicker", "datetimepicker", "checkboxes", "radio_buttons",
+    "plain_text_input",
+    "rich_text_input",
+    "email_text_input",
+    "url_text_input",
+    "number_input",
+    "file_input",
+    "static_select",
+    "external_select",
+    "users_select",
+    "conversations_select",
+    "channels_select",
+    "multi_static_select",
+    "multi_external_select",
+    "multi_users_select",
+    "multi_conversations_select",
+    "multi_channels_select",
+    "datepicker",
+    "timepicker",
+    "datetimepicker",
+    "checkboxes",
+    "radio_buttons",
 ];
 
 pub(super) const BLOCKS: &[Shape] = &[
@@ -147,10 +188,7 @@ pub(super) const BLOCKS: &[Shape] = &[
         ],
     ),
     shape("markdown", &[need("text", Text(1, 12_000))]),
-    shape(
-        "table",
-        &[need("rows", List(1, 100, &List(1, 20, &Any))), may("column_settings", List(0, 20, &Any))],
-    ),
+    shape("table", &[need("rows", List(1, 100, &List(1, 20, &Any))), may("column_settings", List(0, 20, &Any))]),
     shape("rich_text", &[need("elements", List(1, 1000, &Any))]),
     shape(
         "task_card",
@@ -166,7 +204,10 @@ pub(super) const BLOCKS: &[Shape] = &[
         ],
     ),
     shape("plan", &[need("title", Text(1, 256)), may("tasks", List(0, 50, &Block(&["task_card"])))]),
-    shape("alert", &[need("text", Either(3000)), may("level", OneOf(&["default", "info", "warning", "error", "success"]))]),
+    shape(
+        "alert",
+        &[need("text", Either(3000)), may("level", OneOf(&["default", "info", "warning", "error", "success"]))],
+    ),
     shape(
         "card",
         &[
@@ -203,7 +244,15 @@ pub(super) const BLOCKS: &[Shape] = &[
         ],
     ),
     open("file", &[need("external_id", Text(1, 255)), need("source", Text(1, 255))]),
-    open("video", &[need("alt_text", Text(1, 2000)), need("title", Plain(200)), need("video_url", Text(1, 3000)), need("thumbnail_url", Text(1, 3000))]),
+    open(
+        "video",
+        &[
+            need("alt_text", Text(1, 2000)),
+            need("title", Plain(200)),
+            need("video_url", Text(1, 3000)),
+            need("thumbnail_url", Text(1, 3000)),
+        ],
+    ),
     open("call", &[]),
     open("data_visualization", &[]),
 ];
@@ -221,30 +270,192 @@ pub(super) const ELEMENTS: &[Shape] = &[
             may("accessibility_label", Text(0, 75)),
         ],
     ),
-    shape("workflow_button", &[need("text", Plain(75)), need("workflow", Any), need("action_id", Text(1, 255)), may("style", OneOf(&["primary", "danger"])), may("accessibility_label", Text(0, 75))]),
-    shape("icon_button", &[need("text", Plain(75)), need("icon", Text(1, 75)), ACTION_ID, may("value", Text(0, 2000)), CONFIRMED, may("accessibility_label", Text(0, 75)), may("visible_to_user_ids", List(0, 100, &Text(1, 20)))]),
-    shape("feedback_buttons", &[ACTION_ID, need("positive_button", Object(&FEEDBACK)), need("negative_button", Object(&FEEDBACK))]),
-    shape("static_select", &[ACTION_ID, OPTIONS, GROUPS, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_option", Object(&OPTION))]),
-    shape("multi_static_select", &[ACTION_ID, OPTIONS, GROUPS, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_options", List(1, 100, &Object(&OPTION)))]),
-    shape("external_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("min_query_length", Number(0, 100)), may("initial_option", Object(&OPTION))]),
-    shape("multi_external_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("min_query_length", Number(0, 100)), may("initial_options", List(1, 100, &Object(&OPTION)))]),
+    shape(
+        "workflow_button",
+        &[
+            need("text", Plain(75)),
+            need("workflow", Any),
+            need("action_id", Text(1, 255)),
+            may("style", OneOf(&["primary", "danger"])),
+            may("accessibility_label", Text(0, 75)),
+        ],
+    ),
+    shape(
+        "icon_button",
+        &[
+            need("text", Plain(75)),
+            need("icon", Text(1, 75)),
+            ACTION_ID,
+            may("value", Text(0, 2000)),
+            CONFIRMED,
+            may("accessibility_label", Text(0, 75)),
+            may("visible_to_user_ids", List(0, 100, &Text(1, 20))),
+        ],
+    ),
+    shape(
+        "feedback_buttons",
+        &[ACTION_ID, need("positive_button", Object(&FEEDBACK)), need("negative_button", Object(&FEEDBACK))],
+    ),
+    shape(
+        "static_select",
+        &[ACTION_ID, OPTIONS, GROUPS, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_option", Object(&OPTION))],
+    ),
+    shape(
+        "multi_static_select",
+        &[
+            ACTION_ID,
+            OPTIONS,
+            GROUPS,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            MAX_SELECTED,
+            may("initial_options", List(1, 100, &Object(&OPTION))),
+        ],
+    ),
+    shape(
+        "external_select",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            may("min_query_length", Number(0, 100)),
+            may("initial_option", Object(&OPTION)),
+        ],
+    ),
+    shape(
+        "multi_external_select",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            MAX_SELECTED,
+            may("min_query_length", Number(0, 100)),
+            may("initial_options", List(1, 100, &Object(&OPTION))),
+        ],
+    ),
     shape("users_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_user", Text(1, 20))]),
-    shape("multi_users_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_users", List(1, 100, &Text(1, 20)))]),
-    shape("conversations_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_conversation", Text(1, 20)), may("default_to_current_conversation", Flag), may("response_url_enabled", Flag), may("filter", Any)]),
-    shape("multi_conversations_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_conversations", List(1, 100, &Text(1, 20))), may("default_to_current_conversation", Flag), may("filter", Any)]),
-    shape("channels_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_channel", Text(1, 20)), may("response_url_enabled", Flag)]),
-    shape("multi_channels_select", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_channels", List(1, 100, &Text(1, 20)))]),
+    shape(
+        "multi_users_select",
+        &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_users", List(1, 100, &Text(1, 20)))],
+    ),
+    shape(
+        "conversations_select",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            may("initial_conversation", Text(1, 20)),
+            may("default_to_current_conversation", Flag),
+            may("response_url_enabled", Flag),
+            may("filter", Any),
+        ],
+    ),
+    shape(
+        "multi_conversations_select",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            MAX_SELECTED,
+            may("initial_conversations", List(1, 100, &Text(1, 20))),
+            may("default_to_current_conversation", Flag),
+            may("filter", Any),
+        ],
+    ),
+    shape(
+        "channels_select",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            CONFIRMED,
+            FOCUS,
+            may("initial_channel", Text(1, 20)),
+            may("response_url_enabled", Flag),
+        ],
+    ),
+    shape(
+        "multi_channels_select",
+        &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, MAX_SELECTED, may("initial_channels", List(1, 100, &Text(1, 20)))],
+    ),
     shape("overflow", &[ACTION_ID, need("options", List(1, 5, &Object(&OPTION))), CONFIRMED]),
-    shape("checkboxes", &[ACTION_ID, need("options", List(1, 10, &Object(&RICH_OPTION))), CONFIRMED, FOCUS, may("initial_options", List(1, 10, &Object(&RICH_OPTION)))]),
-    shape("radio_buttons", &[ACTION_ID, need("options", List(1, 10, &Object(&RICH_OPTION))), CONFIRMED, FOCUS, may("initial_option", Object(&RICH_OPTION))]),
+    shape(
+        "checkboxes",
+        &[
+            ACTION_ID,
+            need("options", List(1, 10, &Object(&RICH_OPTION))),
+            CONFIRMED,
+            FOCUS,
+            may("initial_options", List(1, 10, &Object(&RICH_OPTION))),
+        ],
+    ),
+    shape(
+        "radio_buttons",
+        &[
+            ACTION_ID,
+            need("options", List(1, 10, &Object(&RICH_OPTION))),
+            CONFIRMED,
+            FOCUS,
+            may("initial_option", Object(&RICH_OPTION)),
+        ],
+    ),
     shape("datepicker", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_date", Text(10, 10))]),
-    shape("timepicker", &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_time", Text(5, 5)), may("timezone", Text(1, 100))]),
-    shape("datetimepicker", &[ACTION_ID, CONFIRMED, FOCUS, may("initial_date_time", Number(1_000_000_000, 9_999_999_999))]),
-    shape("plain_text_input", &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Text(0, 3000)), may("multiline", Flag), may("min_length", Number(0, 3000)), may("max_length", Number(1, 3000)), may("dispatch_action_config", Any)]),
-    shape("rich_text_input", &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Block(&["rich_text"])), may("dispatch_action_config", Any)]),
-    shape("email_text_input", &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Text(0, 3000)), may("dispatch_action_config", Any)]),
-    shape("url_text_input", &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Text(0, 3000)), may("dispatch_action_config", Any)]),
-    shape("number_input", &[ACTION_ID, PLACEHOLDER, FOCUS, need("is_decimal_allowed", Flag), may("initial_value", Text(0, 100)), may("min_value", Text(0, 100)), may("max_value", Text(0, 100)), may("dispatch_action_config", Any)]),
+    shape(
+        "timepicker",
+        &[ACTION_ID, PLACEHOLDER, CONFIRMED, FOCUS, may("initial_time", Text(5, 5)), may("timezone", Text(1, 100))],
+    ),
+    shape(
+        "datetimepicker",
+        &[ACTION_ID, CONFIRMED, FOCUS, may("initial_date_time", Number(1_000_000_000, 9_999_999_999))],
+    ),
+    shape(
+        "plain_text_input",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            FOCUS,
+            may("initial_value", Text(0, 3000)),
+            may("multiline", Flag),
+            may("min_length", Number(0, 3000)),
+            may("max_length", Number(1, 3000)),
+            may("dispatch_action_config", Any),
+        ],
+    ),
+    shape(
+        "rich_text_input",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            FOCUS,
+            may("initial_value", Block(&["rich_text"])),
+            may("dispatch_action_config", Any),
+        ],
+    ),
+    shape(
+        "email_text_input",
+        &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Text(0, 3000)), may("dispatch_action_config", Any)],
+    ),
+    shape(
+        "url_text_input",
+        &[ACTION_ID, PLACEHOLDER, FOCUS, may("initial_value", Text(0, 3000)), may("dispatch_action_config", Any)],
+    ),
+    shape(
+        "number_input",
+        &[
+            ACTION_ID,
+            PLACEHOLDER,
+            FOCUS,
+            need("is_decimal_allowed", Flag),
+            may("initial_value", Text(0, 100)),
+            may("min_value", Text(0, 100)),
+            may("max_value", Text(0, 100)),
+            may("dispatch_action_config", Any),
+        ],
+    ),
     shape("file_input", &[ACTION_ID, may("filetypes", List(1, 100, &Text(1, 20))), may("max_files", Number(1, 10))]),
     shape("image", PICTURE),
     // What a context block holds besides pictures.
