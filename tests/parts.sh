@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real MCP servers that the integration tests talk to. Quick when they are there.
+# Installs the real MCP servers and SDKs that the integration tests talk to. Quick when they are there.
 #
 #   tests/parts.sh            into tests/parts
 #   OMNI_TEST_PARTS=DIR …     into DIR; the tests look there too when it is set
@@ -22,6 +22,8 @@ pip_packages=(
   mcp-server-time==2026.10.19
   mcp==2.3.0
   schemathesis==4.32.5
+  slack_bolt==1.30.0
+  slack_sdk==3.48.0
 )
 
 # One retry: a registry that hiccups once should not fail a test run.

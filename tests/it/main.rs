@@ -45,6 +45,7 @@ mod revoked;
 mod safety;
 mod search;
 mod slack;
+mod slack_fake;
 mod summaries;
 mod threads;
 mod vendor_ask;

@@ -8,7 +8,20 @@
 //! ack after three seconds, a trigger used twice …) is kept in [`Slack::violations`] too, which a test asserts to be
 //! empty. What may well happen to a good bot (a channel that it is not in, a stream that went cold) is only refused.
 //!
-//! Time is the real one, and [`Slack::passes`] makes more of it pass at once.
+//! ```ignore
+//! let slack = Slack::start().await;
+//! slack.user("U0ANN", "ann@acme.test");
+//! slack.channel("C0OPS", "ops");
+//! // A bot is started here with slack.api_url(), slack.bot_token() and slack.app_token().
+//! slack.connected(1).await;
+//! let post = slack.mentions("U0ANN", "C0OPS", "how is the database?").await;
+//! let answer = slack.answer(&post).await;
+//! slack.clicks("U0ANN", &answer, "omni:again").await.acked().await.expect("clicks are acked");
+//! assert_eq!(slack.violations(), [""; 0]);
+//! ```
+//!
+//! Time is the real one; [`Slack::passes`] makes more of it pass at once, and [`Slack::stops_the_clock`] makes it pass
+//! by that alone.
 
 use std::{
     collections::BTreeSet,
@@ -303,9 +316,15 @@ impl Slack {
         self.shared.with(|world| world.is_revoked = true);
     }
 
-    /// Lets time pass at once: streams go cold, triggers and response urls expire, retries fall due.
+    /// Lets time pass at once: streams go cold, triggers and response urls expire, retries fall due. What is not acked
+    /// by then is late; [`Self::settled`] waits for acks that are on their way.
     pub fn passes(&self, time: Duration) {
         self.shared.clock.passes(time);
+    }
+
+    /// From now on time passes only by [`Self::passes`]: no ack is late and no rate is forgiven because a machine is slow.
+    pub fn stops_the_clock(&self) {
+        self.shared.clock.stops();
     }
 
     /// No call is answered 429 for its rate any more (limits by tier and one message a second in a channel).

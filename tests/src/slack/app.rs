@@ -102,7 +102,7 @@ fn wrong_in(manifest: &Value) -> Vec<String> {
     };
     least_most("/display_information/name", 1, 35);
     least_most("/display_information/description", 0, 140);
-    least_most("/features/bot_user/display_name", 1, 80);
+    least_most("/features/bot_user/display_name", 0, 80);
     least_most("/features/agent_view/agent_description", 0, 300);
     let features = &manifest["features"];
     let commands = features["slash_commands"].as_array().map_or(&[][..], Vec::as_slice);

@@ -62,6 +62,8 @@ pub struct Message {
     pub subtype: Option<String>,
     /// When it was made or last changed, since the workspace began.
     pub changed: Duration,
+    /// The same by the real time.
+    pub(super) touched: Duration,
 }
 
 /// A message that was streamed.
@@ -113,14 +115,16 @@ impl Message {
     }
 
     /// Everything that a person can read in it: text, blocks, attachments and task cards, one piece a line.
-    /// The text of a message with blocks is only for notifications, and left out.
+    /// The text of a message with blocks is only for notifications, and left out; what was streamed is gone once the
+    /// message was changed.
     #[must_use]
     pub fn reads(&self) -> String {
         let mut pieces = Vec::new();
-        if self.blocks.is_empty() || self.stream.is_some() {
+        let streamed = self.stream.as_ref().filter(|_| self.edits == 0);
+        if self.blocks.is_empty() || streamed.is_some() {
             pieces.push(self.text.clone());
         }
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = streamed {
             pieces.extend(stream.plan.clone());
             for task in stream.tasks.values() {
                 pieces.push(task.title.clone());

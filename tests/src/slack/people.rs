@@ -242,7 +242,7 @@ impl World {
         Post { channel: message.channel, user: message.user, ts: message.ts, thread_ts: message.thread_ts, event_ids }
     }
 
-    /// A post with a mention is two events, and either comes first.
+    /// A post with a mention is two events, and either comes first: they take turns.
     fn tells_of_post(&mut self, message: &Message, event: Value) -> Vec<String> {
         let is_direct = message.channel.starts_with('D');
         let mentions = message.text.contains(&format!("<@{BOT_USER}>")) && !is_direct;
@@ -253,7 +253,8 @@ impl World {
         mention["channel"] = message.channel.clone().into();
         mention["event_ts"] = message.ts.clone().into();
         let mention = compact(mention);
-        if told && message.ts.as_bytes()[message.ts.len() - 1] % 2 == 0 {
+        self.mentions += u64::from(told);
+        if told && self.mentions.is_multiple_of(2) {
             let first = self.tells("app_mention", mention);
             return first.into_iter().chain(self.tells_of(&message.channel, event)).collect();
         }

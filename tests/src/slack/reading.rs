@@ -11,14 +11,15 @@ use super::{Ack, Call, File, Message, Post, Shared, Slack, View, World, delivery
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a message that is not streamed must have stood to be finished.
 const STANDS: Duration = Duration::from_millis(250);
-/// How often is looked while much changes.
-const LOOKS: Duration = Duration::from_millis(10);
+/// How soon is looked again at first, and at last: many may wait while much changes.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 impl Shared {
     /// Waits until this finds something, or the time is over.
-    async fn sees<T>(&self, mut look: impl FnMut(&World) -> Option<T>) -> Option<T> {
-        let end = Instant::now() + PATIENCE;
+    async fn sees<T>(&self, patience: Duration, mut look: impl FnMut(&World) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + patience;
         let mut changed = self.changed.subscribe();
+        let mut pause = LOOKS.0;
         loop {
             changed.borrow_and_update();
             if let Some(found) = self.look(&mut look) {
@@ -27,15 +28,16 @@ impl Shared {
             if Instant::now() >= end {
                 return None;
             }
-            tokio::time::sleep(LOOKS).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOKS.1);
             // Time itself may be what is waited for.
-            let _ = tokio::time::timeout(LOOKS * 10, changed.changed()).await;
+            let _ = tokio::time::timeout(LOOKS.1, changed.changed()).await;
         }
     }
 
     /// Waits until something that was delivered came to its end.
     pub(super) async fn outcome(&self, delivery: &str) -> Outcome {
-        self.sees(|world| world.deliveries.outcome(delivery)).await.unwrap_or(Outcome::Failed)
+        self.sees(PATIENCE, |world| world.deliveries.outcome(delivery)).await.unwrap_or(Outcome::Failed)
     }
 }
 
@@ -45,7 +47,15 @@ impl Slack {
     /// # Panics
     /// When the time is over, with what was waited for and the transcript.
     pub async fn until<T>(&self, what: &str, look: impl FnMut(&World) -> Option<T>) -> T {
-        let found = self.shared.sees(look).await;
+        self.until_within(PATIENCE, what, look).await
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Panics
+    /// When the time is over, with what was waited for and the transcript.
+    pub async fn until_within<T>(&self, patience: Duration, what: &str, look: impl FnMut(&World) -> Option<T>) -> T {
+        let found = self.shared.sees(patience, look).await;
         found.unwrap_or_else(|| panic!("waited in vain for {what}\n{}", self.transcript()))
     }
 
@@ -153,9 +163,9 @@ impl World {
     fn answer(&self, to: &Post, words: &str) -> Option<Message> {
         let all = self.messages.get(&to.channel)?;
         let newer = &all[all.partition_point(|message| message.ts <= to.ts)..];
-        let now = self.clock.now();
+        let now = self.clock.real();
         let is_finished = |message: &&Message| {
-            let stands = message.stream.is_some() || now.saturating_sub(message.changed) >= STANDS;
+            let stands = message.stream.is_some() || now.saturating_sub(message.touched) >= STANDS;
             message.by_bot && message.thread_ts.as_deref() == Some(to.thread()) && message.is_done() && stands
         };
         newer.iter().rev().filter(is_finished).find(|message| message.says(words)).cloned()

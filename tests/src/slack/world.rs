@@ -129,6 +129,8 @@ pub struct World {
     pub(super) faults: Faults,
     pub(super) deliveries: Deliveries,
     pub(super) sockets: Sockets,
+    /// How many posts mentioned the bot.
+    pub(super) mentions: u64,
     ids: u64,
     newest_ts: u128,
 }
@@ -159,6 +161,7 @@ impl World {
             faults: Faults::default(),
             deliveries: Deliveries::default(),
             sockets: Sockets::default(),
+            mentions: 0,
             ids: 0,
             newest_ts: 0,
         };
@@ -259,6 +262,7 @@ impl World {
             attachments: content.attachments,
             metadata: content.metadata,
             changed: self.clock.now(),
+            touched: self.clock.real(),
             ..Message::default()
         }
     }
@@ -272,6 +276,7 @@ impl World {
         message.metadata = content.metadata.or(message.metadata.take());
         message.edits += 1;
         message.changed = self.clock.now();
+        message.touched = self.clock.real();
     }
 
     /// Something to be delivered.

@@ -28,7 +28,7 @@ pub(super) enum Rule {
     Plain(usize),
     /// A `plain_text` or a `mrkdwn` object.
     Either(usize),
-    List(usize, usize, &'static Rule),
+    List(usize, usize, &'static Self),
     Object(&'static Shape),
     Element(&'static [&'static str]),
     /// A block of these types; of any when there are none.
