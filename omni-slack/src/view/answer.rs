@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Most text of one message, so that small print and buttons have room beside it.
-pub const PAGE: usize = 9_500;
+pub const PAGE: usize = 9_000;
 /// Most text of a section.
 const PART: usize = 2_900;
 

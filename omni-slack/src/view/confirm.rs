@@ -12,7 +12,7 @@ use super::{
 /// Most of the arguments on the card.
 const ARGUMENTS: usize = 2_500;
 /// Sections of a modal that shows all of the arguments.
-const PARTS: usize = 60;
+const PARTS: usize = 30;
 /// Most characters of a reason; as much as omni takes.
 const REASON: usize = 500;
 

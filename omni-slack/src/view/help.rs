@@ -10,6 +10,12 @@ use super::{
 
 /// Most servers with a button each; more are in a menu.
 pub const BUTTONS: usize = 20;
+/// Most servers of the menu.
+const LISTED: usize = 400;
+/// Most text of the menu's options.
+const MENU: usize = 5_000;
+/// No option is cut shorter than this.
+const SHORTEST: usize = 12;
 /// Tools of one page.
 pub const PAGE: usize = 10;
 
@@ -179,8 +185,14 @@ fn servers(servers: &[Server]) -> Vec<Value> {
         };
         return servers.iter().filter_map(button).collect();
     }
-    let options: Vec<Value> =
-        servers.iter().filter_map(|server| block::option(&label(server), &server.name)).collect();
+    // All labels together are text of the message.
+    let room = (MENU / servers.len()).clamp(SHORTEST, limits::OPTION);
+    let short = |server: &Server| limits::clamp(&label(server), room);
+    let options = servers.iter().take(LISTED).filter_map(|server| block::option(&short(server), &server.name));
+    let options: Vec<Value> = options.collect();
+    if options.is_empty() {
+        return Vec::new();
+    }
     let mut select = json!({ "type": "static_select", "action_id": ids::HELP_SELECT,
         "placeholder": block::plain_text("Choose a server", limits::PLACEHOLDER) });
     block::put_options(&mut select, options);

@@ -66,14 +66,14 @@ fn typed(field: &Field, min: Option<u64>, max: Option<u64>, format: Option<&str>
             if let Some(min) = min.filter(|&min| min > 0 && min <= most && max.is_none_or(|max| max >= min)) {
                 element["min_length"] = min.into();
             }
-            let fits = |text: &&str| limits::width(text) <= limits::INPUT;
-            with(element, "initial_value", default.filter(fits))
+            with(element, "initial_value", default)
         }
     }
 }
 
 fn with(mut element: Value, key: &str, default: Option<&str>) -> Value {
-    if let Some(default) = default.filter(|default| !default.is_empty()) {
+    let fits = |text: &&str| !text.is_empty() && limits::width(text) <= limits::INPUT / 2;
+    if let Some(default) = default.filter(fits) {
         element[key] = text::defused(default, true).into();
     }
     element

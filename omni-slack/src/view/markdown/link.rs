@@ -28,7 +28,7 @@ pub(super) fn address(url: &Url) -> String {
     let mut safe = String::new();
     for c in url.as_str().chars() {
         match c {
-            '(' | ')' | '<' | '>' | '|' | '\\' | '`' | '[' | ']' | '"' | '\'' => {
+            '(' | ')' | '<' | '>' | '|' | '\\' | '`' | '"' | '\'' => {
                 safe.push_str(&format!("%{:02X}", u32::from(c)));
             }
             other => safe.push(other),
