@@ -31,3 +31,6 @@ pub mod time;
 
 pub use message::Message;
 pub use task::task;
+
+#[cfg(test)]
+mod tests;

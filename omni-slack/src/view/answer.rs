@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Most text of one message, so that small print and buttons have room beside it.
-pub const PAGE: usize = 9_500;
+pub const PAGE: usize = 9_000;
 /// Most text of a section.
 const PART: usize = 2_900;
 
@@ -77,11 +77,7 @@ pub fn pages(markdown: &str, style: Style, max: usize) -> Vec<Page> {
         Style::Markdown => neutral(markdown),
         Style::Mrkdwn => mrkdwn(markdown),
     };
-    split(&safe, max)
-        .into_iter()
-        .filter(|piece| !piece.text.trim().is_empty())
-        .map(|piece| page(&piece.text, style))
-        .collect()
+    split(&safe, max).into_iter().filter(|piece| !piece.text.trim().is_empty()).map(|piece| page(&piece.text, style)).collect()
 }
 
 fn page(safe: &str, style: Style) -> Page {

@@ -7,6 +7,8 @@ use super::{block, text, time};
 
 /// Most tools that are named.
 const TOOLS: usize = 5;
+/// Longest address that is shown.
+const TRACE: usize = 500;
 /// Longest name that is shown.
 const NAME: usize = 60;
 
@@ -167,6 +169,7 @@ impl Footer {
         let model = self.model.as_deref().map(|model| text::code(model, NAME));
         let role = self.role.as_deref().map(|role| format!("as {}", text::mrkdwn_line(&title(role), NAME)));
         let trace = self.trace.as_deref().and_then(super::markdown::web);
+        let trace = trace.filter(|url| url.as_str().len() <= TRACE);
         let trace = trace.map(|url| super::markdown::mrkdwn(&format!("[trace](<{url}>)")));
         [tools, turns, took, cost, tokens, model, role, trace].into_iter().flatten().collect()
     }

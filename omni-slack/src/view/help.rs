@@ -10,6 +10,12 @@ use super::{
 
 /// Most servers with a button each; more are in a menu.
 pub const BUTTONS: usize = 20;
+/// Most servers of the menu.
+const LISTED: usize = 400;
+/// Most text of the menu's options.
+const MENU: usize = 5_000;
+/// No option is cut shorter than this.
+const SHORTEST: usize = 12;
 /// Tools of one page.
 pub const PAGE: usize = 10;
 
@@ -166,9 +172,7 @@ pub fn menu(menu: &Menu) -> Message {
         Some(server) => blocks.extend(opened(menu, server)),
         None => blocks.extend(overview(&menu.servers)),
     }
-    blocks.push(block::context(
-        "💡 Ask in plain words: `/omni <your question>`, or mention me. `/omni-status` shows your limits.",
-    ));
+    blocks.push(block::context("💡 Ask in plain words: `/omni <your question>`, or mention me. `/omni-status` shows your limits."));
     Message::new("OMNI2 Help - Available MCPs", blocks)
 }
 
@@ -181,7 +185,14 @@ fn servers(servers: &[Server]) -> Vec<Value> {
         };
         return servers.iter().filter_map(button).collect();
     }
-    let options: Vec<Value> = servers.iter().filter_map(|server| block::option(&label(server), &server.name)).collect();
+    // All labels together are text of the message.
+    let room = (MENU / servers.len()).clamp(SHORTEST, limits::OPTION);
+    let short = |server: &Server| limits::clamp(&label(server), room);
+    let options = servers.iter().take(LISTED).filter_map(|server| block::option(&short(server), &server.name));
+    let options: Vec<Value> = options.collect();
+    if options.is_empty() {
+        return Vec::new();
+    }
     let mut select = json!({ "type": "static_select", "action_id": ids::HELP_SELECT,
         "placeholder": block::plain_text("Choose a server", limits::PLACEHOLDER) });
     block::put_options(&mut select, options);
@@ -191,8 +202,7 @@ fn servers(servers: &[Server]) -> Vec<Value> {
 /// What the first servers are for, where none is looked at.
 fn overview(servers: &[Server]) -> Vec<Value> {
     let described = servers.iter().take(BUTTONS).map(|server| {
-        let about =
-            server.description.as_deref().map_or(String::new(), |about| format!("\n{}", text::mrkdwn_line(about, 200)));
+        let about = server.description.as_deref().map_or(String::new(), |about| format!("\n{}", text::mrkdwn_line(about, 200)));
         block::section(&format!("{} *{}*{about}", server.dot.sign(), text::mrkdwn_line(called(server), 100)))
     });
     let mut blocks: Vec<Value> = described.collect();
@@ -203,8 +213,7 @@ fn overview(servers: &[Server]) -> Vec<Value> {
 }
 
 fn opened(menu: &Menu, server: &Server) -> Vec<Value> {
-    let about =
-        server.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 500)));
+    let about = server.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 500)));
     let name = text::mrkdwn_line(called(server), 100);
     let mut blocks = vec![
         block::divider(),
@@ -237,8 +246,7 @@ fn opened(menu: &Menu, server: &Server) -> Vec<Value> {
 }
 
 fn line(server: &Server, tool: &Tool) -> Value {
-    let about =
-        tool.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 200)));
+    let about = tool.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 200)));
     let line = format!("• {}{}{about}", text::code(&tool.name, 100), badges(tool));
     let target = Target::Tool { server: server.name.clone(), tool: tool.name.clone() };
     match block::button(ids::HELP_TRY, "Try it", &target.value(), Look::Plain) {

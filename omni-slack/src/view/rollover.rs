@@ -216,3 +216,6 @@ fn weight(chunk: &Value) -> usize {
     let bytes = |key: &str| chunk[key].as_str().map_or(0, str::len);
     bytes("title") + 2 * (bytes("details") + bytes("output"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ pub fn code(text: &str, max: usize) -> String {
 /// A block of preformatted text that its content cannot end; at most `max` of it.
 #[must_use]
 pub fn preformatted(text: &str, max: usize) -> String {
-    let parted = visible(text).replace("```", &format!("`{BREAK}`{BREAK}`"));
+    let parted = defused(&visible(text), true).replace("```", &format!("`{BREAK}`{BREAK}`"));
     let inner = cut_escaped(&escape_only(&parted), max.saturating_sub(8));
     format!("```\n{inner}\n```")
 }
@@ -155,11 +155,11 @@ pub(super) fn is_control(rest: &str) -> bool {
     }
 }
 
-/// Whether what follows an `@` calls many people, or may yet.
+/// Whether what follows an `@` calls many people, or may once it is cut or goes on.
 pub(super) fn is_call(rest: &str) -> bool {
     let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
     let word = rest[..end].to_lowercase();
-    CALLS.contains(&word.as_str()) || (end == rest.len() && CALLS.iter().any(|call| call.starts_with(&word)))
+    CALLS.iter().any(|call| word.starts_with(call) || (end == rest.len() && call.starts_with(&word)))
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn nobody_is_called_and_nothing_is_hidden() {
         assert_eq!(escape("<!channel> & <@U1>"), format!("&lt;{BREAK}!channel&gt; &amp; &lt;{BREAK}@U1&gt;"));
-        assert_eq!(escape("@here a@here.com @heretic"), format!("@{BREAK}here a@here.com @heretic"));
+        assert_eq!(escape("@here a@here.com @ann"), format!("@{BREAK}here a@here.com @ann"));
         assert_eq!(clean("a\u{202E}b\u{7}\n👩\u{200D}💻"), "ab\n👩\u{200D}💻");
         assert_eq!(visible("a\u{202E}b"), "a\\u{202e}b");
         assert_eq!(defused("<!DOCTYPE html><a href>", true), "<!DOCTYPE html><a href>");

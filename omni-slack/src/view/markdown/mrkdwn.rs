@@ -1,6 +1,6 @@
 //! Markdown written anew as Slack's mrkdwn.
 
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::{link, table};
 use crate::view::text::{BREAK, clean, defused, escape};
@@ -61,19 +61,16 @@ impl Writer {
             Tag::Heading { level, .. } => {
                 self.block();
                 self.is_heading = true;
-                let is_low = matches!(level, HeadingLevel::H5 | HeadingLevel::H6);
-                self.push(if is_low { "_" } else { "*" });
-                self.is_heading = true;
+                self.push(heading(level));
             }
             Tag::BlockQuote(_) => {
                 self.block();
                 self.quotes += 1;
-                self.after_mark = true;
                 self.push("> ");
+                self.after_mark = true;
             }
-            Tag::CodeBlock(kind) => {
+            Tag::CodeBlock(_) => {
                 self.block();
-                let _ = matches!(kind, CodeBlockKind::Fenced(_));
                 self.code = Some(String::new());
             }
             Tag::List(first) => {
@@ -111,8 +108,7 @@ impl Writer {
         match tag {
             TagEnd::Heading(level) => {
                 self.is_heading = false;
-                let is_low = matches!(level, HeadingLevel::H5 | HeadingLevel::H6);
-                self.push(if is_low { "_" } else { "*" });
+                self.push(heading(level));
             }
             TagEnd::BlockQuote(_) => self.quotes = self.quotes.saturating_sub(1),
             TagEnd::CodeBlock => {
@@ -247,8 +243,14 @@ impl Writer {
     }
 
     fn push(&mut self, text: &str) {
+        self.after_mark = false;
         self.out.push_str(text);
     }
+}
+
+/// What is around a heading.
+fn heading(level: HeadingLevel) -> &'static str {
+    if matches!(level, HeadingLevel::H5 | HeadingLevel::H6) { "_" } else { "*" }
 }
 
 /// Code keeps `@here`, which is no call there.

@@ -65,7 +65,8 @@ impl Neutral {
         if line.len() < MIN_TOLD {
             return 0;
         }
-        let may_be_fence = !self.in_line && line.trim_start().starts_with(['`', '~', '>', '-', '*', '+']);
+        let marks = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '\t' | '>' | '-' | '*' | '+' | '.' | ')');
+        let may_be_fence = !self.in_line && line.trim_start_matches(marks).starts_with(['`', '~']);
         let seam = if may_be_fence || self.fence.is_some() { None } else { cursor::seam(line) };
         seam.unwrap_or(if line.len() > MAX_HELD { line.len() } else { 0 })
     }
@@ -95,33 +96,54 @@ impl Neutral {
 
     /// A beginning of a line, or something from its middle: what follows is not known.
     fn part(&self, part: &str, safe: &mut String) {
-        if self.fence.is_some() {
-            code(part, safe)
-        } else {
-            words(part, safe)
-        }
+        if self.fence.is_some() { code(part, safe) } else { words(part, safe) }
         if part.ends_with([']', '<', '!', '[']) {
             safe.push(BREAK);
         }
     }
 }
 
-/// Code keeps its characters, save what calls people and links that lie in case it is read otherwise.
+/// Code keeps its characters, save what calls people. What is code is not read alike by everybody: pictures and links
+/// that lie are taken out as well.
 fn code(line: &str, safe: &mut String) {
-    let line = defused(line, false);
+    let line = without_others(&defused(line, false));
     let mut rest = line.as_str();
-    while let Some((before, after)) = rest.split_once("](") {
+    while let Some((before, after)) = rest.split_once(']') {
         safe.push_str(before);
         safe.push(']');
-        let label = before.rsplit('[').next().unwrap_or_default();
-        let url = cursor::destination(after).and_then(|(address, _)| link::web(&address));
-        if link::is_deceptive(label, url.as_ref()) && after.contains(':') {
+        let (front, label) = before.rsplit_once('[').unwrap_or(("", before));
+        let address = match after.chars().next() {
+            Some('(') => cursor::destination(&after[1..]).map(|(address, _)| address),
+            Some(':') => after[1..].split_whitespace().next().map(str::to_owned),
+            _ => None,
+        };
+        let is_bad = |address: String| {
+            let lies = link::is_deceptive(label, link::web(&address).as_ref());
+            address.contains(':') && (lies || front.ends_with('!'))
+        };
+        if address.is_some_and(is_bad) {
             safe.push(BREAK);
         }
-        safe.push('(');
         rest = after;
     }
     safe.push_str(rest);
+}
+
+/// Text in which addresses in angles are parted that are no web pages.
+fn without_others(line: &str) -> String {
+    let mut parts = line.split('<');
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    let mut at = safe.len();
+    for part in parts {
+        at += 1;
+        safe.push('<');
+        if opens_other(&line[at..]) {
+            safe.push(BREAK);
+        }
+        safe.push_str(part);
+        at += part.len();
+    }
+    safe
 }
 
 /// What is no code.
