@@ -42,11 +42,6 @@ impl Service {
         Self { address: address.to_owned(), key: key.to_owned(), child: Some(child) }
     }
 
-    /// Whatever else serves the same at another address.
-    pub(crate) fn at(&self, address: &str) -> Self {
-        Self { child: None, address: address.to_owned(), key: self.key.clone() }
-    }
-
     fn id(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

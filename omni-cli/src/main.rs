@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use omni_cli::{App, Logging, Process, bootstrap, commands, registry};
 
-/// Many small values live for one request: an allocator that is made for that halves what they cost.
+/// A request makes hundreds of small values that live as long as it does.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -120,7 +120,7 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
     let span = trace::tool(call);
     let performed = async {
         match cleared(parts, caller, call).await {
-            Ok(()) => Ok(send(parts, caller, call).await),
+            Ok(is_agreed) => Ok(send(parts, caller, call, is_agreed).await),
             Err(Unsent::Ended(refused)) => Ok(*refused),
             Err(Unsent::Waits(asking)) => Err(asking),
         }
@@ -132,8 +132,8 @@ pub(crate) async fn perform(parts: &Parts, caller: &Caller<'_>, call: &PlannedCa
     ended
 }
 
-/// Everything that must be so before the call is sent.
-async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<(), Unsent> {
+/// Everything that must be so before the call is sent; whether a human agreed to it.
+async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Result<bool, Unsent> {
     if let Some(sentence) = parts.pool.refusal(&call.server, caller.token.map(|token| &**token)) {
         return Err(CallEnd::unsent(CallStatus::Denied, format!("The call was not made: {sentence}.")).into());
     }
@@ -145,16 +145,18 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
         ask_human(parts, caller, call, asking).await?;
     }
     // The grant is asked again after the human and right before the call: rights may have been taken away since.
-    match (still_allowed(parts, caller, call).await?, planned) {
+    let is_agreed = match (still_allowed(parts, caller, call).await?, planned) {
         (Still::Asks(asking), None) => {
             ask_human(parts, caller, call, &asking).await?;
             still_allowed(parts, caller, call).await?;
+            true
         }
         (now @ (Still::Asks(_) | Still::Free), Some(planned)) => {
-            now.is_agreed(caller, planned).map_err(not_approved)?
+            now.is_agreed(caller, planned).map_err(not_approved)?;
+            true
         }
-        (Still::Same | Still::Free, _) => {}
-    }
+        (Still::Same | Still::Free, planned) => planned.is_some(),
+    };
     // Whoever planned the call saw the tool; meanwhile it may have become another one.
     if parts.pool.is_withheld(&call.server, &call.tool) {
         return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)).into());
@@ -163,7 +165,13 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     if let Human::Agreed(agreed) = caller.human {
         agreed.begin().await.map_err(not_approved)?;
     }
-    Ok(note_start(parts, caller, call).await?)
+    note_start(parts, caller, call).await?;
+    Ok(is_agreed)
+}
+
+/// The digest of the tool as it is by now.
+fn digest(parts: &Parts, call: &PlannedCall) -> Option<String> {
+    parts.pool.catalog().tool(&call.server, &call.tool).map(|def| def.digest().to_owned())
 }
 
 /// What a server allows one person is charged here, so that it holds for agents and direct calls alike.
@@ -207,8 +215,13 @@ async fn ask_human(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, askin
     parts.approvals.may_agree_alone(caller.grant).map_err(not_approved)?;
     let rule = Rule::new(asking.rule.clone(), None);
     let request = ConfirmRequest::new(&call.server, &call.tool, call.arguments.clone(), rule);
+    let shown = digest(parts, call);
     let decided = approver.decide(&request).instrument(debug_span!("omni.confirm"));
     match timeout_at(caller.deadline, decided).await {
+        // One that is gone by now is not there for anybody, which the steps after this say.
+        Ok(Verdict::Approve) if digest(parts, call).is_some_and(|now| Some(now) != shown) => {
+            Err(not_approved(Broken::Tool).into())
+        }
         Ok(Verdict::Approve) => Ok(note_agreement(parts, caller, call, &request).await?),
         Ok(Verdict::Decline { reason }) => Err(not_approved(reason).into()),
         Err(_) => Err(CallEnd::unsent(CallStatus::Declined, "The call was not approved in time.").into()),
@@ -302,11 +315,11 @@ fn is_trusted_read(parts: &Parts, call: &PlannedCall) -> bool {
     trusted && read_only()
 }
 
-async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> CallEnd {
+async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, is_agreed: bool) -> CallEnd {
     let mut cx = CallContext::within(Duration::ZERO).with_principal(caller.grant.principal.clone());
     cx = cx.with_token(caller.token.cloned());
     // What somebody agreed to, they agreed to once.
-    cx.once = matches!(call.disposition, Disposition::Ask(_));
+    cx.once = is_agreed;
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = async {
         match caller.relay {

@@ -177,6 +177,12 @@ pub enum Error {
         /// What would be kept.
         what: &'static str,
     },
+    /// What somebody decided on cannot go on yet: the decision is kept, and nothing of it is used up.
+    #[error("{why}; what was decided is kept, and goes on once that is over")]
+    Waits {
+        /// What is in the way.
+        why: Box<Self>,
+    },
     /// It took too long.
     #[error("no answer within {} s", after.as_secs_f32())]
     Timeout {
@@ -218,6 +224,7 @@ impl Error {
             | Self::Results(_)
             | Self::Audit(_)
             | Self::People { .. }
+            | Self::Waits { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Llm(error) => llm_kind(error),
             Self::Server { source, .. } | Self::Needed { source, .. } => server_kind(source),
@@ -245,6 +252,7 @@ impl Error {
             Self::Server { source: McpError::Resting { retry_after_ms, .. }, .. } => {
                 Some(Duration::from_millis(*retry_after_ms))
             }
+            Self::Waits { why } => why.retry_after(),
             _ => None,
         }
     }
@@ -276,6 +284,9 @@ impl Error {
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
+            Self::Waits { why } => {
+                format!("{}; what was decided is kept, and goes on once that is over", why.public_message())
+            }
             Self::Server { server, source } | Self::Needed { server, source } => {
                 format!("{server}: {}", server_message(source))
             }

@@ -14,7 +14,7 @@ use omni_http::{
 
 mod args;
 
-/// Many small values live for one request: an allocator that is made for that halves what they cost.
+/// A request makes hundreds of small values that live as long as it does.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

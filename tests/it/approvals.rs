@@ -7,13 +7,15 @@ mod http;
 mod killed;
 mod left;
 mod real;
+mod waits;
 
 use std::sync::{Arc, Mutex};
 
 use omni_core::{
     Answer, Ask, Omni, OmniBuilder, PolicyStore, Principal, Source,
     answer::{Failure, Status},
-    confirm::Verdict,
+    confirm::{ApprovalRules, Approver, ConfirmRequest, Verdict},
+    identity::Scopes,
     ledger::Event,
     llm::scripted::Scripted,
     omni::Decider,
@@ -36,7 +38,7 @@ const EVE: &str = "eve@company.com";
 struct Changing {
     rules: Arc<Mutex<Arc<RuleSet>>>,
     version: watch::Sender<PolicyVersion>,
-    roles: Vec<(&'static str, &'static str)>,
+    roles: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
     /// Whose rights were looked up, the newest last.
     seen: Arc<Mutex<Vec<Principal>>>,
 }
@@ -53,7 +55,13 @@ impl Changing {
 
     fn of(roles: &[(&'static str, &'static str)]) -> Self {
         let (rules, version) = (Arc::new(Mutex::new(asking())), watch::Sender::new(1));
-        Self { rules, version, roles: roles.to_vec(), seen: Arc::default() }
+        Self { rules, version, roles: Arc::new(Mutex::new(roles.to_vec())), seen: Arc::default() }
+    }
+
+    /// From now on somebody has another role.
+    fn makes(&self, who: &'static str, role: &'static str) {
+        self.roles.lock().unwrap().insert(0, (who, role));
+        self.version.send_modify(|version| *version += 1);
     }
 
     fn become_(&self, rules: Arc<RuleSet>) {
@@ -66,7 +74,8 @@ impl Changing {
 impl PolicyStore for Changing {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
         self.seen.lock().unwrap().push(principal.clone());
-        let role = self.roles.iter().find(|(subject, _)| *subject == principal.subject);
+        let roles = self.roles.lock().unwrap().clone();
+        let role = roles.iter().find(|(subject, _)| *subject == principal.subject);
         let role = Role::new(role.map_or("reader", |(_, role)| role));
         let mut grant = Grant::new(principal.clone(), role, self.rules.lock().unwrap().clone());
         grant.version = *self.version.borrow();
@@ -85,7 +94,29 @@ fn lab() -> FakeServer {
     })
 }
 
-async fn rig(llm: Scripted, policy: Changing, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Rig {
+/// Those with the role `dba` decide.
+fn approvers(four_eyes: bool) -> ApprovalRules {
+    let mut rules = ApprovalRules::default();
+    (rules.approvers, rules.four_eyes) = (vec!["dba".into()], four_eyes);
+    rules
+}
+
+/// Somebody at a prompt who agrees to everything.
+#[derive(Debug)]
+struct Yes;
+
+#[async_trait::async_trait]
+impl Approver for Yes {
+    async fn decide(&self, _: &ConfirmRequest) -> Verdict {
+        Verdict::Approve
+    }
+}
+
+async fn rig(
+    llm: Scripted,
+    policy: impl PolicyStore + 'static,
+    change: impl FnOnce(OmniBuilder) -> OmniBuilder,
+) -> Rig {
     Rig::new(llm, lab(), |builder| change(builder.policy(policy))).await
 }
 
@@ -110,6 +141,12 @@ fn by(who: &str) -> Decider {
 
 async fn approve(omni: &Omni, id: Uuid, who: &str) -> Result<Answer, Failure> {
     omni.confirm(id, Verdict::Approve, by(who)).await.unwrap().collect().await
+}
+
+/// Asks the server again what it has, or whether it is there.
+async fn look_again(omni: &Omni) {
+    let admin = omni.admin(Principal::local("root").with_scopes(Scopes::all()), Source::Cli).await.unwrap();
+    admin.refresh_servers(None).await.unwrap();
 }
 
 async fn deny(omni: &Omni, id: Uuid, reason: &str) -> Answer {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,7 @@ pub struct FakeServer {
     others: Arc<Mutex<BTreeMap<String, Handler>>>,
     calls: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
+    is_away: Arc<AtomicBool>,
 }
 
 impl FakeServer {
@@ -78,6 +79,23 @@ impl FakeServer {
     /// When there is no such tool.
     pub fn describe(&self, name: &str, description: &str) {
         self.tools.lock().unwrap().get_mut(name).unwrap().definition["description"] = description.into();
+    }
+
+    /// Answers nobody, until it comes back.
+    pub fn leave(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers again.
+    pub fn come_back(&self) {
+        self.is_away.store(false, Ordering::SeqCst);
+    }
+
+    fn is_there(&self) -> Result<(), McpError> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(McpError::Connect { message: "nobody listens".into() }),
+            false => Ok(()),
+        }
     }
 
     /// Adds a tool that never answers.
@@ -154,6 +172,7 @@ impl Connector for FakeServer {
     }
 
     async fn connect(&self, _: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
+        self.is_there()?;
         Ok(Arc::new(self.clone()))
     }
 }
@@ -161,6 +180,7 @@ impl Connector for FakeServer {
 #[async_trait::async_trait]
 impl McpTransport for FakeServer {
     async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
+        self.is_there()?;
         let params: Value = request.params.map(|raw| serde_json::from_str(raw.get()).unwrap()).unwrap_or_default();
         let answer = async {
             match &*request.method {

@@ -19,6 +19,7 @@ use crate::{
     app::App,
     args::{ApproveCallArgs, DenyCallArgs, ListApprovalsArgs, ShowApprovalArgs},
     console::clean::visible,
+    elicit,
     exit::Exit,
     fault::Fault,
 };
@@ -74,7 +75,7 @@ pub(super) async fn deny(app: &App, args: &DenyCallArgs) -> Result<Exit, Fault> 
 async fn decide(app: &App, id: Uuid, act_as: Option<&str>, verdict: Verdict, json: bool) -> Result<Exit, Fault> {
     let config = app.config()?;
     let omni = app.build(&config).await?;
-    let by = Decider::new(app.credential(act_as), Source::Cli);
+    let by = Decider::new(app.credential(act_as), Source::Cli).with_elicit(elicit::elicit(app, &app.terminal()));
     let mut interruption = Interruption::listen();
     let deciding = async {
         let stream = omni.confirm(id, verdict, by).await?;

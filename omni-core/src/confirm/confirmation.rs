@@ -127,6 +127,8 @@ pub struct Confirmation {
     pub decided_at: Option<DateTime<Utc>>,
     /// Why, or what is not as it was.
     pub reason: Option<String>,
+    /// When the ledger had the decision.
+    pub recorded_at: Option<DateTime<Utc>>,
 }
 
 /// Without its arguments: what is shown for debugging hides what may be secret.
@@ -155,5 +157,17 @@ impl Confirmation {
     #[must_use]
     pub fn was_answered(&self) -> bool {
         self.decided_by.is_some()
+    }
+
+    /// What somebody said of which the ledger may not know: it has gone no further since, or was left behind.
+    pub(crate) fn unrecorded(&self) -> Option<Self> {
+        if !self.was_answered() || self.recorded_at.is_some() {
+            return None;
+        }
+        match self.state {
+            State::Approved | State::Denied => Some(self.clone()),
+            State::Void | State::UnknownOutcome => Some(Self { state: State::Approved, reason: None, ..self.clone() }),
+            State::Pending | State::Expired | State::Running | State::Done => None,
+        }
     }
 }

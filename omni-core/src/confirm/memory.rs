@@ -200,6 +200,14 @@ impl RunStore for MemoryRuns {
         Ok(true)
     }
 
+    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
+        let mut runs = self.runs();
+        if let Some(one) = runs.values_mut().flat_map(|run| &mut run.confirmations).find(|one| one.id == id) {
+            one.recorded_at = Some(Utc::now());
+        }
+        Ok(())
+    }
+
     async fn body(&self, run: Uuid) -> Result<Option<String>, RunError> {
         Ok(self.runs().get(&run).and_then(|run| match &run.phase {
             Phase::Parked { body } => Some(body.clone()),

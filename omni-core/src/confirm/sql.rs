@@ -18,7 +18,7 @@ use crate::{
 
 const COLUMNS: &str =
     "id, run_id, call_id, tenant, subject, actor, source, thread, server, tool, arguments, tool_digest,
-    rule, rule_digest, digest, state, created_at, expires_at, decided_by, decided_at, reason";
+    rule, rule_digest, digest, state, created_at, expires_at, decided_by, decided_at, reason, recorded_at";
 /// Most rows of one kind that one lapse changes.
 const AT_ONCE: u64 = 500;
 /// A run that somebody has to end: whoever has it is gone, or nobody came for it.
@@ -105,6 +105,7 @@ fn confirmation(row: &Row) -> Result<Confirmation, DbError> {
         decided_by: row.optional_text("decided_by")?,
         decided_at: row.optional_time("decided_at")?,
         reason: row.optional_text("reason")?,
+        recorded_at: row.optional_time("recorded_at")?,
     })
 }
 
@@ -132,6 +133,7 @@ fn values(one: &Confirmation, run: &str, now: DateTime<Utc>, expires: DateTime<U
         Val::Text(None),
         Val::Time(None),
         Val::Text(None),
+        Val::Time(None),
     ]
 }
 
@@ -253,6 +255,13 @@ impl RunStore for SqlRuns {
             change.from.as_str().into(),
         ];
         Ok(db.execute(&sql, &values).await? == 1)
+    }
+
+    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
+        let Some(db) = self.existing().await? else { return Ok(()) };
+        let sql = timed("UPDATE confirmations SET recorded_at = {now} WHERE id = ?", db);
+        db.execute(&sql, &[id.to_string().into()]).await?;
+        Ok(())
     }
 
     async fn body(&self, run: Uuid) -> Result<Option<String>, RunError> {

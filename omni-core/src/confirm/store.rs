@@ -137,6 +137,12 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be reached.
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError>;
 
+    /// Notes that the ledger has the decision on a call.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn recorded(&self, id: Uuid) -> Result<(), RunError>;
+
     /// The body of a run that nobody has taken on yet.
     ///
     /// # Errors
@@ -203,6 +209,10 @@ impl<T: RunStore + ?Sized> RunStore for Arc<T> {
 
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError> {
         (**self).change(change).await
+    }
+
+    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
+        (**self).recorded(id).await
     }
 
     async fn body(&self, run: Uuid) -> Result<Option<String>, RunError> {

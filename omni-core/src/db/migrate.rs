@@ -33,17 +33,21 @@ macro_rules! step {
 type Column = (&'static str, &'static str, &'static str);
 
 /// What the step of a number adds before its SQL.
-const COLUMNS: &[(i64, &[Column])] = &[(
-    6,
-    &[
-        // Whether the call came to its server; what omni refused did not.
-        ("tool_calls", "sent", "INTEGER NOT NULL DEFAULT 1"),
-        // Which key a checkpoint is signed with, as its signer says.
-        ("ledger_checkpoints", "key_id", "TEXT"),
-        // 'omni', or NULL for rows that somebody else wrote.
-        ("mcp_servers", "written_by", "TEXT"),
-    ],
-)];
+const COLUMNS: &[(i64, &[Column])] = &[
+    (
+        6,
+        &[
+            // Whether the call came to its server; what omni refused did not.
+            ("tool_calls", "sent", "INTEGER NOT NULL DEFAULT 1"),
+            // Which key a checkpoint is signed with, as its signer says.
+            ("ledger_checkpoints", "key_id", "TEXT"),
+            // 'omni', or NULL for rows that somebody else wrote.
+            ("mcp_servers", "written_by", "TEXT"),
+        ],
+    ),
+    // When the ledger had the decision on a call.
+    (14, &[("confirmations", "recorded_at", "TEXT")]),
+];
 
 /// Every step, in order. One that was released is never changed.
 const STEPS: &[Step] = &[
@@ -59,6 +63,7 @@ const STEPS: &[Step] = &[
     step!(10, "confirmations", "0010_confirmations.sql"),
     step!(11, "results", "0011_results.sql"),
     step!(12, "summaries", "0012_summaries.sql"),
+    step!(14, "decisions", "0014_decisions.sql"),
 ];
 
 /// The numbers of all steps.

@@ -149,6 +149,27 @@ async fn a_sink_that_comes_back_gets_every_record_in_order() {
     assert_verifies(&flaky.sink, 51).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn records_that_nobody_waits_for_go_to_the_sink_together_and_one_that_is_waited_for_at_once() {
+    let flaky = Flaky::default();
+    let ledger = open(LedgerOptions::new(key()), flaky.clone()).await;
+    for index in 0..50 {
+        ledger.write_with(ask(&index.to_string()), Ack::Local).await.unwrap();
+    }
+    assert_eq!(flaky.attempts(), 0, "they wait for others");
+    ledger.flush(SOON).await.unwrap();
+    assert_eq!((flaky.attempts(), questions(&flaky.sink).len()), (1, 50));
+
+    let before = tokio::time::Instant::now();
+    ledger.write_with(ask("nobody waits"), Ack::Local).await.unwrap();
+    ledger.write_with(ask("somebody waits"), Ack::Database).await.unwrap();
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    assert_eq!(questions(&flaky.sink).len(), 52);
+    ledger.write_with(ask("the last"), Ack::Local).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(questions(&flaky.sink).len(), 53, "nobody has to ask for it");
+}
+
 #[tokio::test]
 async fn a_required_ledger_that_is_full_admits_nobody_but_lets_running_asks_end() {
     let flaky = Flaky::away();

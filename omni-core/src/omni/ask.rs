@@ -63,6 +63,19 @@ struct Known {
     resumed: Option<Resumed>,
 }
 
+impl Known {
+    /// Whether it goes on with a run that it has not taken on yet.
+    fn waits_on(&self) -> bool {
+        self.resumed.as_ref().is_some_and(|resumed| !resumed.lease.is_claimed())
+    }
+}
+
+/// When an ask began, and what it had taken before.
+struct Began {
+    at: Instant,
+    before: Before,
+}
+
 /// Runs an ask from its first step, or from where it waited, to its record, and tells the asker last.
 pub(super) async fn run(
     parts: &Parts,
@@ -71,10 +84,11 @@ pub(super) async fn run(
     cancel: CancellationToken,
     mut events: EventSender,
 ) {
-    let (started, _running) = (Instant::now(), metrics::Running::begin());
+    let _running = metrics::Running::begin();
+    let at = Instant::now();
     let answer = resumed.as_ref().map(|resumed| resumed.answer(ask.request_id));
     let mut progress = Progress::new(answer.unwrap_or_else(|| Answer::empty(ask.request_id, "")));
-    let before = Before::of(&progress.answer);
+    let began = Began { at, before: Before::of(&progress.answer) };
     let lease = resumed.as_ref().map(|resumed| resumed.lease.clone());
     let mut known = Known { resumed, ..Known::default() };
     let end = {
@@ -94,6 +108,23 @@ pub(super) async fn run(
             }),
         }
     };
+    let ending = Box::pin(finish(parts, ask, (known, progress), began, end, &cancel, events));
+    match &lease {
+        Some(lease) => lease.kept_while(ending).await,
+        None => ending.await,
+    }
+}
+
+/// From how an ask ended to what its asker is told of it, with everything written down in between.
+async fn finish(
+    parts: &Parts,
+    ask: &Ask,
+    (mut known, mut progress): (Known, Progress),
+    began: Began,
+    end: End,
+    cancel: &CancellationToken,
+    mut events: EventSender,
+) {
     if let Some(model) = &known.model {
         progress.abandon_turn(model);
     }
@@ -102,7 +133,7 @@ pub(super) async fn run(
         waits @ End::Ran(Ended::Waits) => waits,
         other => unparked(parts, other, &mut progress).await,
     };
-    let did_nothing = progress.answer.iterations == before.iterations();
+    let did_nothing = progress.answer.iterations == began.before.iterations();
     let is_refused = matches!(&end, End::Failed(error) if did_nothing && steps::is_refusal(error));
     if let End::Ran(Ended::Budget(exhausted)) = &end {
         metrics::refused(Outcome::RateLimited, None, Some(&exhausted.refusal));
@@ -110,7 +141,7 @@ pub(super) async fn run(
     let results = progress.results_so_far();
     let (messages, kept) = (std::mem::take(&mut progress.said), std::mem::take(&mut progress.kept));
     let mut answer = std::mem::replace(&mut progress.answer, Answer::empty(ask.request_id, ""));
-    answer.duration_ms = millis(started.elapsed());
+    answer.duration_ms = millis(began.at.elapsed());
     let (said, warned) = (answer.text.len(), answer.warnings.len());
     let error = conclude(end, results, &mut answer);
     let talk = known.talk.take().filter(|_| error.is_none());
@@ -123,7 +154,7 @@ pub(super) async fn run(
         Some((talk, Ok(turn))) => {
             // What was said is on its way to whoever reads.
             events.text("");
-            summary::roll(parts, ask, &known, talk, turn, &mut answer, &cancel).await;
+            summary::roll(parts, ask, &known, talk, turn, &mut answer, cancel).await;
         }
         Some((_, Err(not_kept))) => answer.warnings.extend(not_kept),
         None => {}
@@ -133,7 +164,7 @@ pub(super) async fn run(
     for call in &mut answer.tool_calls {
         call.result_id.take_if(|id| lost.contains(id));
     }
-    let error = record(parts, ask, &known, &answer, &before, error).await;
+    let error = record(parts, ask, &known, &answer, &began.before, error).await;
     if error.is_some()
         && let Err(kept) = parked::undo(parts, &mut progress).await
     {
@@ -146,7 +177,13 @@ pub(super) async fn run(
     let mut last: Vec<AnswerEvent> = pending.chain(warnings).collect();
     let end = match error {
         None => AnswerEvent::Done(Box::new(answer)),
-        Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
+        Some(error) => {
+            let told = match &known.resumed {
+                Some(resumed) => resumed.told(error),
+                None => error,
+            };
+            AnswerEvent::Error(Box::new(Failure::new(told, answer)))
+        }
     };
     if let Some(resumed) = &known.resumed {
         resumed.end(parts, &end).await;
@@ -165,15 +202,17 @@ async fn unparked(parts: &Parts, end: End, progress: &mut Progress) -> End {
 
 async fn steps(parts: &Parts, ask: &Ask, known: &mut Known, progress: &mut Progress, events: &mut EventSender) -> End {
     match admitted(parts, ask, known, progress).await {
-        Err(error) => End::Failed(match &known.resumed {
-            Some(resumed) => resumed.refused(error),
-            None => error,
-        }),
+        Err(error) => End::Failed(error),
         Ok((grant, deadline)) => {
             known.admitted = Some((grant.clone(), deadline));
+            let began = Instant::now();
             let answered = answer(parts, ask, &grant, deadline, known, progress, events);
             match timeout_at(deadline, answered).await {
                 Ok(Ok(end)) => end,
+                // Nothing of what was agreed to was tried.
+                Ok(Err(_)) | Err(_) if Instant::now() >= deadline && known.waits_on() => {
+                    End::Failed(Error::Timeout { after: deadline - began })
+                }
                 // Whatever gives up at the ask's own deadline is the ask running out of time.
                 Ok(Err(error)) if Instant::now() < deadline || error.kind() != ErrorKind::Timeout => End::Failed(error),
                 Ok(Err(_)) | Err(_) => End::TimedOut,
@@ -278,7 +317,7 @@ async fn answer(
     // Before it is taken on: a store that is away burns nothing that was agreed to.
     let (before, mut run) = begin(parts, ask, grant, &catalog, known).await?;
     if let Some(resumed) = &known.resumed {
-        resumed.reach(parts, &catalog).await?;
+        resumed.is_ready(parts, &catalog).await?;
         resumed.lease.claim().await?;
     }
     let reads_results = known.talk.is_some() && parts.result_rules.keeps();

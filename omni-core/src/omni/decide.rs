@@ -12,7 +12,7 @@ use super::{
     EVENT_BUFFER, Omni,
     ask::{self, Paused},
     noted,
-    resumed::{self, Resumed},
+    resumed::{self, Present, Resumed},
     steps,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     ask::{Client, Source},
     audit::AuditError,
     confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker},
+    elicit::{Elicit, NobodyThere},
     error::Error,
     identity::{Credential, Scope},
     ledger::Party,
@@ -38,19 +39,28 @@ pub struct Decider {
     pub source: Source,
     /// What the request says of itself.
     pub client: Client,
+    /// Whom servers may ask something in calls that go on, where whoever decides is the asker; by default nobody.
+    pub elicit: Arc<dyn Elicit>,
 }
 
 impl Decider {
     /// Somebody at a door.
     #[must_use]
     pub fn new(who: impl Into<Credential>, source: Source) -> Self {
-        Self { credential: who.into(), source, client: Client::default() }
+        Self { credential: who.into(), source, client: Client::default(), elicit: Arc::new(NobodyThere) }
     }
 
     /// The same with what the request says of itself.
     #[must_use]
     pub fn with_client(mut self, client: Client) -> Self {
         self.client = client;
+        self
+    }
+
+    /// The same with somebody whom servers may ask something.
+    #[must_use]
+    pub fn with_elicit(mut self, elicit: Arc<dyn Elicit>) -> Self {
+        self.elicit = elicit;
         self
     }
 }
@@ -147,7 +157,9 @@ impl Omni {
                 if parts.runs.body(one.run).await?.is_none() {
                     return Err(resumed::gone());
                 }
-                decided_before(&parts, &grant, by, &one).await?;
+                if !is_own {
+                    noted::write(&parts, &one, Some(party(&grant, by))).await?;
+                }
                 Ok(())
             }
             state => return Err(decided_as(state)),
@@ -161,10 +173,13 @@ impl Omni {
             }
             return Err(error.into());
         }
+        noted::decisions(&parts, &all).await?;
         if !is_decided {
             return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
         }
-        let mut stream = self.resume(&parts, one.run, Some((&*grant, &by.credential))).await?;
+        let elicit = is_own.then_some(&by.elicit);
+        let now = Present { grant: &grant, credential: &by.credential, said: (one.id, to), elicit };
+        let mut stream = self.resume(&parts, one.run, Some(now)).await?;
         if is_own {
             return Ok(stream);
         }
@@ -180,13 +195,17 @@ impl Omni {
         &self,
         parts: &Arc<Parts>,
         run: Uuid,
-        decider: Option<(&Grant, &Credential)>,
+        decider: Option<Present<'_>>,
     ) -> Result<AnswerStream, Error> {
+        noted::decisions(parts, &parts.runs.of_run(run).await?).await?;
         let body = parts.runs.body(run).await?.ok_or_else(resumed::gone)?;
         let paused = Paused::decode(&body)?;
-        let ask = paused.ask(resumed::principal(&paused.principal, decider.map(|(grant, _)| grant)));
+        let mut ask = paused.ask(resumed::principal(&paused.principal, decider));
+        if let Some(elicit) = decider.and_then(|decider| decider.elicit) {
+            ask.elicit = elicit.clone();
+        }
         let token = resumed::token(parts, &paused.principal, decider);
-        let resumed = Resumed::new(paused, run, parts.runs.clone(), decider.map(|(grant, _)| grant)).with_token(token);
+        let resumed = Resumed::new(paused, run, parts.runs.clone(), decider).with_token(token);
         let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
         // Dropping the stream gives nothing up: what was agreed to is carried out.
         let stream = AnswerStream::new(ask.request_id, receiver, CancellationToken::new());
@@ -238,21 +257,17 @@ async fn decide(
         return Err(decided_as(now));
     }
     let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
-    let recorded = noted::write(parts, &decided, Some(party(grant, by))).await;
+    let recorded = noted::decision(parts, &decided, Some(party(grant, by))).await;
     if recorded.is_err() {
         let why = "the ledger could not record the decision";
         if parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await? {
-            noted::write_all(parts, &[Confirmation { state: State::Void, reason: Some(why.into()), ..decided }]).await;
+            let void = Confirmation { state: State::Void, reason: Some(why.into()), ..decided };
+            if let Err(error) = noted::write(parts, &void, None).await {
+                tracing::error!(%error, confirmation = %void.id, "that a decision is void is not recorded");
+            }
         }
     }
     Ok(recorded)
-}
-
-/// Writes down a decision of before: whoever made it may have been gone before it was. Rather twice than never.
-async fn decided_before(parts: &Parts, grant: &Grant, by: &Decider, one: &Confirmation) -> Result<(), AuditError> {
-    let is_theirs = one.decided_by.as_deref() == Some(grant.principal.subject.as_str());
-    let party = if is_theirs { party(grant, by) } else { noted::decider(one) };
-    noted::write(parts, one, Some(party)).await
 }
 
 fn party(grant: &Grant, by: &Decider) -> Party {

@@ -13,7 +13,7 @@ use super::{Omni, noted};
 use crate::{
     confirm::{Confirmation, RunError, State},
     error::Error,
-    parts::{Parts, STEP_TIMEOUT},
+    parts::Parts,
 };
 
 /// How often it is looked for; not in the short life of a command at a terminal.
@@ -111,22 +111,11 @@ impl Omni {
             }
         }
         for run in due {
-            if let Err(error) = self.pick_up_one(parts, run).await {
+            if let Err(error) = self.resume(parts, run, None).await {
                 tracing::warn!(%error, %run, "a run that is decided does not go on yet");
             }
         }
         Ok(())
-    }
-
-    /// That it was decided may not have been recorded: rather twice than never.
-    async fn pick_up_one(&self, parts: &Arc<Parts>, run: Uuid) -> Result<(), Error> {
-        let all = timeout(STEP_TIMEOUT, parts.runs.of_run(run)).await;
-        for one in all.unwrap_or_else(|_| Err(RunError::new("no answer in time")))? {
-            if matches!(one.state, State::Approved | State::Denied) {
-                noted::write(parts, &one, Some(noted::decider(&one))).await?;
-            }
-        }
-        self.resume(parts, run, None).await.map(drop)
     }
 }
 

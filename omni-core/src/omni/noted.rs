@@ -1,6 +1,7 @@
 //! What becomes of calls that need a human, in the ledger.
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use crate::{
     audit::AuditError,
     confirm::{Confirmation, State},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
-    parts::Parts,
+    parts::{Parts, STEP_TIMEOUT},
 };
 
 /// The arguments of a call for people, redacted.
@@ -34,7 +35,7 @@ pub(super) fn asker(one: &Confirmation) -> Party {
 }
 
 /// Whoever decided, as far as it is known later; the asker where nobody did.
-pub(super) fn decider(one: &Confirmation) -> Party {
+fn decider(one: &Confirmation) -> Party {
     match &one.decided_by {
         Some(by) if *by != one.subject => Party { subject: by.clone(), actor: None, ..asker(one) },
         Some(_) | None => asker(one),
@@ -48,13 +49,40 @@ pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) 
     parts.ledger.write_with(record, parts.acks.ask).instrument(debug_span!("omni.ledger")).await
 }
 
-/// The same for what is so in any case: if it cannot be written, the log says so.
+/// The same for what is so in any case: if it cannot be written, the log says so. What was said before it, and may not
+/// have been written down, comes first.
 pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
     for one in changed {
-        if let Err(error) = write(parts, one, None).await {
+        let written = async {
+            if let Some(said) = one.unrecorded() {
+                decision(parts, &said, None).await?;
+            }
+            write(parts, one, None).await
+        };
+        if let Err(error) = written.await {
             tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");
         }
     }
+}
+
+/// Writes down the decisions of a run that the ledger may not have: whoever made one may have been gone before it was
+/// recorded. Rather twice than never.
+pub(super) async fn decisions(parts: &Parts, all: &[Confirmation]) -> Result<(), AuditError> {
+    for said in all.iter().filter_map(Confirmation::unrecorded) {
+        decision(parts, &said, None).await?;
+    }
+    Ok(())
+}
+
+/// Writes down what somebody said, and that it is.
+pub(super) async fn decision(parts: &Parts, said: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
+    write(parts, said, Some(by.unwrap_or_else(|| decider(said)))).await?;
+    match timeout(STEP_TIMEOUT, parts.runs.recorded(said.id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a decision is recorded, and will be again"),
+        Err(_) => tracing::warn!("a decision is recorded, and will be again: it could not be noted in time"),
+    }
+    Ok(())
 }
 
 fn record(one: &Confirmation) -> AdminRecord {

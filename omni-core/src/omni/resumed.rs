@@ -1,15 +1,8 @@
 //! A parked run goes on: it is taken on by one, and each of its calls is what was agreed to or is not made.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{ask::Paused, noted, steps};
@@ -17,27 +10,29 @@ use crate::{
     agent::{Disposition, PlannedCall, Run, menu, plan::Judge, reading},
     answer::{Answer, AnswerEvent, CallStatus, CallSummary, json::EventJson},
     call::Agreed,
-    catalog::{Catalog, Health},
-    confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunError, RunStore, State},
+    confirm::{Bound, Broken, Change, Confirmation, MAX_RUN_BYTES, RunStore, State},
+    elicit::Elicit,
     error::{Error, ErrorKind},
     identity::{CallerToken, Credential, Principal, Via},
     llm::{Block, Message},
-    mcp::McpError,
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
 };
 
-/// For how long a run is taken on at a time: what its process leaves behind is known after that.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often that is renewed.
-const RENEW: Duration = Duration::from_secs(3);
+mod lease;
+mod ready;
 
-/// The right to go on with a run.
-#[derive(Debug)]
-pub(super) struct Lease {
-    store: Arc<dyn RunStore>,
-    run: Uuid,
-    is_claimed: AtomicBool,
+pub(super) use lease::Lease;
+
+/// Who is there to decide, and what they just said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present<'a> {
+    pub(super) grant: &'a Arc<Grant>,
+    pub(super) credential: &'a Credential,
+    /// On which call, and what.
+    pub(super) said: (Uuid, State),
+    /// The asker, where it is they, for what servers ask.
+    pub(super) elicit: Option<&'a Arc<dyn Elicit>>,
 }
 
 /// A run that goes on.
@@ -49,41 +44,8 @@ pub(super) struct Resumed {
     pub(super) token: Option<Arc<CallerToken>>,
     /// Whether the asker had a role by a claim, which nobody makes now.
     lacks_claim: bool,
-}
-
-impl Lease {
-    /// Takes the run on.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] where somebody else has, or it is over.
-    pub(super) async fn claim(&self) -> Result<(), Error> {
-        if timeout(STEP_TIMEOUT, self.store.claim(self.run, LEASE)).await.unwrap_or(Ok(false))? {
-            self.is_claimed.store(true, Ordering::Release);
-            return Ok(());
-        }
-        Err(gone())
-    }
-
-    fn is_claimed(&self) -> bool {
-        self.is_claimed.load(Ordering::Acquire)
-    }
-
-    /// Keeps it; comes back when it is lost. A store that is away is asked again: nothing is sent meanwhile that it
-    /// does not agree to.
-    pub(super) async fn keep(&self) {
-        loop {
-            sleep(RENEW).await;
-            if !self.is_claimed() {
-                continue;
-            }
-            match timeout(RENEW, self.store.renew(self.run, LEASE)).await {
-                Ok(Ok(false)) => return,
-                Ok(Ok(true)) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "the lease of a run is not renewed yet"),
-                Err(_) => tracing::warn!("the lease of a run is not renewed in time"),
-            }
-        }
-    }
+    /// Who is there, and what they just said.
+    present: Option<(Arc<Grant>, (Uuid, State))>,
 }
 
 pub(super) fn gone() -> Error {
@@ -91,47 +53,15 @@ pub(super) fn gone() -> Error {
 }
 
 impl Resumed {
-    pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>, decider: Option<&Grant>) -> Self {
-        let lacks_claim = paused.principal.claimed_role().is_some() && own(&paused.principal, decider).is_none();
-        let lease = Arc::new(Lease { store, run, is_claimed: AtomicBool::new(false) });
-        Self { paused, lease, token: None, lacks_claim }
+    pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>, present: Option<Present<'_>>) -> Self {
+        let lacks_claim = paused.principal.claimed_role().is_some() && own(&paused.principal, present).is_none();
+        let present = present.map(|present| (present.grant.clone(), present.said));
+        Self { paused, lease: Arc::new(Lease::new(store, run)), token: None, lacks_claim, present }
     }
 
     pub(super) fn with_token(mut self, token: Option<Arc<CallerToken>>) -> Self {
         self.token = token;
         self
-    }
-
-    /// Why it is not let in: the asker may know a way.
-    pub(super) fn refused(&self, error: Error) -> Error {
-        if !self.lacks_claim || error.kind() != ErrorKind::Denied {
-            return error;
-        }
-        let message = format!(
-            "{error}; the role of whoever asked is known only while they are there: it goes on when they decide the same"
-        );
-        Error::Denied { message }
-    }
-
-    /// Whether the servers are there of the calls that somebody agreed to. What is agreed to waits for them.
-    ///
-    /// # Errors
-    /// The one that is away.
-    pub(super) async fn reach(&self, parts: &Parts, catalog: &Catalog) -> Result<(), Error> {
-        let confirmations = timeout(STEP_TIMEOUT, self.lease.store.of_run(self.lease.run)).await;
-        let confirmations = confirmations.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
-        let is_away = |one: &&Confirmation| {
-            let health = catalog.server(&one.server).map(|view| &view.health);
-            matches!(health, Some(Health::Unhealthy { .. } | Health::Unknown))
-                && parts.pool.refusal(&one.server, self.token.as_deref()).is_none()
-        };
-        match confirmations.iter().filter(|one| one.state == State::Approved).find(is_away) {
-            None => Ok(()),
-            Some(one) => {
-                let message = "it does not answer; what was agreed to waits for it".into();
-                Err(Error::Server { server: one.server.clone(), source: McpError::Connect { message } })
-            }
-        }
     }
 
     /// What there is of the answer, as that of the ask that goes on.
@@ -243,7 +173,7 @@ impl Resumed {
     pub(super) async fn end(&self, parts: &Parts, last: &AnswerEvent) {
         let is_for_good = match last {
             AnswerEvent::Error(failure) => {
-                matches!(failure.error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated) && !self.lacks_claim
+                matches!(failure.error.kind(), ErrorKind::Denied | ErrorKind::Unauthenticated)
             }
             _ => true,
         };
@@ -294,7 +224,7 @@ fn still_holds(parts: &Parts, judge: &Judge<'_>, call: &PlannedCall, one: &Confi
 
 /// Whose rights count when a run goes on: the asker's, by the credential that they asked with. What a token or a
 /// proxy claimed of them counts only if it is claimed now, by the asker's own decision.
-pub(super) fn principal(asked: &Principal, decider: Option<&Grant>) -> Principal {
+pub(super) fn principal(asked: &Principal, decider: Option<Present<'_>>) -> Principal {
     let mut principal = asked.clone();
     if !matches!(principal.via, Via::Oidc | Via::ProxyHeader) {
         return principal;
@@ -310,18 +240,13 @@ pub(super) fn principal(asked: &Principal, decider: Option<&Grant>) -> Principal
 }
 
 /// The asker who decides, in the way in which they asked.
-fn own<'a>(asked: &Principal, decider: Option<&'a Grant>) -> Option<&'a Principal> {
-    decider.map(|decider| &decider.principal).filter(|decider| {
+fn own<'a>(asked: &Principal, decider: Option<Present<'a>>) -> Option<&'a Principal> {
+    decider.map(|decider| &decider.grant.principal).filter(|decider| {
         (&decider.tenant, &decider.subject, decider.via) == (&asked.tenant, &asked.subject, asked.via)
     })
 }
 
 /// The token for servers that are used with it: the asker's own, if they asked by one and decide by one.
-pub(super) fn token(
-    parts: &Parts,
-    asked: &Principal,
-    decider: Option<(&Grant, &Credential)>,
-) -> Option<Arc<CallerToken>> {
-    let (grant, credential) = decider?;
-    steps::token(parts, credential, own(asked, Some(grant))?)
+pub(super) fn token(parts: &Parts, asked: &Principal, decider: Option<Present<'_>>) -> Option<Arc<CallerToken>> {
+    steps::token(parts, decider?.credential, own(asked, decider)?)
 }

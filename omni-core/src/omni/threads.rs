@@ -64,8 +64,10 @@ impl Omni {
     pub async fn delete_thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<(), Error> {
         let grant = self.asker(who.into()).await?;
         let key = own_channel(&grant, source.as_str()).thread(name);
+        // First: whoever tries again after a failure finds what is left.
+        self.forget_results(&grant, source, name).await?;
         match self.parts().threads.delete(&key).await? {
-            true => self.forget_results(&grant, source, name).await,
+            true => Ok(()),
             false => Err(unknown(name)),
         }
     }

@@ -34,6 +34,7 @@ pub async fn run_store_contract(store: &dyn RunStore) {
     a_lease_that_runs_out_makes_what_ran_unknown(store).await;
     what_is_decided_and_left_is_found_until_somebody_takes_it_on(store).await;
     what_still_waits_when_its_run_ends_is_void(store).await;
+    that_a_decision_is_recorded_is_kept(store).await;
 }
 
 /// Checks that two stores over the same backend, each with connections of its own, are one.
@@ -71,6 +72,7 @@ pub fn confirmation(run: Uuid, subject: &str) -> Confirmation {
         decided_by: None,
         decided_at: None,
         reason: None,
+        recorded_at: None,
     }
 }
 
@@ -272,4 +274,19 @@ async fn what_still_waits_when_its_run_ends_is_void(store: &dyn RunStore) {
     let left = store.end(run, None).await.expect("it can end");
     assert_eq!(left.iter().map(|one| (one.id, one.state)).collect::<Vec<_>>(), [(waiting[1].id, State::Void)]);
     assert!(!approve(store, &waiting[1]).await && states(store, run).await == [State::Denied, State::Void]);
+}
+
+async fn that_a_decision_is_recorded_is_kept(store: &dyn RunStore) {
+    let waiting = parked(store, 2, LONG).await;
+    let run = waiting[0].run;
+    for one in &waiting {
+        assert!(approve(store, one).await);
+    }
+    store.recorded(waiting[0].id).await.expect("it can be noted");
+    store.recorded(Uuid::now_v7()).await.expect("it can be tried");
+    let is_recorded = |all: &[Confirmation]| all.iter().map(|one| one.recorded_at.is_some()).collect::<Vec<_>>();
+    assert_eq!(is_recorded(&read(store, run).await), [true, false]);
+    let mut left = store.end(run, None).await.expect("it can end");
+    left.sort_unstable_by_key(|one| one.id);
+    assert_eq!(is_recorded(&left), [true, false]);
 }

@@ -84,10 +84,15 @@ async fn decide(
         true => Verdict::Approve,
         false => Verdict::Decline { reason: decision.reason.unwrap_or_default() },
     };
-    let by = Decider::new(who, Source::Http).with_client(caller.client());
+    let mut by = Decider::new(who, Source::Http).with_client(caller.client());
+    let untold = (as_events && decision.elicitation).then(|| app.questions.of_stream(caller.holder()));
+    let untold = untold.map(|(elicit, untold)| {
+        by.elicit = elicit;
+        untold
+    });
     let answer: AnswerStream = app.omni.confirm(id, verdict, by).await?;
     match as_events {
-        true => stream::begin(&app, &caller, answer, None).await,
+        true => stream::begin(&app, &caller, answer, untold).await,
         false => Ok(chat::answered(&answer.collect().await?)),
     }
 }

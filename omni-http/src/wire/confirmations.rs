@@ -86,6 +86,10 @@ pub(crate) struct Decision {
     /// Why not; the model is told.
     #[serde(default)]
     pub(crate) reason: Option<String>,
+    /// Whether what servers ask in the middle of a call is told and answered (`POST /elicitations/{id}`), where you are
+    /// the asker; streams only.
+    #[serde(default)]
+    pub(crate) elicitation: bool,
     /// Who says so: an e-mail address. Absent: the key's owner; anybody else takes a key with the scope `act_as`.
     #[serde(default)]
     pub(crate) user_id: Option<String>,
@@ -107,6 +111,8 @@ pub(crate) struct Waiting {
     pub(crate) status: &'static str,
     /// Identifies the question in the ledger.
     pub(crate) request_id: Uuid,
+    /// The conversation that it belongs to, as the question named it.
+    pub(crate) thread_id: Option<String>,
     /// What was said so far.
     pub(crate) answer: String,
     /// Calls of tools so far.
@@ -134,11 +140,13 @@ pub(crate) struct WaitingCall {
 
 impl From<&Answer> for Waiting {
     fn from(answer: &Answer) -> Self {
+        let json = AnswerJson::from(answer);
         Self {
             status: "waiting",
             request_id: answer.request_id,
+            thread_id: json.thread_id,
             answer: answer.text.clone(),
-            tools_used: AnswerJson::from(answer).tools_used,
+            tools_used: json.tools_used,
             confirmations: answer.pending.iter().map(Into::into).collect(),
         }
     }

@@ -265,6 +265,10 @@ impl RunStore for Away {
         away()
     }
 
+    async fn recorded(&self, _: Uuid) -> Result<(), RunError> {
+        away()
+    }
+
     async fn body(&self, _: Uuid) -> Result<Option<String>, RunError> {
         away()
     }

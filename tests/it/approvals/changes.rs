@@ -3,7 +3,7 @@
 use omni_core::{
     ErrorKind, Principal,
     answer::{CallStatus, Status},
-    confirm::{ApprovalRules, Approver, ConfirmRequest, Verdict},
+    confirm::{ApprovalRules, Verdict},
     identity::Via,
     llm::scripted::Scripted,
 };
@@ -84,12 +84,6 @@ async fn somebody_else_finds_nothing_to_decide_on() {
     rig.omni.shutdown().await;
 }
 
-fn approvers(four_eyes: bool) -> ApprovalRules {
-    let mut rules = ApprovalRules::default();
-    (rules.approvers, rules.four_eyes) = (vec!["dba".into()], four_eyes);
-    rules
-}
-
 #[tokio::test]
 async fn whoever_decides_for_others_is_not_told_the_answer_and_the_asker_is() {
     let llm = Scripted::new().call(&[wipe("a")]).say("Secret.");
@@ -127,17 +121,6 @@ async fn an_asker_who_may_not_agree_may_still_take_it_back() {
     rig.omni.shutdown().await;
 }
 
-/// Somebody at a prompt who agrees to everything.
-#[derive(Debug)]
-struct Yes;
-
-#[async_trait::async_trait]
-impl Approver for Yes {
-    async fn decide(&self, _: &ConfirmRequest) -> Verdict {
-        Verdict::Approve
-    }
-}
-
 #[tokio::test]
 async fn a_prompt_at_the_askers_own_terminal_is_not_four_eyes() {
     for (rules, calls, status) in
@@ -155,7 +138,7 @@ async fn a_prompt_at_the_askers_own_terminal_is_not_four_eyes() {
 }
 
 /// Somebody with a token that claims a role.
-fn claiming(who: &str) -> Principal {
+pub(super) fn claiming(who: &str) -> Principal {
     let mut principal = Principal::email(who);
     principal.via = Via::Oidc;
     let mut document = serde_json::to_value(principal).unwrap();

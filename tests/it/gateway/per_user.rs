@@ -3,7 +3,7 @@
 
 use omni_core::ExposeSecret as _;
 use omni_core::{
-    Ask, Omni, Source,
+    Ask, Omni, OmniBuilder, Source,
     config::{OidcConfig, PassThrough, ServerAuth},
     identity::{ApiKey, Authenticator, Credential, Keys, Oidc, Scope, keys::memory::MemoryKeys},
     ledger::{Event, Outcome},
@@ -12,6 +12,7 @@ use omni_core::{
         scripted::{Scripted, call_turn, text_turn},
     },
     mcp::{ServerOptions, Sharing, http::HttpServer},
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
     thread::{Place, ThreadKey},
 };
 use omni_tests::{
@@ -56,21 +57,25 @@ fn curious() -> Scripted {
 
 impl House {
     async fn open(pass: PassThrough) -> Self {
+        Self::with(pass, |builder| builder).await
+    }
+
+    async fn with(pass: PassThrough, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
         let (server, signer) = (TiedServer::start().await, Signer::p256("k1"));
+        // Before omni looks at what there is.
+        server.knows("service-token", "omni");
         let issuer = Issuer::start(&[&signer]);
         let (keys, recorder) = (Keys::new(MemoryKeys::new()), Recorder::default());
         let oidc = Oidc::new(OidcConfig::new(issuer.url(), "omni")).unwrap();
         let mut options = ServerOptions::default();
         options.sharing = Sharing::PerUser { audience: AUDIENCE.into() };
         let notes = HttpServer::new(&server.url).unwrap().with_auth(ServerAuth::PassThrough(pass));
-        let omni = Omni::builder()
+        let builder = Omni::builder()
             .llm(curious())
             .server_with("notes", notes, options)
             .authenticator(Authenticator::new().with_keys(keys.clone()).with_oidc(oidc))
-            .audit(recorder.clone())
-            .build()
-            .await
-            .unwrap();
+            .audit(recorder.clone());
+        let omni = change(builder).build().await.unwrap();
         let door = Door::over(omni, |_| {}).await;
         Self { server, issuer, signer, keys, recorder, door }
     }
@@ -207,7 +212,6 @@ async fn in_a_thread_of_many_the_model_knows_of_each_what_their_own_token_told_a
 async fn tools_are_listed_by_omnis_own_token_or_by_none_where_the_server_takes_that() {
     let pass = PassThrough::new(AUDIENCE).with_discovery_token("service-token".to_owned().into());
     let house = House::open(pass).await;
-    house.server.knows("service-token", "omni");
     let agent = house.agent(&house.token("ann", &[AUDIENCE]), Speaks::New).await;
     assert_eq!(agent.tool_names().await, ["notes__whoami"]);
     assert_eq!(house.server.who_asked("tools/list"), ["omni"]);
@@ -245,4 +249,21 @@ async fn where_omnis_own_token_counts_no_more_nobody_elses_is_used_in_its_place(
     assert!(ann.tool_names().await.is_empty());
     assert_eq!(house.server.who_asked("tools/list"), [""; 0]);
     assert!(!house.door.omni.known_catalog().servers[0].health.is_healthy());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_waits_for_the_token_of_whoever_asked() {
+    let rules = RuleSet::builder().allow("notes", "*").confirm("notes", "whoami").build().unwrap();
+    let policy = MemoryPolicy::new().with_subject("ann@company.com", Role::new("reader"), rules, Quota::default());
+    let house = House::with(PassThrough::new(AUDIENCE), |builder| builder.policy(policy)).await;
+    let (token, key) = (house.token("ann", &[AUDIENCE]), house.key("ann").await);
+    let waiting = house.door.post_by(&token, "/chat/ask", &json!({ "message": "Who am I?" })).await.is(202).json();
+    let path = waiting["confirmations"][0]["url"].as_str().unwrap().to_owned();
+    let told = house.door.post_by(&key, &path, &json!({ "approve": true })).await.is(503);
+    assert!(told.text.contains("the token of ann@company.com") && told.text.contains("is kept"), "{told:?}");
+    let shown = house.door.get_by(&key, &path).await.is(200).json();
+    assert_eq!((&shown["state"], house.server.who_asked("tools/call").len()), (&json!("approved"), 0));
+    let answer = house.door.post_by(&token, &path, &json!({ "approve": true })).await.is(200).json();
+    assert!(answer["answer"].as_str().unwrap().contains("you are ann"), "{answer}");
+    assert_eq!(house.server.who_asked("tools/call"), ["ann"]);
 }

@@ -2,12 +2,14 @@
 
 use futures::StreamExt as _;
 use omni_core::{
+    OmniBuilder,
     identity::Scope,
     llm::{
         Speaker,
         scripted::{Scripted, call_turn, text_turn},
     },
     mcp::http::HttpServer,
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::{
     agent::Speaks,
@@ -23,12 +25,21 @@ const EVE: &str = "eve@company.com";
 
 /// A door whose model calls a tool that asks the person, and says what it returned.
 async fn door(fixture: &FixtureServer, tool: &'static str) -> Door {
+    door_with(fixture, tool, |builder| builder).await
+}
+
+async fn door_with(
+    fixture: &FixtureServer,
+    tool: &'static str,
+    change: impl FnOnce(OmniBuilder) -> OmniBuilder,
+) -> Door {
     let llm = Scripted::from_fn(move |request| {
         let last = format!("{:?}", request.messages.last());
         let is_answered = request.messages.iter().any(|message| message.speaker == Speaker::Assistant);
         Ok(if is_answered { text_turn(&last) } else { call_turn(0, &[(tool, json!({ "message": "Who are you?" }))]) })
     });
-    Door::with(|_| {}, |builder| builder.llm(llm).server("fix", HttpServer::new(&fixture.url).unwrap())).await
+    let server = HttpServer::new(&fixture.url).unwrap();
+    Door::with(|_| {}, |builder| change(builder.llm(llm).server("fix", server))).await
 }
 
 /// Reads a stream, and does something once when an event is there; the whole stream.
@@ -94,4 +105,26 @@ async fn a_person_may_decline_and_whoever_does_not_say_so_is_not_asked() {
     door.post_by(&key, "/elicitations/0192f0c1-0000-7000-8000-000000000000", &cancel).await.is(404);
     let odd: Reply = door.post_by(&key, "/elicitations/x", &json!({ "action": "perhaps" })).await;
     assert_eq!(odd.status, 422, "{odd:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_asks_in_a_call_that_somebody_agreed_to_is_told_to_the_asker() {
+    let fixture = FixtureServer::speaking(Speaks::Old).await;
+    let rules = RuleSet::builder().allow("fix", "*").confirm("fix", "test_elicitation").build().unwrap();
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::new("reader"), rules, Quota::default());
+    let door = door_with(&fixture, "fix__test_elicitation", |builder| builder.policy(policy)).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let waiting =
+        door.post_by(&key, "/chat/ask", &json!({ "message": "Ask me", "thread_id": "t" })).await.is(202).json();
+    assert_eq!(waiting["thread_id"], "t");
+    let path = waiting["confirmations"][0]["url"].as_str().unwrap();
+    let deciding = door.request(Method::POST, path).bearer_auth(&key).header("accept", "text/event-stream");
+    let deciding = deciding.json(&json!({ "approve": true, "elicitation": true })).send().await.unwrap();
+    let text = read(deciding, "elicitation", async |asked| {
+        let path = format!("/elicitations/{}", asked["id"].as_str().unwrap());
+        let values = json!({ "username": "ada", "email": "ada@company.com" });
+        door.post_by(&key, &path, &json!({ "action": "accept", "content": values })).await.is(204);
+    });
+    let text = text.await;
+    assert!(text.contains("event: done") && text.contains("ada@company.com"), "{text}");
 }

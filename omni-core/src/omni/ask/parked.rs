@@ -227,6 +227,7 @@ fn confirmation(ask: &Ask, cx: &AskContext<'_>, run: Uuid, call: &PlannedCall) -
         decided_by: None,
         decided_at: None,
         reason: None,
+        recorded_at: None,
     })
 }
 

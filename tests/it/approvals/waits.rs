@@ -1,0 +1,266 @@
+//! What was agreed to and cannot go on yet waits, and nothing of it is used up.
+
+use std::time::Duration;
+
+use omni_core::{
+    AuditSink, ErrorKind,
+    answer::CallStatus,
+    audit::{AuditError, SealedRecord},
+    config::Ack,
+    confirm::{Change, RunStore as _, State, memory::MemoryRuns},
+    mcp::ServerOptions,
+    policy::{Quota, memory::MemoryPolicy},
+};
+use omni_tests::rig::until;
+
+use super::*;
+
+const BOB: &str = "bob@company.com";
+
+/// One call, to which somebody has to agree.
+fn wiping() -> Scripted {
+    Scripted::new().call(&[wipe("a")]).say("Done.")
+}
+
+/// Who agreed, as the ledger has it.
+fn agreed(recorder: &Recorder) -> Vec<String> {
+    let all = recorded(recorder).into_iter();
+    all.filter(|(action, _)| action == "confirmation.approved").map(|(_, who)| who).collect()
+}
+
+/// What somebody is told who agreed to what waits.
+async fn waits(omni: &Omni, id: Uuid, who: &str) -> String {
+    let stream = omni.confirm(id, Verdict::Approve, by(who)).await;
+    let error = match stream {
+        Ok(stream) => stream.collect().await.unwrap_err().error,
+        Err(error) => error,
+    };
+    assert_eq!((error.kind(), state(omni, id).await), (ErrorKind::Unavailable, "approved"), "{error}");
+    let told = error.public_message();
+    assert!(told.contains("what was decided is kept"), "{told}");
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_agreed_to_waits_for_its_server_and_is_recorded_once() {
+    let rig = rig(wiping(), Changing::new(), same).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    rig.server.leave();
+    look_again(&rig.omni).await;
+    assert!(waits(&rig.omni, id, ADA).await.contains("lab: the server is away"));
+    // It is tried again and again meanwhile.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (0, "approved"));
+    rig.server.come_back();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (1, "done"));
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [ADA]);
+}
+
+#[tokio::test]
+async fn what_is_agreed_to_waits_for_a_place() {
+    let mut quota = Quota::default();
+    quota.concurrent = Some(1);
+    let rules = RuleSet::builder().allow("lab", "*").confirm("lab", "wipe").build().unwrap();
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::new("reader"), rules, quota);
+    let llm = Scripted::new().call(&[wipe("a")]).call(&[("lab__hang", json!({}))]).say("Done.");
+    let rig = Rig::new(llm, lab().hanging("hang"), |builder| builder.policy(policy)).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let other = rig.omni.ask_stream(ask());
+    until(|| rig.server.running() == 1).await;
+    assert!(waits(&rig.omni, id, ADA).await.contains("Too many requests at once"));
+    drop(other);
+    until(|| rig.server.running() == 0).await;
+    let answer = omni_tests::rig::until_some(async || approve(&rig.omni, id, ADA).await.ok()).await;
+    assert_eq!((answer.text.as_str(), rig.server.calls()), ("Done.", 2));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_agreement_counts_while_whoever_gave_it_may_or_when_somebody_who_may_gives_it_again() {
+    let policy = Changing::of(&[(EVE, "dba"), (BOB, "dba")]);
+    let rig = rig(wiping(), policy.clone(), |builder| builder.approvals(approvers(true))).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    rig.server.leave();
+    look_again(&rig.omni).await;
+    waits(&rig.omni, id, EVE).await;
+    policy.makes(EVE, "reader");
+    rig.server.come_back();
+    look_again(&rig.omni).await;
+    assert!(waits(&rig.omni, id, ADA).await.contains(EVE), "the asker goes on, and learns whose word is missing");
+    let refused = rig.omni.confirm(id, Verdict::Approve, by(EVE)).await.unwrap_err();
+    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::NotFound, 0), "{refused}");
+    approve(&rig.omni, id, BOB).await.unwrap();
+    until(|| rig.server.calls() == 1).await;
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [EVE, BOB]);
+}
+
+#[tokio::test]
+async fn whoever_may_agree_only_by_what_a_token_claims_is_believed_while_they_are_there() {
+    let rig = rig(wiping(), Claims, |builder| builder.approvals(approvers(true))).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let eve = || Decider::new(super::changes::claiming(EVE), Source::Http);
+    rig.server.leave();
+    look_again(&rig.omni).await;
+    let told = rig.omni.confirm(id, Verdict::Approve, eve()).await.unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::Unavailable);
+    rig.server.come_back();
+    look_again(&rig.omni).await;
+    assert!(waits(&rig.omni, id, ADA).await.contains(EVE));
+    rig.omni.confirm(id, Verdict::Approve, eve()).await.unwrap().collect().await.unwrap();
+    until(|| rig.server.calls() == 1).await;
+    rig.omni.shutdown().await;
+}
+
+/// Roles are what tokens claim.
+#[derive(Debug)]
+struct Claims;
+
+#[async_trait::async_trait]
+impl PolicyStore for Claims {
+    async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+        let role = Role::new(principal.claimed_role().unwrap_or("reader"));
+        Ok(Arc::new(Grant::new(principal.clone(), role, asking())))
+    }
+
+    fn version(&self) -> watch::Receiver<PolicyVersion> {
+        watch::Sender::new(1).subscribe()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_of_which_the_ledger_does_not_know_is_recorded_before_its_run_goes_on_or_ends() {
+    let store = Arc::new(MemoryRuns::new());
+    let mut rules = ApprovalRules::default();
+    rules.expiry = Duration::from_secs(60);
+    let llm = Scripted::new().call(&[wipe("a"), wipe("b")]).call(&[wipe("c")]).say("One of them.");
+    let rig = rig(llm, Changing::new(), |builder| builder.runs(store.clone()).approvals(rules)).await;
+    let [first, late] = [parked(&rig.omni, ask()).await.pending, parked(&rig.omni, ask()).await.pending];
+    // Of the process that took it down nothing else is left.
+    for one in [&first[0], &late[0]] {
+        assert!(store.change(Change::new(one.id, State::Pending, State::Approved).by(ADA)).await.unwrap());
+    }
+    rig.server.leave();
+    look_again(&rig.omni).await;
+    let run = store.confirmation(late[0].id).await.unwrap().unwrap().run;
+    assert!(store.claim(run, Duration::from_secs(1)).await.unwrap(), "whoever has it breaks off");
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert_eq!(state(&rig.omni, late[0].id).await, "void");
+    rig.server.come_back();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, first[0].id).await), (1, "done"));
+    assert_eq!(state(&rig.omni, first[1].id).await, "expired");
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [ADA, ADA], "one each");
+}
+
+/// A ledger that fails at agreements.
+#[derive(Debug, Clone)]
+struct Deaf(Recorder);
+
+#[async_trait::async_trait]
+impl AuditSink for Deaf {
+    async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        if batch.iter().any(|record| String::from_utf8_lossy(&record.bytes).contains("confirmation.approved")) {
+            return Err(AuditError::Unavailable { message: "not this".into() });
+        }
+        self.0.append(batch).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_ledger_cannot_record_counts_for_nothing() {
+    let deaf = Deaf(Recorder::default());
+    let rig = rig(wiping(), Changing::new(), |builder| builder.audit(deaf).ledger_ack(Ack::Database)).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let refused = rig.omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap_err();
+    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::Unavailable, 0), "{refused}");
+    let view = rig.omni.confirmation(Principal::email(ADA), id).await.unwrap().confirmation;
+    assert_eq!((view.state, view.reason.as_deref()), (State::Void, Some("the ledger could not record the decision")));
+    rig.omni.shutdown_within(Duration::ZERO).await;
+    assert_eq!(rig.server.calls(), 0);
+}
+
+#[tokio::test]
+async fn an_agreed_call_that_is_not_sent_is_void_and_the_asker_is_told_why() {
+    let mut options = ServerOptions::default();
+    options.calls_per_minute = Some(1);
+    let llm = Scripted::new().call(&[echo("hi"), wipe("a")]).say("Only one.");
+    let (server, recorder) = (lab(), Recorder::default());
+    let omni = Omni::builder().llm(llm.clone()).server_with("lab", server.clone(), options);
+    let omni = omni.audit(recorder.clone()).policy(Changing::new()).build().await.unwrap();
+    let id = parked(&omni, ask()).await.pending[0].id;
+    let answer = approve(&omni, id, ADA).await.unwrap();
+    assert_eq!((answer.tool_calls[1].status, server.calls()), (CallStatus::RateLimited, 1), "{answer:?}");
+    assert_eq!(state(&omni, id).await, "void");
+    let reason = omni.confirmation(Principal::email(ADA), id).await.unwrap().confirmation.reason.unwrap();
+    assert!(reason.contains("in the last minute"), "{reason}");
+    omni.shutdown().await;
+    assert_eq!(recorded(&recorder).pop().unwrap().0, "confirmation.void");
+}
+
+#[tokio::test]
+async fn a_run_that_somebody_else_has_ended_breaks_off_in_the_middle_of_its_call() {
+    let store = Arc::new(MemoryRuns::new());
+    let policy = Changing::new();
+    policy.become_(RuleSet::builder().allow("lab", "*").confirm("lab", "hang").build().unwrap());
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]);
+    let rig = Rig::new(llm, FakeServer::new().hanging("hang"), |builder| builder.policy(policy).runs(store.clone()));
+    let rig = rig.await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let stream = rig.omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap();
+    until(|| rig.server.running() == 1).await;
+    let run = store.confirmation(id).await.unwrap().unwrap().run;
+    let left = store.end(run, None).await.unwrap();
+    assert_eq!(left[0].state, State::UnknownOutcome);
+    let failed = stream.collect().await.unwrap_err();
+    assert_eq!(failed.error.kind(), ErrorKind::Conflict, "{}", failed.error);
+    assert_eq!(failed.answer.tool_calls[0].status, CallStatus::Cancelled);
+    until(|| rig.server.running() == 0).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (1, "unknown_outcome"));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_takes_another_agreement() {
+    let rig = rig(wiping(), Changing::new(), same).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    let answer = approve(&rig.omni, id, ADA).await.unwrap();
+    let result = answer.tool_calls[0].result_id.clone().unwrap();
+    let again = rig.omni.call_again(Principal::email(ADA), &result).await.unwrap();
+    let refused = rig.omni.call_tool(again.clone()).await.unwrap_err();
+    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::Denied, 1), "{refused}");
+    let made = rig.omni.call_tool(again.with_approver(Arc::new(Yes))).await.unwrap();
+    assert_eq!((made.summary.status, rig.server.calls()), (CallStatus::Ok, 2));
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [ADA, ADA]);
+}
+
+/// Somebody who agrees to a tool that becomes another one while they look.
+#[derive(Debug)]
+struct Slow {
+    omni: Omni,
+    server: FakeServer,
+}
+
+#[async_trait::async_trait]
+impl Approver for Slow {
+    async fn decide(&self, _: &ConfirmRequest) -> Verdict {
+        self.server.describe("wipe", "Wipes everything, everywhere.");
+        look_again(&self.omni).await;
+        Verdict::Approve
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_becomes_another_one_while_somebody_is_asked_is_not_what_they_agreed_to() {
+    let rig = rig(wiping(), Changing::new(), same).await;
+    let slow = Slow { omni: rig.omni.clone(), server: rig.server.clone() };
+    let question = Ask::new(Principal::email(ADA), "Wipe it").with_approver(Arc::new(slow));
+    let answer = rig.omni.ask(question).await.unwrap();
+    assert_eq!((answer.tool_calls[0].status, rig.server.calls()), (CallStatus::Declined, 0));
+    assert!(answer.tool_calls[0].error.as_ref().unwrap().contains("not what it was"), "{answer:?}");
+    rig.omni.shutdown().await;
+}
