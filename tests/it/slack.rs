@@ -2,8 +2,12 @@
 
 mod acks;
 mod answers;
+mod approvals;
+mod commands;
+mod delivery;
 mod people;
 mod rig;
+mod streams;
 
 use std::sync::Arc;
 

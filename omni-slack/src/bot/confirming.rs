@@ -3,7 +3,7 @@
 //! Nothing is kept here: what waits is in the pipeline's store, and a button has all that it takes to find its
 //! way back. So a click counts whatever process hears it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use omni_core::{
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Bot,
+    asked::Asking,
     command::kind_of,
     question::{Aside, Question, refused},
     voice,
@@ -121,7 +122,8 @@ impl Bot {
         let mut question = Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
         question.thread.clone_from(&ticket.thread);
         let is_asker = person.user.id == ticket.asker;
-        let confirmed = self.omni().confirm(ticket.id, verdict.clone(), question.decider()).await;
+        let by = question.decider().with_elicit(Arc::new(Asking::new(self.clone(), &question)));
+        let confirmed = self.omni().confirm(ticket.id, verdict, by).await;
         let stream = match confirmed {
             Ok(stream) => stream,
             Err(error) => return self.not_decided(person, ticket, &error, card).await,
