@@ -5,6 +5,7 @@ mod answers;
 mod approvals;
 mod commands;
 mod delivery;
+mod elsewhere;
 mod people;
 mod rig;
 mod streams;

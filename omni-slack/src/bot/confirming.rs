@@ -47,12 +47,15 @@ pub(super) struct Ticket {
     pub(super) asker: String,
     pub(super) channel: String,
     pub(super) thread: Option<String>,
+    /// Whether nobody else is to read the answer.
+    pub(super) is_private: bool,
 }
 
 impl Ticket {
     pub(super) fn text(&self) -> String {
         let thread = self.thread.as_deref().unwrap_or(NO_THREAD);
-        format!("{} {} {} {thread}", self.id, self.asker, self.channel)
+        let private = if self.is_private { " private" } else { "" };
+        format!("{} {} {} {thread}{private}", self.id, self.asker, self.channel)
     }
 
     pub(super) fn read(text: &str) -> Option<Self> {
@@ -60,7 +63,8 @@ impl Ticket {
         let id = parts.next()?.parse().ok()?;
         let (asker, channel, thread) = (parts.next()?, parts.next()?, parts.next()?);
         let thread = Some(thread.to_owned()).filter(|thread| thread != NO_THREAD);
-        Some(Self { id, asker: asker.into(), channel: channel.into(), thread })
+        let is_private = parts.next() == Some("private");
+        Some(Self { id, asker: asker.into(), channel: channel.into(), thread, is_private })
     }
 
     fn to(&self) -> To {
@@ -77,6 +81,7 @@ impl Bot {
                 asker: question.person.user.id.clone(),
                 channel: question.channel.clone(),
                 thread: question.thread.clone(),
+                is_private: question.private.is_some(),
             };
             let found = self.omni().confirmation(question.person.credential(), call.id).await;
             let is_own = found.as_ref().is_ok_and(|found| found.may_approve);
@@ -121,6 +126,7 @@ impl Bot {
     pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, card: Option<&str>) {
         let mut question = Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
         question.thread.clone_from(&ticket.thread);
+        question.private = ticket.is_private.then_some(Aside::Whisper);
         let is_asker = person.user.id == ticket.asker;
         let by = question.decider().with_elicit(Arc::new(Asking::new(self.clone(), &question)));
         let confirmed = self.omni().confirm(ticket.id, verdict, by).await;
@@ -216,8 +222,9 @@ pub(super) fn card_of(found: &ConfirmationView, value: String, asker: Option<Str
 }
 
 /// A call of somebody's own, for a list: what comes of it is told in their direct messages.
-pub(super) fn listed(found: &ConfirmationView, user: &User) -> Card {
-    let ticket = Ticket { id: found.confirmation.id, asker: user.id.clone(), channel: user.id.clone(), thread: None };
+pub(super) fn listed(found: &ConfirmationView, user: &User, direct: &str) -> Card {
+    let (id, asker, channel) = (found.confirmation.id, user.id.clone(), direct.to_owned());
+    let ticket = Ticket { id, asker, channel, thread: None, is_private: false };
     card_of(found, ticket.text(), None)
 }
 
@@ -242,8 +249,11 @@ mod tests {
     #[test]
     fn a_button_finds_its_way_back() {
         for thread in [None, Some("1.1".to_owned())] {
-            let ticket = Ticket { id: Uuid::now_v7(), asker: "U1".into(), channel: "C1".into(), thread };
-            assert_eq!(Ticket::read(&ticket.text()), Some(ticket));
+            for is_private in [false, true] {
+                let (asker, channel, thread) = ("U1".into(), "C1".into(), thread.clone());
+                let ticket = Ticket { id: Uuid::now_v7(), asker, channel, thread, is_private };
+                assert_eq!(Ticket::read(&ticket.text()), Some(ticket));
+            }
         }
         assert_eq!(Ticket::read("x y"), None);
     }

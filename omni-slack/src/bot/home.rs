@@ -47,6 +47,13 @@ impl Bot {
         }
     }
 
+    /// The channel of direct messages with somebody.
+    async fn direct_with(&self, user: &User) -> String {
+        let opened = self.api().call("conversations.open", &json!({ "users": user.id })).await;
+        let found = opened.ok().and_then(|opened| Some(opened["channel"]["id"].as_str()?.to_owned()));
+        found.unwrap_or_else(|| user.id.clone())
+    }
+
     async fn page_of(&self, user: &User) -> serde_json::Value {
         let person = match self.resolve(user, "").await {
             Ok(person) => person,
@@ -56,13 +63,14 @@ impl Bot {
             Ok(grant) => grant,
             Err(error) => return view::home::closed(&refused(&person, &error)),
         };
+        let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
         // Where others asked, only the card in their thread knows.
         let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,
-            pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user)).collect(),
+            pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
             ..Home::default()
         })
     }

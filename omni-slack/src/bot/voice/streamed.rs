@@ -208,7 +208,8 @@ impl Voice for Streamed {
             self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
         }
         if let Some(note) = end.view.note.as_deref().filter(|_| !self.is_broken) {
-            self.text(&format!("\n\n{note}")).await;
+            let gap = if end.view.markdown.trim().is_empty() { "" } else { "\n\n" };
+            self.text(&format!("{gap}{note}")).await;
         }
         self.roller.finish();
         self.flush().await;
