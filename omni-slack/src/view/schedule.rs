@@ -102,12 +102,12 @@ pub(super) fn lines(schedules: &[Schedule]) -> Vec<Value> {
 }
 
 fn line(schedule: &Schedule) -> String {
-    let question = text::mrkdwn_line(&schedule.question, 300);
+    let question = text::mrkdwn_line(&schedule.question, 200);
     let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 60));
     let state = match &schedule.state {
         State::Active => schedule.next.map_or("🟢 active".into(), |next| format!("🟢 next {}", time::moment(next))),
         State::Paused => "⏸ paused".into(),
-        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 300)),
+        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 150)),
     };
     format!("*{question}*\n{cron} {zone} → {}\n{state}", channel(&schedule.channel))
 }

@@ -76,9 +76,10 @@ fn typed(field: &Field, min: Option<u64>, max: Option<u64>, format: Option<&str>
 }
 
 fn with(mut element: Value, key: &str, default: Option<&str>) -> Value {
-    let fits = |text: &&str| !text.is_empty() && limits::width(text) <= limits::INPUT / 2;
-    if let Some(default) = default.filter(fits) {
-        element[key] = text::defused(default, true).into();
+    let shown = default.map(|default| text::plain(default, usize::MAX)).unwrap_or_default();
+    // Half of it would be another value.
+    if !shown.is_empty() && limits::width(&shown) <= limits::INPUT {
+        element[key] = shown.into();
     }
     element
 }
