@@ -77,7 +77,11 @@ pub fn pages(markdown: &str, style: Style, max: usize) -> Vec<Page> {
         Style::Markdown => neutral(markdown),
         Style::Mrkdwn => mrkdwn(markdown),
     };
-    split(&safe, max).into_iter().filter(|piece| !piece.text.trim().is_empty()).map(|piece| page(&piece.text, style)).collect()
+    split(&safe, max)
+        .into_iter()
+        .filter(|piece| !piece.text.trim().is_empty())
+        .map(|piece| page(&piece.text, style))
+        .collect()
 }
 
 fn page(safe: &str, style: Style) -> Page {

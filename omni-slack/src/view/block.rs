@@ -25,7 +25,9 @@ pub fn section(mrkdwn: &str) -> Value {
 /// The same with an element at its side.
 #[must_use]
 pub fn section_with(mrkdwn: &str, accessory: Value) -> Value {
-    json!({ "type": "section", "text": mrkdwn_text(mrkdwn, limits::SECTION), "accessory": accessory })
+    let mut section = section(mrkdwn);
+    section["accessory"] = accessory;
+    section
 }
 
 /// A section of text that is shown as it is.
@@ -146,8 +148,8 @@ pub fn input(block_id: &str, label: &str, hint: Option<&str>, optional: bool, el
         "block_id": limits::clamp(block_id, limits::ID),
         "label": plain_text(label, 150),
         "optional": optional,
-        "element": element,
     });
+    input["element"] = element;
     if let Some(hint) = hint.map(|hint| text::plain_line(hint, 500)).filter(|hint| !hint.is_empty()) {
         input["hint"] = json!({ "type": "plain_text", "text": hint });
     }

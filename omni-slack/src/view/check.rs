@@ -43,7 +43,8 @@ pub(crate) fn control(text: &str) -> Option<String> {
     ["@channel", "@here", "@everyone"].into_iter().find_map(|call| {
         lower.match_indices(call).find_map(|(at, _)| {
             let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-            let is_called = !is_word(lower[..at].chars().next_back()) && !is_word(lower[at + call.len()..].chars().next());
+            let is_called =
+                !is_word(lower[..at].chars().next_back()) && !is_word(lower[at + call.len()..].chars().next());
             is_called.then(|| call.to_owned())
         })
     })
@@ -149,7 +150,9 @@ fn element(value: &Value, wrong: &mut Vec<String>) {
         "section" => &[("fields", limits::FIELDS)],
         "context" => &[("elements", limits::CONTEXT)],
         "actions" => &[("elements", limits::ACTIONS)],
-        "static_select" | "multi_static_select" => &[("options", limits::OPTIONS), ("option_groups", limits::OPTION_GROUPS)],
+        "static_select" | "multi_static_select" => {
+            &[("options", limits::OPTIONS), ("option_groups", limits::OPTION_GROUPS)]
+        }
         "checkboxes" | "radio_buttons" => &[("options", limits::CHOICES)],
         "table" => &[("rows", limits::TABLE_ROWS)],
         _ => &[],
@@ -161,7 +164,11 @@ fn element(value: &Value, wrong: &mut Vec<String>) {
             wrong.push(format!("{kind} with {} {key}", items.len()));
         }
     }
-    if kind == "table" && value["rows"].as_array().is_some_and(|rows| rows.iter().any(|row| row.as_array().is_none_or(|row| row.len() > limits::TABLE_COLUMNS))) {
+    if kind == "table"
+        && value["rows"].as_array().is_some_and(|rows| {
+            rows.iter().any(|row| row.as_array().is_none_or(|row| row.len() > limits::TABLE_COLUMNS))
+        })
+    {
         wrong.push("a table too wide".into());
     }
     if kind == "actions" {
@@ -228,7 +235,9 @@ fn safe(value: &Value, wrong: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             // What only comes back is not shown.
-            let shown = fields.iter().filter(|(key, _)| !matches!(key.as_str(), "value" | "private_metadata" | "action_id" | "block_id" | "url"));
+            let shown = fields.iter().filter(|(key, _)| {
+                !matches!(key.as_str(), "value" | "private_metadata" | "action_id" | "block_id" | "url")
+            });
             shown.for_each(|(_, value)| safe(value, wrong));
         }
         Value::Array(items) => items.iter().for_each(|value| safe(value, wrong)),

@@ -76,7 +76,10 @@ pub enum Outcome {
 #[must_use]
 pub fn card(card: &Card) -> Message {
     let mut blocks = head(card);
-    blocks.push(block::context(&format!("⏳ Until {}. Without a decision it does not run.", time::clock(card.expires_at))));
+    blocks.push(block::context(&format!(
+        "⏳ Until {}. Without a decision it does not run.",
+        time::clock(card.expires_at)
+    )));
     let approve = block::button(ids::APPROVE, "Approve", &card.value, Look::Danger).map(|mut button| {
         let question = format!("{} of {} runs once, with exactly these arguments.", card.tool, card.server);
         button["confirm"] = block::ask_back("Run this now?", &question, "Run it", "Not yet");
@@ -201,11 +204,8 @@ pub fn reason(values: &Value) -> String {
 /// All of a call.
 #[must_use]
 pub fn details_modal(card: &Card) -> Value {
-    let mut blocks = vec![block::section(&format!(
-        "*{} · {}*",
-        text::mrkdwn_line(&card.server, 100),
-        text::code(&card.tool, 150)
-    ))];
+    let mut blocks =
+        vec![block::section(&format!("*{} · {}*", text::mrkdwn_line(&card.server, 100), text::code(&card.tool, 150)))];
     if let Some(asker) = &card.asker {
         blocks.push(block::section(&format!("For {}", text::mrkdwn_line(asker, 200))));
     }
@@ -219,7 +219,9 @@ pub fn details_modal(card: &Card) -> Value {
     }
     if !rest.is_empty() {
         let bytes = rest.len();
-        blocks.push(block::section(&format!("⚠️ *{bytes} more bytes are not shown.* Approve nothing that you have not read.")));
+        blocks.push(block::section(&format!(
+            "⚠️ *{bytes} more bytes are not shown.* Approve nothing that you have not read."
+        )));
     }
     if let Some(effect) = &card.effect {
         blocks.push(block::context(&format!("The tool says of itself: {}", text::mrkdwn_line(effect, 1_500))));

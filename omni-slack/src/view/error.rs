@@ -58,7 +58,9 @@ fn advice(error: &Error) -> Option<String> {
         ErrorKind::Invalid => "Say it in another way, or with more detail.",
         ErrorKind::Timeout => "Ask for less at once, or try again later.",
         ErrorKind::RateLimited | ErrorKind::Unavailable => {
-            return Some(after.map_or("Please try again in a minute.".into(), |after| format!("Please try again in {after}.")));
+            return Some(
+                after.map_or("Please try again in a minute.".into(), |after| format!("Please try again in {after}.")),
+            );
         }
         ErrorKind::Conflict => "Look how it is now, and ask again.",
         ErrorKind::Config | ErrorKind::Failed => "Tell an administrator the error id.",
@@ -82,5 +84,8 @@ fn sentence(words: &str) -> String {
 /// A server that is away, in words that say which.
 #[must_use]
 pub fn away(server: &str) -> String {
-    format!("🔌 {} is away at the moment. Other servers can be used; `/omni-status` shows how it stands.", text::code(server, 100))
+    format!(
+        "🔌 {} is away at the moment. Other servers can be used; `/omni-status` shows how it stands.",
+        text::code(server, 100)
+    )
 }

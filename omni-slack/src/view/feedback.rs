@@ -49,5 +49,9 @@ pub fn submitted(values: &Value) -> Complaint {
 /// What stands where the two thumbs were.
 #[must_use]
 pub fn thanks(is_good: bool) -> Value {
-    block::context(if is_good { "👍 Thanks for your feedback!" } else { "👎 Thanks for your feedback. It is looked at." })
+    block::context(if is_good {
+        "👍 Thanks for your feedback!"
+    } else {
+        "👎 Thanks for your feedback. It is looked at."
+    })
 }

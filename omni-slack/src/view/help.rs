@@ -172,7 +172,9 @@ pub fn menu(menu: &Menu) -> Message {
         Some(server) => blocks.extend(opened(menu, server)),
         None => blocks.extend(overview(&menu.servers)),
     }
-    blocks.push(block::context("💡 Ask in plain words: `/omni <your question>`, or mention me. `/omni-status` shows your limits."));
+    blocks.push(block::context(
+        "💡 Ask in plain words: `/omni <your question>`, or mention me. `/omni-status` shows your limits.",
+    ));
     Message::new("OMNI2 Help - Available MCPs", blocks)
 }
 
@@ -202,7 +204,8 @@ fn servers(servers: &[Server]) -> Vec<Value> {
 /// What the first servers are for, where none is looked at.
 fn overview(servers: &[Server]) -> Vec<Value> {
     let described = servers.iter().take(BUTTONS).map(|server| {
-        let about = server.description.as_deref().map_or(String::new(), |about| format!("\n{}", text::mrkdwn_line(about, 200)));
+        let about =
+            server.description.as_deref().map_or(String::new(), |about| format!("\n{}", text::mrkdwn_line(about, 200)));
         block::section(&format!("{} *{}*{about}", server.dot.sign(), text::mrkdwn_line(called(server), 100)))
     });
     let mut blocks: Vec<Value> = described.collect();
@@ -213,7 +216,8 @@ fn overview(servers: &[Server]) -> Vec<Value> {
 }
 
 fn opened(menu: &Menu, server: &Server) -> Vec<Value> {
-    let about = server.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 500)));
+    let about =
+        server.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 500)));
     let name = text::mrkdwn_line(called(server), 100);
     let mut blocks = vec![
         block::divider(),
@@ -246,7 +250,8 @@ fn opened(menu: &Menu, server: &Server) -> Vec<Value> {
 }
 
 fn line(server: &Server, tool: &Tool) -> Value {
-    let about = tool.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 200)));
+    let about =
+        tool.description.as_deref().map_or(String::new(), |about| format!("\n_{}_", text::mrkdwn_line(about, 200)));
     let line = format!("• {}{}{about}", text::code(&tool.name, 100), badges(tool));
     let target = Target::Tool { server: server.name.clone(), tool: tool.name.clone() };
     match block::button(ids::HELP_TRY, "Try it", &target.value(), Look::Plain) {

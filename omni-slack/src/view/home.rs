@@ -130,13 +130,15 @@ fn pending(cards: &[Card]) -> Vec<Value> {
     let mut blocks = vec![block::header("✋ Waiting for your decision")];
     for (at, card) in cards.iter().take(PENDING).enumerate() {
         let call = format!("{} · {}", text::mrkdwn_line(&card.server, 100), text::code(&card.tool, 150));
-        let asker = card.asker.as_deref().map_or(String::new(), |asker| format!("\nFor {}", text::mrkdwn_line(asker, 200)));
+        let asker =
+            card.asker.as_deref().map_or(String::new(), |asker| format!("\nFor {}", text::mrkdwn_line(asker, 200)));
         blocks.push(block::section(&format!("*{call}*{asker}\nUntil {}", time::clock(card.expires_at))));
         // Who agrees has to see the arguments: the details come first.
         let buttons = [
             block::button(ids::DETAILS, "Details", &card.value, Look::Primary),
             block::button(ids::APPROVE, "Approve", &card.value, Look::Danger).map(|mut button| {
-                let question = format!("{} of {} runs once, with the arguments that Details shows.", card.tool, card.server);
+                let question =
+                    format!("{} of {} runs once, with the arguments that Details shows.", card.tool, card.server);
                 button["confirm"] = block::ask_back("Run this now?", &question, "Run it", "Not yet");
                 button
             }),
@@ -178,7 +180,8 @@ fn recent(questions: &[Recent]) -> Vec<Value> {
         let asked = text::mrkdwn_line(&question.question, 200);
         blocks.push(block::section(&format!("{sign} {asked}\n{}", time::moment(question.at))));
         let open = question.link.as_deref().and_then(|link| block::link(&format!("{}:{at}", ids::LINK), "Open", link));
-        let again = question.again.as_deref().and_then(|again| block::button(ids::AGAIN, "Run again", again, Look::Plain));
+        let again =
+            question.again.as_deref().and_then(|again| block::button(ids::AGAIN, "Run again", again, Look::Plain));
         blocks.extend(block::actions(&format!("omni:recent:{at}"), open.into_iter().chain(again).collect()));
     }
     blocks
@@ -198,7 +201,8 @@ fn preferences_blocks(preferences: &Preferences) -> Vec<Value> {
     ];
     let box_of = |value: &str, label: &str| block::option(label, value);
     let boxes: Vec<Value> = all.iter().filter_map(|(value, label, _)| box_of(value, label)).collect();
-    let chosen: Vec<Value> = all.iter().filter(|(.., is_on)| *is_on).filter_map(|(value, label, _)| box_of(value, label)).collect();
+    let chosen: Vec<Value> =
+        all.iter().filter(|(.., is_on)| *is_on).filter_map(|(value, label, _)| box_of(value, label)).collect();
     let mut choices = json!({ "type": "checkboxes", "action_id": ids::PREFERENCES, "options": boxes });
     if !chosen.is_empty() {
         choices["initial_options"] = chosen.into();

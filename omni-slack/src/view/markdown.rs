@@ -17,8 +17,8 @@ pub use link::web;
 pub use mrkdwn::mrkdwn;
 pub use neutral::{Neutral, neutral};
 pub use seams::Seams;
-pub use split::{Piece, split};
 pub(crate) use split::cut;
+pub use split::{Piece, split};
 
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,9 @@ pub fn for_servers(servers: &[(String, String)]) -> Vec<Prompt> {
 pub fn to_json(prompts: &[Prompt]) -> Value {
     let shown = |shown: &str, max| Some(text::plain_line(shown, max)).filter(|shown| !shown.is_empty());
     let prompt = |prompt: &Prompt| {
-        Some(json!({ "title": shown(&prompt.title, limits::BUTTON)?, "message": shown(&prompt.message, limits::OPTION * 4)? }))
+        Some(
+            json!({ "title": shown(&prompt.title, limits::BUTTON)?, "message": shown(&prompt.message, limits::OPTION * 4)? }),
+        )
     };
     prompts.iter().filter_map(prompt).take(limits::PROMPTS).collect()
 }

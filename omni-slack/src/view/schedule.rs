@@ -102,12 +102,12 @@ pub(super) fn lines(schedules: &[Schedule]) -> Vec<Value> {
 }
 
 fn line(schedule: &Schedule) -> String {
-    let question = text::mrkdwn_line(&schedule.question, 300);
+    let question = text::mrkdwn_line(&schedule.question, 200);
     let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 60));
     let state = match &schedule.state {
         State::Active => schedule.next.map_or("🟢 active".into(), |next| format!("🟢 next {}", time::moment(next))),
         State::Paused => "⏸ paused".into(),
-        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 300)),
+        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 150)),
     };
     format!("*{question}*\n{cron} {zone} → {}\n{state}", channel(&schedule.channel))
 }
@@ -147,7 +147,8 @@ pub fn modal(question: &str, zone: &str, metadata: &str) -> Value {
     if !question.is_empty() {
         asked["initial_value"] = question.into();
     }
-    let when = json!({ "type": "static_select", "action_id": "value", "options": presets, "initial_option": presets[0] });
+    let when =
+        json!({ "type": "static_select", "action_id": "value", "options": presets, "initial_option": presets[0] });
     let cron = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 100,
         "placeholder": block::plain_text("30 8 * * 1-5", 150) });
     let zone = Some(text::plain_line(zone, 60)).filter(|zone| !zone.is_empty()).unwrap_or_else(|| "UTC".into());
@@ -161,7 +162,13 @@ pub fn modal(question: &str, zone: &str, metadata: &str) -> Value {
     let blocks = vec![
         block::input("question", "What is asked", None, false, asked),
         block::input("when", "When", None, false, when),
-        block::input("cron", "Other times", Some("Minute, hour, day, month and weekday, for \"At other times\"."), true, cron),
+        block::input(
+            "cron",
+            "Other times",
+            Some("Minute, hour, day, month and weekday, for \"At other times\"."),
+            true,
+            cron,
+        ),
         block::input("zone", "Time zone", Some("Such as Europe/Berlin."), false, zone),
         block::input("channel", "Where", None, false, channel),
         block::input("empty", "Without news", None, true, empty),
@@ -189,8 +196,11 @@ pub fn submitted(values: &Value) -> Result<Request, BTreeMap<String, String>> {
         ("channel", !channel.is_empty(), "Choose a channel."),
         ("cost", cost.is_empty() || max_cost_usd.is_some(), "This is no sum."),
     ];
-    let wrong: BTreeMap<String, String> =
-        checks.into_iter().filter(|(_, is_right, _)| !is_right).map(|(block, _, why)| (block.into(), why.into())).collect();
+    let wrong: BTreeMap<String, String> = checks
+        .into_iter()
+        .filter(|(_, is_right, _)| !is_right)
+        .map(|(block, _, why)| (block.into(), why.into()))
+        .collect();
     if !wrong.is_empty() {
         return Err(wrong);
     }
@@ -201,6 +211,7 @@ pub fn submitted(values: &Value) -> Result<Request, BTreeMap<String, String>> {
 /// Whether it has the form of cron.
 fn is_cron(cron: &str) -> bool {
     let fields: Vec<&str> = cron.split_whitespace().collect();
-    let is_field = |field: &&str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-'));
+    let is_field =
+        |field: &&str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-'));
     fields.len() == 5 && fields.iter().all(is_field)
 }

@@ -136,7 +136,11 @@ fn table(servers: &[Server]) -> Value {
     let head: Value = ["Server", "Health", "Tools"].iter().map(|shown| cell(shown)).collect();
     let row = |server: &&Server| {
         let name = if server.display_name.trim().is_empty() { &server.name } else { &server.display_name };
-        json!([cell(name), cell(&format!("{} {}", server.dot.sign(), server.dot.word())), cell(&server.tools.to_string())])
+        json!([
+            cell(name),
+            cell(&format!("{} {}", server.dot.sign(), server.dot.word())),
+            cell(&server.tools.to_string())
+        ])
     };
     let rows: Vec<Value> = std::iter::once(head).chain(servers.iter().take(ROWS).map(row)).collect();
     json!({ "type": "table", "rows": rows })

@@ -45,7 +45,11 @@ fn typed(field: &Field, min: Option<u64>, max: Option<u64>, format: Option<&str>
     let default = field.default.as_ref().and_then(Value::as_str);
     match format {
         Some("email") => with(json!({ "type": "email_text_input" }), "initial_value", default),
-        Some("uri") => with(json!({ "type": "url_text_input" }), "initial_value", default.filter(|url| block::link("x", "x", url).is_some())),
+        Some("uri") => with(
+            json!({ "type": "url_text_input" }),
+            "initial_value",
+            default.filter(|url| block::link("x", "x", url).is_some()),
+        ),
         Some("date") => with(json!({ "type": "datepicker" }), "initial_date", default.filter(|date| is_date(date))),
         Some("date-time") => {
             let at = default.and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
@@ -72,9 +76,10 @@ fn typed(field: &Field, min: Option<u64>, max: Option<u64>, format: Option<&str>
 }
 
 fn with(mut element: Value, key: &str, default: Option<&str>) -> Value {
-    let fits = |text: &&str| !text.is_empty() && limits::width(text) <= limits::INPUT / 2;
-    if let Some(default) = default.filter(fits) {
-        element[key] = text::defused(default, true).into();
+    let shown = default.map(|default| text::plain(default, usize::MAX)).unwrap_or_default();
+    // Half of it would be another value.
+    if !shown.is_empty() && limits::width(&shown) <= limits::INPUT {
+        element[key] = shown.into();
     }
     element
 }
@@ -100,7 +105,8 @@ fn number(field: &Field, integer: bool, min: Option<f64>, max: Option<f64>) -> V
 }
 
 fn boolean(field: &Field) -> Value {
-    let options: Vec<Value> = ["true", "false"].iter().zip(["Yes", "No"]).filter_map(|(value, label)| block::option(label, value)).collect();
+    let options: Vec<Value> =
+        ["true", "false"].iter().zip(["Yes", "No"]).filter_map(|(value, label)| block::option(label, value)).collect();
     let mut element = json!({ "type": "radio_buttons", "options": options });
     if let Some(default) = field.default.as_ref().and_then(Value::as_bool) {
         element["initial_option"] = options[usize::from(!default)].clone();

@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn only_web_pages_are_linked_to() {
-        for wrong in ["javascript:alert(1)", "slack://open", "file:///etc", "data:text/html,a", "/a", "https://a@b.c", ""] {
+        for wrong in
+            ["javascript:alert(1)", "slack://open", "file:///etc", "data:text/html,a", "/a", "https://a@b.c", ""]
+        {
             assert!(web(wrong).is_none(), "{wrong}");
         }
         assert_eq!(address(&web("https://a.b/(c)|<d>").unwrap()), "https://a.b/%28c%29%7C%3Cd%3E");

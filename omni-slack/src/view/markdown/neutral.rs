@@ -96,7 +96,11 @@ impl Neutral {
 
     /// A beginning of a line, or something from its middle: what follows is not known.
     fn part(&self, part: &str, safe: &mut String) {
-        if self.fence.is_some() { code(part, safe) } else { words(part, safe) }
+        if self.fence.is_some() {
+            code(part, safe)
+        } else {
+            words(part, safe)
+        }
         if part.ends_with([']', '<', '!', '[']) {
             safe.push(BREAK);
         }

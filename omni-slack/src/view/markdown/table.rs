@@ -20,7 +20,10 @@ fn width(rows: &[Vec<String>], column: usize) -> usize {
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
-    let cells: Vec<String> =
-        widths.iter().enumerate().map(|(at, &width)| format!("{:width$}", row.get(at).map_or("", String::as_str))).collect();
+    let cells: Vec<String> = widths
+        .iter()
+        .enumerate()
+        .map(|(at, &width)| format!("{:width$}", row.get(at).map_or("", String::as_str)))
+        .collect();
     cells.join(" | ").trim_end().to_owned()
 }

@@ -21,7 +21,9 @@ impl Streams {
             check::chunk(chunk);
             match chunk["type"].as_str() {
                 Some("markdown_text") => self.all.last_mut().unwrap().push_str(chunk["text"].as_str().unwrap()),
-                _ => self.cards.push(format!("{}:{}", chunk["id"].as_str().unwrap(), chunk["status"].as_str().unwrap())),
+                _ => {
+                    self.cards.push(format!("{}:{}", chunk["id"].as_str().unwrap(), chunk["status"].as_str().unwrap()))
+                }
             }
         }
         self.is_open = !batch.rolls;

@@ -129,7 +129,7 @@ fn whoever_decides_sees_what_is_hidden_and_that_something_is_left_out() {
     check::message(&card);
     assert!(card.to_json().to_string().contains("Not all of it is shown"));
     let details = confirm::details_modal(&long).to_string();
-    assert_eq!(details.matches('x').count() - "Text".matches('x').count() >= 9_000, true);
+    assert!(details.matches('x').count() >= 9_000);
 }
 
 #[test]
@@ -137,7 +137,11 @@ fn questions_of_servers_look_as_they_do() {
     message("elicit", &elicit::card(&form(), "q1"));
     message("elicit_answered", &elicit::ended(&form(), elicit::Outcome::Answered));
     view("elicit_modal", &elicit::modal(&form(), "{}").unwrap());
-    let page = question("sso", "login", &json!({ "mode": "url", "message": "Log in", "url": "https://login.example:8443/a?b=c" }));
+    let page = question(
+        "sso",
+        "login",
+        &json!({ "mode": "url", "message": "Log in", "url": "https://login.example:8443/a?b=c" }),
+    );
     assert!(elicit::modal(&page, "").is_none());
     message("elicit_page", &elicit::card(&page, "q1"));
 }
@@ -219,7 +223,7 @@ fn a_rate_limit_is_told_in_the_words_of_the_original() {
     let hour = Limit::Window { max: 20, per: std::time::Duration::from_secs(3_600) };
     let key = LimitKey::new("default", "ask:hour:ada@company.com");
     let refusal = Refusal::new(key, hour, 20, std::time::Duration::from_secs(1_320));
-    let error = Error::Limit(LimitError::Refused(refusal));
+    let error = Error::Limit(LimitError::Refused(Box::new(refusal)));
     assert_eq!(
         error::text(&error, Some("0190")),
         "🚫 Rate limit exceeded. You've made 20/20 requests in the last hour. Please try again in 22 minutes."

@@ -21,8 +21,8 @@ fn tools(text: &str, count: usize) -> Vec<help::Tool> {
     let one = |n: usize| help::Tool {
         name: format!("{n}{text}"),
         description: Some(text.into()),
-        is_read_only: n % 2 == 0,
-        is_destructive: n % 3 == 0,
+        is_read_only: n.is_multiple_of(2),
+        is_destructive: n.is_multiple_of(3),
         needs_approval: true,
     };
     (0..count).map(one).collect()

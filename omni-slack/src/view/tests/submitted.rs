@@ -50,7 +50,8 @@ fn what_does_not_fit_is_said_at_its_field() {
         (n("place"), json!({ "type": "static_select", "selected_option": { "value": "99" } })),
     ]);
     let wrong = elicit::values(wanted(&question), &state).unwrap_err();
-    let mut named: Vec<String> = ["name", "size", "place", "zone"].iter().map(|name| format!("field:{}", n(name))).collect();
+    let mut named: Vec<String> =
+        ["name", "size", "place", "zone"].iter().map(|name| format!("field:{}", n(name))).collect();
     named.sort();
     assert_eq!(wrong.keys().cloned().collect::<Vec<_>>(), named);
     assert_eq!(wrong[&format!("field:{}", n("zone"))], "This is needed.");
@@ -69,7 +70,8 @@ fn many_long_choices_are_typed_where_a_modal_has_no_room_for_them() {
     let question = question("s", "t", &json!({ "message": "m", "requestedSchema": small }));
     let modal = elicit::modal(&question, "").unwrap();
     check::view(&modal);
-    let kinds: Vec<&str> = modal["blocks"].as_array().unwrap().iter().filter_map(|block| block["element"]["type"].as_str()).collect();
+    let kinds: Vec<&str> =
+        modal["blocks"].as_array().unwrap().iter().filter_map(|block| block["element"]["type"].as_str()).collect();
     assert!(kinds.contains(&"plain_text_input") && kinds.contains(&"static_select"));
     let typed = kinds.iter().position(|kind| *kind == "plain_text_input").unwrap();
     let state = state(&[(typed, json!({ "type": "plain_text_input", "value": "7" }))]);
@@ -96,7 +98,9 @@ fn a_schedule_is_read_and_its_faults_are_told() {
 fn reasons_questions_and_preferences_are_read() {
     let text = |value: &str| json!({ "value": { "value": value } });
     assert_eq!(confirm::reason(&json!({ "reason": text(" too late ") })), "too late");
-    let complaint = feedback::submitted(&json!({ "reason": { "value": { "selected_option": { "value": "slow" } } }, "comment": text("") }));
+    let complaint = feedback::submitted(
+        &json!({ "reason": { "value": { "selected_option": { "value": "slow" } } }, "comment": text("") }),
+    );
     assert_eq!(complaint, feedback::Complaint { reason: Some("slow".into()), comment: None });
     assert_eq!(shortcut::submitted(&json!({ "question": text("why?") })), Some(("why?".into(), false)));
     assert_eq!(shortcut::submitted(&json!({ "question": text(" ") })), None);
