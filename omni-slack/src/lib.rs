@@ -22,4 +22,4 @@ pub mod view;
 pub use bot::Bot;
 pub use people::Me;
 pub use port::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort};
-pub use serve::{BotError, run, serve};
+pub use serve::{BotError, examine, run, serve};

@@ -167,4 +167,10 @@ pub trait EventSource: Send + Sync + fmt::Debug {
     /// # Errors
     /// A [`SlackError`] after which nothing comes any more.
     async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError>;
+
+    /// Whether anything would come.
+    ///
+    /// # Errors
+    /// Why it would not.
+    async fn probe(&self) -> Result<(), SlackError>;
 }

@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use omni_core::{
-    Config, Error, Omni, Registry,
+    Config, Error, Omni, Registry, SecretString,
     config::{ConfigError, LoadOptions, SlackConfig},
     reload::Reloader,
 };
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     bot::Bot,
+    people::Me,
     port::{EventSource, Intake, SlackError, web},
     signed,
 };
@@ -76,6 +78,27 @@ async fn served(
     served
 }
 
+/// Whether Slack accepts the tokens of a configuration; who the bot is there.
+///
+/// # Errors
+/// A [`SlackError`]: which one it does not, or that it cannot be reached.
+pub async fn examine(config: &SlackConfig) -> Result<Me, SlackError> {
+    let (port, sockets) = web::connect(config)?;
+    let me = Me::of(&port.call("auth.test", &json!({})).await?);
+    match sockets {
+        Some(sockets) => sockets.probe().await?,
+        None => signing_secret(config).map(drop)?,
+    }
+    Ok(me)
+}
+
+fn signing_secret(config: &SlackConfig) -> Result<SecretString, SlackError> {
+    let missing = || SlackError::Config {
+        message: "there is no signing secret (slack.signing_secret, SLACK_SIGNING_SECRET)".into(),
+    };
+    config.signing_secret.clone().ok_or_else(missing)
+}
+
 /// The bot over a pipeline that somebody else shuts down, until `stop`; what runs then may finish.
 ///
 /// # Errors
@@ -103,9 +126,7 @@ async fn listen(sockets: Arc<dyn EventSource>, bot: Bot, stop: CancellationToken
 }
 
 async fn answer_requests(config: &SlackConfig, bot: Bot, stop: CancellationToken) -> Result<(), BotError> {
-    let secret = config.signing_secret.clone().ok_or_else(|| SlackError::Config {
-        message: "there is no signing secret (slack.signing_secret, SLACK_SIGNING_SECRET)".into(),
-    })?;
+    let secret = signing_secret(config)?;
     let cannot = |error: std::io::Error| -> BotError {
         let message = format!("cannot listen at {}, port {}: {error}", config.host, config.port);
         BotError::Omni(ConfigError::Read { path: "slack.host".into(), message }.into())

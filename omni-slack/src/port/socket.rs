@@ -54,12 +54,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
         Self { web }
     }
 
-    /// Whether Slack would let a socket be opened: only here an error is seen after which it never will.
-    async fn probe(&self) -> Result<(), SlackError> {
-        self.web.call("apps.connections.open", &json!({})).await.map(drop)
-    }
-
-    /// The same, until it is known.
+    /// Waits until Slack lets a socket be opened: only here an error is seen after which it never will.
     async fn ready(&self) -> Result<(), SlackError> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -94,6 +89,10 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
 
 #[async_trait]
 impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
+    async fn probe(&self) -> Result<(), SlackError> {
+        self.web.call("apps.connections.open", &json!({})).await.map(drop)
+    }
+
     async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError> {
         match stop.run_until_cancelled(self.ready()).await {
             None => return Ok(()),

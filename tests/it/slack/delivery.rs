@@ -102,3 +102,20 @@ async fn what_runs_when_the_bot_is_asked_to_end_is_answered() {
     bot.ended().await.unwrap();
     bot.slack.answer_saying(&post, "At last.").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_whether_slack_accepts_the_bot() {
+    let slack = workspace().await;
+    let (url, bot, app) = (slack.api_url(), slack.bot_token(), slack.app_token());
+    let examined = move |app: String| {
+        let (url, bot) = (url.clone(), bot.clone());
+        tokio::task::spawn_blocking(move || {
+            let env = [("SLACK_API_URL", &*url), ("SLACK_BOT_TOKEN", &*bot), ("SLACK_APP_TOKEN", &*app)];
+            Program::new(env!("CARGO_BIN_EXE_omni-under-test")).run_with(&env, &["doctor"])
+        })
+    };
+    let well = examined(app).await.unwrap();
+    assert!(well.out.contains("✓ slack: the bot is U0OMNI in workspace T0ACME"), "{well:?}");
+    let wrong = examined("xapp-wrong".into()).await.unwrap().exits(1);
+    assert!(wrong.out.contains("✗ slack: apps.connections.open: Slack says invalid_auth"), "{wrong:?}");
+}
