@@ -84,7 +84,8 @@ impl Bot {
                 is_private: question.private.is_some(),
             };
             let found = self.omni().confirmation(question.person.credential(), call.id).await;
-            let is_own = found.as_ref().is_ok_and(|found| found.may_approve);
+            // What cannot be decided any more is told to the asker all the same.
+            let is_own = found.as_ref().is_ok_and(|found| found.may_approve || found.confirmation.is_decided());
             let body = view::confirm::card(&Card {
                 value: ticket.text(),
                 server: call.server.clone(),

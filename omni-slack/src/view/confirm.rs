@@ -125,7 +125,7 @@ fn head(card: &Card) -> Vec<Value> {
 }
 
 /// Arguments as whoever decides reads them: all of them, and what cannot be seen written out.
-fn written(arguments: &Value) -> String {
+pub(super) fn written(arguments: &Value) -> String {
     let is_empty = arguments.is_null() || arguments.as_object().is_some_and(serde_json::Map::is_empty);
     if is_empty {
         return "(no arguments)".into();

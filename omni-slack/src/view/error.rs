@@ -12,7 +12,9 @@ const MESSAGE: usize = 1_000;
 pub fn text(error: &Error, id: Option<&str>) -> String {
     let said = match error.refusal() {
         Some(refusal) => refused(refusal),
-        None => [Some(happened(error)), advice(error)].into_iter().flatten().collect::<Vec<_>>().join("\n"),
+        None => {
+            [Some(happened(error)), advice(error, id.is_some())].into_iter().flatten().collect::<Vec<_>>().join("\n")
+        }
     };
     // To whom it is said how long to wait, an id is of no use.
     match id.filter(|id| !id.trim().is_empty() && error.refusal().is_none()) {
@@ -49,7 +51,7 @@ fn happened(error: &Error) -> String {
     format!("{sign} {message}")
 }
 
-fn advice(error: &Error) -> Option<String> {
+fn advice(error: &Error, has_id: bool) -> Option<String> {
     let after = error.retry_after().map(|after| time::wait(after.as_secs()));
     let advice = match error.kind() {
         ErrorKind::Denied => "An administrator can give you access; `/omni-help` shows what you can use.",
@@ -63,7 +65,8 @@ fn advice(error: &Error) -> Option<String> {
             );
         }
         ErrorKind::Conflict => "Look how it is now, and ask again.",
-        ErrorKind::Config | ErrorKind::Failed => "Tell an administrator the error id.",
+        ErrorKind::Config | ErrorKind::Failed if has_id => "Tell an administrator the error id.",
+        ErrorKind::Config | ErrorKind::Failed => "Tell an administrator.",
         ErrorKind::Cancelled => return None,
         _ => "Please try again.",
     };

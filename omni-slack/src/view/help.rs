@@ -173,7 +173,7 @@ pub fn menu(menu: &Menu) -> Message {
         None => blocks.extend(overview(&menu.servers)),
     }
     blocks.push(block::context(
-        "💡 Ask in plain words: `/omni <your question>`, or mention me. `/omni-status` shows your limits.",
+        "💡 Ask in plain words: `/omni &lt;your question&gt;`, or mention me. `/omni-status` shows your limits.",
     ));
     Message::new("OMNI2 Help - Available MCPs", blocks)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     block::{self, Look},
-    confirm::Card,
+    confirm::{self, Card},
     help::Server,
     ids, limits,
     schedule::{self, Schedule},
@@ -18,6 +18,8 @@ use super::{
 const SERVERS: usize = 20;
 /// Most questions that are shown.
 const RECENT: usize = 5;
+/// Longest arguments that are shown.
+const ARGUMENTS: usize = 1_000;
 /// Most calls that are shown.
 const PENDING: usize = 5;
 
@@ -133,16 +135,24 @@ fn pending(cards: &[Card]) -> Vec<Value> {
         let asker =
             card.asker.as_deref().map_or(String::new(), |asker| format!("\nFor {}", text::mrkdwn_line(asker, 200)));
         blocks.push(block::section(&format!("*{call}*{asker}\nUntil {}", time::clock(card.expires_at))));
-        // Who agrees has to see the arguments: the details come first.
+        // Who agrees has to have seen what for.
+        let written = text::plain(&confirm::written(&card.arguments), usize::MAX);
+        let is_shown = limits::width(&written) <= ARGUMENTS;
+        if is_shown {
+            blocks.push(block::plain_section(&written));
+        } else {
+            blocks.push(block::context("_It has more arguments than fit here: decide in its message._"));
+        }
+        let approve = || {
+            let mut button = block::button(ids::APPROVE, "Approve", &card.value, Look::Danger)?;
+            let question = format!("{} of {} runs once, with exactly these arguments.", card.tool, card.server);
+            button["confirm"] = block::ask_back("Run this now?", &question, "Run it", "Not yet");
+            Some(button)
+        };
         let buttons = [
-            block::button(ids::DETAILS, "Details", &card.value, Look::Primary),
-            block::button(ids::APPROVE, "Approve", &card.value, Look::Danger).map(|mut button| {
-                let question =
-                    format!("{} of {} runs once, with the arguments that Details shows.", card.tool, card.server);
-                button["confirm"] = block::ask_back("Run this now?", &question, "Run it", "Not yet");
-                button
-            }),
+            is_shown.then(approve).flatten(),
             block::button(ids::DENY, "Deny", &card.value, Look::Plain),
+            block::button(ids::DETAILS, "Details", &card.value, Look::Plain),
         ];
         blocks.extend(block::actions(&format!("omni:confirm:{at}"), buttons.into_iter().flatten().collect()));
     }

@@ -15,7 +15,7 @@ pub fn modal(message: &str, metadata: &str) -> Value {
     let question = json!({ "type": "plain_text_input", "action_id": "value", "multiline": true, "min_length": 1,
         "max_length": QUESTION, "focus_on_load": true,
         "placeholder": block::plain_text("What does this mean?", 150) });
-    let private = json!({ "type": "checkboxes", "action_id": "value",
+    let private = json!({ "type": "checkboxes", "action_id": "private",
         "options": [{ "text": block::plain_text("Show the answer only to me", 75), "value": "private" }] });
     let mut blocks = vec![block::input("question", "Your question", None, false, question)];
     if !message.trim().is_empty() {
@@ -30,7 +30,7 @@ pub fn modal(message: &str, metadata: &str) -> Value {
 #[must_use]
 pub fn submitted(values: &Value) -> Option<(String, bool)> {
     let question = values["question"]["value"]["value"].as_str()?.trim();
-    let chosen = values["private"]["value"]["selected_options"].as_array();
+    let chosen = values["private"]["private"]["selected_options"].as_array();
     let is_private = chosen.is_some_and(|chosen| chosen.iter().any(|option| option["value"] == "private"));
     (!question.is_empty()).then(|| (question.to_owned(), is_private))
 }

@@ -34,7 +34,7 @@ impl Quota {
     /// As ten squares.
     #[must_use]
     pub fn bar(&self) -> String {
-        let tenths = if self.limit == 0 { 10 } else { (self.used.saturating_mul(10) / self.limit).min(10) };
+        let tenths = self.used.saturating_mul(10).checked_div(self.limit).unwrap_or(10).min(10);
         (0..10).map(|n| if n < tenths { '▰' } else { '▱' }).collect()
     }
 }

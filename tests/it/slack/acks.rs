@@ -50,14 +50,14 @@ async fn an_ack_does_not_wait_for_the_answer() {
 async fn changes_deletions_joins_and_the_bots_own_posts_are_no_questions() {
     let bot = bot(says("Paris.")).await;
     let post = bot.slack.dms(ANN, "Where?").await;
-    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.said_to(ANN, &post.ts, "Paris.").await;
     bot.slack.edits(&post, "Where is it?").await;
     bot.slack.deletes(&post).await;
     bot.slack.joins("U0BOB", GENERAL).await;
     bot.slack.says(ANN, GENERAL, "Just talking").await;
     bot.slack.settled().await;
     let last = bot.slack.dms(ANN, "Still there?").await;
-    bot.slack.answer_saying(&last, "Paris.").await;
+    bot.said_to(ANN, &last.ts, "Paris.").await;
     let direct = bot.slack.direct(ANN);
     let told = bot.slack.messages(&direct).iter().filter(|message| message.by_bot).count();
     assert_eq!((told, bot.slack.messages(GENERAL).iter().filter(|one| one.by_bot).count()), (2, 0));

@@ -20,7 +20,7 @@ async fn a_mention_is_answered_in_its_thread_as_it_is_written() {
 async fn a_direct_message_is_answered_flat_by_a_message_that_is_changed() {
     let bot = bot(says("Paris.")).await;
     let post = bot.slack.dms(ANN, "What is the capital of France?").await;
-    let answer = bot.slack.answer_saying(&post, "Paris.").await;
+    let answer = bot.said_to(ANN, &post.ts, "Paris.").await;
     assert!(answer.thread_ts.is_none() && answer.stream.is_none() && answer.edits > 0, "{answer:#?}");
     bot.behaved();
 }

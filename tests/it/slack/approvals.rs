@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omni_core::{confirm::ApprovalRules, llm::scripted::Scripted};
 use omni_tests::{
+    rig::until_some,
     server::{FakeServer, any, text},
     slack::Message,
 };
@@ -39,7 +40,7 @@ async fn the_asker_agrees_once_and_the_answer_goes_on_in_its_thread() {
     assert!(card.says("logs") && card.only_for.as_deref() == Some(ANN), "{card:#?}");
     assert_eq!(bot.server.calls(), 0);
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
-    bot.slack.until("the answer", |_| told(&bot, &thread, "The logs are gone.")).await;
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
     bot.slack.whisper(ANN, "Approved by").await;
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
     bot.slack.settled().await;
@@ -54,7 +55,7 @@ async fn a_denial_with_its_reason_goes_to_the_model() {
     let modal = bot.slack.modal(ANN, "Why not?").await;
     let sent = bot.slack.submits(&modal, json!({ "value": "we still need them" })).await;
     assert_eq!(sent, omni_tests::slack::Submitted::Closed);
-    bot.slack.until("the answer", |_| told(&bot, &thread, "The logs are gone.")).await;
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
     bot.slack.whisper(ANN, "Denied by").await;
     assert_eq!(bot.server.calls(), 0);
     bot.behaved();
@@ -65,7 +66,7 @@ async fn a_card_counts_after_a_restart_too() {
     let (mut bot, thread, card) = wipes(same).await;
     bot.restart().await;
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
-    bot.slack.until("the answer", |_| told(&bot, &thread, "The logs are gone.")).await;
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
     assert_eq!(bot.server.calls(), 1);
     bot.behaved();
 }
@@ -89,12 +90,12 @@ async fn where_a_role_decides_the_card_is_in_the_thread_and_only_that_role_count
     rules.four_eyes = true;
     let bot = Bot::start(workspace().await, wiping(), lab(), |builder| builder.approvals(rules), |_| {}).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Wipe the logs").await;
-    let card = bot.slack.until("the card", |_| told(&bot, post.thread(), "Approval needed")).await;
+    let card = until_some(async || told(&bot, post.thread(), "Approval needed")).await;
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
     bot.slack.whisper(ANN, "nobody may agree to a call of their own").await;
     assert_eq!(bot.server.calls(), 0);
     bot.slack.clicks(BOB, &card, "omni:approve").await.acked().await.unwrap();
-    bot.slack.until("the answer", |_| told(&bot, post.thread(), "The logs are gone.")).await;
+    until_some(async || told(&bot, post.thread(), "The logs are gone.")).await;
     assert_eq!(bot.server.calls(), 1);
     bot.behaved();
 }

@@ -1,7 +1,7 @@
 //! Slash commands, their menus, and the same in threads.
 
 use omni_core::{config::CommandRules, llm::scripted::Scripted};
-use omni_tests::server::FakeServer;
+use omni_tests::{rig::until_some, server::FakeServer};
 use serde_json::json;
 
 use super::{ANN, BOB, Bot, EVE, GENERAL, bot, lab, same, says, workspace};
@@ -11,11 +11,9 @@ async fn a_question_by_command_is_posted_once_and_answered_in_its_thread() {
     let bot = bot(says("Paris.")).await;
     let ack = bot.slack.slash(ANN, GENERAL, "/omni", "Where is the tower?").await.acked().await.unwrap();
     assert_eq!(ack.payload.filter(|payload| *payload != json!({})), None, "the ack is empty");
-    let asked = bot
-        .slack
-        .until("the question", |_| bot.slack.messages(GENERAL).into_iter().find(|one| one.says("Where is the tower?")))
-        .await;
-    bot.slack.until("the answer", |_| bot.slack.thread(GENERAL, &asked.ts).into_iter().find(|one| one.says("Paris."))).await;
+    let asked =
+        until_some(async || bot.slack.messages(GENERAL).into_iter().find(|one| one.says("Where is the tower?"))).await;
+    until_some(async || bot.slack.thread(GENERAL, &asked.ts).into_iter().find(|one| one.says("Paris."))).await;
     assert_eq!(bot.slack.messages(GENERAL).iter().filter(|one| one.by_bot && one.thread_ts.is_none()).count(), 1);
     bot.behaved();
 }
@@ -124,12 +122,11 @@ async fn run_again_asks_as_whoever_clicks() {
     bot.slack.clicks(EVE, &answer, "omni:again").await.acked().await.unwrap();
     bot.slack.whisper(EVE, "I do not know you").await;
     bot.slack.clicks(BOB, &answer, "omni:again").await.acked().await.unwrap();
-    bot.slack
-        .until("another answer", |_| {
-            let told = bot.slack.thread(GENERAL, post.thread());
-            (told.iter().filter(|one| one.by_bot && one.says("Paris.")).count() == 2).then_some(())
-        })
-        .await;
+    until_some(async || {
+        let told = bot.slack.thread(GENERAL, post.thread());
+        (told.iter().filter(|one| one.by_bot && one.says("Paris.")).count() == 2).then_some(())
+    })
+    .await;
     bot.behaved();
 }
 
@@ -148,8 +145,12 @@ async fn a_table_is_a_file_for_whoever_asked_for_it() {
     bot.slack.whisper(BOB, "no such table of yours").await;
     assert!(bot.slack.files().is_empty());
     bot.slack.clicks(ANN, &answer, "omni:csv").await.acked().await.unwrap();
-    let file = bot.slack.until("the file", |_| bot.slack.files().pop()).await;
+    let file = until_some(async || bot.slack.files().pop()).await;
     let text = String::from_utf8(file.content.clone()).unwrap();
-    assert!(file.name.ends_with(".csv") && text.contains("'=cmd()") && text.contains("logs,4"), "{}: {text}", file.name);
+    assert!(
+        file.name.ends_with(".csv") && text.contains("'=cmd()") && text.contains("logs,4"),
+        "{}: {text}",
+        file.name
+    );
     bot.behaved();
 }

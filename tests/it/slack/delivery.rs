@@ -50,14 +50,13 @@ async fn acks_that_are_lost_make_no_second_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_slack_does_not_take_end_the_bot() {
-    let slack = workspace().await;
     for (method, error) in [("auth.test", "invalid_auth"), ("apps.connections.open", "account_inactive")] {
+        let slack = workspace().await;
         slack.fault(method, usize::MAX, Fault::Error(error.into()));
         let omni = omni_core::Omni::builder().llm(says("")).build().await.unwrap();
         let ended = serve(omni.clone(), &config_of(&slack), CancellationToken::new()).await;
         let BotError::Slack(told) = ended.unwrap_err() else { panic!("{method}") };
         assert_eq!((told.code(), told.is_fatal()), (Some(error), true));
-        slack.fault(method, 0, Fault::Error(error.into()));
         omni.shutdown().await;
     }
 }

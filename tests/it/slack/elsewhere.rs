@@ -13,6 +13,7 @@ use omni_slack::manifest::manifest;
 use omni_tests::{
     agent::Speaks,
     fixture::FixtureServer,
+    rig::until_some,
     slack::{Slack, Submitted},
 };
 use serde_json::json;
@@ -28,9 +29,8 @@ async fn signed_requests_are_answered_as_sockets_are() {
     slack.channel(GENERAL, "general");
     let set = |config: &mut omni_core::config::SlackConfig| (config.socket_mode, config.port) = (false, port);
     let bot = Bot::start(slack, says("Paris."), lab(), same, set).await;
-    let [events, commands, clicks] =
-        ["events", "commands", "interactivity"].map(|path| format!("{url}/slack/{path}"));
-    omni_tests::rig::until_some(async || bot.slack.posts_to_each(&events, &commands, &clicks).await.ok()).await;
+    let [events, commands, clicks] = ["events", "commands", "interactivity"].map(|path| format!("{url}/slack/{path}"));
+    until_some(async || bot.slack.posts_to_each(&events, &commands, &clicks).await.ok()).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
     let answer = bot.slack.answer_saying(&post, "Paris.").await;
     bot.slack.slash(ANN, GENERAL, "/omni-status", "").await.acked().await.unwrap();
@@ -67,9 +67,7 @@ async fn a_question_about_a_message_is_asked_with_it() {
     bot.slack.shortcut(ANN, "omni_ask_message", &message).await.acked().await.unwrap();
     let modal = bot.slack.modal(ANN, "Your question").await;
     assert_eq!(bot.slack.submits(&modal, json!({ "value": "What is this?" })).await, Submitted::Closed);
-    bot.slack
-        .until("the answer", |_| bot.slack.thread(GENERAL, &message.ts).into_iter().find(|one| one.says("A bad sign.")))
-        .await;
+    until_some(async || bot.slack.thread(GENERAL, &message.ts).into_iter().find(|one| one.says("A bad sign."))).await;
     bot.behaved();
 }
 

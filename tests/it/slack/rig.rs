@@ -9,7 +9,12 @@ use omni_core::{
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
 use omni_slack::{BotError, serve};
-use omni_tests::{recorder::Recorder, server::FakeServer, slack::Slack};
+use omni_tests::{
+    recorder::Recorder,
+    rig::until_some,
+    server::FakeServer,
+    slack::{Message, Slack},
+};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +111,16 @@ impl Bot {
         self.ended().await.unwrap();
         (self.stop, self.serving) = served(&self.omni, &self.config);
         self.slack.connected(1).await;
+    }
+
+    /// What the bot said first in direct messages with somebody after a message of theirs that has these words.
+    pub(super) async fn said_to(&self, user: &str, after: &str, words: &str) -> Message {
+        let direct = self.slack.direct(user);
+        until_some(async || {
+            let later = self.slack.messages(&direct).into_iter().filter(|message| *message.ts > *after);
+            later.filter(|message| message.by_bot && message.says(words)).next_back()
+        })
+        .await
     }
 
     /// The bot did nothing that Slack forbids.

@@ -4,7 +4,10 @@ use omni_core::llm::{
     ChatEvent,
     scripted::{Scripted, text_turn},
 };
-use omni_tests::slack::{Fault, Message};
+use omni_tests::{
+    rig::{until, until_some},
+    slack::{Fault, Message},
+};
 use serde_json::json;
 
 use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
@@ -34,7 +37,7 @@ async fn an_answer_of_25_000_characters_takes_several_messages_and_nothing_is_lo
     let bot = bot(says(&text)).await;
     bot.slack.without_rate_limits();
     let post = bot.slack.mentions(ANN, GENERAL, "Tell me everything").await;
-    bot.slack.until("the footer", |_| told(&bot, post.thread()).last().filter(|one| !one.blocks.is_empty()).cloned()).await;
+    until_some(async || told(&bot, post.thread()).last().filter(|one| !one.blocks.is_empty()).cloned()).await;
     let told = told(&bot, post.thread());
     assert!(told.len() > 2, "{}", told.len());
     let all = all_of(&told);
@@ -61,17 +64,18 @@ async fn a_stream_that_slack_ends_in_the_middle_of_a_word_loses_no_byte() {
         }
     });
     let first = format!("{}word00", words(100));
-    let second = format!("100 {}", words(300).split_once("word00101").map(|(_, rest)| format!("word00101{rest}")).unwrap());
+    let second =
+        format!("100 {}", words(300).split_once("word00101").map(|(_, rest)| format!("word00101{rest}")).unwrap());
     let mut turn = text_turn(&first);
     turn.pop();
     let calls = omni_core::llm::scripted::call_turn(0, &[("lab__wait", json!({}))]);
     turn.extend(calls.into_iter().filter(|event| !matches!(event, ChatEvent::Text { .. })));
     let bot = Bot::start(workspace().await, Scripted::new().turn(turn).say(&second), server, same, |_| {}).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Tell me").await;
-    bot.slack.until("the beginning", |_| told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00099"))).await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00099"))).await;
     bot.slack.streams_go_cold();
     release.send(()).unwrap();
-    bot.slack.until("the end", |_| told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00299"))).await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00299"))).await;
     let all = all_of(&told(&bot, post.thread()));
     assert!(numbers(&all).ends_with(&(101..300).collect::<Vec<_>>()), "{all}");
     assert!(numbers(&all).starts_with(&(0..100).collect::<Vec<_>>()), "{all}");
@@ -101,8 +105,11 @@ async fn where_no_stream_begins_the_answer_is_a_message() {
 async fn nobody_is_called_by_what_a_model_says() {
     let text = "Hey <!channel> and <@U0BOB>, look at <!subteam^S1> & <https://a.example|b>: 1 < 2 🎉 `x<y`";
     let bot = bot(says(text)).await;
-    for post in [bot.slack.mentions(ANN, GENERAL, "Say it").await, bot.slack.dms(ANN, "Say it").await] {
-        let answer = bot.slack.answer_saying(&post, "🎉").await;
+    let in_channel = bot.slack.mentions(ANN, GENERAL, "Say it").await;
+    let in_channel = bot.slack.answer_saying(&in_channel, "🎉").await;
+    let directly = bot.slack.dms(ANN, "Say it").await;
+    let directly = bot.said_to(ANN, &directly.ts, "🎉").await;
+    for answer in [in_channel, directly] {
         let calls: Vec<_> = answer.pings().into_iter().filter(|ping| !ping.contains(ANN)).collect();
         assert!(calls.is_empty(), "{calls:?} in {answer:#?}");
         assert!(answer.reads().contains("Hey") && answer.reads().contains('&'), "{answer:#?}");
@@ -115,13 +122,13 @@ async fn the_button_to_stop_ends_the_call_of_the_tool_too() {
     let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
     let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
-    omni_tests::rig::until(|| bot.server.running() == 1).await;
+    until(|| bot.server.running() == 1).await;
     bot.slack.stops("U0BOB", GENERAL, post.thread()).await;
     bot.slack.settled().await;
     assert_eq!(bot.server.running(), 1, "it is not Bob's to stop");
     bot.slack.stops(ANN, GENERAL, post.thread()).await;
-    omni_tests::rig::until(|| bot.server.running() == 0).await;
-    bot.slack.until("a word on it", |_| told(&bot, post.thread()).pop().filter(|one| one.says("Stopped"))).await;
+    until(|| bot.server.running() == 0).await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.says("Stopped"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,10 +136,10 @@ async fn a_direct_message_is_stopped_by_its_button() {
     let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
     let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
     bot.slack.dms(ANN, "Hang").await;
-    omni_tests::rig::until(|| bot.server.running() == 1).await;
+    until(|| bot.server.running() == 1).await;
     let direct = bot.slack.direct(ANN);
     let working = bot.slack.messages(&direct).pop().unwrap();
     bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
-    omni_tests::rig::until(|| bot.server.running() == 0).await;
-    bot.slack.until("a word on it", |_| bot.slack.messages(&direct).pop().filter(|one| one.says("Stopped"))).await;
+    until(|| bot.server.running() == 0).await;
+    until_some(async || bot.slack.messages(&direct).pop().filter(|one| one.says("Stopped"))).await;
 }
