@@ -65,7 +65,8 @@ async fn a_denial_with_its_reason_goes_to_the_model() {
 async fn a_card_counts_after_a_restart_too() {
     let (mut bot, thread, card) = wipes(same).await;
     bot.restart().await;
-    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    // While the new process is not there yet a click finds nobody.
+    until_some(async || bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await).await;
     until_some(async || told(&bot, &thread, "The logs are gone.")).await;
     assert_eq!(bot.server.calls(), 1);
     bot.behaved();
