@@ -203,7 +203,7 @@ impl Bot {
             Inbound::Shortcut(shortcut) => self.shortcut(shortcut).await,
             Inbound::Closed(submission) => self.closed(&submission),
             Inbound::HomeOpened { user, channel, tab } => self.opened(&user, &channel, &tab).await,
-            Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread).await,
+            Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread),
             Inbound::Submission(_) | Inbound::Other => {}
         }
     }

@@ -37,7 +37,6 @@ struct Door {
 
 /// The routes that Slack posts to: `/slack/events`, `/slack/commands` and `/slack/interactivity`, which all take
 /// everything.
-#[must_use]
 pub fn router(to: Arc<dyn Intake>, secret: SecretString) -> Router {
     Router::new()
         .route("/slack/events", post(take))

@@ -24,7 +24,7 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// Where in a chat it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chat: Option<ChatPlace>,
+    pub chat: Option<Box<ChatPlace>>,
 }
 
 /// Where in a chat something was said, by the chat's own ids.
@@ -82,7 +82,7 @@ impl Client {
     /// The same with where in a chat it was said.
     #[must_use]
     pub fn with_chat(mut self, chat: ChatPlace) -> Self {
-        self.chat = Some(chat);
+        self.chat = Some(Box::new(chat));
         self
     }
 

@@ -72,7 +72,7 @@ impl Bot {
     }
 
     /// Slack's own button to stop.
-    pub(super) async fn stopped(&self, user: &User, channel: String, thread: String) {
+    pub(super) fn stopped(&self, user: &User, channel: String, thread: String) {
         let spot = (channel, thread);
         if self.0.running.stop(&spot, &user.id, false) == 0 {
             tracing::debug!("somebody stopped what is not theirs, or is over");

@@ -37,7 +37,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Web<H> {
 ///
 /// # Errors
 /// [`SlackError::Config`]: a token is missing, or this machine has no certificates.
-pub(crate) fn connect(config: &SlackConfig) -> Result<(Arc<dyn SlackPort>, Option<Arc<dyn EventSource>>), SlackError> {
+pub(crate) fn connect(config: &SlackConfig) -> Result<Ends, SlackError> {
     // The library asks for the process's provider, and its sockets would die without a word if there were none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match config.api_url.starts_with("https:") {
@@ -52,7 +52,8 @@ pub(crate) fn connect(config: &SlackConfig) -> Result<(Arc<dyn SlackPort>, Optio
     }
 }
 
-type Ends = (Arc<dyn SlackPort>, Option<Arc<dyn EventSource>>);
+/// The Web API, and where deliveries come from.
+pub(crate) type Ends = (Arc<dyn SlackPort>, Option<Arc<dyn EventSource>>);
 
 fn ends<H>(config: &SlackConfig, connector: SlackClientHyperConnector<H>) -> Result<Ends, SlackError>
 where
