@@ -81,6 +81,12 @@ impl CallEnd {
         Self { status, output: None, reply: None, error: None, fault: None, limited: None, unsent: false }
     }
 
+    /// Whether the call certainly did not come to its server.
+    pub(crate) fn came_to_nobody(&self) -> bool {
+        let is_unsent = matches!(self.fault, Some(McpError::Connect { .. } | McpError::Closed { unsent: true, .. }));
+        self.unsent || is_unsent
+    }
+
     /// What omni itself says.
     pub(crate) fn own(text: &str) -> Self {
         Self { output: Some(ToolOutput::text(text)), unsent: true, ..Self::sent(CallStatus::Ok) }
@@ -163,6 +169,9 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     }
     charge(parts, &caller.grant.principal, &call.server).await?;
     if let Human::Agreed(agreed) = caller.human {
+        if digest(parts, call).is_some_and(|now| now != agreed.confirmation.tool_digest) {
+            return Err(not_approved(Broken::Tool).into());
+        }
         agreed.begin().await.map_err(not_approved)?;
     }
     note_start(parts, caller, call).await?;

@@ -178,10 +178,12 @@ pub enum Error {
         what: &'static str,
     },
     /// What somebody decided on cannot go on yet: the decision is kept, and nothing of it is used up.
-    #[error("{why}; what was decided is kept, and goes on once that is over")]
+    #[error("{why}; {}", kept(*again))]
     Waits {
         /// What is in the way.
         why: Box<Self>,
+        /// Whether it takes somebody to say the same again: it goes on by itself otherwise.
+        again: bool,
     },
     /// It took too long.
     #[error("no answer within {} s", after.as_secs_f32())]
@@ -252,7 +254,7 @@ impl Error {
             Self::Server { source: McpError::Resting { retry_after_ms, .. }, .. } => {
                 Some(Duration::from_millis(*retry_after_ms))
             }
-            Self::Waits { why } => why.retry_after(),
+            Self::Waits { why, .. } => why.retry_after(),
             _ => None,
         }
     }
@@ -284,9 +286,7 @@ impl Error {
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
-            Self::Waits { why } => {
-                format!("{}; what was decided is kept, and goes on once that is over", why.public_message())
-            }
+            Self::Waits { why, again } => format!("{}; {}", why.public_message(), kept(*again)),
             Self::Server { server, source } | Self::Needed { server, source } => {
                 format!("{server}: {}", server_message(source))
             }
@@ -305,6 +305,13 @@ impl Error {
             | Self::Cancelled
             | Self::ShuttingDown => self.to_string(),
         }
+    }
+}
+
+fn kept(again: bool) -> &'static str {
+    match again {
+        true => "what was decided is kept until then",
+        false => "what was decided is kept, and goes on once that is over",
     }
 }
 

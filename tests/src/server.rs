@@ -32,6 +32,7 @@ pub struct FakeServer {
     calls: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
     is_away: Arc<AtomicBool>,
+    is_silent: Arc<AtomicBool>,
 }
 
 impl FakeServer {
@@ -86,12 +87,21 @@ impl FakeServer {
         self.is_away.store(true, Ordering::SeqCst);
     }
 
+    /// Takes what it is sent, and says nothing, until it comes back.
+    pub fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+    }
+
     /// Answers again.
     pub fn come_back(&self) {
         self.is_away.store(false, Ordering::SeqCst);
+        self.is_silent.store(false, Ordering::SeqCst);
     }
 
-    fn is_there(&self) -> Result<(), McpError> {
+    async fn is_there(&self) -> Result<(), McpError> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+        }
         match self.is_away.load(Ordering::SeqCst) {
             true => Err(McpError::Connect { message: "nobody listens".into() }),
             false => Ok(()),
@@ -172,7 +182,7 @@ impl Connector for FakeServer {
     }
 
     async fn connect(&self, _: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
-        self.is_there()?;
+        self.is_there().await?;
         Ok(Arc::new(self.clone()))
     }
 }
@@ -180,9 +190,9 @@ impl Connector for FakeServer {
 #[async_trait::async_trait]
 impl McpTransport for FakeServer {
     async fn request(&self, request: McpRequest, cx: &CallContext) -> Result<McpReply, McpError> {
-        self.is_there()?;
         let params: Value = request.params.map(|raw| serde_json::from_str(raw.get()).unwrap()).unwrap_or_default();
         let answer = async {
+            self.is_there().await?;
             match &*request.method {
                 "tools/list" => Ok(self.list()),
                 "tools/call" => self.call(params).await,

@@ -47,11 +47,12 @@ pub(super) async fn list(app: &App, args: &ListApprovalsArgs) -> Result<Exit, Fa
         let one = &view.confirmation;
         let arguments: String = visible(&view.arguments.to_string()).chars().take(MAX_SHOWN).collect();
         let until = one.expires_at.format("%Y-%m-%d %H:%M").to_string();
-        [one.id.to_string(), one.subject.clone(), format!("{}.{}", one.server, one.tool), until, arguments]
+        let tool = format!("{}.{}", one.server, one.tool);
+        [one.id.to_string(), one.state.as_str().into(), one.subject.clone(), tool, until, arguments]
     };
     let text = match waiting.is_empty() {
         true => "No call waits for a decision.".into(),
-        false => table(["ID", "ASKED BY", "TOOL", "UNTIL (UTC)", "ARGUMENTS"], waiting.iter().map(row)),
+        false => table(["ID", "STATE", "ASKED BY", "TOOL", "UNTIL (UTC)", "ARGUMENTS"], waiting.iter().map(row)),
     };
     say(app, args.json, &waiting.iter().map(document).collect::<Value>(), &text)
 }

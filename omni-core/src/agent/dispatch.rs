@@ -133,7 +133,7 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         ack: parts.acks.ask,
     };
     let ended = call::perform(parts, &caller, &call).await;
-    let unsent = ended.as_ref().ok().filter(|end| end.unsent);
+    let unsent = ended.as_ref().ok().filter(|end| end.came_to_nobody());
     let unsent = unsent.map(|end| end.error.clone().unwrap_or_else(|| "The call was not sent.".into()));
     match (agreed, unsent) {
         (Some(agreed), Some(reason)) => agreed.void(parts, &reason).await,

@@ -75,8 +75,7 @@ impl State {
             Self::Approved => matches!(next, Self::Running | Self::Void),
             // Of those that are about to be sent some are not.
             Self::Running => matches!(next, Self::Done | Self::UnknownOutcome | Self::Void),
-            Self::Denied => next == Self::Void,
-            Self::Expired | Self::Void | Self::Done | Self::UnknownOutcome => false,
+            Self::Denied | Self::Expired | Self::Void | Self::Done | Self::UnknownOutcome => false,
         }
     }
 }
@@ -159,7 +158,7 @@ impl Confirmation {
         self.decided_by.is_some()
     }
 
-    /// What somebody said of which the ledger may not know: it has gone no further since, or was left behind.
+    /// What somebody said and the ledger may not know of: it has gone no further since, or does not count.
     pub(crate) fn unrecorded(&self) -> Option<Self> {
         if !self.was_answered() || self.recorded_at.is_some() {
             return None;

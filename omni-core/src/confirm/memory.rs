@@ -200,6 +200,15 @@ impl RunStore for MemoryRuns {
         Ok(true)
     }
 
+    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
+        let mut runs = self.runs();
+        let parked = runs.values_mut().filter(|run| matches!(run.phase, Phase::Parked { .. }));
+        let mut agreed = parked.flat_map(|run| &mut run.confirmations).filter(|one| one.state == State::Approved);
+        let Some(one) = agreed.find(|one| one.id == id) else { return Ok(false) };
+        (one.decided_by, one.decided_at, one.recorded_at) = (Some(by.to_owned()), Some(Utc::now()), None);
+        Ok(true)
+    }
+
     async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
         let mut runs = self.runs();
         if let Some(one) = runs.values_mut().flat_map(|run| &mut run.confirmations).find(|one| one.id == id) {

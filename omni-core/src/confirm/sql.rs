@@ -257,6 +257,14 @@ impl RunStore for SqlRuns {
         Ok(db.execute(&sql, &values).await? == 1)
     }
 
+    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
+        let Some(db) = self.existing().await? else { return Ok(false) };
+        let sql = "UPDATE confirmations SET decided_by = ?, decided_at = {now}, recorded_at = NULL
+                   WHERE id = ? AND state = 'approved' AND EXISTS (SELECT 1 FROM parked_runs r
+                       WHERE r.id = confirmations.run_id AND r.state = 'parked')";
+        Ok(db.execute(&timed(sql, db), &[by.into(), id.to_string().into()]).await? == 1)
+    }
+
     async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
         let Some(db) = self.existing().await? else { return Ok(()) };
         let sql = timed("UPDATE confirmations SET recorded_at = {now} WHERE id = ?", db);

@@ -137,6 +137,13 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be reached.
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError>;
 
+    /// Takes down that somebody else says the same of a call that was agreed to and that nobody carries out yet: from
+    /// then on it is their word, of which the ledger does not know. Whether that came in time.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError>;
+
     /// Notes that the ledger has the decision on a call.
     ///
     /// # Errors
@@ -209,6 +216,10 @@ impl<T: RunStore + ?Sized> RunStore for Arc<T> {
 
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError> {
         (**self).change(change).await
+    }
+
+    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
+        (**self).agree_again(id, by).await
     }
 
     async fn recorded(&self, id: Uuid) -> Result<(), RunError> {

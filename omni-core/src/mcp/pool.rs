@@ -209,6 +209,12 @@ impl Pool {
         Ok(self.catalog())
     }
 
+    /// The same on behalf of somebody who may have come with a token.
+    pub(crate) async fn look_at(&self, name: &str, token: Option<&Arc<CallerToken>>) -> Result<Arc<Catalog>, McpError> {
+        self.ask(self.enabled(name)?, true, token).await;
+        Ok(self.catalog())
+    }
+
     /// Calls a tool. Takes the server's concurrency permit, keeps `cx.deadline`, repeats only what
     /// may be repeated.
     ///

@@ -68,6 +68,14 @@ impl Known {
     fn waits_on(&self) -> bool {
         self.resumed.as_ref().is_some_and(|resumed| !resumed.lease.is_claimed())
     }
+
+    /// The error as whoever waits is told of it.
+    fn told(&self, error: Error) -> Error {
+        match &self.resumed {
+            Some(resumed) => resumed.told(error),
+            None => error,
+        }
+    }
 }
 
 /// When an ask began, and what it had taken before.
@@ -164,7 +172,11 @@ async fn finish(
     for call in &mut answer.tool_calls {
         call.result_id.take_if(|id| lost.contains(id));
     }
-    let error = record(parts, ask, &known, &answer, &began.before, error).await;
+    let error = match error.map(|error| known.told(error)) {
+        // Nothing has begun: what was decided has its record, and what waits has none.
+        waits @ Some(Error::Waits { .. }) => waits,
+        error => record(parts, ask, &known, &answer, &began.before, error).await,
+    };
     if error.is_some()
         && let Err(kept) = parked::undo(parts, &mut progress).await
     {
@@ -177,13 +189,7 @@ async fn finish(
     let mut last: Vec<AnswerEvent> = pending.chain(warnings).collect();
     let end = match error {
         None => AnswerEvent::Done(Box::new(answer)),
-        Some(error) => {
-            let told = match &known.resumed {
-                Some(resumed) => resumed.told(error),
-                None => error,
-            };
-            AnswerEvent::Error(Box::new(Failure::new(told, answer)))
-        }
+        Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
     };
     if let Some(resumed) = &known.resumed {
         resumed.end(parts, &end).await;
@@ -259,7 +265,9 @@ async fn admitted(
         None => charges_for(&grant.principal, &grant.quota),
     };
     steps::limit(parts, charges, deadline, &mut known.reservation).await?;
-    note_start(parts, ask, known).await?;
+    if known.resumed.is_none() {
+        note_start(parts, ask, known).await?;
+    }
     Ok((grant, deadline))
 }
 
@@ -313,12 +321,13 @@ async fn answer(
         Some(resumed) => resumed.token.clone(),
         None => steps::token(parts, &ask.credential, &grant.principal),
     };
-    let catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
+    let mut catalog = given::catalog(parts, ask, token.as_ref(), deadline).await;
     // Before it is taken on: a store that is away burns nothing that was agreed to.
     let (before, mut run) = begin(parts, ask, grant, &catalog, known).await?;
     if let Some(resumed) = &known.resumed {
-        resumed.is_ready(parts, &catalog).await?;
+        catalog = resumed.is_ready(parts, catalog).await?;
         resumed.lease.claim().await?;
+        note_start(parts, ask, known).await?;
     }
     let reads_results = known.talk.is_some() && parts.result_rules.keeps();
     let tools = given::tool_set(parts, ask, &catalog, grant, model, reads_results);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use chrono::{TimeDelta, Utc};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -28,6 +29,12 @@ use crate::{
     policy::Grant,
     trace,
 };
+
+/// Most runs that cannot go on of which the calls are listed.
+const MAX_LEFT: usize = 50;
+/// How long whoever decided is left to record it themselves, and how often it is looked for meanwhile.
+const OWN_RECORD: TimeDelta = TimeDelta::seconds(5);
+const LOOKS: u32 = 100;
 
 /// Who decides, and by which door.
 #[derive(Debug, Clone)]
@@ -81,7 +88,8 @@ pub struct ConfirmationView {
 
 impl Omni {
     /// The calls that wait and that somebody may decide on, oldest first: their own, and those of others for
-    /// whoever has a role that decides.
+    /// whoever has a role that decides. After them those that were agreed to and cannot go on yet: somebody may have
+    /// to say the same again.
     ///
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.
@@ -93,7 +101,12 @@ impl Omni {
             true => Whose::all(&principal.tenant),
             false => Whose::of(&principal.tenant, &principal.subject),
         };
-        let found = parts.runs.pending(whose, MAX_LISTED).await?;
+        let mut found = parts.runs.pending(whose, MAX_LISTED).await?;
+        for run in parts.runs.decided(MAX_LEFT).await? {
+            let left = parts.runs.of_run(run).await?.into_iter().filter(|one| one.state == State::Approved);
+            found.extend(left.filter(|one| parts.approvals.may_see(one, &grant)));
+        }
+        found.truncate(MAX_LISTED);
         Ok(found.into_iter().map(|one| view(&parts, &grant, one, None)).collect())
     }
 
@@ -157,28 +170,26 @@ impl Omni {
                 if parts.runs.body(one.run).await?.is_none() {
                     return Err(resumed::gone());
                 }
-                if !is_own {
-                    noted::write(&parts, &one, Some(party(&grant, by))).await?;
-                }
+                again(&parts, &grant, by, &one).await?;
                 Ok(())
             }
             state => return Err(decided_as(state)),
         };
-        let all = parts.runs.of_run(one.run).await?;
-        let is_decided = all.iter().all(Confirmation::is_decided);
+        // What is void by now the asker and the model are told once the ledger takes it.
         if let Err(error) = recorded {
-            // What is void by now the asker and the model are told.
-            if is_decided && let Err(error) = self.resume(&parts, one.run, None).await {
-                tracing::warn!(%error, run = %one.run, "a run whose decision is not recorded does not go on");
-            }
-            return Err(error.into());
+            let why = Error::Audit(error);
+            return Err(match to {
+                State::Denied => Error::Waits { why: Box::new(why), again: false },
+                _ => why,
+            });
         }
-        noted::decisions(&parts, &all).await?;
+        let all = recorded_by_now(&parts, one.run).await?;
+        let is_decided = all.iter().all(Confirmation::is_decided);
         if !is_decided {
             return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
         }
         let elicit = is_own.then_some(&by.elicit);
-        let now = Present { grant: &grant, credential: &by.credential, said: (one.id, to), elicit };
+        let now = Present { grant: &grant, credential: &by.credential, elicit };
         let mut stream = self.resume(&parts, one.run, Some(now)).await?;
         if is_own {
             return Ok(stream);
@@ -197,7 +208,7 @@ impl Omni {
         run: Uuid,
         decider: Option<Present<'_>>,
     ) -> Result<AnswerStream, Error> {
-        noted::decisions(parts, &parts.runs.of_run(run).await?).await?;
+        recorded_by_now(parts, run).await?;
         let body = parts.runs.body(run).await?.ok_or_else(resumed::gone)?;
         let paused = Paused::decode(&body)?;
         let mut ask = paused.ask(resumed::principal(&paused.principal, decider));
@@ -221,7 +232,7 @@ impl Omni {
         let unknown = || Error::NotFound { message: format!("no call {id} waits for a decision") };
         let read = async || parts.runs.confirmation(id).await;
         let mut one = read().await?.filter(|one| parts.approvals.may_see(one, grant)).ok_or_else(unknown)?;
-        let is_due = one.state == State::Pending && one.expires_at <= chrono::Utc::now();
+        let is_due = one.state == State::Pending && one.expires_at <= Utc::now();
         if is_due || one.state == State::Running {
             self.lapse(parts).await?;
             one = read().await?.ok_or_else(unknown)?;
@@ -237,7 +248,39 @@ async fn decider(parts: &Parts, who: Credential) -> Result<Arc<Grant>, Error> {
     Ok(grant)
 }
 
-/// Takes the decision down, here and in the ledger. What the ledger does not have does not count: it is void then.
+/// The calls of a run, with every decision on them in the ledger. Whoever just made one is left to record it.
+async fn recorded_by_now(parts: &Parts, run: Uuid) -> Result<Vec<Confirmation>, Error> {
+    let is_on_its_way = |one: &Confirmation| {
+        one.unrecorded().and_then(|said| said.decided_at).is_some_and(|at| Utc::now() - at < OWN_RECORD)
+    };
+    let mut all = parts.runs.of_run(run).await?;
+    for _ in 0..LOOKS {
+        if !all.iter().any(is_on_its_way) {
+            break;
+        }
+        sleep(OWN_RECORD.to_std().unwrap_or_default() / LOOKS).await;
+        all = parts.runs.of_run(run).await?;
+    }
+    noted::decisions(parts, &all).await?;
+    Ok(all)
+}
+
+/// Somebody who may agree says the same as whoever did before: it is their word then.
+async fn again(parts: &Parts, grant: &Grant, by: &Decider, one: &Confirmation) -> Result<(), Error> {
+    let subject = grant.principal.subject.as_str();
+    let is_theirs = one.decided_by.as_deref() == Some(subject);
+    if one.state != State::Approved || is_theirs || parts.approvals.may_agree(one, grant).is_err() {
+        return Ok(());
+    }
+    if !parts.runs.agree_again(one.id, subject).await? {
+        return Err(resumed::gone());
+    }
+    let said = Confirmation { decided_by: Some(subject.to_owned()), ..one.clone() };
+    Ok(noted::decision(parts, &said, Some(party(grant, by))).await?)
+}
+
+/// Takes the decision down, here and in the ledger. An agreement that the ledger does not have does not count: it is
+/// void then. A denial counts all the same.
 async fn decide(
     parts: &Parts,
     grant: &Grant,
@@ -258,14 +301,9 @@ async fn decide(
     }
     let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
     let recorded = noted::decision(parts, &decided, Some(party(grant, by))).await;
-    if recorded.is_err() {
+    if recorded.is_err() && to == State::Approved {
         let why = "the ledger could not record the decision";
-        if parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await? {
-            let void = Confirmation { state: State::Void, reason: Some(why.into()), ..decided };
-            if let Err(error) = noted::write(parts, &void, None).await {
-                tracing::error!(%error, confirmation = %void.id, "that a decision is void is not recorded");
-            }
-        }
+        parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await?;
     }
     Ok(recorded)
 }
@@ -300,7 +338,8 @@ fn knows_rules(grant: &Grant) -> bool {
 
 fn view(parts: &Parts, grant: &Grant, mut one: Confirmation, result: Option<Value>) -> ConfirmationView {
     let arguments = noted::arguments(parts, &one);
-    let may_approve = one.state == State::Pending && parts.approvals.may_agree(&one, grant).is_ok();
+    let is_open = matches!(one.state, State::Pending | State::Approved);
+    let may_approve = is_open && parts.approvals.may_agree(&one, grant).is_ok();
     if !knows_rules(grant) {
         one.rule = String::new();
     }

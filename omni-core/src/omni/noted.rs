@@ -68,8 +68,11 @@ pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
 /// Writes down the decisions of a run that the ledger may not have: whoever made one may have been gone before it was
 /// recorded. Rather twice than never.
 pub(super) async fn decisions(parts: &Parts, all: &[Confirmation]) -> Result<(), AuditError> {
-    for said in all.iter().filter_map(Confirmation::unrecorded) {
+    for (one, said) in all.iter().filter_map(|one| Some((one, one.unrecorded()?))) {
         decision(parts, &said, None).await?;
+        if one.state != said.state {
+            write(parts, one, None).await?;
+        }
     }
     Ok(())
 }

@@ -24,13 +24,11 @@ mod ready;
 
 pub(super) use lease::Lease;
 
-/// Who is there to decide, and what they just said.
+/// Who is there to decide.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Present<'a> {
     pub(super) grant: &'a Arc<Grant>,
     pub(super) credential: &'a Credential,
-    /// On which call, and what.
-    pub(super) said: (Uuid, State),
     /// The asker, where it is they, for what servers ask.
     pub(super) elicit: Option<&'a Arc<dyn Elicit>>,
 }
@@ -44,8 +42,8 @@ pub(super) struct Resumed {
     pub(super) token: Option<Arc<CallerToken>>,
     /// Whether the asker had a role by a claim, which nobody makes now.
     lacks_claim: bool,
-    /// Who is there, and what they just said.
-    present: Option<(Arc<Grant>, (Uuid, State))>,
+    /// Who is there.
+    present: Option<Arc<Grant>>,
 }
 
 pub(super) fn gone() -> Error {
@@ -55,7 +53,7 @@ pub(super) fn gone() -> Error {
 impl Resumed {
     pub(super) fn new(paused: Paused, run: Uuid, store: Arc<dyn RunStore>, present: Option<Present<'_>>) -> Self {
         let lacks_claim = paused.principal.claimed_role().is_some() && own(&paused.principal, present).is_none();
-        let present = present.map(|present| (present.grant.clone(), present.said));
+        let present = present.map(|present| present.grant.clone());
         Self { paused, lease: Arc::new(Lease::new(store, run)), token: None, lacks_claim, present }
     }
 

@@ -35,6 +35,7 @@ pub async fn run_store_contract(store: &dyn RunStore) {
     what_is_decided_and_left_is_found_until_somebody_takes_it_on(store).await;
     what_still_waits_when_its_run_ends_is_void(store).await;
     that_a_decision_is_recorded_is_kept(store).await;
+    what_waits_may_become_the_word_of_somebody_else(store).await;
 }
 
 /// Checks that two stores over the same backend, each with connections of its own, are one.
@@ -289,4 +290,20 @@ async fn that_a_decision_is_recorded_is_kept(store: &dyn RunStore) {
     let mut left = store.end(run, None).await.expect("it can end");
     left.sort_unstable_by_key(|one| one.id);
     assert_eq!(is_recorded(&left), [true, false]);
+}
+
+async fn what_waits_may_become_the_word_of_somebody_else(store: &dyn RunStore) {
+    let waiting = parked(store, 1, LONG).await;
+    let (id, run) = (waiting[0].id, waiting[0].run);
+    let again = async || store.agree_again(id, "bob@x.org").await.expect("it can be tried");
+    assert!(!again().await, "nobody agreed");
+    assert!(approve(store, &waiting[0]).await);
+    store.recorded(id).await.expect("it can be noted");
+    assert!(again().await);
+    let now = read(store, run).await.remove(0);
+    assert_eq!((now.state, now.decided_by.as_deref(), now.recorded_at), (State::Approved, Some("bob@x.org"), None));
+    assert!(claim(store, run, LONG).await);
+    assert!(!again().await, "it is carried out");
+    store.end(run, None).await.expect("it can end");
+    assert!(!again().await, "it is over");
 }

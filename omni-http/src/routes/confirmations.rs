@@ -25,7 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// List calls that wait for a human
 ///
-/// One's own, and those of others for whoever has a role that decides (`approvals.approvers`).
+/// One's own, and those of others for whoever has a role that decides (`approvals.approvers`); also those that were
+/// agreed to and cannot go on yet.
 #[utoipa::path(get, path = "/confirmations", tag = "threads", params(Viewer),
     responses((status = 200, body = Confirmations)))]
 async fn list(
@@ -66,6 +67,7 @@ async fn one(
     (status = 202, description = "Other calls of the ask still wait, or new ones", body = Waiting),
     (status = 404, description = "There is none, or it is somebody else's"),
     (status = 409, description = "It is decided already, or its time is over"),
+    (status = 503, description = "What was decided is kept, and cannot go on yet"),
 ))]
 async fn decide(
     State(app): State<App>,

@@ -129,6 +129,8 @@ async fn one_of_those_who_decide_at_once_wins_and_the_call_runs_once() {
     let won = futures::future::join_all(tries).await.into_iter().filter(|won| *won).count();
     assert_eq!((won, rig.server.calls()), (1, 1));
     rig.omni.shutdown().await;
+    let agreed = recorded(&rig.recorder).into_iter().filter(|(action, _)| action == "confirmation.approved").count();
+    assert_eq!(agreed, 1);
 }
 
 #[tokio::test]
@@ -262,6 +264,10 @@ impl RunStore for Away {
     }
 
     async fn change(&self, _: Change<'_>) -> Result<bool, RunError> {
+        away()
+    }
+
+    async fn agree_again(&self, _: Uuid, _: &str) -> Result<bool, RunError> {
         away()
     }
 

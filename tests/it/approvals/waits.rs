@@ -1,6 +1,9 @@
 //! What was agreed to and cannot go on yet waits, and nothing of it is used up.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use omni_core::{
     AuditSink, ErrorKind,
@@ -46,7 +49,6 @@ async fn what_is_agreed_to_waits_for_its_server_and_is_recorded_once() {
     let rig = rig(wiping(), Changing::new(), same).await;
     let id = parked(&rig.omni, ask()).await.pending[0].id;
     rig.server.leave();
-    look_again(&rig.omni).await;
     assert!(waits(&rig.omni, id, ADA).await.contains("lab: the server is away"));
     // It is tried again and again meanwhile.
     tokio::time::sleep(Duration::from_secs(300)).await;
@@ -80,21 +82,42 @@ async fn what_is_agreed_to_waits_for_a_place() {
 #[tokio::test]
 async fn an_agreement_counts_while_whoever_gave_it_may_or_when_somebody_who_may_gives_it_again() {
     let policy = Changing::of(&[(EVE, "dba"), (BOB, "dba")]);
+    let llm = Scripted::new().call(&[wipe("a"), wipe("b")]).say("Done.");
+    let rig = rig(llm, policy.clone(), |builder| builder.approvals(approvers(true))).await;
+    let pending = parked(&rig.omni, ask()).await.pending;
+    let (first, second) = (pending[0].id, pending[1].id);
+    rig.server.leave();
+    approve(&rig.omni, first, EVE).await.unwrap();
+    waits(&rig.omni, second, EVE).await;
+    policy.makes(EVE, "reader");
+    rig.server.come_back();
+    assert!(waits(&rig.omni, first, ADA).await.contains(EVE), "the asker goes on, and learns whose word is missing");
+    let refused = rig.omni.confirm(first, Verdict::Approve, by(EVE)).await.unwrap_err();
+    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::NotFound, 0), "{refused}");
+    let listed = rig.omni.confirmations(Principal::email(BOB)).await.unwrap();
+    assert!(listed.len() == 2 && listed.iter().all(|view| view.may_approve), "{listed:?}");
+    assert!(waits(&rig.omni, first, BOB).await.contains(EVE), "one of them is still hers");
+    approve(&rig.omni, second, BOB).await.unwrap();
+    until(|| rig.server.calls() == 2).await;
+    let shown = rig.omni.confirmation(Principal::email(ADA), first).await.unwrap().confirmation;
+    assert_eq!(shown.decided_by.as_deref(), Some(BOB));
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [EVE, EVE, BOB, BOB]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_is_given_again_while_the_server_is_away_is_the_one_that_counts_later() {
+    let policy = Changing::of(&[(EVE, "dba"), (BOB, "dba")]);
     let rig = rig(wiping(), policy.clone(), |builder| builder.approvals(approvers(true))).await;
     let id = parked(&rig.omni, ask()).await.pending[0].id;
     rig.server.leave();
-    look_again(&rig.omni).await;
     waits(&rig.omni, id, EVE).await;
     policy.makes(EVE, "reader");
+    assert!(waits(&rig.omni, id, BOB).await.contains("goes on once that is over"));
     rig.server.come_back();
-    look_again(&rig.omni).await;
-    assert!(waits(&rig.omni, id, ADA).await.contains(EVE), "the asker goes on, and learns whose word is missing");
-    let refused = rig.omni.confirm(id, Verdict::Approve, by(EVE)).await.unwrap_err();
-    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::NotFound, 0), "{refused}");
-    approve(&rig.omni, id, BOB).await.unwrap();
-    until(|| rig.server.calls() == 1).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (1, "done"));
     rig.omni.shutdown().await;
-    assert_eq!(agreed(&rig.recorder), [EVE, BOB]);
 }
 
 #[tokio::test]
@@ -103,11 +126,10 @@ async fn whoever_may_agree_only_by_what_a_token_claims_is_believed_while_they_ar
     let id = parked(&rig.omni, ask()).await.pending[0].id;
     let eve = || Decider::new(super::changes::claiming(EVE), Source::Http);
     rig.server.leave();
-    look_again(&rig.omni).await;
     let told = rig.omni.confirm(id, Verdict::Approve, eve()).await.unwrap_err();
     assert_eq!(told.kind(), ErrorKind::Unavailable);
+    assert!(told.to_string().contains("you have to say the same again"), "{told}");
     rig.server.come_back();
-    look_again(&rig.omni).await;
     assert!(waits(&rig.omni, id, ADA).await.contains(EVE));
     rig.omni.confirm(id, Verdict::Approve, eve()).await.unwrap().collect().await.unwrap();
     until(|| rig.server.calls() == 1).await;
@@ -143,7 +165,6 @@ async fn a_decision_of_which_the_ledger_does_not_know_is_recorded_before_its_run
         assert!(store.change(Change::new(one.id, State::Pending, State::Approved).by(ADA)).await.unwrap());
     }
     rig.server.leave();
-    look_again(&rig.omni).await;
     let run = store.confirmation(late[0].id).await.unwrap().unwrap().run;
     assert!(store.claim(run, Duration::from_secs(1)).await.unwrap(), "whoever has it breaks off");
     tokio::time::sleep(Duration::from_secs(90)).await;
@@ -156,14 +177,18 @@ async fn a_decision_of_which_the_ledger_does_not_know_is_recorded_before_its_run
     assert_eq!(agreed(&rig.recorder), [ADA, ADA], "one each");
 }
 
-/// A ledger that fails at agreements.
+/// A ledger that takes no decisions for a while.
 #[derive(Debug, Clone)]
-struct Deaf(Recorder);
+struct Deaf(Recorder, Arc<AtomicBool>);
 
 #[async_trait::async_trait]
 impl AuditSink for Deaf {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
-        if batch.iter().any(|record| String::from_utf8_lossy(&record.bytes).contains("confirmation.approved")) {
+        let is_decision = |record: &SealedRecord| {
+            let text = String::from_utf8_lossy(&record.bytes);
+            text.contains("confirmation.approved") || text.contains("confirmation.denied")
+        };
+        if self.1.load(Ordering::SeqCst) && batch.iter().any(is_decision) {
             return Err(AuditError::Unavailable { message: "not this".into() });
         }
         self.0.append(batch).await
@@ -171,16 +196,116 @@ impl AuditSink for Deaf {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_ledger_cannot_record_counts_for_nothing() {
-    let deaf = Deaf(Recorder::default());
-    let rig = rig(wiping(), Changing::new(), |builder| builder.audit(deaf).ledger_ack(Ack::Database)).await;
+async fn an_agreement_that_the_ledger_cannot_take_counts_for_nothing_and_a_denial_counts_all_the_same() {
+    let denied = Verdict::Decline { reason: "not today".into() };
+    for (verdict, state, reason, actions) in [
+        (Verdict::Approve, State::Void, "the ledger could not record the decision", ["approved", "void"]),
+        (denied, State::Denied, "not today", ["denied", "denied"]),
+    ] {
+        let deaf = Deaf(Recorder::default(), Arc::new(AtomicBool::new(true)));
+        let llm = wiping();
+        let sink = deaf.clone();
+        let rig = rig(llm.clone(), Changing::new(), |builder| builder.audit(sink).ledger_ack(Ack::Database)).await;
+        let id = parked(&rig.omni, ask()).await.pending[0].id;
+        let refused = rig.omni.confirm(id, verdict, by(ADA)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        let shown = rig.omni.confirmation(Principal::email(ADA), id).await.unwrap().confirmation;
+        assert_eq!((shown.state, shown.reason.as_deref()), (state, Some(reason)));
+        deaf.1.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(told(&llm).contains(reason), "it goes on, and the model is told: {}", told(&llm));
+        rig.omni.shutdown().await;
+        let said: Vec<String> = recorded(&deaf.0).into_iter().map(|(action, _)| action).collect();
+        let said: Vec<&str> = said.iter().filter_map(|action| action.strip_prefix("confirmation.")).collect();
+        // The record that came late is there as well: rather twice than never.
+        assert_eq!(said.last(), actions.last(), "{said:?}");
+        assert!(said.iter().all(|one| *one == "asked" || actions.contains(one)), "{said:?}");
+        assert_eq!(rig.server.calls(), 0);
+    }
+}
+
+/// A ledger that takes its time for the end of an ask.
+#[derive(Debug, Clone)]
+struct Slow(Recorder);
+
+#[async_trait::async_trait]
+impl AuditSink for Slow {
+    async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        if batch.iter().any(|record| String::from_utf8_lossy(&record.bytes).contains("\"answer\":\"Done.\"")) {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        self.0.append(batch).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_kept_until_its_asker_is_told() {
+    let store = Arc::new(MemoryRuns::new());
+    let (sink, runs) = (Slow(Recorder::default()), store.clone());
+    let rig = rig(wiping(), Changing::new(), |builder| builder.audit(sink).ledger_ack(Ack::Database).runs(runs)).await;
     let id = parked(&rig.omni, ask()).await.pending[0].id;
-    let refused = rig.omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap_err();
-    assert_eq!((refused.kind(), rig.server.calls()), (ErrorKind::Unavailable, 0), "{refused}");
-    let view = rig.omni.confirmation(Principal::email(ADA), id).await.unwrap().confirmation;
-    assert_eq!((view.state, view.reason.as_deref()), (State::Void, Some("the ledger could not record the decision")));
-    rig.omni.shutdown_within(Duration::ZERO).await;
-    assert_eq!(rig.server.calls(), 0);
+    let deciding = tokio::spawn({
+        let omni = rig.omni.clone();
+        async move { approve(&omni, id, ADA).await.map(|answer| answer.text) }
+    });
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!((rig.server.calls(), deciding.is_finished()), (1, false));
+    let run = store.confirmation(id).await.unwrap().unwrap().run;
+    assert!(store.lapse().await.unwrap().is_empty() && store.renew(run, Duration::from_secs(10)).await.unwrap());
+    assert_eq!(deciding.await.unwrap().unwrap(), "Done.");
+    assert!(store.result(run).await.unwrap().unwrap().contains("Done."));
+    rig.omni.shutdown().await;
+}
+
+/// Nobody is anybody but by what their token claims, save Eve.
+#[derive(Debug)]
+struct OnlyClaims;
+
+#[async_trait::async_trait]
+impl PolicyStore for OnlyClaims {
+    async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+        let role = match principal.claimed_role() {
+            Some(role) => role,
+            None if principal.subject == EVE => "dba",
+            None => return Err(PolicyError::UnknownSubject { subject: principal.subject.clone() }),
+        };
+        Ok(Arc::new(Grant::new(principal.clone(), Role::new(role), asking())))
+    }
+
+    fn version(&self) -> watch::Receiver<PolicyVersion> {
+        watch::Sender::new(1).subscribe()
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_under_a_claimed_role_waits_for_whoever_claims_it() {
+    let mut rules = approvers(false);
+    rules.approvers.push("dba".into());
+    let rig = rig(wiping(), OnlyClaims, |builder| builder.approvals(rules)).await;
+    let mut question = ask();
+    question.credential = super::changes::claiming(ADA).into();
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    let told = rig.omni.confirm(id, Verdict::Approve, by(EVE)).await.unwrap_err();
+    assert_eq!((told.kind(), rig.server.calls()), (ErrorKind::Unavailable, 0), "{told}");
+    assert!(told.to_string().contains("known only while they are there"), "{told}");
+    let own = Decider::new(super::changes::claiming(ADA), Source::Http);
+    let answer = rig.omni.confirm(id, Verdict::Approve, own).await.unwrap().collect().await.unwrap();
+    assert_eq!((answer.text.as_str(), rig.server.calls()), ("Done.", 1));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_uses_up_no_agreement() {
+    let rig = rig(wiping(), Changing::new(), same).await;
+    let mut question = ask();
+    question.options.timeout = Some(Duration::from_secs(5));
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    rig.server.fall_silent();
+    waits(&rig.omni, id, ADA).await;
+    rig.server.come_back();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (1, "done"));
+    rig.omni.shutdown().await;
 }
 
 #[tokio::test]
@@ -240,13 +365,13 @@ async fn a_call_that_is_made_again_takes_another_agreement() {
 
 /// Somebody who agrees to a tool that becomes another one while they look.
 #[derive(Debug)]
-struct Slow {
+struct Pondering {
     omni: Omni,
     server: FakeServer,
 }
 
 #[async_trait::async_trait]
-impl Approver for Slow {
+impl Approver for Pondering {
     async fn decide(&self, _: &ConfirmRequest) -> Verdict {
         self.server.describe("wipe", "Wipes everything, everywhere.");
         look_again(&self.omni).await;
@@ -257,7 +382,7 @@ impl Approver for Slow {
 #[tokio::test]
 async fn a_tool_that_becomes_another_one_while_somebody_is_asked_is_not_what_they_agreed_to() {
     let rig = rig(wiping(), Changing::new(), same).await;
-    let slow = Slow { omni: rig.omni.clone(), server: rig.server.clone() };
+    let slow = Pondering { omni: rig.omni.clone(), server: rig.server.clone() };
     let question = Ask::new(Principal::email(ADA), "Wipe it").with_approver(Arc::new(slow));
     let answer = rig.omni.ask(question).await.unwrap();
     assert_eq!((answer.tool_calls[0].status, rig.server.calls()), (CallStatus::Declined, 0));

@@ -3,6 +3,7 @@
 use futures::StreamExt as _;
 use omni_core::{
     OmniBuilder,
+    confirm::ApprovalRules,
     identity::Scope,
     llm::{
         Speaker,
@@ -127,4 +128,44 @@ async fn what_a_server_asks_in_a_call_that_somebody_agreed_to_is_told_to_the_ask
     });
     let text = text.await;
     assert!(text.contains("event: done") && text.contains("ada@company.com"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_agrees_for_somebody_else_is_asked_nothing_in_their_place() {
+    let fixture = FixtureServer::speaking(Speaks::Old).await;
+    let rules = RuleSet::builder().allow("fix", "*").confirm("fix", "test_elicitation").build().unwrap();
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::new("reader"), rules.clone(), Quota::default());
+    let policy = policy.with_subject(EVE, Role::new("dba"), rules, Quota::default());
+    let mut approvals = ApprovalRules::default();
+    approvals.approvers = vec!["dba".into()];
+    let door =
+        door_with(&fixture, "fix__test_elicitation", |builder| builder.policy(policy).approvals(approvals)).await;
+    let (ada, eve) = (door.key(ADA, &[Scope::Ask]).await, door.key(EVE, &[Scope::Ask]).await);
+    let waiting = door.post_by(&ada, "/chat/ask", &json!({ "message": "Ask me" })).await.is(202).json();
+    let path = waiting["confirmations"][0]["url"].as_str().unwrap();
+    let deciding = door.request(Method::POST, path).bearer_auth(&eve).header("accept", "text/event-stream");
+    let deciding = deciding.json(&json!({ "approve": true, "elicitation": true })).send().await.unwrap();
+    let text = deciding.text().await.unwrap();
+    assert!(!text.contains("event: elicitation"), "{text}");
+    let result = omni_tests::rig::until_some(async || {
+        let shown = door.get_by(&ada, path).await.is(200).json();
+        Some(shown["result"].clone()).filter(|result| !result.is_null())
+    });
+    assert!(result.await["answer"].as_str().unwrap().contains("action=decline"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_told_with_its_origin_and_opened_by_the_person() {
+    let fixture = FixtureServer::speaking(Speaks::Old).await;
+    let door = door(&fixture, "fix__test_elicitation_page").await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let text = read(ask(&door, &key, true).await, "elicitation", async |asked| {
+        let shown = ["mode", "url", "origin", "message"].map(|field| asked[field].clone());
+        let wanted = ["url", "https://login.example.com/in?x=1", "https://login.example.com", "Sign in"];
+        assert_eq!(json!(shown), json!(wanted));
+        let path = format!("/elicitations/{}", asked["id"].as_str().unwrap());
+        door.post_by(&key, &path, &json!({ "action": "accept" })).await.is(204);
+    });
+    let text = text.await;
+    assert!(text.contains("Page: action=accept"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! Whether a run can be taken on by now. What cannot yet waits, and nothing that was agreed to is used up.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use tokio::time::timeout;
 
 use super::Resumed;
@@ -14,51 +16,61 @@ use crate::{
 };
 
 impl Resumed {
-    /// Whether everything is there that the calls take which somebody agreed to.
+    /// Whether everything is there that the calls take which somebody agreed to; what there is by now.
     ///
     /// # Errors
     /// What is not.
-    pub(in crate::omni) async fn is_ready(&self, parts: &Parts, catalog: &Catalog) -> Result<(), Error> {
+    pub(in crate::omni) async fn is_ready(
+        &self,
+        parts: &Parts,
+        mut catalog: Arc<Catalog>,
+    ) -> Result<Arc<Catalog>, Error> {
         let confirmations = timeout(STEP_TIMEOUT, self.lease.store.of_run(self.lease.run)).await;
         let confirmations = confirmations.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
-        for one in confirmations.iter().filter(|one| one.state == State::Approved) {
+        let approved: Vec<_> = confirmations.iter().filter(|one| one.state == State::Approved).collect();
+        for one in &approved {
             self.has_token(parts, one)?;
-            self.is_there(parts, catalog, one)?;
             self.is_still_said(parts, one).await?;
         }
-        Ok(())
+        let servers: BTreeSet<_> = approved.iter().map(|one| &*one.server).collect();
+        for server in servers {
+            // What was there a while ago may be away by now.
+            if let Ok(looked) = parts.pool.look_at(server, self.token.as_ref()).await {
+                catalog = looked;
+            }
+            self.is_there(&catalog, server)?;
+        }
+        Ok(catalog)
     }
 
-    /// A server that is used with the asker's own token waits for them to come with it.
+    /// A server that is used with the asker's own token waits for them to come with one that it takes.
     fn has_token(&self, parts: &Parts, one: &Confirmation) -> Result<(), Error> {
-        if self.token.is_some() || parts.pool.refusal(&one.server, None).is_none() {
+        if parts.pool.refusal(&one.server, self.token.as_deref()).is_none() {
             return Ok(());
         }
         let Confirmation { server, subject, .. } = one;
-        Err(waits(Error::Denied {
-            message: format!("{server} is used with the token of {subject}, who has to come with it and say the same"),
-        }))
+        Err(needs_somebody(format!(
+            "{server} is used with the token of {subject}, who has to come with it and say the same"
+        )))
     }
 
-    /// What is agreed to waits for its server.
-    fn is_there(&self, parts: &Parts, catalog: &Catalog, one: &Confirmation) -> Result<(), Error> {
-        let health = catalog.server(&one.server).map(|view| &view.health);
-        let is_away = matches!(health, Some(Health::Unhealthy { .. } | Health::Unknown));
-        // One that is kept from this asker is not away: the call is refused with the reason.
-        if !is_away || parts.pool.refusal(&one.server, self.token.as_deref()).is_some() {
+    /// What is agreed to waits for its server. Whoever counts only while they are there has to come back then.
+    fn is_there(&self, catalog: &Catalog, server: &str) -> Result<(), Error> {
+        let health = catalog.server(server).map(|view| &view.health);
+        if !matches!(health, Some(Health::Unhealthy { .. } | Health::Unknown)) {
             return Ok(());
         }
         let source = McpError::Connect { message: "it does not answer".into() };
-        Err(Error::Server { server: one.server.clone(), source })
+        Err(Error::Server { server: server.to_owned(), source })
     }
 
-    /// Whether whoever agreed for somebody else is one who may by now, or somebody who may has just said the same. Of
-    /// whoever is not there only that counts which they are without a token's or a proxy's word.
+    /// Whether whoever agreed for somebody else is one who may by now. Of whoever is not there only that counts which
+    /// they are without a token's or a proxy's word.
     async fn is_still_said(&self, parts: &Parts, one: &Confirmation) -> Result<(), Error> {
         let Some(by) = one.decided_by.as_deref().filter(|by| *by != one.subject) else { return Ok(()) };
-        if let Some((grant, said)) = &self.present {
+        if let Some(grant) = &self.present {
             let is_theirs = grant.principal.subject == by && grant.principal.tenant == one.tenant;
-            if (is_theirs || *said == (one.id, State::Approved)) && parts.approvals.may_agree(one, grant).is_ok() {
+            if is_theirs && parts.approvals.may_agree(one, grant).is_ok() {
                 return Ok(());
             }
         }
@@ -71,11 +83,9 @@ impl Resumed {
         };
         match refused {
             None => Ok(()),
-            Some(error) => Err(waits(Error::Denied {
-                message: format!(
-                    "{by} agreed to it, who may not by now ({error}); somebody who may has to say the same"
-                ),
-            })),
+            Some(error) => Err(needs_somebody(format!(
+                "{by} agreed to it, who may not by now ({error}); somebody who may has to say the same"
+            ))),
         }
     }
 
@@ -85,12 +95,9 @@ impl Resumed {
             return error;
         }
         match error.kind() {
-            ErrorKind::Denied | ErrorKind::Unauthenticated if self.lacks_claim => {
-                let message = format!(
-                    "{error}; the role of whoever asked is known only while they are there, and they have to say the same"
-                );
-                waits(Error::Denied { message })
-            }
+            ErrorKind::Denied | ErrorKind::Unauthenticated if self.lacks_claim => needs_somebody(format!(
+                "{error}; the role of whoever asked is known only while they are there, and they have to say the same"
+            )),
             ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::Conflict => error,
             ErrorKind::Invalid
             | ErrorKind::Config
@@ -99,14 +106,27 @@ impl Resumed {
             | ErrorKind::Timeout
             | ErrorKind::Unavailable
             | ErrorKind::Cancelled
-            | ErrorKind::Failed => waits(error),
+            | ErrorKind::Failed => self.waits(error),
+        }
+    }
+
+    /// It goes on later; not by itself where it rests on what whoever is there brought along.
+    fn waits(&self, why: Error) -> Error {
+        if matches!(why, Error::Waits { .. }) {
+            return why;
+        }
+        let is_claimed = self.present.as_ref().is_some_and(|grant| grant.principal.claimed_role().is_some());
+        match self.token.is_some() || is_claimed {
+            true => {
+                let message = format!("{}; once that is over you have to say the same again", why.public_message());
+                needs_somebody(message)
+            }
+            false => Error::Waits { why: Box::new(why), again: false },
         }
     }
 }
 
-fn waits(why: Error) -> Error {
-    match why {
-        waits @ Error::Waits { .. } => waits,
-        why => Error::Waits { why: Box::new(why) },
-    }
+/// It takes somebody to say the same who is not there.
+fn needs_somebody(message: String) -> Error {
+    Error::Waits { why: Box::new(Error::Denied { message }), again: true }
 }
