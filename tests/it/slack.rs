@@ -6,6 +6,7 @@ mod approvals;
 mod commands;
 mod delivery;
 mod elsewhere;
+mod flood;
 mod people;
 mod rig;
 mod streams;
