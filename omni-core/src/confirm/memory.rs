@@ -83,6 +83,11 @@ impl Run {
         expired.collect()
     }
 
+    /// Whether all of its calls are decided, and nobody has taken it on.
+    fn is_decided(&self) -> bool {
+        matches!(self.phase, Phase::Parked { .. }) && self.confirmations.iter().all(Confirmation::is_decided)
+    }
+
     /// Whether whoever has it is gone, or nobody came for it.
     fn is_left_behind(&self) -> bool {
         match self.phase {
@@ -169,10 +174,7 @@ impl RunStore for MemoryRuns {
     async fn pending(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
         let runs = self.runs();
         let in_time = runs.values().filter(|run| Instant::now() < run.expires).flat_map(|run| &run.confirmations);
-        let is_theirs = |one: &&Confirmation| {
-            one.tenant == whose.tenant && whose.subject.is_none_or(|subject| one.subject == subject)
-        };
-        let theirs = in_time.filter(|one| one.state == State::Pending).filter(is_theirs);
+        let theirs = in_time.filter(|one| one.state == State::Pending && whose.has(one));
         let mut found: Vec<Confirmation> = theirs.cloned().collect();
         found.sort_by_key(|one| (one.created_at, one.id));
         found.truncate(limit);
@@ -200,18 +202,30 @@ impl RunStore for MemoryRuns {
         Ok(true)
     }
 
-    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
+    async fn agreed(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
+        let runs = self.runs();
+        let decided = runs.values().filter(|run| run.is_decided()).flat_map(|run| &run.confirmations);
+        let theirs = decided.filter(|one| one.state == State::Approved && whose.has(one));
+        let mut found: Vec<Confirmation> = theirs.cloned().collect();
+        found.sort_by_key(|one| (one.created_at, one.id));
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn agree_again(&self, id: Uuid, from: &str, by: &str) -> Result<bool, RunError> {
         let mut runs = self.runs();
         let parked = runs.values_mut().filter(|run| matches!(run.phase, Phase::Parked { .. }));
         let mut agreed = parked.flat_map(|run| &mut run.confirmations).filter(|one| one.state == State::Approved);
-        let Some(one) = agreed.find(|one| one.id == id) else { return Ok(false) };
+        let is_theirs = |one: &&mut Confirmation| one.id == id && one.decided_by.as_deref() == Some(from);
+        let Some(one) = agreed.find(is_theirs) else { return Ok(false) };
         (one.decided_by, one.decided_at, one.recorded_at) = (Some(by.to_owned()), Some(Utc::now()), None);
         Ok(true)
     }
 
-    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
+    async fn recorded(&self, id: Uuid, by: &str) -> Result<(), RunError> {
         let mut runs = self.runs();
-        if let Some(one) = runs.values_mut().flat_map(|run| &mut run.confirmations).find(|one| one.id == id) {
+        let is_theirs = |one: &&mut Confirmation| one.id == id && one.decided_by.as_deref() == Some(by);
+        if let Some(one) = runs.values_mut().flat_map(|run| &mut run.confirmations).find(is_theirs) {
             one.recorded_at = Some(Utc::now());
         }
         Ok(())
@@ -227,8 +241,7 @@ impl RunStore for MemoryRuns {
     async fn claim(&self, run: Uuid, lease: Duration) -> Result<bool, RunError> {
         let mut runs = self.runs();
         let Some(run) = runs.get_mut(&run) else { return Ok(false) };
-        let is_due =
-            matches!(run.phase, Phase::Parked { .. }) && run.confirmations.iter().all(Confirmation::is_decided);
+        let is_due = run.is_decided();
         if is_due {
             run.phase = Phase::Claimed { until: Instant::now() + lease };
         }
@@ -265,12 +278,8 @@ impl RunStore for MemoryRuns {
 
     async fn decided(&self, limit: usize) -> Result<Vec<Uuid>, RunError> {
         let runs = self.runs();
-        let is_decided = |run: &Run| {
-            matches!(run.phase, Phase::Parked { .. })
-                && run.confirmations.iter().all(Confirmation::is_decided)
-                && run.confirmations.iter().any(Confirmation::was_answered)
-        };
-        let decided = runs.iter().filter(|(_, run)| is_decided(run));
+        let decided =
+            runs.iter().filter(|(_, run)| run.is_decided() && run.confirmations.iter().any(Confirmation::was_answered));
         let mut found: Vec<_> =
             decided.map(|(id, run)| (run.confirmations.first().map(|one| one.created_at), *id)).collect();
         found.sort_unstable();

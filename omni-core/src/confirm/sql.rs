@@ -54,6 +54,18 @@ impl SqlRuns {
         let sql = format!("SELECT {COLUMNS} FROM confirmations WHERE {}", timed(rest, db));
         Ok(readable(&db.fetch_all(&sql, values).await?))
     }
+
+    /// Somebody's, of which something is so; the oldest first.
+    async fn of(&self, condition: &str, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let (theirs, mut values) = match whose.subject {
+            Some(subject) => (" AND subject = ?", vec![whose.tenant.into(), subject.into()]),
+            None => ("", vec![whose.tenant.into()]),
+        };
+        values.push(limit.into());
+        let rest = format!("tenant = ?{theirs} AND {condition} ORDER BY created_at, id LIMIT ?");
+        self.select(&rest, &values).await
+    }
 }
 
 /// The statement with the database's present time.
@@ -220,16 +232,7 @@ impl RunStore for SqlRuns {
     }
 
     async fn pending(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (theirs, mut values) = match whose.subject {
-            Some(subject) => (" AND subject = ?", vec![whose.tenant.into(), subject.into()]),
-            None => ("", vec![whose.tenant.into()]),
-        };
-        values.push(limit.into());
-        let rest = format!(
-            "state = 'pending' AND tenant = ?{theirs} AND expires_at > {{now}} ORDER BY created_at, id LIMIT ?"
-        );
-        self.select(&rest, &values).await
+        self.of("state = 'pending' AND expires_at > {now}", whose, limit).await
     }
 
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError> {
@@ -257,18 +260,26 @@ impl RunStore for SqlRuns {
         Ok(db.execute(&sql, &values).await? == 1)
     }
 
-    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
-        let Some(db) = self.existing().await? else { return Ok(false) };
-        let sql = "UPDATE confirmations SET decided_by = ?, decided_at = {now}, recorded_at = NULL
-                   WHERE id = ? AND state = 'approved' AND EXISTS (SELECT 1 FROM parked_runs r
-                       WHERE r.id = confirmations.run_id AND r.state = 'parked')";
-        Ok(db.execute(&timed(sql, db), &[by.into(), id.to_string().into()]).await? == 1)
+    async fn agreed(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
+        let is_left = "state = 'approved'
+            AND EXISTS (SELECT 1 FROM parked_runs r WHERE r.id = confirmations.run_id AND r.state = 'parked')
+            AND NOT EXISTS (SELECT 1 FROM confirmations c
+                            WHERE c.run_id = confirmations.run_id AND c.state = 'pending')";
+        self.of(is_left, whose, limit).await
     }
 
-    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
+    async fn agree_again(&self, id: Uuid, from: &str, by: &str) -> Result<bool, RunError> {
+        let Some(db) = self.existing().await? else { return Ok(false) };
+        let sql = "UPDATE confirmations SET decided_by = ?, decided_at = {now}, recorded_at = NULL
+                   WHERE id = ? AND state = 'approved' AND decided_by = ? AND EXISTS (SELECT 1 FROM parked_runs r
+                       WHERE r.id = confirmations.run_id AND r.state = 'parked')";
+        Ok(db.execute(&timed(sql, db), &[by.into(), id.to_string().into(), from.into()]).await? == 1)
+    }
+
+    async fn recorded(&self, id: Uuid, by: &str) -> Result<(), RunError> {
         let Some(db) = self.existing().await? else { return Ok(()) };
-        let sql = timed("UPDATE confirmations SET recorded_at = {now} WHERE id = ?", db);
-        db.execute(&sql, &[id.to_string().into()]).await?;
+        let sql = timed("UPDATE confirmations SET recorded_at = {now} WHERE id = ? AND decided_by = ?", db);
+        db.execute(&sql, &[id.to_string().into(), by.into()]).await?;
         Ok(())
     }
 

@@ -84,6 +84,11 @@ impl<'a> Whose<'a> {
         Self { tenant, subject: None }
     }
 
+    /// Whether a confirmation is one of them.
+    pub(super) fn has(&self, one: &Confirmation) -> bool {
+        one.tenant == self.tenant && self.subject.is_none_or(|subject| one.subject == subject)
+    }
+
     /// Those of one asker.
     #[must_use]
     pub fn of(tenant: &'a str, subject: &'a str) -> Self {
@@ -137,18 +142,25 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be reached.
     async fn change(&self, change: Change<'_>) -> Result<bool, RunError>;
 
-    /// Takes down that somebody else says the same of a call that was agreed to and that nobody carries out yet: from
-    /// then on it is their word, of which the ledger does not know. Whether that came in time.
+    /// The calls that were agreed to and whose runs nobody has taken on although all of their calls are decided, oldest
+    /// first; at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be reached.
-    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError>;
+    async fn agreed(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError>;
 
-    /// Notes that the ledger has the decision on a call.
+    /// Takes down that somebody else than `from` says the same of a call that was agreed to and that nobody carries out
+    /// yet: from then on it is their word, of which the ledger does not know. A compare-and-set.
     ///
     /// # Errors
     /// When the store cannot be reached.
-    async fn recorded(&self, id: Uuid) -> Result<(), RunError>;
+    async fn agree_again(&self, id: Uuid, from: &str, by: &str) -> Result<bool, RunError>;
+
+    /// Notes that the ledger has the decision on a call, where it still is that of `by`.
+    ///
+    /// # Errors
+    /// When the store cannot be reached.
+    async fn recorded(&self, id: Uuid, by: &str) -> Result<(), RunError>;
 
     /// The body of a run that nobody has taken on yet.
     ///
@@ -218,12 +230,16 @@ impl<T: RunStore + ?Sized> RunStore for Arc<T> {
         (**self).change(change).await
     }
 
-    async fn agree_again(&self, id: Uuid, by: &str) -> Result<bool, RunError> {
-        (**self).agree_again(id, by).await
+    async fn agreed(&self, whose: Whose<'_>, limit: usize) -> Result<Vec<Confirmation>, RunError> {
+        (**self).agreed(whose, limit).await
     }
 
-    async fn recorded(&self, id: Uuid) -> Result<(), RunError> {
-        (**self).recorded(id).await
+    async fn agree_again(&self, id: Uuid, from: &str, by: &str) -> Result<bool, RunError> {
+        (**self).agree_again(id, from, by).await
+    }
+
+    async fn recorded(&self, id: Uuid, by: &str) -> Result<(), RunError> {
+        (**self).recorded(id, by).await
     }
 
     async fn body(&self, run: Uuid) -> Result<Option<String>, RunError> {

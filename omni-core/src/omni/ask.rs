@@ -4,7 +4,7 @@ use std::{future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use futures::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
@@ -173,8 +173,8 @@ async fn finish(
         call.result_id.take_if(|id| lost.contains(id));
     }
     let error = match error.map(|error| known.told(error)) {
-        // Nothing has begun: what was decided has its record, and what waits has none.
-        waits @ Some(Error::Waits { .. }) => waits,
+        // Nothing has begun: what was decided has its record, and what waits, or is somebody else's, has none.
+        waits @ Some(Error::Waits { .. } | Error::Conflict { .. }) if known.waits_on() => waits,
         error => record(parts, ask, &known, &answer, &began.before, error).await,
     };
     if error.is_some()
@@ -325,12 +325,18 @@ async fn answer(
     // Before it is taken on: a store that is away burns nothing that was agreed to.
     let (before, mut run) = begin(parts, ask, grant, &catalog, known).await?;
     if let Some(resumed) = &known.resumed {
-        catalog = resumed.is_ready(parts, catalog).await?;
-        resumed.lease.claim().await?;
-        note_start(parts, ask, known).await?;
+        let within = deadline.saturating_duration_since(Instant::now()) / 2;
+        let ready = timeout(within, resumed.is_ready(parts, catalog)).await;
+        catalog = ready.unwrap_or(Err(Error::Timeout { after: within }))?;
     }
     let reads_results = known.talk.is_some() && parts.result_rules.keeps();
     let tools = given::tool_set(parts, ask, &catalog, grant, model, reads_results);
+    if let Some(resumed) = &known.resumed {
+        let judge = Judge { tools: &tools, catalog: &catalog, grants: &[grant] };
+        resumed.stands_without_claim(parts, &judge, &run).await?;
+        resumed.lease.claim().await?;
+        note_start(parts, ask, known).await?;
+    }
     let away = given::away(ask, grant, &catalog);
     let system = prompt::system(grant, &catalog, &tools).into();
     let humans = if ask.parks { Humans::Later } else { Humans::AtDoor(ask.approver.clone()) };

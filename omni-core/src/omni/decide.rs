@@ -13,7 +13,7 @@ use super::{
     EVENT_BUFFER, Omni,
     ask::{self, Paused},
     noted,
-    resumed::{self, Present, Resumed},
+    resumed::{self, Present, Resumed, ready},
     steps,
 };
 use crate::{
@@ -30,8 +30,6 @@ use crate::{
     trace,
 };
 
-/// Most runs that cannot go on of which the calls are listed.
-const MAX_LEFT: usize = 50;
 /// How long whoever decided is left to record it themselves, and how often it is looked for meanwhile.
 const OWN_RECORD: TimeDelta = TimeDelta::seconds(5);
 const LOOKS: u32 = 100;
@@ -102,11 +100,7 @@ impl Omni {
             false => Whose::of(&principal.tenant, &principal.subject),
         };
         let mut found = parts.runs.pending(whose, MAX_LISTED).await?;
-        for run in parts.runs.decided(MAX_LEFT).await? {
-            let left = parts.runs.of_run(run).await?.into_iter().filter(|one| one.state == State::Approved);
-            found.extend(left.filter(|one| parts.approvals.may_see(one, &grant)));
-        }
-        found.truncate(MAX_LISTED);
+        found.extend(parts.runs.agreed(whose, MAX_LISTED).await?);
         Ok(found.into_iter().map(|one| view(&parts, &grant, one, None)).collect())
     }
 
@@ -177,13 +171,12 @@ impl Omni {
         };
         // What is void by now the asker and the model are told once the ledger takes it.
         if let Err(error) = recorded {
-            let why = Error::Audit(error);
             return Err(match to {
-                State::Denied => Error::Waits { why: Box::new(why), again: false },
-                _ => why,
+                State::Denied => kept(error.into()),
+                _ => error.into(),
             });
         }
-        let all = recorded_by_now(&parts, one.run).await?;
+        let all = recorded_by_now(&parts, one.run).await.map_err(kept)?;
         let is_decided = all.iter().all(Confirmation::is_decided);
         if !is_decided {
             return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
@@ -265,18 +258,32 @@ async fn recorded_by_now(parts: &Parts, run: Uuid) -> Result<Vec<Confirmation>, 
     Ok(all)
 }
 
-/// Somebody who may agree says the same as whoever did before: it is their word then.
+/// What was said is kept all the same.
+fn kept(why: Error) -> Error {
+    Error::Waits { why: Box::new(why), again: false }
+}
+
+/// Somebody who may agree says the same as whoever did before and may not any more: it is their word then.
 async fn again(parts: &Parts, grant: &Grant, by: &Decider, one: &Confirmation) -> Result<(), Error> {
     let subject = grant.principal.subject.as_str();
     let is_theirs = one.decided_by.as_deref() == Some(subject);
     if one.state != State::Approved || is_theirs || parts.approvals.may_agree(one, grant).is_err() {
         return Ok(());
     }
-    if !parts.runs.agree_again(one.id, subject).await? {
-        return Err(resumed::gone());
+    // Who may agree only while they are there takes the place of nobody whose word still counts.
+    let from = one.decided_by.as_deref().unwrap_or_default();
+    if ready::against(parts, one, from).await?.is_none() {
+        return Ok(());
+    }
+    if !parts.runs.agree_again(one.id, from, subject).await? {
+        let now = parts.runs.confirmation(one.id).await?;
+        return match now.is_some_and(|now| now.state == State::Approved && now.decided_by.as_deref() == Some(subject)) {
+            true => Ok(()),
+            false => Err(resumed::gone()),
+        };
     }
     let said = Confirmation { decided_by: Some(subject.to_owned()), ..one.clone() };
-    Ok(noted::decision(parts, &said, Some(party(grant, by))).await?)
+    noted::decision(parts, &said, party(grant, by)).await.map_err(|error| kept(error.into()))
 }
 
 /// Takes the decision down, here and in the ledger. An agreement that the ledger does not have does not count: it is
@@ -300,7 +307,7 @@ async fn decide(
         return Err(decided_as(now));
     }
     let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
-    let recorded = noted::decision(parts, &decided, Some(party(grant, by))).await;
+    let recorded = noted::decision(parts, &decided, party(grant, by)).await;
     if recorded.is_err() && to == State::Approved {
         let why = "the ledger could not record the decision";
         parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await?;

@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(15);
 const EACH: Duration = Duration::from_secs(30);
 /// How long a decided run is left to whoever decided, and then to whoever tried to go on with it; longer each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4 * 60);
 /// Most runs that are looked at, and that go on, at a time.
 const LOOKED_AT: usize = 500;
 const AT_ONCE: usize = 20;

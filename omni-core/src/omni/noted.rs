@@ -53,13 +53,7 @@ pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) 
 /// have been written down, comes first.
 pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
     for one in changed {
-        let written = async {
-            if let Some(said) = one.unrecorded() {
-                decision(parts, &said, None).await?;
-            }
-            write(parts, one, None).await
-        };
-        if let Err(error) = written.await {
+        if let Err(error) = write_whole(parts, one).await {
             tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");
         }
     }
@@ -68,24 +62,37 @@ pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
 /// Writes down the decisions of a run that the ledger may not have: whoever made one may have been gone before it was
 /// recorded. Rather twice than never.
 pub(super) async fn decisions(parts: &Parts, all: &[Confirmation]) -> Result<(), AuditError> {
-    for (one, said) in all.iter().filter_map(|one| Some((one, one.unrecorded()?))) {
-        decision(parts, &said, None).await?;
-        if one.state != said.state {
-            write(parts, one, None).await?;
-        }
+    for one in all.iter().filter(|one| one.unrecorded().is_some()) {
+        write_whole(parts, one).await?;
     }
     Ok(())
 }
 
-/// Writes down what somebody said, and that it is.
-pub(super) async fn decision(parts: &Parts, said: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
-    write(parts, said, Some(by.unwrap_or_else(|| decider(said)))).await?;
-    match timeout(STEP_TIMEOUT, parts.runs.recorded(said.id)).await {
+/// What somebody said of which the ledger may not know, and what has come of it.
+async fn write_whole(parts: &Parts, one: &Confirmation) -> Result<(), AuditError> {
+    let Some(said) = one.unrecorded() else { return write(parts, one, None).await };
+    write(parts, &said, Some(decider(&said))).await?;
+    if one.state != said.state {
+        write(parts, one, None).await?;
+    }
+    is_recorded(parts, &said).await;
+    Ok(())
+}
+
+/// Writes down what somebody said a moment ago, and that it is.
+pub(super) async fn decision(parts: &Parts, said: &Confirmation, by: Party) -> Result<(), AuditError> {
+    write(parts, said, Some(by)).await?;
+    is_recorded(parts, said).await;
+    Ok(())
+}
+
+async fn is_recorded(parts: &Parts, said: &Confirmation) {
+    let by = said.decided_by.as_deref().unwrap_or_default();
+    match timeout(STEP_TIMEOUT, parts.runs.recorded(said.id, by)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "a decision is recorded, and will be again"),
         Err(_) => tracing::warn!("a decision is recorded, and will be again: it could not be noted in time"),
     }
-    Ok(())
 }
 
 fn record(one: &Confirmation) -> AdminRecord {

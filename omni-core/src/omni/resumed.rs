@@ -20,7 +20,7 @@ use crate::{
 };
 
 mod lease;
-mod ready;
+pub(super) mod ready;
 
 pub(super) use lease::Lease;
 

@@ -283,8 +283,9 @@ async fn that_a_decision_is_recorded_is_kept(store: &dyn RunStore) {
     for one in &waiting {
         assert!(approve(store, one).await);
     }
-    store.recorded(waiting[0].id).await.expect("it can be noted");
-    store.recorded(Uuid::now_v7()).await.expect("it can be tried");
+    store.recorded(waiting[0].id, "eve@x.org").await.expect("it can be noted");
+    store.recorded(waiting[1].id, "bob@x.org").await.expect("it is not theirs");
+    store.recorded(Uuid::now_v7(), "eve@x.org").await.expect("it can be tried");
     let is_recorded = |all: &[Confirmation]| all.iter().map(|one| one.recorded_at.is_some()).collect::<Vec<_>>();
     assert_eq!(is_recorded(&read(store, run).await), [true, false]);
     let mut left = store.end(run, None).await.expect("it can end");
@@ -295,15 +296,21 @@ async fn that_a_decision_is_recorded_is_kept(store: &dyn RunStore) {
 async fn what_waits_may_become_the_word_of_somebody_else(store: &dyn RunStore) {
     let waiting = parked(store, 1, LONG).await;
     let (id, run) = (waiting[0].id, waiting[0].run);
-    let again = async || store.agree_again(id, "bob@x.org").await.expect("it can be tried");
+    let left = async || {
+        let listed = store.agreed(Whose::of("default", &waiting[0].subject), 10).await.expect("they can be listed");
+        listed.iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    let again = async || store.agree_again(id, "eve@x.org", "bob@x.org").await.expect("it can be tried");
     assert!(!again().await, "nobody agreed");
-    assert!(approve(store, &waiting[0]).await);
-    store.recorded(id).await.expect("it can be noted");
-    assert!(again().await);
+    assert!(left().await.is_empty() && approve(store, &waiting[0]).await);
+    store.recorded(id, "eve@x.org").await.expect("it can be noted");
+    assert_eq!(left().await, [id]);
+    assert!(again().await && !again().await, "it is not hers any more");
     let now = read(store, run).await.remove(0);
     assert_eq!((now.state, now.decided_by.as_deref(), now.recorded_at), (State::Approved, Some("bob@x.org"), None));
-    assert!(claim(store, run, LONG).await);
-    assert!(!again().await, "it is carried out");
+    let back = async || store.agree_again(id, "bob@x.org", "eve@x.org").await.expect("it can be tried");
+    assert!(claim(store, run, LONG).await && left().await.is_empty());
+    assert!(!back().await, "it is carried out");
     store.end(run, None).await.expect("it can end");
-    assert!(!again().await, "it is over");
+    assert!(!back().await, "it is over");
 }

@@ -130,7 +130,8 @@ async fn one_of_those_who_decide_at_once_wins_and_the_call_runs_once() {
     assert_eq!((won, rig.server.calls()), (1, 1));
     rig.omni.shutdown().await;
     let agreed = recorded(&rig.recorder).into_iter().filter(|(action, _)| action == "confirmation.approved").count();
-    assert_eq!(agreed, 1);
+    let ended = rig.recorder.records().into_iter().filter(|record| matches!(record.event, Event::Ask(_))).count();
+    assert_eq!((agreed, ended), (1, 2), "whoever came too late decided nothing and asked nothing");
 }
 
 #[tokio::test]
@@ -267,11 +268,15 @@ impl RunStore for Away {
         away()
     }
 
-    async fn agree_again(&self, _: Uuid, _: &str) -> Result<bool, RunError> {
+    async fn agreed(&self, _: Whose<'_>, _: usize) -> Result<Vec<Confirmation>, RunError> {
         away()
     }
 
-    async fn recorded(&self, _: Uuid) -> Result<(), RunError> {
+    async fn agree_again(&self, _: Uuid, _: &str, _: &str) -> Result<bool, RunError> {
+        away()
+    }
+
+    async fn recorded(&self, _: Uuid, _: &str) -> Result<(), RunError> {
         away()
     }
 

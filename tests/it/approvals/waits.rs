@@ -279,9 +279,7 @@ impl PolicyStore for OnlyClaims {
 
 #[tokio::test]
 async fn what_is_asked_under_a_claimed_role_waits_for_whoever_claims_it() {
-    let mut rules = approvers(false);
-    rules.approvers.push("dba".into());
-    let rig = rig(wiping(), OnlyClaims, |builder| builder.approvals(rules)).await;
+    let rig = rig(wiping(), OnlyClaims, |builder| builder.approvals(approvers(false))).await;
     let mut question = ask();
     question.credential = super::changes::claiming(ADA).into();
     let id = parked(&rig.omni, question).await.pending[0].id;
@@ -292,6 +290,44 @@ async fn what_is_asked_under_a_claimed_role_waits_for_whoever_claims_it() {
     let answer = rig.omni.confirm(id, Verdict::Approve, own).await.unwrap().collect().await.unwrap();
     assert_eq!((answer.text.as_str(), rig.server.calls()), ("Done.", 1));
     rig.omni.shutdown().await;
+}
+
+/// Whoever claims nothing is a reader.
+#[tokio::test(start_paused = true)]
+async fn an_agreement_under_a_claimed_role_is_not_used_up_while_nobody_claims_it() {
+    let rig = rig(wiping(), Claims, |builder| builder.approvals(approvers(false))).await;
+    let own = || Decider::new(super::changes::claiming(ADA), Source::Http);
+    let mut question = ask();
+    question.credential = super::changes::claiming(ADA).into();
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    rig.server.leave();
+    let told = rig.omni.confirm(id, Verdict::Approve, own()).await.unwrap().collect().await.unwrap_err().error;
+    assert!(told.kind() == ErrorKind::Unavailable && told.to_string().contains("you have to say the same"), "{told}");
+    rig.server.come_back();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((rig.server.calls(), state(&rig.omni, id).await), (0, "approved"));
+    let answer = rig.omni.confirm(id, Verdict::Approve, own()).await.unwrap().collect().await.unwrap();
+    assert_eq!((answer.text.as_str(), rig.server.calls()), ("Done.", 1));
+    rig.omni.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_still_counts_is_not_replaced_by_one_that_counts_only_now() {
+    let rig = rig(wiping(), OnlyClaims, |builder| builder.approvals(approvers(false))).await;
+    let mut question = ask();
+    question.credential = super::changes::claiming(ADA).into();
+    let id = parked(&rig.omni, question).await.pending[0].id;
+    rig.server.leave();
+    let told = rig.omni.confirm(id, Verdict::Approve, by(EVE)).await.unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::Unavailable, "{told}");
+    let bob = Decider::new(super::changes::claiming(BOB), Source::Http);
+    assert!(rig.omni.confirm(id, Verdict::Approve, bob).await.is_err());
+    let own = Decider::new(super::changes::claiming(ADA), Source::Http);
+    assert!(rig.omni.confirm(id, Verdict::Approve, own).await.unwrap().collect().await.is_err());
+    let shown = rig.omni.confirmation(super::changes::claiming(ADA), id).await.unwrap().confirmation;
+    assert_eq!((shown.state, shown.decided_by.as_deref()), (State::Approved, Some(EVE)));
+    rig.omni.shutdown().await;
+    assert_eq!(agreed(&rig.recorder), [EVE]);
 }
 
 #[tokio::test(start_paused = true)]

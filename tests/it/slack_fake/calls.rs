@@ -35,6 +35,7 @@ async fn what_the_app_has_no_scope_for_is_refused() {
     assert_eq!(answer.body["provided"], "chat:write,users:read");
     assert_eq!(answer.scopes, "chat:write,users:read", "every answer says what the app may do");
     assert!(slack.violations()[0].contains("missing_scope: needed: channels:history"), "{:?}", slack.violations());
+    assert_eq!(bot.refused("reactions.add", json!({})).await, "missing_scope", "before anything else");
     let ann = bot.does("users.info", json!({ "user": ANN })).await;
     assert!(ann["user"]["profile"]["email"].is_null(), "addresses have a scope of their own");
     let (_, bot) = workspace().await;

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::time::timeout;
 
-use super::Resumed;
+use super::{Resumed, still_agreed, still_holds};
 use crate::{
+    agent::{Run, plan::Judge},
     catalog::{Catalog, Health},
     confirm::{Confirmation, RunError, State},
     error::{Error, ErrorKind},
@@ -74,19 +75,37 @@ impl Resumed {
                 return Ok(());
             }
         }
-        let mut principal = Principal::new(by, Via::ResumedRun);
-        principal.tenant.clone_from(&one.tenant);
-        let refused = match steps::policy(parts, &principal).await {
-            Ok(grant) => parts.approvals.may_agree(one, &grant).err(),
-            Err(error) if error.kind() == ErrorKind::Denied => Some(error),
-            Err(error) => return Err(error),
-        };
-        match refused {
+        match against(parts, one, by).await? {
             None => Ok(()),
             Some(error) => Err(needs_somebody(format!(
                 "{by} agreed to it, who may not by now ({error}); somebody who may has to say the same"
             ))),
         }
+    }
+
+    /// Whether the calls are what was agreed to also without what the asker's token or proxy said of them, where nobody
+    /// says it now: it waits for them otherwise.
+    ///
+    /// # Errors
+    /// What is not so without it.
+    pub(in crate::omni) async fn stands_without_claim(
+        &self,
+        parts: &Parts,
+        judge: &Judge<'_>,
+        run: &Run,
+    ) -> Result<(), Error> {
+        if !self.lacks_claim {
+            return Ok(());
+        }
+        let confirmations = self.lease.store.of_run(self.lease.run).await?;
+        for call in run.waiting() {
+            let one = confirmations.iter().find(|one| one.call_id == call.id && one.state == State::Approved);
+            let Some(one) = one else { continue };
+            still_agreed(parts, judge, one)
+                .and_then(|()| still_holds(parts, judge, call, one))
+                .map_err(|broken| needs_somebody(without_claim(&broken)))?;
+        }
+        Ok(())
     }
 
     /// What is told where it does not go on. Before the run is taken on that is for good only where the asker may not.
@@ -95,9 +114,9 @@ impl Resumed {
             return error;
         }
         match error.kind() {
-            ErrorKind::Denied | ErrorKind::Unauthenticated if self.lacks_claim => needs_somebody(format!(
-                "{error}; the role of whoever asked is known only while they are there, and they have to say the same"
-            )),
+            ErrorKind::Denied | ErrorKind::Unauthenticated if self.lacks_claim => {
+                needs_somebody(without_claim(&error.to_string()))
+            }
             ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::Conflict => error,
             ErrorKind::Invalid
             | ErrorKind::Config
@@ -124,6 +143,25 @@ impl Resumed {
             false => Error::Waits { why: Box::new(why), again: false },
         }
     }
+}
+
+/// Why the word of somebody who is not there does not count by now, if it does not: what a token or a proxy said of them
+/// nobody says now.
+///
+/// # Errors
+/// It cannot be looked up.
+pub(in crate::omni) async fn against(parts: &Parts, one: &Confirmation, by: &str) -> Result<Option<Error>, Error> {
+    let mut principal = Principal::new(by, Via::ResumedRun);
+    principal.tenant.clone_from(&one.tenant);
+    match steps::policy(parts, &principal).await {
+        Ok(grant) => Ok(parts.approvals.may_agree(one, &grant).err()),
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(Some(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn without_claim(why: &str) -> String {
+    format!("{why}; the role of whoever asked is known only while they are there, and they have to say the same")
 }
 
 /// It takes somebody to say the same who is not there.
