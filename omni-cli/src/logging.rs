@@ -41,7 +41,13 @@ impl Logging {
         let directives = settled.clone().unwrap_or_else(|| directives(process.var("LOG_LEVEL")));
         let color = console::wants_color(process, cli.global.color, process.stderr_tty);
         #[cfg(feature = "serve")]
-        if matches!(cli.command, crate::args::Command::Serve(_)) {
+        let is_service = match &cli.command {
+            crate::args::Command::Serve(_) => true,
+            #[cfg(feature = "slack")]
+            crate::args::Command::Slack(args) => args.command.is_none(),
+            _ => false,
+        };
+        if is_service {
             return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
         }
         let log = tracing_subscriber::fmt().with_env_filter(filter(directives)).with_writer(std::io::stderr);
