@@ -13,6 +13,7 @@ use omni_core::{
     omni::ConfirmationView,
 };
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{Body, To},
-    event::{Action, User},
+    event::{Action, ChannelKind, User},
     people::Person,
     view::{
         self,
@@ -37,6 +38,8 @@ use crate::{
 /// How often, and how many times, somebody looks for the answer of a run that others agreed to.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 600;
+/// Said to the asker where others decide who do not read there.
+const ELSEWHERE: &str = "⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.";
 /// Where a card belongs to nobody's thread.
 const NO_THREAD: &str = "-";
 
@@ -75,7 +78,7 @@ impl Ticket {
 impl Bot {
     /// Asks for what an answer waits for: the asker alone, or in the thread where a role decides.
     pub(super) async fn ask_for_decisions(&self, question: &Question, pending: &[PendingCall]) {
-        for call in pending {
+        for call in pending.iter().filter(|call| self.0.seen.is_new(format!("card {}", call.id))) {
             let ticket = Ticket {
                 id: call.id,
                 asker: question.person.user.id.clone(),
@@ -96,16 +99,36 @@ impl Bot {
                 asker: (!is_own).then(|| question.person.name.clone()),
                 expires_at: call.expires_at,
             });
-            let told = match (&question.private, is_own) {
-                (Some(Aside::Url(url)), true) => self.api().respond(url, &body, false).await,
-                (_, true) if question.kind != crate::event::ChannelKind::Direct => {
-                    self.api().whisper(&question.to(), &question.person.user.id, &body).await
+            match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
+                (true, _) => self.show_asker(question, &body).await,
+                (false, false) => self.show_all(question, &body).await,
+                // Whoever decides does not read here, and nobody else is to.
+                (false, true) => {
+                    self.show_asker(question, &Body::of(ELSEWHERE)).await;
+                    let bot = self.clone();
+                    self.spawn(async move { bot.answer_to_asker(&ticket, &bot.0.closing).await });
                 }
-                _ => self.api().post(&question.to(), &body).await.map(drop),
-            };
-            if let Err(error) = told {
-                tracing::warn!(%error, "somebody could not be asked for their agreement");
             }
+        }
+    }
+
+    /// Shows something to the asker alone.
+    async fn show_asker(&self, question: &Question, body: &Body) {
+        let told = match &question.private {
+            Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
+            Some(Aside::Whisper) | None => {
+                return self.tell(&question.to(), &question.person.user.id, question.kind, body).await;
+            }
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, "somebody could not be asked for their agreement");
+        }
+    }
+
+    /// Shows a card to everybody in its thread.
+    async fn show_all(&self, question: &Question, body: &Body) {
+        if let Err(error) = self.api().post(&question.to(), body).await {
+            tracing::warn!(%error, "nobody could be asked for their agreement");
         }
     }
 
@@ -137,7 +160,7 @@ impl Bot {
         };
         self.mark(person, ticket, card).await;
         if !is_asker {
-            return self.answer_to_asker(ticket).await;
+            return self.answer_to_asker(ticket, &self.0.ending).await;
         }
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
@@ -178,7 +201,7 @@ impl Bot {
     }
 
     /// What others agreed to is told where it was asked, once it is there: the answer is the asker's.
-    async fn answer_to_asker(&self, ticket: &Ticket) {
+    async fn answer_to_asker(&self, ticket: &Ticket, end: &CancellationToken) {
         let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
         let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
         for _ in 0..LOOKS {
@@ -192,7 +215,7 @@ impl Bot {
             }
             tokio::select! {
                 () = sleep(LOOK_EVERY) => {}
-                () = self.0.ending.cancelled() => return,
+                () = end.cancelled() => return,
             }
         }
     }
@@ -200,7 +223,12 @@ impl Bot {
     async fn post_answer(&self, ticket: &Ticket, text: &str) {
         let view = View { markdown: text.to_owned(), ..View::default() };
         for page in 0..answer::page_count(&view) {
-            if let Err(error) = self.api().post(&ticket.to(), &answer::message(&view, page)).await {
+            let (to, message) = (ticket.to(), answer::message(&view, page));
+            let told = match ticket.is_private {
+                true => self.api().whisper(&to, &ticket.asker, &message).await,
+                false => self.api().post(&to, &message).await.map(drop),
+            };
+            if let Err(error) = told {
                 tracing::warn!(%error, "an answer that others agreed to could not be posted");
             }
         }
