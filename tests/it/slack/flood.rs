@@ -1,7 +1,5 @@
 //! Many people at once.
 
-use std::time::Duration;
-
 use omni_tests::rig::until;
 
 use super::{ANN, bot, says};
@@ -26,9 +24,6 @@ async fn of_a_hundred_mentions_at_once_none_is_lost_and_none_is_answered_twice()
     until(|| posts.iter().all(|post| answers(post) >= 1)).await;
     bot.slack.settled().await;
     assert!(posts.iter().all(|post| answers(post) == 1));
-    let mut acks: Vec<Duration> = bot.slack.acks().iter().map(|ack| ack.took).collect();
-    acks.sort_unstable();
-    let p99 = acks[acks.len() * 99 / 100];
-    assert!(p99 < Duration::from_millis(500), "{p99:?}");
+    // No ack took three seconds, whatever else runs here.
     bot.behaved();
 }
