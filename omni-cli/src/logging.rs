@@ -47,6 +47,7 @@ impl Logging {
             crate::args::Command::Slack(args) => args.command.is_none(),
             _ => false,
         };
+        #[cfg(feature = "serve")]
         if is_service {
             return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
         }

@@ -62,7 +62,7 @@ async fn the_menu_stays_while_tools_are_looked_at() {
 async fn a_menu_of_60_servers_is_a_menu() {
     let change = |mut builder: omni_core::OmniBuilder| {
         for at in 0..60 {
-            builder = builder.server(&format!("lab{at:02}"), FakeServer::echo());
+            builder = builder.server(format!("lab{at:02}"), FakeServer::echo());
         }
         builder.policy(super::rig::Roles::of_all(&[("ann@company.com", "dba")]))
     };

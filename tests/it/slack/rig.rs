@@ -117,8 +117,8 @@ impl Bot {
     pub(super) async fn said_to(&self, user: &str, after: &str, words: &str) -> Message {
         let direct = self.slack.direct(user);
         until_some(async || {
-            let later = self.slack.messages(&direct).into_iter().filter(|message| *message.ts > *after);
-            later.filter(|message| message.by_bot && message.says(words)).next_back()
+            let mut later = self.slack.messages(&direct).into_iter().filter(|message| *message.ts > *after);
+            later.rfind(|message| message.by_bot && message.says(words))
         })
         .await
     }
