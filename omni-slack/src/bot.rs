@@ -34,13 +34,14 @@ mod modal;
 mod question;
 mod running;
 mod seen;
+mod telling;
 mod voice;
 
 use asked::Elicited;
 use running::Running;
 use seen::Seen;
 
-/// How many things are worked on at a time; others wait.
+/// How many asks run at a time; others wait. Clicks never do: an ask may wait for one.
 const AT_ONCE: usize = 512;
 /// How many may wait; more are delivered again by Slack later.
 const MOST: usize = 8_192;
@@ -106,6 +107,11 @@ impl Bot {
         &self.0.me
     }
 
+    /// Waits until Slack takes nothing more from the bot, and says why.
+    pub(crate) async fn given_up(&self) -> SlackError {
+        self.api().ended().await
+    }
+
     /// Takes nothing new in, lets what runs finish for a while, and gives up the rest with a word to its askers.
     pub async fn drain(&self, within: Duration) {
         self.0.closing.cancel();
@@ -132,12 +138,7 @@ impl Bot {
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let bot = self.clone();
-        self.0.tasks.spawn(async move {
-            // It is never closed.
-            let Ok(_room) = bot.0.room.acquire().await else { return };
-            work.await;
-        });
+        self.0.tasks.spawn(work);
     }
 }
 
@@ -169,15 +170,21 @@ impl Intake for Bot {
             tracing::warn!("too much comes from Slack; it is asked to deliver again later");
             return Ack::Refused;
         }
-        if let Some(key) = inbound.key(&delivery)
-            && !self.0.seen.is_new(key)
+        let key = inbound.key(&delivery);
+        if let Some(key) = &key
+            && !self.0.seen.is_new(key.clone())
         {
             tracing::debug!(retry = delivery.retry, "Slack delivered something again");
             return Ack::Empty;
         }
         // What becomes of a modal has to be said at once.
         if let Inbound::Submission(submission) = inbound {
-            return self.submitted(submission);
+            let ack = self.submitted(submission);
+            // A form that is refused may be sent again.
+            if let (Ack::With(_), Some(key)) = (&ack, key) {
+                self.0.seen.forget(&key);
+            }
+            return ack;
         }
         let bot = self.clone();
         self.spawn(async move { bot.handle(inbound).await });

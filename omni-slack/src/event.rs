@@ -154,11 +154,20 @@ impl Inbound {
             Self::HomeOpened { .. } | Self::Stopped { .. } => {
                 Some(format!("event {}", delivery.payload["event_id"].as_str()?))
             }
-            Self::Command(command) => Some(format!("command {}", command.trigger)),
-            Self::Action(action) => Some(format!("action {} {}", action.trigger, action.id)),
-            Self::Submission(_) | Self::Closed(_) | Self::Shortcut(_) | Self::Other => None,
+            // Without one nothing says that it is the same.
+            Self::Command(command) => some_of("command", &command.trigger, ""),
+            Self::Action(action) => some_of("action", &action.trigger, &action.id),
+            Self::Submission(_) => {
+                let view = &delivery.payload["view"];
+                some_of("modal", view["id"].as_str()?, view["hash"].as_str()?)
+            }
+            Self::Closed(_) | Self::Shortcut(_) | Self::Other => None,
         }
     }
+}
+
+fn some_of(kind: &str, id: &str, of: &str) -> Option<String> {
+    (!id.is_empty()).then(|| format!("{kind} {id} {of}"))
 }
 
 fn event(payload: &Value) -> Inbound {

@@ -153,7 +153,7 @@ impl People {
             return Err(Unknown::Stranger);
         }
         let subject = listed.or_else(|| told.email.clone()).unwrap_or_else(|| format!("slack:{}", user.id));
-        let mut principal = Principal::new(&subject, Via::Slack).with_tenant(config.tenant_of(&user.team));
+        let mut principal = Principal::new(&subject, Via::Slack).with_tenant(config.tenant_of(&me.team));
         principal.groups = vec![team.clone()];
         let name = if told.name.is_empty() { principal.subject.clone() } else { told.name };
         Ok(Person { user: user.clone(), name, principal })

@@ -8,7 +8,7 @@ use omni_core::{
     reload::Reloader,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long running answers have to finish at the end.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long open requests have at the end; an ack takes no time.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Why the bot ended.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +114,16 @@ pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) ->
         Some(started) => started?,
         None => return Ok(()),
     }
-    let heard = match sockets {
-        Some(sockets) => listen(sockets, bot.clone(), stop).await,
-        None => answer_requests(config, bot.clone(), stop).await,
+    let listening = async {
+        match sockets {
+            Some(sockets) => listen(sockets, bot.clone(), stop).await,
+            None => answer_requests(config, bot.clone(), stop).await,
+        }
+    };
+    let heard = tokio::select! {
+        heard = listening => heard,
+        // What would be heard could not be answered any more.
+        error = bot.given_up() => Err(error.into()),
     };
     tracing::info!("the Slack bot ends; what runs may finish");
     bot.drain(DRAIN).await;
@@ -135,6 +145,11 @@ async fn answer_requests(config: &SlackConfig, bot: Bot, stop: CancellationToken
     let address = listener.local_addr().map_err(cannot)?;
     tracing::info!(%address, "the Slack bot listens at http://{address}/slack/events");
     let router = signed::router(Arc::new(bot), secret);
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-    served.map_err(cannot)
+    let stopped = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).into_future();
+    tokio::select! {
+        served = serving => served.map_err(cannot),
+        // Whoever does not finish a request keeps nobody's answer from its end.
+        () = async { stopped.cancelled().await; sleep(LAST_REQUESTS).await } => Ok(()),
+    }
 }

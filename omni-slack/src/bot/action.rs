@@ -4,7 +4,7 @@ use omni_core::confirm::Verdict;
 
 use super::{
     Bot,
-    command::kind_of,
+    command::{kind_of, not_here},
     confirming::{Ticket, card_of},
     helping::Open,
     message::conversation,
@@ -16,6 +16,9 @@ use crate::{
     people::Person,
     view::{self, help::Target, ids},
 };
+
+/// In how many messages a question is looked for that is to be asked again.
+const LOOKED_THROUGH: usize = 200;
 
 impl Bot {
     pub(super) async fn action(&self, action: Action) {
@@ -102,9 +105,13 @@ impl Bot {
     async fn again(&self, person: Person, action: &Action, text: String) {
         let kind = kind_of(&action.channel);
         if !self.answers_in(&action.channel, kind).await {
-            return;
+            return self.answer_click(action, &not_here(kind)).await;
         }
         let mut question = Question::new(person, &action.channel, kind, text);
+        if action.is_ephemeral && action.thread.is_none() {
+            // What only one person sees is no message that a thread could begin with.
+            return self.ask_openly(question, action.response_url.as_deref()).await;
+        }
         question.ts = Some(action.ts.clone());
         question.thread = match kind {
             ChannelKind::Direct => action.thread.clone(),
@@ -141,14 +148,12 @@ impl Bot {
     /// The question that somebody asked last in a thread, or in direct messages.
     pub(super) async fn last_question(&self, person: &Person, message: &crate::event::Message) -> Option<String> {
         let thread = conversation(message.thread.as_deref());
-        let (method, mut asked) = match &message.thread {
-            Some(thread) => ("conversations.replies", serde_json::json!({ "ts": thread })),
-            None => ("conversations.history", serde_json::json!({})),
+        let said = match &message.thread {
+            Some(thread) => self.api().replies(&message.channel, thread, &message.ts, LOOKED_THROUGH).await,
+            // The newest come first.
+            None => self.api().newest(&message.channel, LOOKED_THROUGH).await,
         };
-        asked["channel"] = message.channel.as_str().into();
-        asked["limit"] = 50.into();
-        let answer = self.api().call(method, &asked).await.ok()?;
-        let said = answer["messages"].as_array()?;
+        let said = said.inspect_err(|error| tracing::warn!(%error, "a question cannot be looked for again")).ok()?;
         let theirs = said.iter().filter(|one| {
             one["user"].as_str() == Some(&person.user.id) && one["bot_id"].is_null() && one["ts"] != message.ts.as_str()
         });

@@ -24,8 +24,14 @@ const STOPPED: &str = "⏹ Stopped.";
 /// Said where the bot has to end.
 const RESTARTING: &str = "🔄 omni is restarting and could not finish this. Please ask again in a minute.";
 
+/// The same of a run that goes on by somebody's agreement, which nothing takes back.
+const STOPPED_TELLING: &str =
+    "⏹ I tell no more of this. What was agreed to is carried out all the same; what comes of it is posted here.";
+const RESTARTING_MEANWHILE: &str = "🔄 omni is restarting. What was agreed to may have been carried out: look before you \
+                                    ask for it again.";
+
 /// How the events of an ask ended.
-enum Last {
+pub(super) enum Last {
     Done(Box<Answer>),
     Failed(Box<Failure>),
     Stopped,
@@ -40,7 +46,7 @@ impl Bot {
         stream: AnswerStream,
         mut voice: Box<dyn Voice>,
         guard: Guard,
-    ) {
+    ) -> Last {
         voice.begin().await;
         let (last, said) = told(stream, &mut *voice, &guard).await;
         drop(guard);
@@ -53,13 +59,13 @@ impl Bot {
             Last::Failed(failure) => {
                 noted(view::error::text(&failure.error, Some(&failure.answer.request_id.to_string())))
             }
-            Last::Stopped if self.0.ending.is_cancelled() => noted(RESTARTING.into()),
-            Last::Stopped => noted(STOPPED.into()),
+            Last::Stopped => noted(stopped(self.0.ending.is_cancelled(), question.goes_on).into()),
         };
         voice.end(&end).await;
         if let Last::Done(answer) = &last {
             self.ask_for_decisions(question, &answer.pending).await;
         }
+        last
     }
 
     async fn ended(&self, question: &Question, grant: &Grant, answer: &Answer) -> End {
@@ -96,6 +102,15 @@ async fn told(mut stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) ->
             },
             _ = ticks.tick() => voice.tick().await,
         }
+    }
+}
+
+fn stopped(is_ending: bool, goes_on: bool) -> &'static str {
+    match (is_ending, goes_on) {
+        (true, true) => RESTARTING_MEANWHILE,
+        (true, false) => RESTARTING,
+        (false, true) => STOPPED_TELLING,
+        (false, false) => STOPPED,
     }
 }
 

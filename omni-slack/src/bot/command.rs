@@ -58,8 +58,8 @@ impl Bot {
 
     async fn asked_by_command(&self, person: Person, grant: &Grant, command: &Command) -> Result<(), Body> {
         let kind = kind_of(&command.channel);
-        if kind != ChannelKind::Direct && !self.answers_in(&command.channel, kind).await {
-            return Err(Body::of("🚫 I do not answer in this channel. Ask me in a direct message."));
+        if !self.answers_in(&command.channel, kind).await {
+            return Err(not_here(kind));
         }
         let (text, is_private) = match command.text.strip_prefix(PRIVATE) {
             Some(rest) => (unescaped(rest.trim()), true),
@@ -73,17 +73,23 @@ impl Bot {
         }
         let mut question = Question::new(person, &command.channel, kind, text);
         match is_private {
-            true => question.private = Some(Aside::Url(command.response_url.clone())),
-            false => match self.announce(&question).await {
-                Some(ts) => {
-                    (question.ts, question.thread) = (Some(ts.clone()), Some(ts));
-                }
-                // The bot is not in the channel: whoever asked is answered all the same.
-                None => question.private = Some(Aside::Url(command.response_url.clone())),
-            },
+            true => {
+                question.private = Some(Aside::Url(command.response_url.clone()));
+                self.ask(question).await;
+            }
+            false => self.ask_openly(question, Some(&command.response_url)).await,
+        }
+        Ok(())
+    }
+
+    /// Asks in a thread of its own, where everybody reads it.
+    pub(super) async fn ask_openly(&self, mut question: Question, url: Option<&str>) {
+        match self.announce(&question).await {
+            Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),
+            // The bot is not in the channel: whoever asked is answered all the same.
+            None => question.private = Some(url.map_or(Aside::Whisper, |url| Aside::Url(url.to_owned()))),
         }
         self.ask(question).await;
-        Ok(())
     }
 
     /// Posts what somebody asked, for whoever reads the answer; `None` where the bot cannot post.
@@ -146,6 +152,14 @@ impl Bot {
         question.private = Some(Aside::Whisper);
         self.ask(question).await;
     }
+}
+
+/// What somebody is told where the bot does not answer.
+pub(super) fn not_here(kind: ChannelKind) -> Body {
+    Body::of(match kind {
+        ChannelKind::Direct => "🚫 I do not answer direct messages. Ask me in a channel.",
+        _ => "🚫 I do not answer in this channel. Ask me in a direct message.",
+    })
 }
 
 /// The kind of a channel of which there is only the id.

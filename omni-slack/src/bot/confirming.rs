@@ -3,7 +3,7 @@
 //! Nothing is kept here: what waits is in the pipeline's store, and a button has all that it takes to find its
 //! way back. So a click counts whatever process hears it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::Utc;
 use omni_core::{
@@ -12,12 +12,11 @@ use omni_core::{
     confirm::{State, Verdict},
     omni::ConfirmationView,
 };
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     Bot,
+    answering::Last,
     asked::Asking,
     command::kind_of,
     question::{Aside, Question, refused},
@@ -29,15 +28,11 @@ use crate::{
     people::Person,
     view::{
         self,
-        answer::{self, View},
         confirm::{Card, Outcome},
         text,
     },
 };
 
-/// How often, and how many times, somebody looks for the answer of a run that others agreed to.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LOOKS: u32 = 600;
 /// Said to the asker where others decide who do not read there.
 const ELSEWHERE: &str = "⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.";
 /// Where a card belongs to nobody's thread.
@@ -70,7 +65,7 @@ impl Ticket {
         Some(Self { id, asker: asker.into(), channel: channel.into(), thread, is_private })
     }
 
-    fn to(&self) -> To {
+    pub(super) fn to(&self) -> To {
         To { channel: self.channel.clone(), thread: self.thread.clone() }
     }
 }
@@ -105,8 +100,9 @@ impl Bot {
                 // Whoever decides does not read here, and nobody else is to.
                 (false, true) => {
                     self.show_asker(question, &Body::of(ELSEWHERE)).await;
-                    let bot = self.clone();
-                    self.spawn(async move { bot.answer_to_asker(&ticket, &bot.0.closing).await });
+                    if let Ok(found) = &found {
+                        self.wait_for(&ticket, found.confirmation.run);
+                    }
                 }
             }
         }
@@ -158,17 +154,29 @@ impl Bot {
             Ok(stream) => stream,
             Err(error) => return self.not_decided(person, ticket, &error, card).await,
         };
+        let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
+        if is_asker {
+            self.claims(run);
+        }
         self.mark(person, ticket, card).await;
         if !is_asker {
-            return self.answer_to_asker(ticket, &self.0.ending).await;
+            return self.wait_for(ticket, run);
         }
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
             Err(error) => return self.aside(person, ticket, &refused(person, &error)).await,
         };
+        question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let voice = voice::of(self, &question);
-        self.answer(&question, &grant, stream, voice, guard).await;
+        match self.answer(&question, &grant, stream, voice, guard).await {
+            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run),
+            Last::Stopped => {
+                self.unclaims(run);
+                self.wait_for(ticket, run);
+            }
+            Last::Done(_) | Last::Failed(_) => {}
+        }
     }
 
     async fn not_decided(&self, person: &Person, ticket: &Ticket, error: &Error, card: Option<&str>) {
@@ -198,40 +206,6 @@ impl Bot {
 
     async fn aside(&self, person: &Person, ticket: &Ticket, body: &Body) {
         self.tell(&ticket.to(), &person.user.id, kind_of(&ticket.channel), body).await;
-    }
-
-    /// What others agreed to is told where it was asked, once it is there: the answer is the asker's.
-    async fn answer_to_asker(&self, ticket: &Ticket, end: &CancellationToken) {
-        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
-        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
-        for _ in 0..LOOKS {
-            match self.omni().confirmation(asker.credential(), ticket.id).await {
-                Ok(ConfirmationView { result: Some(result), .. }) => {
-                    let text = result["answer"].as_str().or_else(|| result["text"].as_str()).unwrap_or_default();
-                    return self.post_answer(ticket, text).await;
-                }
-                Ok(_) => {}
-                Err(error) => return tracing::warn!(%error, "an answer that others agreed to is not found"),
-            }
-            tokio::select! {
-                () = sleep(LOOK_EVERY) => {}
-                () = end.cancelled() => return,
-            }
-        }
-    }
-
-    async fn post_answer(&self, ticket: &Ticket, text: &str) {
-        let view = View { markdown: text.to_owned(), ..View::default() };
-        for page in 0..answer::page_count(&view) {
-            let (to, message) = (ticket.to(), answer::message(&view, page));
-            let told = match ticket.is_private {
-                true => self.api().whisper(&to, &ticket.asker, &message).await,
-                false => self.api().post(&to, &message).await.map(drop),
-            };
-            if let Err(error) = told {
-                tracing::warn!(%error, "an answer that others agreed to could not be posted");
-            }
-        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! What was said in a thread before the bot was called into it: for the model, as data from outside.
 
 use omni_core::ask::Attachment;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Bot;
 
 /// Most messages that are read.
-const MOST_MESSAGES: u64 = 50;
+const MOST_MESSAGES: usize = 50;
 /// Most characters of one message, and of all.
 const MOST_OF_ONE: usize = 2_000;
 const MOST_OF_ALL: usize = 24_000;
@@ -31,16 +31,13 @@ impl Bot {
         with_last: bool,
         knows_own: bool,
     ) -> Option<Attachment> {
-        let asked =
-            json!({ "channel": channel, "ts": thread, "latest": ts, "inclusive": with_last, "limit": MOST_MESSAGES });
-        let answer = match self.api().call("conversations.replies", &asked).await {
-            Ok(answer) => answer,
+        let messages = match self.api().replies(channel, thread, ts, MOST_MESSAGES).await {
+            Ok(messages) => messages,
             Err(error) => {
                 tracing::warn!(%error, "a thread cannot be read into which the bot was called");
                 return None;
             }
         };
-        let messages = answer["messages"].as_array()?;
         let mut said = Vec::new();
         // Slack puts the thread's first message in whatever is asked for.
         let upto = |message: &&Value| message["ts"].as_str().is_some_and(|at| at < ts || (with_last && at == ts));

@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest question that fits into a button.
 const MOST_OF_VALUE: usize = limits::VALUE - 100;
+/// Said where a table cannot be sent.
+const NO_FILE: &str = "⚠️ Slack did not take the file. Please try again in a minute.";
 
 impl Bot {
     /// What stands above and under an answer.
@@ -58,7 +60,17 @@ impl Bot {
 
     /// A table as a file: to whoever asked for it, where its question was asked.
     pub(super) async fn export(&self, person: &Person, action: &Action) {
-        let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
+        let to = match action.is_ephemeral {
+            // What only they see stays theirs.
+            true => match self.api().direct(&person.user.id).await {
+                Ok(channel) => To { channel, thread: None },
+                Err(error) => {
+                    tracing::warn!(%error, "direct messages for a table could not be opened");
+                    return self.answer_click(action, &Body::of(NO_FILE)).await;
+                }
+            },
+            false => To { channel: action.channel.clone(), thread: action.thread.clone() },
+        };
         if let Err(text) = self.exported(person, &action.value, &to).await {
             self.answer_click(action, &Body::of(&text)).await;
         }
@@ -77,7 +89,7 @@ impl Bot {
         let name = file_name(&kept.call.server, &kept.call.tool);
         self.api().upload(to, &name, table.as_bytes()).await.map_err(|error| {
             tracing::warn!(%error, "a table could not be sent");
-            "⚠️ Slack did not take the file. Please try again in a minute.".to_owned()
+            NO_FILE.to_owned()
         })
     }
 }

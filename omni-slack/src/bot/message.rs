@@ -76,7 +76,7 @@ impl Bot {
         if !self.config().follows(&message.channel) || message.text.trim_start().starts_with("<@") {
             return false;
         }
-        let key = self.key(&message.user.team, &message.channel, thread);
+        let key = self.key(&message.channel, thread);
         self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether a reply is for the bot");
             false
@@ -84,8 +84,8 @@ impl Bot {
     }
 
     /// The name of a conversation in a channel.
-    pub(super) fn key(&self, team: &str, channel: &str, thread: &str) -> ThreadKey {
-        ThreadKey::new(&self.config().tenant_of(team), Source::Slack.as_str(), channel, thread)
+    pub(super) fn key(&self, channel: &str, thread: &str) -> ThreadKey {
+        ThreadKey::new(&self.config().tenant_of(&self.me().team), Source::Slack.as_str(), channel, thread)
     }
 
     async fn is_allowed(&self, message: &Message) -> bool {
@@ -107,8 +107,13 @@ impl Bot {
     /// What cannot be looked at is taken for private.
     async fn is_private(&self, channel: &str) -> bool {
         let asked = json!({ "channel": channel });
-        let found = self.api().call("conversations.info", &asked).await;
-        found.is_ok_and(|found| found["channel"]["is_private"].as_bool() != Some(false)) || channel.is_empty()
+        match self.api().call("conversations.info", &asked).await {
+            Ok(found) => found["channel"]["is_private"].as_bool() != Some(false),
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether a channel is private; it counts as one");
+                true
+            }
+        }
     }
 
     /// Where the answer to a message stands.
@@ -141,7 +146,7 @@ impl Bot {
         }
         let context = match &message.thread {
             Some(thread) if is_called && !is_direct => {
-                let key = self.key(&message.user.team, &message.channel, thread);
+                let key = self.key(&message.channel, thread);
                 let knows = self.omni().knows_thread(&key).await.unwrap_or(false);
                 self.thread_before(&message.channel, thread, &message.ts, knows).await
             }

@@ -5,11 +5,12 @@ use serde_json::json;
 
 use super::{
     Bot,
-    command::kind_of,
+    command::{kind_of, not_here},
     confirming::Ticket,
     question::{Aside, Question},
 };
 use crate::{
+    api::Body,
     event::{Shortcut, Submission, User},
     port::Ack,
     view::{self, ids},
@@ -76,14 +77,27 @@ impl Bot {
         Ack::Empty
     }
 
+    /// Tells whoever sent a modal in what came of it, where they need not read the channel.
+    async fn say_direct(&self, user: &str, body: &Body) {
+        if body.text.is_empty() {
+            return;
+        }
+        if let Err(error) = self.api().post_direct(user, body).await {
+            tracing::warn!(%error, "somebody could not be told what came of a form");
+        }
+    }
+
     /// Asks about a message, in its thread.
     async fn ask_about(&self, user: &User, metadata: &str, text: String, is_private: bool) {
         let mut parts = metadata.split(BETWEEN);
         let (Some(channel), Some(thread), Some(ts)) = (parts.next(), parts.next(), parts.next()) else { return };
-        let Ok(person) = self.resolve(user, channel).await else { return };
+        let person = match self.resolve(user, channel).await {
+            Ok(person) => person,
+            Err(unknown) => return self.say_direct(&user.id, &Body::of(unknown.text().unwrap_or_default())).await,
+        };
         let mut question = Question::new(person, channel, kind_of(channel), text);
         if !self.answers_in(channel, question.kind).await {
-            return;
+            return self.say_direct(&user.id, &not_here(question.kind)).await;
         }
         (question.ts, question.thread) = (Some(ts.to_owned()), Some(thread.to_owned()));
         question.attachments.extend(self.thread_upto(channel, thread, ts).await);

@@ -45,6 +45,8 @@ pub(super) struct Question {
     pub(super) attachments: Vec<Attachment>,
     /// How to answer if nobody else is to read it.
     pub(super) private: Option<Aside>,
+    /// Whether it is a run that goes on whether somebody listens or not.
+    pub(super) goes_on: bool,
 }
 
 impl Question {
@@ -58,6 +60,7 @@ impl Question {
             thread: None,
             attachments: Vec::new(),
             private: None,
+            goes_on: false,
         }
     }
 
@@ -84,6 +87,8 @@ impl Question {
 impl Bot {
     /// Asks, and tells the answer where the question stands.
     pub(super) async fn ask(&self, question: Question) {
+        // It is never closed.
+        let Ok(_room) = self.0.room.acquire().await else { return };
         let grant = match self.admitted(&question).await {
             Ok(grant) => grant,
             Err(body) => return self.refuse(&question, &body).await,
@@ -97,13 +102,13 @@ impl Bot {
         // What nobody else is to read is no part of what the channel shares.
         if question.private.is_none() {
             let thread = conversation(question.thread.as_deref());
-            let key = self.key(&question.person.user.team, &question.channel, thread);
+            let key = self.key(&question.channel, thread);
             ask = ask.with_thread(key, place(question.kind, &question.channel));
         }
         let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
         let stream = self.omni().ask_stream(ask);
         let voice = voice::of(self, &question);
-        self.answer(&question, &grant, stream, voice, guard).await;
+        let _told = self.answer(&question, &grant, stream, voice, guard).await;
     }
 
     /// Whether somebody may ask there; what they may do, the pipeline decides.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 /// How long something is known again: duplicates come minutes later.
 const FOR: Duration = Duration::from_secs(2 * 60 * 60);
@@ -15,7 +15,7 @@ pub(super) struct Seen(Cache<String, ()>);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).time_to_live(FOR).build())
+        Self(Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).time_to_live(FOR).build())
     }
 }
 
@@ -23,6 +23,11 @@ impl Seen {
     /// Whether something comes for the first time; from now on it was there.
     pub(super) fn is_new(&self, key: String) -> bool {
         self.0.entry(key).or_insert(()).is_fresh()
+    }
+
+    /// It was not there after all.
+    pub(super) fn forget(&self, key: &str) {
+        self.0.invalidate(key);
     }
 }
 

@@ -21,6 +21,7 @@ const MOST_MEANWHILE: usize = 2_800;
 pub(super) struct Plain {
     api: Api,
     to: To,
+    user: String,
     ts: Option<String>,
     question: String,
     text: String,
@@ -37,6 +38,7 @@ impl Plain {
         Self {
             api: bot.api().clone(),
             to: question.to(),
+            user: question.person.user.id.clone(),
             ts: None,
             question: question.text.clone(),
             text: String::new(),
@@ -100,15 +102,15 @@ impl Voice for Plain {
     async fn end(&mut self, end: &End) {
         let mut messages = end.messages().into_iter();
         let Some(first) = messages.next() else { return };
-        let told = match &self.ts {
-            Some(ts) => self.api.update(&self.to.channel, ts, &first).await,
-            None => self.api.post(&self.to, &first).await.map(drop),
+        let is_changed = match &self.ts {
+            Some(ts) => {
+                let changed = self.api.update(&self.to.channel, ts, &first).await;
+                changed.inspect_err(|error| tracing::info!(%error, "an answer comes as a message of its own")).is_ok()
+            }
+            None => false,
         };
-        if let Err(error) = told {
-            tracing::warn!(%error, "an answer could not be told");
-        }
-        for message in messages {
-            if let Err(error) = self.api.post(&self.to, &message).await {
+        for message in (!is_changed).then_some(first).into_iter().chain(messages) {
+            if let Err(error) = self.api.post_for(&self.to, &self.user, &message).await {
                 tracing::warn!(%error, "a part of an answer could not be posted");
             }
         }

@@ -31,10 +31,17 @@ impl Private {
     }
 
     async fn say(&self, body: &Body, at: usize) -> Result<(), SlackError> {
-        match &self.aside {
-            Aside::Url(url) if at < MOST_BY_URL => self.api.respond(url, body, at == 0).await,
-            Aside::Url(_) | Aside::Whisper => self.api.whisper(&self.to, &self.user, body).await,
+        if let Aside::Url(url) = &self.aside
+            && at < MOST_BY_URL
+        {
+            match self.api.respond(url, body, at == 0).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::info!(%error, "a private answer comes by another way"),
+            }
         }
+        let Err(error) = self.api.whisper(&self.to, &self.user, body).await else { return Ok(()) };
+        // The bot may be in no channel with them.
+        self.api.post_direct(&self.user, body).await.map_err(|_| error)
     }
 }
 

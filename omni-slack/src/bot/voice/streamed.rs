@@ -149,7 +149,7 @@ impl Streamed {
     async fn post_rest(&mut self, end: &End) {
         let rest = end.rest(&mem::take(&mut self.untold));
         for message in rest.messages() {
-            if let Err(error) = self.api.post(&self.to, &message).await {
+            if let Err(error) = self.api.post_for(&self.to, &self.recipient.0, &message).await {
                 tracing::warn!(%error, "a part of an answer could not be posted");
             }
         }
