@@ -25,6 +25,8 @@ mod serve;
 mod servers;
 #[cfg(feature = "sql")]
 mod sessions;
+#[cfg(feature = "slack")]
+mod slack;
 mod tools;
 #[cfg(feature = "sql")]
 mod users;
@@ -60,6 +62,8 @@ pub use servers::ServersCommand;
 pub use sessions::{
     ExportSessionArgs, ListSessionsArgs, RemoveSessionsArgs, SessionForm, SessionsCommand, ShowSessionArgs,
 };
+#[cfg(feature = "slack")]
+pub use slack::{SlackArgs, SlackCommand};
 #[cfg(feature = "sql")]
 pub use tools::{ApproveToolArgs, DiffArgs, PinsArgs};
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
@@ -184,6 +188,9 @@ pub enum Command {
     #[cfg(feature = "serve")]
     /// Serve omni over HTTP
     Serve(ServeArgs),
+    #[cfg(feature = "slack")]
+    /// Answer in Slack
+    Slack(SlackArgs),
     /// Serve omni to an MCP client, on standard input and output
     Mcp(McpArgs),
     /// Check, show or describe the configuration
@@ -215,6 +222,8 @@ impl Command {
     pub fn is_service(&self) -> bool {
         match self {
             Self::Serve(_) => true,
+            #[cfg(feature = "slack")]
+            Self::Slack(args) => args.command.is_none(),
             #[cfg(feature = "analytics")]
             Self::Mcp(args) => matches!(&args.server, Some(McpServer::Analytics(own)) if own.http.is_some()),
             _ => false,
@@ -252,6 +261,8 @@ impl Command {
             Self::InitDb(_) | Self::Feedback(_) => Format::Text,
             #[cfg(feature = "serve")]
             Self::Serve(_) => Format::Text,
+            #[cfg(feature = "slack")]
+            Self::Slack(_) => Format::Text,
             Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
         }
     }

@@ -27,6 +27,8 @@ mod serve;
 mod servers;
 #[cfg(feature = "sql")]
 mod sessions;
+#[cfg(feature = "slack")]
+mod slack;
 mod tools;
 mod transcript;
 #[cfg(feature = "sql")]
@@ -144,7 +146,9 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         #[cfg(feature = "sql")]
         Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
         #[cfg(feature = "serve")]
-        Command::Serve(args) => serve::run(app, args).await,
+        Command::Serve(args) => Box::pin(serve::run(app, args)).await,
+        #[cfg(feature = "slack")]
+        Command::Slack(args) => Box::pin(slack::run(app, args)).await,
         Command::Mcp(args) => Box::pin(mcp::run(app, args)).await,
         Command::Config(ConfigCommand::Check(args)) => config::check(app, args).await,
         Command::Config(ConfigCommand::Schema) => config::schema(app),

@@ -44,7 +44,7 @@ impl Logging {
         if cli.command.is_service() {
             return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
         }
-        let log = tracing_subscriber::fmt().with_env_filter(filter(directives)).with_writer(std::io::stderr);
+        let log = tracing_subscriber::fmt().with_env_filter(filter(&directives)).with_writer(std::io::stderr);
         let log = log.with_ansi(color);
         // An error means that the embedding program has set up its own log already.
         if cli.global.verbose > 0 {
@@ -81,7 +81,7 @@ impl Logging {
     /// Logs as much as the configuration says, where nothing before it has spoken.
     pub(crate) fn follow(&self, level: Option<&str>) {
         if let Some(set) = &self.set {
-            set(filter(directives(level)));
+            set(filter(&directives(level)));
         }
     }
 }
@@ -92,8 +92,21 @@ impl fmt::Debug for Logging {
     }
 }
 
-fn filter(directives: String) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(directives)
+/// What no level shows: the library for Slack's sockets logs their addresses, with tickets that let anybody in, and
+/// what people write.
+const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info";
+
+fn filter(directives: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(discreet(directives))
+}
+
+/// Directives without what is never shown.
+fn discreet(directives: &str) -> String {
+    let is_kept = |one: &&str| {
+        !["slack_morphism", "tungstenite", "tokio_tungstenite"].iter().any(|name| one.trim().starts_with(name))
+    };
+    let kept = directives.split(',').filter(is_kept).chain([NEVER]);
+    kept.collect::<Vec<_>>().join(",")
 }
 
 /// What the command line or `RUST_LOG` wants logged.
@@ -148,5 +161,13 @@ mod tests {
             assert!(directives(level).starts_with(starts), "{level:?}");
         }
         assert!(directives(Some("DEBUG")).starts_with("debug,"));
+    }
+
+    #[test]
+    fn no_level_shows_the_addresses_of_sockets() {
+        for asked in ["trace", "info,slack_morphism=trace", "slack_morphism::socket_mode=debug,warn", ""] {
+            let all = discreet(asked);
+            assert!(all.ends_with(NEVER) && all.matches("slack_morphism").count() == 1, "{all}");
+        }
     }
 }

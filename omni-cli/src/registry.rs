@@ -54,6 +54,7 @@ pub fn features() -> Vec<&'static str> {
         ("analytics", cfg!(feature = "analytics")),
         ("demo", cfg!(feature = "demo")),
         ("serve", cfg!(feature = "serve")),
+        ("slack", cfg!(feature = "slack")),
     ];
     all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
 }

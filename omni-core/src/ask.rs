@@ -18,7 +18,7 @@ use crate::{
 
 mod client;
 
-pub use client::Client;
+pub use client::{ChatPlace, Client};
 
 /// The door by which an ask came. It follows from the adapter, never from the request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -38,6 +38,7 @@ mod server;
 mod servers;
 mod shape;
 mod show;
+mod slack;
 pub(crate) mod spec;
 mod threading;
 mod tools;
@@ -55,6 +56,9 @@ pub use process::Process;
 pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
 pub use server::{PassThrough, ServerAuth, ServerConfig};
+pub use slack::{
+    ChannelRules, CommandRules, DiagnosticRules, SlackConfig, SlackPlaceRules, UserInfoFormat, UserInfoRules,
+};
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};
 
@@ -382,6 +386,8 @@ pub struct Config {
     pub proxy: Option<ProxyConfig>,
     /// What questions bring along of what was said before.
     pub threading: crate::thread::ThreadRules,
+    /// The Slack door.
+    pub slack: SlackConfig,
     /// What may be asked that servers and issuers name.
     pub egress: EgressConfig,
     /// Where the tokens of servers are kept.

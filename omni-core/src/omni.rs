@@ -25,6 +25,7 @@ use crate::{
     audit::AuditAccess,
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
+    config::SlackConfig,
     error::Error,
     identity::{Credential, Principal, Scope},
     ledger::Ledger,
@@ -307,6 +308,12 @@ impl Omni {
     #[must_use]
     pub fn slack_user(&self, slack_id: &str) -> Option<String> {
         self.parts().config.as_ref()?.slack_user(slack_id)
+    }
+
+    /// What holds for the Slack door by now; `None` where no configuration says.
+    #[must_use]
+    pub fn slack_config(&self) -> Option<SlackConfig> {
+        Some(self.parts().config.as_ref()?.slack.clone())
     }
 
     /// What somebody may do.

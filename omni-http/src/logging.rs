@@ -60,9 +60,13 @@ pub fn start(options: &LogOptions<'_>) -> Logging {
     }
 }
 
+/// What no level shows: the library for Slack's sockets logs their addresses, with tickets that let anybody in, and
+/// what people write.
+const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info";
+
 fn log(options: &LogOptions<'_>) -> AnyLayer {
     let directives = options.directives.map_or_else(|| of_level(options.level), str::to_owned);
-    let filter = EnvFilter::builder().parse_lossy(directives);
+    let filter = EnvFilter::builder().parse_lossy(discreet(&directives));
     let log = fmt::layer().with_writer(std::io::stderr);
     match options.format {
         // All spans: the request's id is in the outer one.
@@ -72,6 +76,15 @@ fn log(options: &LogOptions<'_>) -> AnyLayer {
         }
         _ => log.with_ansi(options.color).with_filter(filter).boxed(),
     }
+}
+
+/// Directives without what is never shown.
+fn discreet(directives: &str) -> String {
+    let is_kept = |one: &&str| {
+        !["slack_morphism", "tungstenite", "tokio_tungstenite"].iter().any(|name| one.trim().starts_with(name))
+    };
+    let kept = directives.split(',').filter(is_kept).chain([NEVER]);
+    kept.collect::<Vec<_>>().join(",")
 }
 
 /// The level's name is one of Python's, as the original has it.
@@ -95,6 +108,14 @@ mod tests {
             [(None, "info,"), (Some("INFO"), "info,"), (Some("WARNING"), "warn,"), (Some("DEBUG"), "debug,")]
         {
             assert!(of_level(level).starts_with(starts), "{level:?}");
+        }
+    }
+
+    #[test]
+    fn no_level_shows_the_addresses_of_sockets() {
+        for asked in ["trace", "info,slack_morphism=trace", "slack_morphism::socket_mode=debug,warn", ""] {
+            let all = discreet(asked);
+            assert!(all.ends_with(NEVER) && all.matches("slack_morphism").count() == 1, "{all}");
         }
     }
 }

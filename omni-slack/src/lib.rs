@@ -1,1 +1,25 @@
-//! The Slack door of omni: a small adapter over `omni-core`. It is not built yet.
+//! The Slack door of omni.
+//!
+//! [`Bot`] takes in what Slack delivers, as an [`Intake`]; [`serve`] brings it together with Slack over sockets
+//! or signed requests; [`run`] is the whole program. A bot is a value: two of them live in one process.
+//!
+//! Slack is known by [`SlackPort`] alone, which calls methods, and by whatever hands deliveries over. What comes in
+//! is read in `event`, who it is from is found out in `people`, and what it asks for is done in `bot`, later:
+//! Slack is answered at once. What people are shown is made in [`view`], from plain data and without looking at
+//! anything.
+
+mod api;
+mod bot;
+mod event;
+pub mod manifest;
+mod people;
+mod port;
+pub mod registry;
+mod serve;
+pub mod signed;
+pub mod view;
+
+pub use bot::Bot;
+pub use people::Me;
+pub use port::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort};
+pub use serve::{BotError, examine, run, serve};

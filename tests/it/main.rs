@@ -45,6 +45,7 @@ mod results;
 mod revoked;
 mod safety;
 mod search;
+mod slack;
 mod slack_fake;
 mod summaries;
 mod threads;

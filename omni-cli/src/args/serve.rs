@@ -13,6 +13,10 @@ pub struct ServeArgs {
     /// How to log [default: that of settings.yaml, or console]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogForm>,
+    /// Answer in Slack too
+    #[cfg(feature = "slack")]
+    #[arg(long)]
+    pub slack: bool,
 }
 
 /// How to log.

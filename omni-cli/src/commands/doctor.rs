@@ -86,7 +86,19 @@ async fn examine(app: &App) -> Vec<Check> {
         }
         Err(fault) => checks.push(Check::new("set-up", State::Problem, fault.to_string())),
     }
+    #[cfg(feature = "slack")]
+    checks.extend(slack(&config).await);
     checks
+}
+
+/// Whether Slack accepts the bot, where there is one.
+#[cfg(feature = "slack")]
+async fn slack(config: &Config) -> Option<Check> {
+    config.slack.bot_token.as_ref()?;
+    Some(match omni_slack::examine(&config.slack).await {
+        Ok(me) => Check::new("slack", State::Ok, format!("the bot is {} in workspace {}", me.user, me.team)),
+        Err(error) => Check::new("slack", State::Problem, error.to_string()),
+    })
 }
 
 async fn configuration(app: &App, config: &Config) -> Check {

@@ -11,6 +11,10 @@ pub(super) async fn run(app: &App, args: &ServeArgs) -> Result<Exit, Fault> {
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
     // It sends the last spans when it goes.
     let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);
+    #[cfg(feature = "slack")]
+    if args.slack {
+        return super::slack::beside_http(app, &config, options).await;
+    }
     omni_http::run(&config, options, app.registry.clone()).await?;
     Ok(Exit::Success)
 }

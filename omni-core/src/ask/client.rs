@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most characters of what a request says of itself.
 const MAX_CHARS: usize = 255;
+/// Most characters of a chat's id.
+const MAX_ID_CHARS: usize = 50;
 
 /// What a request says of itself and where it came from: recorded, never believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,40 @@ pub struct Client {
     /// The address that it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,
+    /// Where in a chat it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Box<ChatPlace>>,
+}
+
+/// Where in a chat something was said, by the chat's own ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChatPlace {
+    /// Who said it.
+    pub user: String,
+    /// The channel.
+    pub channel: String,
+    /// The message; of a command there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The thread that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+}
+
+impl ChatPlace {
+    /// Said by somebody in a channel; ids are cut at 50 characters.
+    #[must_use]
+    pub fn new(user: &str, channel: &str) -> Self {
+        Self { user: id(user), channel: id(channel), message: None, thread: None }
+    }
+
+    /// The same with its message, and the thread that that is in.
+    #[must_use]
+    pub fn with_message(mut self, message: Option<&str>, thread: Option<&str>) -> Self {
+        (self.message, self.thread) = (message.map(id), thread.map(id));
+        self
+    }
 }
 
 impl Client {
@@ -43,11 +79,22 @@ impl Client {
         self
     }
 
+    /// The same with where in a chat it was said.
+    #[must_use]
+    pub fn with_chat(mut self, chat: ChatPlace) -> Self {
+        self.chat = Some(Box::new(chat));
+        self
+    }
+
     /// Whether nothing is known of it.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         *self == Self::default()
     }
+}
+
+fn id(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_ID_CHARS).collect()
 }
 
 fn capped(text: &str) -> Option<String> {

@@ -56,6 +56,18 @@ pub struct LogEntry {
     pub user_agent: Option<String>,
     /// The address that it came from.
     pub ip_address: Option<IpAddr>,
+    /// The channel of a chat in which it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_channel: Option<String>,
+    /// Who asked there, by the chat's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_user_id: Option<String>,
+    /// The message with which they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_message_ts: Option<String>,
+    /// The thread that that is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_thread_ts: Option<String>,
     /// `chat`, `tool_call`, `admin`.
     pub request_type: String,
     /// The question.
@@ -173,6 +185,7 @@ impl Entries {
 impl LogEntry {
     fn new(record: &Record, request_type: &str, outcome: Outcome, error: Option<&str>) -> Self {
         let party = record.party.as_ref();
+        let chat = party.and_then(|party| party.client.chat.as_ref());
         let was_blocked = matches!(outcome, Outcome::Denied | Outcome::RateLimited);
         let error = error.map(text);
         Self {
@@ -187,6 +200,10 @@ impl LogEntry {
             x_source: party.and_then(|party| party.client.x_source.as_deref()).map(name),
             user_agent: party.and_then(|party| party.client.user_agent.as_deref()).map(name),
             ip_address: party.and_then(|party| party.client.address),
+            slack_channel: chat.map(|chat| name(&chat.channel)),
+            slack_user_id: chat.map(|chat| name(&chat.user)),
+            slack_message_ts: chat.and_then(|chat| chat.message.as_deref()).map(name),
+            slack_thread_ts: chat.and_then(|chat| chat.thread.as_deref()).map(name),
             request_type: request_type.into(),
             message: None,
             message_preview: None,

@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem, ServerConfig,
-    Severity, StoreContent, approvals, dotenv, egress, http,
+    Severity, SlackConfig, StoreContent, approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,
+    slack,
     spec::{
         self, LogFormatSpec, McpsSpec, OnError, PolicyStoreSpec, SettingsSpec, SlackSpec, StoreContentSpec,
         ThreadingSpec, UsersSpec,
@@ -129,14 +130,19 @@ impl Config {
         let settings = read::<SettingsSpec>(&dir, "settings.yaml", &env, &mut findings)?;
         let mcps = read::<McpsSpec>(&dir, "mcps.yaml", &env, &mut findings)?;
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
-        let slack = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
-        let slack = slack.unwrap_or_else(|| Loaded::empty("slack.yaml"));
-        slack.variables.unset.iter().for_each(|unset| findings.unset(Severity::Info, &slack.lines, unset, ""));
+        let slack_file = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
+        let slack_file = slack_file.unwrap_or_else(|| Loaded::empty("slack.yaml"));
+        slack_file
+            .variables
+            .unset
+            .iter()
+            .for_each(|unset| findings.unset(Severity::Info, &slack_file.lines, unset, ""));
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.threading = threading.map(|file| threads(&file, &config.llm, &mut findings)).unwrap_or_default();
         let files = Arc::make_mut(&mut config.files);
-        (files.slack, files.slack_lines) = (slack.spec, slack.lines);
+        (files.slack, files.slack_lines) = (slack_file.spec, slack_file.lines);
+        config.slack = slack::build(&config.files.slack, &config.files.slack_lines, &env, &mut findings);
         config.run_by(os_user);
         config.listen_at(bind.as_deref())?;
         config.diagnostics = findings.all;
@@ -156,6 +162,7 @@ impl Config {
     pub fn embedded(env: &BTreeMap<String, String>, cwd: &Path) -> Self {
         let mut findings = Findings::default();
         let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
+        config.slack = slack::build(&SlackSpec::default(), &Lines::of("slack.yaml"), env, &mut findings);
         config.diagnostics = findings.all;
         config.servers.extend(analytics(&config.audit.kind));
         config
@@ -247,6 +254,7 @@ fn assemble(
         oidc,
         proxy,
         threading: ThreadRules::default(),
+        slack: SlackConfig::default(),
         egress,
         tokens,
         os_users: os_users(users.as_ref().filter(|_| settings.spec.policy.store == PolicyStoreSpec::Yaml)),

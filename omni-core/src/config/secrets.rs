@@ -23,6 +23,7 @@ impl Config {
         for key in self.audit.key.iter().chain(&self.audit.verify_keys).chain(&self.tokens.key) {
             secrets.extend([key.expose_hex(), key.expose_hex().to_uppercase()]);
         }
+        secrets.extend(self.slack.secrets());
         secrets.extend(self.redis_url.iter().filter_map(|url| password(url.expose_secret())));
         secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
     }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, approvals, results,
-    secrets::flagged, spec, threading, yaml,
+    secrets::flagged, slack, spec, threading, yaml,
 };
 use crate::{identity::RoleMap, mcp::BreakerOptions};
 
@@ -69,6 +69,7 @@ impl Config {
                 "secret_key": self.tokens.key.as_ref().map(|_| HIDDEN),
             },
             "threading": threading::show(&self.threading),
+            "slack": slack::show(&self.slack),
             "os_users": self.os_users,
         })
     }

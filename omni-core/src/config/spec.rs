@@ -12,6 +12,7 @@ mod mcps;
 mod results;
 mod security;
 mod settings;
+mod slack;
 mod threading;
 mod tools;
 mod users;
@@ -26,6 +27,7 @@ pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,
 };
+pub(crate) use slack::{ChannelModeSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec};
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;
 pub(crate) use users::{
@@ -48,34 +50,4 @@ pub(crate) fn schemas() -> BTreeMap<&'static str, Value> {
         ("threading.yaml", schema::<ThreadingSpec>()),
     ]
     .into()
-}
-
-/// `slack.yaml`.
-#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = [
-    "slack", "commands", "behavior", "channels", "allowed_channels", "formatting", "templates",
-    "mentions", "security", "logging", "advanced", "user_info_display", "diagnostic_info",
-]))]
-pub(crate) struct SlackSpec {
-    pub(crate) interactive: InteractiveSpec,
-}
-
-/// What people click on.
-#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-#[schemars(extend("x-ignored" = ["use_buttons", "buttons", "use_select_menus"]))]
-pub(crate) struct InteractiveSpec {
-    pub(crate) require_confirmation: RequireConfirmationSpec,
-}
-
-/// Calls that need a human's word, whatever door they come by.
-#[derive(Debug, Clone, Default, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default)]
-pub(crate) struct RequireConfirmationSpec {
-    /// Whether they do; absent: they do.
-    pub(crate) enabled: Option<bool>,
-    /// Tools that a human must agree to, as those of `global.confirm` in `mcps.yaml`.
-    #[schemars(extend("x-enforced" = true))]
-    pub(crate) actions: Vec<String>,
 }

@@ -21,6 +21,7 @@ use crate::{
 const LOG: &str =
     "l.id, l.request_id, l.created_at, l.tenant, l.user_email, l.user_role, l.actor, l.source, l.x_source,
     l.user_agent, CAST(l.ip_address AS TEXT) AS ip_address,
+    l.slack_channel, l.slack_user_id, l.slack_message_ts, l.slack_thread_ts,
     l.request_type, l.message, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
     l.mcps_accessed, l.tokens_input, l.tokens_output, l.tokens_cached, l.tokens_cache_write,
     CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.mcp_target, l.tool_called,
@@ -41,6 +42,10 @@ fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
         x_source: row.optional_text("x_source")?,
         user_agent: row.optional_text("user_agent")?,
         ip_address: row.optional_text("ip_address")?.as_deref().and_then(address),
+        slack_channel: row.optional_text("slack_channel")?,
+        slack_user_id: row.optional_text("slack_user_id")?,
+        slack_message_ts: row.optional_text("slack_message_ts")?,
+        slack_thread_ts: row.optional_text("slack_thread_ts")?,
         request_type: row.text("request_type")?,
         message: row.optional_text("message")?,
         message_preview: row.optional_text("message_preview")?,
@@ -246,8 +251,7 @@ pub(super) async fn calls(db: &Db, request_id: Uuid) -> Result<Vec<CallEntry>, A
 /// once that person's row was deleted, also when they ask again and get another one.
 const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
     AND (l.user_id IS NULL OR (u.email = l.user_email AND u.tenant = l.tenant))
-    AND coalesce(l.question, l.result_summary, l.error_id, l.slack_channel, l.slack_user_id,
-        l.slack_message_ts, l.slack_thread_ts, l.llm_reasoning) IS NULL
+    AND coalesce(l.question, l.result_summary, l.error_id, l.llm_reasoning) IS NULL
     AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
     AND l.databases_accessed IS NULL THEN 1 ELSE 0 END AS intact";
 

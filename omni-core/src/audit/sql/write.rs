@@ -143,7 +143,8 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
 }
 
 const LOG_INTO: &str = "INSERT INTO audit_logs (chain_id, seq, user_id, timestamp, created_at, request_id, tenant,
-    user_email, user_role, actor, source, x_source, user_agent, ip_address, request_type, message, message_preview, model, iterations, tool_calls_count,
+    user_email, user_role, actor, source, x_source, user_agent, ip_address,
+    slack_channel, slack_user_id, slack_message_ts, slack_thread_ts, request_type, message, message_preview, model, iterations, tool_calls_count,
     tools_used, mcps_accessed, tokens_input, tokens_output, tokens_cached, tokens_cache_write, cost_estimate,
     cost_nano_usd, mcp_target, tool_called, tool_params, success, status, warning, duration_ms, response_preview,
     error_message, was_blocked, block_reason) VALUES";
@@ -165,6 +166,10 @@ fn log_row<'a>(sealed: &SealedRecord, log: &'a LogEntry, people: &People) -> Vec
         (&log.x_source).into(),
         (&log.user_agent).into(),
         Val::Address(log.ip_address),
+        (&log.slack_channel).into(),
+        (&log.slack_user_id).into(),
+        (&log.slack_message_ts).into(),
+        (&log.slack_thread_ts).into(),
         (&log.request_type).into(),
         (&log.message).into(),
         (&log.message_preview).into(),

@@ -1,0 +1,29 @@
+//! `omni slack`.
+
+use clap::{Args, Subcommand};
+
+use super::LogForm;
+
+/// Answer in Slack.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  omni slack manifest > manifest.json\n  omni slack --log-format json")]
+pub struct SlackArgs {
+    /// How to log [default: that of settings.yaml, or console]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogForm>,
+    /// Something else than to answer.
+    #[command(subcommand)]
+    pub command: Option<SlackCommand>,
+}
+
+/// What there is to do beside answering.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SlackCommand {
+    /// Print the manifest of the app that this bot needs
+    #[command(after_help = "Example:\n  omni slack manifest --http https://omni.company.com")]
+    Manifest {
+        /// Have Slack post to this address instead of Socket Mode
+        #[arg(long, value_name = "URL")]
+        http: Option<String>,
+    },
+}

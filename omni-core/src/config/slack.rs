@@ -1,0 +1,358 @@
+//! The Slack door: its app, where it answers, and what it shows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use super::{
+    Severity,
+    load::Findings,
+    spec::{ChannelModeSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec},
+    yaml::Lines,
+};
+
+/// Slack's Web API.
+const API_URL: &str = "https://slack.com/api";
+/// Where the bot listens without Socket Mode, unless somebody says otherwise.
+const HOST: &str = "127.0.0.1";
+const PORT: u16 = 3000;
+/// A `required_role` that requires none.
+const ANY_ROLE: &str = "any";
+
+/// The Slack door.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct SlackConfig {
+    /// The bot's token.
+    pub bot_token: Option<SecretString>,
+    /// The app's token, which opens sockets.
+    pub app_token: Option<SecretString>,
+    /// What Slack signs requests with.
+    pub signing_secret: Option<SecretString>,
+    /// Whether events come over a socket that the bot opens.
+    pub socket_mode: bool,
+    /// Where the bot listens without Socket Mode.
+    pub host: String,
+    /// At which port.
+    pub port: u16,
+    /// The Web API, without a slash at its end.
+    pub api_url: String,
+    /// The tenant of everybody who asks; `None`: their workspace.
+    pub tenant: Option<String>,
+    /// Commands that are switched off, or take a role.
+    pub commands: BTreeMap<String, CommandRules>,
+    /// Where it answers.
+    pub channels: ChannelRules,
+    /// What single channels have of their own, by id.
+    pub places: BTreeMap<String, SlackPlaceRules>,
+    /// Whether mentions are answered.
+    pub mentions: bool,
+    /// Whether direct messages are.
+    pub direct: bool,
+    /// Whether replies in threads that the bot is part of are answered without a mention.
+    pub follow_threads: bool,
+    /// The workspaces whose people may ask; `None`: all that installed the app.
+    pub workspaces: Option<BTreeSet<String>>,
+    /// What answers show of whoever asked.
+    pub user_info: UserInfoRules,
+    /// What answers show of how they came about.
+    pub diagnostics: DiagnosticRules,
+}
+
+/// Which channels the bot answers in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelRules {
+    /// The only ones, by id; `None`: all.
+    pub only: Option<BTreeSet<String>>,
+    /// All but these.
+    pub except: BTreeSet<String>,
+    /// Whether private channels are none of them.
+    pub no_private: bool,
+}
+
+/// What a slash command takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandRules {
+    /// Whether nobody may use it.
+    pub is_off: bool,
+    /// The role that it takes.
+    pub required_role: Option<String>,
+}
+
+/// What one channel has of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlackPlaceRules {
+    /// Whether the bot answers there at all.
+    pub enabled: Option<bool>,
+    /// The role that asking there takes.
+    pub required_role: Option<String>,
+    /// Whether replies in threads are answered without a mention.
+    pub follow_threads: Option<bool>,
+    /// Whether answers come as they are written.
+    pub stream: Option<bool>,
+}
+
+/// How much is shown of whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserInfoFormat {
+    /// The role.
+    Minimal,
+    /// Name and role.
+    Standard,
+    /// Name, role and servers.
+    Detailed,
+}
+
+/// Where answers show who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserInfoRules {
+    /// How much.
+    pub format: UserInfoFormat,
+    /// In direct messages.
+    pub in_direct: bool,
+    /// In channels.
+    pub in_channels: bool,
+    /// In threads.
+    pub in_threads: bool,
+}
+
+/// What answers show of how they came about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DiagnosticRules {
+    /// In direct messages.
+    pub in_direct: bool,
+    /// In channels.
+    pub in_channels: bool,
+    /// Turns of the model.
+    pub iterations: bool,
+    /// The calls of tools.
+    pub tool_calls: bool,
+    /// The servers.
+    pub servers: bool,
+    /// The time.
+    pub timing: bool,
+    /// The tokens.
+    pub tokens: bool,
+    /// The cost.
+    pub cost: bool,
+    /// The roles that it is shown to; empty: all.
+    pub roles: Vec<String>,
+}
+
+impl Default for SlackConfig {
+    fn default() -> Self {
+        build(&SlackSpec::default(), &Lines::of("slack.yaml"), &BTreeMap::new(), &mut Findings::default())
+    }
+}
+
+/// Without its secrets.
+impl fmt::Debug for SlackConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlackConfig")
+            .field("socket_mode", &self.socket_mode)
+            .field("api_url", &self.api_url)
+            .field("tenant", &self.tenant)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SlackConfig {
+    /// Whether the bot answers in a channel.
+    #[must_use]
+    pub fn allows(&self, channel: &str, is_private: bool) -> bool {
+        if let Some(enabled) = self.places.get(channel).and_then(|place| place.enabled) {
+            return enabled;
+        }
+        let is_listed = self.channels.only.as_ref().is_none_or(|only| only.contains(channel));
+        is_listed && !self.channels.except.contains(channel) && !(is_private && self.channels.no_private)
+    }
+
+    /// Whether replies in threads of a channel are answered without a mention.
+    #[must_use]
+    pub fn follows(&self, channel: &str) -> bool {
+        self.places.get(channel).and_then(|place| place.follow_threads).unwrap_or(self.follow_threads)
+    }
+
+    /// Whether answers in a channel come as they are written.
+    #[must_use]
+    pub fn streams(&self, channel: &str) -> bool {
+        self.places.get(channel).and_then(|place| place.stream).unwrap_or(true)
+    }
+
+    /// The tenant of somebody of a workspace.
+    #[must_use]
+    pub fn tenant_of(&self, team: &str) -> String {
+        self.tenant.clone().unwrap_or_else(|| team.to_owned())
+    }
+
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let all = [&self.bot_token, &self.app_token, &self.signing_secret];
+        all.into_iter().flatten().map(|secret| secret.expose_secret().to_owned()).collect()
+    }
+}
+
+/// What the file says, and where it says nothing the environment.
+pub(super) fn build(
+    spec: &SlackSpec,
+    lines: &Lines,
+    env: &BTreeMap<String, String>,
+    findings: &mut Findings,
+) -> SlackConfig {
+    let app = &spec.slack;
+    let variable = |name: &str| env.get(name).filter(|value| !value.is_empty()).cloned();
+    let secret = |own: &Option<SecretString>, name: &str| {
+        let own = own.clone().filter(|secret| !secret.expose_secret().trim().is_empty());
+        own.or_else(|| variable(name).map(Into::into))
+    };
+    let text = |own: &Option<String>| own.clone().filter(|text| !text.trim().is_empty());
+    let port = app.port.map_or(Some(PORT), |port| u16::try_from(port).ok());
+    if port.is_none() {
+        findings.all.push(lines.finding(Severity::Error, "slack.port", "expected a number from 0 to 65535"));
+    }
+    SlackConfig {
+        bot_token: secret(&app.bot_token, "SLACK_BOT_TOKEN"),
+        app_token: secret(&app.app_token, "SLACK_APP_TOKEN"),
+        signing_secret: secret(&app.signing_secret, "SLACK_SIGNING_SECRET"),
+        socket_mode: app.socket_mode.unwrap_or(true),
+        host: text(&app.host).unwrap_or_else(|| HOST.into()),
+        port: port.unwrap_or(PORT),
+        api_url: api_url(text(&app.api_url).or_else(|| variable("SLACK_API_URL")), lines, findings),
+        tenant: text(&app.tenant),
+        commands: commands(spec),
+        channels: channels(spec, lines, findings),
+        places: places(spec),
+        mentions: spec.mentions.respond_to_mentions.unwrap_or(true),
+        direct: spec.allowed_channels.allow_direct_messages.unwrap_or(true)
+            && spec.mentions.respond_to_dm_without_command.unwrap_or(true),
+        follow_threads: spec.mentions.follow_threads.unwrap_or(true),
+        workspaces: workspaces(spec),
+        user_info: user_info(&spec.user_info_display),
+        diagnostics: diagnostics(spec),
+    }
+}
+
+/// Tokens go there: https, or this machine.
+fn api_url(own: Option<String>, lines: &Lines, findings: &mut Findings) -> String {
+    let url = own.unwrap_or_else(|| API_URL.into()).trim_end_matches('/').to_owned();
+    let is_safe = url::Url::parse(&url)
+        .is_ok_and(|url| url.scheme() == "https" || (url.scheme() == "http" && crate::loopback::is_loopback(&url)));
+    if !is_safe {
+        let message = format!("{url:?} is no https address, and tokens would be sent there");
+        findings.all.push(lines.finding(Severity::Error, "slack.api_url", message));
+        return API_URL.into();
+    }
+    url
+}
+
+fn role(required: &Option<String>) -> Option<String> {
+    required.clone().filter(|role| !role.is_empty() && role != ANY_ROLE)
+}
+
+fn commands(spec: &SlackSpec) -> BTreeMap<String, CommandRules> {
+    let rules = spec.commands.iter().map(|command| {
+        let rules =
+            CommandRules { is_off: command.enabled == Some(false), required_role: role(&command.required_role) };
+        (command.command.trim().to_owned(), rules)
+    });
+    rules.collect()
+}
+
+fn channels(spec: &SlackSpec, lines: &Lines, findings: &mut Findings) -> ChannelRules {
+    let channels = &spec.allowed_channels;
+    let ids = |list: &[String]| list.iter().map(|id| id.trim().to_owned()).collect::<BTreeSet<_>>();
+    let (only, except) = match channels.mode {
+        ChannelModeSpec::Any => (None, BTreeSet::new()),
+        ChannelModeSpec::Whitelist => (Some(ids(&channels.whitelist)), BTreeSet::new()),
+        ChannelModeSpec::Blacklist => (None, ids(&channels.blacklist)),
+    };
+    for name in only.iter().flatten().chain(&except).filter(|id| !id.starts_with(['C', 'G'])) {
+        let message = format!("{name:?} is no channel's id such as C0123456789, so it is no channel");
+        findings.all.push(lines.finding(Severity::Warning, "allowed_channels", message));
+    }
+    ChannelRules { only, except, no_private: channels.allow_private_channels == Some(false) }
+}
+
+fn places(spec: &SlackSpec) -> BTreeMap<String, SlackPlaceRules> {
+    let places = spec.channel_overrides.iter().map(|(id, own)| {
+        let rules = SlackPlaceRules {
+            enabled: own.enabled,
+            required_role: role(&own.required_role),
+            follow_threads: own.follow_threads,
+            stream: own.stream,
+        };
+        (id.clone(), rules)
+    });
+    places.collect()
+}
+
+fn workspaces(spec: &SlackSpec) -> Option<BTreeSet<String>> {
+    let restriction = &spec.security.workspace_restriction;
+    restriction.enabled.then(|| restriction.allowed_workspaces.iter().cloned().collect())
+}
+
+fn user_info(spec: &UserInfoSpec) -> UserInfoRules {
+    let is_on = spec.enabled.unwrap_or(true);
+    let format = match spec.format {
+        UserInfoFormatSpec::Minimal => UserInfoFormat::Minimal,
+        UserInfoFormatSpec::Standard | UserInfoFormatSpec::FirstOnly => UserInfoFormat::Standard,
+        UserInfoFormatSpec::Detailed => UserInfoFormat::Detailed,
+    };
+    UserInfoRules {
+        format,
+        in_direct: is_on && spec.show_in_dm.unwrap_or(true),
+        in_channels: is_on && spec.show_in_channels.unwrap_or(false),
+        in_threads: is_on && spec.show_in_threads.unwrap_or(true),
+    }
+}
+
+fn diagnostics(spec: &SlackSpec) -> DiagnosticRules {
+    let own = &spec.diagnostic_info;
+    DiagnosticRules {
+        in_direct: own.enabled && own.show_in_dm.unwrap_or(true),
+        in_channels: own.enabled && own.show_in_channels.unwrap_or(false),
+        iterations: own.show_iterations.unwrap_or(true),
+        tool_calls: own.show_tool_calls.unwrap_or(true),
+        servers: own.show_mcp_choices.unwrap_or(true),
+        timing: own.show_timing.unwrap_or(true),
+        tokens: own.show_tokens.unwrap_or(false),
+        cost: own.show_cost.unwrap_or(false),
+        roles: own.show_for_roles.clone(),
+    }
+}
+
+/// The door for people, as `omni config show` has it.
+pub(super) fn show(config: &SlackConfig) -> Value {
+    let hidden = |secret: &Option<SecretString>| secret.as_ref().map(|_| "***");
+    json!({
+        "bot_token": hidden(&config.bot_token),
+        "app_token": hidden(&config.app_token),
+        "signing_secret": hidden(&config.signing_secret),
+        "socket_mode": config.socket_mode,
+        "host": config.host,
+        "port": config.port,
+        "api_url": config.api_url,
+        "tenant": config.tenant,
+        "channels": {
+            "only": config.channels.only,
+            "except": config.channels.except,
+            "private": !config.channels.no_private,
+            "direct_messages": config.direct,
+        },
+        "follow_threads": config.follow_threads,
+        "workspaces": config.workspaces,
+    })
+}
+
+#[cfg(test)]
+mod tests;

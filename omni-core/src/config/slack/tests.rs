@@ -1,0 +1,54 @@
+use super::*;
+use crate::config::yaml;
+
+fn config(text: &str, env: &[(&str, &str)]) -> (SlackConfig, Vec<String>) {
+    let document = yaml::parse("slack.yaml", text).unwrap();
+    let spec: SlackSpec = serde_json::from_value(document.value).unwrap();
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut findings = Findings::default();
+    let config = build(&spec, &document.lines, &env, &mut findings);
+    (config, findings.all.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn tokens_are_those_of_the_file_and_else_those_of_the_environment() {
+    let env = [("SLACK_BOT_TOKEN", "xoxb-env"), ("SLACK_APP_TOKEN", "xapp-env")];
+    let (config, _) = config("slack: { bot_token: xoxb-file, app_token: '' }", &env);
+    assert_eq!(config.secrets(), ["xoxb-file", "xapp-env"]);
+    assert!(!format!("{config:?}").contains("xoxb"), "{config:?}");
+}
+
+#[test]
+fn a_channel_is_allowed_by_its_list_and_by_its_own_word_before_that() {
+    let (listed, _) = config(
+        "allowed_channels: { mode: whitelist, whitelist: [C1], allow_private_channels: false }\n\
+         channel_overrides: { C2: { enabled: true }, C1: { required_role: dba } }",
+        &[],
+    );
+    assert!(listed.allows("C1", false) && listed.allows("C2", false) && !listed.allows("C3", false));
+    assert!(!listed.allows("C1", true), "a private one");
+    assert_eq!(listed.places["C1"].required_role.as_deref(), Some("dba"));
+    let (others, _) = config("allowed_channels: { mode: blacklist, blacklist: [C1], whitelist: [C9] }", &[]);
+    assert!(!others.allows("C1", false) && others.allows("C2", true));
+    let (any, told) = config("allowed_channels: { mode: whitelist, whitelist: ['#general'] }", &[]);
+    assert!(!any.allows("C1", false) && told[0].contains("no channel's id"), "{told:?}");
+}
+
+#[test]
+fn tokens_go_nowhere_but_to_slack_or_to_this_machine() {
+    let url = |text: &str| config("{}", &[("SLACK_API_URL", text)]);
+    assert_eq!(url("http://127.0.0.1:9/api/").0.api_url, "http://127.0.0.1:9/api");
+    let (config, told) = url("http://slack.example/api");
+    assert_eq!(config.api_url, API_URL);
+    assert!(told[0].contains("no https address"), "{told:?}");
+}
+
+#[test]
+fn a_command_may_take_a_role_or_be_off() {
+    let text = "commands:\n- { command: /omni, required_role: any }\n- { command: /omni-status, required_role: admin }\n\
+                - { command: /omni-help, enabled: false }";
+    let (config, _) = config(text, &[]);
+    assert_eq!(config.commands["/omni"], CommandRules::default());
+    assert_eq!(config.commands["/omni-status"].required_role.as_deref(), Some("admin"));
+    assert!(config.commands["/omni-help"].is_off);
+}

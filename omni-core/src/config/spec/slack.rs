@@ -1,0 +1,203 @@
+//! `slack.yaml` as it is written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// `slack.yaml`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["behavior", "channels", "formatting", "templates", "logging", "advanced"]))]
+pub(crate) struct SlackSpec {
+    pub(crate) slack: SlackAppSpec,
+    pub(crate) commands: Vec<SlackCommandSpec>,
+    pub(crate) allowed_channels: AllowedChannelsSpec,
+    pub(crate) mentions: MentionsSpec,
+    pub(crate) security: SlackSecuritySpec,
+    pub(crate) user_info_display: UserInfoSpec,
+    pub(crate) diagnostic_info: DiagnosticSpec,
+    pub(crate) interactive: InteractiveSpec,
+    /// What single channels have of their own, by id.
+    pub(crate) channel_overrides: BTreeMap<String, SlackChannelSpec>,
+}
+
+/// The app at Slack.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["bot_name", "bot_icon", "workspace_id"]))]
+pub(crate) struct SlackAppSpec {
+    /// `xoxb-…`; absent: `SLACK_BOT_TOKEN`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) bot_token: Option<SecretString>,
+    /// `xapp-…`, for Socket Mode; absent: `SLACK_APP_TOKEN`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) app_token: Option<SecretString>,
+    /// What Slack signs requests with, without Socket Mode; absent: `SLACK_SIGNING_SECRET`.
+    #[schemars(with = "Option<String>")]
+    pub(crate) signing_secret: Option<SecretString>,
+    /// Whether events come over a socket that the bot opens; absent: they do.
+    pub(crate) socket_mode: Option<bool>,
+    /// Where the bot listens without Socket Mode; absent: this machine only.
+    pub(crate) host: Option<String>,
+    /// The port that it listens at; absent: 3000.
+    pub(crate) port: Option<u32>,
+    /// Another address of Slack's Web API; absent: `SLACK_API_URL`, else Slack's own.
+    pub(crate) api_url: Option<String>,
+    /// The tenant of everybody who asks in Slack; absent: their workspace's id.
+    pub(crate) tenant: Option<String>,
+}
+
+/// A slash command.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["description", "usage_hint", "examples", "topics", "subcommands"]))]
+pub(crate) struct SlackCommandSpec {
+    /// Its name, such as `/omni`.
+    pub(crate) command: String,
+    /// Whether it is answered; absent: it is.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) enabled: Option<bool>,
+    /// The role that it takes; absent, or `any`: any.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) required_role: Option<String>,
+}
+
+/// Where the bot answers.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct AllowedChannelsSpec {
+    /// Which list counts; absent: `any`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) mode: ChannelModeSpec,
+    /// The channels of the mode `whitelist`, by id.
+    pub(crate) whitelist: Vec<String>,
+    /// The channels of the mode `blacklist`, by id.
+    pub(crate) blacklist: Vec<String>,
+    /// Whether direct messages are answered; absent: they are.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) allow_direct_messages: Option<bool>,
+    /// Whether private channels are; absent: they are.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) allow_private_channels: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ChannelModeSpec {
+    #[default]
+    Any,
+    Whitelist,
+    Blacklist,
+}
+
+/// What the bot answers without a command.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["dm_default_command", "respond_to_name", "name_triggers", "reaction_triggers"]))]
+pub(crate) struct MentionsSpec {
+    /// Whether mentions are answered; absent: they are.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) respond_to_mentions: Option<bool>,
+    /// Whether direct messages are answered that are no command; absent: they are.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) respond_to_dm_without_command: Option<bool>,
+    /// Whether replies in threads that the bot is part of are answered without a mention; absent: they are.
+    pub(crate) follow_threads: Option<bool>,
+}
+
+/// Whom the bot listens to.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "verify_signatures", "block_bot_users", "slack_rate_limit", "enforce_channel_restrictions",
+]))]
+pub(crate) struct SlackSecuritySpec {
+    pub(crate) workspace_restriction: WorkspaceSpec,
+}
+
+/// The workspaces whose people may ask.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct WorkspaceSpec {
+    pub(crate) enabled: bool,
+    /// Their ids.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) allowed_workspaces: Vec<String>,
+}
+
+/// What answers show of whoever asked.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["elements", "role_emojis", "role_colors"]))]
+pub(crate) struct UserInfoSpec {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) format: UserInfoFormatSpec,
+    pub(crate) show_in_dm: Option<bool>,
+    pub(crate) show_in_channels: Option<bool>,
+    pub(crate) show_in_threads: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UserInfoFormatSpec {
+    Minimal,
+    #[default]
+    Standard,
+    Detailed,
+    FirstOnly,
+}
+
+/// What answers show of how they came about.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["format", "show_in_threads"]))]
+pub(crate) struct DiagnosticSpec {
+    pub(crate) enabled: bool,
+    pub(crate) show_iterations: Option<bool>,
+    pub(crate) show_tool_calls: Option<bool>,
+    pub(crate) show_mcp_choices: Option<bool>,
+    pub(crate) show_timing: Option<bool>,
+    pub(crate) show_tokens: Option<bool>,
+    pub(crate) show_cost: Option<bool>,
+    pub(crate) show_in_dm: Option<bool>,
+    pub(crate) show_in_channels: Option<bool>,
+    /// The roles that it is shown to; empty: all.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) show_for_roles: Vec<String>,
+}
+
+/// What people click on.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["use_buttons", "buttons", "use_select_menus"]))]
+pub(crate) struct InteractiveSpec {
+    pub(crate) require_confirmation: RequireConfirmationSpec,
+}
+
+/// Calls that need a human's word, whatever door they come by.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct RequireConfirmationSpec {
+    /// Whether they do; absent: they do.
+    pub(crate) enabled: Option<bool>,
+    /// Tools that a human must agree to, as those of `global.confirm` in `mcps.yaml`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) actions: Vec<String>,
+}
+
+/// What one channel has of its own.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct SlackChannelSpec {
+    /// Whether the bot answers there at all; absent: as `allowed_channels` says.
+    pub(crate) enabled: Option<bool>,
+    /// The role that asking there takes.
+    pub(crate) required_role: Option<String>,
+    /// Whether replies in threads are answered without a mention; absent: as `mentions.follow_threads` says.
+    pub(crate) follow_threads: Option<bool>,
+    /// Whether answers come as they are written; absent: they do.
+    pub(crate) stream: Option<bool>,
+}

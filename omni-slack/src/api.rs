@@ -1,0 +1,241 @@
+//! The methods of Slack's Web API that the bot uses, with patience: pauses that Slack wants are made, and what
+//! goes into one channel goes at a pace.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::sleep};
+
+use crate::port::{SlackError, SlackPort};
+
+mod pace;
+
+use pace::Pace;
+
+/// How often a call is made that Slack does not want yet.
+const TRIES: u32 = 4;
+/// The longest pause that is made for one call.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same where an answer is lost that is not told.
+const LONGEST_FOR_ANSWERS: Duration = Duration::from_secs(180);
+/// How long a call is not made again that got no answer.
+const BREATH: Duration = Duration::from_millis(500);
+/// Most messages of a thread that are read at once, and how many times for one thread.
+const PAGE: u64 = 200;
+const MOST_PAGES: u32 = 20;
+/// A fatal error that may be of one method alone.
+const OF_ONE_METHOD: &str = "not_allowed_token_type";
+/// What may be done twice: it only looks, or comes to the same.
+const HARMLESS: [&str; 11] = [
+    "auth.test",
+    "users.info",
+    "conversations.info",
+    "conversations.history",
+    "conversations.open",
+    "conversations.replies",
+    "chat.update",
+    "views.publish",
+    "agents.sessions.setStatus",
+    "assistant.threads.setSuggestedPrompts",
+    "files.getUploadURLExternal",
+];
+
+/// Slack's Web API.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    port: Arc<dyn SlackPort>,
+    pace: Arc<Pace>,
+    /// The error after which Slack takes nothing more from this token.
+    end: watch::Sender<Option<SlackError>>,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct To {
+    pub(crate) channel: String,
+    pub(crate) thread: Option<String>,
+}
+
+/// A message as the Web API takes it.
+pub(crate) use crate::view::Message as Body;
+
+fn put(body: &Body, arguments: &mut Value) {
+    arguments["text"] = body.text.as_str().into();
+    if !body.blocks.is_empty() {
+        arguments["blocks"] = Value::from(body.blocks.clone());
+    }
+    // What is linked is not looked at by Slack: an address may hold what nobody else should see.
+    arguments["unfurl_links"] = false.into();
+    arguments["unfurl_media"] = false.into();
+}
+
+fn patience(method: &str) -> Duration {
+    if method.starts_with("chat.") { LONGEST_FOR_ANSWERS } else { LONGEST_PAUSE }
+}
+
+impl Api {
+    pub(crate) fn new(port: Arc<dyn SlackPort>) -> Self {
+        Self { port, pace: Arc::default(), end: watch::Sender::new(None) }
+    }
+
+    /// Calls a method, as often as it takes within reason.
+    pub(crate) async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        let mut tries = 1;
+        loop {
+            let error = match self.call_once(method, arguments).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match error {
+                SlackError::Limited { retry_after, .. } if tries < TRIES && retry_after <= patience(method) => {
+                    tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
+                    sleep(retry_after).await;
+                }
+                SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => sleep(BREATH * tries).await,
+                error => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// The newest messages of a thread up to a time, oldest first: Slack lists them from the oldest on.
+    pub(crate) async fn replies(
+        &self,
+        channel: &str,
+        thread: &str,
+        latest: &str,
+        most: usize,
+    ) -> Result<Vec<Value>, SlackError> {
+        let mut asked = json!({ "channel": channel, "ts": thread, "latest": latest, "inclusive": true, "limit": PAGE });
+        let mut said: Vec<Value> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let mut answer = self.call("conversations.replies", &asked).await?;
+            if let Some(page) = answer["messages"].as_array_mut() {
+                said.append(page);
+            }
+            said.drain(..said.len().saturating_sub(most));
+            match answer["response_metadata"]["next_cursor"].as_str() {
+                Some(next) if !next.is_empty() => asked["cursor"] = next.into(),
+                _ => return Ok(said),
+            }
+        }
+        tracing::warn!(channel, "a thread is too long to be read to its end");
+        Ok(said)
+    }
+
+    /// The newest messages of a channel, newest first.
+    pub(crate) async fn newest(&self, channel: &str, most: usize) -> Result<Vec<Value>, SlackError> {
+        let mut answer = self.call("conversations.history", &json!({ "channel": channel, "limit": most })).await?;
+        Ok(answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Calls a method without a second try: what is not done now need not be done.
+    pub(crate) async fn call_once(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        let answer = self.port.call(method, arguments).await;
+        if let Err(error) = &answer
+            && error.is_fatal()
+            && error.code().is_some_and(|code| code != OF_ONE_METHOD)
+        {
+            self.end.send_if_modified(|end| end.is_none() && end.replace(error.clone()).is_none());
+        }
+        answer
+    }
+
+    /// Waits until Slack takes nothing more from this token, and says why.
+    pub(crate) async fn ended(&self) -> SlackError {
+        let mut end = self.end.subscribe();
+        match end.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(error)) => error.clone(),
+            // The sender is this one's own.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Posts a message; its `ts`.
+    pub(crate) async fn post(&self, to: &To, body: &Body) -> Result<String, SlackError> {
+        let mut arguments = json!({ "channel": to.channel });
+        if let Some(thread) = &to.thread {
+            arguments["thread_ts"] = thread.as_str().into();
+        }
+        put(body, &mut arguments);
+        self.pace.turn(&to.channel).await;
+        let posted = self.call("chat.postMessage", &arguments).await?;
+        Ok(posted["ts"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Puts another message in the place of one.
+    pub(crate) async fn update(&self, channel: &str, ts: &str, body: &Body) -> Result<(), SlackError> {
+        let mut arguments = json!({ "channel": channel, "ts": ts });
+        put(body, &mut arguments);
+        if body.blocks.is_empty() {
+            arguments["blocks"] = json!([]);
+        }
+        self.pace.turn(channel).await;
+        self.call("chat.update", &arguments).await.map(drop)
+    }
+
+    /// The same where the channel is free for a message right now; whether it was.
+    pub(crate) async fn update_if_free(&self, channel: &str, ts: &str, body: &Body) -> Result<bool, SlackError> {
+        if !self.pace.takes(channel) {
+            return Ok(false);
+        }
+        let mut arguments = json!({ "channel": channel, "ts": ts });
+        put(body, &mut arguments);
+        self.call_once("chat.update", &arguments).await.map(|_| true)
+    }
+
+    /// Shows a message to one person.
+    pub(crate) async fn whisper(&self, to: &To, user: &str, body: &Body) -> Result<(), SlackError> {
+        let mut arguments = json!({ "channel": to.channel, "user": user });
+        if let Some(thread) = &to.thread {
+            arguments["thread_ts"] = thread.as_str().into();
+        }
+        put(body, &mut arguments);
+        self.call("chat.postEphemeral", &arguments).await.map(drop)
+    }
+
+    /// Answers by a `response_url`: to whoever clicked or gave the command, and to nobody else.
+    pub(crate) async fn respond(&self, url: &str, body: &Body, replace: bool) -> Result<(), SlackError> {
+        let mut message = json!({ "response_type": "ephemeral", "replace_original": replace });
+        put(body, &mut message);
+        self.port.respond(url, &message).await
+    }
+
+    /// The direct messages with somebody.
+    pub(crate) async fn direct(&self, user: &str) -> Result<String, SlackError> {
+        const METHOD: &str = "conversations.open";
+        let opened = self.call(METHOD, &json!({ "users": user })).await?;
+        let id = opened["channel"]["id"].as_str().filter(|id| !id.is_empty());
+        id.map(str::to_owned).ok_or_else(|| SlackError::api(METHOD, "no_channel"))
+    }
+
+    /// Posts a message for somebody; where it cannot be posted, in their direct messages.
+    pub(crate) async fn post_for(&self, to: &To, user: &str, body: &Body) -> Result<(), SlackError> {
+        let Err(error) = self.post(to, body).await else { return Ok(()) };
+        self.post_direct(user, body).await.map_err(|_| error)
+    }
+
+    /// Posts a message in somebody's direct messages.
+    pub(crate) async fn post_direct(&self, user: &str, body: &Body) -> Result<(), SlackError> {
+        let to = To { channel: self.direct(user).await?, thread: None };
+        self.post(&to, body).await.map(drop)
+    }
+
+    /// Shows a modal.
+    pub(crate) async fn open(&self, trigger: &str, view: &Value) -> Result<(), SlackError> {
+        self.call_once("views.open", &json!({ "trigger_id": trigger, "view": view })).await.map(drop)
+    }
+
+    /// Sends a file into a thread.
+    pub(crate) async fn upload(&self, to: &To, name: &str, bytes: &[u8]) -> Result<(), SlackError> {
+        let asked = json!({ "filename": name, "length": bytes.len() });
+        let place = self.call("files.getUploadURLExternal", &asked).await?;
+        let (url, id) = (place["upload_url"].as_str().unwrap_or_default(), &place["file_id"]);
+        self.port.upload(url, bytes).await?;
+        let mut done = json!({ "files": [{ "id": id, "title": name }], "channel_id": to.channel });
+        if let Some(thread) = &to.thread {
+            done["thread_ts"] = thread.as_str().into();
+        }
+        self.call("files.completeUploadExternal", &done).await.map(drop)
+    }
+}

@@ -1,0 +1,217 @@
+//! [`Bot`]: takes in what Slack delivers, and does what it asks for later.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use omni_core::{Omni, config::SlackConfig};
+use serde_json::json;
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::Api,
+    event::Inbound,
+    people::{Me, People},
+    port::{Ack, Delivery, Intake, SlackError, SlackPort},
+};
+
+mod action;
+mod answering;
+mod asked;
+mod command;
+mod confirming;
+mod context;
+mod exporting;
+mod helping;
+mod home;
+mod message;
+mod modal;
+mod question;
+mod running;
+mod seen;
+mod telling;
+mod voice;
+
+use asked::Elicited;
+use running::Running;
+use seen::Seen;
+
+/// How many asks run at a time; others wait. Clicks never do: an ask may wait for one.
+const AT_ONCE: usize = 512;
+/// How many may wait; more are delivered again by Slack later.
+const MOST: usize = 8_192;
+/// How long the bot waits between two tries to learn who it is, at least and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long those have to say goodbye whose asks are given up at the end.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// The bot. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Bot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    omni: Omni,
+    api: Api,
+    me: Me,
+    /// What holds where the pipeline has no configuration of its own.
+    given: SlackConfig,
+    people: People,
+    seen: Seen,
+    running: Arc<Running>,
+    elicited: Arc<Elicited>,
+    tasks: TaskTracker,
+    room: Semaphore,
+    began: Instant,
+    /// Nothing new is taken in.
+    closing: CancellationToken,
+    /// What still runs is given up.
+    ending: CancellationToken,
+}
+
+impl Bot {
+    /// The bot of a workspace, by its token; asks Slack who it is until that is known.
+    ///
+    /// # Errors
+    /// A [`SlackError`] that is fatal: the token is not right.
+    pub async fn new(omni: Omni, config: SlackConfig, port: Arc<dyn SlackPort>) -> Result<Self, SlackError> {
+        let api = Api::new(port);
+        let me = who_am_i(&api).await?;
+        tracing::info!(team = me.team, user = me.user, "the Slack bot is known to its workspace");
+        Ok(Self(Arc::new(Inner {
+            omni,
+            api,
+            me,
+            given: config,
+            people: People::default(),
+            seen: Seen::default(),
+            running: Arc::default(),
+            elicited: Arc::default(),
+            tasks: TaskTracker::new(),
+            room: Semaphore::new(AT_ONCE),
+            began: Instant::now(),
+            closing: CancellationToken::new(),
+            ending: CancellationToken::new(),
+        })))
+    }
+
+    /// Who the bot is in Slack.
+    #[must_use]
+    pub fn me(&self) -> &Me {
+        &self.0.me
+    }
+
+    /// Waits until Slack takes nothing more from the bot, and says why.
+    pub(crate) async fn given_up(&self) -> SlackError {
+        self.api().ended().await
+    }
+
+    /// Takes nothing new in, lets what runs finish for a while, and gives up the rest with a word to its askers.
+    pub async fn drain(&self, within: Duration) {
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        if timeout(within, self.0.tasks.wait()).await.is_err() {
+            self.0.ending.cancel();
+            if timeout(LAST_WORDS, self.0.tasks.wait()).await.is_err() {
+                tracing::warn!(left = self.0.tasks.len(), "answers in Slack are left unfinished");
+            }
+        }
+    }
+
+    fn omni(&self) -> &Omni {
+        &self.0.omni
+    }
+
+    fn api(&self) -> &Api {
+        &self.0.api
+    }
+
+    /// What holds by now.
+    fn config(&self) -> SlackConfig {
+        self.0.omni.slack_config().unwrap_or_else(|| self.0.given.clone())
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(work);
+    }
+}
+
+async fn who_am_i(api: &Api) -> Result<Me, SlackError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match api.call("auth.test", &json!({})).await {
+            Ok(answer) => return Ok(Me::of(&answer)),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "Slack does not say who the bot is; it is asked again");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+impl Intake for Bot {
+    fn take(&self, delivery: Delivery) -> Ack {
+        if self.0.closing.is_cancelled() {
+            return Ack::Refused;
+        }
+        let inbound = Inbound::of(&delivery);
+        if !self.concerns(&inbound) {
+            return Ack::Empty;
+        }
+        if self.0.tasks.len() >= MOST {
+            tracing::warn!("too much comes from Slack; it is asked to deliver again later");
+            return Ack::Refused;
+        }
+        let key = inbound.key(&delivery);
+        if let Some(key) = &key
+            && !self.0.seen.is_new(key.clone())
+        {
+            tracing::debug!(retry = delivery.retry, "Slack delivered something again");
+            return Ack::Empty;
+        }
+        // What becomes of a modal has to be said at once.
+        if let Inbound::Submission(submission) = inbound {
+            let ack = self.submitted(submission);
+            // A form that is refused may be sent again.
+            if let (Ack::With(_), Some(key)) = (&ack, key) {
+                self.0.seen.forget(&key);
+            }
+            return ack;
+        }
+        let bot = self.clone();
+        self.spawn(async move { bot.handle(inbound).await });
+        Ack::Empty
+    }
+}
+
+impl Bot {
+    /// Whether there may be anything to do: most of what people write in channels is not for the bot.
+    fn concerns(&self, inbound: &Inbound) -> bool {
+        match inbound {
+            Inbound::Message(message) => self.is_for_me(message),
+            Inbound::Other => false,
+            _ => true,
+        }
+    }
+
+    async fn handle(&self, inbound: Inbound) {
+        match inbound {
+            Inbound::Message(message) => self.message(message).await,
+            Inbound::Command(command) => self.command(command).await,
+            Inbound::Action(action) => self.action(action).await,
+            Inbound::Shortcut(shortcut) => self.shortcut(shortcut).await,
+            Inbound::Closed(submission) => self.closed(&submission),
+            Inbound::HomeOpened { user, channel, tab } => self.opened(&user, &channel, &tab).await,
+            Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread),
+            Inbound::Submission(_) | Inbound::Other => {}
+        }
+    }
+}

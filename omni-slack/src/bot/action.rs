@@ -1,0 +1,168 @@
+//! Clicks.
+
+use omni_core::confirm::Verdict;
+
+use super::{
+    Bot,
+    command::{kind_of, not_here},
+    confirming::{Ticket, card_of},
+    helping::Open,
+    message::conversation,
+    question::{Question, refused},
+};
+use crate::{
+    api::{Body, To},
+    event::{Action, ChannelKind, User},
+    people::Person,
+    view::{self, help::Target, ids},
+};
+
+/// In how many messages a question is looked for that is to be asked again.
+const LOOKED_THROUGH: usize = 200;
+
+impl Bot {
+    pub(super) async fn action(&self, action: Action) {
+        match action.id.as_str() {
+            ids::ELICIT | ids::ELICIT_OPENED => return self.elicited(&action, true).await,
+            ids::ELICIT_DECLINE => return self.elicited(&action, false).await,
+            _ => {}
+        }
+        let person = match self.resolve(&action.user, &action.channel).await {
+            Ok(person) => person,
+            Err(unknown) => {
+                let body = Body::of(unknown.text().unwrap_or_default());
+                return self.answer_click(&action, &body).await;
+            }
+        };
+        match action.id.as_str() {
+            ids::STOP => self.stop_clicked(&person, &action).await,
+            ids::APPROVE => self.decided(&person, &action, Verdict::Approve).await,
+            ids::DENY => {
+                let reason = "somebody said no".to_owned();
+                self.decided(&person, &action, Verdict::Decline { reason }).await;
+            }
+            ids::DENY_REASON => self.ask_why(&action).await,
+            ids::DETAILS => self.details(&person, &action).await,
+            ids::AGAIN => self.again(person, &action, action.value.clone()).await,
+            ids::CSV => self.export(&person, &action).await,
+            id => self.menu_clicked(&person, id, &action).await,
+        }
+    }
+
+    /// Answers a click to whoever clicked, and leaves what they clicked as it is.
+    pub(super) async fn answer_click(&self, action: &Action, body: &Body) {
+        let Some(url) = &action.response_url else {
+            let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
+            return self.tell(&to, &action.user.id, kind_of(&action.channel), body).await;
+        };
+        if let Err(error) = self.api().respond(url, body, false).await {
+            tracing::warn!(%error, "a click could not be answered");
+        }
+    }
+
+    async fn stop_clicked(&self, person: &Person, action: &Action) {
+        let (channel, thread) = action.value.split_once(' ').unwrap_or((&action.channel, ""));
+        let spot = (channel.to_owned(), thread.to_owned());
+        if self.0.running.stop(&spot, &person.user.id, false) > 0 {
+            return;
+        }
+        let others = self.0.running.at(&spot);
+        let text = match others.first() {
+            Some(run) => format!("🚫 Only <@{}> can stop this.", run.user),
+            None => "There is nothing of yours to stop here.".into(),
+        };
+        self.answer_click(action, &Body::of(&text)).await;
+    }
+
+    /// Slack's own button to stop.
+    pub(super) fn stopped(&self, user: &User, channel: String, thread: String) {
+        let spot = (channel, thread);
+        if self.0.running.stop(&spot, &user.id, false) == 0 {
+            tracing::debug!("somebody stopped what is not theirs, or is over");
+        }
+    }
+
+    async fn ask_why(&self, action: &Action) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        let metadata = Self::reason_metadata(&ticket.text(), action.response_url.as_deref());
+        if let Err(error) = self.api().open(&action.trigger, &view::confirm::reason_modal(&metadata)).await {
+            tracing::warn!(%error, "somebody could not be asked for a reason");
+        }
+    }
+
+    async fn details(&self, person: &Person, action: &Action) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        let view = match self.omni().confirmation(person.credential(), ticket.id).await {
+            Ok(found) => view::confirm::details_modal(&card_of(&found, String::new(), None)),
+            Err(_) => return self.answer_click(action, &view::confirm::not_yours(&ticket.asker)).await,
+        };
+        if let Err(error) = self.api().open(&action.trigger, &view).await {
+            tracing::warn!(%error, "the details of a call could not be shown");
+        }
+    }
+
+    /// Asks what a button names once more, as whoever clicked.
+    async fn again(&self, person: Person, action: &Action, text: String) {
+        let kind = kind_of(&action.channel);
+        if !self.answers_in(&action.channel, kind).await {
+            return self.answer_click(action, &not_here(kind)).await;
+        }
+        let mut question = Question::new(person, &action.channel, kind, text);
+        if action.is_ephemeral && action.thread.is_none() {
+            // What only one person sees is no message that a thread could begin with.
+            return self.ask_openly(question, action.response_url.as_deref()).await;
+        }
+        question.ts = Some(action.ts.clone());
+        question.thread = match kind {
+            ChannelKind::Direct => action.thread.clone(),
+            ChannelKind::Public | ChannelKind::Private => action.thread.clone().or_else(|| Some(action.ts.clone())),
+        };
+        self.ask(question).await;
+    }
+
+    async fn menu_clicked(&self, person: &Person, id: &str, action: &Action) {
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return self.answer_click(action, &refused(person, &error)).await,
+        };
+        if id == ids::HOME_REFRESH {
+            return self.publish(&action.user).await;
+        }
+        if id == ids::HELP_TRY {
+            let Some(Target::Tool { server, tool }) = Target::read(&action.value) else { return };
+            return self.again(person.clone(), action, view::help::sample(&server, &tool)).await;
+        }
+        let Some(open) = Open::clicked(id, &action.value) else { return };
+        let body = self.menu(person, &grant, open).await;
+        match &action.response_url {
+            // The menu stays, and shows something else.
+            Some(url) if action.is_ephemeral => {
+                if let Err(error) = self.api().respond(url, &body, true).await {
+                    tracing::warn!(%error, "the menu could not be changed");
+                }
+            }
+            _ => self.answer_click(action, &body).await,
+        }
+    }
+
+    /// The question that somebody asked last in a thread, or in direct messages.
+    pub(super) async fn last_question(&self, person: &Person, message: &crate::event::Message) -> Option<String> {
+        let thread = conversation(message.thread.as_deref());
+        let said = match &message.thread {
+            Some(thread) => self.api().replies(&message.channel, thread, &message.ts, LOOKED_THROUGH).await,
+            // The newest come first.
+            None => self.api().newest(&message.channel, LOOKED_THROUGH).await,
+        };
+        let said = said.inspect_err(|error| tracing::warn!(%error, "a question cannot be looked for again")).ok()?;
+        let theirs = said.iter().filter(|one| {
+            one["user"].as_str() == Some(&person.user.id) && one["bot_id"].is_null() && one["ts"] != message.ts.as_str()
+        });
+        let texts = theirs.filter_map(|one| {
+            let text = self.without_me(one["text"].as_str()?);
+            Some((one["ts"].as_str()?.to_owned(), text))
+        });
+        let newest = texts.filter(|(_, text)| !text.is_empty() && !text.starts_with('!')).max();
+        tracing::debug!(thread, found = newest.is_some(), "a question is looked for again");
+        newest.map(|(_, text)| text)
+    }
+}

@@ -1,0 +1,173 @@
+//! Slash commands, and the same with a `!` in threads, where Slack takes none.
+
+use omni_core::policy::Grant;
+
+use super::{
+    Bot,
+    message::unescaped,
+    question::{Aside, Question, refused},
+};
+use crate::{
+    api::{Body, To},
+    event::{ChannelKind, Command, Message},
+    people::Person,
+    view,
+};
+
+/// What makes an answer one for the asker alone.
+const PRIVATE: &str = "--private";
+/// The codes with which Slack says that the bot cannot post in a channel.
+const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
+/// Most characters of a question that are shown above its answer.
+const MOST_SHOWN: usize = 2_500;
+/// What there is in threads.
+const BANGS: &str = "In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private &lt;question&gt;`.";
+
+impl Bot {
+    pub(super) async fn command(&self, command: Command) {
+        let told = match self.commanded(&command).await {
+            Ok(()) => return,
+            Err(body) => self.api().respond(&command.response_url, &body, false).await,
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, command = command.name, "a command could not be answered");
+        }
+    }
+
+    /// Does what a command asks for; what its giver is told where that is not to be.
+    async fn commanded(&self, command: &Command) -> Result<(), Body> {
+        let config = self.config();
+        let rules = config.commands.get(&command.name).cloned().unwrap_or_default();
+        if rules.is_off {
+            return Err(Body::of(&format!("🚫 {} is switched off here.", view::text::code(&command.name, 60))));
+        }
+        let known = self.resolve(&command.user, &command.channel).await;
+        let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
+        let grant = self.omni().grant(person.credential()).await.map_err(|error| refused(&person, &error))?;
+        if let Some(role) = &rules.required_role
+            && !grant.role.is_one_of(std::slice::from_ref(role))
+        {
+            return Err(Body::of(&format!("🚫 This command takes the role {}.", view::text::code(role, 60))));
+        }
+        match command.name.as_str() {
+            "/omni-help" => Err(self.menu(&person, &grant, None).await),
+            "/omni-status" => Err(self.status(&person, &grant).await),
+            _ => self.asked_by_command(person, &grant, command).await,
+        }
+    }
+
+    async fn asked_by_command(&self, person: Person, grant: &Grant, command: &Command) -> Result<(), Body> {
+        let kind = kind_of(&command.channel);
+        if !self.answers_in(&command.channel, kind).await {
+            return Err(not_here(kind));
+        }
+        let (text, is_private) = match command.text.strip_prefix(PRIVATE) {
+            Some(rest) => (unescaped(rest.trim()), true),
+            None => (unescaped(&command.text), false),
+        };
+        match text.as_str() {
+            "" => return Err(view::person::no_question(&[])),
+            "help" => return Err(self.menu(&person, grant, None).await),
+            "status" => return Err(self.status(&person, grant).await),
+            _ => {}
+        }
+        let mut question = Question::new(person, &command.channel, kind, text);
+        match is_private {
+            true => {
+                question.private = Some(Aside::Url(command.response_url.clone()));
+                self.ask(question).await;
+            }
+            false => self.ask_openly(question, Some(&command.response_url)).await,
+        }
+        Ok(())
+    }
+
+    /// Asks in a thread of its own, where everybody reads it.
+    pub(super) async fn ask_openly(&self, mut question: Question, url: Option<&str>) {
+        match self.announce(&question).await {
+            Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),
+            // The bot is not in the channel: whoever asked is answered all the same.
+            None => question.private = Some(url.map_or(Aside::Whisper, |url| Aside::Url(url.to_owned()))),
+        }
+        self.ask(question).await;
+    }
+
+    /// Posts what somebody asked, for whoever reads the answer; `None` where the bot cannot post.
+    async fn announce(&self, question: &Question) -> Option<String> {
+        let asked = view::text::mrkdwn(&question.text, MOST_SHOWN);
+        let body = Body::of(&format!("*<@{}> asked:*\n>{}", question.person.user.id, asked.replace('\n', "\n>")));
+        let to = To { channel: question.channel.clone(), thread: None };
+        match self.api().post(&to, &body).await {
+            Ok(ts) => Some(ts),
+            Err(error) => {
+                if !error.code().is_some_and(|code| NOT_THERE.contains(&code)) {
+                    tracing::warn!(%error, "a question could not be posted");
+                }
+                None
+            }
+        }
+    }
+
+    /// A command in a thread or in direct messages.
+    pub(super) async fn bang(&self, person: &Person, message: &Message, to: &To, command: &str) {
+        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return self.tell(to, &person.user.id, message.kind, &refused(person, &error)).await,
+        };
+        let body = match name.to_lowercase().as_str() {
+            "help" => self.menu(person, &grant, None).await,
+            "status" => self.status(person, &grant).await,
+            "stop" => self.stop_here(person, to),
+            "retry" => return self.retry(person, message, to).await,
+            "private" if !rest.trim().is_empty() => return self.ask_aside(person, message, to, rest.trim()).await,
+            _ => Body::of(BANGS),
+        };
+        self.tell(to, &person.user.id, message.kind, &body).await;
+    }
+
+    fn stop_here(&self, person: &Person, to: &To) -> Body {
+        let spot = (to.channel.clone(), super::message::conversation(to.thread.as_deref()).to_owned());
+        match self.0.running.stop(&spot, &person.user.id, false) {
+            0 => Body::of("There is nothing of yours to stop here."),
+            _ => Body::of("⏹ Stopping."),
+        }
+    }
+
+    /// Asks the thread's last question of this person again.
+    async fn retry(&self, person: &Person, message: &Message, to: &To) {
+        let Some(text) = self.last_question(person, message).await else {
+            let body = Body::of("I find no question of yours here that I could ask again.");
+            return self.tell(to, &person.user.id, message.kind, &body).await;
+        };
+        let mut question = Question::new(person.clone(), &message.channel, message.kind, text);
+        (question.ts, question.thread) = (Some(message.ts.clone()), to.thread.clone());
+        self.ask(question).await;
+    }
+
+    /// A question in a thread that is answered to whoever asks it alone.
+    async fn ask_aside(&self, person: &Person, message: &Message, to: &To, text: &str) {
+        let mut question = Question::new(person.clone(), &message.channel, message.kind, text.to_owned());
+        (question.ts, question.thread) = (Some(message.ts.clone()), to.thread.clone());
+        question.private = Some(Aside::Whisper);
+        self.ask(question).await;
+    }
+}
+
+/// What somebody is told where the bot does not answer.
+pub(super) fn not_here(kind: ChannelKind) -> Body {
+    Body::of(match kind {
+        ChannelKind::Direct => "🚫 I do not answer direct messages. Ask me in a channel.",
+        _ => "🚫 I do not answer in this channel. Ask me in a direct message.",
+    })
+}
+
+/// The kind of a channel of which there is only the id.
+pub(super) fn kind_of(channel: &str) -> ChannelKind {
+    match channel.as_bytes() {
+        // A person's id stands for the direct messages with them.
+        [b'D' | b'U' | b'W', ..] => ChannelKind::Direct,
+        [b'G', ..] => ChannelKind::Private,
+        _ => ChannelKind::Public,
+    }
+}

@@ -1,0 +1,263 @@
+//! Calls that need somebody's word: the card, the click, and the answer that goes on.
+//!
+//! Nothing is kept here: what waits is in the pipeline's store, and a button has all that it takes to find its
+//! way back. So a click counts whatever process hears it.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use omni_core::{
+    Error, ErrorKind,
+    answer::PendingCall,
+    confirm::{State, Verdict},
+    omni::ConfirmationView,
+};
+use uuid::Uuid;
+
+use super::{
+    Bot,
+    answering::Last,
+    asked::Asking,
+    command::kind_of,
+    question::{Aside, Question, refused},
+    voice,
+};
+use crate::{
+    api::{Body, To},
+    event::{Action, ChannelKind, User},
+    people::Person,
+    view::{
+        self,
+        confirm::{Card, Outcome},
+        text,
+    },
+};
+
+/// Said to the asker where others decide who do not read there.
+const ELSEWHERE: &str = "⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.";
+/// Where a card belongs to nobody's thread.
+const NO_THREAD: &str = "-";
+
+/// What a button of a card says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ticket {
+    pub(super) id: Uuid,
+    pub(super) asker: String,
+    pub(super) channel: String,
+    pub(super) thread: Option<String>,
+    /// Whether nobody else is to read the answer.
+    pub(super) is_private: bool,
+}
+
+impl Ticket {
+    pub(super) fn text(&self) -> String {
+        let thread = self.thread.as_deref().unwrap_or(NO_THREAD);
+        let private = if self.is_private { " private" } else { "" };
+        format!("{} {} {} {thread}{private}", self.id, self.asker, self.channel)
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let id = parts.next()?.parse().ok()?;
+        let (asker, channel, thread) = (parts.next()?, parts.next()?, parts.next()?);
+        let thread = Some(thread.to_owned()).filter(|thread| thread != NO_THREAD);
+        let is_private = parts.next() == Some("private");
+        Some(Self { id, asker: asker.into(), channel: channel.into(), thread, is_private })
+    }
+
+    pub(super) fn to(&self) -> To {
+        To { channel: self.channel.clone(), thread: self.thread.clone() }
+    }
+}
+
+impl Bot {
+    /// Asks for what an answer waits for: the asker alone, or in the thread where a role decides.
+    pub(super) async fn ask_for_decisions(&self, question: &Question, pending: &[PendingCall]) {
+        for call in pending.iter().filter(|call| self.0.seen.is_new(format!("card {}", call.id))) {
+            let ticket = Ticket {
+                id: call.id,
+                asker: question.person.user.id.clone(),
+                channel: question.channel.clone(),
+                thread: question.thread.clone(),
+                is_private: question.private.is_some(),
+            };
+            let found = self.omni().confirmation(question.person.credential(), call.id).await;
+            // What cannot be decided any more is told to the asker all the same.
+            let is_own = found.as_ref().is_ok_and(|found| found.may_approve || found.confirmation.is_decided());
+            let body = view::confirm::card(&Card {
+                value: ticket.text(),
+                server: call.server.clone(),
+                tool: call.tool.clone(),
+                arguments: call.arguments.clone(),
+                effect: self.effect(&call.server, &call.tool),
+                rule: Some(call.rule.clone()),
+                asker: (!is_own).then(|| question.person.name.clone()),
+                expires_at: call.expires_at,
+            });
+            match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
+                (true, _) => self.show_asker(question, &body).await,
+                (false, false) => self.show_all(question, &body).await,
+                // Whoever decides does not read here, and nobody else is to.
+                (false, true) => {
+                    self.show_asker(question, &Body::of(ELSEWHERE)).await;
+                    if let Ok(found) = &found {
+                        self.wait_for(&ticket, found.confirmation.run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows something to the asker alone.
+    async fn show_asker(&self, question: &Question, body: &Body) {
+        let told = match &question.private {
+            Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
+            Some(Aside::Whisper) | None => {
+                return self.tell(&question.to(), &question.person.user.id, question.kind, body).await;
+            }
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, "somebody could not be asked for their agreement");
+        }
+    }
+
+    /// Shows a card to everybody in its thread.
+    async fn show_all(&self, question: &Question, body: &Body) {
+        if let Err(error) = self.api().post(&question.to(), body).await {
+            tracing::warn!(%error, "nobody could be asked for their agreement");
+        }
+    }
+
+    /// What a tool says that it does.
+    fn effect(&self, server: &str, tool: &str) -> Option<String> {
+        let catalog = self.omni().known_catalog();
+        let view = catalog.servers.iter().find(|view| *view.name == *server)?;
+        let def = view.tools.iter().find(|def| *def.name == *tool)?;
+        Some(def.description.clone()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// A click on a card.
+    pub(super) async fn decided(&self, person: &Person, action: &Action, verdict: Verdict) {
+        let Some(ticket) = Ticket::read(&action.value) else { return };
+        self.decide(person, &ticket, verdict, action.response_url.as_deref()).await;
+    }
+
+    /// A decision, from a card or from the modal with its reason.
+    pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, card: Option<&str>) {
+        let mut question = Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
+        question.thread.clone_from(&ticket.thread);
+        question.private = ticket.is_private.then_some(Aside::Whisper);
+        let is_asker = person.user.id == ticket.asker;
+        let by = question.decider().with_elicit(Arc::new(Asking::new(self.clone(), &question)));
+        let confirmed = self.omni().confirm(ticket.id, verdict, by).await;
+        let stream = match confirmed {
+            Ok(stream) => stream,
+            Err(error) => return self.not_decided(person, ticket, &error, card).await,
+        };
+        let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
+        if is_asker {
+            self.claims(run);
+        }
+        self.mark(person, ticket, card).await;
+        if !is_asker {
+            return self.wait_for(ticket, run);
+        }
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return self.aside(person, ticket, &refused(person, &error)).await,
+        };
+        question.goes_on = true;
+        let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
+        let voice = voice::of(self, &question);
+        match self.answer(&question, &grant, stream, voice, guard).await {
+            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run),
+            Last::Stopped => {
+                self.unclaims(run);
+                self.wait_for(ticket, run);
+            }
+            Last::Done(_) | Last::Failed(_) => {}
+        }
+    }
+
+    async fn not_decided(&self, person: &Person, ticket: &Ticket, error: &Error, card: Option<&str>) {
+        let text = match error.kind() {
+            // Whether there is such a call is for those who may decide on it.
+            ErrorKind::NotFound | ErrorKind::Denied if person.user.id != ticket.asker => {
+                format!("🚫 Only <@{}> or somebody with a role that decides can do this.", ticket.asker)
+            }
+            ErrorKind::Denied => format!("🚫 {}", text::escape(&error.public_message())),
+            _ => {
+                self.mark(person, ticket, card).await;
+                format!("ℹ️ {}", text::escape(&error.public_message()))
+            }
+        };
+        self.aside(person, ticket, &Body::of(&text)).await;
+    }
+
+    /// Puts what came of it in the place of the card.
+    async fn mark(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
+        let Some(url) = card else { return };
+        let Ok(found) = self.omni().confirmation(person.credential(), ticket.id).await else { return };
+        let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
+        if let Err(error) = self.api().respond(url, &body, true).await {
+            tracing::warn!(%error, "a card could not be changed after the decision");
+        }
+    }
+
+    async fn aside(&self, person: &Person, ticket: &Ticket, body: &Body) {
+        self.tell(&ticket.to(), &person.user.id, kind_of(&ticket.channel), body).await;
+    }
+}
+
+/// A confirmation as a card.
+pub(super) fn card_of(found: &ConfirmationView, value: String, asker: Option<String>) -> Card {
+    let one = &found.confirmation;
+    Card {
+        value,
+        server: one.server.clone(),
+        tool: one.tool.clone(),
+        arguments: found.arguments.clone(),
+        effect: None,
+        rule: Some(one.rule.clone()),
+        asker,
+        expires_at: one.expires_at,
+    }
+}
+
+/// A call of somebody's own, for a list: what comes of it is told in their direct messages.
+pub(super) fn listed(found: &ConfirmationView, user: &User, direct: &str) -> Card {
+    let (id, asker, channel) = (found.confirmation.id, user.id.clone(), direct.to_owned());
+    let ticket = Ticket { id, asker, channel, thread: None, is_private: false };
+    card_of(found, ticket.text(), None)
+}
+
+/// How a decision reads; it is the clicker's, or of before.
+fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
+    let one = &found.confirmation;
+    let (by, reason) = (clicker.to_owned(), one.reason.clone());
+    let at = one.decided_at.unwrap_or_else(Utc::now);
+    match one.state {
+        State::Denied => Outcome::Denied { by, at, reason },
+        State::Expired => Outcome::Expired,
+        State::Void => Outcome::Void { reason },
+        State::UnknownOutcome => Outcome::Unknown,
+        _ => Outcome::Approved { by, at },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_button_finds_its_way_back() {
+        for thread in [None, Some("1.1".to_owned())] {
+            for is_private in [false, true] {
+                let (asker, channel, thread) = ("U1".into(), "C1".into(), thread.clone());
+                let ticket = Ticket { id: Uuid::now_v7(), asker, channel, thread, is_private };
+                assert_eq!(Ticket::read(&ticket.text()), Some(ticket));
+            }
+        }
+        assert_eq!(Ticket::read("x y"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! What stands around an answer, and tables as files.
+
+use chrono::Utc;
+use omni_core::{
+    Answer, Error,
+    answer::Status,
+    config::{DiagnosticRules, UserInfoFormat, UserInfoRules},
+    policy::Grant,
+    results::csv,
+};
+
+use super::{Bot, question::Question};
+use crate::{
+    api::{Body, To},
+    event::{Action, ChannelKind},
+    people::Person,
+    view::{
+        self,
+        answer::Buttons,
+        footer::{self, Footer},
+        limits,
+    },
+};
+
+/// Longest question that fits into a button.
+const MOST_OF_VALUE: usize = limits::VALUE - 100;
+/// Said where a table cannot be sent.
+const NO_FILE: &str = "⚠️ Slack did not take the file. Please try again in a minute.";
+
+impl Bot {
+    /// What stands above and under an answer.
+    pub(super) async fn around(
+        &self,
+        question: &Question,
+        grant: &Grant,
+        answer: &Answer,
+    ) -> (footer::Person, Footer, Buttons) {
+        let config = self.config();
+        let is_over = answer.status != Status::Waiting;
+        let asks = Some(question.text.clone()).filter(|text| !text.is_empty() && limits::width(text) <= MOST_OF_VALUE);
+        let buttons = Buttons {
+            csv: if is_over { self.table_of(question, answer).await } else { None },
+            again: asks.filter(|_| is_over && question.private.is_none()),
+            ..Buttons::default()
+        };
+        let footer = footer_of(&config.diagnostics, question, grant, answer);
+        (person_of(&config.user_info, question, grant), footer, buttons)
+    }
+
+    /// The last result that is a table.
+    async fn table_of(&self, question: &Question, answer: &Answer) -> Option<String> {
+        for id in answer.tool_calls.iter().rev().filter_map(|call| call.result_id.as_deref()) {
+            let kept = self.omni().result(question.person.credential(), id).await;
+            if kept.is_ok_and(|kept| csv::of(&kept).is_ok()) {
+                return Some(id.to_owned());
+            }
+        }
+        None
+    }
+
+    /// A table as a file: to whoever asked for it, where its question was asked.
+    pub(super) async fn export(&self, person: &Person, action: &Action) {
+        let to = match action.is_ephemeral {
+            // What only they see stays theirs.
+            true => match self.api().direct(&person.user.id).await {
+                Ok(channel) => To { channel, thread: None },
+                Err(error) => {
+                    tracing::warn!(%error, "direct messages for a table could not be opened");
+                    return self.answer_click(action, &Body::of(NO_FILE)).await;
+                }
+            },
+            false => To { channel: action.channel.clone(), thread: action.thread.clone() },
+        };
+        if let Err(text) = self.exported(person, &action.value, &to).await {
+            self.answer_click(action, &Body::of(&text)).await;
+        }
+    }
+
+    async fn exported(&self, person: &Person, id: &str, to: &To) -> Result<(), String> {
+        let told = |error: &Error| match error {
+            Error::NotFound { .. } => {
+                "🚫 I have no such table of yours: it is somebody else's, too old, or of a tool that you may not use."
+                    .to_owned()
+            }
+            other => view::error::text(other, None),
+        };
+        let kept = self.omni().result(person.credential(), id).await.map_err(|error| told(&error))?;
+        let table = csv::of(&kept).map_err(|error| view::error::text(&error, None))?;
+        let name = file_name(&kept.call.server, &kept.call.tool);
+        self.api().upload(to, &name, table.as_bytes()).await.map_err(|error| {
+            tracing::warn!(%error, "a table could not be sent");
+            NO_FILE.to_owned()
+        })
+    }
+}
+
+/// What a table is called as a file.
+fn file_name(server: &str, tool: &str) -> String {
+    let plain = |name: &str| -> String {
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' }).take(60).collect()
+    };
+    format!("{}-{}-{}.csv", plain(server), plain(tool), Utc::now().format("%Y%m%d-%H%M%S"))
+}
+
+fn footer_of(shown: &DiagnosticRules, question: &Question, grant: &Grant, answer: &Answer) -> Footer {
+    let is_here = if question.kind == ChannelKind::Direct { shown.in_direct } else { shown.in_channels };
+    let is_for_role = shown.roles.is_empty() || grant.role.is_one_of(&shown.roles);
+    let all = Footer::of(answer);
+    if !(is_here && is_for_role) {
+        // What an answer always says of itself.
+        return Footer { iterations: None, cost_usd: None, tokens: None, model: None, role: None, ..all };
+    }
+    Footer {
+        iterations: all.iterations.filter(|_| shown.iterations),
+        cost_usd: all.cost_usd.filter(|_| shown.cost),
+        tokens: all.tokens.filter(|_| shown.tokens),
+        duration_ms: all.duration_ms.filter(|_| shown.timing),
+        tools: if shown.tool_calls { all.tools } else { Vec::new() },
+        name_tools: shown.servers,
+        role: None,
+        is_detailed: true,
+        ..all
+    }
+}
+
+fn person_of(info: &UserInfoRules, question: &Question, grant: &Grant) -> footer::Person {
+    let is_shown = match (question.kind, &question.thread) {
+        (ChannelKind::Direct, _) => info.in_direct,
+        (_, Some(_)) => info.in_threads,
+        (_, None) => info.in_channels,
+    };
+    if !is_shown {
+        return footer::Person::default();
+    }
+    let format = match info.format {
+        UserInfoFormat::Minimal => footer::Format::Minimal,
+        UserInfoFormat::Detailed => footer::Format::Detailed,
+        _ => footer::Format::Standard,
+    };
+    footer::Person {
+        format,
+        name: Some(question.person.name.clone()),
+        role: Some(grant.role.name.to_string()),
+        ..footer::Person::default()
+    }
+}

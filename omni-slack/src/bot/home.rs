@@ -1,0 +1,77 @@
+//! The app's own page, and what it proposes beside direct messages.
+
+use omni_core::omni::ConfirmationView;
+use serde_json::json;
+
+use super::{Bot, confirming, question::refused};
+use crate::{
+    api::Body,
+    event::User,
+    view::{
+        self,
+        home::Home,
+        prompt::{self, Prompt},
+    },
+};
+
+impl Bot {
+    /// Somebody opened the app.
+    pub(super) async fn opened(&self, user: &User, channel: &str, tab: &str) {
+        match tab {
+            "home" => self.publish(user).await,
+            "messages" => self.propose(user, channel).await,
+            _ => {}
+        }
+    }
+
+    /// Proposes what somebody can ask, by the tools that they may use.
+    async fn propose(&self, user: &User, channel: &str) {
+        let Ok(person) = self.resolve(user, channel).await else { return };
+        let Ok(offered) = self.omni().known_servers(person.credential()).await else { return };
+        let first = offered.iter().filter_map(|offered| {
+            let tool = offered.view.tools.first()?;
+            Some((offered.view.display_name.clone(), tool.name.to_string()))
+        });
+        let prompts: Vec<Prompt> = prompt::for_servers(&first.collect::<Vec<_>>());
+        let told = json!({ "channel_id": channel, "title": "Ask omni", "prompts": prompt::to_json(&prompts) });
+        if let Err(error) = self.api().call_once("assistant.threads.setSuggestedPrompts", &told).await {
+            tracing::debug!(%error, "Slack takes no proposals");
+        }
+    }
+
+    /// Makes somebody's page anew.
+    pub(super) async fn publish(&self, user: &User) {
+        let page = self.page_of(user).await;
+        if let Err(error) = self.api().call("views.publish", &json!({ "user_id": user.id, "view": page })).await {
+            tracing::warn!(%error, "somebody's page could not be made");
+        }
+    }
+
+    /// The channel of direct messages with somebody.
+    async fn direct_with(&self, user: &User) -> String {
+        let opened = self.api().call("conversations.open", &json!({ "users": user.id })).await;
+        let found = opened.ok().and_then(|opened| Some(opened["channel"]["id"].as_str()?.to_owned()));
+        found.unwrap_or_else(|| user.id.clone())
+    }
+
+    async fn page_of(&self, user: &User) -> serde_json::Value {
+        let person = match self.resolve(user, "").await {
+            Ok(person) => person,
+            Err(unknown) => return view::home::closed(&Body::of(unknown.text().unwrap_or("🚫"))),
+        };
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => return view::home::closed(&refused(&person, &error)),
+        };
+        let direct = self.direct_with(user).await;
+        let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
+        // Where others asked, only the card in their thread knows.
+        let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
+        view::home::view(&Home {
+            standing: self.standing(&person, &grant).await,
+            servers: self.servers_of(&person).await,
+            pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
+            ..Home::default()
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! Messages: mentions, direct messages, and replies in threads that the bot is part of.
+
+use omni_core::{
+    Source,
+    thread::{Place, ThreadKey},
+};
+use serde_json::json;
+
+use super::{Bot, question::Question};
+use crate::{
+    api::{Body, To},
+    event::{ChannelKind, Message},
+    people::{Person, Unknown},
+    view,
+};
+
+/// The conversation of direct messages that stand in no thread.
+const FLAT: &str = "direct";
+/// What begins a command in a thread, where Slack takes no slash commands.
+const BANG: char = '!';
+/// Somebody is greeted who only says one of these.
+const GREETINGS: [&str; 5] = ["help", "hi", "hello", "hey", "?"];
+
+impl Bot {
+    /// Whether a message may be for the bot, as far as it can be seen at once.
+    pub(super) fn is_for_me(&self, message: &Message) -> bool {
+        let is_direct = message.kind == ChannelKind::Direct;
+        is_direct || message.thread.is_some() || message.is_mention || self.is_called(&message.text)
+    }
+
+    fn is_called(&self, text: &str) -> bool {
+        text.contains(&format!("<@{}", self.me().user))
+    }
+
+    pub(super) async fn message(&self, message: Message) {
+        let config = self.config();
+        if message.user.id == self.me().user {
+            return;
+        }
+        let is_direct = message.kind == ChannelKind::Direct;
+        let is_called = message.is_mention || self.is_called(&message.text);
+        if (is_direct && !config.direct) || (is_called && !is_direct && !config.mentions) {
+            return;
+        }
+        if !is_direct && !is_called && !self.follows(&message).await {
+            return;
+        }
+        if !is_direct && !self.is_allowed(&message).await {
+            if is_called {
+                self.whisper(&message, "🚫 I do not answer in this channel. Ask me in a direct message.").await;
+            }
+            return;
+        }
+        match self.person(&message).await {
+            Ok(person) => self.said(&person, message, is_called || is_direct).await,
+            Err(unknown) if is_called || is_direct => self.whisper_to_unknown(&message, &unknown).await,
+            Err(_) => {}
+        }
+    }
+
+    async fn person(&self, message: &Message) -> Result<Person, Unknown> {
+        self.resolve(&message.user, &message.channel).await
+    }
+
+    /// Who somebody is who does something in a channel.
+    pub(super) async fn resolve(&self, user: &crate::event::User, channel: &str) -> Result<Person, Unknown> {
+        let config = self.config();
+        let mut person = self.0.people.resolve(self.omni(), self.api(), self.me(), &config, user).await?;
+        person.principal.place = Some(channel.to_owned()).filter(|channel| !channel.is_empty());
+        Ok(person)
+    }
+
+    /// Whether a reply in a thread is for the bot though nobody called it: it is part of the conversation.
+    async fn follows(&self, message: &Message) -> bool {
+        let Some(thread) = &message.thread else { return false };
+        if !self.config().follows(&message.channel) || message.text.trim_start().starts_with("<@") {
+            return false;
+        }
+        let key = self.key(&message.channel, thread);
+        self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known whether a reply is for the bot");
+            false
+        })
+    }
+
+    /// The name of a conversation in a channel.
+    pub(super) fn key(&self, channel: &str, thread: &str) -> ThreadKey {
+        ThreadKey::new(&self.config().tenant_of(&self.me().team), Source::Slack.as_str(), channel, thread)
+    }
+
+    async fn is_allowed(&self, message: &Message) -> bool {
+        self.answers_in(&message.channel, message.kind).await
+    }
+
+    /// Whether the bot answers in a channel.
+    pub(super) async fn answers_in(&self, channel: &str, kind: ChannelKind) -> bool {
+        let config = self.config();
+        let is_private = match kind {
+            ChannelKind::Direct => return config.direct,
+            ChannelKind::Private => true,
+            // Mentions do not say what kind of channel they are in.
+            ChannelKind::Public => config.channels.no_private && self.is_private(channel).await,
+        };
+        config.allows(channel, is_private)
+    }
+
+    /// What cannot be looked at is taken for private.
+    async fn is_private(&self, channel: &str) -> bool {
+        let asked = json!({ "channel": channel });
+        match self.api().call("conversations.info", &asked).await {
+            Ok(found) => found["channel"]["is_private"].as_bool() != Some(false),
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether a channel is private; it counts as one");
+                true
+            }
+        }
+    }
+
+    /// Where the answer to a message stands.
+    fn reply_to(&self, message: &Message) -> Option<String> {
+        let place = place(message.kind, &message.channel);
+        let in_thread = message.thread.is_some();
+        let is_threaded = self.omni().thread_rules().replies_in_thread(&place, in_thread);
+        match &message.thread {
+            // A question in a thread of direct messages is answered there.
+            Some(thread) if is_threaded || message.kind == ChannelKind::Direct => Some(thread.clone()),
+            _ if is_threaded => Some(message.ts.clone()),
+            _ => None,
+        }
+    }
+
+    async fn said(&self, person: &Person, message: Message, is_called: bool) {
+        let text = self.without_me(&message.text);
+        let reply = self.reply_to(&message);
+        let to = To { channel: message.channel.clone(), thread: reply.clone() };
+        let bare = text.trim_end_matches(['!', '.']).to_lowercase();
+        let is_direct = message.kind == ChannelKind::Direct;
+        if text.is_empty() || (is_direct && GREETINGS.contains(&bare.as_str())) {
+            if is_called {
+                self.greet(person, &to).await;
+            }
+            return;
+        }
+        if let Some(command) = text.strip_prefix(BANG) {
+            return self.bang(person, &message, &to, command).await;
+        }
+        let context = match &message.thread {
+            Some(thread) if is_called && !is_direct => {
+                let key = self.key(&message.channel, thread);
+                let knows = self.omni().knows_thread(&key).await.unwrap_or(false);
+                self.thread_before(&message.channel, thread, &message.ts, knows).await
+            }
+            _ => None,
+        };
+        let mut question = Question::new(person.clone(), &message.channel, message.kind, text);
+        question.ts = Some(message.ts);
+        question.thread = reply;
+        question.attachments.extend(context);
+        self.ask(question).await;
+    }
+
+    /// A text without the mention of the bot that it was called by.
+    pub(super) fn without_me(&self, text: &str) -> String {
+        let mut rest = text;
+        let mut said = String::new();
+        let mention = format!("<@{}", self.me().user);
+        while let Some((before, after)) = rest.split_once(&mention) {
+            said.push_str(before);
+            rest = after.split_once('>').map_or("", |(_, after)| after);
+        }
+        said.push_str(rest);
+        unescaped(said.trim())
+    }
+
+    async fn greet(&self, person: &Person, to: &To) {
+        let told = self.api().post(to, &view::person::greeting(None)).await;
+        if let Err(error) = told {
+            tracing::warn!(%error, user = person.user.id, "somebody could not be greeted");
+        }
+    }
+
+    async fn whisper_to_unknown(&self, message: &Message, unknown: &Unknown) {
+        if let Some(text) = unknown.text() {
+            self.whisper(message, text).await;
+        }
+    }
+
+    /// Tells whoever wrote a message something that nobody else has to read.
+    pub(super) async fn whisper(&self, message: &Message, text: &str) {
+        let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
+        self.tell(&to, &message.user.id, message.kind, &Body::of(text)).await;
+    }
+
+    /// The same by place. In direct messages nobody else reads anyway, and a message stays.
+    pub(super) async fn tell(&self, to: &To, user: &str, kind: ChannelKind, body: &Body) {
+        let told = match kind {
+            ChannelKind::Direct => self.api().post(to, body).await.map(drop),
+            ChannelKind::Public | ChannelKind::Private => self.api().whisper(to, user, body).await,
+        };
+        if let Err(error) = told {
+            tracing::warn!(%error, "somebody could not be told something");
+        }
+    }
+}
+
+/// What kind of place a channel is, for what is kept of conversations.
+pub(super) fn place(kind: ChannelKind, channel: &str) -> Place {
+    match kind {
+        ChannelKind::Direct => Place::Direct(channel.to_owned()),
+        ChannelKind::Public | ChannelKind::Private => Place::Channel(channel.to_owned()),
+    }
+}
+
+/// The conversation that an answer belongs to; without a thread it is all of one channel.
+pub(super) fn conversation(thread: Option<&str>) -> &str {
+    thread.unwrap_or(FLAT)
+}
+
+/// What somebody typed: Slack writes three characters as entities.
+pub(super) fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}

@@ -1,0 +1,107 @@
+//! Modals that are sent in: what becomes of one has to be said at once.
+
+use omni_core::confirm::Verdict;
+use serde_json::json;
+
+use super::{
+    Bot,
+    command::{kind_of, not_here},
+    confirming::Ticket,
+    question::{Aside, Question},
+};
+use crate::{
+    api::Body,
+    event::{Shortcut, Submission, User},
+    port::Ack,
+    view::{self, ids},
+};
+
+/// What stands between the parts of what a modal remembers.
+const BETWEEN: char = '\n';
+
+impl Bot {
+    /// Takes a modal in.
+    pub(super) fn submitted(&self, submission: Submission) -> Ack {
+        match submission.callback.as_str() {
+            ids::ELICIT_MODAL => self.form_sent(&submission),
+            ids::DENY_MODAL => self.reason_sent(submission),
+            ids::ASK_MESSAGE => self.question_sent(submission),
+            _ => Ack::Empty,
+        }
+    }
+
+    /// Somebody closed a modal: a server that asked may be asked again by the card.
+    pub(super) fn closed(&self, submission: &Submission) {
+        tracing::debug!(callback = submission.callback, "a modal was closed");
+    }
+
+    fn reason_sent(&self, submission: Submission) -> Ack {
+        let reason = view::confirm::reason(&submission.values);
+        let bot = self.clone();
+        self.spawn(async move {
+            let (ticket, url) = submission.metadata.split_once(BETWEEN).unwrap_or((&submission.metadata, ""));
+            let Some(ticket) = Ticket::read(ticket) else { return };
+            let Ok(person) = bot.resolve(&submission.user, &ticket.channel).await else { return };
+            let card = Some(url).filter(|url| !url.is_empty());
+            bot.decide(&person, &ticket, Verdict::Decline { reason }, card).await;
+        });
+        Ack::Empty
+    }
+
+    /// What a modal about a decision remembers.
+    pub(super) fn reason_metadata(ticket: &str, url: Option<&str>) -> String {
+        format!("{ticket}{BETWEEN}{}", url.unwrap_or_default())
+    }
+
+    /// Somebody wants to ask about a message.
+    pub(super) async fn shortcut(&self, shortcut: Shortcut) {
+        if shortcut.callback != ids::ASK_MESSAGE {
+            return;
+        }
+        let thread = shortcut.thread.as_deref().unwrap_or(&shortcut.ts);
+        let metadata = [&*shortcut.channel, thread, &*shortcut.ts].join(&BETWEEN.to_string());
+        let view = view::shortcut::modal(&shortcut.text, &metadata);
+        if let Err(error) = self.api().open(&shortcut.trigger, &view).await {
+            tracing::warn!(%error, "the form for a question could not be shown");
+        }
+    }
+
+    fn question_sent(&self, submission: Submission) -> Ack {
+        let Some((text, is_private)) = view::shortcut::submitted(&submission.values) else {
+            return Ack::With(
+                json!({ "response_action": "errors", "errors": { "question": "What do you want to know?" } }),
+            );
+        };
+        let bot = self.clone();
+        self.spawn(async move { bot.ask_about(&submission.user, &submission.metadata, text, is_private).await });
+        Ack::Empty
+    }
+
+    /// Tells whoever sent a modal in what came of it, where they need not read the channel.
+    async fn say_direct(&self, user: &str, body: &Body) {
+        if body.text.is_empty() {
+            return;
+        }
+        if let Err(error) = self.api().post_direct(user, body).await {
+            tracing::warn!(%error, "somebody could not be told what came of a form");
+        }
+    }
+
+    /// Asks about a message, in its thread.
+    async fn ask_about(&self, user: &User, metadata: &str, text: String, is_private: bool) {
+        let mut parts = metadata.split(BETWEEN);
+        let (Some(channel), Some(thread), Some(ts)) = (parts.next(), parts.next(), parts.next()) else { return };
+        let person = match self.resolve(user, channel).await {
+            Ok(person) => person,
+            Err(unknown) => return self.say_direct(&user.id, &Body::of(unknown.text().unwrap_or_default())).await,
+        };
+        let mut question = Question::new(person, channel, kind_of(channel), text);
+        if !self.answers_in(channel, question.kind).await {
+            return self.say_direct(&user.id, &not_here(question.kind)).await;
+        }
+        (question.ts, question.thread) = (Some(ts.to_owned()), Some(thread.to_owned()));
+        question.attachments.extend(self.thread_upto(channel, thread, ts).await);
+        question.private = is_private.then_some(Aside::Whisper);
+        self.ask(question).await;
+    }
+}

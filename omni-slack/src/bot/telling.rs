@@ -1,0 +1,222 @@
+//! What others agreed to is told where it was asked, once it is there: the answer is the asker's.
+//!
+//! Everybody who decides on a run may wait for it, and it is told once: by whoever claims it first.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use omni_core::{
+    Answer,
+    answer::{PendingCall, Status},
+    confirm::State,
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use super::{
+    Bot,
+    command::kind_of,
+    confirming::Ticket,
+    question::{Aside, Question},
+};
+use crate::{
+    api::Body,
+    event::User,
+    people::Person,
+    view::{
+        answer::{self, View},
+        text,
+    },
+};
+
+/// How often somebody looks, at first and at last.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_SELDOM: Duration = Duration::from_secs(10);
+/// How long after the time to decide is over.
+const AFTER_EXPIRY: TimeDelta = TimeDelta::minutes(15);
+/// How often somebody looks whether what is told by others was not told after all.
+const LOOKS_AT_OTHERS: u32 = 15;
+/// Said where nothing comes any more.
+const NOTHING_CAME: &str = "⌛ Nothing came of this: not everybody decided in time, or it was interrupted.";
+
+/// What a look at a run found.
+enum Found {
+    /// It is over, and this is its last event.
+    Result(Box<Value>),
+    /// Nothing comes of it any more.
+    Over,
+    /// It goes on, or may.
+    Waits,
+    /// The process ends, and nobody agreed yet.
+    Leaves,
+}
+
+impl Bot {
+    /// Begins to wait for what comes of a run; once for each.
+    pub(super) fn wait_for(&self, ticket: &Ticket, run: Uuid) {
+        let key = format!("waiter {run}");
+        if !self.0.seen.is_new(key.clone()) {
+            return;
+        }
+        let (bot, ticket) = (self.clone(), ticket.clone());
+        self.spawn(async move {
+            bot.told_to_asker(&ticket, run).await;
+            bot.0.seen.forget(&key);
+        });
+    }
+
+    /// Whether nobody tells yet what comes of a run; from now on somebody does.
+    pub(super) fn claims(&self, run: Uuid) -> bool {
+        self.0.seen.is_new(told(run))
+    }
+
+    /// It was not told after all.
+    pub(super) fn unclaims(&self, run: Uuid) {
+        self.0.seen.forget(&told(run));
+    }
+
+    /// The run that a call belongs to.
+    pub(super) async fn run_of(&self, person: &Person, id: Uuid) -> Option<Uuid> {
+        let found = self.omni().confirmation(person.credential(), id).await.ok()?;
+        Some(found.confirmation.run)
+    }
+
+    /// Whether an answer only says that the same run still waits for others.
+    pub(super) async fn still_waits(&self, person: &Person, answer: &Answer, run: Uuid) -> bool {
+        match answer.pending.first() {
+            Some(call) if answer.status == Status::Waiting => self.run_of(person, call.id).await == Some(run),
+            _ => false,
+        }
+    }
+
+    async fn told_to_asker(&self, ticket: &Ticket, run: Uuid) {
+        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
+        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
+        let (began, mut claimed_by_others) = (Instant::now(), 0);
+        loop {
+            match self.look(&asker, ticket).await {
+                Found::Leaves => return,
+                Found::Waits => {}
+                _ if claimed_by_others >= LOOKS_AT_OTHERS => return,
+                _ if !self.claims(run) => claimed_by_others += 1,
+                Found::Over => return self.post_answer(ticket, NOTHING_CAME).await,
+                Found::Result(result) => return self.tell_result(asker, ticket, &result).await,
+            }
+            let closing = &self.0.closing;
+            tokio::select! {
+                () = sleep((began.elapsed() / 20).clamp(LOOK_EVERY, LOOK_SELDOM)) => {}
+                () = self.0.ending.cancelled() => return,
+                () = closing.cancelled(), if !closing.is_cancelled() => {}
+            }
+        }
+    }
+
+    async fn look(&self, asker: &Person, ticket: &Ticket) -> Found {
+        let found = match self.omni().confirmation(asker.credential(), ticket.id).await {
+            Ok(found) => found,
+            Err(error) if error.kind() == omni_core::ErrorKind::NotFound => return Found::Over,
+            Err(error) => {
+                tracing::warn!(%error, "it is not known what came of a call that others agreed to");
+                return Found::Waits;
+            }
+        };
+        let one = &found.confirmation;
+        match found.result {
+            Some(result) => Found::Result(Box::new(result)),
+            None if one.state == State::Expired || is_over(one.expires_at) => Found::Over,
+            None if one.state == State::Pending && self.0.closing.is_cancelled() => Found::Leaves,
+            None => Found::Waits,
+        }
+    }
+
+    async fn tell_result(&self, asker: Person, ticket: &Ticket, result: &Value) {
+        let (text, pending) = read(result);
+        self.post_answer(ticket, &text).await;
+        if pending.is_empty() {
+            return;
+        }
+        let mut question = Question::new(asker, &ticket.channel, kind_of(&ticket.channel), String::new());
+        question.thread.clone_from(&ticket.thread);
+        question.private = ticket.is_private.then_some(Aside::Whisper);
+        self.ask_for_decisions(&question, &pending).await;
+    }
+
+    async fn post_answer(&self, ticket: &Ticket, text: &str) {
+        let view = View { markdown: text.to_owned(), ..View::default() };
+        for page in 0..answer::page_count(&view) {
+            let message: Body = answer::message(&view, page);
+            if let Err(error) = self.post_to_asker(ticket, &message).await {
+                tracing::warn!(%error, "an answer that others agreed to could not be posted");
+            }
+        }
+    }
+
+    async fn post_to_asker(&self, ticket: &Ticket, message: &Body) -> Result<(), crate::SlackError> {
+        let to = ticket.to();
+        if !ticket.is_private {
+            return self.api().post_for(&to, &ticket.asker, message).await;
+        }
+        let Err(error) = self.api().whisper(&to, &ticket.asker, message).await else { return Ok(()) };
+        self.api().post_direct(&ticket.asker, message).await.map_err(|_| error)
+    }
+}
+
+fn told(run: Uuid) -> String {
+    format!("told {run}")
+}
+
+fn is_over(expires_at: DateTime<Utc>) -> bool {
+    Utc::now() > expires_at + AFTER_EXPIRY
+}
+
+/// What the last event of a run says, and what it waits for now.
+fn read(result: &Value) -> (String, Vec<PendingCall>) {
+    if result["event"] == "error" {
+        let (message, id) = (&result["error"]["message"], &result["partial"]["request_id"]);
+        let message = message.as_str().unwrap_or("It failed");
+        let id = id.as_str().unwrap_or_default();
+        return (format!("⚠️ {}\nError id: {}", text::escape(message), text::code(id, 60)), Vec::new());
+    }
+    let pending: Vec<PendingCall> = result["pending"].as_array().into_iter().flatten().filter_map(pending).collect();
+    let said = result["answer"].as_str().unwrap_or_default();
+    let text = match (said.trim().is_empty(), pending.is_empty()) {
+        (true, false) => "⏸ This waits for another agreement.".to_owned(),
+        _ => said.to_owned(),
+    };
+    (text, pending)
+}
+
+fn pending(call: &Value) -> Option<PendingCall> {
+    let mut call = call.clone();
+    let id = call.as_object_mut()?.remove("confirm_id")?;
+    call["id"] = id;
+    if call["rule"].is_null() {
+        call["rule"] = "".into();
+    }
+    serde_json::from_value(call).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_failed_is_told_with_its_reason_and_id() {
+        let event = json!({ "event": "error", "error": { "message": "the model is away" },
+            "partial": { "request_id": "0193" } });
+        let (text, pending) = read(&event);
+        assert!(text.contains("the model is away") && text.contains("0193") && pending.is_empty(), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_waits_again_is_told_with_what_it_waits_for() {
+        let id = Uuid::now_v7();
+        let call =
+            json!({ "confirm_id": id, "server": "lab", "tool": "wipe", "arguments": {}, "expires_at": Utc::now() });
+        let (text, pending) = read(&json!({ "event": "done", "answer": "", "status": "waiting", "pending": [call] }));
+        assert!(text.contains("waits") && pending.iter().all(|call| call.id == id) && pending.len() == 1, "{text}");
+    }
+}

@@ -1,0 +1,74 @@
+//! How an answer is told: as it is written, by a message that is changed, or to one person alone.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{Bot, question::Question};
+use crate::view::{
+    Message,
+    answer::{self, View},
+    footer::{Footer, Person},
+    task::Card,
+};
+
+mod plain;
+mod private;
+mod streamed;
+
+/// The end of an answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct End {
+    /// All of it.
+    pub(super) view: View,
+    /// Whether people decide now how it goes on.
+    pub(super) is_waiting: bool,
+}
+
+impl End {
+    /// The answer in as many messages as it takes; what stands under it is under the last.
+    fn messages(&self) -> Vec<Message> {
+        let last = answer::page_count(&self.view) - 1;
+        let before = View { footer: Footer::default(), buttons: answer::Buttons::default(), ..self.view.clone() };
+        (0..=last).map(|page| answer::message(if page == last { &self.view } else { &before }, page)).collect()
+    }
+
+    /// What stands under it.
+    fn tail(&self) -> Vec<Value> {
+        let header = self.view.person.header();
+        header.into_iter().chain(answer::tail(&self.view.footer, &self.view.buttons)).collect()
+    }
+
+    /// The same without what was told of its text already.
+    fn rest(&self, markdown: &str) -> Self {
+        let view = View { markdown: markdown.to_owned(), person: Person::default(), ..self.view.clone() };
+        Self { view, ..self.clone() }
+    }
+}
+
+/// Tells one answer. What Slack does not take is said in the log, and as much as possible told nonetheless.
+#[async_trait]
+pub(super) trait Voice: Send {
+    /// The answer begins.
+    async fn begin(&mut self) {}
+    /// More of its text.
+    async fn text(&mut self, piece: &str);
+    /// A call begins, or has ended.
+    async fn card(&mut self, card: Card);
+    /// Some time went by.
+    async fn tick(&mut self);
+    /// It is over.
+    async fn end(&mut self, end: &End);
+}
+
+/// How a question is answered: as it is written where Slack can do that, which takes a thread.
+pub(super) fn of(bot: &Bot, question: &Question) -> Box<dyn Voice> {
+    match &question.private {
+        Some(aside) => Box::new(private::Private::new(bot.api().clone(), aside.clone(), question)),
+        None => match &question.thread {
+            Some(thread) if bot.config().streams(&question.channel) => {
+                Box::new(streamed::Streamed::new(bot.api().clone(), question, thread))
+            }
+            _ => Box::new(plain::Plain::new(bot, question)),
+        },
+    }
+}

@@ -1,0 +1,118 @@
+//! An answer by a message that is changed while it is written, where Slack streams nothing.
+
+use async_trait::async_trait;
+
+use super::{End, Voice};
+use crate::{
+    api::{Api, Body, To},
+    bot::{Bot, question::Question},
+    view::{
+        answer::{self, Buttons, View},
+        task::{Card, State},
+        text,
+    },
+};
+
+/// Most characters of the answer that are shown while it is written.
+const MOST_MEANWHILE: usize = 2_800;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Plain {
+    api: Api,
+    to: To,
+    user: String,
+    ts: Option<String>,
+    question: String,
+    text: String,
+    /// What is done now.
+    doing: Option<String>,
+    /// What the button to stop names.
+    spot: String,
+    is_new: bool,
+}
+
+impl Plain {
+    pub(super) fn new(bot: &Bot, question: &Question) -> Self {
+        let (channel, thread) = question.spot();
+        Self {
+            api: bot.api().clone(),
+            to: question.to(),
+            user: question.person.user.id.clone(),
+            ts: None,
+            question: question.text.clone(),
+            text: String::new(),
+            doing: None,
+            spot: format!("{channel} {thread}"),
+            is_new: false,
+        }
+    }
+
+    fn meanwhile(&self) -> Body {
+        if self.text.is_empty() && self.doing.is_none() {
+            return answer::working(&self.question, Some(&self.spot));
+        }
+        let doing = self.doing.as_deref().unwrap_or("writing");
+        let view = View {
+            markdown: tail_of(&self.text, MOST_MEANWHILE),
+            note: Some(format!("⏳ _{} …_", text::mrkdwn_line(doing, 200))),
+            buttons: Buttons { stop: Some(self.spot.clone()), ..Buttons::default() },
+            ..View::default()
+        };
+        answer::message(&view, 0)
+    }
+}
+
+/// The last characters: what is written now.
+fn tail_of(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    match count > most {
+        true => format!("…{}", text.chars().skip(count - most).collect::<String>()),
+        false => text.to_owned(),
+    }
+}
+
+#[async_trait]
+impl Voice for Plain {
+    async fn begin(&mut self) {
+        match self.api.post(&self.to, &self.meanwhile()).await {
+            Ok(ts) => self.ts = Some(ts),
+            Err(error) => tracing::warn!(%error, "an answer could not be begun"),
+        }
+    }
+
+    async fn text(&mut self, piece: &str) {
+        self.text.push_str(piece);
+        self.is_new = true;
+    }
+
+    async fn card(&mut self, card: Card) {
+        self.doing = (card.state == State::Running).then_some(card.title);
+        self.is_new = true;
+    }
+
+    async fn tick(&mut self) {
+        let Some(ts) = self.ts.as_deref().filter(|_| self.is_new) else { return };
+        match self.api.update_if_free(&self.to.channel, ts, &self.meanwhile()).await {
+            Ok(was_free) => self.is_new = !was_free,
+            Err(error) => tracing::debug!(%error, "an answer could not be changed while it was written"),
+        }
+    }
+
+    async fn end(&mut self, end: &End) {
+        let mut messages = end.messages().into_iter();
+        let Some(first) = messages.next() else { return };
+        let is_changed = match &self.ts {
+            Some(ts) => {
+                let changed = self.api.update(&self.to.channel, ts, &first).await;
+                changed.inspect_err(|error| tracing::info!(%error, "an answer comes as a message of its own")).is_ok()
+            }
+            None => false,
+        };
+        for message in (!is_changed).then_some(first).into_iter().chain(messages) {
+            if let Err(error) = self.api.post_for(&self.to, &self.user, &message).await {
+                tracing::warn!(%error, "a part of an answer could not be posted");
+            }
+        }
+    }
+}

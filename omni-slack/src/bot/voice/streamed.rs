@@ -1,0 +1,232 @@
+//! An answer as it is written: Slack's own streams, with a card for every call.
+//!
+//! A stream ends by itself after some minutes, and takes only so much. So an answer is as many streams as it
+//! takes: what one did not take the next one begins with, and no text is lost in between.
+
+use std::{mem, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{End, Voice};
+use crate::{
+    api::{Api, Body, To},
+    bot::question::Question,
+    port::SlackError,
+    view::{
+        rollover::Roller,
+        task::{Card, State},
+    },
+};
+
+/// How long a stream is used: Slack ends it after five minutes.
+const OPEN_FOR: Duration = Duration::from_secs(4 * 60 + 30);
+/// So much text is told at once, without waiting.
+const ENOUGH: usize = 256;
+/// What the session is called at most.
+const MOST_OF_TITLE: usize = 60;
+/// How many streams in a row may take nothing at all.
+const MOST_IN_VAIN: u32 = 3;
+
+/// A stream that takes more.
+#[derive(Debug)]
+struct Open {
+    ts: String,
+    since: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    api: Api,
+    to: To,
+    thread: String,
+    /// Whoever asked, and their workspace: Slack wants to know.
+    recipient: (String, String),
+    title: String,
+    open: Option<Open>,
+    roller: Roller,
+    /// What was said and is not known to stand in Slack: for where no stream takes it.
+    untold: String,
+    /// Cards that are still running.
+    cards: Vec<Card>,
+    /// Slack opens no stream: what is left is told by messages at the end.
+    is_broken: bool,
+    in_vain: u32,
+}
+
+impl Streamed {
+    pub(super) fn new(api: Api, question: &Question, thread: &str) -> Self {
+        let user = &question.person.user;
+        Self {
+            api,
+            to: question.to(),
+            thread: thread.to_owned(),
+            recipient: (user.id.clone(), user.team.clone()),
+            title: question.text.chars().take(MOST_OF_TITLE).collect(),
+            open: None,
+            roller: Roller::new(),
+            untold: String::new(),
+            cards: Vec::new(),
+            is_broken: false,
+            in_vain: 0,
+        }
+    }
+
+    /// Sends what waits.
+    async fn flush(&mut self) {
+        if self.is_broken {
+            return;
+        }
+        if self.open.as_ref().is_some_and(|open| open.since.elapsed() > OPEN_FOR) {
+            let close = self.roller.roll();
+            self.stop(close).await;
+        }
+        while let Some(batch) = self.roller.batch() {
+            if !batch.chunks.is_empty() {
+                match self.send(&batch.chunks).await {
+                    Ok(()) => self.in_vain = 0,
+                    Err(error) if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
+                        tracing::debug!(%error, "a stream takes nothing more; another one goes on");
+                        self.in_vain += 1;
+                        self.open = None;
+                        self.roller.lost();
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::info!(%error, "Slack opens no stream; the answer comes as a message");
+                        self.is_broken = true;
+                        return;
+                    }
+                }
+            }
+            self.roller.sent();
+            if self.roller.waiting() == 0 {
+                self.untold.clear();
+            }
+            if batch.rolls {
+                self.stop(None).await;
+            }
+        }
+    }
+
+    async fn send(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
+        let Some(open) = &self.open else { return self.start(chunks).await };
+        let more = json!({ "channel": self.to.channel, "ts": open.ts, "chunks": chunks });
+        self.api.call("chat.appendStream", &more).await.map(drop)
+    }
+
+    async fn start(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
+        let start = json!({
+            "channel": self.to.channel,
+            "thread_ts": self.thread,
+            "recipient_user_id": self.recipient.0,
+            "recipient_team_id": self.recipient.1,
+            "task_display_mode": "timeline",
+            "chunks": chunks,
+        });
+        // A workspace lets few of them begin in a minute: waiting for one would be silence.
+        let started = self.api.call_once("chat.startStream", &start).await?;
+        let ts = started["ts"].as_str().unwrap_or_default().to_owned();
+        self.open = Some(Open { ts, since: Instant::now() });
+        Ok(())
+    }
+
+    /// Ends the stream, where another one goes on.
+    async fn stop(&mut self, close: Option<Value>) {
+        let Some(open) = self.open.take() else { return };
+        let mut stop = json!({ "channel": self.to.channel, "ts": open.ts });
+        if let Some(close) = close {
+            stop["chunks"] = json!([close]);
+        }
+        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
+            tracing::debug!(%error, "a stream had ended already");
+        }
+    }
+
+    /// Tells by messages what no stream took.
+    async fn post_rest(&mut self, end: &End) {
+        let rest = end.rest(&mem::take(&mut self.untold));
+        for message in rest.messages() {
+            if let Err(error) = self.api.post_for(&self.to, &self.recipient.0, &message).await {
+                tracing::warn!(%error, "a part of an answer could not be posted");
+            }
+        }
+    }
+
+    /// Footer and buttons in a message of their own.
+    async fn post_tail(&self, end: &End) {
+        let blocks = end.tail();
+        if blocks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.api.post(&self.to, &Body { text: "…".into(), blocks }).await {
+            tracing::warn!(%error, "the buttons of an answer could not be posted");
+        }
+    }
+
+    async fn status(&self, status: &str) {
+        let told = json!({ "channel_id": self.to.channel, "thread_ts": self.thread, "status": status,
+            "title": self.title, "initiator_user_id": self.recipient.0 });
+        if let Err(error) = self.api.call_once("agents.sessions.setStatus", &told).await {
+            tracing::debug!(%error, "Slack takes no status");
+        }
+    }
+}
+
+#[async_trait]
+impl Voice for Streamed {
+    async fn begin(&mut self) {
+        self.status("processing").await;
+    }
+
+    async fn text(&mut self, piece: &str) {
+        self.untold.push_str(piece);
+        self.roller.text(piece);
+        if self.roller.waiting() >= ENOUGH {
+            self.flush().await;
+        }
+    }
+
+    async fn card(&mut self, card: Card) {
+        self.flush().await;
+        self.cards.retain(|one| one.id != card.id);
+        if card.state == State::Running {
+            self.cards.push(card.clone());
+        }
+        self.roller.card(card);
+        self.flush().await;
+    }
+
+    async fn tick(&mut self) {
+        self.flush().await;
+    }
+
+    async fn end(&mut self, end: &End) {
+        for card in mem::take(&mut self.cards) {
+            self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
+        }
+        if let Some(note) = end.view.note.as_deref().filter(|_| !self.is_broken) {
+            let gap = if end.view.markdown.trim().is_empty() { "" } else { "\n\n" };
+            self.text(&format!("{gap}{note}")).await;
+        }
+        self.roller.finish();
+        self.flush().await;
+        let status = if end.is_waiting { "suspended" } else { "active" };
+        let Some(open) = self.open.take().filter(|_| !self.is_broken) else {
+            self.post_rest(end).await;
+            return self.status(status).await;
+        };
+        let mut stop = json!({ "channel": self.to.channel, "ts": open.ts, "session_status": status });
+        let tail = end.tail();
+        if !tail.is_empty() {
+            stop["blocks"] = tail.into();
+        }
+        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
+            tracing::debug!(%error, "a stream had ended before its answer");
+            self.post_tail(end).await;
+            self.status(status).await;
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Who somebody in Slack is: their e-mail address there, or what `users.yaml` says of their id.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+use omni_core::{
+    Omni, Principal,
+    config::SlackConfig,
+    identity::{Credential, Via},
+};
+use serde_json::{Value, json};
+
+use crate::{api::Api, event::User, port::SlackError};
+
+/// How long it is known what Slack says of somebody.
+const KNOWN_FOR: Duration = Duration::from_secs(300);
+/// Of how many people at a time.
+const MOST: u64 = 20_000;
+
+/// The bot itself, as Slack knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Me {
+    /// The user that it is.
+    pub user: String,
+    /// Its workspace.
+    pub team: String,
+    /// The organisation of that, if there is one.
+    pub enterprise: Option<String>,
+}
+
+impl Me {
+    /// What `auth.test` says.
+    pub(crate) fn of(answer: &Value) -> Self {
+        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+        let enterprise = Some(text("enterprise_id")).filter(|id| !id.is_empty());
+        Self { user: text("user_id"), team: text("team_id"), enterprise }
+    }
+}
+
+/// Somebody who is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) user: User,
+    /// What they are called in Slack.
+    pub(crate) name: String,
+    pub(crate) principal: Principal,
+}
+
+impl Person {
+    pub(crate) fn credential(&self) -> Credential {
+        self.principal.clone().into()
+    }
+}
+
+/// Why somebody is nobody here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Their account is switched off.
+    Deactivated,
+    /// They are a program.
+    Bot,
+    /// They are of another workspace, which says itself who they are.
+    Stranger,
+    /// Slack cannot be asked.
+    Away,
+}
+
+impl Unknown {
+    /// What they are told; nothing, where nobody listens.
+    pub(crate) fn text(&self) -> Option<&'static str> {
+        match self {
+            Self::Deactivated => Some("🚫 Your Slack account is deactivated."),
+            Self::Bot => None,
+            Self::Stranger => Some(
+                "🚫 You are in this channel from another workspace. Ask an administrator to add your workspace to \
+                 `security.workspace_restriction.allowed_workspaces`, or your Slack id to `users.yaml`.",
+            ),
+            Self::Away => Some("⚠️ Slack does not say who you are at the moment. Please try again in a minute."),
+        }
+    }
+}
+
+/// What Slack says of somebody.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    email: Option<String>,
+    name: String,
+    team: String,
+    enterprise: Option<String>,
+    is_deleted: bool,
+    is_bot: bool,
+    is_stranger: bool,
+}
+
+impl Told {
+    fn of(user: &Value) -> Self {
+        let (profile, flag) = (&user["profile"], |name: &str| user[name].as_bool().unwrap_or(false));
+        let some = |value: &Value| value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        let name = some(&profile["display_name"]).or_else(|| some(&profile["real_name"]));
+        Self {
+            email: some(&profile["email"]),
+            name: name.or_else(|| some(&user["real_name"])).or_else(|| some(&user["name"])).unwrap_or_default(),
+            team: some(&user["team_id"]).unwrap_or_default(),
+            enterprise: some(&user["enterprise_user"]["enterprise_id"]),
+            is_deleted: flag("deleted"),
+            is_bot: flag("is_bot") || flag("is_workflow_bot"),
+            is_stranger: flag("is_stranger"),
+        }
+    }
+}
+
+/// The people whom the bot has met.
+#[derive(Debug, Clone)]
+pub(crate) struct People {
+    told: Cache<String, Told>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self { told: Cache::builder().max_capacity(MOST).time_to_live(KNOWN_FOR).build() }
+    }
+}
+
+impl People {
+    /// Who somebody is. What they may do, the policy says; for whom it knows nothing of they are a guest, or nobody.
+    pub(crate) async fn resolve(
+        &self,
+        omni: &Omni,
+        api: &Api,
+        me: &Me,
+        config: &SlackConfig,
+        user: &User,
+    ) -> Result<Person, Unknown> {
+        let told = self.told(api, &user.id).await.map_err(|error| {
+            tracing::warn!(%error, "Slack does not say who somebody is");
+            Unknown::Away
+        })?;
+        if told.is_deleted {
+            return Err(Unknown::Deactivated);
+        }
+        if told.is_bot {
+            return Err(Unknown::Bot);
+        }
+        let team = if told.team.is_empty() { &user.team } else { &told.team };
+        if config.workspaces.as_ref().is_some_and(|allowed| !allowed.contains(team)) {
+            return Err(Unknown::Stranger);
+        }
+        // An address counts only where a workspace vouches for it that somebody here vouches for.
+        let listed = omni.slack_user(&user.id);
+        let is_allowed = config.workspaces.is_some() || !is_outside(&told, me);
+        if listed.is_none() && !is_allowed {
+            return Err(Unknown::Stranger);
+        }
+        let subject = listed.or_else(|| told.email.clone()).unwrap_or_else(|| format!("slack:{}", user.id));
+        let mut principal = Principal::new(&subject, Via::Slack).with_tenant(config.tenant_of(&me.team));
+        principal.groups = vec![team.clone()];
+        let name = if told.name.is_empty() { principal.subject.clone() } else { told.name };
+        Ok(Person { user: user.clone(), name, principal })
+    }
+
+    /// What somebody is called, for people who read.
+    pub(crate) async fn name(&self, api: &Api, id: &str) -> String {
+        match self.told(api, id).await {
+            Ok(told) if !told.name.is_empty() => told.name,
+            _ => id.to_owned(),
+        }
+    }
+
+    async fn told(&self, api: &Api, id: &str) -> Result<Told, SlackError> {
+        if let Some(told) = self.told.get(id) {
+            return Ok(told);
+        }
+        let answer = api.call("users.info", &json!({ "user": id })).await?;
+        let told = Told::of(&answer["user"]);
+        self.told.insert(id.to_owned(), told.clone());
+        Ok(told)
+    }
+}
+
+/// Whether somebody is of another organisation, which gives its people what addresses it likes.
+fn is_outside(told: &Told, me: &Me) -> bool {
+    let is_here = told.team.is_empty() || told.team == me.team;
+    let is_of_ours = me.enterprise.is_some() && told.enterprise == me.enterprise;
+    told.is_stranger || !(is_here || is_of_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn me() -> Me {
+        Me { user: "UBOT".into(), team: "T1".into(), enterprise: Some("E1".into()) }
+    }
+
+    #[test]
+    fn who_comes_from_another_organisation_is_outside() {
+        let told = |user: Value| is_outside(&Told::of(&user), &me());
+        assert!(!told(json!({ "team_id": "T1" })));
+        assert!(!told(json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E1" } })));
+        assert!(told(json!({ "team_id": "T2" })));
+        assert!(told(json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E2" } })));
+        assert!(told(json!({ "team_id": "T1", "is_stranger": true })));
+    }
+}

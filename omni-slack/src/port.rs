@@ -1,0 +1,176 @@
+//! Slack, as the bot needs it: methods to call, and deliveries that come in.
+//!
+//! [`SlackPort`] and [`EventSource`] are what the bot knows of Slack's wire. `web` and `socket` are
+//! them over slack-morphism, [`signed`](crate::signed) is deliveries by signed requests.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) mod socket;
+pub(crate) mod web;
+
+/// Errors after which no other call can succeed either.
+const FATAL: [&str; 8] = [
+    "not_authed",
+    "invalid_auth",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "user_removed_from_team",
+    "team_disabled",
+    "not_allowed_token_type",
+];
+
+/// Why Slack did not do something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SlackError {
+    /// Slack said no, by this code.
+    #[error("{method}: Slack says {code}")]
+    Api {
+        /// The method.
+        method: String,
+        /// Its word, such as `not_in_channel`.
+        code: String,
+    },
+    /// Too much for now.
+    #[error("{method}: Slack wants a pause")]
+    Limited {
+        /// The method.
+        method: String,
+        /// For how long.
+        retry_after: Duration,
+    },
+    /// No answer that can be read.
+    #[error("{method}: Slack cannot be reached: {message}")]
+    Away {
+        /// The method.
+        method: String,
+        /// What went wrong, without a word of a body.
+        message: String,
+    },
+    /// Something that the bot needs is not configured.
+    #[error("{message}")]
+    Config {
+        /// What, and where it belongs.
+        message: String,
+    },
+}
+
+impl SlackError {
+    /// An answer of Slack's with a code.
+    #[must_use]
+    pub fn api(method: &str, code: &str) -> Self {
+        Self::Api { method: method.into(), code: code.into() }
+    }
+
+    /// Slack's code, where it said one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Api { code, .. } => Some(code),
+            Self::Limited { .. } | Self::Away { .. } | Self::Config { .. } => None,
+        }
+    }
+
+    /// Whether trying again is in vain: the credentials are not right, or nothing is configured.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Api { code, .. } => FATAL.contains(&code.as_str()),
+            Self::Config { .. } => true,
+            Self::Limited { .. } | Self::Away { .. } => false,
+        }
+    }
+}
+
+/// Slack's Web API with the bot's token.
+#[async_trait]
+pub trait SlackPort: Send + Sync + fmt::Debug {
+    /// Calls a method with JSON arguments; its answer, where that is `ok`.
+    ///
+    /// # Errors
+    /// A [`SlackError`].
+    async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError>;
+
+    /// Posts a message to a `response_url`.
+    ///
+    /// # Errors
+    /// A [`SlackError`].
+    async fn respond(&self, url: &str, message: &Value) -> Result<(), SlackError>;
+
+    /// Sends a file's bytes to the address that Slack gave for them.
+    ///
+    /// # Errors
+    /// A [`SlackError`].
+    async fn upload(&self, url: &str, bytes: &[u8]) -> Result<(), SlackError>;
+}
+
+/// By which of its three ways something comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeliveryKind {
+    /// An event of the Events API.
+    Event,
+    /// A slash command.
+    Command,
+    /// A click, a shortcut or a modal.
+    Interaction,
+}
+
+/// What Slack delivers, as it sent it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// By which way.
+    pub kind: DeliveryKind,
+    /// The payload.
+    pub payload: Value,
+    /// How often it was delivered before, as far as Slack says.
+    pub retry: u64,
+}
+
+impl Delivery {
+    /// Something that was not delivered before.
+    #[must_use]
+    pub fn new(kind: DeliveryKind, payload: Value) -> Self {
+        Self { kind, payload, retry: 0 }
+    }
+}
+
+/// What Slack is answered at once.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Ack {
+    /// It came.
+    Empty,
+    /// It came, and this goes back: what becomes of a modal.
+    With(Value),
+    /// There is no room; Slack delivers events again later.
+    Refused,
+}
+
+/// Takes deliveries in. It never waits: what there is to do is done later.
+pub trait Intake: Send + Sync + fmt::Debug {
+    /// Takes one in.
+    fn take(&self, delivery: Delivery) -> Ack;
+}
+
+/// Where deliveries come from.
+#[async_trait]
+pub trait EventSource: Send + Sync + fmt::Debug {
+    /// Hands over whatever comes, until `stop`.
+    ///
+    /// # Errors
+    /// A [`SlackError`] after which nothing comes any more.
+    async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError>;
+
+    /// Whether anything would come.
+    ///
+    /// # Errors
+    /// Why it would not.
+    async fn probe(&self) -> Result<(), SlackError>;
+}

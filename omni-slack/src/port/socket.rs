@@ -1,0 +1,209 @@
+//! Socket Mode over slack-morphism: sockets that the bot opens, and Slack delivers by.
+//!
+//! The library keeps the connections. What comes over them it hands over as text, so that nothing is lost in
+//! types that know less than Slack sends, and an answer can be anything.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hyper_util::client::legacy::connect::Connect;
+use serde_json::{Value, json};
+use slack_morphism::{
+    SlackClientSocketModeConfig, SlackSocketModeClientListener, SlackSocketModeWssClientId,
+    clients_manager::{SlackSocketModeClientsManager, SlackSocketModeClientsManagerFactory as _},
+    hyper_tokio::SlackClientHyperConnector,
+    listener::SlackClientEventsListenerEnvironment,
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort as _, web::Web};
+
+/// How many connections there are: while one is made anew the other hears.
+const CONNECTIONS: u32 = 2;
+/// How long after the first one the second is made, in seconds.
+const STAGGER: u64 = 1;
+/// How long after a failure it is tried again, in seconds.
+const AGAIN_AFTER: u64 = 10;
+/// A connection that gives no sign of life is given up after so many seconds, at the sixth of as many pings.
+const PING_EVERY: u64 = 10;
+const PINGS_MISSED: u64 = 5;
+/// How often somebody looks whether there is a connection.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How long the first try waits after a failure, at least and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Deliveries by sockets, opened with the app's token.
+pub(crate) struct Sockets<H: Send + Sync + Clone + Connect + 'static> {
+    web: Web<H>,
+}
+
+impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Sockets<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sockets").finish_non_exhaustive()
+    }
+}
+
+impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
+    pub(crate) fn new(web: Web<H>) -> Self {
+        Self { web }
+    }
+
+    /// Waits until Slack lets a socket be opened: only here an error is seen after which it never will.
+    async fn ready(&self) -> Result<(), SlackError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.probe().await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_fatal() => return Err(error),
+                Err(error) => {
+                    let wait = if let SlackError::Limited { retry_after, .. } = &error { *retry_after } else { pause };
+                    tracing::warn!(%error, "Slack opens no socket; it is tried again");
+                    sleep(wait).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Ends with the first error that is for good, while there is no connection.
+    async fn watch(&self, live: &Hearing) -> SlackError {
+        loop {
+            sleep(LOOK_EVERY).await;
+            if live.is_connected() {
+                continue;
+            }
+            match self.probe().await {
+                Err(error) if error.is_fatal() => return error,
+                Err(error) => tracing::warn!(%error, "there is no socket to Slack"),
+                Ok(()) => {}
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
+    async fn probe(&self) -> Result<(), SlackError> {
+        self.web.call("apps.connections.open", &json!({})).await.map(drop)
+    }
+
+    async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError> {
+        match stop.run_until_cancelled(self.ready()).await {
+            None => return Ok(()),
+            Some(ready) => ready?,
+        }
+        let environment = Arc::new(SlackClientEventsListenerEnvironment::new(self.web.client.clone()));
+        let connector: &SlackClientHyperConnector<H> = &self.web.client.http_api.connector;
+        let manager = connector.new_clients_manager(environment);
+        let hearing = Arc::new(Hearing::new(to));
+        // It is set before anything is heard.
+        let _ = hearing.manager.set(Arc::downgrade(&manager));
+        let config = SlackClientSocketModeConfig::new()
+            .with_max_connections_count(CONNECTIONS)
+            .with_initial_backoff_in_seconds(STAGGER)
+            .with_reconnect_timeout_in_seconds(AGAIN_AFTER)
+            .with_ping_interval_in_seconds(PING_EVERY)
+            .with_ping_failure_threshold_times(PINGS_MISSED);
+        let registered = manager.register_new_token(&config, self.web.token.clone(), hearing.clone()).await;
+        registered.map_err(|_| SlackError::Away {
+            method: "apps.connections.open".into(),
+            message: "the sockets cannot be set up".into(),
+        })?;
+        manager.start().await;
+        let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
+        manager.shutdown().await;
+        ended.map_or(Ok(()), Err)
+    }
+}
+
+/// What is heard on all sockets.
+struct Hearing {
+    to: Arc<dyn Intake>,
+    manager: OnceLock<Weak<dyn SlackSocketModeClientsManager + Send + Sync>>,
+    /// The connections that Slack has greeted.
+    live: Mutex<HashSet<SlackSocketModeWssClientId>>,
+}
+
+impl Hearing {
+    fn new(to: Arc<dyn Intake>) -> Self {
+        Self { to, manager: OnceLock::new(), live: Mutex::default() }
+    }
+
+    fn is_connected(&self) -> bool {
+        !self.live().is_empty()
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, HashSet<SlackSocketModeWssClientId>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn again(&self, id: &SlackSocketModeWssClientId) {
+        self.live().remove(id);
+        if let Some(manager) = self.manager.get().and_then(Weak::upgrade) {
+            manager.restart_client(id).await;
+        }
+    }
+
+    /// The answer to an envelope; `None` where there is none to give.
+    fn answer(&self, envelope: Value) -> Option<String> {
+        let kind = match envelope["type"].as_str()? {
+            "events_api" => Some(DeliveryKind::Event),
+            "slash_commands" => Some(DeliveryKind::Command),
+            "interactive" => Some(DeliveryKind::Interaction),
+            _ => None,
+        };
+        let id = envelope["envelope_id"].as_str()?.to_owned();
+        let takes_payload = envelope["accepts_response_payload"].as_bool().unwrap_or(false);
+        let retry = envelope["retry_attempt"].as_u64().unwrap_or(0);
+        // What nobody knows here, nobody will at the next delivery.
+        let Some(kind) = kind else { return Some(json!({ "envelope_id": id }).to_string()) };
+        let Value::Object(mut envelope) = envelope else { return None };
+        let payload = envelope.remove("payload").unwrap_or_default();
+        match self.to.take(Delivery { kind, payload, retry }) {
+            Ack::Empty => Some(json!({ "envelope_id": id }).to_string()),
+            Ack::With(payload) if takes_payload => Some(json!({ "envelope_id": id, "payload": payload }).to_string()),
+            Ack::With(_) => Some(json!({ "envelope_id": id }).to_string()),
+            Ack::Refused => None,
+        }
+    }
+}
+
+#[async_trait]
+impl SlackSocketModeClientListener for Hearing {
+    async fn on_message(&self, id: &SlackSocketModeWssClientId, body: String) -> Option<String> {
+        let Ok(envelope) = serde_json::from_str::<Value>(&body) else {
+            tracing::warn!("Slack sent something that is no JSON");
+            return None;
+        };
+        match envelope["type"].as_str() {
+            Some("hello") => {
+                self.live().insert(id.clone());
+                tracing::info!(connections = envelope["num_connections"].as_u64(), "a socket to Slack is open");
+                None
+            }
+            Some("disconnect") => {
+                tracing::info!(reason = envelope["reason"].as_str(), "Slack wants another socket");
+                self.again(id).await;
+                None
+            }
+            _ => self.answer(envelope),
+        }
+    }
+
+    async fn on_error(&self, _: Box<dyn std::error::Error + Send + Sync>) {
+        tracing::warn!("a socket to Slack failed");
+    }
+
+    async fn on_disconnect(&self, id: &SlackSocketModeWssClientId) {
+        self.again(id).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

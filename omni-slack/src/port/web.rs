@@ -1,0 +1,152 @@
+//! Slack's Web API over slack-morphism.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use omni_core::{ExposeSecret as _, SecretString, config::SlackConfig};
+use serde_json::Value;
+use slack_morphism::{
+    SlackApiToken, SlackApiTokenValue, SlackClient, SlackClientHttpConnector as _, errors::SlackClientError,
+    hyper_tokio::SlackClientHyperConnector,
+};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{EventSource, SlackError, SlackPort, socket::Sockets};
+
+/// How long one call may take.
+const CALL_WITHIN: Duration = Duration::from_secs(30);
+/// What Slack wants where it does not say.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The Web API with one token.
+pub(crate) struct Web<H: Send + Sync + Clone + Connect + 'static> {
+    pub(super) client: Arc<SlackClient<SlackClientHyperConnector<H>>>,
+    pub(super) token: SlackApiToken,
+}
+
+impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Web<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").finish_non_exhaustive()
+    }
+}
+
+/// Both ends of Slack's wire that a configuration describes; the second only where the bot opens sockets.
+///
+/// # Errors
+/// [`SlackError::Config`]: a token is missing, or this machine has no certificates.
+pub(crate) fn connect(config: &SlackConfig) -> Result<Ends, SlackError> {
+    // The library asks for the process's provider, and its sockets would die without a word if there were none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match config.api_url.starts_with("https:") {
+        true => {
+            let connector = SlackClientHyperConnector::<HttpsConnector<HttpConnector>>::new();
+            let connector = connector.map_err(|error| SlackError::Config {
+                message: format!("the certificates of this machine cannot be read: {error}"),
+            })?;
+            ends(config, connector)
+        }
+        false => ends(config, SlackClientHyperConnector::with_connector(HttpConnector::new())),
+    }
+}
+
+/// The Web API, and where deliveries come from.
+pub(crate) type Ends = (Arc<dyn SlackPort>, Option<Arc<dyn EventSource>>);
+
+fn ends<H>(config: &SlackConfig, connector: SlackClientHyperConnector<H>) -> Result<Ends, SlackError>
+where
+    H: Send + Sync + Clone + Connect + 'static,
+    SlackClientHyperConnector<H>: std::fmt::Debug,
+{
+    let client = Arc::new(SlackClient::new(connector.with_slack_api_url(&config.api_url)));
+    let web = |token: &Option<SecretString>, what: &str, start: &str| match token {
+        Some(token) if token.expose_secret().starts_with(start) => Ok(Web {
+            client: client.clone(),
+            token: SlackApiToken::new(SlackApiTokenValue(token.expose_secret().into())),
+        }),
+        Some(_) => Err(SlackError::Config { message: format!("{what} is none: it begins with {start}") }),
+        None => Err(SlackError::Config { message: format!("there is no {what}") }),
+    };
+    let port = web(&config.bot_token, "bot token (slack.bot_token, SLACK_BOT_TOKEN)", "xoxb-")?;
+    let sockets: Option<Arc<dyn EventSource>> = match config.socket_mode {
+        true => Some(Arc::new(Sockets::new(web(
+            &config.app_token,
+            "app token (slack.app_token, SLACK_APP_TOKEN)",
+            "xapp-",
+        )?))),
+        false => None,
+    };
+    Ok((Arc::new(port), sockets))
+}
+
+impl<H: Send + Sync + Clone + Connect + 'static> Web<H> {
+    async fn within<T>(
+        &self,
+        method: &str,
+        call: impl Future<Output = Result<T, SlackClientError>>,
+    ) -> Result<T, SlackError> {
+        match timeout(CALL_WITHIN, call).await {
+            Ok(done) => done.map_err(|error| translated(method, error)),
+            Err(_) => Err(SlackError::Away { method: method.into(), message: "no answer in time".into() }),
+        }
+    }
+}
+
+/// Errors of the library show bodies, which hold what people said.
+fn translated(method: &str, error: SlackClientError) -> SlackError {
+    let away = |message: String| SlackError::Away { method: method.into(), message };
+    match error {
+        SlackClientError::ApiError(error) => SlackError::api(method, &error.code),
+        SlackClientError::RateLimitError(error) => {
+            SlackError::Limited { method: method.into(), retry_after: error.retry_after.unwrap_or(PAUSE) }
+        }
+        SlackClientError::HttpError(error) => away(format!("status {}", error.status_code)),
+        SlackClientError::ProtocolError(_) | SlackClientError::SocketModeProtocolError(_) => {
+            away("an answer that is no JSON".into())
+        }
+        SlackClientError::HttpProtocolError(_) => away("the connection failed".into()),
+        SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) => away("the connection broke off".into()),
+    }
+}
+
+fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
+    Url::parse(url).map_err(|_| SlackError::Away { method: method.into(), message: "its address is none".into() })
+}
+
+#[async_trait]
+impl<H: Send + Sync + Clone + Connect + 'static> SlackPort for Web<H> {
+    async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        let session = self.client.open_session(&self.token);
+        self.within(method, session.http_session_api.http_post(method, arguments, None)).await
+    }
+
+    async fn respond(&self, url: &str, message: &Value) -> Result<(), SlackError> {
+        let method = "response_url";
+        let (url, span) = (absolute(method, url)?, tracing::Span::none());
+        // The address is the credential: no token goes with it.
+        let context = slack_morphism::SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let done = self.client.http_api.connector.http_post_uri::<Value, Value>(url, message, context);
+        self.within(method, done).await.map(drop)
+    }
+
+    async fn upload(&self, url: &str, bytes: &[u8]) -> Result<(), SlackError> {
+        let method = "upload_url";
+        let (url, span) = (absolute(method, url)?, tracing::Span::none());
+        let context = slack_morphism::SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let kind = "application/octet-stream".to_owned();
+        let done = self.client.http_api.connector.http_post_uri_binary::<Value>(url, kind, bytes, context);
+        self.within(method, done).await.map(drop)
+    }
+}

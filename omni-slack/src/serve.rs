@@ -1,0 +1,155 @@
+//! The bot of a configuration, until the process is asked to end.
+
+use std::{sync::Arc, time::Duration};
+
+use omni_core::{
+    Config, Error, Omni, Registry, SecretString,
+    config::{ConfigError, LoadOptions, SlackConfig},
+    reload::Reloader,
+};
+use serde_json::json;
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bot::Bot,
+    people::Me,
+    port::{EventSource, Intake, SlackError, web},
+    signed,
+};
+
+/// How long running answers have to finish at the end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How long open requests have at the end; an ack takes no time.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// Why the bot ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BotError {
+    /// The pipeline could not be built.
+    #[error(transparent)]
+    Omni(#[from] Error),
+    /// Slack will not have it.
+    #[error(transparent)]
+    Slack(#[from] SlackError),
+}
+
+impl BotError {
+    /// Whether configuration or credentials are not right: programs end with 3 then.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        match self {
+            Self::Omni(error) => error.kind() == omni_core::ErrorKind::Config,
+            Self::Slack(error) => error.is_fatal(),
+        }
+    }
+}
+
+/// The whole bot: what the configuration describes, kept up to date with the files that it was loaded from by
+/// `options`, until `stop`.
+///
+/// # Errors
+/// A [`BotError`] when it cannot be built, or Slack does not accept its tokens, at first or later.
+pub async fn run(
+    config: &Config,
+    options: LoadOptions,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+) -> Result<(), BotError> {
+    let omni = Omni::from_config(config, &registry).await?;
+    let files = config.dir.is_some().then_some(options);
+    let served = served(&omni, config, files, registry, stop).await;
+    omni.shutdown().await;
+    served
+}
+
+async fn served(
+    omni: &Omni,
+    config: &Config,
+    files: Option<LoadOptions>,
+    registry: Arc<Registry>,
+    stop: CancellationToken,
+) -> Result<(), BotError> {
+    let Some(files) = files else { return serve(omni.clone(), &config.slack, stop).await };
+    let reloader = Reloader::new(omni.clone(), registry, files);
+    #[cfg(feature = "watch")]
+    let _watching = reloader.clone().watch()?;
+    let served = serve(omni.clone(), &config.slack, stop).await;
+    drop(reloader);
+    served
+}
+
+/// Whether Slack accepts the tokens of a configuration; who the bot is there.
+///
+/// # Errors
+/// A [`SlackError`]: which one it does not, or that it cannot be reached.
+pub async fn examine(config: &SlackConfig) -> Result<Me, SlackError> {
+    let (port, sockets) = web::connect(config)?;
+    let me = Me::of(&port.call("auth.test", &json!({})).await?);
+    match sockets {
+        Some(sockets) => sockets.probe().await?,
+        None => signing_secret(config).map(drop)?,
+    }
+    Ok(me)
+}
+
+fn signing_secret(config: &SlackConfig) -> Result<SecretString, SlackError> {
+    let missing = || SlackError::Config {
+        message: "there is no signing secret (slack.signing_secret, SLACK_SIGNING_SECRET)".into(),
+    };
+    config.signing_secret.clone().ok_or_else(missing)
+}
+
+/// The bot over a pipeline that somebody else shuts down, until `stop`; what runs then may finish.
+///
+/// # Errors
+/// A [`BotError`] when Slack does not accept its tokens, or it cannot listen.
+pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) -> Result<(), BotError> {
+    let (port, sockets) = web::connect(config)?;
+    let known = stop.run_until_cancelled(Bot::new(omni.clone(), config.clone(), port)).await;
+    let Some(bot) = known.transpose()? else { return Ok(()) };
+    match stop.run_until_cancelled(omni.start()).await {
+        Some(started) => started?,
+        None => return Ok(()),
+    }
+    let listening = async {
+        match sockets {
+            Some(sockets) => listen(sockets, bot.clone(), stop).await,
+            None => answer_requests(config, bot.clone(), stop).await,
+        }
+    };
+    let heard = tokio::select! {
+        heard = listening => heard,
+        // What would be heard could not be answered any more.
+        error = bot.given_up() => Err(error.into()),
+    };
+    tracing::info!("the Slack bot ends; what runs may finish");
+    bot.drain(DRAIN).await;
+    heard
+}
+
+async fn listen(sockets: Arc<dyn EventSource>, bot: Bot, stop: CancellationToken) -> Result<(), BotError> {
+    let to: Arc<dyn Intake> = Arc::new(bot);
+    Ok(sockets.run(to, stop).await?)
+}
+
+async fn answer_requests(config: &SlackConfig, bot: Bot, stop: CancellationToken) -> Result<(), BotError> {
+    let secret = signing_secret(config)?;
+    let cannot = |error: std::io::Error| -> BotError {
+        let message = format!("cannot listen at {}, port {}: {error}", config.host, config.port);
+        BotError::Omni(ConfigError::Read { path: "slack.host".into(), message }.into())
+    };
+    let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    tracing::info!(%address, "the Slack bot listens at http://{address}/slack/events");
+    let router = signed::router(Arc::new(bot), secret);
+    let stopped = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).into_future();
+    tokio::select! {
+        served = serving => served.map_err(cannot),
+        // Whoever does not finish a request keeps nobody's answer from its end.
+        () = async { stopped.cancelled().await; sleep(LAST_REQUESTS).await } => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! `/omni-status`: how one stands oneself, and how the servers are doing.
+
+use serde_json::{Value, json};
+
+use super::{
+    Message, block,
+    help::{Dot, Server},
+    limits, text, time,
+};
+
+/// Most servers in the table.
+const ROWS: usize = 40;
+
+/// What is left of what one may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Asked in this hour.
+    pub used: u64,
+    /// Most of an hour.
+    pub limit: u64,
+    /// Seconds until the first of them counts no more; none where nothing was asked.
+    pub resets_in: Option<u64>,
+}
+
+impl Quota {
+    /// In a line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let left = self.limit.saturating_sub(self.used);
+        let reset = self.resets_in.map_or(String::new(), |seconds| format!(", more in {}", time::wait(seconds)));
+        format!("{left} of {} left this hour{reset}", self.limit)
+    }
+
+    /// As ten squares.
+    #[must_use]
+    pub fn bar(&self) -> String {
+        let tenths = self.used.saturating_mul(10).checked_div(self.limit).unwrap_or(10).min(10);
+        (0..10).map(|n| if n < tenths { '▰' } else { '▱' }).collect()
+    }
+}
+
+/// How somebody stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// Their name.
+    pub name: String,
+    /// Their role.
+    pub role: Option<String>,
+    /// What is left; nothing where there is no limit.
+    pub quota: Option<Quota>,
+    /// What they spent today; nothing where that is not known or not shown.
+    pub cost_today_usd: Option<f64>,
+    /// What they asked today.
+    pub asked_today: Option<u64>,
+}
+
+impl Standing {
+    /// As pairs.
+    #[must_use]
+    pub fn fields(&self) -> Value {
+        let role = self.role.as_deref().map_or_else(|| "none".into(), super::footer::title);
+        let quota = self.quota.map_or_else(|| "no limit".into(), |quota| format!("{}\n{}", quota.bar(), quota.line()));
+        let mut pairs = vec![("Role", role), ("Requests", quota)];
+        pairs.extend(self.cost_today_usd.map(|usd| ("Cost today", time::dollars(usd))));
+        pairs.extend(self.asked_today.map(|count| ("Asked today", count.to_string())));
+        block::fields(&pairs)
+    }
+}
+
+/// What administrators see more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operation {
+    /// This build.
+    pub version: String,
+    /// How long it runs.
+    pub uptime_s: u64,
+    /// Open connections to Slack.
+    pub sockets: Option<usize>,
+    /// Asks that run.
+    pub running: Option<usize>,
+    /// The 95th percentile of how long answers took.
+    pub p95_ms: Option<u64>,
+    /// How many of today's asks failed, and of how many.
+    pub failed: Option<(u64, u64)>,
+    /// The model, and whether it answers.
+    pub provider: Option<(String, bool)>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Status {
+    /// How the person stands.
+    pub standing: Standing,
+    /// The servers that they may use.
+    pub servers: Vec<Server>,
+    /// What administrators see more.
+    pub operation: Option<Operation>,
+}
+
+/// The status.
+#[must_use]
+pub fn message(status: &Status) -> Message {
+    let away = status.servers.iter().filter(|server| server.dot == Dot::Away).count();
+    let title = match away {
+        0 => "✅ OMNI2 Status: Healthy".to_owned(),
+        1 => "⚠️ OMNI2 Status: 1 server is away".to_owned(),
+        _ => format!("⚠️ OMNI2 Status: {away} servers are away"),
+    };
+    let mut blocks = vec![block::header(&title)];
+    let name = text::mrkdwn_line(&status.standing.name, 100);
+    if !name.is_empty() {
+        blocks.push(block::context(&format!("👤 {name}")));
+    }
+    blocks.push(status.standing.fields());
+    if status.servers.is_empty() {
+        blocks.push(block::section("⚠️ _No MCPs available. Contact your administrator for access._"));
+    } else {
+        blocks.push(block::section("*Connected MCPs:*"));
+        blocks.push(table(&status.servers));
+        if status.servers.len() > ROWS {
+            blocks.push(block::context(&format!("_… and {} more._", status.servers.len() - ROWS)));
+        }
+    }
+    if let Some(operation) = &status.operation {
+        blocks.push(block::divider());
+        blocks.push(operation.fields());
+    }
+    Message::new(&title, blocks)
+}
+
+/// The first servers as a table; those that are away first.
+fn table(servers: &[Server]) -> Value {
+    let mut servers: Vec<&Server> = servers.iter().collect();
+    servers.sort_by_key(|server| server.dot != Dot::Away);
+    let cell = |shown: &str| json!({ "type": "raw_text", "text": filled(shown) });
+    let head: Value = ["Server", "Health", "Tools"].iter().map(|shown| cell(shown)).collect();
+    let row = |server: &&Server| {
+        let name = if server.display_name.trim().is_empty() { &server.name } else { &server.display_name };
+        json!([
+            cell(name),
+            cell(&format!("{} {}", server.dot.sign(), server.dot.word())),
+            cell(&server.tools.to_string())
+        ])
+    };
+    let rows: Vec<Value> = std::iter::once(head).chain(servers.iter().take(ROWS).map(row)).collect();
+    json!({ "type": "table", "rows": rows })
+}
+
+fn filled(shown: &str) -> String {
+    let shown = text::plain_line(shown, 60);
+    if shown.is_empty() { "–".into() } else { limits::clamp(&shown, 60) }
+}
+
+impl Operation {
+    fn fields(&self) -> Value {
+        let version = text::mrkdwn_line(&self.version, 60);
+        let mut pairs = vec![("Version", version), ("Up for", time::duration(self.uptime_s.saturating_mul(1_000)))];
+        pairs.extend(self.sockets.map(|count| ("Slack connections", count.to_string())));
+        pairs.extend(self.running.map(|count| ("Running now", count.to_string())));
+        pairs.extend(self.p95_ms.map(|took| ("Answers, p95", time::duration(took))));
+        pairs.extend(self.failed.map(|(failed, all)| ("Failed today", format!("{failed} of {all}"))));
+        pairs.extend(self.provider.as_ref().map(|(model, answers)| {
+            let sign = if *answers { Dot::Healthy } else { Dot::Away }.sign();
+            ("Model", format!("{sign} {}", text::code(model, 80)))
+        }));
+        block::fields(&pairs)
+    }
+}

@@ -1,0 +1,38 @@
+//! Questions and how they are answered.
+
+use omni_core::llm::scripted::Scripted;
+use serde_json::json;
+
+use super::{ANN, GENERAL, bot, says};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mention_is_answered_in_its_thread_as_it_is_written() {
+    let bot = bot(says("Paris.")).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "What is the capital of France?").await;
+    let answer = bot.slack.answer(&post).await;
+    assert_eq!(answer.thread_ts.as_deref(), Some(&*post.ts));
+    assert!(answer.text.contains("Paris.") && answer.stream.is_some(), "{answer:#?}");
+    bot.slack.settled().await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_message_is_answered_flat_by_a_message_that_is_changed() {
+    let bot = bot(says("Paris.")).await;
+    let post = bot.slack.dms(ANN, "What is the capital of France?").await;
+    let answer = bot.said_to(ANN, &post.ts, "Paris.").await;
+    assert!(answer.thread_ts.is_none() && answer.stream.is_none() && answer.edits > 0, "{answer:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_tool_is_a_card() {
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("It said hi.");
+    let bot = bot(llm).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Echo hi").await;
+    let answer = bot.slack.answer_saying(&post, "It said hi.").await;
+    let tasks: Vec<_> = answer.stream.as_ref().unwrap().tasks.values().collect();
+    assert_eq!((tasks.len(), tasks[0].status.as_str()), (1, "complete"), "{answer:#?}");
+    assert!(tasks[0].title.contains("lab") && tasks[0].title.contains("echo"), "{tasks:?}");
+    bot.behaved();
+}

@@ -1,0 +1,114 @@
+//! Calls that take somebody's word.
+
+use std::time::Duration;
+
+use omni_core::{confirm::ApprovalRules, llm::scripted::Scripted};
+use omni_tests::{
+    rig::until_some,
+    server::{FakeServer, any, text},
+    slack::Message,
+};
+use serde_json::{Value, json};
+
+use super::{ANN, BOB, Bot, GENERAL, same, workspace};
+
+/// `wipe`, to which somebody has to agree.
+fn lab() -> FakeServer {
+    FakeServer::echo().tool("wipe", any(), |arguments| {
+        Box::pin(async move { Ok(text(&format!("wiped {}", arguments["table"].as_str().unwrap_or("all")))) })
+    })
+}
+
+fn wiping() -> Scripted {
+    Scripted::new().call(&[("lab__wipe", json!({ "table": "logs" }))]).say("The logs are gone.")
+}
+
+async fn wipes(change: impl FnOnce(omni_core::OmniBuilder) -> omni_core::OmniBuilder) -> (Bot, String, Message) {
+    let bot = Bot::start(workspace().await, wiping(), lab(), change, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Wipe the logs").await;
+    let card = bot.slack.whisper(ANN, "Approval needed").await;
+    (bot, post.thread().to_owned(), card)
+}
+
+fn told(bot: &Bot, thread: &str, words: &str) -> Option<Message> {
+    bot.slack.thread(GENERAL, thread).into_iter().find(|message| message.by_bot && message.says(words))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_asker_agrees_once_and_the_answer_goes_on_in_its_thread() {
+    let (bot, thread, card) = wipes(same).await;
+    assert!(card.says("logs") && card.only_for.as_deref() == Some(ANN), "{card:#?}");
+    assert_eq!(bot.server.calls(), 0);
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
+    bot.slack.whisper(ANN, "Approved by").await;
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    bot.slack.settled().await;
+    assert_eq!(bot.server.calls(), 1, "a second click does nothing");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_with_its_reason_goes_to_the_model() {
+    let (bot, thread, card) = wipes(same).await;
+    bot.slack.clicks(ANN, &card, "omni:deny_reason").await.acked().await.unwrap();
+    let modal = bot.slack.modal(ANN, "Why not?").await;
+    let sent = bot.slack.submits(&modal, json!({ "value": "we still need them" })).await;
+    assert_eq!(sent, omni_tests::slack::Submitted::Closed);
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
+    bot.slack.whisper(ANN, "Denied by").await;
+    assert_eq!(bot.server.calls(), 0);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_counts_after_a_restart_too() {
+    let (mut bot, thread, card) = wipes(same).await;
+    bot.restart().await;
+    // While the new process is not there yet a click finds nobody.
+    until_some(async || bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await).await;
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
+    assert_eq!(bot.server.calls(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_whose_time_is_over_counts_no_more() {
+    let mut rules = ApprovalRules::default();
+    rules.expiry = Duration::from_millis(1);
+    let (bot, _, card) = wipes(|builder| builder.approvals(rules)).await;
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    bot.slack.whisper(ANN, "time").await;
+    bot.slack.settled().await;
+    assert_eq!(bot.server.calls(), 0);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_role_decides_the_card_is_in_the_thread_and_only_that_role_counts() {
+    let mut rules = ApprovalRules::default();
+    rules.approvers = vec!["reader".into()];
+    rules.four_eyes = true;
+    let bot = Bot::start(workspace().await, wiping(), lab(), |builder| builder.approvals(rules), |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Wipe the logs").await;
+    let card = until_some(async || told(&bot, post.thread(), "Approval needed")).await;
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    bot.slack.whisper(ANN, "nobody may agree to a call of their own").await;
+    assert_eq!(bot.server.calls(), 0);
+    bot.slack.clicks(BOB, &card, "omni:approve").await.acked().await.unwrap();
+    until_some(async || told(&bot, post.thread(), "The logs are gone.")).await;
+    assert_eq!(bot.server.calls(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_see_no_details_of_what_is_not_theirs_to_decide() {
+    let (bot, _, card) = wipes(same).await;
+    let value = card.element("omni:details").unwrap()["value"].clone();
+    bot.slack.clicks(ANN, &card, "omni:details").await.acked().await.unwrap();
+    let modal = bot.slack.modal(ANN, "logs").await;
+    assert!(modal.says("wipe"), "{modal:#?}");
+    assert!(value.as_str().is_some_and(|value| !value.contains("logs")), "no argument is in a button: {value}");
+    let _: &Value = &value;
+    bot.behaved();
+}

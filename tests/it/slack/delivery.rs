@@ -1,0 +1,120 @@
+//! What goes wrong between Slack and the bot.
+
+use std::time::Duration;
+
+use omni_core::llm::scripted::{Scripted, text_turn};
+use omni_slack::{BotError, serve};
+use omni_tests::{
+    program::Program,
+    slack::{Fault, Goodbye},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{ANN, GENERAL, bot, says, workspace};
+use crate::slack::rig::config_of;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_comes_again_is_answered() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.drop_connection();
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.passes(Duration::from_secs(70));
+    let answer = bot.slack.answer_saying(&post, "Paris.").await;
+    assert_eq!(answer.thread_ts.as_deref(), Some(post.thread()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_slack_replaces_loses_nothing() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.connected(2).await;
+    let first = bot.slack.mentions(ANN, GENERAL, "Before?").await;
+    bot.slack.disconnects(Goodbye::RefreshRequested).await;
+    let second = bot.slack.mentions(ANN, GENERAL, "Meanwhile?").await;
+    bot.slack.passes(Duration::from_secs(5));
+    for post in [first, second] {
+        bot.slack.answer_saying(&post, "Paris.").await;
+        assert_eq!(bot.slack.thread(GENERAL, post.thread()).iter().filter(|one| one.by_bot).count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acks_that_are_lost_make_no_second_answer() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.loses_acks(2);
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.slack.passes(Duration::from_secs(10));
+    bot.slack.settled().await;
+    assert_eq!(bot.slack.thread(GENERAL, post.thread()).iter().filter(|one| one.by_bot).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_slack_does_not_take_end_the_bot() {
+    for (method, error) in [("auth.test", "invalid_auth"), ("apps.connections.open", "account_inactive")] {
+        let slack = workspace().await;
+        slack.fault(method, usize::MAX, Fault::Error(error.into()));
+        let omni = omni_core::Omni::builder().llm(says("")).build().await.unwrap();
+        let ended = serve(omni.clone(), &config_of(&slack), CancellationToken::new()).await;
+        let BotError::Slack(told) = ended.unwrap_err() else { panic!("{method}") };
+        assert_eq!((told.code(), told.is_fatal()), (Some(error), true));
+        omni.shutdown().await;
+    }
+}
+
+#[test]
+fn without_tokens_the_program_says_what_is_missing_and_ends_with_3() {
+    let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
+    let ran = home.run(&["slack"]).exits(3);
+    assert!(ran.err.contains("SLACK_BOT_TOKEN"), "{ran:?}");
+    let ran = home.run_with(&[("SLACK_BOT_TOKEN", "xoxb-1")], &["slack"]).exits(3);
+    assert!(ran.err.contains("SLACK_APP_TOKEN"), "{ran:?}");
+    let ran = home.run_with(&[("SLACK_BOT_TOKEN", "xapp-1")], &["slack"]).exits(3);
+    assert!(ran.err.contains("begins with xoxb-") && !ran.err.contains("xapp-1"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_ends_with_3_when_slack_refuses_its_token() {
+    let slack = workspace().await;
+    slack.revokes_tokens();
+    let (url, bot, app) = (slack.api_url(), slack.bot_token(), slack.app_token());
+    let ran = tokio::task::spawn_blocking(move || {
+        let env = [("SLACK_API_URL", &*url), ("SLACK_BOT_TOKEN", &*bot), ("SLACK_APP_TOKEN", &*app)];
+        Program::new(env!("CARGO_BIN_EXE_omni-under-test")).run_with(&env, &["slack"])
+    });
+    let ran = ran.await.unwrap().exits(3);
+    assert!(ran.err.contains("token_revoked") && !ran.err.contains("xoxb"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_when_the_bot_is_asked_to_end_is_answered() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let llm = Scripted::from_fn(move |_| {
+        let _ = wait.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        Ok(text_turn("At last."))
+    });
+    let mut bot = bot(llm).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Take your time").await;
+    bot.slack.settled().await;
+    bot.asked_to_end();
+    release.send(()).unwrap();
+    bot.ended().await.unwrap();
+    bot.slack.answer_saying(&post, "At last.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_says_whether_slack_accepts_the_bot() {
+    let slack = workspace().await;
+    let (url, bot, app) = (slack.api_url(), slack.bot_token(), slack.app_token());
+    let examined = move |app: String| {
+        let (url, bot) = (url.clone(), bot.clone());
+        tokio::task::spawn_blocking(move || {
+            let env = [("SLACK_API_URL", &*url), ("SLACK_BOT_TOKEN", &*bot), ("SLACK_APP_TOKEN", &*app)];
+            Program::new(env!("CARGO_BIN_EXE_omni-under-test")).run_with(&env, &["doctor"])
+        })
+    };
+    let well = examined(app).await.unwrap();
+    assert!(well.out.contains("✓ slack: the bot is U0OMNI in workspace T0ACME"), "{well:?}");
+    let wrong = examined("xapp-wrong".into()).await.unwrap().exits(1);
+    assert!(wrong.out.contains("✗ slack: apps.connections.open: Slack says invalid_auth"), "{wrong:?}");
+}

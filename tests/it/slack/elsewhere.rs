@@ -1,0 +1,109 @@
+//! Signed requests, the app's page, shortcuts, and what servers ask of people.
+
+use std::sync::Arc;
+
+use omni_core::{
+    llm::{
+        Speaker,
+        scripted::{Scripted, call_turn, text_turn},
+    },
+    mcp::http::HttpServer,
+};
+use omni_slack::manifest::manifest;
+use omni_tests::{
+    agent::Speaks,
+    fixture::FixtureServer,
+    rig::until_some,
+    slack::{Slack, Submitted},
+};
+use serde_json::json;
+
+use super::{ANN, Bot, EVE, GENERAL, bot, lab, rig::Roles, same, says, workspace};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_requests_are_answered_as_sockets_are() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let slack = Slack::installed(&manifest(Some(&url.replace("http:", "https:")))).await;
+    slack.user(ANN, "ann@company.com");
+    slack.channel(GENERAL, "general");
+    let set = |config: &mut omni_core::config::SlackConfig| (config.socket_mode, config.port) = (false, port);
+    let bot = Bot::start(slack, says("Paris."), lab(), same, set).await;
+    let [events, commands, clicks] = ["events", "commands", "interactivity"].map(|path| format!("{url}/slack/{path}"));
+    until_some(async || bot.slack.posts_to_each(&events, &commands, &clicks).await.ok()).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let answer = bot.slack.answer_saying(&post, "Paris.").await;
+    bot.slack.slash(ANN, GENERAL, "/omni-status", "").await.acked().await.unwrap();
+    bot.slack.whisper(ANN, "OMNI2 Status").await;
+    bot.slack.clicks(ANN, &answer, "omni:again").await.acked().await.unwrap();
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_takes_the_manifest() {
+    Slack::installed(&manifest(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_apps_page_is_ones_own() {
+    let bot = bot(says("")).await;
+    bot.slack.opens_home(ANN).await;
+    let home = bot.slack.home_saying(ANN, "lab").await;
+    assert!(home.says("Dba"), "{home:#?}");
+    bot.slack.opens_home(EVE).await;
+    bot.slack.home_saying(EVE, "I do not know you").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_a_message_is_asked_with_it() {
+    let llm = Scripted::from_fn(|request| {
+        let text = format!("{:?}", request.messages.last());
+        Ok(text_turn(if text.contains("ORA-00600") && text.contains("What is this?") { "A bad sign." } else { &text }))
+    });
+    let bot = bot(llm).await;
+    bot.slack.says("U0BOB", GENERAL, "I see ORA-00600 everywhere").await;
+    let message = bot.slack.messages(GENERAL).pop().unwrap();
+    bot.slack.shortcut(ANN, "omni_ask_message", &message).await.acked().await.unwrap();
+    let modal = bot.slack.modal(ANN, "Your question").await;
+    assert_eq!(bot.slack.submits(&modal, json!({ "value": "What is this?" })).await, Submitted::Closed);
+    until_some(async || bot.slack.thread(GENERAL, &message.ts).into_iter().find(|one| one.says("A bad sign."))).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_is_read_into_which_the_bot_is_called() {
+    let llm = Scripted::from_fn(|request| Ok(text_turn(&format!("{:?}", request.messages.last()))));
+    let bot = bot(llm).await;
+    let post = bot.slack.says("U0BOB", GENERAL, "The disk of db7 is full").await;
+    let call = bot.slack.mentions_in(ANN, GENERAL, &post.ts, "What now?").await;
+    bot.slack.answer_saying(&call, "The disk of db7 is full").await;
+    let reply = bot.slack.replies(ANN, GENERAL, &post.ts, "And then?").await;
+    bot.slack.answer_saying(&reply, "And then?").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_asks_is_a_form_that_takes_no_nonsense() {
+    let fixture = FixtureServer::speaking(Speaks::New).await;
+    let llm = Scripted::from_fn(move |request| {
+        let last = format!("{:?}", request.messages.last());
+        let is_answered = request.messages.iter().any(|message| message.speaker == Speaker::Assistant);
+        let call = ("fix__test_input_required_result_elicitation", json!({ "message": "Who are you?" }));
+        Ok(if is_answered { text_turn(&last) } else { call_turn(0, &[call]) })
+    });
+    let server = HttpServer::new(&fixture.url).unwrap();
+    let change = |builder: omni_core::OmniBuilder| {
+        let policy: Arc<Roles> = Roles::of_all(&[("ann@company.com", "dba")]);
+        builder.server("fix", server).policy(policy)
+    };
+    let bot = Bot::start(workspace().await, llm, lab(), change, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Ask me").await;
+    let card = bot.slack.whisper(ANN, "fix").await;
+    let id = card.actions().into_iter().find(|id| id.starts_with("omni:elicit") && !id.ends_with("decline")).unwrap();
+    bot.slack.clicks(ANN, &card, &id).await.acked().await.unwrap();
+    let modal = bot.slack.modal(ANN, "name").await;
+    assert_eq!(bot.slack.submits(&modal, json!({ "value": "ada-in-slack" })).await, Submitted::Closed);
+    bot.slack.answer_saying(&post, "ada-in-slack").await;
+    bot.behaved();
+}

@@ -1,0 +1,99 @@
+//! Who is who.
+
+use omni_core::{
+    config::{SlackConfig, SlackPlaceRules},
+    ledger::Event,
+};
+use omni_tests::rig::until_some;
+use serde_json::json;
+
+use super::{ANN, BOB, Bot, EVE, GENERAL, bot, lab, same, says, workspace};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_policy_does_not_know_is_told_how_to_be_added() {
+    let bot = bot(says("Paris.")).await;
+    let post = bot.slack.mentions(EVE, GENERAL, "Hello?").await;
+    let told = bot.slack.whisper(EVE, "I do not know you").await;
+    assert!(told.says("eve@elsewhere.com") && told.says(EVE), "{told:#?}");
+    assert_eq!(bot.slack.thread(GENERAL, post.thread()).len(), 1, "nobody else reads it");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_deactivated_asks_nothing() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.user_is(ANN, json!({ "deleted": true }));
+    bot.slack.mentions(ANN, GENERAL, "Hello?").await;
+    bot.slack.whisper(ANN, "deactivated").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_another_organisation_is_nobodys_here() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.user_is(EVE, json!({ "team_id": "T0OTHER", "profile": { "email": "ann@company.com" } }));
+    bot.slack.mentions(EVE, GENERAL, "Hello?").await;
+    bot.slack.whisper(EVE, "another workspace").await;
+    bot.behaved();
+}
+
+async fn bot_with(set: impl FnOnce(&mut SlackConfig)) -> Bot {
+    Bot::start(workspace().await, says("Paris."), lab(), same, set).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_answers_in_the_channels_of_its_list_alone() {
+    let bot = bot_with(|config| config.channels.only = Some(["C0OTHER".to_owned()].into())).await;
+    bot.slack.channel("C0OTHER", "other");
+    bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    bot.slack.slash(ANN, GENERAL, "/omni", "Where?").await.acked().await.unwrap();
+    let post = bot.slack.mentions(ANN, "C0OTHER", "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    let direct = bot.slack.dms(ANN, "Where?").await;
+    bot.said_to(ANN, &direct.ts, "Paris.").await;
+    assert!(bot.slack.messages(GENERAL).iter().all(|message| !message.by_bot));
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_channels_can_be_left_out() {
+    let bot = bot_with(|config| config.channels.no_private = true).await;
+    bot.slack.private_channel("C0SECRET", "secret", &[ANN]);
+    bot.slack.mentions(ANN, "C0SECRET", "Where?").await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_may_take_a_role() {
+    let set = |config: &mut SlackConfig| {
+        let mut rules = SlackPlaceRules::default();
+        rules.required_role = Some("dba".into());
+        config.places.insert(GENERAL.into(), rules);
+    };
+    let bot = bot_with(set).await;
+    bot.slack.mentions(BOB, GENERAL, "Where?").await;
+    bot.slack.whisper(BOB, "takes the role").await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_knows_where_in_slack_it_was_asked_and_by_whom() {
+    let bot = bot(says("Paris.")).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    let party = until_some(async || {
+        let asked = bot.recorder.records().into_iter().find(|record| matches!(record.event, Event::Ask(_)));
+        asked.and_then(|record| record.party)
+    })
+    .await;
+    let place = party.client.chat.unwrap();
+    assert_eq!((party.subject.as_str(), party.tenant.as_str()), ("ann@company.com", "T0ACME"));
+    assert_eq!((place.user.as_str(), place.channel.as_str()), (ANN, GENERAL));
+    assert_eq!((place.message, place.thread), (Some(post.ts.clone()), Some(post.ts)));
+}

@@ -1,0 +1,145 @@
+//! Long answers, and streams that Slack does not keep up.
+
+use omni_core::llm::{
+    ChatEvent,
+    scripted::{Scripted, text_turn},
+};
+use omni_tests::{
+    rig::{until, until_some},
+    slack::{Fault, Message},
+};
+use serde_json::json;
+
+use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
+
+/// What the bot said in a thread, message by message.
+fn told(bot: &Bot, thread: &str) -> Vec<Message> {
+    bot.slack.thread(GENERAL, thread).into_iter().filter(|message| message.by_bot).collect()
+}
+
+/// The words of an answer, which are numbered.
+fn words(count: usize) -> String {
+    (0..count).map(|at| format!("word{at:05} ")).collect()
+}
+
+/// All numbered words in a text, in order.
+fn numbers(text: &str) -> Vec<usize> {
+    text.split("word").skip(1).filter_map(|rest| rest.get(..5)?.parse().ok()).collect()
+}
+
+fn all_of(messages: &[Message]) -> String {
+    messages.iter().map(|message| message.text.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_25_000_characters_takes_several_messages_and_nothing_is_lost() {
+    let text = format!("{}\n```sql\n{}\n```\n{}", words(900), "SELECT 1;\n".repeat(900), words(600));
+    let bot = bot(says(&text)).await;
+    bot.slack.without_rate_limits();
+    let post = bot.slack.mentions(ANN, GENERAL, "Tell me everything").await;
+    until_some(async || told(&bot, post.thread()).last().filter(|one| !one.blocks.is_empty()).cloned()).await;
+    let told = told(&bot, post.thread());
+    assert!(told.len() > 2, "{}", told.len());
+    let all = all_of(&told);
+    assert_eq!(numbers(&all), [(0..900).collect::<Vec<_>>(), (0..600).collect()].concat());
+    assert_eq!(all.matches("SELECT 1;").count(), 900);
+    for message in &told {
+        assert_eq!(message.text.matches("```").count() % 2, 0, "a fence is open: {}", message.text);
+    }
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_slack_ends_in_the_middle_of_a_word_loses_no_byte() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let server = lab().tool("wait", json!({ "type": "object" }), {
+        let wait = std::sync::Arc::new(wait);
+        move |_| {
+            let wait = wait.clone();
+            Box::pin(async move {
+                tokio::task::spawn_blocking(move || wait.lock().unwrap().recv().unwrap()).await.unwrap();
+                Ok(omni_tests::server::text("done"))
+            })
+        }
+    });
+    let first = format!("{}word00", words(100));
+    let second =
+        format!("100 {}", words(300).split_once("word00101").map(|(_, rest)| format!("word00101{rest}")).unwrap());
+    let mut turn = text_turn(&first);
+    turn.pop();
+    let calls = omni_core::llm::scripted::call_turn(0, &[("lab__wait", json!({}))]);
+    turn.extend(calls.into_iter().filter(|event| !matches!(event, ChatEvent::Text { .. })));
+    let bot = Bot::start(workspace().await, Scripted::new().turn(turn).say(&second), server, same, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Tell me").await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00099"))).await;
+    bot.slack.streams_go_cold();
+    release.send(()).unwrap();
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.text.contains("word00299"))).await;
+    let all = all_of(&told(&bot, post.thread()));
+    assert!(numbers(&all).ends_with(&(101..300).collect::<Vec<_>>()), "{all}");
+    assert!(numbers(&all).starts_with(&(0..100).collect::<Vec<_>>()), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_slack_does_not_take_at_once_comes_in_order() {
+    let bot = bot(says(&words(400))).await;
+    bot.slack.rate_limit("chat.appendStream", 1);
+    bot.slack.rate_limit("chat.stopStream", 1);
+    let post = bot.slack.mentions(ANN, GENERAL, "Tell me").await;
+    let answer = bot.slack.answer_saying(&post, "word00399").await;
+    assert_eq!(numbers(&answer.text), (0..400).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_stream_begins_the_answer_is_a_message() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.fault("chat.startStream", usize::MAX, Fault::RateLimited(60));
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let answer = bot.slack.answer_saying(&post, "Paris.").await;
+    assert!(answer.stream.is_none(), "{answer:#?}");
+    assert_eq!(told(&bot, post.thread()).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_called_by_what_a_model_says() {
+    let text = "Hey <!channel> and <@U0BOB>, look at <!subteam^S1> & <https://a.example|b>: 1 < 2 🎉 `x<y`";
+    let bot = bot(says(text)).await;
+    let in_channel = bot.slack.mentions(ANN, GENERAL, "Say it").await;
+    let in_channel = bot.slack.answer_saying(&in_channel, "🎉").await;
+    let directly = bot.slack.dms(ANN, "Say it").await;
+    let directly = bot.said_to(ANN, &directly.ts, "🎉").await;
+    for answer in [in_channel, directly] {
+        let calls: Vec<_> = answer.pings().into_iter().filter(|ping| !ping.contains(ANN)).collect();
+        assert!(calls.is_empty(), "{calls:?} in {answer:#?}");
+        assert!(answer.reads().contains("Hey") && answer.reads().contains('&'), "{answer:#?}");
+    }
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_button_to_stop_ends_the_call_of_the_tool_too() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.stops("U0BOB", GENERAL, post.thread()).await;
+    bot.slack.settled().await;
+    assert_eq!(bot.server.running(), 1, "it is not Bob's to stop");
+    bot.slack.stops(ANN, GENERAL, post.thread()).await;
+    until(|| bot.server.running() == 0).await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.says("Stopped"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_message_is_stopped_by_its_button() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
+    bot.slack.dms(ANN, "Hang").await;
+    until(|| bot.server.running() == 1).await;
+    let direct = bot.slack.direct(ANN);
+    let working = bot.slack.messages(&direct).pop().unwrap();
+    bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
+    until(|| bot.server.running() == 0).await;
+    until_some(async || bot.slack.messages(&direct).pop().filter(|one| one.says("Stopped"))).await;
+}
