@@ -80,7 +80,9 @@ fn log(options: &LogOptions<'_>) -> AnyLayer {
 
 /// Directives without what is never shown.
 fn discreet(directives: &str) -> String {
-    let is_kept = |one: &&str| !["slack_morphism", "tungstenite", "tokio_tungstenite"].iter().any(|name| one.trim().starts_with(name));
+    let is_kept = |one: &&str| {
+        !["slack_morphism", "tungstenite", "tokio_tungstenite"].iter().any(|name| one.trim().starts_with(name))
+    };
     let kept = directives.split(',').filter(is_kept).chain([NEVER]);
     kept.collect::<Vec<_>>().join(",")
 }

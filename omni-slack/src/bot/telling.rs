@@ -178,8 +178,7 @@ fn read(result: &Value) -> (String, Vec<PendingCall>) {
         let id = id.as_str().unwrap_or_default();
         return (format!("⚠️ {}\nError id: {}", text::escape(message), text::code(id, 60)), Vec::new());
     }
-    let pending: Vec<PendingCall> =
-        result["pending"].as_array().into_iter().flatten().filter_map(pending).collect();
+    let pending: Vec<PendingCall> = result["pending"].as_array().into_iter().flatten().filter_map(pending).collect();
     let said = result["answer"].as_str().unwrap_or_default();
     let text = match (said.trim().is_empty(), pending.is_empty()) {
         (true, false) => "⏸ This waits for another agreement.".to_owned(),
@@ -215,7 +214,8 @@ mod tests {
     #[test]
     fn a_run_that_waits_again_is_told_with_what_it_waits_for() {
         let id = Uuid::now_v7();
-        let call = json!({ "confirm_id": id, "server": "lab", "tool": "wipe", "arguments": {}, "expires_at": Utc::now() });
+        let call =
+            json!({ "confirm_id": id, "server": "lab", "tool": "wipe", "arguments": {}, "expires_at": Utc::now() });
         let (text, pending) = read(&json!({ "event": "done", "answer": "", "status": "waiting", "pending": [call] }));
         assert!(text.contains("waits") && pending.iter().all(|call| call.id == id) && pending.len() == 1, "{text}");
     }
