@@ -98,7 +98,7 @@ impl Api {
         }
     }
 
-    /// The newest messages of a thread up to a time, oldest first: Slack lists them from the oldest on.
+    /// A thread's first message and its newest up to a time, oldest first: Slack lists them from the oldest on.
     pub(crate) async fn replies(
         &self,
         channel: &str,
@@ -110,10 +110,14 @@ impl Api {
         let mut said: Vec<Value> = Vec::new();
         for _ in 0..MOST_PAGES {
             let mut answer = self.call("conversations.replies", &asked).await?;
-            if let Some(page) = answer["messages"].as_array_mut() {
-                said.append(page);
+            let page = answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            // Slack may begin every page with what the thread begins with; that stays whatever else goes.
+            let is_first = said.is_empty();
+            said.extend(page.into_iter().filter(|one| is_first || one["ts"] != thread));
+            let surplus = said.len().saturating_sub(most);
+            if surplus > 0 {
+                said.drain(1..=surplus);
             }
-            said.drain(..said.len().saturating_sub(most));
             match answer["response_metadata"]["next_cursor"].as_str() {
                 Some(next) if !next.is_empty() => asked["cursor"] = next.into(),
                 _ => return Ok(said),
@@ -144,10 +148,11 @@ impl Api {
     /// Waits until Slack takes nothing more from this token, and says why.
     pub(crate) async fn ended(&self) -> SlackError {
         let mut end = self.end.subscribe();
-        match end.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(error)) => error.clone(),
+        let error = end.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        match error {
+            Some(error) => error,
             // The sender is this one's own.
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 

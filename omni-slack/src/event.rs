@@ -342,4 +342,22 @@ mod tests {
         assert_eq!((action.user.team.as_str(), action.value.as_str()), ("T2", "v"));
         assert_eq!((action.thread.as_deref(), action.is_ephemeral), (Some("1.1"), true));
     }
+
+    #[test]
+    fn what_slack_gives_no_trigger_is_not_taken_for_the_same() {
+        let key = |payload: Value| {
+            let delivery = Delivery::new(DeliveryKind::Command, payload);
+            Inbound::of(&delivery).key(&delivery)
+        };
+        assert_eq!(key(json!({ "user_id": "U1", "command": "/omni" })), None);
+        assert!(key(json!({ "user_id": "U1", "command": "/omni", "trigger_id": "1.2" })).is_some());
+    }
+
+    #[test]
+    fn a_modal_that_comes_again_is_known_again() {
+        let view = json!({ "id": "V1", "hash": "1.h", "callback_id": "x" });
+        let payload = json!({ "type": "view_submission", "user": { "id": "U1" }, "view": view });
+        let delivery = Delivery::new(DeliveryKind::Interaction, payload);
+        assert_eq!(Inbound::of(&delivery).key(&delivery).as_deref(), Some("modal V1 1.h"));
+    }
 }

@@ -118,3 +118,17 @@ fn waiting(pending: &[PendingCall]) -> String {
     let names = pending.iter().map(|call| text::code(&format!("{}.{}", call.server, call.tool), 200));
     format!("⏸ This waits for approval of {}.", names.collect::<Vec<_>>().join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_agreed_to_is_not_said_to_be_stopped() {
+        assert_eq!(stopped(false, false), STOPPED);
+        for is_ending in [false, true] {
+            let text = stopped(is_ending, true);
+            assert!(text.contains("carried out") && !text.contains("Please ask again"), "{text}");
+        }
+    }
+}

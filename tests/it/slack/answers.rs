@@ -1,6 +1,7 @@
 //! Questions and how they are answered.
 
 use omni_core::llm::scripted::Scripted;
+use omni_tests::slack::Fault;
 use serde_json::json;
 
 use super::{ANN, GENERAL, bot, says};
@@ -34,5 +35,15 @@ async fn every_call_of_a_tool_is_a_card() {
     let tasks: Vec<_> = answer.stream.as_ref().unwrap().tasks.values().collect();
     assert_eq!((tasks.len(), tasks[0].status.as_str()), (1, "complete"), "{answer:#?}");
     assert!(tasks[0].title.contains("lab") && tasks[0].title.contains("echo"), "{tasks:?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_message_was_deleted_comes_as_another() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.fault("chat.update", 9, Fault::Error("message_not_found".into()));
+    let post = bot.slack.dms(ANN, "What is the capital of France?").await;
+    let answer = bot.said_to(ANN, &post.ts, "Paris.").await;
+    assert_eq!(answer.edits, 0, "{answer:#?}");
     bot.behaved();
 }

@@ -112,3 +112,52 @@ async fn others_see_no_details_of_what_is_not_theirs_to_decide() {
     let _: &Value = &value;
     bot.behaved();
 }
+
+/// Somebody else has to agree to what Ann asks for.
+async fn others_agree(llm: Scripted) -> (Bot, String) {
+    let mut rules = ApprovalRules::default();
+    rules.approvers = vec!["reader".into()];
+    rules.four_eyes = true;
+    let bot = Bot::start(workspace().await, llm, lab(), |builder| builder.approvals(rules), |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Wipe the logs").await;
+    let thread = post.thread().to_owned();
+    (bot, thread)
+}
+
+fn cards(bot: &Bot, thread: &str) -> Vec<Message> {
+    let all = bot.slack.thread(GENERAL, thread).into_iter();
+    all.filter(|message| message.element("omni:approve").is_some()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_waits_for_two_agreements_is_told_once() {
+    let calls = [("lab__wipe", json!({ "table": "logs" })), ("lab__wipe", json!({ "table": "traces" }))];
+    let (bot, thread) = others_agree(Scripted::new().call(&calls).say("All is gone.")).await;
+    let both = until_some(async || Some(cards(&bot, &thread)).filter(|cards| cards.len() == 2)).await;
+    for card in &both {
+        bot.slack.clicks(BOB, card, "omni:approve").await.acked().await.unwrap();
+    }
+    until_some(async || told(&bot, &thread, "All is gone.")).await;
+    bot.slack.settled().await;
+    // Whoever else looks for it has looked by now.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let all = bot.slack.thread(GENERAL, &thread);
+    assert_eq!(all.iter().filter(|one| one.says("All is gone.")).count(), 1, "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_another_agreement_after_the_first_has_a_card_too() {
+    let llm = Scripted::new()
+        .call(&[("lab__wipe", json!({ "table": "logs" }))])
+        .call(&[("lab__wipe", json!({ "table": "traces" }))])
+        .say("All is gone.");
+    let (bot, thread) = others_agree(llm).await;
+    let first = until_some(async || cards(&bot, &thread).pop()).await;
+    bot.slack.clicks(BOB, &first, "omni:approve").await.acked().await.unwrap();
+    let second = until_some(async || cards(&bot, &thread).into_iter().find(|card| card.says("traces"))).await;
+    bot.slack.clicks(BOB, &second, "omni:approve").await.acked().await.unwrap();
+    until_some(async || told(&bot, &thread, "All is gone.")).await;
+    assert_eq!(bot.server.calls(), 2);
+    bot.behaved();
+}

@@ -130,15 +130,45 @@ async fn run_again_asks_as_whoever_clicks() {
     bot.behaved();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_a_file_for_whoever_asked_for_it() {
+/// A bot whose only answer has a table.
+async fn with_a_table() -> Bot {
     let rows = json!({ "rows": [{ "name": "=cmd()", "size": 3 }, { "name": "logs", "size": 4 }] }).to_string();
     let server = FakeServer::new().tool("rows", omni_tests::server::any(), move |_| {
         let rows = rows.clone();
         Box::pin(async move { Ok(omni_tests::server::text(&rows)) })
     });
     let llm = Scripted::new().call(&[("lab__rows", json!({}))]).say("Here they are.");
-    let bot = Bot::start(workspace().await, llm, server, same, |_| {}).await;
+    Bot::start(workspace().await, llm, server, same, |_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_a_private_answer_is_for_its_asker_alone() {
+    let bot = with_a_table().await;
+    bot.slack.slash(ANN, GENERAL, "/omni", "--private Which tables?").await.acked().await.unwrap();
+    let answer = bot.slack.whisper(ANN, "Here they are.").await;
+    bot.slack.clicks(ANN, &answer, "omni:csv").await.acked().await.unwrap();
+    let file = until_some(async || bot.slack.files().pop()).await;
+    assert_eq!(file.channel, Some(bot.slack.direct(ANN)));
+    assert!(bot.slack.messages(GENERAL).iter().all(|one| !one.by_bot), "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_from_the_menu_is_answered_where_everybody_reads() {
+    let bot = bot(says("It echoes.")).await;
+    bot.slack.slash(ANN, GENERAL, "/omni-help", "").await.acked().await.unwrap();
+    let menu = bot.slack.whisper(ANN, "Click to explore tools:").await;
+    bot.slack.clicks(ANN, &menu, "explore_mcp_lab").await.acked().await.unwrap();
+    let open = bot.slack.whisper(ANN, "echo").await;
+    bot.slack.clicks(ANN, &open, "omni:help:try").await.acked().await.unwrap();
+    let asked = until_some(async || bot.slack.messages(GENERAL).into_iter().find(|one| one.says("asked:"))).await;
+    until_some(async || bot.slack.thread(GENERAL, &asked.ts).into_iter().find(|one| one.says("It echoes."))).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_a_file_for_whoever_asked_for_it() {
+    let bot = with_a_table().await;
     let post = bot.slack.mentions(ANN, GENERAL, "Which tables?").await;
     let answer = bot.slack.answer_saying(&post, "Here they are.").await;
     bot.slack.clicks(BOB, &answer, "omni:csv").await.acked().await.unwrap();

@@ -118,3 +118,12 @@ async fn the_doctor_says_whether_slack_accepts_the_bot() {
     let wrong = examined("xapp-wrong".into()).await.unwrap().exits(1);
     assert!(wrong.out.contains("✗ slack: apps.connections.open: Slack says invalid_auth"), "{wrong:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_later_ends_the_bot() {
+    let mut bot = bot(says("Paris.")).await;
+    bot.slack.revokes_tokens();
+    bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let error = bot.ended().await.unwrap_err();
+    assert!(error.is_config(), "{error}");
+}

@@ -17,6 +17,7 @@ use omni_tests::{
     slack::{Slack, Submitted},
 };
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use super::{ANN, Bot, EVE, GENERAL, bot, lab, rig::Roles, same, says, workspace};
 
@@ -37,6 +38,33 @@ async fn signed_requests_are_answered_as_sockets_are() {
     bot.slack.whisper(ANN, "OMNI2 Status").await;
     bot.slack.clicks(ANN, &answer, "omni:again").await.acked().await.unwrap();
     bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_never_finished_keeps_the_bot_from_no_end() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let set = |config: &mut omni_core::config::SlackConfig| (config.socket_mode, config.port) = (false, port);
+    let mut bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    let mut half = until_some(async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
+    half.write_all(b"POST /slack/events HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    bot.asked_to_end();
+    bot.ended().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_long_thread_the_bot_reads_what_was_said_last() {
+    let llm = Scripted::from_fn(|request| {
+        let text = format!("{:?}", request.messages.last());
+        let told = text.contains("remark 259") && !text.contains("remark 100 ");
+        Ok(text_turn(if told { "The last ones." } else { "Others." }))
+    });
+    let bot = bot(llm).await;
+    let post = bot.slack.says("U0BOB", GENERAL, "Let us talk").await;
+    for at in 0..260 {
+        bot.slack.replies("U0BOB", GENERAL, &post.ts, &format!("remark {at} of Bob")).await;
+    }
+    let call = bot.slack.mentions_in(ANN, GENERAL, &post.ts, "What was said?").await;
+    bot.slack.answer_saying(&call, "The last ones.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,6 +68,26 @@ async fn private_channels_can_be_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_cannot_be_looked_at_counts_as_private() {
+    let bot = bot_with(|config| config.channels.no_private = true).await;
+    bot.slack.fail("conversations.info", "internal_error");
+    bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    assert!(bot.slack.messages(GENERAL).iter().all(|message| !message.by_bot));
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_direct_messages_are_switched_off_a_command_asks_nothing_there() {
+    let bot = bot_with(|config| config.direct = false).await;
+    let direct = bot.slack.direct(ANN);
+    bot.slack.slash(ANN, &direct, "/omni", "Where?").await.acked().await.unwrap();
+    bot.slack.whisper(ANN, "do not answer direct messages").await;
+    assert!(bot.slack.messages(&direct).is_empty(), "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_may_take_a_role() {
     let set = |config: &mut SlackConfig| {
         let mut rules = SlackPlaceRules::default();
