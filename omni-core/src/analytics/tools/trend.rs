@@ -25,7 +25,7 @@ pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<
     };
     let until = period.span.to.map_or(period.today(), |to| period.day(to - TimeDelta::microseconds(1)));
     let days = every_day(&found, *first, until.min(period.today()).max(*last));
-    let line = line(view, period).await?;
+    let line = line(view, period, &found).await?;
     let wanted = args.forecast_days.unwrap_or(7).clamp(1, 92);
     let ahead = forecast(&line, period.today(), wanted);
     let sum = ahead.iter().map(|(_, cost)| cost).sum();
@@ -55,15 +55,19 @@ pub(super) async fn of(view: &View<'_>, period: &Period, args: &Args) -> Result<
         .table(forecast.with(expected)))
 }
 
-/// Where costs are going, by the last full days.
-async fn line(view: &View<'_>, period: &Period) -> Result<Line, AnalyticsError> {
+/// Where costs are going, by the last full days; `found` are those of the period.
+async fn line(view: &View<'_>, period: &Period, found: &[(NaiveDate, Spent)]) -> Result<Line, AnalyticsError> {
     let today = period.today();
     let earliest = today.checked_sub_days(Days::new(LOOKED_AT)).unwrap_or(today);
-    let span = Span::new(Some(period.begins(earliest)), Some(period.begins(today)));
-    let found = days(view, &Period { span, ..period.clone() }, None).await?;
+    let (from, to) = (period.begins(earliest), period.begins(today));
+    let has_all = period.span.to.is_none() && period.span.from.is_none_or(|begins| begins <= from);
+    let looked_at = match has_all {
+        true => found.iter().copied().filter(|(day, _)| (earliest..today).contains(day)).collect(),
+        false => days(view, &Period { span: Span::new(Some(from), Some(to)), ..period.clone() }, None).await?,
+    };
     // What began in the middle did not cost nothing before.
-    let (Some((first, _)), Some(last)) = (found.first(), today.pred_opt()) else { return Ok(Line::through(&[])) };
-    let full: Vec<i64> = every_day(&found, *first, last).iter().map(|(_, spent)| spent.cost).collect();
+    let (Some((first, _)), Some(last)) = (looked_at.first(), today.pred_opt()) else { return Ok(Line::through(&[])) };
+    let full: Vec<i64> = every_day(&looked_at, *first, last).iter().map(|(_, spent)| spent.cost).collect();
     Ok(Line::through(&full))
 }
 

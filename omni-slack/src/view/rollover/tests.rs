@@ -102,6 +102,8 @@ proptest! {
         fails in prop::collection::vec(any::<bool>(), 60),
         cards in 0_usize..40,
     ) {
+        // In code `@here` stays, which is nobody there.
+        let text = if text.contains(['`', '~']) { text.replace('@', "") } else { text };
         let (mut roller, mut streams) = (Roller::new(), Streams::default());
         for card in 0..cards {
             roller.card(Card::started(&card.to_string(), "server", &"tool ".repeat(40), &json!({ "a": "b".repeat(500) })));
