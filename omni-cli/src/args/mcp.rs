@@ -40,6 +40,7 @@ pub enum McpServer {
 /// Where the analytics server is.
 #[cfg(feature = "analytics")]
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  omni mcp analytics --as dba@company.com")]
 pub struct AnalyticsArgs {
     /// Serve streamable HTTP at /mcp there, for whoever has an API key
     #[cfg(feature = "serve")]

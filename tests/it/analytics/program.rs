@@ -90,6 +90,28 @@ async fn over_http_whoever_has_a_key_asks_and_there_is_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_http_whoever_is_no_administrator_has_their_own_usage_alone() {
+    let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
+    std::fs::create_dir_all(home.config_dir()).unwrap();
+    let people = "users:\n- { email: owner@company.com, role: super_admin }\n- { email: dba@company.com, role: dba }\n";
+    std::fs::write(home.config_dir().join("users.yaml"), people).unwrap();
+    let made = home.run(&["keys", "create", "--user", "dba@company.com", "--scope", "mcp"]).exits(0);
+    let served = Served::start(&home);
+    let url = format!("{}/mcp", served.url);
+    let server = HttpServer::new(&url).unwrap().with_auth(ServerAuth::Bearer(made.out.trim().to_owned().into()));
+    let transport = server.connect(&CallContext::within(LONG)).await.unwrap();
+    assert_eq!(tools(&*transport).await, 1);
+    let ask = async |tool: &str| {
+        let arguments = to_raw_value(&json!({ "period": "all" })).unwrap();
+        transport.call_tool(tool, &arguments, 10_000, &CallContext::within(LONG)).await
+    };
+    assert!(ask("get_my_usage").await.is_ok_and(|output| !output.is_error));
+    assert!(ask("get_cost_summary").await.is_err_and(|error| error.to_string().contains("get_cost_summary")));
+    transport.close().await;
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_standard_input_and_output_the_person_at_the_terminal_asks() {
     let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
     let prepared = home.command(&[]);
