@@ -61,7 +61,11 @@ impl House {
     }
 
     async fn with(pass: PassThrough, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
-        let (server, signer) = (TiedServer::start().await, Signer::p256("k1"));
+        Self::over(TiedServer::start().await, pass, change).await
+    }
+
+    async fn over(server: TiedServer, pass: PassThrough, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
+        let signer = Signer::p256("k1");
         // Before omni looks at what there is.
         server.knows("service-token", "omni");
         let issuer = Issuer::start(&[&signer]);
@@ -214,14 +218,15 @@ async fn tools_are_listed_by_omnis_own_token_or_by_none_where_the_server_takes_t
     let house = House::open(pass).await;
     let agent = house.agent(&house.token("ann", &[AUDIENCE]), Speaks::New).await;
     assert_eq!(agent.tool_names().await, ["notes__whoami"]);
-    assert_eq!(house.server.who_asked("tools/list"), ["omni"]);
+    assert!(house.server.who_asked("tools/list").iter().all(|who| who == "omni"));
     assert_eq!(agent.text("notes__whoami", json!({})).await, "you are ann", "and is used for nothing else");
 
-    let house = House::open(PassThrough::new(AUDIENCE)).await;
-    house.server.lists_to_all();
+    let server = TiedServer::start().await;
+    server.lists_to_all();
+    let house = House::over(server, PassThrough::new(AUDIENCE), |builder| builder).await;
     let nobody = house.agent(&house.key("bob").await, Speaks::New).await;
     assert_eq!(nobody.tool_names().await, ["notes__whoami"]);
-    assert_eq!(house.server.who_asked("tools/list"), ["nobody"]);
+    assert!(house.server.who_asked("tools/list").iter().all(|who| who == "nobody"));
     assert!(nobody.text("notes__whoami", json!({})).await.contains("came with none"));
     assert!(house.server.who_asked("tools/call").is_empty());
 }
