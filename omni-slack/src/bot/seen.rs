@@ -1,33 +1,58 @@
 //! What was taken in already: Slack delivers again what it is not sure of.
 
-use std::time::Duration;
-
-use moka::{policy::EvictionPolicy, sync::Cache};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// How long something is known again: duplicates come minutes later.
 const FOR: Duration = Duration::from_secs(2 * 60 * 60);
-/// Most that is known at a time.
-const MOST: u64 = 100_000;
+/// Most that is known at a time; the oldest goes first.
+const MOST: usize = 100_000;
 
 /// What this process took in.
-#[derive(Debug, Clone)]
-pub(super) struct Seen(Cache<String, ()>);
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<Known>);
 
-impl Default for Seen {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(MOST).eviction_policy(EvictionPolicy::lru()).time_to_live(FOR).build())
-    }
+#[derive(Debug, Default)]
+struct Known {
+    at: HashMap<String, Instant>,
+    order: VecDeque<(Instant, String)>,
 }
 
 impl Seen {
     /// Whether something comes for the first time; from now on it was there.
     pub(super) fn is_new(&self, key: String) -> bool {
-        self.0.entry(key).or_insert(()).is_fresh()
+        let now = Instant::now();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.forget_old(now);
+        if known.at.contains_key(&key) {
+            return false;
+        }
+        known.at.insert(key.clone(), now);
+        known.order.push_back((now, key));
+        true
     }
 
     /// It was not there after all.
     pub(super) fn forget(&self, key: &str) {
-        self.0.invalidate(key);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at.remove(key);
+    }
+}
+
+impl Known {
+    fn forget_old(&mut self, now: Instant) {
+        while let Some((at, _)) = self.order.front() {
+            if self.order.len() < MOST && now.duration_since(*at) < FOR {
+                return;
+            }
+            let Some((at, key)) = self.order.pop_front() else { return };
+            // One that was forgotten and came again is known from then on.
+            if self.at.get(&key) == Some(&at) {
+                self.at.remove(&key);
+            }
+        }
     }
 }
 
@@ -39,5 +64,7 @@ mod tests {
     fn what_comes_again_is_known_again() {
         let seen = Seen::default();
         assert!(seen.is_new("a".into()) && !seen.is_new("a".into()) && seen.is_new("b".into()));
+        seen.forget("a");
+        assert!(seen.is_new("a".into()) && !seen.is_new("a".into()));
     }
 }

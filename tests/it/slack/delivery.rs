@@ -40,7 +40,8 @@ async fn a_socket_that_slack_replaces_loses_nothing() {
             bot.slack.passes(Duration::from_secs(later));
         }
         bot.slack.answer_saying(&post, "Paris.").await;
-        assert_eq!(bot.slack.thread(GENERAL, post.thread()).iter().filter(|one| one.by_bot).count(), 1);
+        let told = bot.slack.thread(GENERAL, post.thread()).iter().filter(|one| one.by_bot).count();
+        assert_eq!(told, 1, "{}", bot.slack.transcript());
     }
 }
 
