@@ -36,9 +36,7 @@ impl Pace {
         };
         sleep_until(mine).await;
     }
-}
 
-impl Pace {
     /// Takes a channel's turn if it is there right now.
     pub(super) fn takes(&self, channel: &str) -> bool {
         let next = self.0.get_with_by_ref(channel, Arc::default);

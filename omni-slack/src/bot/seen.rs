@@ -67,4 +67,16 @@ mod tests {
         seen.forget("a");
         assert!(seen.is_new("a".into()) && !seen.is_new("a".into()));
     }
+
+    #[test]
+    fn of_copies_that_come_at_the_same_moment_one_is_new() {
+        let seen = Seen::default();
+        for round in 0..200 {
+            let new = std::thread::scope(|scope| {
+                let takers: Vec<_> = (0..4).map(|_| scope.spawn(|| seen.is_new(format!("message {round}")))).collect();
+                takers.into_iter().filter_map(|taker| taker.join().ok()).filter(|is_new| *is_new).count()
+            });
+            assert_eq!(new, 1);
+        }
+    }
 }

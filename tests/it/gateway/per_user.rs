@@ -84,6 +84,13 @@ impl House {
         Self { server, issuer, signer, keys, recorder, door }
     }
 
+    /// Who asked for the tools, however often.
+    fn listed_by(&self) -> Vec<String> {
+        let mut all = self.server.who_asked("tools/list");
+        all.dedup();
+        all
+    }
+
     fn url(&self) -> String {
         format!("http://{}/mcp", self.door.address())
     }
@@ -218,7 +225,7 @@ async fn tools_are_listed_by_omnis_own_token_or_by_none_where_the_server_takes_t
     let house = House::open(pass).await;
     let agent = house.agent(&house.token("ann", &[AUDIENCE]), Speaks::New).await;
     assert_eq!(agent.tool_names().await, ["notes__whoami"]);
-    assert!(house.server.who_asked("tools/list").iter().all(|who| who == "omni"));
+    assert_eq!(house.listed_by(), ["omni"]);
     assert_eq!(agent.text("notes__whoami", json!({})).await, "you are ann", "and is used for nothing else");
 
     let server = TiedServer::start().await;
@@ -226,7 +233,7 @@ async fn tools_are_listed_by_omnis_own_token_or_by_none_where_the_server_takes_t
     let house = House::over(server, PassThrough::new(AUDIENCE), |builder| builder).await;
     let nobody = house.agent(&house.key("bob").await, Speaks::New).await;
     assert_eq!(nobody.tool_names().await, ["notes__whoami"]);
-    assert!(house.server.who_asked("tools/list").iter().all(|who| who == "nobody"));
+    assert_eq!(house.listed_by(), ["nobody"]);
     assert!(nobody.text("notes__whoami", json!({})).await.contains("came with none"));
     assert!(house.server.who_asked("tools/call").is_empty());
 }
