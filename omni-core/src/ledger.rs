@@ -187,6 +187,11 @@ impl Ledger {
         self.inner.kept.store(Arc::new(Kept { redactor, content }));
     }
 
+    /// Whether questions and answers are kept whole.
+    pub(crate) fn keeps_content(&self) -> bool {
+        self.inner.kept.load().content == StoreContent::Full
+    }
+
     /// The chain of this process.
     #[must_use]
     pub fn chain_id(&self) -> Uuid {

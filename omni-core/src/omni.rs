@@ -316,6 +316,20 @@ impl Omni {
         Some(self.parts().config.as_ref()?.slack.clone())
     }
 
+    /// Whether an answer is found in the ledger later, all of it ([`AuditAccess::answer`](crate::audit::AuditAccess)).
+    #[must_use]
+    pub fn keeps_answers(&self) -> bool {
+        let parts = self.parts();
+        parts.reader.is_some() && parts.ledger.keeps_content()
+    }
+
+    /// Whether there is a place for what people say of answers.
+    #[must_use]
+    pub fn keeps_feedback(&self) -> bool {
+        let parts = self.parts();
+        parts.reader.is_some() && parts.has_tables()
+    }
+
     /// What a frontend keeps of its own, by its name; `None` where there is no place for it.
     #[must_use]
     pub fn kept(&self, door: &str) -> Option<Kept> {

@@ -15,6 +15,10 @@ use super::{
     yaml::Lines,
 };
 
+mod words;
+
+pub use words::SlackTemplates;
+
 /// Slack's Web API.
 const API_URL: &str = "https://slack.com/api";
 /// Where the bot listens without Socket Mode, unless somebody says otherwise.
@@ -61,6 +65,12 @@ pub struct SlackConfig {
     pub user_info: UserInfoRules,
     /// What answers show of how they came about.
     pub diagnostics: DiagnosticRules,
+    /// Reactions that have the bot asked what a message says, by name.
+    pub reactions: BTreeSet<String>,
+    /// Most characters of one message.
+    pub max_message: Option<usize>,
+    /// Texts of the operator's own.
+    pub templates: SlackTemplates,
 }
 
 /// Which channels the bot answers in.
@@ -239,6 +249,9 @@ pub(super) fn build(
         workspaces: workspaces(spec),
         user_info: user_info(&spec.user_info_display),
         diagnostics: diagnostics(spec),
+        reactions: words::reactions(&spec.mentions.reaction_triggers),
+        max_message: spec.formatting.max_message_length.map(|most| most as usize),
+        templates: words::templates(&spec.templates),
     }
 }
 

@@ -27,7 +27,10 @@ pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,
 };
-pub(crate) use slack::{ChannelModeSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec};
+pub(crate) use slack::{
+    ChannelModeSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, SlackSpec, TemplatesSpec,
+    UserInfoFormatSpec, UserInfoSpec,
+};
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;
 pub(crate) use users::{

@@ -19,7 +19,7 @@ use super::{
     answering::Last,
     asked::Asking,
     command::kind_of,
-    question::{Aside, Question, refused},
+    question::{Aside, Question},
     voice,
 };
 use crate::{
@@ -164,7 +164,7 @@ impl Bot {
         }
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.aside(person, ticket, &refused(person, &error)).await,
+            Err(error) => return self.aside(person, ticket, &self.refused(person, &error)).await,
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());

@@ -26,6 +26,7 @@ impl Bot {
             ids::ELICIT_MODAL => self.form_sent(&submission),
             ids::DENY_MODAL => self.reason_sent(submission),
             ids::ASK_MESSAGE => self.question_sent(submission),
+            ids::FEEDBACK_MODAL => self.complaint_sent(submission),
             _ => Ack::Empty,
         }
     }
@@ -45,6 +46,12 @@ impl Bot {
             let card = Some(url).filter(|url| !url.is_empty());
             bot.decide(&person, &ticket, Verdict::Decline { reason }, card).await;
         });
+        Ack::Empty
+    }
+
+    fn complaint_sent(&self, submission: Submission) -> Ack {
+        let bot = self.clone();
+        self.spawn(async move { bot.complained(&submission).await });
         Ack::Empty
     }
 
@@ -78,7 +85,7 @@ impl Bot {
     }
 
     /// Tells whoever sent a modal in what came of it, where they need not read the channel.
-    async fn say_direct(&self, user: &str, body: &Body) {
+    pub(super) async fn say_direct(&self, user: &str, body: &Body) {
         if body.text.is_empty() {
             return;
         }

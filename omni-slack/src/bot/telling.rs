@@ -155,7 +155,7 @@ impl Bot {
     async fn post_to_asker(&self, ticket: &Ticket, message: &Body) -> Result<(), crate::SlackError> {
         let to = ticket.to();
         if !ticket.is_private {
-            return self.api().post_for(&to, &ticket.asker, message).await;
+            return self.api().post_for(&to, &ticket.asker, message).await.map(drop);
         }
         let Err(error) = self.api().whisper(&to, &ticket.asker, message).await else { return Ok(()) };
         self.api().post_direct(&ticket.asker, message).await.map_err(|_| error)
