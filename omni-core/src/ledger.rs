@@ -187,9 +187,11 @@ impl Ledger {
         self.inner.kept.store(Arc::new(Kept { redactor, content }));
     }
 
-    /// Whether questions and answers are kept whole.
-    pub(crate) fn keeps_content(&self) -> bool {
-        self.inner.kept.load().content == StoreContent::Full
+    /// Whether a question or an answer is kept as it is.
+    pub(crate) fn keeps_whole(&self, text: &str) -> bool {
+        let kept = self.inner.kept.load();
+        let is_short = text.chars().nth(canonical::MAX_TEXT).is_none();
+        kept.content == StoreContent::Full && is_short && kept.redactor.text(text) == text
     }
 
     /// The chain of this process.

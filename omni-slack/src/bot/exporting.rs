@@ -42,7 +42,8 @@ impl Bot {
             csv: if is_over { self.table_of(question, answer).await } else { None },
             again: asks.filter(|_| is_over && question.private.is_none()),
             feedback: (is_over && self.omni().keeps_feedback()).then(|| answer.request_id.to_string()),
-            more: (is_over && self.omni().keeps_answers()).then(|| more::value(answer.request_id, more::AT_ONCE)),
+            more: (is_over && self.omni().keeps_answer(&answer.text))
+                .then(|| more::value(answer.request_id, more::AT_ONCE)),
             stop: None,
         };
         let wanted = self.preferences(&question.person).await;

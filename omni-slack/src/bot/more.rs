@@ -1,4 +1,4 @@
-//! The rest of an answer of which only the first messages were told.
+//! The rest of an answer of which only the first messages were told: those that the ledger has whole.
 
 use uuid::Uuid;
 

@@ -93,7 +93,7 @@ async fn a_reaction_that_the_operator_named_asks_what_a_message_says() {
     let asked = bot.omni.audit(omni_core::Principal::email("ann@company.com")).await;
     assert!(asked.is_ok(), "who reacts is who asks");
     let hello = bot.slack.dms(ANN, "hi").await;
-    bot.said_to(ANN, &hello.ts, "Moin Ann, you are dba.").await;
+    bot.said_to(ANN, &hello.ts, "Moin ann, you are dba.").await;
     bot.behaved();
 }
 
@@ -109,7 +109,8 @@ async fn what_somebody_prefers_holds_from_then_on_and_after_a_restart() {
     })
     .await;
     bot.restart().await;
-    bot.slack.slash(ANN, GENERAL, "/omni", "Where is the tower?").await.acked().await.unwrap();
+    // While the new process is not there yet a command finds nobody.
+    until_some(async || bot.slack.slash(ANN, GENERAL, "/omni", "Where is the tower?").await.acked().await).await;
     bot.slack.whisper(ANN, "Paris.").await;
     assert!(bot.slack.messages(GENERAL).iter().all(|one| !one.by_bot), "{}", bot.slack.transcript());
     bot.slack.slash(BOB, GENERAL, "/omni", "Where is the tower?").await.acked().await.unwrap();
@@ -137,7 +138,7 @@ async fn whoever_wants_the_answer_alone_gets_no_small_print() {
     let brief = asked("brief").await;
     assert!(!brief.contains("⏱") && !brief.contains("Ann"), "{brief}");
     let detailed = asked("detailed").await;
-    assert!(detailed.contains("⏱") && detailed.contains("💰"), "{detailed}");
+    assert!(detailed.contains("⏱") && detailed.contains("Iterations"), "{detailed}");
     bot.behaved();
 }
 
@@ -180,42 +181,51 @@ async fn the_apps_page_has_the_last_questions_and_asks_them_again() {
     bot.behaved();
 }
 
-/// So long that it takes more messages than are told at once.
-fn long() -> Scripted {
-    let text: String = (0..900).map(|line| format!("Line {line:04} of an answer, all of which is told.\n\n")).collect();
-    says(&text)
+/// A bot whose answers take ten messages, more than are told at once.
+async fn talkative() -> Kept {
+    let text: String = (0..600).map(|line| format!("Line {line:04} of an answer, all of which is told.\n\n")).collect();
+    Kept::start(says(&text), |config| config.max_message = Some(3_000)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn show_more_tells_the_rest_of_a_very_long_answer_once() {
-    let bot = kept(long()).await;
+    let bot = talkative().await;
     let post = bot.slack.dms(ANN, "Tell me everything").await;
     let direct = bot.slack.direct(ANN);
     let all = || -> String {
         bot.slack.messages(&direct).into_iter().filter(|one| one.by_bot).map(|one| one.reads()).collect()
     };
-    let cut = bot.said_to(ANN, &post.ts, "Show more").await;
-    assert!(all().contains("Line 0000 ") && !all().contains("Line 0899 "), "the first of it");
+    let first = bot.said_to(ANN, &post.ts, "Show more").await;
+    assert!(all().contains("Line 0000 ") && !all().contains("Line 0599 "), "the first of it");
     bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
-    bot.slack.clicks(ANN, &cut, "omni:more").await.acked().await.unwrap();
-    bot.said_to(ANN, &cut.ts, "Line 0899 ").await;
-    let told = all();
-    for line in 0..900 {
-        assert_eq!(told.matches(&format!("Line {line:04} ")).count(), 1, "line {line}");
+    let mut cut = first.clone();
+    for _ in 0..2 {
+        bot.slack.clicks(ANN, &cut, "omni:more").await.acked().await.unwrap();
+        cut = bot.said_to(ANN, &cut.ts, "Show more").await;
     }
     bot.slack.clicks(ANN, &cut, "omni:more").await.acked().await.unwrap();
+    bot.said_to(ANN, &cut.ts, "Line 0599 ").await;
+    let told = all();
+    for line in 0..600 {
+        assert_eq!(told.matches(&format!("Line {line:04} ")).count(), 1, "line {line}");
+    }
+    bot.slack.clicks(ANN, &first, "omni:more").await.acked().await.unwrap();
     bot.said_to(ANN, &cut.ts, "told already").await;
     bot.behaved();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_a_private_answer_is_private_too() {
-    let bot = kept(long()).await;
+    let bot = talkative().await;
     bot.slack.slash(ANN, GENERAL, "/omni", "--private Tell me everything").await.acked().await.unwrap();
     let cut = bot.slack.whisper(ANN, "Show more").await;
     bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
     bot.slack.clicks(ANN, &cut, "omni:more").await.acked().await.unwrap();
-    bot.slack.whisper(ANN, "Line 0899 ").await;
+    until_some(async || {
+        let told = bot.slack.ephemerals(ANN);
+        told.iter().filter(|one| one.says("Show more")).count().eq(&2).then_some(())
+    })
+    .await;
     assert!(bot.slack.messages(GENERAL).iter().all(|one| !one.by_bot), "{}", bot.slack.transcript());
     bot.behaved();
 }
