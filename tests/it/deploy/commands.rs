@@ -19,12 +19,11 @@ fn understood(place: &str, args: &[String]) {
 fn arguments(line: &str) -> Option<Vec<String>> {
     let is_shells = |word: &str| matches!(word, "|" | ">" | "<" | "&&" | "||" | ";" | "&") || word.starts_with('#');
     let all: Vec<&str> = line.split_whitespace().take_while(|word| !is_shells(word)).collect();
-    let at = all.iter().position(|word| *word == "omni")?;
-    match &all[..at] {
-        [] | ["docker", "compose", ..] | ["kubectl", .., "--"] => {}
-        before if before.iter().all(|word| word.contains('=')) => {}
-        _ => return None,
-    }
+    let is_run = |before: &[&str]| match before {
+        ["docker", "compose", ..] | ["kubectl", .., "--"] => true,
+        before => before.iter().all(|word| word.contains('=')),
+    };
+    let at = (0..all.len()).find(|at| all[*at] == "omni" && is_run(&all[..*at]))?;
     // A text in quotes is one word, whatever is in it.
     let (mut found, mut open) = (Vec::new(), None::<String>);
     for word in &all[at + 1..] {
@@ -42,6 +41,8 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 
 /// Lines of shell in the fenced blocks of a guide.
 fn shown(guide: &str) -> Vec<String> {
+    // Blocks may stand below a point of a list.
+    let guide = guide.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
     let fenced: Vec<&str> = guide.split("\n```").collect();
     let blocks = fenced.chunks(2).filter_map(|pair| pair.get(1));
     let shell = blocks.filter_map(|block| ["sh\n", "console\n"].iter().find_map(|form| block.strip_prefix(form)));

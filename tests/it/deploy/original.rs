@@ -1,6 +1,12 @@
 //! A database of OMNI2, as its own dump has it, behind the service.
 
-use omni_tests::{door::Reply, own_database::OwnDatabase, program::{Program, Ran}, service::Service};
+use omni_tests::{
+    door::Reply,
+    own_database::OwnDatabase,
+    program::{Program, Ran},
+    rig::until_some,
+    service::Service,
+};
 use serde_json::{Value, json};
 
 use super::{KEY, omni, read, root};
@@ -135,8 +141,12 @@ async fn a_dump_goes_on_as_the_ledger_of_omni_which_says_what_it_cannot_prove() 
     let Some(moved) = Moved::start().await else { return };
     let [owner, dba] = &moved.keys;
     Reply::of(moved.service.ask(dba, "What can you do?")).await.is(200);
-    let newest = moved.get(owner, "/audit/logs?limit=1&type=chat").await.is(200).json();
-    let row = &newest["logs"][0];
+    // The answer is there before its row is.
+    let row = until_some(async || {
+        let newest = moved.get(owner, "/audit/logs?limit=1&type=chat").await.is(200).json();
+        newest["logs"].get(0).cloned()
+    });
+    let row = row.await;
     assert_eq!((&row["user_email"], &row["source"]), (&json!(DBA), &json!("http")));
     assert!(row["id"].as_i64().unwrap() > 12, "numbers go on: {row}");
     let verified = moved.run(&["audit", "verify"]).exits(0);
