@@ -46,8 +46,10 @@ impl Container {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-        let own_mounts =
-            is_root && Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|ran| ran.status.success());
+        // Not every kernel, and no container without rights of its own, lets even root have mounts of its own.
+        let mut trial = Command::new("unshare");
+        trial.args(["--mount", "mount", "-o", "remount,bind,ro", "/"]);
+        let own_mounts = is_root && trial.output().is_ok_and(|ran| ran.status.success());
         let made = Self { recipe: Recipe::load(), dir, is_root, own_mounts };
         made.lay_out();
         made
