@@ -1,7 +1,6 @@
 //! Whether answers were good, what people prefer, what they asked lately, and the rest of long answers: all that a bot
 //! keeps in its database.
 
-use omni_core::llm::scripted::Scripted;
 use omni_tests::{rig::until_some, slack::Submitted};
 use serde_json::json;
 
@@ -210,7 +209,7 @@ async fn show_more_tells_the_rest_of_a_very_long_answer_once() {
         assert_eq!(told.matches(&format!("Line {line:04} ")).count(), 1, "line {line}");
     }
     bot.slack.clicks(ANN, &first, "omni:more").await.acked().await.unwrap();
-    bot.said_to(ANN, &cut.ts, "told already").await;
+    bot.slack.whisper(ANN, "told already").await;
     bot.behaved();
 }
 
