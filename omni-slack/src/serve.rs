@@ -114,6 +114,7 @@ pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) ->
         Some(started) => started?,
         None => return Ok(()),
     }
+    bot.go_on_waiting().await;
     let listening = async {
         match sockets {
             Some(sockets) => listen(sockets, bot.clone(), stop).await,

@@ -45,6 +45,7 @@ impl Bot {
             ids::DETAILS => self.details(&person, &action).await,
             ids::AGAIN => self.again(person, &action, action.value.clone()).await,
             ids::CSV => self.export(&person, &action).await,
+            ids::FOLLOW => self.ask_more(&action).await,
             ids::MORE => self.more(&person, &action).await,
             ids::FEEDBACK_GOOD => self.judged(&person, &action, feedback::Verdict::Up).await,
             ids::FEEDBACK_BAD => self.judged(&person, &action, feedback::Verdict::Down).await,

@@ -41,6 +41,7 @@ impl Bot {
         let buttons = Buttons {
             csv: if is_over { self.table_of(question, answer).await } else { None },
             again: asks.filter(|_| is_over && question.private.is_none()),
+            follow: (is_over && question.private.is_none()).then(String::new),
             feedback: (is_over && self.omni().keeps_feedback()).then(|| answer.request_id.to_string()),
             more: (is_over && self.omni().keeps_answer(&answer.text))
                 .then(|| more::value(answer.request_id, more::AT_ONCE)),

@@ -19,7 +19,7 @@ impl Bot {
     /// key is, and so is everything where it cannot be known: done twice is better than not at all.
     pub(super) async fn is_ours(&self, key: Option<&str>) -> bool {
         let (Some(key), Some(kept)) = (key, self.kept()) else { return true };
-        match kept.claim(&format!("seen/{key}"), KNOWN_FOR).await {
+        match kept.claim(&seen(key), KNOWN_FOR).await {
             Ok(is_ours) => is_ours,
             Err(error) => {
                 tracing::warn!(%error, "it is not known whether another process takes this in too");
@@ -27,4 +27,16 @@ impl Bot {
             }
         }
     }
+
+    /// It was not after all: another one may do it.
+    pub(super) async fn is_not_ours(&self, key: &str) {
+        let Some(kept) = self.kept() else { return };
+        if let Err(error) = kept.release(&seen(key)).await {
+            tracing::warn!(%error, "what this process leaves is not left to others");
+        }
+    }
+}
+
+fn seen(key: &str) -> String {
+    format!("seen/{key}")
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::Body,
-    event::{Shortcut, Submission, User},
+    event::{Action, Shortcut, Submission, User},
     port::Ack,
     view::{self, ids},
 };
@@ -69,6 +69,15 @@ impl Bot {
         let metadata = [&*shortcut.channel, thread, &*shortcut.ts].join(&BETWEEN.to_string());
         let view = view::shortcut::modal(&shortcut.text, &metadata);
         if let Err(error) = self.api().open(&shortcut.trigger, &view).await {
+            tracing::warn!(%error, "the form for a question could not be shown");
+        }
+    }
+
+    /// Somebody wants to ask more where an answer stands.
+    pub(super) async fn ask_more(&self, action: &Action) {
+        let thread = action.thread.as_deref().unwrap_or(&action.ts);
+        let metadata = [&*action.channel, thread, &*action.ts].join(&BETWEEN.to_string());
+        if let Err(error) = self.api().open(&action.trigger, &view::shortcut::modal("", &metadata)).await {
             tracing::warn!(%error, "the form for a question could not be shown");
         }
     }

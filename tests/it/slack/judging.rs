@@ -249,3 +249,20 @@ async fn of_two_bots_of_one_workspace_one_answers() {
     }
     second.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_an_answer_asks_more_in_its_thread() {
+    let bot = kept(says("Paris.")).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "What is the capital of France?").await;
+    let answer = bot.slack.answer(&post).await;
+    bot.slack.clicks(BOB, &answer, "omni:follow").await.acked().await.unwrap();
+    let form = bot.slack.modal(BOB, "Your question").await;
+    let sent = bot.slack.submits(&form, json!({ "question": "And how large is it?" })).await;
+    assert_eq!(sent, Submitted::Closed);
+    until_some(async || {
+        let said = bot.slack.thread(GENERAL, &post.ts);
+        (said.iter().filter(|one| one.by_bot && one.says("Paris.")).count() == 2).then_some(())
+    })
+    .await;
+    bot.behaved();
+}

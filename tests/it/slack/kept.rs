@@ -11,11 +11,12 @@ use omni_core::{
     people::Tables,
 };
 use omni_slack::{BotError, serve};
+use omni_tests::server::FakeServer;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bot, known, lab, rig::config_of, says, workspace};
+use super::{Bot, known, lab, rig::config_of, same, says, workspace};
 
 /// See the module.
 #[derive(Debug)]
@@ -51,14 +52,24 @@ async fn with_database(builder: OmniBuilder, dir: &TempDir, name: &str) -> (Omni
 
 impl Kept {
     pub(super) async fn start(llm: Scripted, set: impl FnOnce(&mut SlackConfig)) -> Self {
+        Self::start_with(llm, lab(), same, set).await
+    }
+
+    pub(super) async fn start_with(
+        llm: Scripted,
+        server: FakeServer,
+        change: impl FnOnce(OmniBuilder) -> OmniBuilder,
+        set: impl FnOnce(&mut SlackConfig),
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         // The ledger goes where it is read from; what a builder was given before is in its place.
         let (ready, tables) = with_database(Omni::builder(), &dir, "ledger").await;
+        let ready = change(ready.llm(llm).server("lab", server.clone()).policy(known()));
         let change = |builder: OmniBuilder| {
             drop(builder);
-            ready.llm(llm).server("lab", lab()).policy(known())
+            ready
         };
-        let bot = Bot::start(workspace().await, says(""), lab(), change, set).await;
+        let bot = Bot::start(workspace().await, says(""), server, change, set).await;
         Self { bot, tables, dir }
     }
 
