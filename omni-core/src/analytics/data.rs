@@ -1,5 +1,7 @@
 //! The database behind the tools.
 
+use std::time::Duration;
+
 use super::{
     error::AnalyticsError,
     keep::{self, Mark},
@@ -11,8 +13,10 @@ use crate::{
     people::Tables,
 };
 
-/// How often sums are read again that were brought up to date meanwhile.
-const TRIES: usize = 5;
+/// How often sums are read again that were brought up to date meanwhile, and how long is waited before the second time;
+/// before each other one a bit longer.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the history is.
 #[derive(Debug, Clone)]
@@ -53,7 +57,7 @@ impl<'a> View<'a> {
 
     /// Sums, of one state of the database.
     pub(super) async fn sums(&self, mut wanted: Wanted<'_>) -> Result<Vec<Row>, DbError> {
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
             let mark = Mark::of(self.db, wanted.rollup.source).await?;
             wanted.mark = mark.id;
             let Statement { sql, values } = wanted.statement(self.dialect());
@@ -61,6 +65,7 @@ impl<'a> View<'a> {
             if Mark::of(self.db, wanted.rollup.source).await? == mark {
                 return Ok(rows);
             }
+            tokio::time::sleep(PAUSE * tries).await;
         }
         Err(DbError::Unavailable { message: "the sums change all the time".into() })
     }
