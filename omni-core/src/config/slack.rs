@@ -15,6 +15,10 @@ use super::{
     yaml::Lines,
 };
 
+mod schedules;
+
+pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
+
 /// Slack's Web API.
 const API_URL: &str = "https://slack.com/api";
 /// Where the bot listens without Socket Mode, unless somebody says otherwise.
@@ -61,6 +65,8 @@ pub struct SlackConfig {
     pub user_info: UserInfoRules,
     /// What answers show of how they came about.
     pub diagnostics: DiagnosticRules,
+    /// What it says or asks on schedule.
+    pub schedules: Vec<SlackSchedule>,
 }
 
 /// Which channels the bot answers in.
@@ -239,6 +245,7 @@ pub(super) fn build(
         workspaces: workspaces(spec),
         user_info: user_info(&spec.user_info_display),
         diagnostics: diagnostics(spec),
+        schedules: schedules::build(&spec.advanced.scheduled_messages, lines, findings),
     }
 }
 
@@ -351,6 +358,7 @@ pub(super) fn show(config: &SlackConfig) -> Value {
         },
         "follow_threads": config.follow_threads,
         "workspaces": config.workspaces,
+        "schedules": config.schedules.iter().map(schedules::show).collect::<Vec<_>>(),
     })
 }
 

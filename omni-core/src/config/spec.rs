@@ -27,7 +27,9 @@ pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,
 };
-pub(crate) use slack::{ChannelModeSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec};
+pub(crate) use slack::{
+    ChannelModeSpec, ScheduledMessageSpec, ScheduledMessagesSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec,
+};
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;
 pub(crate) use users::{

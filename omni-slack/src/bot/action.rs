@@ -45,6 +45,7 @@ impl Bot {
             ids::DETAILS => self.details(&person, &action).await,
             ids::AGAIN => self.again(person, &action, action.value.clone()).await,
             ids::CSV => self.export(&person, &action).await,
+            id if id.starts_with(ids::SCHEDULE) => self.schedule_clicked(&person, &action).await,
             id => self.menu_clicked(&person, id, &action).await,
         }
     }

@@ -26,6 +26,7 @@ impl Bot {
             ids::ELICIT_MODAL => self.form_sent(&submission),
             ids::DENY_MODAL => self.reason_sent(submission),
             ids::ASK_MESSAGE => self.question_sent(submission),
+            ids::SCHEDULE_MODAL => self.schedule_sent(submission),
             _ => Ack::Empty,
         }
     }
@@ -78,7 +79,7 @@ impl Bot {
     }
 
     /// Tells whoever sent a modal in what came of it, where they need not read the channel.
-    async fn say_direct(&self, user: &str, body: &Body) {
+    pub(super) async fn say_direct(&self, user: &str, body: &Body) {
         if body.text.is_empty() {
             return;
         }

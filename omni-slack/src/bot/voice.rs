@@ -26,7 +26,7 @@ pub(super) struct End {
 
 impl End {
     /// The answer in as many messages as it takes; what stands under it is under the last.
-    fn messages(&self) -> Vec<Message> {
+    pub(super) fn messages(&self) -> Vec<Message> {
         let last = answer::page_count(&self.view) - 1;
         let before = View { footer: Footer::default(), buttons: answer::Buttons::default(), ..self.view.clone() };
         (0..=last).map(|page| answer::message(if page == last { &self.view } else { &before }, page)).collect()

@@ -52,7 +52,7 @@ impl Slack {
         Sent { trigger_id, response_url, delivery, shared: self.shared.clone() }
     }
 
-    /// Sends a form: a value by action id (a text, the value of an option, or a list of such).
+    /// Sends a form: a value by block or action id (a text, the value of an option, or a list of such).
     ///
     /// # Panics
     /// When the form is not open, or a required field has no value: Slack does not send such a form.
@@ -305,8 +305,9 @@ fn form(view: &View, values: &Value) -> Map<String, Value> {
     let mut unknown: Vec<&String> = values.as_object().map(|values| values.keys().collect()).unwrap_or_default();
     for (block, element) in looks::elements(view.blocks()).filter(|(_, element)| has_value(element)) {
         let action = element["action_id"].as_str().unwrap_or_default();
-        unknown.retain(|name| *name != action);
-        let given = values.get(action).filter(|value| !value.is_null() && value.as_str() != Some(""));
+        let place = block["block_id"].as_str().unwrap_or_default();
+        unknown.retain(|name| *name != action && *name != place);
+        let given = values.get(place).or_else(|| values.get(action)).filter(|value| !value.is_null() && value.as_str() != Some(""));
         let told = given.map(|value| picked(element, value)).or_else(|| initial(element));
         let is_needed = block["type"] == "input" && block["optional"] != true;
         assert!(told.is_some() || !is_needed, "{action} needs a value before the form can be sent");
