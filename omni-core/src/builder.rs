@@ -14,6 +14,7 @@ use crate::{
     confirm::{ApprovalRules, RunStore, memory::MemoryRuns},
     error::Error,
     identity::Authenticator,
+    kept::KeptStore,
     ledger::{Ledger, LedgerOptions, SealKey, SealKeys},
     limit::{RateLimiter, fail_open::FailOpen, memory::MemoryLimiter},
     llm::{LlmProvider, offline::Offline},
@@ -50,6 +51,7 @@ pub struct OmniBuilder {
     runs: Arc<dyn RunStore>,
     approvals: ApprovalRules,
     results: Arc<dyn ResultStore>,
+    kept: Option<Arc<dyn KeptStore>>,
     result_rules: ResultRules,
     content: StoreContent,
     llm: Result<Arc<dyn LlmProvider>, Error>,
@@ -85,6 +87,7 @@ impl OmniBuilder {
             runs: Arc::new(MemoryRuns::new()),
             approvals: ApprovalRules::default(),
             results: Arc::new(MemoryResults::new()),
+            kept: None,
             result_rules: ResultRules::default(),
             content: StoreContent::default(),
             llm: Ok(Arc::new(Offline::new())),
@@ -193,7 +196,13 @@ impl OmniBuilder {
         self
     }
 
-    /// What is kept of it, and how long.
+    /// Where frontends keep what is their own; unless set, nowhere.
+    pub fn kept(mut self, kept: impl KeptStore + 'static) -> Self {
+        self.kept = Some(Arc::new(kept));
+        self
+    }
+
+    /// What is kept of results, and how long.
     pub fn result_rules(mut self, rules: ResultRules) -> Self {
         self.result_rules = rules;
         self
@@ -379,6 +388,7 @@ impl OmniBuilder {
         self.threads = old.threads.clone();
         self.runs = old.runs.clone();
         self.results = old.results.clone();
+        self.kept = old.kept.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {
             self.limiter = old.counts.clone();
@@ -413,6 +423,7 @@ impl OmniBuilder {
                 StoreContent::None => ResultRules::none(),
                 StoreContent::Full | StoreContent::Preview => self.result_rules,
             },
+            kept: self.kept,
             pool,
             vetter,
             llm: self.llm,

@@ -173,14 +173,15 @@ async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry
 }
 
 /// Conversations, what tools returned, and asks that wait for a human are kept where people and keys are, or else
-/// in memory.
+/// in memory; what frontends keep of their own, there or nowhere.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn threads(builder: OmniBuilder) -> OmniBuilder {
     match builder.tables().cloned() {
         Some(tables) => builder
             .threads(crate::thread::sql::SqlThreads::new(tables.clone()))
             .runs(crate::confirm::sql::SqlRuns::new(tables.clone()))
-            .results(crate::results::sql::SqlResults::new(tables)),
+            .results(crate::results::sql::SqlResults::new(tables.clone()))
+            .kept(crate::kept::sql::SqlKept::new(tables)),
         None => builder,
     }
 }

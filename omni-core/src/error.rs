@@ -8,6 +8,7 @@ use crate::{
     config::ConfigError,
     confirm::RunError,
     identity::AuthError,
+    kept::KeptError,
     limit::{LimitError, Refusal},
     llm::LlmError,
     mcp::McpError,
@@ -93,6 +94,9 @@ pub enum Error {
     /// What tools returned could not be read or written.
     #[error(transparent)]
     Results(#[from] ResultError),
+    /// What a frontend keeps could not be read or written.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The language model failed.
     #[error(transparent)]
     Llm(#[from] LlmError),
@@ -224,6 +228,7 @@ impl Error {
             | Self::Thread(_)
             | Self::Runs(_)
             | Self::Results(_)
+            | Self::Kept(_)
             | Self::Audit(_)
             | Self::People { .. }
             | Self::Waits { .. }
@@ -283,6 +288,7 @@ impl Error {
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
             Self::Runs(_) => "what waits for a decision cannot be read or written at the moment".into(),
             Self::Results(_) => "what tools returned cannot be read or written at the moment".into(),
+            Self::Kept(_) => "what is kept for you cannot be read or written at the moment".into(),
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::{
     audit::LogEntry,
     db::{Db, DbError},
@@ -38,13 +39,23 @@ pub struct Feedback {
     pub verdict: Verdict,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// Whether the door vouches that they have read the answer, as in a channel: it need not be their own then.
+    pub was_read: bool,
 }
 
 impl Feedback {
     /// A verdict without a reason.
     #[must_use]
     pub fn new(request_id: Uuid, verdict: Verdict) -> Self {
-        Self { request_id, verdict, reason: None }
+        Self { request_id, verdict, reason: None, was_read: false }
+    }
+
+    /// The same of somebody who reads where the answer stands, as the door knows by itself: never by the word of
+    /// whoever judges.
+    #[must_use]
+    pub fn of_reader(mut self) -> Self {
+        self.was_read = true;
+        self
     }
 
     /// The same with a reason; an empty one is none.
@@ -57,6 +68,7 @@ impl Feedback {
 
 /// Keeps what somebody says of an ask, in the place of what they said of it before. What the ask was is kept with it, so
 /// that sums need not look for it.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn keep(
     db: &Db,
     by: &str,

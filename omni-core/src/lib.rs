@@ -57,12 +57,12 @@ mod csv;
 pub mod db;
 pub mod elicit;
 pub mod error;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod feedback;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 mod hex;
 pub mod identity;
+pub mod kept;
 pub mod ledger;
 pub mod limit;
 pub mod llm;

@@ -28,6 +28,7 @@ use crate::{
     config::SlackConfig,
     error::Error,
     identity::{Credential, Principal, Scope},
+    kept::Kept,
     ledger::Ledger,
     llm::ModelInfo,
     mcp::{McpReply, ToolOutput},
@@ -41,7 +42,6 @@ mod admin;
 mod ask;
 mod decide;
 mod direct;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod feedback;
 mod handed;
 mod inside;
@@ -314,6 +314,12 @@ impl Omni {
     #[must_use]
     pub fn slack_config(&self) -> Option<SlackConfig> {
         Some(self.parts().config.as_ref()?.slack.clone())
+    }
+
+    /// What a frontend keeps of its own, by its name; `None` where there is no place for it.
+    #[must_use]
+    pub fn kept(&self, door: &str) -> Option<Kept> {
+        Some(Kept::of(self.parts().kept.clone()?, door))
     }
 
     /// What somebody may do.

@@ -19,6 +19,7 @@ use crate::{
     cost,
     error::Error,
     identity::Authenticator,
+    kept::KeptStore,
     ledger::Ledger,
     limit::{RateLimiter, Settle, Unsettled},
     llm::{LlmProvider, ModelInfo},
@@ -63,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) results: Arc<dyn ResultStore>,
     /// What is kept of it.
     pub(crate) result_rules: ResultRules,
+    /// What frontends keep of their own, where there is a place for it.
+    pub(crate) kept: Option<Arc<dyn KeptStore>>,
     pub(crate) pool: Pool,
     /// What tools were, and what became of those that are others now.
     pub(crate) vetter: Arc<Vetter>,
@@ -103,6 +106,16 @@ pub(crate) struct Live {
     pub(crate) names: metrics::Names,
     /// Seals what servers have clients keep.
     pub(crate) handed: Handed,
+}
+
+impl Parts {
+    /// Whether there is a database of people, and of what they say.
+    pub(crate) fn has_tables(&self) -> bool {
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        return self.tables.is_some();
+        #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+        false
+    }
 }
 
 impl Live {

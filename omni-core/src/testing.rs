@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_reader;
+mod kept;
 mod keys;
 mod limit;
 mod pins;
@@ -18,6 +19,7 @@ mod tokens;
 
 pub use audit::{audit_sink_contract, sealed};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
+pub use kept::kept_store_contract;
 pub use keys::key_store_contract;
 pub use limit::{rate_limiter_contract, shared_limiter_contract};
 pub use pins::pin_store_contract;

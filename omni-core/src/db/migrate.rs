@@ -65,6 +65,7 @@ const STEPS: &[Step] = &[
     step!(12, "summaries", "0012_summaries.sql"),
     step!(13, "analytics", "0013_analytics.sql"),
     step!(14, "decisions", "0014_decisions.sql"),
+    step!(15, "kept", "0015_kept.sql"),
 ];
 
 /// The numbers of all steps.

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
-
 use super::Omni;
 use crate::{
     audit::{AuditQuery, LogEntry},
     error::Error,
-    feedback::{Feedback, MAX_REASON, keep},
+    feedback::{Feedback, MAX_REASON},
     identity::Credential,
     parts::Parts,
     policy::Grant,
@@ -18,24 +16,22 @@ use crate::{
 const SETTLE: Duration = Duration::from_secs(5);
 
 impl Omni {
-    /// Keeps what somebody says of an answer, in the place of what they said of it before: of their own asks, or of any
-    /// where they are an administrator.
+    /// Keeps what somebody says of an answer, in the place of what they said of it before: of their own asks, of those
+    /// whose answer they have read ([`Feedback::of_reader`]), or of any where they are an administrator.
     ///
     /// # Errors
-    /// An [`Error`] when credential or policy say no, there is no such ask of theirs ([`Error::NotFound`]), or there is
-    /// no database to keep it in.
+    /// An [`Error`] when credential or policy say no, there is no such ask ([`Error::NotFound`]), or there is no
+    /// database to keep it in ([`Error::NoDatabase`]).
     pub async fn feedback(&self, who: impl Into<Credential>, mut feedback: Feedback) -> Result<(), Error> {
         let grant = self.asker(who.into()).await?;
         let parts = self.parts();
-        let Some(tables) = &parts.tables else {
-            return Err(Error::Invalid { message: "feedback is kept in a database, and there is none".into() });
-        };
+        if !parts.has_tables() {
+            return Err(Error::NoDatabase { what: "feedback" });
+        }
         let ask = self.ask_of(&parts, &grant, &feedback).await?;
         let cut = |reason: String| parts.redactor.text(&reason).chars().take(MAX_REASON).collect::<String>();
         feedback.reason = feedback.reason.map(cut);
-        let db = tables.db().await.map_err(|error| Error::Audit(error.into()))?;
-        let kept = keep(db, &grant.principal.subject, &feedback, &ask, Utc::now()).await;
-        kept.map_err(|error| Error::Audit(error.into()))
+        write(&parts, &grant.principal.subject, &feedback, &ask).await
     }
 
     /// The closing record of an ask that somebody may judge. One that has just ended is waited for.
@@ -51,9 +47,23 @@ impl Omni {
         if found.is_empty() && self.ledger().flush(SETTLE).await.is_ok() {
             found = reader.logs(&query).await.map_err(Error::Audit)?.entries;
         }
-        let is_theirs = |entry: &LogEntry| {
-            grant.role.is_admin || entry.user_email.as_deref() == Some(grant.principal.subject.as_str())
+        let may_judge = |entry: &LogEntry| {
+            let is_theirs = entry.user_email.as_deref() == Some(grant.principal.subject.as_str());
+            is_theirs || feedback.was_read || grant.role.is_admin
         };
-        found.into_iter().find(|entry| entry.request_type == "chat" && is_theirs(entry)).ok_or_else(unknown)
+        found.into_iter().find(|entry| entry.request_type == "chat" && may_judge(entry)).ok_or_else(unknown)
     }
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+async fn write(parts: &Parts, by: &str, feedback: &Feedback, ask: &LogEntry) -> Result<(), Error> {
+    let Some(tables) = &parts.tables else { return Err(Error::NoDatabase { what: "feedback" }) };
+    let db = tables.db().await.map_err(|error| Error::Audit(error.into()))?;
+    let kept = crate::feedback::keep(db, by, feedback, ask, chrono::Utc::now()).await;
+    kept.map_err(|error| Error::Audit(error.into()))
+}
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+async fn write(_: &Parts, _: &str, _: &Feedback, _: &LogEntry) -> Result<(), Error> {
+    Err(Error::NoDatabase { what: "feedback" })
 }

@@ -1,4 +1,4 @@
-//! Conversations and results whose time is over go by themselves.
+//! Conversations, results and what frontends keep for a while go by themselves when their time is over.
 
 use std::{fmt::Display, time::Duration};
 
@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Omni;
-use crate::{results, thread::SWEPT_AT_ONCE};
+use crate::{kept, results, thread::SWEPT_AT_ONCE};
 
 /// When they are looked for first: not in the short life of a command at a terminal.
 const FIRST: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ impl Omni {
     /// meanwhile.
     pub(crate) fn keep_swept(&self) {
         let parts = self.parts();
-        let (threads, results) = (parts.threads.clone(), parts.results.clone());
+        let (threads, results, kept) = (parts.threads.clone(), parts.results.clone(), parts.kept.clone());
         self.in_background(async move {
             let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,6 +30,9 @@ impl Omni {
                 ticks.tick().await;
                 sweep("conversations", SWEPT_AT_ONCE, || threads.sweep()).await;
                 sweep("results", results::SWEPT_AT_ONCE, || results.sweep()).await;
+                if let Some(kept) = &kept {
+                    sweep("what frontends keep", kept::SWEPT_AT_ONCE, || kept.sweep()).await;
+                }
             }
         });
     }
