@@ -9,6 +9,7 @@ mod elsewhere;
 mod flood;
 mod people;
 mod rig;
+mod schedules;
 mod streams;
 
 use std::sync::Arc;

@@ -194,23 +194,25 @@ impl Bot {
         });
     }
 
-    /// Sees to something that is due, where nobody else does.
+    /// Sees to something that is due, where nobody else does. While its last run goes on it waits for the next minute.
     async fn fire(&self, store: &Store, job: &Job) -> Result<(), Error> {
-        if self.0.closing.is_cancelled() || !store.claims(&job.key, job.at).await? {
+        if self.0.closing.is_cancelled() || !store.starts(&job.key, GOING).await? {
             return Ok(());
         }
-        let is_free = store.starts(&job.key, GOING).await?;
-        let is_due = store.change(&job.key, |progress| progress.begins(job.at)).await? == Some(true);
-        if !is_free {
-            tracing::info!(schedule = job.key, "a schedule is left out once: its last run goes on");
-            return Ok(());
-        }
-        let ended = match is_due {
-            true => self.run(store, job).await,
-            false => Ok(()),
-        };
+        let ended = self.fire_alone(store, job).await;
         store.ends(&job.key).await?;
         ended
+    }
+
+    async fn fire_alone(&self, store: &Store, job: &Job) -> Result<(), Error> {
+        if !store.claims(&job.key, job.at).await? {
+            return Ok(());
+        }
+        match store.change(&job.key, |progress| progress.begins(job.at)).await? {
+            Some(true) => self.run(store, job).await,
+            // It was deleted, or rests by now.
+            Some(false) | None => Ok(()),
+        }
     }
 
     async fn run(&self, store: &Store, job: &Job) -> Result<(), Error> {
@@ -249,7 +251,9 @@ impl Bot {
             By::Owner(_) => "`/omni schedules` shows it; there it can go on.",
             By::Named(_) | By::Nobody => "An administrator finds it by `/omni schedules`; there it can go on.",
         };
-        let told = format!("🔴 A scheduled report of yours rests, for it failed three times in a row: *{asked}*\n{reason}\n{advice}");
+        let told = format!(
+            "🔴 A scheduled report of yours rests, for it failed three times in a row: *{asked}*\n{reason}\n{advice}"
+        );
         self.say_direct(&user, &Body::of(&told)).await;
     }
 }

@@ -67,19 +67,20 @@ impl Bot {
     ) -> Result<Vec<shown::Schedule>, omni_core::Error> {
         let mut own = store.of(&person.user.id).await?;
         own.sort_by_key(|(_, schedule)| schedule.progress.since);
-        let mut listed: Vec<_> = own.into_iter().map(|(id, own)| self.line(id, own.request, Some(own.progress))).collect();
+        let mut listed: Vec<_> =
+            own.into_iter().map(|(id, own)| self.entry(id, own.request, Some(own.progress))).collect();
         if grant.role.is_admin {
             let known = store.fixed().await?;
             for one in self.config().schedules {
                 let progress = known.get(&fixed_key(&one.id)).cloned();
                 let (id, request) = (format!("{FIXED}{}", one.id), super::reporting::request_of(&one));
-                listed.push(shown::Schedule { is_fixed: true, ..self.line(id, request, progress) });
+                listed.push(shown::Schedule { is_fixed: true, ..self.entry(id, request, progress) });
             }
         }
         Ok(listed)
     }
 
-    fn line(&self, id: String, request: Request, progress: Option<Progress>) -> shown::Schedule {
+    fn entry(&self, id: String, request: Request, progress: Option<Progress>) -> shown::Schedule {
         let state = progress.map(|progress| progress.state).unwrap_or_default();
         let when = When::read(&request.cron, &request.zone).ok();
         let next = when.filter(|_| state == State::Active).and_then(|when| when.next_after(self.0.clock.now()));
@@ -132,9 +133,7 @@ impl Bot {
         let now = self.0.clock.now();
         match action.id.as_str() {
             ids::SCHEDULE_DELETE if fixed.is_none() => store.remove(&key).await,
-            ids::SCHEDULE_PAUSE => {
-                Ok(store.change(&key, |progress| progress.state = State::Paused).await?.is_some())
-            }
+            ids::SCHEDULE_PAUSE => Ok(store.change(&key, |progress| progress.state = State::Paused).await?.is_some()),
             ids::SCHEDULE_RESUME => Ok(store.change(&key, |progress| *progress = Progress::from(now)).await?.is_some()),
             _ => Ok(false),
         }
@@ -231,8 +230,7 @@ impl Bot {
         let question = Question::new(person, &request.channel, kind, request.question.clone());
         self.admitted(&question).await.map_err(|body| body.text)?;
         let now = self.0.clock.now();
-        let schedule =
-            Schedule { team: user.team.clone(), request: request.clone(), progress: Progress::from(now) };
+        let schedule = Schedule { team: user.team.clone(), request: request.clone(), progress: Progress::from(now) };
         let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
         let made = store.add(&user.id, &id, &schedule, MOST).await.map_err(|error| {
             tracing::warn!(%error, "a schedule could not be kept");

@@ -59,7 +59,10 @@ impl Store {
     pub(crate) async fn of(&self, owner: &str) -> Result<Vec<(String, Schedule)>, Error> {
         let prefix = key(owner, "");
         let rows = self.0.list(&prefix).await?;
-        Ok(rows.into_iter().filter_map(|(key, row)| Some((key.strip_prefix(&prefix)?.to_owned(), read(row)?))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(key, row)| Some((key.strip_prefix(&prefix)?.to_owned(), read(row)?)))
+            .collect())
     }
 
     /// Everybody's, by owner and key.

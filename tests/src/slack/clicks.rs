@@ -307,7 +307,10 @@ fn form(view: &View, values: &Value) -> Map<String, Value> {
         let action = element["action_id"].as_str().unwrap_or_default();
         let place = block["block_id"].as_str().unwrap_or_default();
         unknown.retain(|name| *name != action && *name != place);
-        let given = values.get(place).or_else(|| values.get(action)).filter(|value| !value.is_null() && value.as_str() != Some(""));
+        let given = values
+            .get(place)
+            .or_else(|| values.get(action))
+            .filter(|value| !value.is_null() && value.as_str() != Some(""));
         let told = given.map(|value| picked(element, value)).or_else(|| initial(element));
         let is_needed = block["type"] == "input" && block["optional"] != true;
         assert!(told.is_some() || !is_needed, "{action} needs a value before the form can be sent");

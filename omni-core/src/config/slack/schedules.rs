@@ -84,7 +84,8 @@ pub(super) fn build(spec: &ScheduledMessagesSpec, lines: &Lines, findings: &mut 
 type Wrong = (&'static str, String);
 
 fn schedule(spec: &ScheduledMessageSpec) -> Result<SlackSchedule, Wrong> {
-    let some = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let some =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     let (cron, channel) = (spec.cron.trim().to_owned(), spec.channel.trim().to_owned());
     let zone = some(&spec.timezone).unwrap_or_else(|| ZONE.into());
     comes(&cron, &zone)?;

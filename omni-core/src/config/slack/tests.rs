@@ -55,7 +55,8 @@ fn a_command_may_take_a_role_or_be_off() {
 
 /// What is wrong about these schedules, and those that run.
 fn schedules(text: &str) -> (Vec<SlackSchedule>, Vec<String>) {
-    let (config, told) = config(&format!("advanced:\n  scheduled_messages:\n    enabled: true\n    schedules:\n{text}"), &[]);
+    let (config, told) =
+        config(&format!("advanced:\n  scheduled_messages:\n    enabled: true\n    schedules:\n{text}"), &[]);
     (config.schedules, told)
 }
 

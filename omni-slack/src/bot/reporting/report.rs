@@ -1,11 +1,7 @@
 //! One run: what is asked, and what is posted of it.
 
 use omni_core::{
-    Answer, AnswerEvent, AnswerStream, Ask, Source,
-    answer::Status,
-    ask::AskOptions,
-    cost::NanoUsd,
-    policy::Grant,
+    Answer, AnswerEvent, AnswerStream, Ask, Source, answer::Status, ask::AskOptions, cost::NanoUsd, policy::Grant,
 };
 
 use super::{Fault, Job, Work, who::passing};

@@ -78,7 +78,8 @@ impl Bot {
         let Some(id) = found["user"]["id"].as_str() else { return Ok(None) };
         let user = User { id: id.to_owned(), team: self.me().team.clone() };
         let known = self.resolve(&user, "").await.ok();
-        let is_same = known.is_some_and(|person| person.principal.subject == Principal::new(address, Via::Slack).subject);
+        let is_same =
+            known.is_some_and(|person| person.principal.subject == Principal::new(address, Via::Slack).subject);
         Ok(is_same.then_some(user))
     }
 

@@ -37,9 +37,9 @@ impl Unfit {
 
     fn of(error: &SlackError) -> Self {
         match error.code() {
-            Some("channel_not_found" | "not_in_channel" | "user_not_found" | "method_not_supported_for_channel_type") => {
-                Self::BotOutside
-            }
+            Some(
+                "channel_not_found" | "not_in_channel" | "user_not_found" | "method_not_supported_for_channel_type",
+            ) => Self::BotOutside,
             _ => {
                 tracing::warn!(%error, "it is not known who is in a channel");
                 Self::Away
