@@ -1,8 +1,8 @@
 //! Schedules that people make, look at, pause and delete.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use omni_core::{
     policy::Grant,
     schedule::{When, WhenError},
@@ -22,7 +22,7 @@ use crate::{
     view::{
         ids,
         schedule::{self as shown, Request, State},
-        text, time,
+        text,
     },
 };
 
@@ -153,8 +153,7 @@ impl Bot {
     async fn ask_for_schedule(&self, person: &Person, action: &Action) {
         let zone = self.0.people.zone(self.api(), &person.user.id).await.unwrap_or_default();
         let metadata = if action.is_home { HOME } else { action.response_url.as_deref().unwrap_or_default() };
-        let begun = Request { zone, ..Request::default() };
-        if let Err(error) = self.api().open(&action.trigger, &shown::modal(&begun, None, metadata)).await {
+        if let Err(error) = self.api().open(&action.trigger, &shown::modal("", &zone, metadata)).await {
             tracing::warn!(%error, "the form for a schedule could not be shown");
         }
     }
@@ -168,9 +167,8 @@ impl Bot {
         match checked {
             Ok(request) => {
                 let bot = self.clone();
-                self.spawn(async move { bot.make_schedule(submission, request).await });
-                let view = shown::told("⏳ One moment …");
-                Ack::With(json!({ "response_action": "update", "view": view }))
+                self.spawn(async move { bot.make_schedule(&submission, &request).await });
+                Ack::Empty
             }
             Err(errors) => Ack::With(json!({ "response_action": "errors", "errors": errors })),
         }
@@ -188,47 +186,39 @@ impl Bot {
         is_often.then(|| ("cron", format!("It may run every {} minutes at most.", SHORTEST.num_minutes())))
     }
 
-    async fn make_schedule(&self, submission: Submission, request: Request) {
-        let user = &submission.user;
-        let made = self.made(user, &submission.view, &request).await;
-        let (view, text) = match &made {
-            Ok(text) => (shown::told(text), text),
-            // What was entered is not lost.
-            Err(problem) => (shown::modal(&request, Some(problem), &submission.metadata), problem),
+    /// Keeps a new schedule, and shows it; or says why it cannot be.
+    async fn make_schedule(&self, submission: &Submission, request: &Request) {
+        let (user, url) = (&submission.user, submission.metadata.as_str());
+        let shown = match self.made(user, &submission.view, request).await {
+            Ok(_) if url == HOME => return self.publish(user).await,
+            Ok((person, grant)) => self.schedules(&person, &grant).await,
+            Err(why) => {
+                let asked = text::mrkdwn_line(&request.question, 200);
+                return self
+                    .tell_of_form(user, url, &Body::of(&format!("{why}\nNothing was saved of *{asked}*.")))
+                    .await;
+            }
         };
-        let update = json!({ "view_id": submission.view, "view": view });
-        if let Err(error) = self.api().call_once("views.update", &update).await {
-            tracing::debug!(%error, "the form of a schedule was closed");
-            self.say_direct(&user.id, &Body::of(text)).await;
-        }
-        if made.is_ok() {
-            self.show_made(user, &submission.metadata).await;
+        if self.api().respond(url, &shown, true).await.is_err() {
+            self.say_direct(&user.id, &shown).await;
         }
     }
 
-    /// Shows the new one where its form was opened.
-    async fn show_made(&self, user: &User, metadata: &str) {
-        if metadata == HOME {
-            return self.publish(user).await;
-        }
-        let Ok(person) = self.resolve(user, "").await else { return };
-        let Ok(grant) = self.omni().grant(person.credential()).await else { return };
-        let list = self.schedules(&person, &grant).await;
-        if !metadata.is_empty()
-            && let Err(error) = self.api().respond(metadata, &list, true).await
-        {
-            tracing::debug!(%error, "a list of schedules could not be changed");
+    /// Tells somebody something where they opened a form, or else in their direct messages.
+    async fn tell_of_form(&self, user: &User, url: &str, body: &Body) {
+        if url == HOME || self.api().respond(url, body, false).await.is_err() {
+            self.say_direct(&user.id, body).await;
         }
     }
 
-    /// Keeps a new schedule, and says when it runs; or why it cannot be.
-    async fn made(&self, user: &User, id: &str, request: &Request) -> Result<String, String> {
+    /// Keeps a new schedule of whoever this is; or says why it cannot be.
+    async fn made(&self, user: &User, id: &str, request: &Request) -> Result<(Person, Arc<Grant>), String> {
         let store = self.store().ok_or(NO_PLACE)?;
         let person = self.resolve(user, &request.channel).await;
         let person = person.map_err(|unknown| unknown.text().unwrap_or("🚫").to_owned())?;
         let kind = self.may_report(&person, &request.channel).await.map_err(|unfit| unfit.text().to_owned())?;
         let question = Question::new(person, &request.channel, kind, request.question.clone());
-        self.admitted(&question).await.map_err(|body| body.text)?;
+        let grant = self.admitted(&question).await.map_err(|body| body.text)?;
         let now = self.0.clock.now();
         let schedule = Schedule { team: user.team.clone(), request: request.clone(), progress: Progress::from(now) };
         let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
@@ -237,17 +227,10 @@ impl Bot {
             NO_ANSWER
         })?;
         match made {
-            Made::New | Made::Known => Ok(saved(request, now)),
+            Made::New | Made::Known => Ok((question.person, grant)),
             Made::TooMany => Err(format!("🚫 You have {MOST} schedules already: delete one first.")),
             Made::Full => Err("🚫 There are too many schedules here already.".into()),
             Made::Busy => Err("⚠️ Another schedule of yours is being saved. Please try again.".into()),
         }
     }
-}
-
-fn saved(request: &Request, now: DateTime<Utc>) -> String {
-    let next = When::read(&request.cron, &request.zone).ok().and_then(|when| when.next_after(now));
-    let next = next.map_or(String::new(), |next| format!(" It runs next {}.", time::moment(next)));
-    let asked = text::mrkdwn_line(&request.question, 200);
-    format!("✅ Saved: *{asked}*.{next}\nYou find it by `/omni schedules` and on my page.")
 }

@@ -139,26 +139,29 @@ fn buttons(schedule: &Schedule) -> Vec<Value> {
     [turn, delete].into_iter().flatten().collect()
 }
 
-/// Asks for a new schedule; `begun` is what stands in the form, and `problem` what was wrong about it before.
+/// Asks for a new schedule; `zone` is the person's own.
 #[must_use]
-pub fn modal(begun: &Request, problem: Option<&str>, metadata: &str) -> Value {
+pub fn modal(question: &str, zone: &str, metadata: &str) -> Value {
+    let presets: Vec<Value> = PRESETS.iter().filter_map(|(cron, label)| block::option(label, cron)).collect();
     let mut asked = json!({ "type": "plain_text_input", "action_id": "value", "multiline": true, "min_length": 1,
         "max_length": 3_000 });
-    begin(&mut asked, &text::plain(&begun.question, 3_000));
-    let zone = Some(text::plain_line(&begun.zone, 60)).filter(|zone| !zone.is_empty()).unwrap_or_else(|| "UTC".into());
-    let zone = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 60, "initial_value": zone });
-    let mut channel = json!({ "type": "conversations_select", "action_id": "value",
-        "default_to_current_conversation": true,
-        "filter": { "include": ["public", "private", "im"], "exclude_bot_users": true } });
-    if !begun.channel.is_empty() {
-        channel["initial_conversation"] = text::plain_line(&begun.channel, 50).into();
+    let question = text::plain(question, 3_000);
+    if !question.is_empty() {
+        asked["initial_value"] = question.into();
     }
-    let mut cost = json!({ "type": "number_input", "action_id": "value", "is_decimal_allowed": true, "min_value": "0",
+    let when =
+        json!({ "type": "static_select", "action_id": "value", "options": presets, "initial_option": presets[0] });
+    let cron = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 100,
+        "placeholder": block::plain_text("30 8 * * 1-5", 150) });
+    let zone = Some(text::plain_line(zone, 60)).filter(|zone| !zone.is_empty()).unwrap_or_else(|| "UTC".into());
+    let zone = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 60, "initial_value": zone });
+    let channel = json!({ "type": "conversations_select", "action_id": "value", "default_to_current_conversation": true,
+        "filter": { "include": ["public", "private", "im"], "exclude_bot_users": true } });
+    let empty = json!({ "type": "checkboxes", "action_id": "value",
+        "options": [{ "text": block::plain_text("Post nothing if there is nothing to say", 75), "value": "skip" }] });
+    let cost = json!({ "type": "number_input", "action_id": "value", "is_decimal_allowed": true, "min_value": "0",
         "max_value": "1000" });
-    begin(&mut cost, &begun.max_cost_usd.map_or(String::new(), |usd| usd.to_string()));
-    let (when, cron) = times(&begun.cron);
-    let mut blocks: Vec<Value> = problem.map(block::section).into_iter().collect();
-    blocks.extend([
+    let blocks = vec![
         block::input("question", "What is asked", None, false, asked),
         block::input("when", "When", None, false, when),
         block::input(
@@ -170,47 +173,11 @@ pub fn modal(begun: &Request, problem: Option<&str>, metadata: &str) -> Value {
         ),
         block::input("zone", "Time zone", Some("Such as Europe/Berlin."), false, zone),
         block::input("channel", "Where", None, false, channel),
-        block::input("empty", "Without news", None, true, without_news(begun.skip_empty)),
+        block::input("empty", "Without news", None, true, empty),
         block::input("cost", "Most dollars of one run", None, true, cost),
         block::context("It runs with your rights of that day. After three failures it rests."),
-    ]);
+    ];
     block::modal(ids::SCHEDULE_MODAL, "Scheduled report", Some("Save"), metadata, blocks)
-}
-
-/// Says what becomes of a form, in its place.
-#[must_use]
-pub fn told(mrkdwn: &str) -> Value {
-    block::modal(ids::SCHEDULE_MODAL, "Scheduled report", None, "", vec![block::section(mrkdwn)])
-}
-
-fn begin(element: &mut Value, value: &str) {
-    if !value.is_empty() {
-        element["initial_value"] = value.into();
-    }
-}
-
-/// The menu of times, and the field for others.
-fn times(begun: &str) -> (Value, Value) {
-    let presets: Vec<Value> = PRESETS.iter().filter_map(|(cron, label)| block::option(label, cron)).collect();
-    let known = PRESETS.iter().position(|(cron, _)| *cron == begun);
-    let chosen = if begun.is_empty() { 0 } else { known.unwrap_or(PRESETS.len() - 1) };
-    let when = json!({ "type": "static_select", "action_id": "value", "initial_option": presets.get(chosen),
-        "options": presets });
-    let mut cron = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 100,
-        "placeholder": block::plain_text("30 8 * * 1-5", 150) });
-    if known.is_none() {
-        begin(&mut cron, &text::plain_line(begun, 100));
-    }
-    (when, cron)
-}
-
-fn without_news(is_skipped: bool) -> Value {
-    let skip = json!({ "text": block::plain_text("Post nothing if there is nothing to say", 75), "value": "skip" });
-    let mut boxes = json!({ "type": "checkboxes", "action_id": "value", "options": [skip] });
-    if is_skipped {
-        boxes["initial_options"] = boxes["options"].clone();
-    }
-    boxes
 }
 
 /// What was entered, of `state.values`.

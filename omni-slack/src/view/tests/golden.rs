@@ -186,13 +186,7 @@ fn schedules() -> Vec<schedule::Schedule> {
 fn schedules_look_as_they_do() {
     message("schedules", &schedule::list(&schedules()));
     message("schedules_none", &schedule::list(&[]));
-    let (question, zone) = ("Cost of the week".to_owned(), "Europe/Berlin".to_owned());
-    let mut begun = schedule::Request { question, zone, ..schedule::Request::default() };
-    view("schedule_modal", &schedule::modal(&begun, None, "{}"));
-    (begun.cron, begun.channel) = ("30 8 * * 1-5".into(), "C0REPORTS".into());
-    (begun.skip_empty, begun.max_cost_usd) = (true, Some(0.5));
-    view("schedule_modal_again", &schedule::modal(&begun, Some("🚫 You are not in that channel."), "{}"));
-    view("schedule_told", &schedule::told("✅ Saved."));
+    view("schedule_modal", &schedule::modal("Cost of the week", "Europe/Berlin", "{}"));
 }
 
 #[test]

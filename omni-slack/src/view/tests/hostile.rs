@@ -124,9 +124,7 @@ proptest! {
         };
         check::view(&home::view(&home));
         check::message(&schedule::list(&schedules));
-        let (question, cron, zone, channel) = (text.clone(), text.clone(), text.clone(), text.clone());
-        let begun = schedule::Request { question, cron, zone, channel, ..schedule::Request::default() };
-        check::view(&schedule::modal(&begun, None, &text));
+        check::view(&schedule::modal(&text, &text, &text));
     }
 
     #[test]

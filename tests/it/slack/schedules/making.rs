@@ -54,8 +54,8 @@ async fn a_time_that_is_none_goes_back_into_the_form() {
 /// What is entered for this channel is not kept, and why is told.
 async fn refused(office: &Office, channel: &str, words: &str) {
     office.enters(ANN, json!({ "channel": channel, "question": "Where is it?" })).await;
-    let form = office.slack.modal(ANN, words).await;
-    assert!(form.body["blocks"].to_string().contains("Where is it?"), "what was entered is still there: {form:#?}");
+    let told = office.slack.whisper(ANN, words).await;
+    assert!(told.says("Nothing was saved of *Where is it?*"), "{told:#?}");
     office.until_kept("schedule/", <[_]>::is_empty).await;
 }
 
@@ -94,7 +94,7 @@ async fn whom_the_policy_does_not_know_makes_none() {
     office.slack.clicks(EVE, &forged, "omni:schedule:new").await.acked().await.unwrap();
     let modal = office.slack.modal(EVE, "What is asked").await;
     office.slack.submits(&modal, json!({ "question": "Secrets?", "channel": GENERAL })).await;
-    office.slack.modal(EVE, "I do not know you").await;
+    office.slack.whisper(EVE, "Nothing was saved").await;
     office.until_kept("schedule/", |rows| rows.len() == 1).await;
 }
 
@@ -107,7 +107,7 @@ async fn nobody_has_more_than_twenty() {
         office.kept().put(&format!("schedule/{ANN}/more{at}"), &row).await.unwrap();
     }
     office.enters(ANN, json!({})).await;
-    office.slack.modal(ANN, "You have 20 schedules already").await;
+    office.slack.whisper(ANN, "You have 20 schedules already").await;
     office.makes(BOB, json!({})).await;
     office.behaved();
 }
