@@ -105,12 +105,12 @@ pub(super) fn lines(schedules: &[Schedule]) -> Vec<Value> {
 }
 
 fn line(schedule: &Schedule) -> String {
-    let question = text::mrkdwn_line(&schedule.question, 200);
-    let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 60));
+    let question = text::mrkdwn_line(&schedule.question, 120);
+    let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 40));
     let state = match &schedule.state {
         State::Active => schedule.next.map_or("🟢 active".into(), |next| format!("🟢 next {}", time::moment(next))),
         State::Paused => "⏸ paused".into(),
-        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 150)),
+        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 120)),
     };
     let whence = if schedule.is_fixed { " · from `slack.yaml`" } else { "" };
     format!("*{question}*\n{cron} {zone} → {}{whence}\n{state}", channel(&schedule.channel))
@@ -121,7 +121,7 @@ fn channel(channel: &str) -> String {
     let is_id = (3..=20).contains(&channel.len())
         && channel.starts_with(['C', 'G'])
         && channel.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if is_id { format!("<#{channel}>") } else { text::mrkdwn_line(channel, 100) }
+    if is_id { format!("<#{channel}>") } else { text::mrkdwn_line(channel, 60) }
 }
 
 fn buttons(schedule: &Schedule) -> Vec<Value> {
