@@ -57,8 +57,8 @@ pub use security::{OidcConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
 pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use slack::{
-    ChannelRules, CommandRules, DiagnosticRules, SlackConfig, SlackPlaceRules, SlackTemplates, UserInfoFormat,
-    UserInfoRules,
+    ChannelRules, CommandRules, DiagnosticRules, SlackCommand, SlackConfig, SlackPlaceRules, SlackSchedule, SlackTask,
+    SlackTemplates, UserInfoFormat, UserInfoRules,
 };
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};

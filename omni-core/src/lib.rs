@@ -31,6 +31,7 @@
 //! | `oidc` | tokens of an OpenID Connect provider as credentials |
 //! | `gateway` | omni itself as an MCP server: [`gateway::Gateway`] |
 //! | `metrics` | what the pipeline counts, for any recorder of the crate `metrics` |
+//! | `schedule` | when something is to happen again and again: [`schedule::When`] |
 //! | `otel` | calls carry the trace that they are part of, where the program has OpenTelemetry |
 //! | `testing` | public contract suites that every implementation of a trait must pass |
 //! | `full` | all of the above |
@@ -81,6 +82,8 @@ pub mod registry;
 pub mod reload;
 pub mod results;
 pub mod scan;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod thread;

@@ -23,14 +23,18 @@ const BREATH: Duration = Duration::from_millis(500);
 /// Most messages of a thread that are read at once, and how many times for one thread.
 const PAGE: u64 = 200;
 const MOST_PAGES: u32 = 20;
+/// Most members of a channel that are read at once.
+const MEMBERS: u64 = 1_000;
 /// A fatal error that may be of one method alone.
 const OF_ONE_METHOD: &str = "not_allowed_token_type";
 /// What may be done twice: it only looks, or comes to the same.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 13] = [
     "auth.test",
     "users.info",
+    "users.lookupByEmail",
     "conversations.info",
     "conversations.history",
+    "conversations.members",
     "conversations.open",
     "conversations.replies",
     "chat.update",
@@ -131,6 +135,23 @@ impl Api {
     pub(crate) async fn newest(&self, channel: &str, most: usize) -> Result<Vec<Value>, SlackError> {
         let mut answer = self.call("conversations.history", &json!({ "channel": channel, "limit": most })).await?;
         Ok(answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// Whether somebody is in a channel; of a very large one, whether they are among those that are looked through.
+    pub(crate) async fn is_in(&self, channel: &str, user: &str) -> Result<bool, SlackError> {
+        let mut asked = json!({ "channel": channel, "limit": MEMBERS });
+        for _ in 0..MOST_PAGES {
+            let answer = self.call("conversations.members", &asked).await?;
+            if answer["members"].as_array().is_some_and(|members| members.iter().any(|member| member == user)) {
+                return Ok(true);
+            }
+            match answer["response_metadata"]["next_cursor"].as_str() {
+                Some(next) if !next.is_empty() => asked["cursor"] = next.into(),
+                _ => return Ok(false),
+            }
+        }
+        tracing::warn!(channel, "a channel has too many members to be looked through");
+        Ok(false)
     }
 
     /// Calls a method without a second try: what is not done now need not be done.

@@ -18,6 +18,7 @@ use crate::{
     event::Inbound,
     people::{Me, People},
     port::{Ack, Delivery, Intake, SlackError, SlackPort},
+    schedule::Clock,
 };
 
 mod action;
@@ -38,12 +39,15 @@ mod preferring;
 mod question;
 mod reacting;
 mod recent;
+mod reporting;
 mod running;
+mod scheduling;
 mod seen;
 mod telling;
 mod voice;
 
 use asked::Elicited;
+use reporting::Reports;
 use running::Running;
 use seen::Seen;
 
@@ -72,6 +76,9 @@ struct Inner {
     seen: Seen,
     running: Arc<Running>,
     elicited: Arc<Elicited>,
+    reports: Arc<Reports>,
+    /// What time it is for what is done on schedule.
+    clock: Clock,
     tasks: TaskTracker,
     room: Semaphore,
     began: Instant,
@@ -87,6 +94,19 @@ impl Bot {
     /// # Errors
     /// A [`SlackError`] that is fatal: the token is not right.
     pub async fn new(omni: Omni, config: SlackConfig, port: Arc<dyn SlackPort>) -> Result<Self, SlackError> {
+        Self::timed(omni, config, port, Clock::default()).await
+    }
+
+    /// The same, with schedules by another clock.
+    ///
+    /// # Errors
+    /// As [`Bot::new`].
+    pub async fn timed(
+        omni: Omni,
+        config: SlackConfig,
+        port: Arc<dyn SlackPort>,
+        clock: Clock,
+    ) -> Result<Self, SlackError> {
         let api = Api::new(port);
         let me = who_am_i(&api).await?;
         tracing::info!(team = me.team, user = me.user, "the Slack bot is known to its workspace");
@@ -99,6 +119,8 @@ impl Bot {
             seen: Seen::default(),
             running: Arc::default(),
             elicited: Arc::default(),
+            reports: Arc::default(),
+            clock,
             tasks: TaskTracker::new(),
             room: Semaphore::new(AT_ONCE),
             began: Instant::now(),

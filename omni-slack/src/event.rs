@@ -130,6 +130,8 @@ pub(crate) struct Submission {
     pub(crate) metadata: String,
     /// What was entered: `state.values`, by block and action.
     pub(crate) values: Value,
+    /// The modal itself.
+    pub(crate) view: String,
 }
 
 /// A shortcut on a message.
@@ -299,6 +301,7 @@ fn submission(payload: &Value, user: User) -> Submission {
         callback: text(&view["callback_id"]),
         metadata: text(&view["private_metadata"]),
         values: view["state"]["values"].clone(),
+        view: text(&view["id"]),
     }
 }
 

@@ -76,7 +76,7 @@ pub fn manifest(address: Option<&str>) -> Value {
             },
             "bot_user": { "display_name": "omni", "always_online": true },
             "slash_commands": [
-                command("/omni", "Ask omni", "[--private] your question"),
+                command("/omni", "Ask omni", "[--private] your question, or schedules"),
                 command("/omni-help", "Servers and tools that you may use", ""),
                 command("/omni-status", "Your role, your limits, and how the servers are doing", ""),
             ],

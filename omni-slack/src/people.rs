@@ -90,6 +90,7 @@ struct Told {
     name: String,
     team: String,
     enterprise: Option<String>,
+    zone: Option<String>,
     is_deleted: bool,
     is_bot: bool,
     is_stranger: bool,
@@ -105,6 +106,7 @@ impl Told {
             name: name.or_else(|| some(&user["real_name"])).or_else(|| some(&user["name"])).unwrap_or_default(),
             team: some(&user["team_id"]).unwrap_or_default(),
             enterprise: some(&user["enterprise_user"]["enterprise_id"]),
+            zone: some(&user["tz"]),
             is_deleted: flag("deleted"),
             is_bot: flag("is_bot") || flag("is_workflow_bot"),
             is_stranger: flag("is_stranger"),
@@ -167,6 +169,16 @@ impl People {
             Ok(told) if !told.name.is_empty() => told.name,
             _ => id.to_owned(),
         }
+    }
+
+    /// The time zone that somebody has set.
+    pub(crate) async fn zone(&self, api: &Api, id: &str) -> Option<String> {
+        self.told(api, id).await.ok()?.zone
+    }
+
+    /// Somebody is looked at anew when they are met next.
+    pub(crate) fn forget(&self, id: &str) {
+        self.told.invalidate(id);
     }
 
     async fn told(&self, api: &Api, id: &str) -> Result<Told, SlackError> {

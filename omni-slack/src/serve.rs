@@ -15,6 +15,7 @@ use crate::{
     bot::Bot,
     people::Me,
     port::{EventSource, Intake, SlackError, web},
+    schedule::Clock,
     signed,
 };
 
@@ -107,14 +108,28 @@ fn signing_secret(config: &SlackConfig) -> Result<SecretString, SlackError> {
 /// # Errors
 /// A [`BotError`] when Slack does not accept its tokens, or it cannot listen.
 pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) -> Result<(), BotError> {
+    serve_timed(omni, config, stop, Clock::default()).await
+}
+
+/// The same, with schedules by another clock.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_timed(
+    omni: Omni,
+    config: &SlackConfig,
+    stop: CancellationToken,
+    clock: Clock,
+) -> Result<(), BotError> {
     let (port, sockets) = web::connect(config)?;
-    let known = stop.run_until_cancelled(Bot::new(omni.clone(), config.clone(), port)).await;
+    let known = stop.run_until_cancelled(Bot::timed(omni.clone(), config.clone(), port, clock)).await;
     let Some(bot) = known.transpose()? else { return Ok(()) };
     match stop.run_until_cancelled(omni.start()).await {
         Some(started) => started?,
         None => return Ok(()),
     }
     bot.go_on_waiting().await;
+    bot.keep_schedules();
     let listening = async {
         match sockets {
             Some(sockets) => listen(sockets, bot.clone(), stop).await,

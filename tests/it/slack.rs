@@ -11,6 +11,7 @@ mod judging;
 mod kept;
 mod people;
 mod rig;
+mod schedules;
 mod streams;
 
 use std::sync::Arc;

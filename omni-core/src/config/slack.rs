@@ -15,8 +15,10 @@ use super::{
     yaml::Lines,
 };
 
+mod schedules;
 mod words;
 
+pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
 pub use words::SlackTemplates;
 
 /// Slack's Web API.
@@ -71,6 +73,8 @@ pub struct SlackConfig {
     pub max_message: Option<usize>,
     /// Texts of the operator's own.
     pub templates: SlackTemplates,
+    /// What it says or asks on schedule.
+    pub schedules: Vec<SlackSchedule>,
 }
 
 /// Which channels the bot answers in.
@@ -252,6 +256,7 @@ pub(super) fn build(
         reactions: words::reactions(&spec.mentions.reaction_triggers),
         max_message: spec.formatting.max_message_length.map(|most| most as usize),
         templates: words::templates(&spec.templates),
+        schedules: schedules::build(&spec.advanced.scheduled_messages, lines, findings),
     }
 }
 
@@ -364,6 +369,7 @@ pub(super) fn show(config: &SlackConfig) -> Value {
         },
         "follow_threads": config.follow_threads,
         "workspaces": config.workspaces,
+        "schedules": config.schedules.iter().map(schedules::show).collect::<Vec<_>>(),
     })
 }
 

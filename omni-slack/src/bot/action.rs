@@ -50,6 +50,7 @@ impl Bot {
             ids::FEEDBACK_GOOD => self.judged(&person, &action, feedback::Verdict::Up).await,
             ids::FEEDBACK_BAD => self.judged(&person, &action, feedback::Verdict::Down).await,
             ids::PREFERENCES | ids::VERBOSITY => self.preferred(&person, &action).await,
+            id if id.starts_with(ids::SCHEDULE) => self.schedule_clicked(&person, &action).await,
             id => self.menu_clicked(&person, id, &action).await,
         }
     }

@@ -120,7 +120,7 @@ fn stopped(is_ending: bool, goes_on: bool) -> &'static str {
     }
 }
 
-fn waiting(pending: &[PendingCall]) -> String {
+pub(super) fn waiting(pending: &[PendingCall]) -> String {
     let names = pending.iter().map(|call| text::code(&format!("{}.{}", call.server, call.tool), 200));
     format!("⏸ This waits for approval of {}.", names.collect::<Vec<_>>().join(", "))
 }

@@ -69,6 +69,7 @@ impl Bot {
             "" => return Err(view::person::no_question(&[])),
             "help" => return Err(self.menu(&person, grant, None).await),
             "status" => return Err(self.status(&person, grant).await),
+            "schedules" => return Err(self.schedules(&person, grant).await),
             _ => {}
         }
         let mut question = Question::new(person, &command.channel, kind, text);

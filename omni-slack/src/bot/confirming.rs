@@ -116,6 +116,9 @@ impl Bot {
 
     /// Shows something to the asker alone.
     async fn show_asker(&self, question: &Question, body: &Body) {
+        if let Some(to) = &question.asks_in {
+            return self.tell(to, &question.person.user.id, ChannelKind::Direct, body).await;
+        }
         let told = match &question.private {
             Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
             Some(Aside::Whisper) | None => {

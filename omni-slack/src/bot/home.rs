@@ -66,6 +66,7 @@ impl Bot {
         let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
         // Where others asked, only the card in their thread knows.
+        let schedules = self.schedules_of(&person, &grant).await;
         let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
@@ -73,6 +74,8 @@ impl Bot {
             recent: self.recent(&person).await,
             preferences: self.kept_preferences(&person).await,
             pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
+            has_schedules: schedules.is_some(),
+            schedules: schedules.unwrap_or_default(),
             ..Home::default()
         })
     }

@@ -27,6 +27,7 @@ impl Bot {
             ids::DENY_MODAL => self.reason_sent(submission),
             ids::ASK_MESSAGE => self.question_sent(submission),
             ids::FEEDBACK_MODAL => self.complaint_sent(submission),
+            ids::SCHEDULE_MODAL => self.schedule_sent(submission),
             _ => Ack::Empty,
         }
     }

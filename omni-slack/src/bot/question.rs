@@ -47,6 +47,8 @@ pub(super) struct Question {
     pub(super) private: Option<Aside>,
     /// Whether it is a run that goes on whether somebody listens or not.
     pub(super) goes_on: bool,
+    /// Where whoever asks is asked for their agreement, if not where the answer stands.
+    pub(super) asks_in: Option<To>,
 }
 
 impl Question {
@@ -61,6 +63,7 @@ impl Question {
             attachments: Vec::new(),
             private: None,
             goes_on: false,
+            asks_in: None,
         }
     }
 
@@ -112,7 +115,7 @@ impl Bot {
     }
 
     /// Whether somebody may ask there; what they may do, the pipeline decides.
-    async fn admitted(&self, question: &Question) -> Result<Arc<Grant>, Body> {
+    pub(super) async fn admitted(&self, question: &Question) -> Result<Arc<Grant>, Body> {
         let grant = self.omni().grant(question.person.credential()).await;
         let grant = grant.map_err(|error| self.refused(&question.person, &error))?;
         let config = self.config();

@@ -27,7 +27,7 @@ pub(super) struct End {
 impl End {
     /// The answer in as many messages as it takes, or the first of very many where the rest can be had by a button; what
     /// stands under it is under the last.
-    fn messages(&self) -> Vec<Message> {
+    pub(super) fn messages(&self) -> Vec<Message> {
         let count = answer::page_count(&self.view);
         let last = if self.view.buttons.more.is_some() { count.min(more::AT_ONCE) } else { count } - 1;
         let before = View { footer: Footer::default(), buttons: answer::Buttons::default(), ..self.view.clone() };

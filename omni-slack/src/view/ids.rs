@@ -46,6 +46,8 @@ pub const HOME_REFRESH: &str = "omni:home:refresh";
 pub const PREFERENCES: &str = "omni:preferences";
 /// How much answers say of themselves was changed.
 pub const VERBOSITY: &str = "omni:verbosity";
+/// Before all that concerns schedules.
+pub const SCHEDULE: &str = "omni:schedule:";
 /// A new schedule.
 pub const SCHEDULE_NEW: &str = "omni:schedule:new";
 /// A schedule rests.

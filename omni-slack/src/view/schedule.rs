@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// Most schedules of a list.
-pub const LISTED: usize = 15;
+pub const LISTED: usize = 22;
 /// Times that are offered; any other is typed.
 const PRESETS: [(&str, &str); 5] = [
     ("0 9 * * *", "Every day at 9:00"),
@@ -23,7 +24,8 @@ const PRESETS: [(&str, &str); 5] = [
 ];
 
 /// How a schedule stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It runs.
     #[default]
@@ -54,12 +56,13 @@ pub struct Schedule {
     pub next: Option<DateTime<Utc>>,
     /// How it stands.
     pub state: State,
-    /// Whether a file says so: then only whoever edits it changes it.
+    /// Whether a file says so: then only whoever edits it ends it.
     pub is_fixed: bool,
 }
 
 /// What a new schedule is to be.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     /// What is asked.
     pub question: String,
@@ -102,14 +105,15 @@ pub(super) fn lines(schedules: &[Schedule]) -> Vec<Value> {
 }
 
 fn line(schedule: &Schedule) -> String {
-    let question = text::mrkdwn_line(&schedule.question, 200);
-    let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 60));
+    let question = text::mrkdwn_line(&schedule.question, 120);
+    let (cron, zone) = (text::code(&schedule.cron, 80), text::mrkdwn_line(&schedule.zone, 40));
     let state = match &schedule.state {
         State::Active => schedule.next.map_or("🟢 active".into(), |next| format!("🟢 next {}", time::moment(next))),
         State::Paused => "⏸ paused".into(),
-        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 150)),
+        State::Failed { reason } => format!("🔴 paused, it failed: {}", text::mrkdwn_line(reason, 120)),
     };
-    format!("*{question}*\n{cron} {zone} → {}\n{state}", channel(&schedule.channel))
+    let whence = if schedule.is_fixed { " · from `slack.yaml`" } else { "" };
+    format!("*{question}*\n{cron} {zone} → {}{whence}\n{state}", channel(&schedule.channel))
 }
 
 /// A channel, by Slack's own name for it where that is an id.
@@ -117,20 +121,18 @@ fn channel(channel: &str) -> String {
     let is_id = (3..=20).contains(&channel.len())
         && channel.starts_with(['C', 'G'])
         && channel.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    if is_id { format!("<#{channel}>") } else { text::mrkdwn_line(channel, 100) }
+    if is_id { format!("<#{channel}>") } else { text::mrkdwn_line(channel, 60) }
 }
 
 fn buttons(schedule: &Schedule) -> Vec<Value> {
-    if schedule.is_fixed {
-        return Vec::new();
-    }
     let turn = match schedule.state {
         State::Active => block::button(ids::SCHEDULE_PAUSE, "Pause", &schedule.id, Look::Plain),
         State::Paused | State::Failed { .. } => {
             block::button(ids::SCHEDULE_RESUME, "Resume", &schedule.id, Look::Primary)
         }
     };
-    let delete = block::button(ids::SCHEDULE_DELETE, "Delete", &schedule.id, Look::Danger).map(|mut button| {
+    let delete = block::button(ids::SCHEDULE_DELETE, "Delete", &schedule.id, Look::Danger);
+    let delete = delete.filter(|_| !schedule.is_fixed).map(|mut button| {
         button["confirm"] = block::ask_back("Delete this schedule?", "It is asked no more.", "Delete", "Keep");
         button
     });
@@ -212,6 +214,6 @@ pub fn submitted(values: &Value) -> Result<Request, BTreeMap<String, String>> {
 fn is_cron(cron: &str) -> bool {
     let fields: Vec<&str> = cron.split_whitespace().collect();
     let is_field =
-        |field: &&str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-'));
+        |field: &&str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | '/' | ',' | '-' | '#'));
     fields.len() == 5 && fields.iter().all(is_field)
 }

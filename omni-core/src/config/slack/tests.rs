@@ -71,3 +71,52 @@ fn a_command_may_take_a_role_or_be_off() {
     assert_eq!(config.commands["/omni-status"].required_role.as_deref(), Some("admin"));
     assert!(config.commands["/omni-help"].is_off);
 }
+
+/// What is wrong about these schedules, and those that run.
+fn schedules(text: &str) -> (Vec<SlackSchedule>, Vec<String>) {
+    let (config, told) =
+        config(&format!("advanced:\n  scheduled_messages:\n    enabled: true\n    schedules:\n{text}"), &[]);
+    (config.schedules, told)
+}
+
+#[test]
+fn what_is_said_and_asked_on_schedule_is_read() {
+    let (all, told) = schedules(
+        "    - { cron: '0 9 * * MON', channel: C1A, message: Good morning }\n\
+         \x20   - { cron: '0 9 * * *', channel: C1A, command: /omni Who is on call?, run_as: bot@x.org, timezone: Europe/Berlin }\n\
+         \x20   - { cron: '0 9 * * *', channel: C1A, command: /omni-status, run_as: bot@x.org }\n\
+         \x20   - { cron: '0 9 * * *', channel: C1A, command: What broke?, run_as: bot@x.org, max_cost_usd: 0.5 }\n",
+    );
+    assert_eq!(told, [""; 0]);
+    let commands: Vec<_> = all.iter().map(|one| one.task.as_ref().map(|task| task.command.clone())).collect();
+    let ask = |question: &str| Some(SlackCommand::Ask(question.into()));
+    assert_eq!(commands, [None, ask("Who is on call?"), Some(SlackCommand::Status), ask("What broke?")]);
+    assert_eq!((all[0].zone.as_str(), all[1].zone.as_str(), all[3].max_cost_usd), ("UTC", "Europe/Berlin", Some(0.5)));
+    assert_eq!(all.iter().map(|one| &one.id).collect::<BTreeSet<_>>().len(), 4, "each is another one");
+}
+
+#[test]
+fn a_command_on_schedule_runs_as_somebody_or_not_at_all() {
+    let (all, told) = schedules("    - { cron: '0 9 * * *', channel: C1A, command: What broke?, message: Report }\n");
+    assert!(all.is_empty() && told.len() == 1);
+    assert!(told[0].contains("slack.yaml:5") && told[0].contains("add `run_as`"), "{told:?}");
+}
+
+#[cfg(feature = "schedule")]
+#[test]
+fn a_schedule_that_cannot_be_is_told_with_its_line() {
+    for (one, words) in [
+        ("{ cron: every day, channel: C1A, message: x }", "no cron"),
+        ("{ cron: '0 9 30 2 *', channel: C1A, message: x }", "never comes"),
+        ("{ cron: '0 9 * * *', timezone: Europe/Atlantis, channel: C1A, message: x }", "no time zone"),
+        ("{ cron: '0 9 * * *', channel: '#general', message: x }", "no channel's id"),
+        ("{ cron: '0 9 * * *', channel: C1A }", "neither"),
+        ("{ cron: '0 9 * * *', channel: C1A, command: /omni-admin x, run_as: a@x.org }", "/omni-admin"),
+        ("{ cron: '0 9 * * *', channel: C1A, command: x, run_as: root }", "no address"),
+        ("{ cron: '0 9 * * *', channel: C1A, command: x, run_as: a@x.org, max_cost_usd: 0 }", "cost"),
+    ] {
+        let (all, told) = schedules(&format!("    - {{ cron: '0 9 * * *', channel: C1A, message: x }}\n    - {one}\n"));
+        assert!(all.len() == 1 && told.len() == 1, "{one}: {told:?}");
+        assert!(told[0].contains("slack.yaml:6") && told[0].contains(words), "{told:?}");
+    }
+}

@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// `slack.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["behavior", "channels", "logging", "advanced"]))]
+#[schemars(extend("x-ignored" = ["behavior", "channels", "logging"]))]
 pub(crate) struct SlackSpec {
     pub(crate) slack: SlackAppSpec,
     pub(crate) commands: Vec<SlackCommandSpec>,
@@ -21,6 +21,7 @@ pub(crate) struct SlackSpec {
     pub(crate) interactive: InteractiveSpec,
     pub(crate) formatting: FormattingSpec,
     pub(crate) templates: TemplatesSpec,
+    pub(crate) advanced: AdvancedSpec,
     /// What single channels have of their own, by id.
     pub(crate) channel_overrides: BTreeMap<String, SlackChannelSpec>,
 }
@@ -264,4 +265,42 @@ pub(crate) struct SlackChannelSpec {
     pub(crate) follow_threads: Option<bool>,
     /// Whether answers come as they are written; absent: they do.
     pub(crate) stream: Option<bool>,
+}
+
+/// What the bot does by itself.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["auto_responses", "conversation_mode", "workflow_integration"]))]
+pub(crate) struct AdvancedSpec {
+    pub(crate) scheduled_messages: ScheduledMessagesSpec,
+}
+
+/// What it says or asks on schedule.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ScheduledMessagesSpec {
+    /// Whether it does; absent: it does not.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) enabled: bool,
+    pub(crate) schedules: Vec<ScheduledMessageSpec>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ScheduledMessageSpec {
+    /// When: minute, hour, day, month and weekday, such as `0 9 * * 1-5`.
+    pub(crate) cron: String,
+    /// In which time zone, such as `Europe/Berlin`; absent: UTC.
+    pub(crate) timezone: Option<String>,
+    /// Where, by the channel's id.
+    pub(crate) channel: String,
+    /// What is posted as it stands; with a command, above its answer.
+    pub(crate) message: Option<String>,
+    /// A question, `/omni <question>`, or `/omni-status`.
+    pub(crate) command: Option<String>,
+    /// Whose rights the command has: an address of `users.yaml`.
+    pub(crate) run_as: Option<String>,
+    /// Most dollars of one run.
+    pub(crate) max_cost_usd: Option<f64>,
 }

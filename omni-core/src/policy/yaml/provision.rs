@@ -49,7 +49,7 @@ impl Provisioning {
     pub(super) fn offer(&self, principal: &Principal) -> Option<&Offer> {
         let (_, domain) = principal.subject.rsplit_once('@')?;
         let by_team = || {
-            let teams = principal.groups.iter().filter(|_| principal.via == Via::Slack);
+            let teams = principal.groups.iter().filter(|_| matches!(principal.via, Via::Slack | Via::Schedule));
             teams.into_iter().find_map(|team| self.by_slack_team.get(team))
         };
         self.by_domain.get(domain).or_else(by_team).or(self.otherwise.as_ref())

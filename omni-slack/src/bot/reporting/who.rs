@@ -1,0 +1,113 @@
+//! On whose behalf something runs: who they are is found out anew each time.
+
+use omni_core::{
+    Principal,
+    identity::{Credential, Via},
+    policy::Grant,
+};
+use serde_json::json;
+
+use super::{By, Fault, Job};
+use crate::{
+    bot::{Bot, command::kind_of, question::Question, scheduling::Unfit},
+    event::{ChannelKind, User},
+    people::{Person, Unknown},
+    port::SlackError,
+};
+
+/// What Slack says of an address that is nobody's.
+const NOBODY: &str = "users_not_found";
+/// What it says where it is not well itself.
+const UNWELL: [&str; 3] = ["internal_error", "fatal_error", "service_unavailable"];
+
+impl Bot {
+    /// The question of a run, asked by whom it is for, where they may.
+    pub(super) async fn question_of(&self, job: &Job) -> Result<(Question, std::sync::Arc<Grant>), Fault> {
+        let channel = &job.request.channel;
+        let person = self.who(job).await?;
+        let credential: Credential = person.credential();
+        self.omni().grant(credential).await.map_err(|error| Fault::Fails(error.public_message()))?;
+        let kind = self.kind_for(job, &person, channel).await?;
+        let question = Question::new(person, channel, kind, job.request.question.clone());
+        let grant = self.admitted(&question).await;
+        let grant = grant.map_err(|_| Fault::Fails("asking in that channel takes another role".into()))?;
+        Ok((question, grant))
+    }
+
+    async fn who(&self, job: &Job) -> Result<Person, Fault> {
+        let channel = &job.request.channel;
+        let mut person = match &job.by {
+            By::Owner(user) => self.owner(user, channel).await?,
+            By::Named(address) => self.named(address, channel).await?,
+            By::Nobody => return Err(Fault::Fails("nobody asks".into())),
+        };
+        // Whoever is known by an address or an id of Slack's is no user of an operating system.
+        if person.principal.subject.starts_with("local:") {
+            return Err(Fault::Fails("its owner is nobody in Slack".into()));
+        }
+        person.principal.via = Via::Schedule;
+        Ok(person)
+    }
+
+    /// Whoever made a schedule, as Slack knows them now.
+    async fn owner(&self, user: &User, channel: &str) -> Result<Person, Fault> {
+        self.0.people.forget(&user.id);
+        self.resolve(user, channel).await.map_err(|unknown| match unknown {
+            Unknown::Away => Fault::Passes("Slack does not say who somebody is".into()),
+            Unknown::Deactivated => Fault::Fails("its owner's account in Slack is deactivated".into()),
+            Unknown::Bot | Unknown::Stranger => Fault::Fails("its owner is nobody here".into()),
+        })
+    }
+
+    /// Whom a file names; and who that is in Slack, if they are somebody there.
+    async fn named(&self, address: &str, channel: &str) -> Result<Person, Fault> {
+        let mut principal =
+            Principal::new(address, Via::Schedule).with_tenant(self.config().tenant_of(&self.me().team));
+        principal.place = Some(channel.to_owned());
+        let user = self.user_of(address).await.map_err(|error| passing(&error))?.unwrap_or_default();
+        Ok(Person { user, name: principal.subject.clone(), principal })
+    }
+
+    /// The user in Slack with an address, who is the same person to the policy.
+    pub(super) async fn user_of(&self, address: &str) -> Result<Option<User>, SlackError> {
+        let found = match self.api().call("users.lookupByEmail", &json!({ "email": address })).await {
+            Ok(found) => found,
+            Err(error) if error.code() == Some(NOBODY) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(id) = found["user"]["id"].as_str() else { return Ok(None) };
+        let user = User { id: id.to_owned(), team: self.me().team.clone() };
+        let known = self.resolve(&user, "").await.ok();
+        let is_same =
+            known.is_some_and(|person| person.principal.subject == Principal::new(address, Via::Slack).subject);
+        Ok(is_same.then_some(user))
+    }
+
+    /// What kind of channel it is, where the report may stand there.
+    async fn kind_for(&self, job: &Job, person: &Person, channel: &str) -> Result<ChannelKind, Fault> {
+        if matches!(job.by, By::Owner(_)) {
+            return self.may_report(person, channel).await.map_err(|unfit| match unfit {
+                Unfit::Away => Fault::Passes("Slack does not say who is in the channel".into()),
+                Unfit::Silent => Fault::Fails("I do not answer in its channel".into()),
+                Unfit::BotOutside => Fault::Fails("I am not in its channel".into()),
+                Unfit::Outside => Fault::Fails("its owner is not in its channel".into()),
+                Unfit::Archived => Fault::Fails("its channel is archived".into()),
+            });
+        }
+        // Who writes the file says where.
+        let kind = kind_of(channel);
+        match self.answers_in(channel, kind).await {
+            true => Ok(kind),
+            false => Err(Fault::Fails("I do not answer in its channel".into())),
+        }
+    }
+}
+
+/// Whether something of Slack's counts as a failure: what it refuses does, that it is away does not.
+pub(super) fn passing(error: &SlackError) -> Fault {
+    match error.code() {
+        Some(code) if UNWELL.contains(&code) => Fault::Passes(error.to_string()),
+        Some(code) => Fault::Fails(format!("Slack refuses it: {code}")),
+        None => Fault::Passes(error.to_string()),
+    }
+}

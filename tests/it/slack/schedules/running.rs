@@ -1,0 +1,219 @@
+//! Schedules run: as their owner, once, and in bounds.
+
+use std::time::Duration;
+
+use omni_core::{
+    cost::{Price, Rates},
+    identity::Via,
+    ledger::Event,
+    llm::{
+        LlmError, ModelInfo,
+        scripted::{Scripted, call_turn, text_turn},
+    },
+};
+use omni_tests::{
+    rig::{until, until_some},
+    server::{FakeServer, any, text},
+};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{
+    super::{ANN, GENERAL, says},
+    NINE, Office,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_bots_one_posts_a_report_of_its_owner() {
+    let office = Office::with(says("All is well."), 2, |_| {}).await;
+    office.makes(ANN, json!({})).await;
+    office.is("2026-11-30T07:59:00Z");
+    office.is(NINE[0]);
+    let report = office.until_reports(1).await.remove(0);
+    assert!(report.says("All is well.") && report.says("What broke?") && report.says(ANN), "{report:#?}");
+    office.is("2026-11-30T08:01:00Z");
+    office.is(NINE[1]);
+    office.until_reports(2).await;
+    office.slack.settled().await;
+    assert_eq!(office.reports(GENERAL).len(), 2, "one a day: {}", office.slack.transcript());
+    let party = until_some(async || {
+        let asked = office.recorder.records().into_iter().find(|record| matches!(record.event, Event::Ask(_)));
+        asked.and_then(|record| record.party)
+    })
+    .await;
+    let place = party.client.chat.unwrap();
+    assert_eq!(
+        (party.subject.as_str(), place.user.as_str(), place.channel.as_str()),
+        ("ann@company.com", ANN, GENERAL)
+    );
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_a_little_late_is_made_up_for_and_one_that_is_later_is_not() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.is("2026-11-30T08:20:00Z");
+    office.is("2026-12-01T08:14:00Z");
+    office.until_reports(1).await;
+    office.is(NINE[2]);
+    office.until_reports(2).await;
+    assert_eq!(office.reports(GENERAL).len(), 2, "{}", office.slack.transcript());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_three_failures_it_rests_and_its_owner_is_told() {
+    let llm = Scripted::from_fn(|_| {
+        Err(LlmError::Unavailable { provider: "scripted", status: "529".into(), message: "away".into() })
+    });
+    let office = Office::of(llm).await;
+    office.makes(ANN, json!({})).await;
+    for (at, day) in NINE.iter().enumerate() {
+        office.is(day);
+        office.failed(at as u64 + 1).await;
+    }
+    let told = office.tells(ANN, "failed three times in a row").await;
+    assert!(told.says("What broke?"), "{told:#?}");
+    assert!(office.reports(GENERAL).is_empty(), "a failure is nothing for the channel");
+    office.slack.slash(ANN, GENERAL, "/omni", "schedules").await.acked().await.unwrap();
+    let list = office.slack.whisper(ANN, "it failed").await;
+    office.slack.clicks(ANN, &list, "omni:schedule:resume").await.acked().await.unwrap();
+    office.failed(0).await;
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_lost_access_has_nothing_posted() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.doors.shuts_out("ann@company.com");
+    office.is(NINE[0]);
+    office.failed(1).await;
+    assert!(office.reports(GENERAL).is_empty(), "{}", office.slack.transcript());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_deactivated_or_left_the_channel_has_nothing_posted() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.slack.leaves(ANN, GENERAL);
+    office.is(NINE[0]);
+    office.failed(1).await;
+    office.slack.user_is(ANN, json!({ "deleted": true }));
+    office.is(NINE[1]);
+    office.failed(2).await;
+    assert!(office.reports(GENERAL).is_empty(), "{}", office.slack.transcript());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_slack_is_not_well_nothing_counts_as_a_failure() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.slack.fail("conversations.members", "internal_error");
+    office.is(NINE[0]);
+    office.until_kept("schedule/", |rows| !rows[0]["progress"]["last"].is_null()).await;
+    office.is(NINE[1]);
+    office.until_reports(1).await;
+    office.failed(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_costs_no_more_than_it_may() {
+    let mut model = ModelInfo::new("scripted", "scripted");
+    model.price = Some(Price::flat(Rates::new(1_000_000, 5_000_000, 0, 0, 0)));
+    let office = Office::of(Scripted::new().with_model(model).say("It is dear.").say("It is dear.")).await;
+    office.makes(ANN, json!({ "cost": "0.000001" })).await;
+    office.is(NINE[0]);
+    let report = until_some(async || office.reports(GENERAL).pop()).await;
+    assert!(!report.says("It is dear.") && report.says("cost"), "{report:#?}");
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_there_is_nothing_to_report_nothing_is_posted() {
+    let llm = Scripted::from_fn(|request| {
+        let asked = format!("{:?}", request.messages.last());
+        let has_word = asked.contains("NOTHING_TO_REPORT");
+        Ok(text_turn(if has_word && asked.contains("Quiet?") { "NOTHING_TO_REPORT" } else { "All is well." }))
+    });
+    let office = Office::of(llm).await;
+    office.makes(ANN, json!({ "question": "Quiet?", "empty": ["skip"] })).await;
+    office.makes(ANN, json!({ "question": "Loud?" })).await;
+    office.is(NINE[0]);
+    office.until_kept("schedule/", |rows| rows.iter().all(|row| !row["progress"]["last"].is_null())).await;
+    office.until_kept("going/", <[_]>::is_empty).await;
+    let reports = office.until_reports(1).await;
+    assert!(reports.len() == 1 && reports[0].says("Loud?"), "{}", office.slack.transcript());
+    office.failed_none().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_needs_agreement_waits_for_the_owner() {
+    let llm = Scripted::new().call(&[("lab__wipe", json!({ "table": "logs" }))]).say("The logs are gone.");
+    let office = Office::of(llm).await;
+    office.makes(ANN, json!({ "question": "Wipe the logs" })).await;
+    office.is(NINE[0]);
+    let report = office.until_reports(1).await.remove(0);
+    assert!(report.says("waits for approval"), "{report:#?}");
+    let card = office.tells(ANN, "Approval needed").await;
+    assert_eq!(office.server.calls(), 0, "nobody agrees by themselves");
+    office.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    until_some(async || {
+        let thread = office.slack.thread(GENERAL, &report.ts);
+        thread.into_iter().find(|one| one.by_bot && one.says("The logs are gone."))
+    })
+    .await;
+    assert_eq!(office.server.calls(), 1);
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_on_is_not_begun_again() {
+    let (open, opened) = watch::channel(false);
+    let server = FakeServer::new().tool("wait", any(), move |_| {
+        let mut opened = opened.clone();
+        Box::pin(async move {
+            let _ = opened.wait_for(|is_open| *is_open).await;
+            Ok(text("done"))
+        })
+    });
+    let llm = Scripted::from_fn(|request| {
+        let is_first = request.messages.len() == 1;
+        Ok(if is_first { call_turn(0, &[("lab__wait", json!({}))]) } else { text_turn("At last.") })
+    });
+    let office = Office::at(server, llm, 2, |_| {}).await;
+    office.makes(ANN, json!({ "when": "custom", "cron": "*/15 * * * *" })).await;
+    office.is("2026-11-30T07:45:00Z");
+    until(|| office.server.running() == 1).await;
+    office.is("2026-11-30T08:00:00Z");
+    office.is("2026-11-30T08:01:00Z");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(office.server.calls(), 1, "one at a time");
+    open.send_replace(true);
+    office.until_reports(1).await;
+    office.until_kept("going/", <[_]>::is_empty).await;
+    office.is("2026-11-30T08:02:00Z");
+    office.until_reports(2).await;
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_ends_begins_nothing_more() {
+    let mut office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.ends().await;
+    office.is(NINE[0]);
+    assert!(office.reports(GENERAL).is_empty(), "{}", office.slack.transcript());
+    let row = office.until_kept("schedule/", |rows| rows.len() == 1).await.remove(0);
+    assert!(row["progress"]["last"].is_null(), "it is left for others: {row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_one_of_a_schedule_to_the_policy() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    assert_eq!(office.doors.last_via(), Some(Via::Slack));
+    office.is(NINE[0]);
+    office.until_reports(1).await;
+    assert_eq!(office.doors.last_via(), Some(Via::Schedule));
+}
