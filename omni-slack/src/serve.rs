@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bot::Bot,
     people::Me,
-    port::{EventSource, Intake, SlackError, web},
+    port::{EventSource, Intake, Pulse, SlackError, web},
     signed,
 };
 
 /// How long running answers have to finish at the end.
-const DRAIN: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long open requests have at the end; an ack takes no time.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -86,7 +86,7 @@ async fn served(
 /// # Errors
 /// A [`SlackError`]: which one it does not, or that it cannot be reached.
 pub async fn examine(config: &SlackConfig) -> Result<Me, SlackError> {
-    let (port, sockets) = web::connect(config)?;
+    let (port, sockets) = web::connect(config, Pulse::default())?;
     let me = Me::of(&port.call("auth.test", &json!({})).await?);
     match sockets {
         Some(sockets) => sockets.probe().await?,
@@ -107,7 +107,20 @@ fn signing_secret(config: &SlackConfig) -> Result<SecretString, SlackError> {
 /// # Errors
 /// A [`BotError`] when Slack does not accept its tokens, or it cannot listen.
 pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) -> Result<(), BotError> {
-    let (port, sockets) = web::connect(config)?;
+    serve_with(omni, config, Pulse::default(), stop).await
+}
+
+/// The same, with another opinion of when a socket is dead.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_with(
+    omni: Omni,
+    config: &SlackConfig,
+    pulse: Pulse,
+    stop: CancellationToken,
+) -> Result<(), BotError> {
+    let (port, sockets) = web::connect(config, pulse)?;
     let known = stop.run_until_cancelled(Bot::new(omni.clone(), config.clone(), port)).await;
     let Some(bot) = known.transpose()? else { return Ok(()) };
     match stop.run_until_cancelled(omni.start()).await {

@@ -1,7 +1,7 @@
 //! Messages: mentions, direct messages, and replies in threads that the bot is part of.
 
 use omni_core::{
-    Source,
+    ErrorKind, Source,
     thread::{Place, ThreadKey},
 };
 use serde_json::json;
@@ -52,6 +52,8 @@ impl Bot {
             return;
         }
         match self.person(&message).await {
+            // Who only talks to others in a thread is not told that the bot has no place for them.
+            Ok(person) if !is_called && !is_direct && self.is_bystander(&person).await => {}
             Ok(person) => self.said(&person, message, is_called || is_direct).await,
             Err(unknown) if is_called || is_direct => self.whisper_to_unknown(&message, &unknown).await,
             Err(_) => {}
@@ -60,6 +62,12 @@ impl Bot {
 
     async fn person(&self, message: &Message) -> Result<Person, Unknown> {
         self.resolve(&message.user, &message.channel).await
+    }
+
+    /// Whether somebody may ask nothing at all.
+    async fn is_bystander(&self, person: &Person) -> bool {
+        let grant = self.omni().grant(person.credential()).await;
+        grant.is_err_and(|error| error.kind() == ErrorKind::Denied)
     }
 
     /// Who somebody is who does something in a channel.

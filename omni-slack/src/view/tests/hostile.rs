@@ -29,7 +29,7 @@ fn tools(text: &str, count: usize) -> Vec<help::Tool> {
 }
 
 fn standing(text: &str) -> status::Standing {
-    let quota = status::Quota { used: u64::MAX, limit: 0, resets_in: Some(u64::MAX) };
+    let quota = status::Quota { used: Some(u64::MAX), limit: 0, resets_in: Some(u64::MAX) };
     let (name, role) = (text.into(), Some(text.into()));
     status::Standing { name, role, quota: Some(quota), cost_today_usd: Some(1e12), asked_today: Some(u64::MAX) }
 }
