@@ -3,13 +3,21 @@
 mod acks;
 mod answers;
 mod approvals;
+mod cards;
 mod commands;
 mod delivery;
 mod elsewhere;
+mod endings;
+mod files;
 mod flood;
+mod identity;
 mod people;
+mod program;
 mod rig;
+mod sockets;
+mod status;
 mod streams;
+mod terminal;
 
 use std::sync::Arc;
 

@@ -176,7 +176,9 @@ impl Bot {
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let voice = voice::of(self, &question);
-        match self.answer(&question, &grant, stream, voice, guard).await {
+        let last = self.answer(&question, &grant, stream, voice, guard).await;
+        self.mark_again(person, ticket, card).await;
+        match last {
             Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run),
             Last::Stopped => {
                 self.unclaims(run);
@@ -208,6 +210,14 @@ impl Bot {
         let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
         if let Err(error) = self.api().respond(url, &body, true).await {
             tracing::warn!(%error, "a card could not be changed after the decision");
+        }
+    }
+
+    /// Puts it right where a call was agreed to and not run after all.
+    async fn mark_again(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
+        let found = self.omni().confirmation(person.credential(), ticket.id).await;
+        if found.is_ok_and(|found| matches!(found.confirmation.state, State::Void | State::UnknownOutcome)) {
+            self.mark(person, ticket, card).await;
         }
     }
 

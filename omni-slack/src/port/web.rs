@@ -105,9 +105,20 @@ fn translated(method: &str, error: SlackClientError) -> SlackError {
         SlackClientError::ProtocolError(_) | SlackClientError::SocketModeProtocolError(_) => {
             away("an answer that is no JSON".into())
         }
-        SlackClientError::HttpProtocolError(_) => away("the connection failed".into()),
+        SlackClientError::HttpProtocolError(error) => {
+            away(format!("the connection failed{}", error.cause.as_deref().map_or_else(String::new, innermost)))
+        }
         SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) => away("the connection broke off".into()),
     }
+}
+
+/// What is behind it all, such as a certificate that nobody knows. It holds no body: none came.
+fn innermost(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!(": {innermost}")
 }
 
 fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
