@@ -50,17 +50,17 @@ impl Fake {
         if let Some(thread) = thread {
             event["thread_ts"] = thread.into();
         }
-        self.event(event)
+        self.event(&event)
     }
 
-    fn event(&self, event: Value) -> Delivery {
+    fn event(&self, event: &Value) -> Delivery {
         let body = json!({ "team_id": self.place.team, "event_id": format!("Ev{}", self.number()), "event": event });
         Delivery::new(DeliveryKind::Event, body)
     }
 
     /// The app's page is opened.
     pub(super) fn home(&self) -> Delivery {
-        self.event(json!({ "type": "app_home_opened", "user": YOU, "channel": DIRECT, "tab": "home" }))
+        self.event(&json!({ "type": "app_home_opened", "user": YOU, "channel": DIRECT, "tab": "home" }))
     }
 
     /// A slash command, given in the channel.

@@ -82,7 +82,7 @@ proptest! {
         let menu = help::Menu { role: Some(text.clone()), servers: servers.clone(), open, tools: tools(&text, count), page, problem: None, introduction: None };
         check::message(&help::menu(&menu));
         check::message(&help::menu(&help::Menu { open: None, ..menu }));
-        let operation = status::Operation { version: text.clone(), provider: Some((text.clone(), false)), ..status::Operation::default() };
+        let operation = status::Operation { version: text.clone(), provider: Some((text.clone(), Some(false))), ..status::Operation::default() };
         check::message(&status::message(&status::Status { standing: standing(&text), servers, operation: Some(operation) }));
     }
 
