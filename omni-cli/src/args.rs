@@ -237,7 +237,7 @@ impl Command {
         match self {
             Self::Serve(_) => true,
             #[cfg(feature = "slack")]
-            Self::Slack(args) => args.command.is_none(),
+            Self::Slack(args) => args.command.is_none() && !args.fake,
             #[cfg(feature = "analytics")]
             Self::Mcp(args) => matches!(&args.server, Some(McpServer::Analytics(own)) if own.http.is_some()),
             _ => false,

@@ -9,8 +9,10 @@ use tokio::{sync::watch, time::sleep};
 use crate::port::{SlackError, SlackPort};
 
 mod pace;
+mod quota;
 
 use pace::Pace;
+use quota::Rest;
 
 /// How often a call is made that Slack does not want yet.
 const TRIES: u32 = 4;
@@ -49,6 +51,8 @@ const HARMLESS: [&str; 13] = [
 pub(crate) struct Api {
     port: Arc<dyn SlackPort>,
     pace: Arc<Pace>,
+    /// Streams, of which a workspace lets few begin in a minute.
+    streams: Arc<Rest>,
     /// The error after which Slack takes nothing more from this token.
     end: watch::Sender<Option<SlackError>>,
 }
@@ -79,7 +83,7 @@ fn patience(method: &str) -> Duration {
 
 impl Api {
     pub(crate) fn new(port: Arc<dyn SlackPort>) -> Self {
-        Self { port, pace: Arc::default(), end: watch::Sender::new(None) }
+        Self { port, pace: Arc::default(), streams: Arc::default(), end: watch::Sender::new(None) }
     }
 
     /// Calls a method, as often as it takes within reason.
@@ -164,6 +168,25 @@ impl Api {
             self.end.send_if_modified(|end| end.is_none() && end.replace(error.clone()).is_none());
         }
         answer
+    }
+
+    /// Whether Slack lets a stream begin, as far as it is known.
+    pub(crate) fn may_stream(&self) -> bool {
+        self.streams.left().is_none()
+    }
+
+    /// Begins a stream. Where Slack wanted a pause it is not even asked: waiting for one would be silence.
+    pub(crate) async fn start_stream(&self, arguments: &Value) -> Result<Value, SlackError> {
+        const METHOD: &str = "chat.startStream";
+        if let Some(retry_after) = self.streams.left() {
+            return Err(SlackError::Limited { method: METHOD.into(), retry_after });
+        }
+        let started = self.call_once(METHOD, arguments).await;
+        if let Err(SlackError::Limited { retry_after, .. }) = &started {
+            tracing::info!(pause_ms = retry_after.as_millis(), "Slack lets no stream begin for a while");
+            self.streams.begins(*retry_after);
+        }
+        started
     }
 
     /// Waits until Slack takes nothing more from this token, and says why.

@@ -21,6 +21,12 @@ pub(crate) struct Args {
         help = "Configuration directory [default: $OMNI_CONFIG, ./config, ~/.config/omni]"
     )]
     pub(crate) config: Option<PathBuf>,
+    /// Try the bot in this terminal, without a workspace
+    #[arg(long)]
+    pub(crate) fake: bool,
+    /// Try it as this user
+    #[arg(short = 'u', long = "as", value_name = "EMAIL", requires = "fake")]
+    pub(crate) act_as: Option<String>,
     /// How to log [default: that of settings.yaml, or console]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<Format>,

@@ -27,6 +27,7 @@ mod asked;
 mod command;
 mod confirming;
 mod context;
+mod expiring;
 mod exporting;
 mod helping;
 mod home;
@@ -80,6 +81,8 @@ struct Inner {
     /// What time it is for what is done on schedule.
     clock: Clock,
     tasks: TaskTracker,
+    /// What waits for its time, and ends when nothing new is taken in.
+    timers: TaskTracker,
     room: Semaphore,
     began: Instant,
     /// Nothing new is taken in.
@@ -122,6 +125,7 @@ impl Bot {
             reports: Arc::default(),
             clock,
             tasks: TaskTracker::new(),
+            timers: TaskTracker::new(),
             room: Semaphore::new(AT_ONCE),
             began: Instant::now(),
             closing: CancellationToken::new(),
@@ -144,12 +148,20 @@ impl Bot {
     pub async fn drain(&self, within: Duration) {
         self.0.closing.cancel();
         self.0.tasks.close();
+        self.0.timers.close();
         if timeout(within, self.0.tasks.wait()).await.is_err() {
             self.0.ending.cancel();
             if timeout(LAST_WORDS, self.0.tasks.wait()).await.is_err() {
                 tracing::warn!(left = self.0.tasks.len(), "answers in Slack are left unfinished");
             }
         }
+        // They end by themselves, but for one that changes a card just now.
+        let _ = timeout(LAST_WORDS, self.0.timers.wait()).await;
+    }
+
+    /// Whether nothing runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.tasks.is_empty()
     }
 
     fn omni(&self) -> &Omni {

@@ -1,7 +1,8 @@
 //! The Slack door of omni.
 //!
 //! [`Bot`] takes in what Slack delivers, as an [`Intake`]; [`serve`] brings it together with Slack over sockets
-//! or signed requests; [`run`] is the whole program. A bot is a value: two of them live in one process.
+//! or signed requests; [`run`] is the whole program, and
+//! [`run_fake`] the same in a terminal, without Slack. A bot is a value: two of them live in one process.
 //!
 //! Slack is known by [`SlackPort`] alone, which calls methods, and by whatever hands deliveries over. What comes in
 //! is read in `event`, who it is from is found out in `people`, and what it asks for is done in `bot`, later:
@@ -11,17 +12,21 @@
 mod api;
 mod bot;
 mod event;
+mod fake;
 pub mod manifest;
 mod people;
 mod port;
 pub mod registry;
 mod schedule;
+mod scopes;
 mod serve;
 pub mod signed;
 pub mod view;
 
 pub use bot::Bot;
+pub use fake::{Terminal, run_fake};
 pub use people::Me;
-pub use port::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort};
+pub use port::{Ack, Delivery, DeliveryKind, EventSource, Intake, Pulse, SlackError, SlackPort};
 pub use schedule::Clock;
-pub use serve::{BotError, examine, run, serve, serve_timed};
+pub use scopes::{Scopes, scopes};
+pub use serve::{BotError, Timing, examine, run, serve, serve_with};

@@ -6,12 +6,13 @@ use clap::Parser;
 use omni_core::{
     Config, Error,
     config::{LoadOptions, LogFormat, Process},
+    identity::Credential,
 };
 use omni_http::{
     logging::{self, LogOptions},
     stop_signal,
 };
-use omni_slack::{BotError, registry, run};
+use omni_slack::{BotError, Terminal, registry, run, run_fake};
 use tokio_util::sync::CancellationToken;
 
 mod args;
@@ -36,7 +37,9 @@ fn serve(process: &Process, args: &args::Args) -> Result<(), BotError> {
     options.dir.clone_from(&args.config);
     let config = Config::load(options.clone()).map_err(Error::from)?;
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
-    let (directives, level) = (process.var("RUST_LOG"), config.log_level.as_deref());
+    // Whoever tries the bot reads their terminal for answers.
+    let level = config.log_level.as_deref().or(args.fake.then_some("warn"));
+    let directives = process.var("RUST_LOG");
     let log = LogOptions { format, directives, level, color: process.stderr_tty, env: &process.env };
     let _logging = logging::start(&log);
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Error::Internal { message: error.to_string() })?;
@@ -47,6 +50,11 @@ fn serve(process: &Process, args: &args::Args) -> Result<(), BotError> {
             stopped.run_until_cancelled(stop_signal()).await;
             stopped.cancel();
         });
-        run(&config, options, Arc::new(registry::registry()), stop).await
+        let registry = Arc::new(registry::registry());
+        if args.fake {
+            let who = Credential::Local { os_user: process.os_user.clone(), act_as: args.act_as.clone() };
+            return run_fake(&config, registry, who, Terminal::standard(), stop).await;
+        }
+        run(&config, options, registry, stop).await
     })
 }

@@ -21,6 +21,29 @@ pub const SCOPES: [&str; 15] = [
     "users:read.email",
 ];
 
+/// What a scope is needed for, as whoever grants it reads it; nothing of one that no build uses.
+#[must_use]
+pub fn purpose(scope: &str) -> Option<&'static str> {
+    Some(match scope {
+        "app_mentions:read" => "to hear that somebody mentions it",
+        "assistant:write" => "to stream answers, and to say what it is doing",
+        "channels:history" => "to read the threads in public channels that it is called into",
+        "channels:read" => "to tell public channels from private ones",
+        "chat:write" => "to post answers",
+        "commands" => "for /omni, /omni-help, /omni-status and the shortcut on messages",
+        "files:write" => "to send tables as files",
+        "groups:history" => "to read the threads in private channels that it is called into",
+        "groups:read" => "to tell private channels from public ones",
+        "im:history" => "to read what people write to it directly",
+        "im:read" => "to know its direct messages",
+        "im:write" => "to write to people directly",
+        "reactions:read" => "to take thumbs up and down as feedback",
+        "users:read" => "to know who asks",
+        "users:read.email" => "to know who asks by their e-mail address, which is how they get their role",
+        _ => return None,
+    })
+}
+
 /// What the app hears of.
 const EVENTS: [&str; 7] = [
     "agent_session_stopped",
@@ -111,6 +134,11 @@ mod tests {
         assert_eq!(events, "https://omni.company.com/slack/events");
         let commands = manifest["features"]["slash_commands"].as_array().unwrap();
         assert!(commands.iter().all(|one| one["url"] == "https://omni.company.com/slack/commands"));
+    }
+
+    #[test]
+    fn of_every_scope_it_is_said_what_it_is_for() {
+        assert!(SCOPES.iter().all(|scope| purpose(scope).is_some()));
     }
 
     /// Slack's own limits.

@@ -159,6 +159,36 @@ pub trait Intake: Send + Sync + fmt::Debug {
     fn take(&self, delivery: Delivery) -> Ack;
 }
 
+/// When a socket counts as dead on which nothing comes any more, and how soon that is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pulse {
+    /// How often it is asked for a sign of life, in seconds.
+    pub every_s: u64,
+    /// How many signs of life may be missed. At the one after that the socket is given up, and another one opened.
+    pub missed: u64,
+}
+
+impl Default for Pulse {
+    /// Half a minute may pass, and at forty seconds it is over.
+    fn default() -> Self {
+        Self { every_s: 10, missed: 3 }
+    }
+}
+
+impl Pulse {
+    /// Another one; a second is the least.
+    #[must_use]
+    pub fn new(every_s: u64, missed: u64) -> Self {
+        Self { every_s: every_s.max(1), missed }
+    }
+
+    /// How often somebody looks whether there is a socket at all.
+    pub(crate) fn look_every(self) -> Duration {
+        Duration::from_millis(self.every_s.saturating_mul(1_500))
+    }
+}
+
 /// Where deliveries come from.
 #[async_trait]
 pub trait EventSource: Send + Sync + fmt::Debug {

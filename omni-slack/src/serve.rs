@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bot::Bot,
     people::Me,
-    port::{EventSource, Intake, SlackError, web},
+    port::{EventSource, Intake, Pulse, SlackError, web},
     schedule::Clock,
     signed,
 };
 
 /// How long running answers have to finish at the end.
-const DRAIN: Duration = Duration::from_secs(30);
+pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 
 /// How long open requests have at the end; an ack takes no time.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -87,7 +87,7 @@ async fn served(
 /// # Errors
 /// A [`SlackError`]: which one it does not, or that it cannot be reached.
 pub async fn examine(config: &SlackConfig) -> Result<Me, SlackError> {
-    let (port, sockets) = web::connect(config)?;
+    let (port, sockets) = web::connect(config, Pulse::default())?;
     let me = Me::of(&port.call("auth.test", &json!({})).await?);
     match sockets {
         Some(sockets) => sockets.probe().await?,
@@ -108,21 +108,47 @@ fn signing_secret(config: &SlackConfig) -> Result<SecretString, SlackError> {
 /// # Errors
 /// A [`BotError`] when Slack does not accept its tokens, or it cannot listen.
 pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) -> Result<(), BotError> {
-    serve_timed(omni, config, stop, Clock::default()).await
+    serve_with(omni, config, Timing::default(), stop).await
 }
 
-/// The same, with schedules by another clock.
+/// What goes by time.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Timing {
+    /// When a socket is dead.
+    pub pulse: Pulse,
+    /// What time it is, for schedules.
+    pub clock: Clock,
+}
+
+impl Timing {
+    /// The same with another opinion of when a socket is dead.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: Pulse) -> Self {
+        self.pulse = pulse;
+        self
+    }
+
+    /// The same with schedules by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+/// The same with another sense of time.
 ///
 /// # Errors
 /// As [`serve`].
-pub async fn serve_timed(
+pub async fn serve_with(
     omni: Omni,
     config: &SlackConfig,
+    timing: Timing,
     stop: CancellationToken,
-    clock: Clock,
 ) -> Result<(), BotError> {
-    let (port, sockets) = web::connect(config)?;
-    let known = stop.run_until_cancelled(Bot::timed(omni.clone(), config.clone(), port, clock)).await;
+    let (port, sockets) = web::connect(config, timing.pulse)?;
+    let known = stop.run_until_cancelled(Bot::timed(omni.clone(), config.clone(), port, timing.clock)).await;
     let Some(bot) = known.transpose()? else { return Ok(()) };
     match stop.run_until_cancelled(omni.start()).await {
         Some(started) => started?,

@@ -3,16 +3,24 @@
 mod acks;
 mod answers;
 mod approvals;
+mod cards;
 mod commands;
 mod delivery;
 mod elsewhere;
+mod endings;
+mod files;
 mod flood;
+mod identity;
 mod judging;
 mod kept;
 mod people;
+mod program;
 mod rig;
 mod schedules;
+mod sockets;
+mod status;
 mod streams;
+mod terminal;
 
 use std::sync::Arc;
 

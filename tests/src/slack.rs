@@ -59,12 +59,14 @@ mod rates;
 mod reading;
 mod refusal;
 mod socket;
+mod tls;
 mod views;
 mod world;
 
 pub use clicks::Submitted;
 pub use message::{Message, Post, Stream, StreamState, Surface, Task, View};
 pub use people::{Ack, Sent};
+pub use tls::Front;
 pub use world::{Call, File, World};
 
 use app::App;
@@ -385,6 +387,16 @@ impl Slack {
     /// The next `n` acks get lost on their way.
     pub fn loses_acks(&self, n: usize) {
         self.shared.with(|world| world.faults.lost_acks = n);
+    }
+
+    /// The next `n` deliveries over sockets get lost on their way: Slack delivers events again later.
+    pub fn loses_deliveries(&self, n: usize) {
+        self.shared.with(|world| world.faults.lost_deliveries = n);
+    }
+
+    /// The next `n` connections hang before they are any: they are taken, and nothing is said.
+    pub fn links_hang(&self, n: usize) {
+        self.shared.with(|world| world.faults.hanging_links = n);
     }
 
     /// What people did from now on is held back; [`Self::releases`] delivers it in the opposite order.

@@ -6,11 +6,19 @@ use super::LogForm;
 
 /// Answer in Slack.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:\n  omni slack manifest > manifest.json\n  omni slack --log-format json")]
+#[command(
+    after_help = "Examples:\n  omni slack manifest > manifest.json\n  omni slack --log-format json\n  omni --demo slack --fake"
+)]
 pub struct SlackArgs {
     /// How to log [default: that of settings.yaml, or console]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogForm>,
+    /// Try the bot in this terminal, without a workspace
+    #[arg(long)]
+    pub fake: bool,
+    /// Try it as this user
+    #[arg(short = 'u', long = "as", value_name = "EMAIL", requires = "fake")]
+    pub act_as: Option<String>,
     /// Something else than to answer.
     #[command(subcommand)]
     pub command: Option<SlackCommand>,

@@ -9,6 +9,8 @@ use omni_core::{
     catalog::{Health, ServerView},
     config::Severity,
 };
+#[cfg(feature = "slack")]
+use omni_slack::manifest;
 use serde::Serialize;
 use serde_json::json;
 
@@ -91,14 +93,44 @@ async fn examine(app: &App) -> Vec<Check> {
     checks
 }
 
-/// Whether Slack accepts the bot, where there is one.
+/// Whether Slack accepts the bot, and lets it do what it does, where there is one.
 #[cfg(feature = "slack")]
-async fn slack(config: &Config) -> Option<Check> {
-    config.slack.bot_token.as_ref()?;
-    Some(match omni_slack::examine(&config.slack).await {
-        Ok(me) => Check::new("slack", State::Ok, format!("the bot is {} in workspace {}", me.user, me.team)),
-        Err(error) => Check::new("slack", State::Problem, error.to_string()),
-    })
+async fn slack(config: &Config) -> Vec<Check> {
+    if config.slack.bot_token.is_none() {
+        return Vec::new();
+    }
+    match omni_slack::examine(&config.slack).await {
+        Ok(me) => {
+            let message = format!("the bot is {} in workspace {}", me.user, me.team);
+            vec![Check::new("slack", State::Ok, message), scopes(config).await]
+        }
+        Err(error) => vec![Check::new("slack", State::Problem, error.to_string())],
+    }
+}
+
+/// Whether the installed app was granted what this build uses.
+#[cfg(feature = "slack")]
+async fn scopes(config: &Config) -> Check {
+    let name = "slack scopes";
+    let found = match omni_slack::scopes(&config.slack).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Check::new(name, State::Skipped, "Slack does not say what the app was granted"),
+        Err(error) => return Check::new(name, State::Problem, error.to_string()),
+    };
+    if !found.missing.is_empty() {
+        let purpose = |scope: &&str| format!("{scope} ({})", manifest::purpose(scope).unwrap_or("it is used"));
+        let missing = found.missing.iter().map(purpose).collect::<Vec<_>>().join(", ");
+        return Check::new(
+            name,
+            State::Problem,
+            format!("not granted: {missing}; reinstall the app with what `omni slack manifest` prints"),
+        );
+    }
+    let more = match found.additional.is_empty() {
+        true => String::new(),
+        false => format!("; granted and not used: {}", found.additional.join(", ")),
+    };
+    Check::new(name, State::Ok, format!("everything that is used was granted{more}"))
 }
 
 async fn configuration(app: &App, config: &Config) -> Check {

@@ -6,7 +6,7 @@ use omni_core::{
     reload::Reloader,
 };
 use omni_http::{DoorOptions, Metrics, Server, stop_signal};
-use omni_slack::{BotError, manifest::manifest};
+use omni_slack::{BotError, Terminal, manifest::manifest};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,7 +26,7 @@ impl From<BotError> for Fault {
     }
 }
 
-/// Answers until the process is asked to end, or prints the manifest.
+/// Answers until the process is asked to end, in Slack or in the terminal, or prints the manifest.
 pub(super) async fn run(app: &App, args: &SlackArgs) -> Result<Exit, Fault> {
     if let Some(SlackCommand::Manifest { http }) = &args.command {
         app.console.json(&manifest(http.as_deref()))?;
@@ -34,6 +34,11 @@ pub(super) async fn run(app: &App, args: &SlackArgs) -> Result<Exit, Fault> {
     }
     let options = app.load_options().with_os_user(&app.process.os_user);
     let config = app.config_by(options.clone())?;
+    if args.fake {
+        let (who, terminal) = (app.credential(args.act_as.as_deref()), Terminal::standard());
+        omni_slack::run_fake(&config, app.registry.clone(), who, terminal, asked_to_end()).await?;
+        return Ok(Exit::Success);
+    }
     let format = args.log_format.map(Into::into).or(config.log_format).unwrap_or(LogFormat::Console);
     // It sends the last spans when it goes.
     let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);

@@ -19,6 +19,7 @@ use super::{
     answering::Last,
     asked::Asking,
     command::kind_of,
+    expiring::Posted,
     question::{Aside, Question},
     voice,
 };
@@ -84,6 +85,7 @@ impl Bot {
             let found = self.omni().confirmation(question.person.credential(), call.id).await;
             // What cannot be decided any more is told to the asker all the same.
             let is_own = found.as_ref().is_ok_and(|found| found.may_approve || found.confirmation.is_decided());
+            let asker = (!is_own).then(|| question.person.name.clone());
             let body = view::confirm::card(&Card {
                 value: ticket.text(),
                 server: call.server.clone(),
@@ -91,17 +93,17 @@ impl Bot {
                 arguments: call.arguments.clone(),
                 effect: self.effect(&call.server, &call.tool),
                 rule: Some(call.rule.clone()),
-                asker: (!is_own).then(|| question.person.name.clone()),
+                asker: asker.clone(),
                 expires_at: call.expires_at,
             });
-            match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
+            let ts = match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
                 (true, _) => self.show_asker(question, &body).await,
                 (false, false) => {
-                    self.show_all(question, &body).await;
                     // It may be decided at another door.
                     if let Ok(found) = &found {
                         self.wait_for(&ticket, found.confirmation.run);
                     }
+                    self.show_all(question, &body).await
                 }
                 // Whoever decides does not read here, and nobody else is to.
                 (false, true) => {
@@ -109,32 +111,37 @@ impl Bot {
                     if let Ok(found) = &found {
                         self.wait_for(&ticket, found.confirmation.run);
                     }
+                    None
                 }
+            };
+            if let Some(ts) = ts {
+                let (channel, expires_at) = (question.asks_at().channel, call.expires_at);
+                self.expires(&question.person, Posted { ticket, channel, ts, asker, expires_at });
             }
         }
     }
 
-    /// Shows something to the asker alone.
-    async fn show_asker(&self, question: &Question, body: &Body) {
-        if let Some(to) = &question.asks_in {
-            return self.tell(to, &question.person.user.id, ChannelKind::Direct, body).await;
+    /// Shows something to the asker alone; its `ts`, where it is a message that can be changed.
+    async fn show_asker(&self, question: &Question, body: &Body) -> Option<String> {
+        if question.asks_in.is_some() {
+            return self.show_all(question, body).await;
         }
         let told = match &question.private {
             Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
-            Some(Aside::Whisper) | None => {
-                return self.tell(&question.to(), &question.person.user.id, question.kind, body).await;
-            }
+            // Nobody else reads there.
+            _ if question.kind == ChannelKind::Direct => return self.show_all(question, body).await,
+            Some(Aside::Whisper) | None => self.api().whisper(&question.to(), &question.person.user.id, body).await,
         };
         if let Err(error) = told {
             tracing::warn!(%error, "somebody could not be asked for their agreement");
         }
+        None
     }
 
-    /// Shows a card to everybody in its thread.
-    async fn show_all(&self, question: &Question, body: &Body) {
-        if let Err(error) = self.api().post(&question.to(), body).await {
-            tracing::warn!(%error, "nobody could be asked for their agreement");
-        }
+    /// Shows a card to everybody who reads where it is asked; its `ts`.
+    async fn show_all(&self, question: &Question, body: &Body) -> Option<String> {
+        let posted = self.api().post(&question.asks_at(), body).await;
+        posted.inspect_err(|error| tracing::warn!(%error, "nobody could be asked for their agreement")).ok()
     }
 
     /// What a tool says that it does.
@@ -179,7 +186,9 @@ impl Bot {
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let voice = voice::of(self, &question);
-        match self.answer(&question, &grant, stream, voice, guard).await {
+        let last = self.answer(&question, &grant, stream, voice, guard).await;
+        self.mark_again(person, ticket, card).await;
+        match last {
             Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run).await,
             Last::Stopped => {
                 self.unclaims(run).await;
@@ -211,6 +220,14 @@ impl Bot {
         let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
         if let Err(error) = self.api().respond(url, &body, true).await {
             tracing::warn!(%error, "a card could not be changed after the decision");
+        }
+    }
+
+    /// Puts it right where a call was agreed to and not run after all.
+    async fn mark_again(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
+        let found = self.omni().confirmation(person.credential(), ticket.id).await;
+        if found.is_ok_and(|found| matches!(found.confirmation.state, State::Void | State::UnknownOutcome)) {
+            self.mark(person, ticket, card).await;
         }
     }
 
@@ -249,6 +266,7 @@ fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
     match one.state {
         State::Denied => Outcome::Denied { by, at, reason },
         State::Expired => Outcome::Expired,
+        State::Pending if one.expires_at <= Utc::now() => Outcome::Expired,
         State::Void => Outcome::Void { reason },
         State::UnknownOutcome => Outcome::Unknown,
         _ => Outcome::Approved { by, at },

@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use omni_core::{
-    audit::{AuditQuery, AuditStats},
+    audit::{AuditAccess, AuditQuery, AuditStats, MAX_PAGE, Order},
     catalog::{ServerView, ToolDef},
+    identity::Scope,
+    ledger::Outcome,
     omni::OfferedServer,
     policy::Grant,
 };
@@ -73,22 +75,18 @@ impl Bot {
         view::status::message(&Status {
             standing: self.standing(person, grant).await,
             servers: servers(&offered),
-            operation: grant.role.is_admin.then(|| self.inside()),
+            operation: if grant.role.is_admin { Some(self.inside(person).await) } else { None },
         })
     }
 
     /// How somebody stands: what they may ask, and what they did by the ledger.
     pub(super) async fn standing(&self, person: &Person, grant: &Grant) -> Standing {
-        let now = Utc::now();
-        let (hour, day) = tokio::join!(
-            self.asked_since(person, now - TimeDelta::hours(1)),
-            self.asked_since(person, now - TimeDelta::days(1)),
-        );
-        let used = hour.map_or(0, |stats| stats.total_requests.saturating_sub(stats.blocked_count));
+        let (quota, day) =
+            tokio::join!(self.quota(person, grant), self.asked_since(person, Utc::now() - TimeDelta::days(1)),);
         Standing {
             name: person.name.clone(),
             role: Some(grant.role.name.to_string()),
-            quota: grant.quota.per_hour.map(|limit| Quota { used, limit, resets_in: None }),
+            quota,
             cost_today_usd: day.as_ref().map(|stats| stats.total_cost),
             asked_today: day.map(|stats| stats.total_requests),
         }
@@ -102,22 +100,71 @@ impl Bot {
         log.stats(&query).await.ok()
     }
 
+    /// What is left of what somebody may ask in an hour, by the ledger: the limiter says so only to whoever asks.
+    async fn quota(&self, person: &Person, grant: &Grant) -> Option<Quota> {
+        let limit = grant.quota.per_hour?;
+        let since = Utc::now() - TimeDelta::hours(1);
+        let (hour, first) = tokio::join!(self.asked_since(person, since), self.first_counted(person, since));
+        let used = hour.map(|stats| stats.total_requests.saturating_sub(stats.blocked_count));
+        let until_free = |began: DateTime<Utc>| (began - since).to_std().map_or(1, |left| left.as_secs().max(1));
+        Some(Quota { used, limit, resets_in: first.map(until_free) })
+    }
+
+    /// When somebody's first ask since then began that counts; `None` where there is none, or it is not known.
+    async fn first_counted(&self, person: &Person, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let log = self.omni().audit(person.credential()).await.ok()?;
+        let mut query = AuditQuery::default();
+        (query.user, query.since) = (Some(person.principal.subject.clone()), Some(since));
+        query.order = Order::OldestFirst;
+        let page = log.logs(&query).await.ok()?;
+        let first = page.entries.into_iter().find(|entry| !entry.was_blocked)?;
+        // It counts from its beginning on, and stands in the ledger at its end.
+        Some(first.created_at - TimeDelta::milliseconds(i64::try_from(first.duration_ms).unwrap_or(i64::MAX)))
+    }
+
     /// The servers that somebody may use something of.
     pub(super) async fn servers_of(&self, person: &Person) -> Vec<Server> {
         servers(&self.omni().known_servers(person.credential()).await.unwrap_or_default())
     }
 
     /// What administrators see beside it.
-    fn inside(&self) -> Operation {
-        let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), true)));
+    async fn inside(&self, person: &Person) -> Operation {
+        let answered = self.answered_since(person, Utc::now() - TimeDelta::days(1)).await;
+        // Whether it answers is not looked for here.
+        let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), None)));
         Operation {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.0.began.elapsed().as_secs(),
             running: Some(self.0.running.count()),
+            p95_ms: answered.as_ref().and_then(|(p95_ms, _)| *p95_ms),
+            failed: answered.map(|(_, failed)| failed),
             provider,
             ..Operation::default()
         }
     }
+
+    /// How long the newest answers to everybody took since then at most, but for the slowest twentieth; and how many of
+    /// all asks failed. `None` where somebody may not see those of others, or the ledger cannot be read.
+    async fn answered_since(&self, person: &Person, since: DateTime<Utc>) -> Option<(Option<u64>, (u64, u64))> {
+        // The role decides: whoever talks to the bot has no key that could be for less.
+        let scopes = person.principal.scopes.iter().chain([Scope::Audit]).collect();
+        let reader = person.principal.clone().with_scopes(scopes);
+        let log = self.omni().audit(reader).await.ok().filter(AuditAccess::sees_all)?;
+        let mut query = AuditQuery::default();
+        (query.since, query.request_type, query.limit) = (Some(since), Some("chat".into()), Some(MAX_PAGE));
+        let (page, stats) = tokio::try_join!(log.logs(&query), log.stats(&query)).ok()?;
+        let count = |outcome: Outcome| stats.by_status.get(outcome.as_str()).copied().unwrap_or(0);
+        let failed = [Outcome::Error, Outcome::Timeout, Outcome::UnknownOutcome].map(count).iter().sum();
+        let took = page.entries.iter().filter(|entry| !entry.was_blocked).map(|entry| entry.duration_ms);
+        Some((p95(took.collect()), (failed, stats.total_requests)))
+    }
+}
+
+/// What 95 of 100 do not exceed.
+fn p95(mut all: Vec<u64>) -> Option<u64> {
+    all.sort_unstable();
+    let rank = (all.len() * 95).div_ceil(100);
+    all.get(rank.checked_sub(1)?).copied()
 }
 
 fn servers(offered: &[OfferedServer]) -> Vec<Server> {
@@ -141,5 +188,16 @@ fn tool(def: &ToolDef, grant: &Grant) -> Tool {
         is_read_only: def.annotations.read_only_hint == Some(true),
         is_destructive: def.annotations.destructive_hint == Some(true),
         needs_approval: grant.decide_tool(def.rule_ref(), None).confirm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_twenty_the_slowest_is_left_out() {
+        assert_eq!(p95((1..=20).collect()), Some(19));
+        assert_eq!((p95(vec![7]), p95(Vec::new())), (Some(7), None));
     }
 }

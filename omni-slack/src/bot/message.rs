@@ -1,7 +1,7 @@
 //! Messages: mentions, direct messages, and replies in threads that the bot is part of.
 
 use omni_core::{
-    Source,
+    ErrorKind, Source,
     thread::{Place, ThreadKey},
 };
 use serde_json::json;
@@ -52,7 +52,7 @@ impl Bot {
             return;
         }
         match self.person(&message).await {
-            Ok(person) if !(is_called || is_direct || self.preferences(&person).await.follow_up) => {}
+            Ok(person) if !is_called && !is_direct && !self.is_heard(&person).await => {}
             Ok(person) => self.said(&person, message, is_called || is_direct).await,
             Err(unknown) if is_called || is_direct => self.whisper_to_unknown(&message, &unknown).await,
             Err(_) => {}
@@ -61,6 +61,14 @@ impl Bot {
 
     async fn person(&self, message: &Message) -> Result<Person, Unknown> {
         self.resolve(&message.user, &message.channel).await
+    }
+
+    /// Whether somebody's reply is taken though they call nobody: not if they do not want that, and who only talks to
+    /// others in a thread is not told that the bot has no place for them.
+    async fn is_heard(&self, person: &Person) -> bool {
+        let grant = self.omni().grant(person.credential()).await;
+        let is_bystander = grant.is_err_and(|error| error.kind() == ErrorKind::Denied);
+        !is_bystander && self.preferences(person).await.follow_up
     }
 
     /// Who somebody is who does something in a channel.

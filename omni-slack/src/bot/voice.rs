@@ -73,7 +73,7 @@ pub(super) fn of(bot: &Bot, question: &Question) -> Box<dyn Voice> {
     match &question.private {
         Some(aside) => Box::new(private::Private::new(bot.api().clone(), aside.clone(), question)),
         None => match &question.thread {
-            Some(thread) if bot.config().streams(&question.channel) => {
+            Some(thread) if bot.config().streams(&question.channel) && bot.api().may_stream() => {
                 Box::new(streamed::Streamed::new(bot.api().clone(), question, thread))
             }
             _ => Box::new(plain::Plain::new(bot, question)),

@@ -21,7 +21,7 @@ use slack_morphism::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ack, Delivery, DeliveryKind, EventSource, Intake, SlackError, SlackPort as _, web::Web};
+use super::{Ack, Delivery, DeliveryKind, EventSource, Intake, Pulse, SlackError, SlackPort as _, web::Web};
 
 /// How many connections there are: while one is made anew the other hears.
 const CONNECTIONS: u32 = 2;
@@ -29,11 +29,9 @@ const CONNECTIONS: u32 = 2;
 const STAGGER: u64 = 1;
 /// How long after a failure it is tried again, in seconds.
 const AGAIN_AFTER: u64 = 10;
-/// A connection that gives no sign of life is given up after so many seconds, at the sixth of as many pings.
-const PING_EVERY: u64 = 10;
-const PINGS_MISSED: u64 = 5;
-/// How often somebody looks whether there is a connection.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// How many looks in a row find no connection though Slack would open one, until all are made anew: one may hang
+/// before it is a connection, where the library waits for ever.
+const LOOKS_IN_VAIN: u32 = 3;
 /// How long the first try waits after a failure, at least and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -41,6 +39,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Deliveries by sockets, opened with the app's token.
 pub(crate) struct Sockets<H: Send + Sync + Clone + Connect + 'static> {
     web: Web<H>,
+    pulse: Pulse,
 }
 
 impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Sockets<H> {
@@ -50,8 +49,8 @@ impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Sockets<H> 
 }
 
 impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
-    pub(crate) fn new(web: Web<H>) -> Self {
-        Self { web }
+    pub(crate) fn new(web: Web<H>, pulse: Pulse) -> Self {
+        Self { web, pulse }
     }
 
     /// Waits until Slack lets a socket be opened: only here an error is seen after which it never will.
@@ -71,19 +70,54 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
         }
     }
 
-    /// Ends with the first error that is for good, while there is no connection.
-    async fn watch(&self, live: &Hearing) -> SlackError {
-        loop {
-            sleep(LOOK_EVERY).await;
+    /// Ends when the connections are to be made anew.
+    ///
+    /// # Errors
+    /// The first error that is for good, while there is no connection.
+    async fn watch(&self, live: &Hearing) -> Result<(), SlackError> {
+        let mut in_vain = 0;
+        while in_vain < LOOKS_IN_VAIN {
+            sleep(self.pulse.look_every()).await;
             if live.is_connected() {
+                in_vain = 0;
                 continue;
             }
             match self.probe().await {
-                Err(error) if error.is_fatal() => return error,
+                Err(error) if error.is_fatal() => return Err(error),
                 Err(error) => tracing::warn!(%error, "there is no socket to Slack"),
-                Ok(()) => {}
+                Ok(()) => in_vain += 1,
             }
         }
+        tracing::warn!("no socket to Slack came to be; all are opened anew");
+        Ok(())
+    }
+
+    /// Opens all connections, and hears on them until they are to be made anew.
+    ///
+    /// # Errors
+    /// An error that is for good.
+    async fn hear(&self, to: Arc<dyn Intake>, stop: &CancellationToken) -> Result<(), SlackError> {
+        let environment = Arc::new(SlackClientEventsListenerEnvironment::new(self.web.client.clone()));
+        let connector: &SlackClientHyperConnector<H> = &self.web.client.http_api.connector;
+        let manager = connector.new_clients_manager(environment);
+        let hearing = Arc::new(Hearing::new(to));
+        // It is set before anything is heard.
+        let _ = hearing.manager.set(Arc::downgrade(&manager));
+        let config = SlackClientSocketModeConfig::new()
+            .with_max_connections_count(CONNECTIONS)
+            .with_initial_backoff_in_seconds(STAGGER)
+            .with_reconnect_timeout_in_seconds(AGAIN_AFTER)
+            .with_ping_interval_in_seconds(self.pulse.every_s)
+            .with_ping_failure_threshold_times(self.pulse.missed);
+        let registered = manager.register_new_token(&config, self.web.token.clone(), hearing.clone()).await;
+        registered.map_err(|_| SlackError::Away {
+            method: "apps.connections.open".into(),
+            message: "the sockets cannot be set up".into(),
+        })?;
+        manager.start().await;
+        let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
+        manager.shutdown().await;
+        ended.unwrap_or(Ok(()))
     }
 }
 
@@ -98,27 +132,10 @@ impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
             None => return Ok(()),
             Some(ready) => ready?,
         }
-        let environment = Arc::new(SlackClientEventsListenerEnvironment::new(self.web.client.clone()));
-        let connector: &SlackClientHyperConnector<H> = &self.web.client.http_api.connector;
-        let manager = connector.new_clients_manager(environment);
-        let hearing = Arc::new(Hearing::new(to));
-        // It is set before anything is heard.
-        let _ = hearing.manager.set(Arc::downgrade(&manager));
-        let config = SlackClientSocketModeConfig::new()
-            .with_max_connections_count(CONNECTIONS)
-            .with_initial_backoff_in_seconds(STAGGER)
-            .with_reconnect_timeout_in_seconds(AGAIN_AFTER)
-            .with_ping_interval_in_seconds(PING_EVERY)
-            .with_ping_failure_threshold_times(PINGS_MISSED);
-        let registered = manager.register_new_token(&config, self.web.token.clone(), hearing.clone()).await;
-        registered.map_err(|_| SlackError::Away {
-            method: "apps.connections.open".into(),
-            message: "the sockets cannot be set up".into(),
-        })?;
-        manager.start().await;
-        let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
-        manager.shutdown().await;
-        ended.map_or(Ok(()), Err)
+        while !stop.is_cancelled() {
+            self.hear(to.clone(), &stop).await?;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use slack_morphism::{
 use tokio::time::timeout;
 use url::Url;
 
-use super::{EventSource, SlackError, SlackPort, socket::Sockets};
+use super::{EventSource, Pulse, SlackError, SlackPort, socket::Sockets};
 
 /// How long one call may take.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Web<H> {
 ///
 /// # Errors
 /// [`SlackError::Config`]: a token is missing, or this machine has no certificates.
-pub(crate) fn connect(config: &SlackConfig) -> Result<Ends, SlackError> {
+pub(crate) fn connect(config: &SlackConfig, pulse: Pulse) -> Result<Ends, SlackError> {
     // The library asks for the process's provider, and its sockets would die without a word if there were none.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match config.api_url.starts_with("https:") {
@@ -46,16 +46,16 @@ pub(crate) fn connect(config: &SlackConfig) -> Result<Ends, SlackError> {
             let connector = connector.map_err(|error| SlackError::Config {
                 message: format!("the certificates of this machine cannot be read: {error}"),
             })?;
-            ends(config, connector)
+            ends(config, pulse, connector)
         }
-        false => ends(config, SlackClientHyperConnector::with_connector(HttpConnector::new())),
+        false => ends(config, pulse, SlackClientHyperConnector::with_connector(HttpConnector::new())),
     }
 }
 
 /// The Web API, and where deliveries come from.
 pub(crate) type Ends = (Arc<dyn SlackPort>, Option<Arc<dyn EventSource>>);
 
-fn ends<H>(config: &SlackConfig, connector: SlackClientHyperConnector<H>) -> Result<Ends, SlackError>
+fn ends<H>(config: &SlackConfig, pulse: Pulse, connector: SlackClientHyperConnector<H>) -> Result<Ends, SlackError>
 where
     H: Send + Sync + Clone + Connect + 'static,
     SlackClientHyperConnector<H>: std::fmt::Debug,
@@ -71,11 +71,10 @@ where
     };
     let port = web(&config.bot_token, "bot token (slack.bot_token, SLACK_BOT_TOKEN)", "xoxb-")?;
     let sockets: Option<Arc<dyn EventSource>> = match config.socket_mode {
-        true => Some(Arc::new(Sockets::new(web(
-            &config.app_token,
-            "app token (slack.app_token, SLACK_APP_TOKEN)",
-            "xapp-",
-        )?))),
+        true => {
+            let web = web(&config.app_token, "app token (slack.app_token, SLACK_APP_TOKEN)", "xapp-")?;
+            Some(Arc::new(Sockets::new(web, pulse)))
+        }
         false => None,
     };
     Ok((Arc::new(port), sockets))
@@ -106,9 +105,20 @@ fn translated(method: &str, error: SlackClientError) -> SlackError {
         SlackClientError::ProtocolError(_) | SlackClientError::SocketModeProtocolError(_) => {
             away("an answer that is no JSON".into())
         }
-        SlackClientError::HttpProtocolError(_) => away("the connection failed".into()),
+        SlackClientError::HttpProtocolError(error) => {
+            away(format!("the connection failed{}", error.cause.as_deref().map_or_else(String::new, innermost)))
+        }
         SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) => away("the connection broke off".into()),
     }
+}
+
+/// What is behind it all, such as a certificate that nobody knows. It holds no body: none came.
+fn innermost(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut innermost: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!(": {innermost}")
 }
 
 fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {

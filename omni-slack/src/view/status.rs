@@ -14,8 +14,8 @@ const ROWS: usize = 40;
 /// What is left of what one may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Asked in this hour.
-    pub used: u64,
+    /// Asked in this hour; nothing where that is not known.
+    pub used: Option<u64>,
     /// Most of an hour.
     pub limit: u64,
     /// Seconds until the first of them counts no more; none where nothing was asked.
@@ -26,15 +26,17 @@ impl Quota {
     /// In a line.
     #[must_use]
     pub fn line(&self) -> String {
-        let left = self.limit.saturating_sub(self.used);
+        let Some(used) = self.used else { return format!("{} an hour; how many are left is not known", self.limit) };
+        let left = self.limit.saturating_sub(used);
         let reset = self.resets_in.map_or(String::new(), |seconds| format!(", more in {}", time::wait(seconds)));
         format!("{left} of {} left this hour{reset}", self.limit)
     }
 
-    /// As ten squares.
+    /// As ten squares; none where nothing is known.
     #[must_use]
     pub fn bar(&self) -> String {
-        let tenths = self.used.saturating_mul(10).checked_div(self.limit).unwrap_or(10).min(10);
+        let Some(used) = self.used else { return String::new() };
+        let tenths = used.saturating_mul(10).checked_div(self.limit).unwrap_or(10).min(10);
         (0..10).map(|n| if n < tenths { '▰' } else { '▱' }).collect()
     }
 }
@@ -59,7 +61,10 @@ impl Standing {
     #[must_use]
     pub fn fields(&self) -> Value {
         let role = self.role.as_deref().map_or_else(|| "none".into(), super::footer::title);
-        let quota = self.quota.map_or_else(|| "no limit".into(), |quota| format!("{}\n{}", quota.bar(), quota.line()));
+        let quota = self.quota.map_or_else(
+            || "no limit".into(),
+            |quota| format!("{}\n{}", quota.bar(), quota.line()).trim_start().to_owned(),
+        );
         let mut pairs = vec![("Role", role), ("Requests", quota)];
         pairs.extend(self.cost_today_usd.map(|usd| ("Cost today", time::dollars(usd))));
         pairs.extend(self.asked_today.map(|count| ("Asked today", count.to_string())));
@@ -82,8 +87,8 @@ pub struct Operation {
     pub p95_ms: Option<u64>,
     /// How many of today's asks failed, and of how many.
     pub failed: Option<(u64, u64)>,
-    /// The model, and whether it answers.
-    pub provider: Option<(String, bool)>,
+    /// The model, and whether it answers; nothing where that is not known.
+    pub provider: Option<(String, Option<bool>)>,
 }
 
 /// All of it.
@@ -157,11 +162,14 @@ impl Operation {
         let mut pairs = vec![("Version", version), ("Up for", time::duration(self.uptime_s.saturating_mul(1_000)))];
         pairs.extend(self.sockets.map(|count| ("Slack connections", count.to_string())));
         pairs.extend(self.running.map(|count| ("Running now", count.to_string())));
-        pairs.extend(self.p95_ms.map(|took| ("Answers, p95", time::duration(took))));
-        pairs.extend(self.failed.map(|(failed, all)| ("Failed today", format!("{failed} of {all}"))));
+        let not_known = || "not known".to_owned();
+        pairs.push(("Answers, p95", self.p95_ms.map_or_else(not_known, time::duration)));
+        let failed = self.failed.map_or_else(not_known, |(failed, all)| format!("{failed} of {all}"));
+        pairs.push(("Failed today", failed));
         pairs.extend(self.provider.as_ref().map(|(model, answers)| {
-            let sign = if *answers { Dot::Healthy } else { Dot::Away }.sign();
-            ("Model", format!("{sign} {}", text::code(model, 80)))
+            let sign = answers.map(|answers| if answers { Dot::Healthy } else { Dot::Away }.sign());
+            let sign = sign.map_or(String::new(), |sign| format!("{sign} "));
+            ("Model", format!("{sign}{}", text::code(model, 80)))
         }));
         block::fields(&pairs)
     }

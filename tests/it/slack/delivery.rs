@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use omni_core::llm::scripted::{Scripted, text_turn};
-use omni_slack::{BotError, serve};
+use omni_slack::{BotError, manifest::manifest, serve};
 use omni_tests::{
     program::Program,
-    slack::{Fault, Goodbye},
+    slack::{Fault, Goodbye, Slack},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -123,8 +123,43 @@ async fn the_doctor_says_whether_slack_accepts_the_bot() {
     };
     let well = examined(app).await.unwrap();
     assert!(well.out.contains("✓ slack: the bot is U0OMNI in workspace T0ACME"), "{well:?}");
+    assert!(
+        well.out.contains("✓ slack scopes: everything that is used was granted; granted and not used: "),
+        "{well:?}"
+    );
     let wrong = examined("xapp-wrong".into()).await.unwrap().exits(1);
     assert!(wrong.out.contains("✗ slack: apps.connections.open: Slack says invalid_auth"), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_names_the_scopes_that_the_installed_app_lacks_and_what_they_are_for() {
+    let mut old = manifest(None);
+    old["oauth_config"]["scopes"]["bot"].as_array_mut().unwrap().retain(|scope| scope != "files:write");
+    let slack = Slack::installed(&old).await;
+    let (url, bot, app) = (slack.api_url(), slack.bot_token(), slack.app_token());
+    let ran = tokio::task::spawn_blocking(move || {
+        let env = [("SLACK_API_URL", &*url), ("SLACK_BOT_TOKEN", &*bot), ("SLACK_APP_TOKEN", &*app)];
+        Program::new(env!("CARGO_BIN_EXE_omni-under-test")).run_with(&env, &["doctor"])
+    });
+    let ran = ran.await.unwrap().exits(1);
+    let line = ran.out.lines().find(|line| line.contains("slack scopes")).unwrap();
+    let told = "✗ slack scopes: not granted: files:write (to send tables as files); reinstall the app with what `omni \
+                slack manifest` prints";
+    assert_eq!(line, told);
+    assert!(ran.out.contains("✓ slack: the bot is"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_everything_granted_that_the_manifest_asks_for() {
+    let slack = Slack::installed(&manifest(None)).await;
+    let (url, bot, app) = (slack.api_url(), slack.bot_token(), slack.app_token());
+    let ran = tokio::task::spawn_blocking(move || {
+        let env = [("SLACK_API_URL", &*url), ("SLACK_BOT_TOKEN", &*bot), ("SLACK_APP_TOKEN", &*app)];
+        Program::new(env!("CARGO_BIN_EXE_omni-under-test")).run_with(&env, &["doctor"])
+    });
+    let ran = ran.await.unwrap();
+    let line = ran.out.lines().find(|line| line.contains("slack scopes")).unwrap();
+    assert_eq!(line, "✓ slack scopes: everything that is used was granted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,29 +1,105 @@
 //! Many people at once.
 
-use omni_tests::rig::until;
+use std::{collections::BTreeSet, env, time::Duration};
 
-use super::{ANN, bot, says};
+use async_trait::async_trait;
+use omni_core::{
+    LlmProvider,
+    llm::{ChatRequest, ChatStream, LlmError, ModelInfo, scripted::text_turn},
+};
+use omni_tests::slack::{Message, Post, World};
+use tokio::time::sleep;
+
+use super::{ANN, Bot, bot, lab, says, workspace};
 
 const CHANNELS: usize = 10;
 const MENTIONS: usize = 100;
+/// Mentions of the form that always runs, which come thrice as fast as with `OMNI_TEST_FULL`; and within which time.
+const LOAD: [(usize, Duration); 2] = [(500, Duration::from_secs(20)), (500, Duration::from_secs(60))];
+/// How long the model takes.
+const MODEL: Duration = Duration::from_secs(2);
+
+/// A model that takes its time, and no thread.
+#[derive(Debug)]
+struct Slow(Vec<ModelInfo>);
+
+#[async_trait]
+impl LlmProvider for Slow {
+    fn models(&self) -> &[ModelInfo] {
+        &self.0
+    }
+
+    async fn stream(&self, _: ChatRequest) -> Result<ChatStream, LlmError> {
+        sleep(MODEL).await;
+        Ok(Box::pin(futures::stream::iter(text_turn("Paris.").into_iter().map(Ok))))
+    }
+}
+
+/// The channels that it is asked in.
+fn channels(bot: &Bot) -> Vec<String> {
+    bot.slack.without_rate_limits();
+    let channels: Vec<String> = (0..CHANNELS).map(|at| format!("C0FLOOD{at}")).collect();
+    channels.iter().for_each(|channel| bot.slack.channel(channel, &channel.to_lowercase()));
+    channels
+}
+
+fn answers(bot: &Bot, post: &Post) -> usize {
+    let thread = bot.slack.thread(&post.channel, post.thread());
+    thread.iter().filter(|message| is_answer(message)).count()
+}
+
+fn is_answer(message: &Message) -> bool {
+    message.by_bot && message.is_done() && message.says("Paris.")
+}
+
+/// Waits until every question has its answer, and looks that none has two.
+async fn all_answered_once(bot: &Bot, posts: &[Post]) {
+    let mut left: Vec<&Post> = posts.iter().collect();
+    while let Some(post) = left.pop() {
+        let look = |world: &World| {
+            let thread = world.thread(&post.channel, post.thread());
+            thread.iter().any(is_answer).then_some(())
+        };
+        bot.slack.until(&format!("an answer to {}", post.ts), look).await;
+    }
+    bot.slack.settled().await;
+    let counts: Vec<usize> = posts.iter().map(|post| answers(bot, post)).collect();
+    assert!(counts.iter().all(|count| *count == 1), "{counts:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_mentions_at_once_none_is_lost_and_none_is_answered_twice() {
     let bot = bot(says("Paris.")).await;
-    bot.slack.without_rate_limits();
-    let channels: Vec<String> = (0..CHANNELS).map(|at| format!("C0FLOOD{at}")).collect();
-    channels.iter().for_each(|channel| bot.slack.channel(channel, &channel.to_lowercase()));
+    let channels = channels(&bot);
     let mut posts = Vec::new();
     for at in 0..MENTIONS {
         posts.push(bot.slack.mentions(ANN, &channels[at % CHANNELS], &format!("Question {at}?")).await);
     }
-    let answers = |post: &omni_tests::slack::Post| {
-        let thread = bot.slack.thread(&post.channel, post.thread());
-        thread.iter().filter(|message| message.by_bot && message.is_done() && message.says("Paris.")).count()
-    };
-    until(|| posts.iter().all(|post| answers(post) >= 1)).await;
-    bot.slack.settled().await;
-    assert!(posts.iter().all(|post| answers(post) == 1));
+    all_answered_once(&bot, &posts).await;
     // No ack took three seconds, whatever else runs here.
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mentions_that_come_faster_than_the_model_answers_are_acked_at_once_and_all_answered() {
+    let (mentions, within) = LOAD[usize::from(env::var_os("OMNI_TEST_FULL").is_some())];
+    let model = Slow(vec![ModelInfo::new("slow", "slow")]);
+    let bot = Bot::start(workspace().await, says(""), lab(), |builder| builder.llm(model), |_| {}).await;
+    bot.slack.connected(2).await;
+    let channels = channels(&bot);
+    let mut posts = Vec::new();
+    for at in 0..mentions {
+        posts.push(bot.slack.mentions(ANN, &channels[at % CHANNELS], &format!("Question {at}?")).await);
+        sleep(within / u32::try_from(mentions).unwrap()).await;
+    }
+    all_answered_once(&bot, &posts).await;
+    let events: BTreeSet<&String> = posts.iter().flat_map(|post| &post.event_ids).collect();
+    let acks = bot.slack.acks();
+    let of_mentions = acks.iter().filter(|ack| ack.event_id.as_ref().is_some_and(|event| events.contains(event)));
+    let mut took: Vec<Duration> = of_mentions.map(|ack| ack.took).collect();
+    took.sort_unstable();
+    let p99 = took[(took.len() * 99).div_ceil(100) - 1];
+    assert_eq!(took.len(), 2 * mentions, "a post with a mention is two events");
+    assert!(p99 <= Duration::from_millis(500), "{p99:?}");
     bot.behaved();
 }

@@ -8,7 +8,7 @@ use omni_core::{
     llm::scripted::Scripted,
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
-use omni_slack::{BotError, serve};
+use omni_slack::{BotError, Pulse, Timing, serve_with};
 use omni_tests::{
     recorder::Recorder,
     rig::until_some,
@@ -86,8 +86,20 @@ impl Bot {
         let omni = change(builder).build().await.unwrap();
         let mut config = config_of(&slack);
         set(&mut config);
+        Self::over(slack, omni, recorder, server, config, Pulse::default()).await
+    }
+
+    /// The bot of a pipeline that was built elsewhere.
+    pub(super) async fn over(
+        slack: Slack,
+        omni: Omni,
+        recorder: Recorder,
+        server: FakeServer,
+        config: SlackConfig,
+        pulse: Pulse,
+    ) -> Self {
         let is_socket = config.socket_mode;
-        let (stop, serving) = served(&omni, &config);
+        let (stop, serving) = served(&omni, &config, pulse);
         let bot = Self { slack, omni, recorder, server, config, stop, serving };
         if is_socket {
             bot.slack.connected(1).await;
@@ -105,6 +117,13 @@ impl Bot {
         (&mut self.serving).await.unwrap()
     }
 
+    /// Ends it and its pipeline, so that every record is kept.
+    pub(super) async fn closes(&mut self) {
+        self.stop.cancel();
+        self.ended().await.unwrap();
+        self.omni.shutdown().await;
+    }
+
     /// Another process takes its place: nothing that it had in memory is there any more.
     pub(super) async fn restart(&mut self) {
         self.stop.cancel();
@@ -114,7 +133,7 @@ impl Bot {
 
     /// A process takes the place of one that ended.
     pub(super) async fn begins_again(&mut self) {
-        (self.stop, self.serving) = served(&self.omni, &self.config);
+        (self.stop, self.serving) = served(&self.omni, &self.config, Pulse::default());
         self.slack.connected(1).await;
     }
 
@@ -141,10 +160,10 @@ impl Drop for Bot {
     }
 }
 
-fn served(omni: &Omni, config: &SlackConfig) -> (CancellationToken, JoinHandle<Result<(), BotError>>) {
+fn served(omni: &Omni, config: &SlackConfig, pulse: Pulse) -> (CancellationToken, JoinHandle<Result<(), BotError>>) {
     let stop = CancellationToken::new();
     let (omni, config, stopped) = (omni.clone(), config.clone(), stop.clone());
-    (stop, tokio::spawn(async move { serve(omni, &config, stopped).await }))
+    (stop, tokio::spawn(async move { serve_with(omni, &config, Timing::default().with_pulse(pulse), stopped).await }))
 }
 
 pub(super) fn config_of(slack: &Slack) -> SlackConfig {

@@ -83,7 +83,7 @@ pub(super) struct Envelope {
     sent: Duration,
     socket: u64,
     is_acked: bool,
-    /// Its ack came, and a test wanted it lost.
+    /// A test wanted it or its ack lost.
     is_lost: bool,
 }
 
@@ -162,9 +162,13 @@ impl Shared {
         };
         let envelope_id = Uuid::new_v4().to_string();
         let (number, frame) = (socket.number, delivery.envelope(&envelope_id));
-        socket.send(frame);
+        // What is lost on its way is delivered once more, as what is not acked.
+        let is_lost = world.faults.loses_delivery();
+        if !is_lost {
+            socket.send(frame);
+        }
         let sent = world.clock.now();
-        let envelope = Envelope { delivery, sent, socket: number, is_acked: false, is_lost: false };
+        let envelope = Envelope { delivery, sent, socket: number, is_acked: false, is_lost };
         world.deliveries.envelopes.insert(envelope_id.clone(), envelope);
         let (shared, clock) = (self.clone(), world.clock.clone());
         self.spawn(async move {

@@ -7,6 +7,10 @@ pub(super) struct Faults {
     planned: Vec<Planned>,
     /// How many acks are still to be lost.
     pub(super) lost_acks: usize,
+    /// How many deliveries over sockets are still to be lost.
+    pub(super) lost_deliveries: usize,
+    /// How many connections are still to hang before they are any.
+    pub(super) hanging_links: usize,
 }
 
 #[derive(Debug)]
@@ -33,8 +37,23 @@ impl Faults {
 
     /// Whether an ack gets lost.
     pub(super) fn loses_ack(&mut self) -> bool {
-        let loses = self.lost_acks > 0;
-        self.lost_acks = self.lost_acks.saturating_sub(1);
-        loses
+        one_of(&mut self.lost_acks)
     }
+
+    /// Whether a delivery does.
+    pub(super) fn loses_delivery(&mut self) -> bool {
+        one_of(&mut self.lost_deliveries)
+    }
+
+    /// Whether a connection hangs.
+    pub(super) fn hangs_link(&mut self) -> bool {
+        one_of(&mut self.hanging_links)
+    }
+}
+
+/// Whether there is still one, which is one less from now on.
+fn one_of(left: &mut usize) -> bool {
+    let is_one = *left > 0;
+    *left = left.saturating_sub(1);
+    is_one
 }

@@ -122,6 +122,9 @@ pub(super) async fn link(
     headers: HeaderMap,
     mut request: Request,
 ) -> Response {
+    if shared.with(|world| world.faults.hangs_link()) {
+        return std::future::pending().await;
+    }
     let ticket = query.get("ticket").cloned().unwrap_or_default();
     let is_good = shared.with(|world| {
         let now = world.clock.now();

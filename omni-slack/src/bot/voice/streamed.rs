@@ -126,8 +126,7 @@ impl Streamed {
             "task_display_mode": "timeline",
             "chunks": chunks,
         });
-        // A workspace lets few of them begin in a minute: waiting for one would be silence.
-        let started = self.api.call_once("chat.startStream", &start).await?;
+        let started = self.api.start_stream(&start).await?;
         let ts = started["ts"].as_str().unwrap_or_default().to_owned();
         self.open = Some(Open { ts, since: Instant::now() });
         Ok(())

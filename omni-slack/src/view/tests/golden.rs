@@ -78,7 +78,7 @@ fn status_looks_as_it_does() {
     let standing = status::Standing {
         name: "Ann".into(),
         role: Some("dba".into()),
-        quota: Some(status::Quota { used: 50, limit: 200, resets_in: Some(1_261) }),
+        quota: Some(status::Quota { used: Some(50), limit: 200, resets_in: Some(1_261) }),
         cost_today_usd: Some(0.12),
         asked_today: Some(7),
     };
@@ -92,7 +92,7 @@ fn status_looks_as_it_does() {
         running: Some(3),
         p95_ms: Some(4_200),
         failed: Some((1, 40)),
-        provider: Some(("claude-haiku".into(), true)),
+        provider: Some(("claude-haiku".into(), Some(true))),
     };
     message("status_admin", &status::message(&status::Status { operation: Some(operation), ..mine }));
 }

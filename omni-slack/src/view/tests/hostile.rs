@@ -29,7 +29,7 @@ fn tools(text: &str, count: usize) -> Vec<help::Tool> {
 }
 
 fn standing(text: &str) -> status::Standing {
-    let quota = status::Quota { used: u64::MAX, limit: 0, resets_in: Some(u64::MAX) };
+    let quota = status::Quota { used: Some(u64::MAX), limit: 0, resets_in: Some(u64::MAX) };
     let (name, role) = (text.into(), Some(text.into()));
     status::Standing { name, role, quota: Some(quota), cost_today_usd: Some(1e12), asked_today: Some(u64::MAX) }
 }
@@ -82,7 +82,7 @@ proptest! {
         let menu = help::Menu { role: Some(text.clone()), servers: servers.clone(), open, tools: tools(&text, count), page, problem: None, introduction: None };
         check::message(&help::menu(&menu));
         check::message(&help::menu(&help::Menu { open: None, ..menu }));
-        let operation = status::Operation { version: text.clone(), provider: Some((text.clone(), false)), ..status::Operation::default() };
+        let operation = status::Operation { version: text.clone(), provider: Some((text.clone(), Some(false))), ..status::Operation::default() };
         check::message(&status::message(&status::Status { standing: standing(&text), servers, operation: Some(operation) }));
     }
 

@@ -15,7 +15,7 @@ use omni_core::{
     people::Tables,
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
-use omni_slack::{BotError, Clock, serve_timed};
+use omni_slack::{BotError, Clock, Timing, serve_with};
 use omni_tests::{
     recorder::Recorder,
     rig::until_some,
@@ -130,7 +130,9 @@ impl Office {
             let omni = builder.policy(doors.clone()).kept(SqlKept::new(tables.clone())).build().await.unwrap();
             omnis.push(omni.clone());
             let (config, stopped, clock) = (config.clone(), stop.clone(), Clock::told(clock.subscribe()));
-            serving.push(tokio::spawn(async move { serve_timed(omni, &config, stopped, clock).await }));
+            serving.push(tokio::spawn(async move {
+                serve_with(omni, &config, Timing::default().with_clock(clock), stopped).await
+            }));
         }
         slack.connected(bots).await;
         Self { slack, doors, recorder, server, omnis, clock, stop, serving, _dir: dir }
