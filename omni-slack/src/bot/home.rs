@@ -76,7 +76,6 @@ impl Bot {
             pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
             has_schedules: schedules.is_some(),
             schedules: schedules.unwrap_or_default(),
-            ..Home::default()
         })
     }
 }
