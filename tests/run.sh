@@ -27,6 +27,10 @@ first_question() {
 
 export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
+if [ -n "${OMNI_TEST_FULL:-}" ] && [ $# = 0 ]; then # what the image holds, in place of the debug build
+  OMNI_TEST_RELEASE=$(tests/release.sh)
+  export OMNI_TEST_RELEASE
+fi
 if [ $# = 0 ]; then
   first_question
   cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search --bench analytics # each one once

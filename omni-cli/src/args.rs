@@ -14,6 +14,8 @@ mod config;
 mod db;
 #[cfg(feature = "sql")]
 mod feedback;
+#[cfg(feature = "serve")]
+mod health;
 #[cfg(feature = "sql")]
 mod keys;
 mod mcp;
@@ -43,6 +45,8 @@ pub use config::{CheckArgs, ConfigCommand, DoctorArgs, Example, InitArgs};
 pub use db::{DbCommand, MigrateArgs, PruneArgs};
 #[cfg(feature = "sql")]
 pub use feedback::{FeedbackArgs, Thumb};
+#[cfg(feature = "serve")]
+pub use health::HealthArgs;
 #[cfg(feature = "sql")]
 pub use keys::{CreateKeyArgs, KeysCommand, ListKeysArgs, RevokeKeyArgs};
 pub use mcp::McpArgs;
@@ -188,6 +192,9 @@ pub enum Command {
     #[cfg(feature = "serve")]
     /// Serve omni over HTTP
     Serve(ServeArgs),
+    #[cfg(feature = "serve")]
+    /// Ask a running service whether it takes questions
+    Health(HealthArgs),
     #[cfg(feature = "slack")]
     /// Answer in Slack
     Slack(SlackArgs),
@@ -205,6 +212,13 @@ pub enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    #[command(after_help = "Examples:\n  omni man | man -l -\n  omni man --dir ~/.local/share/man/man1")]
+    Man {
+        /// Write a page for every command to this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
     /// Print the version and what this build has
     #[command(after_help = "Example:\n  omni version --json")]
@@ -260,10 +274,10 @@ impl Command {
             #[cfg(feature = "sql")]
             Self::InitDb(_) | Self::Feedback(_) => Format::Text,
             #[cfg(feature = "serve")]
-            Self::Serve(_) => Format::Text,
+            Self::Serve(_) | Self::Health(_) => Format::Text,
             #[cfg(feature = "slack")]
             Self::Slack(_) => Format::Text,
-            Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } => Format::Text,
+            Self::Chat(_) | Self::Mcp(_) | Self::Init(_) | Self::Completions { .. } | Self::Man { .. } => Format::Text,
         }
     }
 }

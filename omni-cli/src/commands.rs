@@ -13,9 +13,12 @@ mod doctor;
 #[cfg(feature = "sql")]
 mod feedback;
 mod follow;
+#[cfg(feature = "serve")]
+mod health;
 mod init;
 #[cfg(feature = "sql")]
 mod keys;
+mod manual;
 mod mcp;
 #[cfg(feature = "sql")]
 mod pins;
@@ -147,6 +150,8 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Db(DbCommand::Prune(args)) => db::prune(app, args).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => Box::pin(serve::run(app, args)).await,
+        #[cfg(feature = "serve")]
+        Command::Health(args) => health::run(app, args).await,
         #[cfg(feature = "slack")]
         Command::Slack(args) => Box::pin(slack::run(app, args)).await,
         Command::Mcp(args) => Box::pin(mcp::run(app, args)).await,
@@ -155,7 +160,8 @@ async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
         Command::Config(ConfigCommand::Show) => config::effective(app),
         Command::Doctor(args) => doctor::run(app, args).await,
         Command::Init(args) => init::run(app, args),
-        Command::Completions { shell } => version::completions(app, *shell),
+        Command::Completions { shell } => manual::completions(app, *shell),
+        Command::Man { dir } => manual::pages(app, dir.as_deref()),
         Command::Version { json } => version::run(app, *json),
     }
 }

@@ -58,7 +58,7 @@ pub(crate) use server::ArgVariable;
 pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use slack::{
     ChannelRules, CommandRules, DiagnosticRules, SlackCommand, SlackConfig, SlackPlaceRules, SlackSchedule, SlackTask,
-    UserInfoFormat, UserInfoRules,
+    SlackTemplates, UserInfoFormat, UserInfoRules,
 };
 pub use tools::ToolsConfig;
 pub(crate) use yaml::{Lines, print as to_yaml};

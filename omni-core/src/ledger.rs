@@ -187,6 +187,13 @@ impl Ledger {
         self.inner.kept.store(Arc::new(Kept { redactor, content }));
     }
 
+    /// Whether a question or an answer is kept as it is.
+    pub(crate) fn keeps_whole(&self, text: &str) -> bool {
+        let kept = self.inner.kept.load();
+        let is_short = text.chars().nth(canonical::MAX_TEXT).is_none();
+        kept.content == StoreContent::Full && is_short && kept.redactor.text(text) == text
+    }
+
     /// The chain of this process.
     #[must_use]
     pub fn chain_id(&self) -> Uuid {

@@ -316,6 +316,22 @@ impl Omni {
         Some(self.parts().config.as_ref()?.slack.clone())
     }
 
+    /// Whether an answer is found in the ledger later as it is
+    /// ([`AuditAccess::answer`](crate::audit::AuditAccess::answer)): content is kept, it is not too long, and nothing in it
+    /// is a secret.
+    #[must_use]
+    pub fn keeps_answer(&self, text: &str) -> bool {
+        let parts = self.parts();
+        parts.reader.is_some() && parts.ledger.keeps_whole(text)
+    }
+
+    /// Whether there is a place for what people say of answers.
+    #[must_use]
+    pub fn keeps_feedback(&self) -> bool {
+        let parts = self.parts();
+        parts.reader.is_some() && parts.has_tables()
+    }
+
     /// What a frontend keeps of its own, by its name; `None` where there is no place for it.
     #[must_use]
     pub fn kept(&self, door: &str) -> Option<Kept> {

@@ -236,9 +236,11 @@ impl Api {
     }
 
     /// Posts a message for somebody; where it cannot be posted, in their direct messages.
-    pub(crate) async fn post_for(&self, to: &To, user: &str, body: &Body) -> Result<(), SlackError> {
-        let Err(error) = self.post(to, body).await else { return Ok(()) };
-        self.post_direct(user, body).await.map_err(|_| error)
+    pub(crate) async fn post_for(&self, to: &To, user: &str, body: &Body) -> Result<Option<String>, SlackError> {
+        match self.post(to, body).await {
+            Ok(ts) => Ok(Some(ts)),
+            Err(error) => self.post_direct(user, body).await.map(|()| None).map_err(|_| error),
+        }
     }
 
     /// Posts a message in somebody's direct messages.

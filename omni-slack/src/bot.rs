@@ -30,9 +30,15 @@ mod context;
 mod exporting;
 mod helping;
 mod home;
+mod judging;
+mod keeping;
 mod message;
 mod modal;
+mod more;
+mod preferring;
 mod question;
+mod reacting;
+mod recent;
 mod reporting;
 mod running;
 mod scheduling;
@@ -209,7 +215,11 @@ impl Intake for Bot {
             return ack;
         }
         let bot = self.clone();
-        self.spawn(async move { bot.handle(inbound).await });
+        self.spawn(async move {
+            if bot.is_ours(key.as_deref()).await {
+                bot.handle(inbound).await;
+            }
+        });
         Ack::Empty
     }
 }
@@ -219,6 +229,7 @@ impl Bot {
     fn concerns(&self, inbound: &Inbound) -> bool {
         match inbound {
             Inbound::Message(message) => self.is_for_me(message),
+            Inbound::Reacted(reaction) => self.may_matter(reaction),
             Inbound::Other => false,
             _ => true,
         }
@@ -233,6 +244,7 @@ impl Bot {
             Inbound::Closed(submission) => self.closed(&submission),
             Inbound::HomeOpened { user, channel, tab } => self.opened(&user, &channel, &tab).await,
             Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread),
+            Inbound::Reacted(reaction) => self.reacted(reaction).await,
             Inbound::Submission(_) | Inbound::Other => {}
         }
     }

@@ -37,6 +37,8 @@ pub(crate) enum Inbound {
         /// In which thread.
         thread: String,
     },
+    /// Somebody reacted to a message.
+    Reacted(Reaction),
     /// Nothing that the bot has anything to do with.
     Other,
 }
@@ -103,6 +105,21 @@ pub(crate) struct Action {
     pub(crate) blocks: Vec<Value>,
     /// Whether it is on the app's page.
     pub(crate) is_home: bool,
+    /// What was clicked, as Slack says it.
+    pub(crate) clicked: Value,
+}
+
+/// A reaction to a message.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Reaction {
+    pub(crate) user: User,
+    /// Its name, such as `+1`, without the tone of its skin.
+    pub(crate) name: String,
+    pub(crate) channel: String,
+    /// The message.
+    pub(crate) ts: String,
+    /// Whose message it is.
+    pub(crate) author: String,
 }
 
 /// A modal that was sent in.
@@ -153,7 +170,7 @@ impl Inbound {
         match self {
             // A post with a mention comes twice, as two events.
             Self::Message(message) => Some(format!("message {} {}", message.channel, message.ts)),
-            Self::HomeOpened { .. } | Self::Stopped { .. } => {
+            Self::HomeOpened { .. } | Self::Stopped { .. } | Self::Reacted(_) => {
                 Some(format!("event {}", delivery.payload["event_id"].as_str()?))
             }
             // Without one nothing says that it is the same.
@@ -183,8 +200,21 @@ fn event(payload: &Value) -> Inbound {
         Some("agent_session_stopped") => {
             Inbound::Stopped { user, channel: text(&event["channel"]), thread: text(&event["thread_ts"]) }
         }
+        Some("reaction_added") => reaction(event, user).map_or(Inbound::Other, Inbound::Reacted),
         _ => Inbound::Other,
     }
+}
+
+fn reaction(event: &Value, user: User) -> Option<Reaction> {
+    let item = &event["item"];
+    let name = some(&event["reaction"]).filter(|_| item["type"] == "message" && !user.id.is_empty())?;
+    Some(Reaction {
+        user,
+        name: name.split("::").next().unwrap_or_default().to_owned(),
+        channel: some(&item["channel"])?,
+        ts: some(&item["ts"])?,
+        author: text(&event["item_user"]),
+    })
 }
 
 /// What a person wrote. Posts of bots, changes, deletions and the channel's own notes are nobody's words.
@@ -260,6 +290,7 @@ fn action(payload: &Value, user: User) -> Option<Action> {
         trigger: text(&payload["trigger_id"]),
         blocks: message["blocks"].as_array().cloned().unwrap_or_default(),
         is_home: payload["view"]["type"] == "home",
+        clicked: clicked.clone(),
     })
 }
 
@@ -321,6 +352,17 @@ mod tests {
         let changed = json!({ "type": "message", "subtype": "message_changed", "channel": "D1", "ts": "1.2",
             "message": { "user": "U1", "text": "hi!" }, "hidden": true });
         assert_eq!(event(&changed), Inbound::Other);
+    }
+
+    #[test]
+    fn a_reaction_counts_whatever_the_tone_of_its_skin() {
+        let react = |name: &str, item: &str| {
+            event(&json!({ "type": "reaction_added", "user": "U1", "reaction": name, "item_user": "UBOT",
+                "item": { "type": item, "channel": "C1", "ts": "1.1" } }))
+        };
+        let Inbound::Reacted(reaction) = react("+1::skin-tone-4", "message") else { panic!() };
+        assert_eq!((&*reaction.name, &*reaction.author, &*reaction.ts), ("+1", "UBOT", "1.1"));
+        assert_eq!(react("+1", "file"), Inbound::Other);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// What the app is granted: all of it is used.
-pub const SCOPES: [&str; 14] = [
+pub const SCOPES: [&str; 15] = [
     "app_mentions:read",
     "assistant:write",
     "channels:history",
@@ -16,13 +16,21 @@ pub const SCOPES: [&str; 14] = [
     "im:history",
     "im:read",
     "im:write",
+    "reactions:read",
     "users:read",
     "users:read.email",
 ];
 
 /// What the app hears of.
-const EVENTS: [&str; 6] =
-    ["agent_session_stopped", "app_home_opened", "app_mention", "message.channels", "message.groups", "message.im"];
+const EVENTS: [&str; 7] = [
+    "agent_session_stopped",
+    "app_home_opened",
+    "app_mention",
+    "message.channels",
+    "message.groups",
+    "message.im",
+    "reaction_added",
+];
 
 /// The manifest: for Socket Mode, or for requests to an address such as `https://omni.company.com`.
 #[must_use]

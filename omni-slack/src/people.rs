@@ -27,6 +27,8 @@ pub struct Me {
     pub team: String,
     /// The organisation of that, if there is one.
     pub enterprise: Option<String>,
+    /// Where people find the workspace, with a slash at its end; empty where Slack does not say.
+    pub url: String,
 }
 
 impl Me {
@@ -34,7 +36,7 @@ impl Me {
     pub(crate) fn of(answer: &Value) -> Self {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let enterprise = Some(text("enterprise_id")).filter(|id| !id.is_empty());
-        Self { user: text("user_id"), team: text("team_id"), enterprise }
+        Self { user: text("user_id"), team: text("team_id"), enterprise, url: text("url") }
     }
 }
 
@@ -202,7 +204,7 @@ mod tests {
     use super::*;
 
     fn me() -> Me {
-        Me { user: "UBOT".into(), team: "T1".into(), enterprise: Some("E1".into()) }
+        Me { user: "UBOT".into(), team: "T1".into(), enterprise: Some("E1".into()), ..Me::default() }
     }
 
     #[test]

@@ -129,6 +129,7 @@ pub async fn serve_timed(
         None => return Ok(()),
     }
     bot.keep_schedules();
+    bot.go_on_waiting().await;
     let listening = async {
         match sockets {
             Some(sockets) => listen(sockets, bot.clone(), stop).await,

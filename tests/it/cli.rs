@@ -20,6 +20,8 @@ mod chat;
 mod config;
 mod db;
 mod doctor;
+mod health;
+mod manual;
 mod options;
 mod people;
 mod pins;

@@ -10,6 +10,7 @@ mod cli;
 mod conformance_client;
 mod dangerous;
 mod database_mcp;
+mod deploy;
 mod examples;
 mod gateway;
 mod github_server;

@@ -7,6 +7,8 @@ mod commands;
 mod delivery;
 mod elsewhere;
 mod flood;
+mod judging;
+mod kept;
 mod people;
 mod rig;
 mod schedules;

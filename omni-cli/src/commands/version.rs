@@ -1,10 +1,8 @@
-//! `omni version` and `omni completions`.
+//! `omni version`.
 
-use clap::CommandFactory as _;
-use clap_complete::Shell;
 use serde_json::json;
 
-use crate::{app::App, args::Cli, exit::Exit, fault::Fault, registry};
+use crate::{app::App, exit::Exit, fault::Fault, registry};
 
 /// Prints the version, and what this build has.
 pub(super) fn run(app: &App, json: bool) -> Result<Exit, Fault> {
@@ -23,13 +21,5 @@ pub(super) fn run(app: &App, json: bool) -> Result<Exit, Fault> {
         let (llm, transports) = (kinds.llm.kinds().join(", "), kinds.transports.kinds().join(", "));
         app.console.line(&format!("omni {version}\nmodels: {llm}\nservers: {transports}"))?;
     }
-    Ok(Exit::Success)
-}
-
-/// Prints a completion script.
-pub(super) fn completions(app: &App, shell: Shell) -> Result<Exit, Fault> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "omni", &mut script);
-    app.console.write(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Success)
 }

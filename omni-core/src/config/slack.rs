@@ -16,8 +16,10 @@ use super::{
 };
 
 mod schedules;
+mod words;
 
 pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
+pub use words::SlackTemplates;
 
 /// Slack's Web API.
 const API_URL: &str = "https://slack.com/api";
@@ -67,6 +69,12 @@ pub struct SlackConfig {
     pub diagnostics: DiagnosticRules,
     /// What it says or asks on schedule.
     pub schedules: Vec<SlackSchedule>,
+    /// Reactions that have the bot asked what a message says, by name.
+    pub reactions: BTreeSet<String>,
+    /// Most characters of one message.
+    pub max_message: Option<usize>,
+    /// Texts of the operator's own.
+    pub templates: SlackTemplates,
 }
 
 /// Which channels the bot answers in.
@@ -246,6 +254,9 @@ pub(super) fn build(
         user_info: user_info(&spec.user_info_display),
         diagnostics: diagnostics(spec),
         schedules: schedules::build(&spec.advanced.scheduled_messages, lines, findings),
+        reactions: words::reactions(&spec.mentions.reaction_triggers),
+        max_message: spec.formatting.max_message_length.map(|most| most as usize),
+        templates: words::templates(&spec.templates),
     }
 }
 

@@ -28,7 +28,8 @@ pub(crate) use settings::{
     SettingsSpec, StoreContentSpec,
 };
 pub(crate) use slack::{
-    ChannelModeSpec, ScheduledMessageSpec, ScheduledMessagesSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec,
+    ChannelModeSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, ScheduledMessageSpec,
+    ScheduledMessagesSpec, SlackSpec, TemplatesSpec, UserInfoFormatSpec, UserInfoSpec,
 };
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;

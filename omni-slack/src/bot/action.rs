@@ -1,6 +1,6 @@
 //! Clicks.
 
-use omni_core::confirm::Verdict;
+use omni_core::{confirm::Verdict, feedback};
 
 use super::{
     Bot,
@@ -8,7 +8,7 @@ use super::{
     confirming::{Ticket, card_of},
     helping::Open,
     message::conversation,
-    question::{Question, refused},
+    question::Question,
 };
 use crate::{
     api::{Body, To},
@@ -45,6 +45,11 @@ impl Bot {
             ids::DETAILS => self.details(&person, &action).await,
             ids::AGAIN => self.again(person, &action, action.value.clone()).await,
             ids::CSV => self.export(&person, &action).await,
+            ids::FOLLOW => self.ask_more(&action).await,
+            ids::MORE => self.more(&person, &action).await,
+            ids::FEEDBACK_GOOD => self.judged(&person, &action, feedback::Verdict::Up).await,
+            ids::FEEDBACK_BAD => self.judged(&person, &action, feedback::Verdict::Down).await,
+            ids::PREFERENCES | ids::VERBOSITY => self.preferred(&person, &action).await,
             id if id.starts_with(ids::SCHEDULE) => self.schedule_clicked(&person, &action).await,
             id => self.menu_clicked(&person, id, &action).await,
         }
@@ -104,6 +109,9 @@ impl Bot {
 
     /// Asks what a button names once more, as whoever clicked.
     async fn again(&self, person: Person, action: &Action, text: String) {
+        if action.is_home {
+            return self.again_from_home(person, text).await;
+        }
         let kind = kind_of(&action.channel);
         if !self.answers_in(&action.channel, kind).await {
             return self.answer_click(action, &not_here(kind)).await;
@@ -121,10 +129,21 @@ impl Bot {
         self.ask(question).await;
     }
 
+    /// On the app's page there is no place for an answer: it is in the person's direct messages.
+    async fn again_from_home(&self, person: Person, text: String) {
+        if !self.answers_in("", ChannelKind::Direct).await {
+            return self.say_direct(&person.user.id, &not_here(ChannelKind::Direct)).await;
+        }
+        match self.api().direct(&person.user.id).await {
+            Ok(channel) => self.ask_openly(Question::new(person, &channel, ChannelKind::Direct, text), None).await,
+            Err(error) => tracing::warn!(%error, "direct messages for a question could not be opened"),
+        }
+    }
+
     async fn menu_clicked(&self, person: &Person, id: &str, action: &Action) {
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.answer_click(action, &refused(person, &error)).await,
+            Err(error) => return self.answer_click(action, &self.refused(person, &error)).await,
         };
         if id == ids::HOME_REFRESH {
             return self.publish(&action.user).await;

@@ -57,12 +57,17 @@ impl Bot {
         let end = match &last {
             Last::Done(answer) => self.ended(question, grant, answer).await,
             Last::Failed(failure) => {
-                noted(view::error::text(&failure.error, Some(&failure.answer.request_id.to_string())))
+                let id = failure.answer.request_id.to_string();
+                let templates = &self.config().templates;
+                noted(view::error::worded(templates, &failure.error, Some(&id), Some(&grant.role.name)))
             }
             Last::Stopped => noted(stopped(self.0.ending.is_cancelled(), question.goes_on).into()),
         };
-        voice.end(&end).await;
+        let told = voice.end(&end).await;
         if let Last::Done(answer) = &last {
+            if let Some(ts) = told {
+                self.keep_answer(question, &ts, answer.request_id).await;
+            }
             self.ask_for_decisions(question, &answer.pending).await;
         }
         last
@@ -72,7 +77,8 @@ impl Bot {
         let is_waiting = answer.status == Status::Waiting;
         let (person, footer, buttons) = self.around(question, grant, answer).await;
         let note = is_waiting.then(|| waiting(&answer.pending));
-        let view = View { markdown: answer.text.clone(), person, note, footer, buttons, ..View::default() };
+        let (markdown, max) = (answer.text.clone(), self.config().max_message);
+        let view = View { markdown, max, person, note, footer, buttons, ..View::default() };
         End { view, is_waiting }
     }
 }

@@ -5,7 +5,7 @@ use omni_core::policy::Grant;
 use super::{
     Bot,
     message::unescaped,
-    question::{Aside, Question, refused},
+    question::{Aside, Question},
 };
 use crate::{
     api::{Body, To},
@@ -43,7 +43,7 @@ impl Bot {
         }
         let known = self.resolve(&command.user, &command.channel).await;
         let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
-        let grant = self.omni().grant(person.credential()).await.map_err(|error| refused(&person, &error))?;
+        let grant = self.omni().grant(person.credential()).await.map_err(|error| self.refused(&person, &error))?;
         if let Some(role) = &rules.required_role
             && !grant.role.is_one_of(std::slice::from_ref(role))
         {
@@ -63,7 +63,7 @@ impl Bot {
         }
         let (text, is_private) = match command.text.strip_prefix(PRIVATE) {
             Some(rest) => (unescaped(rest.trim()), true),
-            None => (unescaped(&command.text), false),
+            None => (unescaped(&command.text), self.preferences(&person).await.private_by_default),
         };
         match text.as_str() {
             "" => return Err(view::person::no_question(&[])),
@@ -114,7 +114,7 @@ impl Bot {
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.tell(to, &person.user.id, message.kind, &refused(person, &error)).await,
+            Err(error) => return self.tell(to, &person.user.id, message.kind, &self.refused(person, &error)).await,
         };
         let body = match name.to_lowercase().as_str() {
             "help" => self.menu(person, &grant, None).await,

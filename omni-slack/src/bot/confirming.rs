@@ -19,7 +19,7 @@ use super::{
     answering::Last,
     asked::Asking,
     command::kind_of,
-    question::{Aside, Question, refused},
+    question::{Aside, Question},
     voice,
 };
 use crate::{
@@ -96,7 +96,13 @@ impl Bot {
             });
             match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
                 (true, _) => self.show_asker(question, &body).await,
-                (false, false) => self.show_all(question, &body).await,
+                (false, false) => {
+                    self.show_all(question, &body).await;
+                    // It may be decided at another door.
+                    if let Ok(found) = &found {
+                        self.wait_for(&ticket, found.confirmation.run);
+                    }
+                }
                 // Whoever decides does not read here, and nobody else is to.
                 (false, true) => {
                     self.show_asker(question, &Body::of(ELSEWHERE)).await;
@@ -158,8 +164,9 @@ impl Bot {
             Err(error) => return self.not_decided(person, ticket, &error, card).await,
         };
         let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
+        self.keep_wait(ticket, run).await;
         if is_asker {
-            self.claims(run);
+            self.claims(run).await;
         }
         self.mark(person, ticket, card).await;
         if !is_asker {
@@ -167,18 +174,18 @@ impl Bot {
         }
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.aside(person, ticket, &refused(person, &error)).await,
+            Err(error) => return self.aside(person, ticket, &self.refused(person, &error)).await,
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let voice = voice::of(self, &question);
         match self.answer(&question, &grant, stream, voice, guard).await {
-            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run),
+            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run).await,
             Last::Stopped => {
-                self.unclaims(run);
+                self.unclaims(run).await;
                 self.wait_for(ticket, run);
             }
-            Last::Done(_) | Last::Failed(_) => {}
+            Last::Done(_) | Last::Failed(_) => self.drop_wait(run).await,
         }
     }
 

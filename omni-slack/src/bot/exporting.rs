@@ -9,7 +9,7 @@ use omni_core::{
     results::csv,
 };
 
-use super::{Bot, question::Question};
+use super::{Bot, more, question::Question};
 use crate::{
     api::{Body, To},
     event::{Action, ChannelKind},
@@ -41,9 +41,18 @@ impl Bot {
         let buttons = Buttons {
             csv: if is_over { self.table_of(question, answer).await } else { None },
             again: asks.filter(|_| is_over && question.private.is_none()),
-            ..Buttons::default()
+            follow: (is_over && question.private.is_none()).then(String::new),
+            feedback: (is_over && self.omni().keeps_feedback()).then(|| answer.request_id.to_string()),
+            more: (is_over && self.omni().keeps_answer(&answer.text))
+                .then(|| more::value(answer.request_id, more::AT_ONCE)),
+            stop: None,
         };
-        let footer = footer_of(&config.diagnostics, question, grant, answer);
+        let wanted = self.preferences(&question.person).await;
+        if wanted.wants_answer_alone() {
+            return (footer::Person::default(), Footer::default(), buttons);
+        }
+        let mut footer = footer_of(&config.diagnostics, question, grant, answer, wanted.wants_all());
+        footer.cost_usd = footer.cost_usd.filter(|_| wanted.show_cost);
         (person_of(&config.user_info, question, grant), footer, buttons)
     }
 
@@ -102,10 +111,14 @@ fn file_name(server: &str, tool: &str) -> String {
     format!("{}-{}-{}.csv", plain(server), plain(tool), Utc::now().format("%Y%m%d-%H%M%S"))
 }
 
-fn footer_of(shown: &DiagnosticRules, question: &Question, grant: &Grant, answer: &Answer) -> Footer {
+/// What an answer took; `wants_all` is what the person asks for, and gets where the roles that may see it are theirs.
+fn footer_of(shown: &DiagnosticRules, question: &Question, grant: &Grant, answer: &Answer, wants_all: bool) -> Footer {
     let is_here = if question.kind == ChannelKind::Direct { shown.in_direct } else { shown.in_channels };
     let is_for_role = shown.roles.is_empty() || grant.role.is_one_of(&shown.roles);
     let all = Footer::of(answer);
+    if wants_all && is_for_role {
+        return Footer { name_tools: true, is_detailed: true, ..all };
+    }
     if !(is_here && is_for_role) {
         // What an answer always says of itself.
         return Footer { iterations: None, cost_usd: None, tokens: None, model: None, role: None, ..all };

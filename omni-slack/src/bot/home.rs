@@ -3,7 +3,7 @@
 use omni_core::omni::ConfirmationView;
 use serde_json::json;
 
-use super::{Bot, confirming, question::refused};
+use super::{Bot, confirming};
 use crate::{
     api::Body,
     event::User,
@@ -61,20 +61,21 @@ impl Bot {
         };
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return view::home::closed(&refused(&person, &error)),
+            Err(error) => return view::home::closed(&self.refused(&person, &error)),
         };
         let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
-        // Where others asked, only the card in their thread knows.
         let schedules = self.schedules_of(&person, &grant).await;
+        // Where others asked, only the card in their thread knows.
         let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,
+            recent: self.recent(&person).await,
+            preferences: self.kept_preferences(&person).await,
             pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
             has_schedules: schedules.is_some(),
             schedules: schedules.unwrap_or_default(),
-            ..Home::default()
         })
     }
 }

@@ -52,6 +52,7 @@ impl Bot {
             return;
         }
         match self.person(&message).await {
+            Ok(person) if !(is_called || is_direct || self.preferences(&person).await.follow_up) => {}
             Ok(person) => self.said(&person, message, is_called || is_direct).await,
             Err(unknown) if is_called || is_direct => self.whisper_to_unknown(&message, &unknown).await,
             Err(_) => {}
@@ -173,7 +174,10 @@ impl Bot {
     }
 
     async fn greet(&self, person: &Person, to: &To) {
-        let told = self.api().post(to, &view::person::greeting(None)).await;
+        let role = self.omni().grant(person.credential()).await.map(|grant| grant.role.name.to_string());
+        let values = [("user", &*person.name), ("role", role.as_deref().unwrap_or_default())];
+        let own = self.config().templates.welcome.map(|own| view::template::fill(&own, &values));
+        let told = self.api().post(to, &view::person::greeting(own.as_deref())).await;
         if let Err(error) = told {
             tracing::warn!(%error, user = person.user.id, "somebody could not be greeted");
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::Body,
-    event::{Shortcut, Submission, User},
+    event::{Action, Shortcut, Submission, User},
     port::Ack,
     view::{self, ids},
 };
@@ -27,6 +27,7 @@ impl Bot {
             ids::DENY_MODAL => self.reason_sent(submission),
             ids::ASK_MESSAGE => self.question_sent(submission),
             ids::SCHEDULE_MODAL => self.schedule_sent(submission),
+            ids::FEEDBACK_MODAL => self.complaint_sent(submission),
             _ => Ack::Empty,
         }
     }
@@ -49,6 +50,12 @@ impl Bot {
         Ack::Empty
     }
 
+    fn complaint_sent(&self, submission: Submission) -> Ack {
+        let bot = self.clone();
+        self.spawn(async move { bot.complained(&submission).await });
+        Ack::Empty
+    }
+
     /// What a modal about a decision remembers.
     pub(super) fn reason_metadata(ticket: &str, url: Option<&str>) -> String {
         format!("{ticket}{BETWEEN}{}", url.unwrap_or_default())
@@ -63,6 +70,15 @@ impl Bot {
         let metadata = [&*shortcut.channel, thread, &*shortcut.ts].join(&BETWEEN.to_string());
         let view = view::shortcut::modal(&shortcut.text, &metadata);
         if let Err(error) = self.api().open(&shortcut.trigger, &view).await {
+            tracing::warn!(%error, "the form for a question could not be shown");
+        }
+    }
+
+    /// Somebody wants to ask more where an answer stands.
+    pub(super) async fn ask_more(&self, action: &Action) {
+        let thread = action.thread.as_deref().unwrap_or(&action.ts);
+        let metadata = [&*action.channel, thread, &*action.ts].join(&BETWEEN.to_string());
+        if let Err(error) = self.api().open(&action.trigger, &view::shortcut::modal("", &metadata)).await {
             tracing::warn!(%error, "the form for a question could not be shown");
         }
     }

@@ -6,7 +6,7 @@ use omni_core::{
     Ask, Error, Source,
     ask::{Attachment, ChatPlace, Client},
     omni::Decider,
-    policy::Grant,
+    policy::{Grant, PolicyError},
 };
 
 use super::{
@@ -117,7 +117,7 @@ impl Bot {
     /// Whether somebody may ask there; what they may do, the pipeline decides.
     pub(super) async fn admitted(&self, question: &Question) -> Result<Arc<Grant>, Body> {
         let grant = self.omni().grant(question.person.credential()).await;
-        let grant = grant.map_err(|error| refused(&question.person, &error))?;
+        let grant = grant.map_err(|error| self.refused(&question.person, &error))?;
         let config = self.config();
         let required = config.places.get(&question.channel).and_then(|place| place.required_role.as_deref());
         match required {
@@ -125,6 +125,18 @@ impl Bot {
                 Err(Body::of(&format!("🚫 Asking here takes the role {}.", view::text::code(role, 60))))
             }
             _ => Ok(grant),
+        }
+    }
+
+    /// What somebody is told whom the policy does not let in.
+    pub(super) fn refused(&self, person: &Person, error: &Error) -> Body {
+        match error {
+            Error::Policy(PolicyError::UnknownSubject { subject }) => {
+                let email = Some(subject.as_str()).filter(|subject| subject.contains('@'));
+                view::person::unknown(&person.user.id, email, None)
+            }
+            Error::Policy(PolicyError::Blocked { reason, .. }) => view::person::refused(reason),
+            other => Body::of(&view::error::worded(&self.config().templates, other, None, None)),
         }
     }
 
@@ -139,18 +151,5 @@ impl Bot {
                 self.tell(&question.to(), &question.person.user.id, question.kind, body).await
             }
         }
-    }
-}
-
-/// What somebody is told whom the policy does not let in.
-pub(super) fn refused(person: &Person, error: &Error) -> Body {
-    use omni_core::policy::PolicyError;
-    match error {
-        Error::Policy(PolicyError::UnknownSubject { subject }) => {
-            let email = Some(subject.as_str()).filter(|subject| subject.contains('@'));
-            view::person::unknown(&person.user.id, email, None)
-        }
-        Error::Policy(PolicyError::Blocked { reason, .. }) => view::person::refused(reason),
-        other => Body::of(&view::error::text(other, None)),
     }
 }

@@ -9,10 +9,7 @@ use omni_core::{
 };
 use serde_json::json;
 
-use super::{
-    Bot,
-    question::{Question, refused},
-};
+use super::{Bot, question::Question};
 use crate::{
     api::Body,
     event::{Action, Submission, User},
@@ -46,7 +43,7 @@ const NO_ANSWER: &str = "⚠️ I cannot look at schedules at the moment. Please
 impl Bot {
     /// Where schedules are kept.
     pub(super) fn store(&self) -> Option<Store> {
-        self.omni().kept(&format!("slack:{}", self.me().team)).map(Store::new)
+        self.kept().map(Store::new)
     }
 
     /// Somebody's schedules; what a file says, for administrators. `None` where they cannot be kept.
@@ -104,7 +101,7 @@ impl Bot {
         }
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.answer_click(action, &refused(person, &error)).await,
+            Err(error) => return self.answer_click(action, &self.refused(person, &error)).await,
         };
         match self.turned(&store, person, &grant, action).await {
             Ok(true) => self.show_again(person, &grant, action).await,

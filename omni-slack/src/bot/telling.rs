@@ -1,6 +1,7 @@
 //! What others agreed to is told where it was asked, once it is there: the answer is the asker's.
 //!
-//! Everybody who decides on a run may wait for it, and it is told once: by whoever claims it first.
+//! Everybody who decides on a run may wait for it, and it is told once: by whoever claims it first. Whoever waits is kept
+//! where there is a database, so that the next process goes on with it.
 
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ const LOOK_SELDOM: Duration = Duration::from_secs(10);
 const AFTER_EXPIRY: TimeDelta = TimeDelta::minutes(15);
 /// How often somebody looks whether what is told by others was not told after all.
 const LOOKS_AT_OTHERS: u32 = 15;
+/// Before the run of each whom somebody waits to tell; how long that is kept at most.
+const WAITS: &str = "waits/";
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Said where nothing comes any more.
 const NOTHING_CAME: &str = "⌛ Nothing came of this: not everybody decided in time, or it was interrupted.";
 
@@ -61,19 +65,59 @@ impl Bot {
         }
         let (bot, ticket) = (self.clone(), ticket.clone());
         self.spawn(async move {
-            bot.told_to_asker(&ticket, run).await;
+            bot.keep_wait(&ticket, run).await;
+            if bot.told_to_asker(&ticket, run).await {
+                bot.drop_wait(run).await;
+            }
             bot.0.seen.forget(&key);
         });
     }
 
+    /// Goes on to wait where a process of before ended.
+    pub(crate) async fn go_on_waiting(&self) {
+        let Some(kept) = self.kept() else { return };
+        match kept.list(WAITS).await {
+            Ok(waits) => {
+                for (key, ticket) in waits {
+                    let run = key.strip_prefix(WAITS).and_then(|run| run.parse().ok());
+                    let ticket = ticket.as_str().and_then(Ticket::read);
+                    if let (Some(run), Some(ticket)) = (run, ticket) {
+                        self.wait_for(&ticket, run);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what came of agreements before the start is not told"),
+        }
+    }
+
+    /// Keeps that somebody is to be told what comes of a run.
+    pub(super) async fn keep_wait(&self, ticket: &Ticket, run: Uuid) {
+        let Some(kept) = self.kept() else { return };
+        let put = kept.put_for(&format!("{WAITS}{run}"), &Value::from(ticket.text()), KEPT_FOR).await;
+        if let Err(error) = put {
+            tracing::warn!(%error, "after a restart nobody would tell what came of an agreement");
+        }
+    }
+
+    /// They were told.
+    pub(super) async fn drop_wait(&self, run: Uuid) {
+        let Some(kept) = self.kept() else { return };
+        if let Err(error) = kept.remove(&format!("{WAITS}{run}")).await {
+            tracing::warn!(%error, "it could not be kept that somebody was told what came of an agreement");
+        }
+    }
+
     /// Whether nobody tells yet what comes of a run; from now on somebody does.
-    pub(super) fn claims(&self, run: Uuid) -> bool {
-        self.0.seen.is_new(told(run))
+    pub(super) async fn claims(&self, run: Uuid) -> bool {
+        let told = told(run);
+        self.0.seen.is_new(told.clone()) && self.is_ours(Some(&told)).await
     }
 
     /// It was not told after all.
-    pub(super) fn unclaims(&self, run: Uuid) {
-        self.0.seen.forget(&told(run));
+    pub(super) async fn unclaims(&self, run: Uuid) {
+        let told = told(run);
+        self.0.seen.forget(&told);
+        self.is_not_ours(&told).await;
     }
 
     /// The run that a call belongs to.
@@ -90,23 +134,30 @@ impl Bot {
         }
     }
 
-    async fn told_to_asker(&self, ticket: &Ticket, run: Uuid) {
+    /// Tells the asker what comes of a run, once that is known; whether nobody has to wait for it any more.
+    async fn told_to_asker(&self, ticket: &Ticket, run: Uuid) -> bool {
         let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
-        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return };
+        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return false };
         let (began, mut claimed_by_others) = (Instant::now(), 0);
         loop {
             match self.look(&asker, ticket).await {
-                Found::Leaves => return,
+                Found::Leaves => return false,
                 Found::Waits => {}
-                _ if claimed_by_others >= LOOKS_AT_OTHERS => return,
-                _ if !self.claims(run) => claimed_by_others += 1,
-                Found::Over => return self.post_answer(ticket, NOTHING_CAME).await,
-                Found::Result(result) => return self.tell_result(asker, ticket, &result).await,
+                _ if claimed_by_others >= LOOKS_AT_OTHERS => return true,
+                _ if !self.claims(run).await => claimed_by_others += 1,
+                Found::Over => {
+                    self.post_answer(ticket, NOTHING_CAME).await;
+                    return true;
+                }
+                Found::Result(result) => {
+                    self.tell_result(asker, ticket, &result).await;
+                    return true;
+                }
             }
             let closing = &self.0.closing;
             tokio::select! {
                 () = sleep((began.elapsed() / 20).clamp(LOOK_EVERY, LOOK_SELDOM)) => {}
-                () = self.0.ending.cancelled() => return,
+                () = self.0.ending.cancelled() => return false,
                 () = closing.cancelled(), if !closing.is_cancelled() => {}
             }
         }
@@ -155,7 +206,7 @@ impl Bot {
     async fn post_to_asker(&self, ticket: &Ticket, message: &Body) -> Result<(), crate::SlackError> {
         let to = ticket.to();
         if !ticket.is_private {
-            return self.api().post_for(&to, &ticket.asker, message).await;
+            return self.api().post_for(&to, &ticket.asker, message).await.map(drop);
         }
         let Err(error) = self.api().whisper(&to, &ticket.asker, message).await else { return Ok(()) };
         self.api().post_direct(&ticket.asker, message).await.map_err(|_| error)

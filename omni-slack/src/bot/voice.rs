@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Bot, question::Question};
+use super::{Bot, more, question::Question};
 use crate::view::{
     Message,
     answer::{self, View},
@@ -25,9 +25,11 @@ pub(super) struct End {
 }
 
 impl End {
-    /// The answer in as many messages as it takes; what stands under it is under the last.
+    /// The answer in as many messages as it takes, or the first of very many where the rest can be had by a button; what
+    /// stands under it is under the last.
     pub(super) fn messages(&self) -> Vec<Message> {
-        let last = answer::page_count(&self.view) - 1;
+        let count = answer::page_count(&self.view);
+        let last = if self.view.buttons.more.is_some() { count.min(more::AT_ONCE) } else { count } - 1;
         let before = View { footer: Footer::default(), buttons: answer::Buttons::default(), ..self.view.clone() };
         (0..=last).map(|page| answer::message(if page == last { &self.view } else { &before }, page)).collect()
     }
@@ -35,12 +37,18 @@ impl End {
     /// What stands under it.
     fn tail(&self) -> Vec<Value> {
         let header = self.view.person.header();
-        header.into_iter().chain(answer::tail(&self.view.footer, &self.view.buttons)).collect()
+        header.into_iter().chain(answer::tail(&self.view.footer, &self.whole())).collect()
+    }
+
+    /// The buttons where nothing of the text is left out.
+    fn whole(&self) -> answer::Buttons {
+        answer::Buttons { more: None, ..self.view.buttons.clone() }
     }
 
     /// The same without what was told of its text already.
     fn rest(&self, markdown: &str) -> Self {
-        let view = View { markdown: markdown.to_owned(), person: Person::default(), ..self.view.clone() };
+        let (markdown, buttons) = (markdown.to_owned(), self.whole());
+        let view = View { markdown, buttons, person: Person::default(), ..self.view.clone() };
         Self { view, ..self.clone() }
     }
 }
@@ -56,8 +64,8 @@ pub(super) trait Voice: Send {
     async fn card(&mut self, card: Card);
     /// Some time went by.
     async fn tick(&mut self);
-    /// It is over.
-    async fn end(&mut self, end: &End);
+    /// It is over: the message that has its end, where everybody sees it.
+    async fn end(&mut self, end: &End) -> Option<String>;
 }
 
 /// How a question is answered: as it is written where Slack can do that, which takes a thread.

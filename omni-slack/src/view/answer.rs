@@ -35,6 +35,8 @@ pub struct Buttons {
     pub csv: Option<String>,
     /// The question once more.
     pub again: Option<String>,
+    /// Another question in the same thread.
+    pub follow: Option<String>,
     /// Whether it was good.
     pub feedback: Option<String>,
     /// An end of it.
@@ -150,6 +152,7 @@ pub fn tail(footer: &Footer, buttons: &Buttons) -> Vec<Value> {
         row(ids::MORE, "Show more", &buttons.more, Look::Primary),
         row(ids::CSV, "Export CSV", &buttons.csv, Look::Plain),
         row(ids::AGAIN, "Run again", &buttons.again, Look::Plain),
+        row(ids::FOLLOW, "Ask more", &buttons.follow, Look::Plain),
         row(ids::STOP, "Stop", &buttons.stop, Look::Danger),
     ];
     let says = [

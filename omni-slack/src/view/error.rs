@@ -1,8 +1,8 @@
 //! What went wrong, as people need it: what happened, what to do, and the id under which operators find it.
 
-use omni_core::{Error, ErrorKind, limit::Refusal};
+use omni_core::{Error, ErrorKind, config::SlackTemplates, limit::Refusal};
 
-use super::{Message, block, ids, text, time};
+use super::{Message, block, ids, template, text, time};
 
 /// Most of what is said of it.
 const MESSAGE: usize = 1_000;
@@ -21,6 +21,41 @@ pub fn text(error: &Error, id: Option<&str>) -> String {
         Some(id) => format!("{said}\nError id: {}", text::code(id, 60)),
         None => said,
     }
+}
+
+/// The same in the operator's words, where there are such; `role` is that of whoever asked, where it is known.
+#[must_use]
+pub fn worded(templates: &SlackTemplates, error: &Error, id: Option<&str>, role: Option<&str>) -> String {
+    let own = match (error, error.kind()) {
+        (_, ErrorKind::RateLimited) if error.refusal().is_some() => &templates.rate_limit,
+        (Error::Server { .. }, ErrorKind::Unavailable) => &templates.mcp_unavailable,
+        (_, ErrorKind::Denied | ErrorKind::Unauthenticated) => &templates.permission_denied,
+        _ => &templates.query_error,
+    };
+    own.as_deref().map_or_else(|| text(error, id), |own| filled(own, error, id, role))
+}
+
+fn filled(own: &str, error: &Error, id: Option<&str>, role: Option<&str>) -> String {
+    let refusal = error.refusal();
+    let number = |of: fn(&Refusal) -> u64| refusal.map_or(String::new(), |refusal| of(refusal).to_string());
+    let server = match error {
+        Error::Server { server, .. } => server.as_str(),
+        _ => "",
+    };
+    let (message, limit, used) = (error.public_message(), number(Refusal::max), number(|refusal| refusal.used));
+    template::fill(
+        own,
+        &[
+            ("error", &message),
+            ("error_message", &message),
+            ("error_id", id.unwrap_or_default()),
+            ("role", role.unwrap_or_default()),
+            ("mcp_name", server),
+            ("rate_limit", &limit),
+            ("requests_used", &used),
+            ("reset_in_minutes", &number(Refusal::reset_minutes)),
+        ],
+    )
 }
 
 /// The same as a message; `again` is the value of its button, where asking again may help.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{block, ids, text};
+use super::{Message, block, ids, text};
 
 /// What can be wrong with an answer.
 const REASONS: [(&str, &str); 5] = [
@@ -46,10 +46,21 @@ pub fn submitted(values: &Value) -> Complaint {
     }
 }
 
-/// What stands where the two thumbs were.
+impl Complaint {
+    /// The same in one text; nothing where nothing was said.
+    #[must_use]
+    pub fn written(&self) -> Option<String> {
+        let label = |reason: &String| REASONS.iter().find(|(value, _)| value == reason).map(|(_, label)| *label);
+        let parts = [self.reason.as_ref().and_then(label), self.comment.as_deref()];
+        let said: Vec<&str> = parts.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(": "))
+    }
+}
+
+/// To whoever judged.
 #[must_use]
-pub fn thanks(is_good: bool) -> Value {
-    block::context(if is_good {
+pub fn thanks(is_good: bool) -> Message {
+    Message::of(if is_good {
         "👍 Thanks for your feedback!"
     } else {
         "👎 Thanks for your feedback. It is looked at."

@@ -20,6 +20,8 @@ pub const MORE: &str = "omni:more";
 pub const CSV: &str = "omni:csv";
 /// Ask again.
 pub const AGAIN: &str = "omni:again";
+/// Ask something more in the same thread.
+pub const FOLLOW: &str = "omni:follow";
 /// Give up.
 pub const STOP: &str = "omni:stop";
 /// Agree to a call.

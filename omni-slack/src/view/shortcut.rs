@@ -9,7 +9,7 @@ const SHOWN: usize = 1_000;
 /// Longest question.
 const QUESTION: u64 = 3_000;
 
-/// Asks what is to be asked about a message.
+/// Asks what is to be asked about a message; about no message in particular where that is empty.
 #[must_use]
 pub fn modal(message: &str, metadata: &str) -> Value {
     let question = json!({ "type": "plain_text_input", "action_id": "value", "multiline": true, "min_length": 1,
@@ -23,7 +23,11 @@ pub fn modal(message: &str, metadata: &str) -> Value {
         blocks.push(block::section(&text::preformatted(message, SHOWN)));
     }
     blocks.push(block::input("private", "Who sees it", None, true, private));
-    block::modal(ids::ASK_MESSAGE, "Ask omni about this", Some("Ask"), metadata, blocks)
+    block::modal(ids::ASK_MESSAGE, title(message), Some("Ask"), metadata, blocks)
+}
+
+fn title(message: &str) -> &'static str {
+    if message.trim().is_empty() { "Ask omni more" } else { "Ask omni about this" }
 }
 
 /// The question, and whether only the asker sees the answer; nothing where nothing was asked.

@@ -68,6 +68,7 @@ fn answered() -> answer::View {
         },
         buttons: answer::Buttons {
             csv: Some("r_1".into()),
+            follow: Some(String::new()),
             again: Some("0190".into()),
             feedback: Some("0190".into()),
             more: Some("0190:1".into()),

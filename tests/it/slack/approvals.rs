@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use omni_core::{confirm::ApprovalRules, llm::scripted::Scripted};
+use omni_core::{
+    Principal, Source,
+    confirm::{ApprovalRules, Verdict},
+    llm::scripted::Scripted,
+    omni::Decider,
+};
 use omni_tests::{
     rig::until_some,
     server::{FakeServer, any, text},
@@ -10,7 +15,7 @@ use omni_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{ANN, BOB, Bot, GENERAL, same, workspace};
+use super::{ANN, BOB, Bot, GENERAL, kept::Kept, same, workspace};
 
 /// `wipe`, to which somebody has to agree.
 fn lab() -> FakeServer {
@@ -159,5 +164,31 @@ async fn what_waits_for_another_agreement_after_the_first_has_a_card_too() {
     bot.slack.clicks(BOB, &second, "omni:approve").await.acked().await.unwrap();
     until_some(async || told(&bot, &thread, "All is gone.")).await;
     assert_eq!(bot.server.calls(), 2);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_agreed_to_while_no_bot_was_there_is_told_by_the_next_one() {
+    let mut rules = ApprovalRules::default();
+    rules.approvers = vec!["reader".into()];
+    rules.four_eyes = true;
+    let mut bot = Kept::start_with(wiping(), lab(), |builder| builder.approvals(rules), |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Wipe the logs").await;
+    until_some(async || told(&bot, post.thread(), "Approval needed")).await;
+    let bob = Principal::email("bob@company.com").with_tenant(omni_tests::slack::TEAM);
+    let waiting = bot.omni.confirmations(bob.clone()).await.unwrap();
+    bot.asked_to_end();
+    bot.ended().await.unwrap();
+    // At another door.
+    let by = Decider::new(bob, Source::Cli);
+    let mut stream = bot.omni.confirm(waiting[0].confirmation.id, Verdict::Approve, by).await.unwrap();
+    while stream.next().await.is_some() {}
+    assert!(told(&bot, post.thread(), "The logs are gone.").is_none(), "nobody is there to tell it");
+    bot.begins_again().await;
+    until_some(async || told(&bot, post.thread(), "The logs are gone.")).await;
+    bot.restart().await;
+    bot.slack.settled().await;
+    let answers = bot.slack.thread(GENERAL, post.thread()).into_iter().filter(|one| one.says("The logs are gone."));
+    assert_eq!((answers.count(), bot.server.calls()), (1, 1), "{}", bot.slack.transcript());
     bot.behaved();
 }

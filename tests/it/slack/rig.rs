@@ -109,6 +109,11 @@ impl Bot {
     pub(super) async fn restart(&mut self) {
         self.stop.cancel();
         self.ended().await.unwrap();
+        self.begins_again().await;
+    }
+
+    /// A process takes the place of one that ended.
+    pub(super) async fn begins_again(&mut self) {
         (self.stop, self.serving) = served(&self.omni, &self.config);
         self.slack.connected(1).await;
     }

@@ -52,7 +52,7 @@ impl Slack {
         Sent { trigger_id, response_url, delivery, shared: self.shared.clone() }
     }
 
-    /// Sends a form: a value by block or action id (a text, the value of an option, or a list of such).
+    /// Sends a form: a value by action id, or by block id where several have one action id (a text, the value of an option, or a list of such).
     ///
     /// # Panics
     /// When the form is not open, or a required field has no value: Slack does not send such a form.

@@ -44,6 +44,25 @@ fn tokens_go_nowhere_but_to_slack_or_to_this_machine() {
 }
 
 #[test]
+fn reactions_call_the_bot_where_that_is_switched_on() {
+    let text = |enabled: bool| {
+        format!(
+            "mentions: {{ reaction_triggers: {{ enabled: {enabled}, reactions: [':robot_face:', {{ emoji: eyes, \
+             action: summarize }}, ''] }} }}"
+        )
+    };
+    assert!(config(&text(false), &[]).0.reactions.is_empty());
+    let names: Vec<String> = config(&text(true), &[]).0.reactions.into_iter().collect();
+    assert_eq!(names, ["eyes", "robot_face"]);
+}
+
+#[test]
+fn an_operator_has_texts_of_their_own() {
+    let (config, _) = config("templates: { welcome: 'Moin {user}', rate_limit: ' ' }", &[]);
+    assert_eq!((config.templates.welcome.as_deref(), config.templates.rate_limit), (Some("Moin {user}"), None));
+}
+
+#[test]
 fn a_command_may_take_a_role_or_be_off() {
     let text = "commands:\n- { command: /omni, required_role: any }\n- { command: /omni-status, required_role: admin }\n\
                 - { command: /omni-help, enabled: false }";

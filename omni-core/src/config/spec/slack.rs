@@ -9,7 +9,7 @@ use serde::Deserialize;
 /// `slack.yaml`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["behavior", "channels", "formatting", "templates", "logging"]))]
+#[schemars(extend("x-ignored" = ["behavior", "channels", "logging"]))]
 pub(crate) struct SlackSpec {
     pub(crate) slack: SlackAppSpec,
     pub(crate) commands: Vec<SlackCommandSpec>,
@@ -20,6 +20,8 @@ pub(crate) struct SlackSpec {
     pub(crate) diagnostic_info: DiagnosticSpec,
     pub(crate) interactive: InteractiveSpec,
     pub(crate) advanced: AdvancedSpec,
+    pub(crate) formatting: FormattingSpec,
+    pub(crate) templates: TemplatesSpec,
     /// What single channels have of their own, by id.
     pub(crate) channel_overrides: BTreeMap<String, SlackChannelSpec>,
 }
@@ -96,7 +98,7 @@ pub(crate) enum ChannelModeSpec {
 /// What the bot answers without a command.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["dm_default_command", "respond_to_name", "name_triggers", "reaction_triggers"]))]
+#[schemars(extend("x-ignored" = ["dm_default_command", "respond_to_name", "name_triggers"]))]
 pub(crate) struct MentionsSpec {
     /// Whether mentions are answered; absent: they are.
     #[schemars(extend("x-enforced" = true))]
@@ -106,6 +108,68 @@ pub(crate) struct MentionsSpec {
     pub(crate) respond_to_dm_without_command: Option<bool>,
     /// Whether replies in threads that the bot is part of are answered without a mention; absent: they are.
     pub(crate) follow_threads: Option<bool>,
+    pub(crate) reaction_triggers: ReactionTriggersSpec,
+}
+
+/// Reactions that have the bot asked what a message says.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ReactionTriggersSpec {
+    /// Whether they do; absent: no.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) enabled: bool,
+    /// Which ones.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) reactions: Vec<ReactionSpec>,
+}
+
+/// A reaction.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ReactionSpec {
+    /// Its name, such as `robot_face`.
+    Name(String),
+    /// The same with more about it.
+    Named(NamedReactionSpec),
+}
+
+/// A reaction with more about it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["action", "command", "description"]))]
+pub(crate) struct NamedReactionSpec {
+    /// Its name, such as `robot_face`.
+    #[serde(alias = "reaction", alias = "name")]
+    pub(crate) emoji: String,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = [
+    "use_blocks", "use_threads", "thread_threshold_lines", "code_block_style", "table_format", "max_table_rows",
+    "truncate_message",
+]))]
+pub(crate) struct FormattingSpec {
+    /// Most characters of one message; an answer takes as many messages as it needs. Absent: as many as Slack shows.
+    pub(crate) max_message_length: Option<u32>,
+}
+
+/// Texts of the operator's own, with placeholders such as `{role}`; absent, or empty: omni's.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["query_success", "help", "status"]))]
+pub(crate) struct TemplatesSpec {
+    /// To whoever greets the bot: `{role}`, `{user}`.
+    pub(crate) welcome: Option<String>,
+    /// A question failed: `{error}`, `{error_id}`.
+    pub(crate) query_error: Option<String>,
+    /// The policy said no: `{error}`, `{error_id}`, `{role}`.
+    pub(crate) permission_denied: Option<String>,
+    /// A limit was reached: `{rate_limit}`, `{requests_used}`, `{reset_in_minutes}`, `{role}`.
+    pub(crate) rate_limit: Option<String>,
+    /// A server is away: `{mcp_name}`, `{error}`, `{error_id}`.
+    pub(crate) mcp_unavailable: Option<String>,
 }
 
 /// Whom the bot listens to.

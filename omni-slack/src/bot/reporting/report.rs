@@ -73,7 +73,8 @@ impl Bot {
         let is_waiting = answer.status == Status::Waiting;
         let (person, footer, buttons) = self.around(&question, grant, answer).await;
         let note = is_waiting.then(|| waiting(&answer.pending));
-        let view = View { markdown: answer.text.clone(), person, note, footer, buttons, ..View::default() };
+        let (markdown, max) = (answer.text.clone(), self.config().max_message);
+        let view = View { markdown, max, person, note, footer, buttons, ..View::default() };
         let mut messages = End { view, is_waiting }.messages().into_iter();
         let Some(mut first) = messages.next() else { return Ok(()) };
         first.blocks.splice(0..0, header(job, title, &question));
@@ -82,6 +83,7 @@ impl Bot {
         for message in messages {
             self.put(&question.channel, Some(&ts), &message).await?;
         }
+        self.keep_answer(&question, &ts, answer.request_id).await;
         if is_waiting {
             question.thread = Some(ts);
             // Nobody may be looking when it runs: what only the asker sees would be gone.

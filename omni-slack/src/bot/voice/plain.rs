@@ -99,9 +99,9 @@ impl Voice for Plain {
         }
     }
 
-    async fn end(&mut self, end: &End) {
+    async fn end(&mut self, end: &End) -> Option<String> {
         let mut messages = end.messages().into_iter();
-        let Some(first) = messages.next() else { return };
+        let first = messages.next()?;
         let is_changed = match &self.ts {
             Some(ts) => {
                 let changed = self.api.update(&self.to.channel, ts, &first).await;
@@ -109,10 +109,13 @@ impl Voice for Plain {
             }
             None => false,
         };
+        let mut last = self.ts.take().filter(|_| is_changed);
         for message in (!is_changed).then_some(first).into_iter().chain(messages) {
-            if let Err(error) = self.api.post_for(&self.to, &self.user, &message).await {
-                tracing::warn!(%error, "a part of an answer could not be posted");
+            match self.api.post_for(&self.to, &self.user, &message).await {
+                Ok(posted) => last = posted,
+                Err(error) => tracing::warn!(%error, "a part of an answer could not be posted"),
             }
         }
+        last
     }
 }

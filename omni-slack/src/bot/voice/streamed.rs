@@ -145,25 +145,27 @@ impl Streamed {
         }
     }
 
-    /// Tells by messages what no stream took.
-    async fn post_rest(&mut self, end: &End) {
+    /// Tells by messages what no stream took; the last of them.
+    async fn post_rest(&mut self, end: &End) -> Option<String> {
         let rest = end.rest(&mem::take(&mut self.untold));
+        let mut last = None;
         for message in rest.messages() {
-            if let Err(error) = self.api.post_for(&self.to, &self.recipient.0, &message).await {
-                tracing::warn!(%error, "a part of an answer could not be posted");
+            match self.api.post_for(&self.to, &self.recipient.0, &message).await {
+                Ok(posted) => last = posted,
+                Err(error) => tracing::warn!(%error, "a part of an answer could not be posted"),
             }
         }
+        last
     }
 
     /// Footer and buttons in a message of their own.
-    async fn post_tail(&self, end: &End) {
+    async fn post_tail(&self, end: &End) -> Option<String> {
         let blocks = end.tail();
         if blocks.is_empty() {
-            return;
+            return None;
         }
-        if let Err(error) = self.api.post(&self.to, &Body { text: "…".into(), blocks }).await {
-            tracing::warn!(%error, "the buttons of an answer could not be posted");
-        }
+        let posted = self.api.post(&self.to, &Body { text: "…".into(), blocks }).await;
+        posted.inspect_err(|error| tracing::warn!(%error, "the buttons of an answer could not be posted")).ok()
     }
 
     async fn status(&self, status: &str) {
@@ -203,7 +205,7 @@ impl Voice for Streamed {
         self.flush().await;
     }
 
-    async fn end(&mut self, end: &End) {
+    async fn end(&mut self, end: &End) -> Option<String> {
         for card in mem::take(&mut self.cards) {
             self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
         }
@@ -215,8 +217,9 @@ impl Voice for Streamed {
         self.flush().await;
         let status = if end.is_waiting { "suspended" } else { "active" };
         let Some(open) = self.open.take().filter(|_| !self.is_broken) else {
-            self.post_rest(end).await;
-            return self.status(status).await;
+            let last = self.post_rest(end).await;
+            self.status(status).await;
+            return last;
         };
         let mut stop = json!({ "channel": self.to.channel, "ts": open.ts, "session_status": status });
         let tail = end.tail();
@@ -225,8 +228,10 @@ impl Voice for Streamed {
         }
         if let Err(error) = self.api.call("chat.stopStream", &stop).await {
             tracing::debug!(%error, "a stream had ended before its answer");
-            self.post_tail(end).await;
+            let tail = self.post_tail(end).await;
             self.status(status).await;
+            return tail.or(Some(open.ts));
         }
+        Some(open.ts)
     }
 }

@@ -1,0 +1,50 @@
+//! Reactions: thumbs under answers, and signs that have the bot asked what a message says.
+
+use serde_json::json;
+
+use super::{Bot, command::kind_of, judging::verdict_of, message::unescaped, question::Question};
+use crate::event::Reaction;
+
+impl Bot {
+    /// Whether a reaction may be for the bot, as far as it can be seen at once.
+    pub(super) fn may_matter(&self, reaction: &Reaction) -> bool {
+        let is_own = reaction.author == self.me().user;
+        reaction.user.id != self.me().user
+            && match is_own {
+                true => verdict_of(&reaction.name).is_some(),
+                false => self.config().reactions.contains(&reaction.name),
+            }
+    }
+
+    pub(super) async fn reacted(&self, reaction: Reaction) {
+        match verdict_of(&reaction.name) {
+            Some(verdict) if reaction.author == self.me().user => self.judged_by_reaction(&reaction, verdict).await,
+            _ => self.asked_by_reaction(&reaction).await,
+        }
+    }
+
+    /// Asks what a message says, as whoever reacted to it.
+    async fn asked_by_reaction(&self, reaction: &Reaction) {
+        let kind = kind_of(&reaction.channel);
+        if !self.answers_in(&reaction.channel, kind).await {
+            return;
+        }
+        let Some((text, thread)) = self.said_at(reaction).await else { return };
+        let Ok(person) = self.resolve(&reaction.user, &reaction.channel).await else { return };
+        let mut question = Question::new(person, &reaction.channel, kind, text);
+        (question.ts, question.thread) = (Some(reaction.ts.clone()), Some(thread));
+        self.ask(question).await;
+    }
+
+    /// What a message says, and the thread that it is in or begins.
+    async fn said_at(&self, reaction: &Reaction) -> Option<(String, String)> {
+        let asked = json!({ "channel": reaction.channel, "ts": reaction.ts, "latest": reaction.ts, "inclusive": true,
+            "limit": 200 });
+        let found = self.api().call("conversations.replies", &asked).await;
+        let found = found.inspect_err(|error| tracing::warn!(%error, "a message cannot be read")).ok()?;
+        let message = found["messages"].as_array()?.iter().find(|one| one["ts"] == reaction.ts.as_str())?;
+        let text = unescaped(message["text"].as_str()?.trim());
+        let thread = message["thread_ts"].as_str().unwrap_or(&reaction.ts).to_owned();
+        (!text.is_empty()).then_some((text, thread))
+    }
+}

@@ -1,0 +1,210 @@
+//! `docker-compose.yml`: the services of OMNI2's quick start, by their names and ports.
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use omni_tests::program::Ran;
+use serde_json::{Value, json};
+
+use super::{
+    IMAGE, KEY, deploy, document, files, is_variable, keys, omni, read, recipe::Recipe, references, root, texts,
+    variables_of_omni,
+};
+
+fn compose() -> Value {
+    document(&deploy("docker-compose.yml"))
+}
+
+/// The services of the image of this repository.
+pub(super) fn own(compose: &Value) -> Vec<(String, Value)> {
+    let services = compose["services"].as_object().unwrap();
+    let own = |service: &&Value| service["image"].as_str().unwrap().split(':').next() == Some(IMAGE);
+    let found: Vec<_> =
+        services.iter().filter(|(_, it)| own(it)).map(|(name, it)| (name.clone(), it.clone())).collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    found
+}
+
+/// A port of this machine, and that of the container it leads to.
+fn published(service: &Value) -> Option<(u16, u16)> {
+    let port = service["ports"][0].as_str()?;
+    let mut parts = port.rsplit(':').map(|part| part.parse().unwrap());
+    let inner = parts.next()?;
+    Some((parts.next()?, inner))
+}
+
+#[test]
+fn the_services_are_those_that_the_quick_start_names() {
+    let compose = compose();
+    let services = &compose["services"];
+    for (service, container, port, profile) in [
+        ("omni2", "omni2-bridge", Some(8000), None),
+        ("omni2-slack-bot", "omni2-slack-bot", None, None),
+        ("omni2-postgres", "omni2-postgres", Some(5433), None),
+        ("omni2-analytics-mcp", "omni2-analytics-mcp", Some(8302), None),
+        ("omni2-redis", "omni2-redis", None, Some("redis")),
+        ("omni2-prometheus", "omni2-prometheus", Some(9090), Some("prometheus")),
+        ("omni2-grafana", "omni2-grafana", Some(3000), Some("grafana")),
+    ] {
+        let own = &services[service];
+        assert_eq!(own["container_name"], container);
+        assert_eq!(published(own).map(|(outer, _)| outer), port, "{service}");
+        let profiles = own["profiles"].as_array().map(|_| texts(&own["profiles"])).unwrap_or_default();
+        assert_eq!(profiles.first().map(String::as_str), profile, "{service}");
+    }
+    assert_eq!(services.as_object().unwrap().len(), 7);
+    assert_eq!(published(&services["omni2-postgres"]), Some((5433, 5432)));
+}
+
+#[test]
+fn containers_of_omni_are_confined_and_write_into_their_volume_alone() {
+    let (compose, recipe) = (compose(), Recipe::load());
+    for (name, service) in own(&compose) {
+        assert_eq!((&service["read_only"], &service["init"]), (&json!(true), &json!(true)), "{name}");
+        assert_eq!(texts(&service["cap_drop"]), ["ALL"], "{name}");
+        assert_eq!(texts(&service["security_opt"]), ["no-new-privileges:true"], "{name}");
+        for key in ["privileged", "user", "cap_add", "devices", "network_mode", "pid"] {
+            assert!(service[key].is_null(), "{name}: {key}");
+        }
+        let mounts = texts(&service["volumes"]);
+        let writable: Vec<&String> = mounts.iter().filter(|mount| !mount.ends_with(":ro")).collect();
+        assert_eq!(writable.len(), 1, "{name}: {mounts:?}");
+        let (volume, target) = writable[0].split_once(':').unwrap();
+        assert_eq!(target, recipe.volume(), "{name}");
+        assert!(keys(&compose["volumes"]).contains(volume), "{name}: {volume}");
+        let config = format!(":{}:ro", recipe.config_dir());
+        assert!(mounts.iter().any(|mount| mount.ends_with(&config)), "{name}: {mounts:?}");
+        let build = &service["build"];
+        let context = deploy("docker-compose.yml").with_file_name(build["context"].as_str().unwrap());
+        assert_eq!(context.canonicalize().unwrap(), root());
+        assert!(context.join(build["dockerfile"].as_str().unwrap()).is_file());
+        assert!(recipe.stages().contains(build["target"].as_str().unwrap()), "{name}: {build}");
+    }
+}
+
+#[test]
+fn a_published_port_is_the_one_that_is_listened_at_and_probed() {
+    for (name, service) in own(&compose()) {
+        let command = texts(&service["command"]).join(" ");
+        let Some((_, inner)) = published(&service) else {
+            assert!(command == "slack" && service["healthcheck"]["disable"] == true, "{name}");
+            continue;
+        };
+        assert!(command.ends_with(&format!(" 0.0.0.0:{inner}")), "{name}: {command}");
+        let probe = service["healthcheck"]["test"].as_array().map(|_| texts(&service["healthcheck"]["test"]));
+        let probe = probe.unwrap_or_else(|| Recipe::load().probe()).join(" ");
+        assert!(probe.contains(&format!("http://127.0.0.1:{inner}")), "{name}: {probe}");
+    }
+}
+
+#[test]
+fn files_and_directories_that_are_mounted_are_there() {
+    let compose = compose();
+    let place = |path: &str| deploy("docker-compose.yml").with_file_name(path);
+    let mut found = 0;
+    for (name, service) in compose["services"].as_object().unwrap() {
+        for mount in service["volumes"].as_array().into_iter().flatten() {
+            let source = mount.as_str().unwrap().split(":/").next().unwrap();
+            let source = source.rsplit_once(":-").map_or(source, |(_, default)| default.trim_end_matches('}'));
+            if source.starts_with('.') {
+                assert!(place(source).is_dir(), "{name}: {source}");
+                found += 1;
+            }
+        }
+        for secret in service["secrets"].as_array().into_iter().flatten() {
+            assert!(compose["secrets"][secret.as_str().unwrap()]["file"].is_string(), "{name}: {secret}");
+        }
+        for other in service["depends_on"].as_object().into_iter().flatten() {
+            let probe = &compose["services"][other.0]["healthcheck"];
+            assert!(other.1["condition"] == "service_healthy" && probe["test"].is_array(), "{name}: {other:?}");
+        }
+    }
+    assert_eq!(found, 6);
+}
+
+#[test]
+fn every_variable_is_one_that_omni_knows_and_that_the_sample_of_env_names() {
+    let compose = compose();
+    let mut known = variables_of_omni();
+    let config =
+        ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yaml"].map(|name| read(&deploy("config").join(name)));
+    known.extend(references(&config.concat()).into_iter().map(|(name, _)| name));
+    for (name, service) in own(&compose) {
+        let set = keys(&service["environment"]);
+        assert!(set.len() > 10, "{name}: {set:?}");
+        assert_eq!(set.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+    }
+    for (name, _) in Recipe::load().env() {
+        assert!(known.contains(name), "{name} of the image");
+    }
+
+    let sample = read(&deploy(".env.example"));
+    let lines = sample.lines().filter_map(|line| line.trim_start_matches("# ").split_once('='));
+    let named: Vec<&str> = lines.map(|(name, _)| name).filter(|name| is_variable(name)).collect();
+    let used = references(&read(&deploy("docker-compose.yml")));
+    for (name, has_default) in &used {
+        assert!(*has_default, "{name} has neither a default nor a word on what is missing");
+        assert!(named.contains(&name.as_str()), "{name} is not in .env.example");
+    }
+    for name in named {
+        assert!(used.iter().any(|(used, _)| used == name), "{name} of .env.example is used nowhere");
+    }
+}
+
+/// The variables of the sample, filled in as somebody does.
+fn filled() -> BTreeMap<String, String> {
+    let sample = read(&deploy(".env.example"));
+    let set = sample.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let fill = |value: &str| if value.is_empty() { KEY.to_owned() } else { value.to_owned() };
+    set.map(|(name, value)| (name.to_owned(), fill(value))).collect()
+}
+
+/// A value of the compose file with its variables in it.
+fn interpolated(value: &str, env: &BTreeMap<String, String>) -> String {
+    let Some((before, rest)) = value.split_once("${") else { return value.to_owned() };
+    let (inner, after) = rest.split_once('}').unwrap();
+    let (name, other) = inner.split_once(':').unwrap();
+    let given = env.get(name).cloned().unwrap_or_else(|| match other.strip_prefix('-') {
+        Some(default) => default.to_owned(),
+        None => panic!("{name} is not set: {other}"),
+    });
+    format!("{before}{given}{}", interpolated(after, env))
+}
+
+#[test]
+fn the_configuration_of_the_containers_is_right_with_what_the_sample_of_env_sets() {
+    let sample = filled();
+    for (name, service) in own(&compose()) {
+        let home = omni();
+        for path in files(&deploy("config")) {
+            fs::create_dir_all(home.config_dir()).unwrap();
+            fs::copy(&path, home.config_dir().join(path.file_name().unwrap())).unwrap();
+        }
+        let env: Vec<(String, String)> = service["environment"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.clone(), interpolated(value.as_str().unwrap(), &sample)))
+            .collect();
+        let checked: Ran = home.command(&["config", "check", "--strict"]).envs(env).output().unwrap().into();
+        assert_eq!(checked.code, 0, "{name}: {checked:#?}");
+    }
+}
+
+#[test]
+fn a_build_is_given_what_it_needs_and_no_secret() {
+    let ignored = read(&root().join(".dockerignore"));
+    let patterns: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    for secret in [".git", "**/.env", "**/*.key", "**/*.pem", "**/*.db", "**/target"] {
+        assert!(patterns.contains(&secret), "{secret}");
+    }
+    assert!(patterns.iter().all(|pattern| !pattern.starts_with('!')), "{patterns:?}");
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    // What is part of the build and would not be there: files by these names are secrets, and none is committed.
+    let left_out = |file: &&str| {
+        let name = file.rsplit('/').next().unwrap();
+        let is_kept = !file.contains("deploy/") && !file.starts_with("docs/") && !file.starts_with(".ci/");
+        is_kept && (name == ".env" || name.ends_with(".key") || name.ends_with(".pem") || name.ends_with(".db"))
+    };
+    assert_eq!(listed.lines().filter(left_out).collect::<Vec<_>>(), Vec::<&str>::new());
+}
