@@ -142,7 +142,7 @@ impl Office {
     }
 
     /// It is still this time.
-    fn goes_on(&self) {
+    pub(super) fn goes_on(&self) {
         self.clock.send_modify(|_| ());
     }
 
