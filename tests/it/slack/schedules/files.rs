@@ -49,8 +49,10 @@ async fn a_message_of_a_file_is_posted_once_as_it_stands() {
     for (nth, day) in NINE.iter().enumerate() {
         office.is(day);
         let count = nth + 1;
-        let all =
-            office.slack.until("greetings", |world| Some(world.messages(GENERAL)).filter(|all| all.len() >= count));
+        let all = office.slack.until("greetings", |world| {
+            office.goes_on();
+            Some(world.messages(GENERAL)).filter(|all| all.len() >= count)
+        });
         assert_eq!(all.await.len(), count, "{}", office.slack.transcript());
     }
     assert_eq!(office.slack.messages(GENERAL)[0].text, "Good morning *all* {name}");
