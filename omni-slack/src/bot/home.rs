@@ -65,8 +65,8 @@ impl Bot {
         };
         let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
-        // Where others asked, only the card in their thread knows.
         let schedules = self.schedules_of(&person, &grant).await;
+        // Where others asked, only the card in their thread knows.
         let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,

@@ -1,17 +1,21 @@
 //! What `slack.yaml` says is to be done on schedule.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use omni_core::{
-    Config,
+    Config, Omni,
     config::{LoadOptions, SlackConfig, SlackSchedule},
     llm::scripted::{Scripted, text_turn},
 };
+use omni_slack::{Clock, serve_timed};
+use omni_tests::{rig::until_some, slack::Slack};
 use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{ANN, BOB, GENERAL, says},
-    NINE, Office,
+    super::{ANN, BOB, GENERAL, says, workspace},
+    MONDAY, NINE, Office, at,
     office::ADA,
 };
 
@@ -42,11 +46,13 @@ async fn a_message_of_a_file_is_posted_once_as_it_stands() {
     let set = with("    - { cron: '0 8 * * *', channel: C0GENERAL, message: 'Good morning *all* {name}' }\n");
     let office = Office::with(says("?"), 2, set).await;
     seen(&office, 1).await;
-    for (at, day) in NINE.iter().enumerate() {
+    for (nth, day) in NINE.iter().enumerate() {
         office.is(day);
-        let count = at + 1;
-        let all =
-            office.slack.until("greetings", |world| Some(world.messages(GENERAL)).filter(|all| all.len() >= count));
+        let count = nth + 1;
+        let all = office.slack.until("greetings", |world| {
+            office.goes_on();
+            Some(world.messages(GENERAL)).filter(|all| all.len() >= count)
+        });
         assert_eq!(all.await.len(), count, "{}", office.slack.transcript());
     }
     assert_eq!(office.slack.messages(GENERAL)[0].text, "Good morning *all* {name}");
@@ -80,9 +86,9 @@ async fn what_a_file_says_rests_after_three_failures_and_an_administrator_has_it
     let office = Office::with(says("Bob."), 1, set).await;
     seen(&office, 1).await;
     office.doors.shuts_out("bob@company.com");
-    for (at, day) in NINE.iter().enumerate() {
+    for (nth, day) in NINE.iter().enumerate() {
         office.is(day);
-        office.until_kept("fixed/", |rows| rows[0]["progress"]["failures"] == at as u64 + 1).await;
+        office.until_kept("fixed/", |rows| rows[0]["progress"]["failures"] == nth as u64 + 1).await;
     }
     office.slack.slash(ADA, GENERAL, "/omni", "schedules").await.acked().await.unwrap();
     let list = office.slack.whisper(ADA, "it failed").await;
@@ -114,4 +120,48 @@ async fn a_question_of_a_file_is_asked_nowhere_where_the_bot_does_not_answer() {
     office.is(NINE[0]);
     let rows = office.until_kept("fixed/", |rows| rows[0]["progress"]["failures"] == 1).await;
     assert!(office.reports(GENERAL).is_empty(), "{}", json!(rows));
+}
+
+/// A configuration whose bot says this every morning.
+fn saying(dir: &Path, slack: &Slack, message: &str) -> Config {
+    let text = format!(
+        "slack: {{ api_url: {}, bot_token: {}, app_token: {} }}\n\
+         advanced: {{ scheduled_messages: {{ enabled: true, schedules: [\
+         {{ cron: '0 8 * * *', channel: C0GENERAL, message: {message} }}] }} }}",
+        slack.api_url(),
+        slack.bot_token(),
+        slack.app_token(),
+    );
+    fs::write(dir.join("slack.yaml"), text).unwrap();
+    fs::write(dir.join("settings.yaml"), "data_dir: data\nllm: { provider: offline }").unwrap();
+    fs::write(dir.join("users.yaml"), "users: [{ email: ann@company.com, role: dba }]").unwrap();
+    Config::load(LoadOptions::new(BTreeMap::new(), dir).with_dir(dir)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_says_by_now_is_what_is_done() {
+    let (slack, dir, registry) = (workspace().await, tempfile::tempdir().unwrap(), omni_slack::registry::registry());
+    let config = saying(dir.path(), &slack, "Before");
+    let omni = Omni::from_config(&config, &registry).await.unwrap();
+    let (clock, told) = watch::channel(at(MONDAY));
+    let (stop, served) = (CancellationToken::new(), omni.clone());
+    let stopped = stop.clone();
+    let serving = tokio::spawn(async move { serve_timed(served, &config.slack, stopped, Clock::told(told)).await });
+    slack.connected(1).await;
+    for (message, day) in [("Before", NINE[0]), ("After", NINE[1])] {
+        omni.reload(&saying(dir.path(), &slack, message), &registry).await.unwrap();
+        let count = if message == "Before" { 1 } else { 2 };
+        let kept = omni.kept("slack:T0ACME").unwrap();
+        until_some(async || {
+            clock.send_modify(|_| ());
+            (kept.list("fixed/").await.unwrap().len() == count).then_some(())
+        })
+        .await;
+        clock.send_replace(at(day));
+        until_some(async || slack.messages(GENERAL).into_iter().find(|one| one.says(message))).await;
+    }
+    assert_eq!(slack.messages(GENERAL).len(), 2, "{}", slack.transcript());
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    omni.shutdown().await;
 }

@@ -144,7 +144,7 @@ impl Office {
     }
 
     /// It is still this time.
-    fn goes_on(&self) {
+    pub(super) fn goes_on(&self) {
         self.clock.send_modify(|_| ());
     }
 
@@ -175,6 +175,9 @@ impl Office {
 
     /// Somebody fills the form for a schedule in; what is not said is as most have it.
     pub(super) async fn enters(&self, user: &str, entries: Value) -> Submitted {
+        for open in self.slack.views(user) {
+            self.slack.closes(&open).await;
+        }
         self.slack.slash(user, GENERAL, "/omni", "schedules").await.acked().await.unwrap();
         let list = self.slack.whisper(user, "Scheduled reports").await;
         self.slack.clicks(user, &list, "omni:schedule:new").await.acked().await.unwrap();

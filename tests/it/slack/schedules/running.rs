@@ -139,6 +139,7 @@ async fn where_there_is_nothing_to_report_nothing_is_posted() {
     let office = Office::of(llm).await;
     office.makes(ANN, json!({ "question": "Quiet?", "empty": ["skip"] })).await;
     office.makes(ANN, json!({ "question": "Loud?" })).await;
+    office.until_kept("schedule/", |rows| rows.len() == 2).await;
     office.is(NINE[0]);
     office.until_kept("schedule/", |rows| rows.iter().all(|row| !row["progress"]["last"].is_null())).await;
     office.until_kept("going/", <[_]>::is_empty).await;
