@@ -1,6 +1,10 @@
 //! `omni slack --fake`: the bot in a terminal, without a workspace.
 
-use omni_tests::program::{Program, Ran};
+use omni_tests::{
+    loopback::Loopback,
+    program::{Program, Ran},
+    vendor::{KEY, Vendor},
+};
 
 fn home() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
@@ -55,4 +59,32 @@ fn in_the_terminal_somebody_else_is_tried_as_they_are() {
     let ran = home.run_piped("/omni-status\n", &["slack", "--fake"]).exits(0);
     assert!(ran.out.contains("OMNI2 Status") && ran.out.contains("boss@company.com"), "{ran:#?}");
     home.run(&["slack", "--as", "nobody@company.com"]).exits(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_is_denied_in_the_terminal_with_a_reason_that_is_typed() {
+    let (vendor, server) = (Vendor::start().await, Loopback::start());
+    let settings = format!("llm: {{ provider: anthropic, base_url: '{}', api_key: '{KEY}' }}\n", vendor.base_url());
+    let os_user = crate::cli::os_user();
+    let users = format!("users: [{{ email: boss@company.com, role: admin, os_user: {os_user}, allowed_mcps: '*' }}]\n");
+    let home = home()
+        .with_file("settings.yaml", &settings)
+        .with_file("users.yaml", &users)
+        .with_file("mcps.yaml", &server.mcps("    confirm: [get_health]\n"));
+    let question = "#tool db__get_health {\"limit\":3}\n";
+    let (asked, denied) = tokio::task::spawn_blocking(move || {
+        let asked = home.run_piped(question, &["slack", "--fake"]).exits(0);
+        let (before, _) = asked.out.split_once("] Deny with reason").unwrap_or_else(|| panic!("{asked:#?}"));
+        let (_, number) = before.rsplit_once("[:").unwrap();
+        // The same again, and the button of the card is clicked; the form takes no empty line.
+        let input = format!("{question}:{number}\n\nnot on a Friday\n");
+        let denied = home.run_piped(&input, &["slack", "--fake"]).exits(0);
+        (asked, denied)
+    })
+    .await
+    .unwrap();
+    assert!(asked.out.contains("Approval needed") && asked.out.contains("\"limit\": 3"), "{asked:#?}");
+    assert!(denied.out.contains("That is no answer to this.") && denied.out.contains("not on a Friday"), "{denied:#?}");
+    assert!(denied.out.contains("Denied by @you"), "{denied:#?}");
+    assert!(server.calls().is_empty(), "{denied:#?}");
 }
