@@ -7,7 +7,7 @@ use omni_core::{
     config::{LoadOptions, SlackConfig, SlackSchedule},
     llm::scripted::{Scripted, text_turn},
 };
-use omni_slack::{Clock, serve_timed};
+use omni_slack::{Clock, Timing, serve_with};
 use omni_tests::{rig::until_some, slack::Slack};
 use serde_json::json;
 use tokio::sync::watch;
@@ -146,7 +146,8 @@ async fn what_a_file_says_by_now_is_what_is_done() {
     let (clock, told) = watch::channel(at(MONDAY));
     let (stop, served) = (CancellationToken::new(), omni.clone());
     let stopped = stop.clone();
-    let serving = tokio::spawn(async move { serve_timed(served, &config.slack, stopped, Clock::told(told)).await });
+    let timing = Timing::default().with_clock(Clock::told(told));
+    let serving = tokio::spawn(async move { serve_with(served, &config.slack, timing, stopped).await });
     slack.connected(1).await;
     for (message, day) in [("Before", NINE[0]), ("After", NINE[1])] {
         omni.reload(&saying(dir.path(), &slack, message), &registry).await.unwrap();
