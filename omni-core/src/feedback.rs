@@ -66,7 +66,8 @@ impl Feedback {
     }
 }
 
-/// Keeps what somebody says of an ask, in the place of what they said of it before. What the ask was is kept with it, so
+/// Keeps what somebody says of an ask, in the place of what they said of it before; the same verdict without a reason takes
+/// none away. What the ask was is kept with it, so
 /// that sums need not look for it.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) async fn keep(
@@ -79,8 +80,10 @@ pub(crate) async fn keep(
     const KEEP: &str =
         "INSERT INTO ask_feedback (request_id, tenant, user_email, is_good, reason, asker, model, question,
         created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (request_id, tenant, user_email) DO UPDATE SET is_good = excluded.is_good,
-        reason = excluded.reason, created_at = excluded.created_at";
+        ON CONFLICT (request_id, tenant, user_email) DO UPDATE SET
+        reason = CASE WHEN excluded.is_good = ask_feedback.is_good AND excluded.reason IS NULL THEN ask_feedback.reason
+            ELSE excluded.reason END,
+        is_good = excluded.is_good, created_at = excluded.created_at";
     let values = [
         feedback.request_id.to_string().into(),
         (&ask.tenant).into(),

@@ -44,6 +44,7 @@ mod reporting;
 mod running;
 mod scheduling;
 mod seen;
+mod stopping;
 mod telling;
 mod voice;
 
@@ -227,11 +228,7 @@ impl Intake for Bot {
             return ack;
         }
         let bot = self.clone();
-        self.spawn(async move {
-            if bot.is_ours(key.as_deref()).await {
-                bot.handle(inbound).await;
-            }
-        });
+        self.spawn(async move { bot.handle(inbound, key.as_deref()).await });
         Ack::Empty
     }
 }
@@ -247,17 +244,18 @@ impl Bot {
         }
     }
 
-    async fn handle(&self, inbound: Inbound) {
+    /// Does what something asks for. Events come to any process of a workspace, clicks and commands to one.
+    async fn handle(&self, inbound: Inbound, key: Option<&str>) {
         match inbound {
-            Inbound::Message(message) => self.message(message).await,
+            Inbound::Message(message) => self.message(message, key).await,
             Inbound::Command(command) => self.command(command).await,
             Inbound::Action(action) => self.action(action).await,
             Inbound::Shortcut(shortcut) => self.shortcut(shortcut).await,
             Inbound::Closed(submission) => self.closed(&submission),
             Inbound::HomeOpened { user, channel, tab } => self.opened(&user, &channel, &tab).await,
-            Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread),
-            Inbound::Reacted(reaction) => self.reacted(reaction).await,
-            Inbound::Submission(_) | Inbound::Other => {}
+            Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread).await,
+            Inbound::Reacted(reaction) if self.is_ours(key).await => self.reacted(reaction).await,
+            Inbound::Reacted(_) | Inbound::Submission(_) | Inbound::Other => {}
         }
     }
 }

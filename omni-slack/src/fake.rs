@@ -195,7 +195,7 @@ impl Fake {
         let team = slack.workspaces.iter().flatten().next().unwrap_or(&principal.tenant).clone();
         let channel = slack.channels.only.iter().flatten().next().map_or(CHANNEL, String::as_str).to_owned();
         let place = Place { team, email: principal.subject, name, channel };
-        Ok(Self { place, count: AtomicU64::new(1), world: Mutex::default(), out: Mutex::new(out) })
+        Ok(Self { place, count: AtomicU64::new(first()), world: Mutex::default(), out: Mutex::new(out) })
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -204,7 +204,8 @@ impl Fake {
 
     /// The next time stamp, which names a message.
     fn ts(&self) -> String {
-        format!("1.{:06}", self.number())
+        let number = self.number();
+        format!("{}.{:06}", number / 1_000_000, number % 1_000_000)
     }
 
     fn number(&self) -> u64 {
@@ -217,6 +218,12 @@ impl Fake {
         // Whoever is away reads nothing.
         let _ = writeln!(out, "{}", text::clean(shown)).and_then(|()| out.flush());
     }
+}
+
+/// The first number of this life: none of before comes again, whatever is kept of it.
+fn first() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(1)
 }
 
 impl World {

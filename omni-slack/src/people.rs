@@ -17,6 +17,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(300);
 /// Of how many people at a time.
 const MOST: u64 = 20_000;
 
+/// What Slack says of people whom it does not show to the app.
+const NOBODY: [&str; 2] = ["user_not_found", "user_not_visible"];
+
 /// The bot itself, as Slack knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -138,7 +141,7 @@ impl People {
     ) -> Result<Person, Unknown> {
         let told = self.told(api, &user.id).await.map_err(|error| {
             tracing::warn!(%error, "Slack does not say who somebody is");
-            Unknown::Away
+            if error.code().is_some_and(|code| NOBODY.contains(&code)) { Unknown::Stranger } else { Unknown::Away }
         })?;
         if told.is_deleted {
             return Err(Unknown::Deactivated);

@@ -9,6 +9,7 @@ use super::{
     helping::Open,
     message::conversation,
     question::Question,
+    stopping::Stopping,
 };
 use crate::{
     api::{Body, To},
@@ -69,21 +70,18 @@ impl Bot {
     async fn stop_clicked(&self, person: &Person, action: &Action) {
         let (channel, thread) = action.value.split_once(' ').unwrap_or((&action.channel, ""));
         let spot = (channel.to_owned(), thread.to_owned());
-        if self.0.running.stop(&spot, &person.user.id, false) > 0 {
-            return;
-        }
-        let others = self.0.running.at(&spot);
-        let text = match others.first() {
-            Some(run) => format!("🚫 Only <@{}> can stop this.", run.user),
-            None => "There is nothing of yours to stop here.".into(),
+        let text = match (self.0.running.at(&spot).first(), self.stop_everywhere(&spot, &person.user.id).await) {
+            (_, Stopping::Here) => return,
+            (Some(run), _) => format!("🚫 Only <@{}> can stop this.", run.user),
+            (None, Stopping::Elsewhere) => "⏹ If this is yours, it stops in a moment.".into(),
+            (None, Stopping::Nothing) => "There is nothing of yours to stop here.".into(),
         };
         self.answer_click(action, &Body::of(&text)).await;
     }
 
     /// Slack's own button to stop.
-    pub(super) fn stopped(&self, user: &User, channel: String, thread: String) {
-        let spot = (channel, thread);
-        if self.0.running.stop(&spot, &user.id, false) == 0 {
+    pub(super) async fn stopped(&self, user: &User, channel: String, thread: String) {
+        if self.stop_everywhere(&(channel, thread), &user.id).await != Stopping::Here {
             tracing::debug!("somebody stopped what is not theirs, or is over");
         }
     }

@@ -47,9 +47,10 @@ impl Bot {
         mut voice: Box<dyn Voice>,
         guard: Guard,
     ) -> Last {
+        let heeds = self.heeds_others(&question.spot(), &question.person.user.id, &guard.stop);
         voice.begin().await;
         let (last, said) = told(stream, &mut *voice, &guard).await;
-        drop(guard);
+        drop((guard, heeds));
         let noted = |note: String| End {
             view: View { markdown: said.clone(), note: Some(note), ..View::default() },
             is_waiting: false,
@@ -65,7 +66,7 @@ impl Bot {
         };
         let told = voice.end(&end).await;
         if let Last::Done(answer) = &last {
-            if let Some(ts) = told {
+            for ts in told {
                 self.keep_answer(question, &ts, answer.request_id).await;
             }
             self.ask_for_decisions(question, &answer.pending).await;

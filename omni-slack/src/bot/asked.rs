@@ -3,9 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use chrono::Utc;
 use omni_core::elicit::{Elicit, Elicitation, Reply, Wanted};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -82,6 +84,26 @@ impl Asking {
     }
 }
 
+/// How long a question may wait for its answer.
+const YOUNG: Duration = Duration::from_secs(15 * 60);
+
+/// Whether a question was asked lately: its id says when.
+fn is_young(id: Uuid) -> bool {
+    let asked = id.get_timestamp().map_or(0, |at| at.to_unix().0);
+    let now = u64::try_from(Utc::now().timestamp()).unwrap_or_default();
+    asked + YOUNG.as_secs() > now
+}
+
+/// What somebody entered for a question that is not asked here stays where they entered it.
+fn not_arrived(submission: &Submission, id: Uuid) -> Ack {
+    let first = submission.values.as_object().and_then(|values| values.keys().next());
+    match first.filter(|_| is_young(id)) {
+        Some(block) => Ack::With(serde_json::json!({ "response_action": "errors",
+            "errors": { block: "This did not arrive, or nobody waits for it any more. Please send it again." } })),
+        None => Ack::Empty,
+    }
+}
+
 /// Forgets a question for whose answer nobody waits any more.
 struct Forgets<'a>(&'a Arc<Elicited>, Uuid);
 
@@ -115,6 +137,10 @@ impl Bot {
     pub(super) async fn elicited(&self, action: &Action, is_answered: bool) {
         let (Ok(id), user) = (action.value.parse::<Uuid>(), &action.user.id) else { return };
         let Some(question) = self.0.elicited.question(id, user) else {
+            if self.kept().is_some() && is_young(id) {
+                // Another process of the workspace may wait for it, and a click may come to that one.
+                return self.answer_click(action, &Body::of("⏳ This did not arrive. Please press it again.")).await;
+            }
             let late = Body::of("⌛ Nobody waits for an answer to this any more.");
             return self.replace(action, &late).await;
         };
@@ -138,7 +164,7 @@ impl Bot {
     /// Somebody filled a server's form in. What does not fit goes back into the form.
     pub(super) fn form_sent(&self, submission: &Submission) -> Ack {
         let (Ok(id), user) = (submission.metadata.parse::<Uuid>(), &submission.user.id) else { return Ack::Empty };
-        let Some(question) = self.0.elicited.question(id, user) else { return Ack::Empty };
+        let Some(question) = self.0.elicited.question(id, user) else { return not_arrived(submission, id) };
         let Wanted::Form(form) = &question.wanted else { return Ack::Empty };
         match view::elicit::values(form, &submission.values) {
             Ok(values) => {

@@ -6,6 +6,7 @@ use super::{
     Bot,
     message::unescaped,
     question::{Aside, Question},
+    stopping::Stopping,
 };
 use crate::{
     api::{Body, To},
@@ -14,6 +15,9 @@ use crate::{
     view,
 };
 
+/// The commands that ask nothing.
+const HELP: &str = "/omni-help";
+const STATUS: &str = "/omni-status";
 /// What makes an answer one for the asker alone.
 const PRIVATE: &str = "--private";
 /// The codes with which Slack says that the bot cannot post in a channel.
@@ -36,23 +40,29 @@ impl Bot {
 
     /// Does what a command asks for; what its giver is told where that is not to be.
     async fn commanded(&self, command: &Command) -> Result<(), Body> {
-        let config = self.config();
-        let rules = config.commands.get(&command.name).cloned().unwrap_or_default();
-        if rules.is_off {
-            return Err(Body::of(&format!("🚫 {} is switched off here.", view::text::code(&command.name, 60))));
-        }
         let known = self.resolve(&command.user, &command.channel).await;
         let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
         let grant = self.omni().grant(person.credential()).await.map_err(|error| self.refused(&person, &error))?;
-        if let Some(role) = &rules.required_role
-            && !grant.role.is_one_of(std::slice::from_ref(role))
-        {
-            return Err(Body::of(&format!("🚫 This command takes the role {}.", view::text::code(role, 60))));
-        }
+        self.allows(&command.name, &grant)?;
         match command.name.as_str() {
-            "/omni-help" => Err(self.menu(&person, &grant, None).await),
-            "/omni-status" => Err(self.status(&person, &grant).await),
+            HELP => Err(self.menu(&person, &grant, None).await),
+            STATUS => Err(self.status(&person, &grant).await),
             _ => self.asked_by_command(person, &grant, command).await,
+        }
+    }
+
+    /// Whether somebody may do what a command does, whatever it is called where they ask for it.
+    fn allows(&self, command: &str, grant: &Grant) -> Result<(), Body> {
+        let rules = self.config().commands.get(command).cloned().unwrap_or_default();
+        let name = view::text::code(command, 60);
+        if rules.is_off {
+            return Err(Body::of(&format!("🚫 {name} is switched off here.")));
+        }
+        match &rules.required_role {
+            Some(role) if !grant.role.is_one_of(std::slice::from_ref(role)) => {
+                Err(Body::of(&format!("🚫 {name} takes the role {}.", view::text::code(role, 60))))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -67,8 +77,14 @@ impl Bot {
         };
         match text.as_str() {
             "" => return Err(view::person::no_question(&[])),
-            "help" => return Err(self.menu(&person, grant, None).await),
-            "status" => return Err(self.status(&person, grant).await),
+            "help" => {
+                self.allows(HELP, grant)?;
+                return Err(self.menu(&person, grant, None).await);
+            }
+            "status" => {
+                self.allows(STATUS, grant)?;
+                return Err(self.status(&person, grant).await);
+            }
             "schedules" => return Err(self.schedules(&person, grant).await),
             _ => {}
         }
@@ -85,10 +101,16 @@ impl Bot {
 
     /// Asks in a thread of its own, where everybody reads it.
     pub(super) async fn ask_openly(&self, mut question: Question, url: Option<&str>) {
+        let aside = || url.map_or(Aside::Whisper, |url| Aside::Url(url.to_owned()));
+        // What is not to be asked here is not posted here either.
+        if let Err(body) = self.admitted(&question).await {
+            question.private = Some(aside());
+            return self.refuse(&question, &body).await;
+        }
         match self.announce(&question).await {
             Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),
             // The bot is not in the channel: whoever asked is answered all the same.
-            None => question.private = Some(url.map_or(Aside::Whisper, |url| Aside::Url(url.to_owned()))),
+            None => question.private = Some(aside()),
         }
         self.ask(question).await;
     }
@@ -117,9 +139,15 @@ impl Bot {
             Err(error) => return self.tell(to, &person.user.id, message.kind, &self.refused(person, &error)).await,
         };
         let body = match name.to_lowercase().as_str() {
-            "help" => self.menu(person, &grant, None).await,
-            "status" => self.status(person, &grant).await,
-            "stop" => self.stop_here(person, to),
+            "help" => match self.allows(HELP, &grant) {
+                Ok(()) => self.menu(person, &grant, None).await,
+                Err(body) => body,
+            },
+            "status" => match self.allows(STATUS, &grant) {
+                Ok(()) => self.status(person, &grant).await,
+                Err(body) => body,
+            },
+            "stop" => self.stop_here(person, to).await,
             "retry" => return self.retry(person, message, to).await,
             "private" if !rest.trim().is_empty() => return self.ask_aside(person, message, to, rest.trim()).await,
             _ => Body::of(BANGS),
@@ -127,12 +155,13 @@ impl Bot {
         self.tell(to, &person.user.id, message.kind, &body).await;
     }
 
-    fn stop_here(&self, person: &Person, to: &To) -> Body {
+    async fn stop_here(&self, person: &Person, to: &To) -> Body {
         let spot = (to.channel.clone(), super::message::conversation(to.thread.as_deref()).to_owned());
-        match self.0.running.stop(&spot, &person.user.id, false) {
-            0 => Body::of("There is nothing of yours to stop here."),
-            _ => Body::of("⏹ Stopping."),
-        }
+        Body::of(match self.stop_everywhere(&spot, &person.user.id).await {
+            Stopping::Here => "⏹ Stopping.",
+            Stopping::Elsewhere => "⏹ If something of yours runs here, it stops in a moment.",
+            Stopping::Nothing => "There is nothing of yours to stop here.",
+        })
     }
 
     /// Asks the thread's last question of this person again.

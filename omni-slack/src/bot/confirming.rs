@@ -20,6 +20,7 @@ use super::{
     asked::Asking,
     command::kind_of,
     expiring::Posted,
+    keeping::Whose,
     question::{Aside, Question},
     voice,
 };
@@ -71,6 +72,12 @@ impl Ticket {
     }
 }
 
+/// A message that was posted.
+struct Shown {
+    channel: String,
+    ts: String,
+}
+
 impl Bot {
     /// Asks for what an answer waits for: the asker alone, or in the thread where a role decides.
     pub(super) async fn ask_for_decisions(&self, question: &Question, pending: &[PendingCall]) {
@@ -96,14 +103,15 @@ impl Bot {
                 asker: asker.clone(),
                 expires_at: call.expires_at,
             });
-            let ts = match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
+            let shown = match (is_own, question.private.is_some() || question.kind == ChannelKind::Direct) {
                 (true, _) => self.show_asker(question, &body).await,
                 (false, false) => {
                     // It may be decided at another door.
                     if let Ok(found) = &found {
                         self.wait_for(&ticket, found.confirmation.run);
                     }
-                    self.show_all(question, &body).await
+                    // Whoever decides reads where it was asked, wherever its asker is asked.
+                    self.show_all(&question.to(), &body).await
                 }
                 // Whoever decides does not read here, and nobody else is to.
                 (false, true) => {
@@ -114,22 +122,22 @@ impl Bot {
                     None
                 }
             };
-            if let Some(ts) = ts {
-                let (channel, expires_at) = (question.asks_at().channel, call.expires_at);
+            if let Some(Shown { channel, ts }) = shown {
+                let expires_at = call.expires_at;
                 self.expires(&question.person, Posted { ticket, channel, ts, asker, expires_at });
             }
         }
     }
 
-    /// Shows something to the asker alone; its `ts`, where it is a message that can be changed.
-    async fn show_asker(&self, question: &Question, body: &Body) -> Option<String> {
-        if question.asks_in.is_some() {
-            return self.show_all(question, body).await;
+    /// Shows something to the asker alone; the message, where it is one that can be changed.
+    async fn show_asker(&self, question: &Question, body: &Body) -> Option<Shown> {
+        if let Some(to) = &question.asks_in {
+            return self.show_all(to, body).await;
         }
         let told = match &question.private {
             Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
             // Nobody else reads there.
-            _ if question.kind == ChannelKind::Direct => return self.show_all(question, body).await,
+            _ if question.kind == ChannelKind::Direct => return self.show_all(&question.to(), body).await,
             Some(Aside::Whisper) | None => self.api().whisper(&question.to(), &question.person.user.id, body).await,
         };
         if let Err(error) = told {
@@ -138,10 +146,12 @@ impl Bot {
         None
     }
 
-    /// Shows a card to everybody who reads where it is asked; its `ts`.
-    async fn show_all(&self, question: &Question, body: &Body) -> Option<String> {
-        let posted = self.api().post(&question.asks_at(), body).await;
-        posted.inspect_err(|error| tracing::warn!(%error, "nobody could be asked for their agreement")).ok()
+    /// Shows a card to everybody who reads at a place.
+    async fn show_all(&self, to: &To, body: &Body) -> Option<Shown> {
+        let posted = self.api().post(to, body).await;
+        let ts =
+            posted.inspect_err(|error| tracing::warn!(%error, "nobody could be asked for their agreement")).ok()?;
+        Some(Shown { channel: to.channel.clone(), ts })
     }
 
     /// What a tool says that it does.
@@ -172,13 +182,17 @@ impl Bot {
         };
         let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
         self.keep_wait(ticket, run).await;
-        if is_asker {
-            self.claims(run).await;
-        }
+        // Whoever waits takes it on when there is something to tell.
+        let claim = match is_asker {
+            true => Some(self.claims(run).await),
+            false => None,
+        };
         self.mark(person, ticket, card).await;
-        if !is_asker {
-            return self.wait_for(ticket, run);
-        }
+        let claim = match claim {
+            Some(Whose::Ours(claim)) => Some(claim),
+            Some(Whose::Others | Whose::Done) => None,
+            None => return self.wait_for(ticket, run),
+        };
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
             Err(error) => return self.aside(person, ticket, &self.refused(person, &error)).await,
@@ -189,12 +203,17 @@ impl Bot {
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, card).await;
         match last {
-            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run).await,
+            Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run, claim).await,
             Last::Stopped => {
-                self.unclaims(run).await;
+                self.unclaims(run, claim).await;
                 self.wait_for(ticket, run);
             }
-            Last::Done(_) | Last::Failed(_) => self.drop_wait(run).await,
+            Last::Done(_) | Last::Failed(_) => {
+                if let Some(claim) = claim {
+                    claim.done().await;
+                }
+                self.drop_wait(run).await;
+            }
         }
     }
 
@@ -218,8 +237,9 @@ impl Bot {
         let Some(url) = card else { return };
         let Ok(found) = self.omni().confirmation(person.credential(), ticket.id).await else { return };
         let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
-        if let Err(error) = self.api().respond(url, &body, true).await {
-            tracing::warn!(%error, "a card could not be changed after the decision");
+        match self.api().respond(url, &body, true).await {
+            Ok(()) => drop(self.0.seen.is_new(marked(ticket.id))),
+            Err(error) => tracing::warn!(%error, "a card could not be changed after the decision"),
         }
     }
 
@@ -258,8 +278,18 @@ pub(super) fn listed(found: &ConfirmationView, user: &User, direct: &str) -> Car
     card_of(found, ticket.text(), None)
 }
 
+/// A call of somebody else's that one may decide on, for a list: what comes of it is told where it was asked.
+pub(super) fn listed_for(found: &ConfirmationView, ticket: &Ticket) -> Card {
+    card_of(found, ticket.text(), Some(found.confirmation.subject.clone()))
+}
+
+/// Under this it is known that a card shows what was decided.
+pub(super) fn marked(id: Uuid) -> String {
+    format!("marked {id}")
+}
+
 /// How a decision reads; it is the clicker's, or of before.
-fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
+pub(super) fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
     let one = &found.confirmation;
     let (by, reason) = (clicker.to_owned(), one.reason.clone());
     let at = one.decided_at.unwrap_or_else(Utc::now);

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     Bot,
-    confirming::{Ticket, card_of},
+    confirming::{Ticket, card_of, marked, outcome},
 };
 use crate::{
     people::Person,
@@ -20,6 +20,9 @@ use crate::{
 
 /// How long after its end it is looked whether somebody decided at the last moment.
 const AFTER: Duration = Duration::from_millis(500);
+
+/// Who decided, where it was not by the card.
+const ELSEWHERE: &str = "";
 
 /// A card that was posted.
 #[derive(Debug)]
@@ -47,12 +50,14 @@ impl Bot {
 
     async fn expired(&self, person: &Person, posted: &Posted) {
         let Ok(found) = self.omni().confirmation(person.credential(), posted.ticket.id).await else { return };
-        // Whoever decided has changed the card.
-        if !matches!(found.confirmation.state, State::Pending | State::Expired) {
-            return;
-        }
         let card = card_of(&found, posted.ticket.text(), posted.asker.clone());
-        let body = view::confirm::decided(&card, &Outcome::Expired);
+        let outcome = match found.confirmation.state {
+            State::Pending | State::Expired => Outcome::Expired,
+            // Whoever decided by this card has changed it.
+            _ if !self.0.seen.is_new(marked(posted.ticket.id)) => return,
+            _ => outcome(&found, ELSEWHERE),
+        };
+        let body = view::confirm::decided(&card, &outcome);
         if let Err(error) = self.api().update(&posted.channel, &posted.ts, &body).await {
             tracing::warn!(%error, "a card whose time is over keeps its buttons");
         }

@@ -44,7 +44,7 @@ impl Bot {
             follow: (is_over && question.private.is_none()).then(String::new),
             feedback: (is_over && self.omni().keeps_feedback()).then(|| answer.request_id.to_string()),
             more: (is_over && self.omni().keeps_answer(&answer.text))
-                .then(|| more::value(answer.request_id, more::AT_ONCE)),
+                .then(|| more::value(answer.request_id, more::AT_ONCE, config.max_message)),
             stop: None,
         };
         let wanted = self.preferences(&question.person).await;

@@ -7,8 +7,10 @@ use super::{Bot, confirming};
 use crate::{
     api::Body,
     event::User,
+    people::Person,
     view::{
         self,
+        confirm::Card,
         home::Home,
         prompt::{self, Prompt},
     },
@@ -54,6 +56,19 @@ impl Bot {
         found.unwrap_or_else(|| user.id.clone())
     }
 
+    /// What somebody may decide on: their own, and what others asked where it is known where that is told.
+    async fn pending(&self, person: &Person, waiting: &[ConfirmationView], direct: &str) -> Vec<Card> {
+        let mut cards = Vec::new();
+        for one in waiting.iter().filter(|one| one.may_approve) {
+            if one.confirmation.subject == person.principal.subject {
+                cards.push(confirming::listed(one, &person.user, direct));
+            } else if let Some(ticket) = self.waits_at(one.confirmation.run).await {
+                cards.push(confirming::listed_for(one, &ticket));
+            }
+        }
+        cards
+    }
+
     async fn page_of(&self, user: &User) -> serde_json::Value {
         let person = match self.resolve(user, "").await {
             Ok(person) => person,
@@ -66,14 +81,12 @@ impl Bot {
         let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
         let schedules = self.schedules_of(&person, &grant).await;
-        // Where others asked, only the card in their thread knows.
-        let is_own = |one: &&ConfirmationView| one.may_approve && one.confirmation.subject == person.principal.subject;
         view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,
             recent: self.recent(&person).await,
             preferences: self.kept_preferences(&person).await,
-            pending: waiting.iter().filter(is_own).map(|one| confirming::listed(one, user, &direct)).collect(),
+            pending: self.pending(&person, &waiting, &direct).await,
             has_schedules: schedules.is_some(),
             schedules: schedules.unwrap_or_default(),
         })

@@ -32,7 +32,8 @@ impl Bot {
         text.contains(&format!("<@{}", self.me().user))
     }
 
-    pub(super) async fn message(&self, message: Message) {
+    /// Sees to a message. Whether it is this process's is asked for once it is known to be for the bot at all.
+    pub(super) async fn message(&self, message: Message, key: Option<&str>) {
         let config = self.config();
         if message.user.id == self.me().user {
             return;
@@ -43,6 +44,9 @@ impl Bot {
             return;
         }
         if !is_direct && !is_called && !self.follows(&message).await {
+            return;
+        }
+        if !self.is_ours(key).await {
             return;
         }
         if !is_direct && !self.is_allowed(&message).await {

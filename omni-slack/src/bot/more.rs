@@ -1,5 +1,7 @@
 //! The rest of an answer of which only the first messages were told: those that the ledger has whole.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::Bot;
@@ -13,38 +15,43 @@ use crate::{
 /// Most messages of an answer that are told at once, where no one is to be flooded; by the address of a command Slack
 /// takes no more.
 pub(super) const AT_ONCE: usize = 3;
+/// How long the record of an answer that has just ended is waited for.
+const SETTLE: Duration = Duration::from_secs(3);
 /// Said where the rest is not to be had.
 const GONE: &str = "⌛ I do not have the rest of this answer. Ask again, and it is told anew.";
+const NOT_YET: &str = "⏳ The rest is not there yet. Please press it again in a moment.";
 const NOT_YOURS: &str = "🚫 The rest is shown to whoever asked. Ask it yourself with *Run again*.";
 
 /// What the button of an answer brings back: which one, and from which message on.
-pub(super) fn value(ask: Uuid, from: usize) -> String {
-    format!("{ask} {from}")
+pub(super) fn value(ask: Uuid, from: usize, max: Option<usize>) -> String {
+    format!("{ask} {from} {}", max.unwrap_or_default())
 }
 
-fn read(value: &str) -> Option<(Uuid, usize)> {
-    let (ask, from) = value.split_once(' ')?;
-    Some((ask.parse().ok()?, from.parse().ok()?))
+/// Which answer, from which message on, and how long these are.
+fn read(value: &str) -> Option<(Uuid, usize, Option<usize>)> {
+    let mut parts = value.split(' ');
+    let (ask, from) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some((ask, from, parts.next()?.parse().ok().filter(|max| *max > 0)))
 }
 
 impl Bot {
     /// Tells more of an answer, to whoever may read it in the ledger.
     pub(super) async fn more(&self, person: &Person, action: &Action) {
-        let Some((ask, from)) = read(&action.value) else { return };
+        let Some((ask, from, max)) = read(&action.value) else { return };
         let text = match self.told_in_ledger(person, ask).await {
             Ok(text) => text,
             Err(body) => return self.answer_click(action, &body).await,
         };
         let place = if action.is_ephemeral { &person.user.id } else { &action.channel };
-        if !self.0.seen.is_new(format!("more {} {place}", action.value)) {
+        let key = format!("more {} {place}", action.value);
+        if !self.0.seen.is_new(key.clone()) || !self.is_ours(Some(&key)).await {
             return self.answer_click(action, &Body::of("It is told already, further down.")).await;
         }
-        let view = View { markdown: text, max: self.config().max_message, ..View::default() };
+        let view = View { markdown: text, max, ..View::default() };
         for message in messages(ask, &view, from) {
             if let Err(error) = self.tell_more(action, &message).await {
                 tracing::warn!(%error, "the rest of an answer could not be told");
-                self.0.seen.forget(&format!("more {} {place}", action.value));
-                return;
+                return self.answer_click(action, &Body::of(GONE)).await;
             }
         }
     }
@@ -56,6 +63,10 @@ impl Bot {
             tracing::warn!(%error, "the rest of an answer cannot be read");
             Body::of(GONE)
         };
+        // It may be so new that the ledger has it only in its file.
+        if log.entry(ask).await.map_err(gone)?.is_none() && self.omni().ledger().flush(SETTLE).await.is_err() {
+            return Err(Body::of(NOT_YET));
+        }
         let Some(entry) = log.entry(ask).await.map_err(gone)? else { return Err(Body::of(NOT_YOURS)) };
         log.answer(&entry).await.map_err(gone)?.ok_or_else(|| Body::of(GONE))
     }
@@ -80,7 +91,7 @@ impl Bot {
 /// The next messages of an answer, the last of them with a button for what is left.
 fn messages(ask: Uuid, view: &View, from: usize) -> Vec<Body> {
     let end = answer::page_count(view).min(from + AT_ONCE);
-    let more = Buttons { more: Some(value(ask, end)), ..Buttons::default() };
+    let more = Buttons { more: Some(value(ask, end, view.max)), ..Buttons::default() };
     let with_more = View { buttons: more, ..view.clone() };
     (from..end).map(|page| answer::message(if page + 1 == end { &with_more } else { view }, page)).collect()
 }

@@ -71,11 +71,6 @@ impl Question {
         To { channel: self.channel.clone(), thread: self.thread.clone() }
     }
 
-    /// Where its asker is asked for their agreement.
-    pub(super) fn asks_at(&self) -> To {
-        self.asks_in.clone().unwrap_or_else(|| self.to())
-    }
-
     /// Where it runs, for whoever stops it.
     pub(super) fn spot(&self) -> (String, String) {
         (self.channel.clone(), conversation(self.thread.as_deref()).to_owned())
@@ -145,7 +140,7 @@ impl Bot {
         }
     }
 
-    async fn refuse(&self, question: &Question, body: &Body) {
+    pub(super) async fn refuse(&self, question: &Question, body: &Body) {
         match &question.private {
             Some(Aside::Url(url)) => {
                 if let Err(error) = self.api().respond(url, body, false).await {

@@ -1,9 +1,13 @@
 //! Reactions: thumbs under answers, and signs that have the bot asked what a message says.
 
+use omni_core::ask::Attachment;
 use serde_json::json;
 
-use super::{Bot, command::kind_of, judging::verdict_of, message::unescaped, question::Question};
+use super::{Bot, command::kind_of, judging::verdict_of, question::Question};
 use crate::event::Reaction;
+
+/// What is asked about the words of somebody else.
+const ABOUT: &str = "Answer the question in the attached message, if there is one; else say what it is about.";
 
 impl Bot {
     /// Whether a reaction may be for the bot, as far as it can be seen at once.
@@ -31,8 +35,12 @@ impl Bot {
         }
         let Some((text, thread)) = self.said_at(reaction).await else { return };
         let Ok(person) = self.resolve(&reaction.user, &reaction.channel).await else { return };
-        let mut question = Question::new(person, &reaction.channel, kind, text);
+        let is_own = reaction.author == reaction.user.id;
+        let asked = if is_own { text.clone() } else { ABOUT.to_owned() };
+        let mut question = Question::new(person, &reaction.channel, kind, asked);
         (question.ts, question.thread) = (Some(reaction.ts.clone()), Some(thread));
+        // What others wrote is nothing that whoever reacts wants done.
+        question.attachments.extend((!is_own).then(|| Attachment { name: "slack message".into(), text }));
         self.ask(question).await;
     }
 
@@ -43,7 +51,7 @@ impl Bot {
         let found = self.api().call("conversations.replies", &asked).await;
         let found = found.inspect_err(|error| tracing::warn!(%error, "a message cannot be read")).ok()?;
         let message = found["messages"].as_array()?.iter().find(|one| one["ts"] == reaction.ts.as_str())?;
-        let text = unescaped(message["text"].as_str()?.trim());
+        let text = self.without_me(message["text"].as_str()?);
         let thread = message["thread_ts"].as_str().unwrap_or(&reaction.ts).to_owned();
         (!text.is_empty()).then_some((text, thread))
     }

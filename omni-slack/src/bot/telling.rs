@@ -19,12 +19,13 @@ use super::{
     Bot,
     command::kind_of,
     confirming::Ticket,
+    keeping::{Claim, Whose, in_time},
     question::{Aside, Question},
 };
 use crate::{
     api::Body,
     event::User,
-    people::Person,
+    people::{Person, Unknown},
     view::{
         answer::{self, View},
         text,
@@ -36,6 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_SELDOM: Duration = Duration::from_secs(10);
 /// How long after the time to decide is over.
 const AFTER_EXPIRY: TimeDelta = TimeDelta::minutes(15);
+/// How long after a decision nothing more is expected of it.
+const AFTER_DECISION: TimeDelta = TimeDelta::hours(6);
 /// How often somebody looks whether what is told by others was not told after all.
 const LOOKS_AT_OTHERS: u32 = 15;
 /// Before the run of each whom somebody waits to tell; how long that is kept at most.
@@ -44,12 +47,17 @@ const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Said where nothing comes any more.
 const NOTHING_CAME: &str = "⌛ Nothing came of this: not everybody decided in time, or it was interrupted.";
 
+const NOTHING_KNOWN: &str =
+    "⌛ This was agreed to, and it is not known what came of it: look before you ask for it again.";
+
 /// What a look at a run found.
 enum Found {
     /// It is over, and this is its last event.
     Result(Box<Value>),
-    /// Nothing comes of it any more.
+    /// Nothing came of it.
     Over,
+    /// It was agreed to, and nobody says any more what came of it.
+    Unknown,
     /// It goes on, or may.
     Waits,
     /// The process ends, and nobody agreed yet.
@@ -76,7 +84,7 @@ impl Bot {
     /// Goes on to wait where a process of before ended.
     pub(crate) async fn go_on_waiting(&self) {
         let Some(kept) = self.kept() else { return };
-        match kept.list(WAITS).await {
+        match in_time(kept.list(WAITS)).await {
             Ok(waits) => {
                 for (key, ticket) in waits {
                     let run = key.strip_prefix(WAITS).and_then(|run| run.parse().ok());
@@ -99,6 +107,12 @@ impl Bot {
         }
     }
 
+    /// Where the answer of a run is told, by what is kept of it.
+    pub(super) async fn waits_at(&self, run: Uuid) -> Option<Ticket> {
+        let found = in_time(self.kept()?.get(&format!("{WAITS}{run}"))).await.ok()??;
+        Ticket::read(found.as_str()?)
+    }
+
     /// They were told.
     pub(super) async fn drop_wait(&self, run: Uuid) {
         let Some(kept) = self.kept() else { return };
@@ -107,17 +121,25 @@ impl Bot {
         }
     }
 
-    /// Whether nobody tells yet what comes of a run; from now on somebody does.
-    pub(super) async fn claims(&self, run: Uuid) -> bool {
+    /// Takes it on to tell what comes of a run, where nobody does it or did.
+    pub(super) async fn claims(&self, run: Uuid) -> Whose {
         let told = told(run);
-        self.0.seen.is_new(told.clone()) && self.is_ours(Some(&told)).await
+        if !self.0.seen.is_new(told.clone()) {
+            return self.whose(&told).await;
+        }
+        let whose = self.take_on(&told).await;
+        if !matches!(whose, Whose::Ours(_)) {
+            self.0.seen.forget(&told);
+        }
+        whose
     }
 
     /// It was not told after all.
-    pub(super) async fn unclaims(&self, run: Uuid) {
-        let told = told(run);
-        self.0.seen.forget(&told);
-        self.is_not_ours(&told).await;
+    pub(super) async fn unclaims(&self, run: Uuid, claim: Option<Claim>) {
+        self.0.seen.forget(&told(run));
+        if let Some(claim) = claim {
+            claim.leave().await;
+        }
     }
 
     /// The run that a call belongs to.
@@ -136,30 +158,65 @@ impl Bot {
 
     /// Tells the asker what comes of a run, once that is known; whether nobody has to wait for it any more.
     async fn told_to_asker(&self, ticket: &Ticket, run: Uuid) -> bool {
-        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
-        let Ok(asker) = self.resolve(&user, &ticket.channel).await else { return false };
-        let (began, mut claimed_by_others) = (Instant::now(), 0);
+        let asker = match self.asker_of(ticket).await {
+            Some(Ok(asker)) => asker,
+            // Whoever is nobody any more is told nothing.
+            Some(Err(_)) => return true,
+            None => return false,
+        };
+        let (began, mut told_by_others) = (Instant::now(), 0);
         loop {
             match self.look(&asker, ticket).await {
                 Found::Leaves => return false,
                 Found::Waits => {}
-                _ if claimed_by_others >= LOOKS_AT_OTHERS => return true,
-                _ if !self.claims(run).await => claimed_by_others += 1,
-                Found::Over => {
-                    self.post_answer(ticket, NOTHING_CAME).await;
-                    return true;
-                }
-                Found::Result(result) => {
-                    self.tell_result(asker, ticket, &result).await;
-                    return true;
-                }
+                found => match self.claims(run).await {
+                    Whose::Ours(claim) => {
+                        self.tell_found(asker, ticket, found).await;
+                        claim.done().await;
+                        return true;
+                    }
+                    Whose::Done => return true,
+                    // Without a database nobody says when they are done.
+                    Whose::Others if self.kept().is_none() && told_by_others >= LOOKS_AT_OTHERS => return true,
+                    Whose::Others => told_by_others += 1,
+                },
             }
-            let closing = &self.0.closing;
-            tokio::select! {
-                () = sleep((began.elapsed() / 20).clamp(LOOK_EVERY, LOOK_SELDOM)) => {}
-                () = self.0.ending.cancelled() => return false,
-                () = closing.cancelled(), if !closing.is_cancelled() => {}
+            if !self.goes_on_after((began.elapsed() / 20).clamp(LOOK_EVERY, LOOK_SELDOM)).await {
+                return false;
             }
+        }
+    }
+
+    /// Waits a while, or until the process begins to end; whether it has not to end now.
+    async fn goes_on_after(&self, pause: Duration) -> bool {
+        let closing = &self.0.closing;
+        tokio::select! {
+            () = sleep(pause) => true,
+            () = self.0.ending.cancelled() => false,
+            () = closing.cancelled(), if !closing.is_cancelled() => true,
+        }
+    }
+
+    /// Whoever asked, as soon as Slack says who that is; `None` where the process ends before.
+    async fn asker_of(&self, ticket: &Ticket) -> Option<Result<Person, Unknown>> {
+        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
+        loop {
+            match self.resolve(&user, &ticket.channel).await {
+                Err(Unknown::Away) => {}
+                known => return Some(known),
+            }
+            if self.0.closing.is_cancelled() || !self.goes_on_after(LOOK_SELDOM).await {
+                return None;
+            }
+        }
+    }
+
+    async fn tell_found(&self, asker: Person, ticket: &Ticket, found: Found) {
+        match found {
+            Found::Result(result) => self.tell_result(asker, ticket, &result).await,
+            Found::Over => self.post_answer(ticket, NOTHING_CAME).await,
+            Found::Unknown => self.post_answer(ticket, NOTHING_KNOWN).await,
+            Found::Waits | Found::Leaves => {}
         }
     }
 
@@ -175,8 +232,11 @@ impl Bot {
         let one = &found.confirmation;
         match found.result {
             Some(result) => Found::Result(Box::new(result)),
-            None if one.state == State::Expired || is_over(one.expires_at) => Found::Over,
+            None if one.state == State::Expired => Found::Over,
+            None if one.state == State::Pending && is_over(one.expires_at, AFTER_EXPIRY) => Found::Over,
             None if one.state == State::Pending && self.0.closing.is_cancelled() => Found::Leaves,
+            // It may have been carried out by a process that is gone.
+            None if one.decided_at.is_some_and(|at| is_over(at, AFTER_DECISION)) => Found::Unknown,
             None => Found::Waits,
         }
     }
@@ -217,8 +277,8 @@ fn told(run: Uuid) -> String {
     format!("told {run}")
 }
 
-fn is_over(expires_at: DateTime<Utc>) -> bool {
-    Utc::now() > expires_at + AFTER_EXPIRY
+fn is_over(since: DateTime<Utc>, after: TimeDelta) -> bool {
+    Utc::now() > since + after
 }
 
 /// What the last event of a run says, and what it waits for now.

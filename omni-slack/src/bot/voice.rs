@@ -64,8 +64,8 @@ pub(super) trait Voice: Send {
     async fn card(&mut self, card: Card);
     /// Some time went by.
     async fn tick(&mut self);
-    /// It is over: the message that has its end, where everybody sees it.
-    async fn end(&mut self, end: &End) -> Option<String>;
+    /// It is over: the messages that it is, where everybody sees them.
+    async fn end(&mut self, end: &End) -> Vec<String>;
 }
 
 /// How a question is answered: as it is written where Slack can do that, which takes a thread.

@@ -77,8 +77,10 @@ impl Fake {
     pub(super) fn click(&self, button: &Button, choice: &str) -> Option<Delivery> {
         let mut action = button.element.clone();
         action["block_id"] = button.block_id.clone();
-        if !matches!(button.element["type"].as_str(), Some("button" | "icon_button" | "feedback_buttons")) {
-            action["selected_option"] = form::chosen(&button.element, choice)?;
+        match button.element["type"].as_str() {
+            Some("button" | "icon_button" | "feedback_buttons") => {}
+            Some("checkboxes") => action["selected_options"] = form::turned(&button.element, choice)?,
+            _ => action["selected_option"] = form::chosen(&button.element, choice)?,
         }
         let mut body = json!({
             "type": "block_actions", "user": self.you(), "team": { "id": self.place.team },

@@ -54,6 +54,18 @@ pub(super) fn chosen(element: &Value, typed: &str) -> Option<Value> {
     Some(json!({ "value": found.0, "text": { "type": "plain_text", "text": found.1 } }))
 }
 
+/// The boxes that are ticked after one of them was clicked.
+pub(super) fn turned(element: &Value, typed: &str) -> Option<Value> {
+    let clicked = chosen(element, typed)?;
+    let mut ticked = element["initial_options"].as_array().cloned().unwrap_or_default();
+    let before = ticked.len();
+    ticked.retain(|one| one["value"] != clicked["value"]);
+    if ticked.len() == before {
+        ticked.push(clicked);
+    }
+    Some(ticked.into())
+}
+
 impl Form {
     /// The fields of a view; `None` where there is nothing to fill in.
     pub(super) fn of(view: &Value) -> Option<Self> {

@@ -125,11 +125,36 @@ fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
     Url::parse(url).map_err(|_| SlackError::Away { method: method.into(), message: "its address is none".into() })
 }
 
+/// Methods whose arguments Slack reads in no JSON body: those that only read, and those of files.
+const IN_QUERY: [&str; 9] = [
+    "auth.test",
+    "conversations.history",
+    "conversations.info",
+    "conversations.members",
+    "conversations.replies",
+    "files.completeUploadExternal",
+    "files.getUploadURLExternal",
+    "users.info",
+    "users.lookupByEmail",
+];
+
+/// An argument in a query: texts as they are, everything else as JSON.
+fn in_query(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 #[async_trait]
 impl<H: Send + Sync + Clone + Connect + 'static> SlackPort for Web<H> {
     async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
         let session = self.client.open_session(&self.token);
-        self.within(method, session.http_session_api.http_post(method, arguments, None)).await
+        let api = &session.http_session_api;
+        if !IN_QUERY.contains(&method) {
+            return self.within(method, api.http_post(method, arguments, None)).await;
+        }
+        let named = arguments.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let query: Vec<(&str, Option<String>)> =
+            named.map(|(name, value)| (name.as_str(), Some(in_query(value)))).collect();
+        self.within(method, api.http_get(method, &query, None)).await
     }
 
     async fn respond(&self, url: &str, message: &Value) -> Result<(), SlackError> {

@@ -165,6 +165,9 @@ impl Outcome {
 
 /// A person: as a mention where that is an id of Slack's, which notifies nobody in an edited message.
 fn who(by: &str) -> String {
+    if by.is_empty() {
+        return "somebody at another door".into();
+    }
     let is_id = by.len() > 2
         && by.len() <= 20
         && by.starts_with(['U', 'W'])

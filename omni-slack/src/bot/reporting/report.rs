@@ -80,11 +80,11 @@ impl Bot {
         first.blocks.splice(0..0, header(job, title, &question));
         first.blocks.truncate(limits::BLOCKS);
         let ts = self.put(&question.channel, None, &first).await?;
-        let mut last = ts.clone();
+        self.keep_answer(&question, &ts, answer.request_id).await;
         for message in messages {
-            last = self.put(&question.channel, Some(&ts), &message).await?;
+            let next = self.put(&question.channel, Some(&ts), &message).await?;
+            self.keep_answer(&question, &next, answer.request_id).await;
         }
-        self.keep_answer(&question, &last, answer.request_id).await;
         if is_waiting {
             question.thread = Some(ts);
             // Nobody may be looking when it runs: what only the asker sees would be gone.

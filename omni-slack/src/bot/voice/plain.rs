@@ -99,9 +99,9 @@ impl Voice for Plain {
         }
     }
 
-    async fn end(&mut self, end: &End) -> Option<String> {
+    async fn end(&mut self, end: &End) -> Vec<String> {
         let mut messages = end.messages().into_iter();
-        let first = messages.next()?;
+        let Some(first) = messages.next() else { return Vec::new() };
         let is_changed = match &self.ts {
             Some(ts) => {
                 let changed = self.api.update(&self.to.channel, ts, &first).await;
@@ -109,13 +109,13 @@ impl Voice for Plain {
             }
             None => false,
         };
-        let mut last = self.ts.take().filter(|_| is_changed);
+        let mut told: Vec<String> = self.ts.take().filter(|_| is_changed).into_iter().collect();
         for message in (!is_changed).then_some(first).into_iter().chain(messages) {
             match self.api.post_for(&self.to, &self.user, &message).await {
-                Ok(posted) => last = posted,
+                Ok(posted) => told.extend(posted),
                 Err(error) => tracing::warn!(%error, "a part of an answer could not be posted"),
             }
         }
-        last
+        told
     }
 }

@@ -61,12 +61,12 @@ impl Voice for Private {
 
     async fn tick(&mut self) {}
 
-    async fn end(&mut self, end: &End) -> Option<String> {
+    async fn end(&mut self, end: &End) -> Vec<String> {
         for (at, message) in end.messages().iter().enumerate() {
             if let Err(error) = self.say(message, at).await {
                 tracing::warn!(%error, "a private answer could not be told");
             }
         }
-        None
+        Vec::new()
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Streamed {
     /// Slack opens no stream: what is left is told by messages at the end.
     is_broken: bool,
     in_vain: u32,
+    /// The messages that the answer is so far.
+    told: Vec<String>,
 }
 
 impl Streamed {
@@ -71,6 +73,7 @@ impl Streamed {
             cards: Vec::new(),
             is_broken: false,
             in_vain: 0,
+            told: Vec::new(),
         }
     }
 
@@ -128,6 +131,7 @@ impl Streamed {
         });
         let started = self.api.start_stream(&start).await?;
         let ts = started["ts"].as_str().unwrap_or_default().to_owned();
+        self.told.push(ts.clone());
         self.open = Some(Open { ts, since: Instant::now() });
         Ok(())
     }
@@ -144,27 +148,27 @@ impl Streamed {
         }
     }
 
-    /// Tells by messages what no stream took; the last of them.
-    async fn post_rest(&mut self, end: &End) -> Option<String> {
+    /// Tells by messages what no stream took.
+    async fn post_rest(&mut self, end: &End) {
         let rest = end.rest(&mem::take(&mut self.untold));
-        let mut last = None;
         for message in rest.messages() {
             match self.api.post_for(&self.to, &self.recipient.0, &message).await {
-                Ok(posted) => last = posted,
+                Ok(posted) => self.told.extend(posted),
                 Err(error) => tracing::warn!(%error, "a part of an answer could not be posted"),
             }
         }
-        last
     }
 
     /// Footer and buttons in a message of their own.
-    async fn post_tail(&self, end: &End) -> Option<String> {
+    async fn post_tail(&mut self, end: &End) {
         let blocks = end.tail();
         if blocks.is_empty() {
-            return None;
+            return;
         }
-        let posted = self.api.post(&self.to, &Body { text: "…".into(), blocks }).await;
-        posted.inspect_err(|error| tracing::warn!(%error, "the buttons of an answer could not be posted")).ok()
+        match self.api.post(&self.to, &Body { text: "…".into(), blocks }).await {
+            Ok(posted) => self.told.push(posted),
+            Err(error) => tracing::warn!(%error, "the buttons of an answer could not be posted"),
+        }
     }
 
     async fn status(&self, status: &str) {
@@ -204,7 +208,7 @@ impl Voice for Streamed {
         self.flush().await;
     }
 
-    async fn end(&mut self, end: &End) -> Option<String> {
+    async fn end(&mut self, end: &End) -> Vec<String> {
         for card in mem::take(&mut self.cards) {
             self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
         }
@@ -216,9 +220,9 @@ impl Voice for Streamed {
         self.flush().await;
         let status = if end.is_waiting { "suspended" } else { "active" };
         let Some(open) = self.open.take().filter(|_| !self.is_broken) else {
-            let last = self.post_rest(end).await;
+            self.post_rest(end).await;
             self.status(status).await;
-            return last;
+            return mem::take(&mut self.told);
         };
         let mut stop = json!({ "channel": self.to.channel, "ts": open.ts, "session_status": status });
         let tail = end.tail();
@@ -227,10 +231,9 @@ impl Voice for Streamed {
         }
         if let Err(error) = self.api.call("chat.stopStream", &stop).await {
             tracing::debug!(%error, "a stream had ended before its answer");
-            let tail = self.post_tail(end).await;
+            self.post_tail(end).await;
             self.status(status).await;
-            return tail.or(Some(open.ts));
         }
-        Some(open.ts)
+        mem::take(&mut self.told)
     }
 }
