@@ -19,7 +19,7 @@ use crate::{
     cost,
     error::Error,
     identity::Authenticator,
-    ledger::Ledger,
+    ledger::{Ledger, SealKeys},
     limit::{RateLimiter, Settle, Unsettled},
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
@@ -103,10 +103,12 @@ pub(crate) struct Live {
     pub(crate) names: metrics::Names,
     /// Seals what servers have clients keep.
     pub(crate) handed: Handed,
+    /// What proves the ledger's records.
+    pub(crate) proofs: SealKeys,
 }
 
 impl Live {
-    pub(crate) fn new(policy: LivePolicy, handed: Handed) -> Self {
+    pub(crate) fn new(policy: LivePolicy, proofs: SealKeys) -> Self {
         Self {
             policy,
             closing: AtomicBool::new(false),
@@ -114,7 +116,8 @@ impl Live {
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
             names: metrics::Names::default(),
-            handed,
+            handed: Handed::new(proofs.own().clone()),
+            proofs,
         }
     }
 
