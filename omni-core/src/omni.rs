@@ -69,7 +69,7 @@ mod told;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
-pub use admin::{Admin, Explanation, NewKey, Refreshed, LimitStanding, Rights, ToolRight};
+pub use admin::{Admin, Explanation, LimitStanding, NewKey, Refreshed, Rights, ToolRight};
 pub use decide::{ConfirmationView, Decider};
 pub(crate) use handed::Handed;
 pub use inside::Inside;

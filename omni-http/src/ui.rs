@@ -53,7 +53,11 @@ pub(crate) struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { ended: session::Ended::default(), live: Arc::new(Semaphore::new(MAX_LIVE)), stop: CancellationToken::new() }
+        Self {
+            ended: session::Ended::default(),
+            live: Arc::new(Semaphore::new(MAX_LIVE)),
+            stop: CancellationToken::new(),
+        }
     }
 }
 
@@ -160,8 +164,7 @@ impl Page {
             Self::Users | Self::User | Self::Limits | Self::Keys => admin.may(Permission::CanManageUsers),
             Self::Audit | Self::Ask => admin.may(Permission::CanViewAuditLogs),
             Self::Overview | Self::Approvals => {
-                let any =
-                    [Permission::CanModifyConfig, Permission::CanManageUsers, Permission::CanViewAuditLogs];
+                let any = [Permission::CanModifyConfig, Permission::CanManageUsers, Permission::CanViewAuditLogs];
                 any.into_iter().any(|permission| admin.may(permission))
             }
         }

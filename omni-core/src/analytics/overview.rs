@@ -135,8 +135,10 @@ impl Analytics {
         let view = View::open(&self.data, tenant).await?;
         let begins = stretch.begins(now);
         let first = begins.first().copied().unwrap_or(now);
-        let spans = begins.iter().enumerate().map(|(at, from)| Span::new(Some(*from), begins.get(at + 1).copied()));
-        let read = spans.map(|span| portion(&view, span));
+        let ends = begins.iter().skip(1).copied().map(Some).chain([None]);
+        let spans: Vec<Span> = begins.iter().zip(ends).map(|(from, to)| Span::new(Some(*from), to)).collect();
+        // All of them at hand: what a stream makes on its way would not be `Send`.
+        let read: Vec<_> = spans.into_iter().map(|span| portion(&view, span)).collect();
         let read: Vec<(Portion, Waits)> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
         let mut overview = Overview { stretch, ..Overview::default() };
         let mut waits = Waits::default();
@@ -178,11 +180,7 @@ async fn portion(view: &View<'_>, span: Span) -> Result<(Portion, Waits), Analyt
 }
 
 /// Sums of a span by a key, or all of it under one name.
-async fn by(
-    view: &View<'_>,
-    span: Span,
-    key: Option<&'static str>,
-) -> Result<BTreeMap<String, Sum>, AnalyticsError> {
+async fn by(view: &View<'_>, span: Span, key: Option<&'static str>) -> Result<BTreeMap<String, Sum>, AnalyticsError> {
     let keys: Vec<&'static str> = key.into_iter().chain(["status"]).collect();
     let mut sums = BTreeMap::<String, Sum>::new();
     for row in view.sums(Wanted::new(&REQUESTS, view.tenant, span).by(&keys)).await? {

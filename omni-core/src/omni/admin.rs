@@ -21,10 +21,10 @@ mod limits;
 mod policy;
 mod retention;
 mod tools;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod users;
 #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
 mod usage;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod users;
 
 #[cfg(test)]
 mod tests;

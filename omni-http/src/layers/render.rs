@@ -7,6 +7,8 @@ use axum::{
 };
 
 use super::RequestId;
+#[cfg(feature = "dashboard")]
+use crate::ui;
 use crate::{caller, error::ApiError, extract::Json, refused::Attempt, state::App, wire::ErrorBody};
 
 /// Writes the body of every error, that of a library too.
@@ -16,6 +18,8 @@ pub(super) async fn render<A: Future<Output = Response>>(
     answer: impl FnOnce(Request) -> A,
 ) -> Response {
     let (id, attempt) = (RequestId::known(&request), attempt(app, &request));
+    #[cfg(feature = "dashboard")]
+    let asked = ui::Asked::of(&request);
     let mut response = answer(request).await;
     let error = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => error,
@@ -25,6 +29,10 @@ pub(super) async fn render<A: Future<Output = Response>>(
     error.log();
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         app.refused.tell(response.status(), &attempt);
+    }
+    #[cfg(feature = "dashboard")]
+    if let Some(asked) = asked {
+        return ui::failed(&asked, &error, response.status(), &id);
     }
     let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
     let mut rendered = (response.status(), Json(body)).into_response();

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::{Page, person::Person};
 use crate::{
-    caller::Caller,
     error::ApiError,
     extract::Json,
     layers::RequestId,
@@ -31,7 +30,8 @@ pub(super) struct AsJson(bool);
 impl AsJson {
     fn of(uri: &Uri, headers: &HeaderMap) -> Self {
         let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let names = |kind: &str| accepted.split(',').any(|one| one.split(';').next().is_some_and(|one| one.trim() == kind));
+        let names =
+            |kind: &str| accepted.split(',').any(|one| one.split(';').next().is_some_and(|one| one.trim() == kind));
         Self(uri.path().ends_with(".json") || (names("application/json") && !names("text/html")))
     }
 }
@@ -69,8 +69,7 @@ impl Frame {
     pub(super) fn of(person: &Person) -> Self {
         let admin = &person.admin;
         let entries = Page::MENU.into_iter().filter(|page| page.admits(admin));
-        let entry =
-            |page: Page| Entry { name: page.name(), title: page.title(), is_here: page == person.page.entry() };
+        let entry = |page: Page| Entry { name: page.name(), title: page.title(), is_here: page == person.page.entry() };
         Self {
             title: person.page.title().into(),
             person: admin.principal().subject.clone(),
@@ -120,8 +119,7 @@ impl Asked {
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let is_page = router::route(request).is_some_and(super::is_page);
         let as_json = AsJson::of(request.uri(), request.headers());
-        let is_program = request.headers().contains_key(header::AUTHORIZATION);
-        if !is_page || as_json.0 || is_program || request.extensions().get::<Caller>().is_some() {
+        if !is_page || as_json.0 {
             return None;
         }
         let name = Page::of_path(request.uri().path()).map(Page::name);
@@ -144,7 +142,8 @@ struct Failed {
 /// What went wrong, as a page; whoever is not known is shown where to say who they are.
 pub(crate) fn failed(asked: &Asked, error: &ApiError, status: StatusCode, id: &RequestId) -> Response {
     if status == StatusCode::UNAUTHORIZED {
-        let next: String = asked.looked_at.iter().flat_map(|to| url::form_urlencoded::byte_serialize(to.as_bytes())).collect();
+        let next: String =
+            asked.looked_at.iter().flat_map(|to| url::form_urlencoded::byte_serialize(to.as_bytes())).collect();
         let to = if next.is_empty() { "login".into() } else { format!("login?next={next}") };
         return moved(&to).unwrap_or_else(|_| StatusCode::SEE_OTHER.into_response());
     }

@@ -24,14 +24,15 @@ impl Fields {
     }
 
     /// All values of a name.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn all<'s, 'n>(&'s self, name: &'n str) -> impl Iterator<Item = &'s str> + use<'s, 'n> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// A query with some values in the place of others.
     pub(super) fn with(&self, changes: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let kept = self.0.iter().filter(|(name, value)| !value.is_empty() && changes.iter().all(|(own, _)| own != name));
+        let kept =
+            self.0.iter().filter(|(name, value)| !value.is_empty() && changes.iter().all(|(own, _)| own != name));
         kept.for_each(|(name, value)| {
             query.append_pair(name, value);
         });

@@ -117,7 +117,8 @@ impl Session {
     /// # Errors
     /// A token that is too long for a cookie.
     pub(super) fn set_cookie(&self, app: &App, is_secure: bool) -> Result<HeaderValue, ApiError> {
-        let sealed = self.seal(&app.omni.door_key(LABEL)).ok_or_else(|| ApiError::internal("a session cannot be sealed"))?;
+        let sealed =
+            self.seal(&app.omni.door_key(LABEL)).ok_or_else(|| ApiError::internal("a session cannot be sealed"))?;
         if sealed.len() > MAX_COOKIE {
             return Err(ApiError::denied("this token is too long for a session; log in with an API key"));
         }

@@ -113,6 +113,9 @@ mod tests {
         assert_eq!([change(3.0, 2.0), change(1.0, 0.0)], [Some("+50 %".into()), None]);
         assert_eq!([duration(950), duration(1_500), duration(61_000)], ["950 ms", "1.5 s", "1 min 1 s"]);
         let now = DateTime::UNIX_EPOCH + TimeDelta::hours(3);
-        assert_eq!([ago(now - TimeDelta::minutes(5), now), ago(now + TimeDelta::seconds(9), now)], ["5 min ago", "in 9 s"]);
+        assert_eq!(
+            [ago(now - TimeDelta::minutes(5), now), ago(now + TimeDelta::seconds(9), now)],
+            ["5 min ago", "in 9 s"]
+        );
     }
 }

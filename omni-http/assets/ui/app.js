@@ -1,0 +1,25 @@
+// Pages that are told of changes look again when something changed. Everything else works without a script.
+"use strict";
+(() => {
+  const live = () => document.getElementById("live");
+  if (!live() || !window.EventSource) return;
+  const writes = (element) => element?.matches?.("input, textarea, select");
+  let waits = false;
+  const look = () => {
+    const here = live();
+    if (!here) return;
+    // Nobody loses what they are writing.
+    if (writes(document.activeElement) && here.contains(document.activeElement)) {
+      waits = true;
+      return;
+    }
+    waits = false;
+    here.dispatchEvent(new CustomEvent("news"));
+  };
+  document.addEventListener("focusout", () => {
+    if (waits) setTimeout(look, 0);
+  });
+  const events = new EventSource("events?page=" + encodeURIComponent(live().dataset.live));
+  events.addEventListener("changed", look);
+  window.addEventListener("pagehide", () => events.close());
+})();
