@@ -14,7 +14,7 @@ use crate::ui;
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 19] = [
+const OPEN: [(Method, &str); 20] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/healthz"),
@@ -29,6 +29,7 @@ const OPEN: [(Method, &str); 19] = [
     (Method::GET, "/redoc/redoc.standalone.js"),
     (Method::GET, "/redoc/start.js"),
     (Method::GET, "/redoc/LICENSE"),
+    (Method::GET, "/ui"),
     (Method::GET, "/ui/login"),
     (Method::POST, "/ui/login"),
     (Method::GET, "/ui/assets/{name}"),

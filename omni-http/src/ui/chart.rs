@@ -57,13 +57,13 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// The next number above that is 1, 2 or 5 and zeros.
+/// The next number above whose half is round too.
 fn ceiling(most: f64) -> f64 {
     if most <= 0.0 {
-        return 1.0;
+        return 2.0;
     }
     let power = 10_f64.powf(most.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let steps = [2.0, 4.0, 6.0, 8.0, 10.0].map(|step| step * power);
     steps.into_iter().find(|step| *step >= most).unwrap_or(most)
 }
 
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_scale_ends_at_a_round_number_above_everything() {
-        assert_eq!([0.0, 0.03, 7.0, 10.0, 1_200.0].map(ceiling), [1.0, 0.05, 10.0, 10.0, 2_000.0]);
+        assert_eq!([0.0, 0.3, 7.0, 10.0, 1_200.0].map(ceiling), [2.0, 0.4, 8.0, 20.0, 2_000.0]);
     }
 
     #[test]

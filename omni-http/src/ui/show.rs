@@ -93,7 +93,12 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 
 /// How much more or less than before, in percent; nothing where there was nothing.
 pub(super) fn change(now: f64, before: f64) -> Option<String> {
-    (before > 0.0).then(|| format!("{:+.0} %", (now - before) * 100.0 / before))
+    let percent = ((now - before) * 100.0 / before).round();
+    (before > 0.0).then(|| match percent {
+        more if more > 0.0 => format!("{more:.0} % more than before"),
+        less if less < 0.0 => format!("{:.0} % less than before", -less),
+        _ => "as before".into(),
+    })
 }
 
 /// JSON for people.
@@ -110,7 +115,8 @@ mod tests {
         assert_eq!([usd(0.0), usd(0.001_23), usd(3.456), usd(12_345.6)], ["$0", "$0.0012", "$3.46", "$12\u{202f}346"]);
         assert_eq!([count(7), count(1_234_567)], ["7", "1\u{202f}234\u{202f}567"]);
         assert_eq!([share(1, 1_000), share(1, 3), share(0, 0)], ["0.1 %", "33 %", "–"]);
-        assert_eq!([change(3.0, 2.0), change(1.0, 0.0)], [Some("+50 %".into()), None]);
+        assert_eq!(change(1.0, 2.0).as_deref(), Some("50 % less than before"));
+        assert_eq!([change(3.0, 2.0), change(1.0, 0.0)], [Some("50 % more than before".into()), None]);
         assert_eq!([duration(950), duration(1_500), duration(61_000)], ["950 ms", "1.5 s", "1 min 1 s"]);
         let now = DateTime::UNIX_EPOCH + TimeDelta::hours(3);
         assert_eq!(

@@ -122,7 +122,7 @@ async fn what_somebody_may_do_is_told_rule_by_rule_and_for_one_call() {
     assert!(
         rules.iter().any(|rule| rule["effect"] == "deny" && rule["source"].as_str().unwrap().contains("users.yaml"))
     );
-    assert_eq!(ada["limits"][0]["max"], 60, "{}", ada["limits"]);
+    assert_eq!(ada["limits"][0]["max"], 200, "{}", ada["limits"]);
 
     let why = site.document("user?email=boss%40company.com&server=lab&tool=drop_table").await["decided"].take();
     assert_eq!((&why["effect"], &why["confirm"]), (&json!("allow"), &json!(true)));
@@ -145,7 +145,7 @@ async fn limits_count_what_was_asked() {
     site.office.call(&ada, "lab", "echo").await.is(200);
     site.office.call(&ada, "lab", "echo").await.is(200);
     assert_eq!((used().await, used().await), (2, 2), "looking costs nothing");
-    assert!(site.get("limits").await.reply.is(200).text.contains("2 of 60"));
+    assert!(site.get("limits").await.reply.is(200).text.contains("2 of 200"));
 }
 
 #[tokio::test]
@@ -157,6 +157,7 @@ async fn settings_show_what_holds_without_secrets_and_what_is_to_be_said_of_it()
     );
     let csrf = site.get("settings").await.csrf();
     site.post("servers", &[("csrf", &csrf)]).await.is(303);
+    site.office.settle().await;
     let settings = site.document("settings").await;
     assert!(settings["findings"].as_array().is_some_and(|found| !found.is_empty()), "{settings}");
     let page = site.get("settings").await.reply.is(200);

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use chrono::Utc;
-use omni_core::{Error, Source, audit::AuditQuery, confirm::Verdict, omni::Decider, policy::Permission};
+use omni_core::{Error, Source, audit::AuditQuery, confirm::Verdict, omni::Decider};
 use uuid::Uuid;
 
 use crate::{
@@ -21,10 +21,11 @@ const LOOKED_AT: usize = 100;
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
     let waiting = app.omni.confirmations(person.caller.credential(None)).await?;
     let mut decided = Vec::new();
-    if person.admin.may(Permission::CanViewAuditLogs) {
+    // A store that only takes records has nothing to show.
+    if let Ok(access) = person.admin.audit() {
         let mut query = AuditQuery::default();
         (query.request_type, query.limit) = (Some("admin".into()), Some(LOOKED_AT));
-        decided = person.admin.audit()?.logs(&query).await.map_err(Error::from)?.entries;
+        decided = access.logs(&query).await.map_err(Error::from)?.entries;
     }
     shown(as_json, approvals::of(Frame::of(&person), waiting, &decided, Utc::now()))
 }

@@ -127,8 +127,8 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
         stretches: STRETCHES.into_iter().map(choice).collect(),
         cards: cards(&seen, &servers),
         charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
-        people: seen.usage.as_ref().map(|usage| shares(&usage.people)).unwrap_or_default(),
-        models: seen.usage.as_ref().map(|usage| shares(&usage.models)).unwrap_or_default(),
+        people: seen.usage.as_ref().map(|usage| shares(&usage.people, "nobody")).unwrap_or_default(),
+        models: seen.usage.as_ref().map(|usage| shares(&usage.models, "without a model")).unwrap_or_default(),
         failed: seen.failures.iter().map(|entry| failure(entry, now)).collect(),
         failures: seen.failures.into_iter().map(LogDetail::from).collect(),
         usage: seen.usage,
@@ -146,9 +146,7 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
     let mut cards = Vec::new();
     if let Some(usage) = &seen.usage {
         let Overview { all, before, .. } = usage;
-        let than_before = |now: f64, before: f64| {
-            show::change(now, before).map_or_else(|| "nothing before".into(), |change| format!("{change} to before"))
-        };
+        let than_before = |now: f64, before: f64| show::change(now, before).unwrap_or_else(|| "nothing before".into());
         let requests = than_before(all.requests as f64, before.requests as f64);
         let cost = than_before(all.cost as f64, before.cost as f64);
         let refused = format!("{} failed, {} refused", show::count(all.failed), show::count(all.refused));
@@ -233,12 +231,14 @@ fn servers(catalog: &Catalog, portions: &[Portion], names: &[String]) -> Vec<Ser
     catalog.servers.iter().map(one).collect()
 }
 
-fn shares(sums: &[(String, Sum)]) -> Vec<Share> {
+/// Shares of what was spent; `none` is what a name is shown as that there is none of.
+fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
     let most = sums.iter().map(|(_, sum)| sum.cost).max().unwrap_or(0).max(1);
     let share = |(name, sum): &(String, Sum)| {
         let (used, max) = (u64::try_from(sum.cost).unwrap_or(0), u64::try_from(most).unwrap_or(1));
+        let name = if name == show::NONE { none } else { name };
         Share {
-            name: name.clone(),
+            name: name.to_owned(),
             cost: show::nano_usd(sum.cost),
             requests: show::count(sum.requests),
             meter: chart::share(&format!("{name}: {}", show::nano_usd(sum.cost)), used, max),
