@@ -16,11 +16,13 @@ mod threads;
 mod tools;
 mod users;
 
+#[cfg(feature = "dashboard")]
+pub(crate) use admin::ToolFinding;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use admin::{AddUser, Approve, Disable, SetRole};
 pub(crate) use admin::{
     AdminServer, AdminTool, AdminUser, ApproveTools, CreateKey, CreatedKey, Explain, Explanation, KeyEntry,
-    ListAdminTools, ListKeys, ListLogs, ListPins, PageOfUsers, PinEntry, RefreshedServers, ToolFinding, all_tools,
+    ListAdminTools, ListKeys, ListLogs, ListPins, PageOfUsers, PinEntry, RefreshedServers, all_tools,
 };
 pub(crate) use audit::{
     Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,

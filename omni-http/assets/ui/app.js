@@ -1,6 +1,7 @@
 // Pages that are told of changes look again when something changed. Everything else works without a script.
 "use strict";
 (() => {
+  document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const live = () => document.getElementById("live");
   if (!live() || !window.EventSource) return;
   const writes = (element) => element?.matches?.("input, textarea, select");

@@ -8,7 +8,7 @@ pub(super) const NONE: &str = "–";
 /// Dollars, with as many digits as tell something.
 pub(super) fn usd(dollars: f64) -> String {
     match dollars {
-        none if none == 0.0 => "$0".into(),
+        0.0 => "$0".into(),
         small if small.abs() < 0.01 => format!("${small:.4}"),
         large if large.abs() >= 1_000.0 => format!("${}", grouped(large.round() as i64)),
         some => format!("${some:.2}"),
@@ -29,7 +29,7 @@ fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = if number < 0 { "-".to_owned() } else { String::new() };
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push('\u{202f}');
         }
         text.push(digit);

@@ -12,6 +12,8 @@ use crate::{
 
 /// What the operations of a decision begin with.
 const DECISION: &str = "confirmation.";
+/// What is recorded before somebody decided.
+const ASKED: &str = "asked";
 /// How many decisions are shown.
 const MOST: usize = 10;
 
@@ -88,6 +90,9 @@ fn card(view: &ConfirmationView, now: DateTime<Utc>) -> Card {
 
 fn decided(entry: &LogEntry, now: DateTime<Utc>) -> Option<Decided> {
     let (what, target) = entry.message.as_deref()?.strip_prefix(DECISION)?.split_once(' ')?;
+    if what == ASKED {
+        return None;
+    }
     Some(Decided {
         when: show::ago(entry.created_at, now),
         who: entry.user_email.clone().or_else(|| entry.actor.clone()).unwrap_or_else(|| show::NONE.into()),

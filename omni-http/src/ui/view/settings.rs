@@ -93,16 +93,19 @@ fn sections(config: &Value) -> Vec<Section> {
     let (mut general, mut sections) = (Vec::new(), Vec::new());
     for (name, value) in all {
         match value {
-            Value::Object(_) | Value::Array(_) => {
-                let mut lines = Vec::new();
-                flatten("", value, &mut lines);
-                sections.push(Section { name: name.clone(), lines });
-            }
+            Value::Object(fields) if !fields.is_empty() => sections.push(section(name, value)),
+            Value::Array(items) if !items.is_empty() => sections.push(section(name, value)),
             plain => general.push((name.clone(), text(plain))),
         }
     }
     sections.insert(0, Section { name: "general".into(), lines: general });
     sections
+}
+
+fn section(name: &str, value: &Value) -> Section {
+    let mut lines = Vec::new();
+    flatten("", value, &mut lines);
+    Section { name: name.to_owned(), lines }
 }
 
 /// Every value with the way to it.
