@@ -15,6 +15,7 @@ use omni_core::{
     llm::scripted::{Scripted, call_turn, text_turn},
 };
 use omni_tests::{
+    browser::Browser,
     door::Reply,
     office::{Office, Plan},
     server::{FakeServer, any, text},
@@ -100,6 +101,16 @@ fn model() -> Scripted {
     })
 }
 
+/// A browser; `None` where there is none. Under CI there is one.
+async fn browser() -> Option<Browser> {
+    let browser = Browser::start().await;
+    if browser.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "there is no chromium with its driver; `tests/run.sh` brings them");
+        eprintln!("skipped: there is no chromium with its driver; `tests/run.sh` brings them");
+    }
+    browser
+}
+
 /// A service, and who is logged in at its pages.
 struct Site {
     office: Office,
@@ -122,9 +133,9 @@ impl Shown {
 /// The `name=value` that a response sets.
 fn cookie(reply: &Reply, name: &str) -> String {
     let set = reply.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-    let found =
+    let mut found =
         set.filter(|cookie| cookie.starts_with(&format!("{name}="))).map(|cookie| cookie.split(';').next().unwrap());
-    found.last().unwrap_or_else(|| panic!("no {name} in {:?}", reply.headers)).to_owned()
+    found.next_back().unwrap_or_else(|| panic!("no {name} in {:?}", reply.headers)).to_owned()
 }
 
 fn encoded(fields: &[(&str, &str)]) -> String {

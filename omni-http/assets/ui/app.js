@@ -2,6 +2,15 @@
 "use strict";
 (() => {
   document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  // What went wrong takes the page's place, and whoever has to log in again goes there.
+  document.addEventListener("htmx:after:request", ({ detail }) => {
+    const answer = detail.ctx.response.raw;
+    if (answer.redirected && new URL(answer.url).pathname.endsWith("/login")) location.assign(answer.url);
+  });
+  document.addEventListener("htmx:response:error", ({ detail }) => {
+    detail.ctx.select = detail.ctx.target = "#main";
+    detail.ctx.swap = "outerHTML";
+  });
   const live = () => document.getElementById("live");
   if (!live() || !window.EventSource) return;
   const writes = (element) => element?.matches?.("input, textarea, select");

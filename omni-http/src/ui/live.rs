@@ -21,10 +21,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Page, person::Person};
-use crate::{caller::Caller, error::ApiError, state::App, wire::server_status};
+use crate::{caller::Caller, error::ApiError, state::App, stream::UNBUFFERED, wire::server_status};
 
-/// How often it is looked whether something changed.
-const EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether something changed that somebody waits for, and anything else.
+const SOON: Duration = Duration::from_secs(2);
+const LATER: Duration = Duration::from_secs(10);
 /// How long a stream lasts; whoever still looks comes back, and is judged anew.
 const LASTS: Duration = Duration::from_secs(600);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -53,7 +54,8 @@ pub(super) async fn events(State(app): State<App>, person: Person) -> Result<Res
         let stop = looking.stop.clone();
         stop.run_until_cancelled_owned(looking.next()).await.flatten()
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat")).into_response())
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
+    Ok((UNBUFFERED, events).into_response())
 }
 
 impl Looking {
@@ -64,7 +66,7 @@ impl Looking {
             if self.seen.replace(now).is_some_and(|before| before != now) {
                 return Some((Ok(Event::default().event("changed").data(self.page.name())), self));
             }
-            sleep(EVERY).await;
+            sleep(if self.page == Page::Approvals { SOON } else { LATER }).await;
         }
         None
     }

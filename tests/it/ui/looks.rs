@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use omni_tests::{browser::Browser, parts::axe};
+use omni_tests::parts::axe;
 
 use super::{
     visits::{enter, is_clean},
@@ -65,7 +65,7 @@ async fn busy() -> (Site, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_its_window_and_can_be_used_without_seeing_it() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = browser().await else { return };
     let is_full = std::env::var_os("OMNI_TEST_FULL").is_some();
     let ((site, id), axe, dir) = (busy().await, axe(), pictures());
     let mut faults = Vec::new();

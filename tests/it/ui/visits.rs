@@ -1,7 +1,5 @@
 //! An administrator at the pages, in a real browser whose network ends at this machine.
 
-use omni_tests::browser::Browser;
-
 use super::*;
 
 /// Logs in as a person does.
@@ -26,7 +24,7 @@ pub(super) async fn is_clean(browser: &Browser, site: &Site, page: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_looks_tries_a_tool_and_agrees_to_a_call() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = browser().await else { return };
     let site = Site::with_past().await;
     browser.looks(1280, false).await;
     enter(&browser, &site).await;
@@ -62,7 +60,7 @@ async fn why_somebody_may_not_is_explained_in_place() {
     if std::env::var_os("OMNI_TEST_FULL").is_none() {
         return;
     }
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = browser().await else { return };
     let site = Site::open().await;
     enter(&browser, &site).await;
     browser.open(&site.office.url("/ui/servers")).await;
@@ -76,6 +74,18 @@ async fn why_somebody_may_not_is_explained_in_place() {
     browser.click("form[hx-get] button[type=submit]").await;
     browser.says("#why", "They may.").await;
     is_clean(&browser, &site, "user").await;
+    // What goes wrong in place is shown, and whoever has to log in again is asked to.
+    browser.open(&site.office.url("/ui/tool?server=lab&tool=echo")).await;
+    browser.run("document.querySelector('#main form [name=csrf]').value = 'another'").await;
+    browser.click("#main form button[type=submit]").await;
+    browser.says("#main", "this form is of no page of yours").await;
+    browser.console().await; // it tells of the status
+    browser.open(&site.office.url("/ui/tool?server=lab&tool=echo")).await;
+    let leave = "fetch('logout', { method: 'POST', body: new URLSearchParams({ csrf: document.querySelector('[name=csrf]').value }) }).then(arguments[0], arguments[0])";
+    browser.run_to_the_end(leave).await;
+    browser.click("#main form button[type=submit]").await;
+    browser.says("h1", "Log in").await;
+    enter(&browser, &site).await;
     browser.click(".who button").await;
     browser.says("h1", "Log in").await;
     browser.open(&site.office.url("/ui/users")).await;
