@@ -1,5 +1,6 @@
 //! Who sees the pages, and what a browser may do with them.
 
+use omni_core::config::SecurityMode;
 use omni_tests::door::Door;
 
 use super::*;
@@ -162,5 +163,32 @@ async fn a_pipeline_that_a_program_built_has_pages_too() {
     let settings = door.get_by(&key, "/ui/settings").await.is(200);
     assert!(settings.text.contains("a program built this omni"), "{}", settings.text);
     door.get_by(&key, "/ui/approvals").await.is(200);
+    door.end().await;
+}
+
+#[tokio::test]
+async fn where_whoever_comes_is_trusted_they_still_log_in_and_bring_the_forms_token() {
+    let door = Door::with(|config| config.mode = SecurityMode::TrustedLocal, |builder| builder).await;
+    door.get("/ui/overview").await.is(303);
+    let asked = door.get("/ui/login").await.is(200);
+    assert!(asked.text.contains("Go on as "), "{}", asked.text);
+    let held = cookie(&asked, "omni-login");
+    let csrf = Shown { reply: asked }.csrf();
+    let enter = async |csrf: &str| {
+        let request = door.request(Method::POST, "/ui/login").header("cookie", &held);
+        Reply::of(form(request, &[("csrf", csrf), ("known", "yes")])).await
+    };
+    enter("another").await.is(403);
+    let own = cookie(&enter(&csrf).await.is(303), "omni-ui");
+    let with = async |method: Method, path: &str| {
+        let request = door.request(method, path).header("cookie", &own);
+        Reply::of(form(request, &[])).await
+    };
+    with(Method::GET, "/ui/overview").await.is(200);
+    with(Method::POST, "/ui/servers").await.is(403);
+    // What passed through a proxy is nobody's who is trusted for being here.
+    let passed =
+        door.request(Method::GET, "/ui/overview").header("cookie", &own).header("x-forwarded-for", "203.0.113.9");
+    Reply::of(passed).await.is(303);
     door.end().await;
 }
