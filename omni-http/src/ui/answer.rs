@@ -103,7 +103,10 @@ pub(super) fn moved(to: &str) -> Result<Response, ApiError> {
 }
 
 fn secured(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    // Without it a browser does not say where a form comes from, and nobody knows whether that was https.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 

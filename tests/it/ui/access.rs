@@ -130,6 +130,7 @@ async fn every_page_says_what_a_browser_may_do_with_it() {
         let shown = site.get(page).await.reply.is(200);
         assert_eq!(shown.header("content-security-policy"), POLICY, "{page}");
         assert_eq!((shown.header("cache-control"), shown.header("x-frame-options")), ("no-store", "DENY"), "{page}");
+        assert_eq!(shown.header("referrer-policy"), "same-origin", "{page}");
         for inline in ["<script>", " style=", "onclick=", "<style", "src=\"http", "href=\"http", "javascript:"] {
             assert!(!shown.text.contains(inline), "{page} has {inline}: {}", shown.text);
         }
