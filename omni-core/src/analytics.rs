@@ -28,6 +28,7 @@ mod definitions;
 mod error;
 pub mod history;
 mod keep;
+pub mod overview;
 mod period;
 mod report;
 mod rollup;
@@ -35,6 +36,7 @@ mod server;
 mod span;
 mod sums;
 mod tools;
+mod waits;
 
 #[cfg(test)]
 mod tests;

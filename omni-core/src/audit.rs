@@ -204,9 +204,14 @@ pub trait AuditReader: LedgerStore {
         Ok(stats.total_requests + stats.admin_count)
     }
 
+    /// The record behind an entry; `None` of a row that is older than the ledger.
+    async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError>;
+
     /// The answer of an ask as its record has it, whole or as much of it as is kept; `None` where that is
     /// nothing.
-    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError>;
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        Ok(self.sealed(entry).await?.as_ref().and_then(scan::answer_of))
+    }
 
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError>;

@@ -19,7 +19,6 @@ use crate::{
     limit::{RateLimiter, fail_open::FailOpen, memory::MemoryLimiter},
     llm::{LlmProvider, offline::Offline},
     mcp::{Connector, Pool, ServerOptions, pool::ServerEntry},
-    omni::Handed,
     omni::Omni,
     parts::{Acks, Live, Parts, ToolSets},
     pin::{PinStore, memory::MemoryPins, vet::Vetter},
@@ -345,12 +344,12 @@ impl OmniBuilder {
             (None, None) => SealKeys::new(options.key.clone()),
         };
         options.key = keys.own().clone();
-        let (days, handed) = (self.retention_days, Handed::new(keys.own().clone()));
+        let days = self.retention_days;
         let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
         let vetter = Arc::new(Vetter::new(self.pins.clone(), Some(ledger.clone())));
         let pool = Pool::vetted(std::mem::take(&mut self.servers), Some(vetter.clone()));
         self.live_policy.replace(self.policy.clone());
-        let live = Arc::new(Live::new(self.live_policy.clone(), handed));
+        let live = Arc::new(Live::new(self.live_policy.clone(), keys.clone()));
         // What is configured by files is also built for commands that need no server.
         let is_started = self.config.is_none();
         let omni = Omni::from_parts(self.parts(ledger, pool, vetter, live));

@@ -69,7 +69,7 @@ mod told;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
-pub use admin::{Admin, Explanation, NewKey, Refreshed};
+pub use admin::{Admin, Explanation, LimitStanding, NewKey, Refreshed, Rights, ToolRight};
 pub use decide::{ConfirmationView, Decider};
 pub(crate) use handed::Handed;
 pub use inside::Inside;
@@ -294,6 +294,13 @@ impl Omni {
     #[must_use]
     pub fn token_issuer(&self) -> Option<String> {
         Some(self.parts().config.as_ref()?.oidc.as_ref()?.issuer.clone())
+    }
+
+    /// A key for what a door has its visitors keep, such as a session. Another label is another key; instances that
+    /// share the ledger's key have the same.
+    #[must_use]
+    pub fn door_key(&self, label: &str) -> [u8; 32] {
+        self.parts().live.handed.door_key(label)
     }
 
     /// Whether anybody has an API key.

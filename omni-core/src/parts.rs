@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     identity::Authenticator,
     kept::KeptStore,
-    ledger::Ledger,
+    ledger::{Ledger, SealKeys},
     limit::{RateLimiter, Settle, Unsettled},
     llm::{LlmProvider, ModelInfo},
     mcp::Pool,
@@ -106,6 +106,8 @@ pub(crate) struct Live {
     pub(crate) names: metrics::Names,
     /// Seals what servers have clients keep.
     pub(crate) handed: Handed,
+    /// What proves the ledger's records.
+    pub(crate) proofs: SealKeys,
 }
 
 impl Parts {
@@ -119,7 +121,7 @@ impl Parts {
 }
 
 impl Live {
-    pub(crate) fn new(policy: LivePolicy, handed: Handed) -> Self {
+    pub(crate) fn new(policy: LivePolicy, proofs: SealKeys) -> Self {
         Self {
             policy,
             closing: AtomicBool::new(false),
@@ -127,7 +129,8 @@ impl Live {
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
             names: metrics::Names::default(),
-            handed,
+            handed: Handed::new(proofs.own().clone()),
+            proofs,
         }
     }
 

@@ -34,12 +34,15 @@ pub(crate) struct Caller {
     client: Client,
 }
 
-/// What a request came with: what its sender brings, else what a trusted proxy says, else nothing, where
-/// whoever comes is trusted. Nothing that it says of itself is a credential.
+/// What a request came with: what its sender brings, else what it has by coming here at all. Nothing that it says
+/// of itself is a credential.
 fn presented(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
-    if let Some(own) = own(&parts.headers) {
-        return Ok(own);
-    }
+    own(&parts.headers).map_or_else(|| ambient(app, parts), Ok)
+}
+
+/// What a request has without bringing anything: what a trusted proxy says, else nothing, where whoever comes is
+/// trusted.
+pub(crate) fn ambient(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
     if let Some(told) = peer(parts).and_then(|peer| app.omni.proxy_credential(peer, &parts.headers)) {
         return Ok(told);
     }
@@ -53,7 +56,11 @@ fn presented(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
 
 impl Caller {
     async fn of(app: &App, parts: &Parts) -> Result<Self, ApiError> {
-        let credential = presented(app, parts)?;
+        Self::by(app, parts, presented(app, parts)?).await
+    }
+
+    /// Somebody with a credential, wherever it comes from.
+    pub(crate) async fn by(app: &App, parts: &Parts, credential: Credential) -> Result<Self, ApiError> {
         let principal = app.omni.authenticate(credential.clone()).await?;
         Ok(Self { credential, principal, client: client(app, parts) })
     }
@@ -106,6 +113,10 @@ pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiErr
     if router::route(&request).is_some_and(|route| router::is_open(request.method(), route)) {
         return Ok(request);
     }
+    #[cfg(feature = "dashboard")]
+    if app.config.dashboard && router::route(&request).is_some_and(crate::ui::is_page) {
+        return crate::ui::session::admit(app, request).await;
+    }
     let (mut parts, body) = request.into_parts();
     let caller = Caller::of(app, &parts).await?;
     parts.extensions.insert(caller);
@@ -113,7 +124,7 @@ pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiErr
 }
 
 /// `Authorization: Bearer …`, which is a key or somebody's token, else `X-API-Key: …`.
-fn own(headers: &HeaderMap) -> Option<Credential> {
+pub(crate) fn own(headers: &HeaderMap) -> Option<Credential> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;

@@ -44,6 +44,8 @@ mod routes;
 mod serve;
 mod state;
 mod stream;
+#[cfg(feature = "dashboard")]
+mod ui;
 mod wire;
 
 pub use metrics::Metrics;

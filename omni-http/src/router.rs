@@ -9,10 +9,12 @@ use axum::{
 use omni_core::Omni;
 use serde_json::json;
 
+#[cfg(feature = "dashboard")]
+use crate::ui;
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 16] = [
+const OPEN: [(Method, &str); 20] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/healthz"),
@@ -27,6 +29,10 @@ const OPEN: [(Method, &str); 16] = [
     (Method::GET, "/redoc/redoc.standalone.js"),
     (Method::GET, "/redoc/start.js"),
     (Method::GET, "/redoc/LICENSE"),
+    (Method::GET, "/ui"),
+    (Method::GET, "/ui/login"),
+    (Method::POST, "/ui/login"),
+    (Method::GET, "/ui/assets/{name}"),
     (Method::GET, mcp::METADATA),
     (Method::GET, mcp::METADATA_OF_ENDPOINT),
 ];
@@ -73,6 +79,8 @@ fn mcp_only() -> Router<App> {
 fn everything(app: &App) -> Router<App> {
     let (routes, document) = openapi::routes().split_for_parts();
     let documentation = if app.config.docs { docs::routes(&openapi::complete(document)) } else { Router::new() };
+    #[cfg(feature = "dashboard")]
+    let documentation = if app.config.dashboard { documentation.merge(ui::routes()) } else { documentation };
     routes.merge(documentation).merge(mcp::routes())
 }
 

@@ -88,6 +88,8 @@ impl Server {
         connections.accept(self.listener, router::of(&app), stop).await;
         tracing::info!("omni ends; what runs may finish");
         counting.cancel();
+        #[cfg(feature = "dashboard")]
+        app.ui.end();
         let ends = async {
             app.omni.shutdown_within(drain).await;
             app.mcp.end().await;

@@ -27,6 +27,9 @@ pub(crate) struct Inner {
     pub(crate) streams: Arc<Table>,
     /// What servers ask, and waits for an answer.
     pub(crate) questions: Arc<Questions>,
+    /// What the admin pages share.
+    #[cfg(feature = "dashboard")]
+    pub(crate) ui: crate::ui::Shared,
     /// omni as an MCP server.
     pub(crate) mcp: Endpoint,
     /// Whether there is nothing else.
@@ -49,6 +52,8 @@ impl App {
             refused: Refused::default(),
             streams,
             questions: Arc::default(),
+            #[cfg(feature = "dashboard")]
+            ui: crate::ui::Shared::default(),
             mcp,
             mcp_only,
         }))

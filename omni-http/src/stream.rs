@@ -30,7 +30,7 @@ use running::{Reader, Running, Told};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Tells proxies that every event is to go out at once.
-const UNBUFFERED: [(HeaderName, &str); 2] =
+pub(crate) const UNBUFFERED: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-cache, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
 /// The events of an ask, as they come, and what servers ask meanwhile.

@@ -16,6 +16,8 @@ mod threads;
 mod tools;
 mod users;
 
+#[cfg(feature = "dashboard")]
+pub(crate) use admin::ToolFinding;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use admin::{AddUser, Approve, Disable, SetRole};
 pub(crate) use admin::{

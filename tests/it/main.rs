@@ -50,6 +50,7 @@ mod slack;
 mod slack_fake;
 mod summaries;
 mod threads;
+mod ui;
 mod vendor_ask;
 mod vendor_fake;
 mod vendor_program;

@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod authority;
 pub mod balancer;
+pub mod browser;
 pub mod chaos;
 pub mod collector;
 pub mod door;

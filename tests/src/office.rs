@@ -3,10 +3,14 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use omni_core::{
-    Config, ExposeSecret as _, McpTransport, Omni, Registry, Source, audit,
+    Config, ExposeSecret as _, McpTransport, Omni, Registry, Source,
+    analytics::history::History,
+    audit::{self, sql::SqlAudit},
     config::LoadOptions,
     identity::{Credential, Scope},
-    limit, llm,
+    ledger::SealKeys,
+    limit,
+    llm::{self, LlmProvider, scripted::Scripted},
     mcp::{CallContext, Connector, McpError},
     net::{self, ClientOptions},
     omni::NewKey,
@@ -81,6 +85,27 @@ pub struct Office {
     serving: Option<JoinHandle<()>>,
 }
 
+/// What a service is made of.
+#[derive(Debug)]
+pub struct Plan {
+    /// `settings.yaml`, after `data_dir`.
+    pub settings: String,
+    /// `mcps.yaml`.
+    pub mcps: String,
+    /// The model behind `llm.provider: scripted`.
+    pub model: Option<Scripted>,
+    /// The server `lab`.
+    pub lab: FakeServer,
+    /// What was asked before it was opened.
+    pub past: Option<History>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { settings: String::new(), mcps: MCPS.into(), model: None, lab: lab(), past: None }
+    }
+}
+
 /// A server that is away, and says too much of it.
 #[derive(Debug)]
 struct Away;
@@ -105,8 +130,14 @@ fn lab() -> FakeServer {
         .tool("explode", any(), |_| Box::pin(async { Ok(text("boom")) }))
 }
 
-fn registry(own: &FakeServer) -> Registry {
+fn registry(own: &FakeServer, model: Option<Scripted>) -> Registry {
     let mut registry = Registry::empty();
+    if let Some(model) = model {
+        registry.llm.register("scripted", move |_| {
+            let model = model.clone();
+            Box::pin(async move { Ok(Arc::new(model) as Arc<dyn LlmProvider>) })
+        });
+    }
     policy::yaml::register(&mut registry);
     limit::memory::register(&mut registry);
     audit::sql::register(&mut registry);
@@ -139,15 +170,28 @@ impl Office {
     /// # Panics
     /// When it cannot be made.
     pub async fn with_settings(more: &str) -> Self {
+        Self::of(Plan { settings: format!("llm: {{ provider: offline }}\n{more}"), ..Plan::default() }).await
+    }
+
+    /// A service of other files, or with a past.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn of(plan: Plan) -> Self {
         let dir = TempDir::new().unwrap();
-        let settings = format!("data_dir: data\nllm: {{ provider: offline }}\n{more}");
-        for (name, text) in [("settings.yaml", &*settings), ("mcps.yaml", MCPS), ("users.yaml", USERS)] {
+        let settings = format!("data_dir: data\n{}", plan.settings);
+        for (name, text) in [("settings.yaml", &*settings), ("mcps.yaml", &*plan.mcps), ("users.yaml", USERS)] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let lab = lab();
-        let (options, registry) = (options(dir.path()), Arc::new(registry(&lab)));
+        let lab = plan.lab;
+        let (options, registry) = (options(dir.path()), Arc::new(registry(&lab, plan.model)));
         let mut config = Config::load(options.clone()).unwrap();
         config.http.port = 0;
+        if let Some(past) = plan.past {
+            let keys = config.audit.keys(SealKeys::load_or_create).unwrap();
+            let store = SqlAudit::open(&config.audit.url).await.unwrap();
+            past.fill(&store, keys.own()).await.unwrap();
+        }
         let omni = Omni::from_config(&config, &registry).await.unwrap();
         omni.catalog().await;
         let server = omni_http::Server::bind(omni.clone(), config.http.clone()).await.unwrap();
@@ -186,6 +230,11 @@ impl Office {
         let admin = self.omni.admin(operator, Source::Cli).await.unwrap();
         let new = NewKey::new(owner, scopes.iter().copied().collect());
         admin.create_key(new).await.unwrap().secret.expose_secret().to_owned()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Where a path is.

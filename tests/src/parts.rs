@@ -104,6 +104,18 @@ impl Parts {
     }
 }
 
+/// The script that looks at a page as somebody does who cannot see it, where [`Parts::find`] finds the servers.
+///
+/// # Panics
+/// When it is missing; the message names the command that installs it.
+#[must_use]
+pub fn axe() -> String {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = env::var_os("OMNI_TEST_PARTS").map_or_else(|| here.join("parts"), PathBuf::from);
+    let script = dir.join("browser/node_modules/axe-core/axe.min.js");
+    std::fs::read_to_string(&script).unwrap_or_else(|_| panic!("{} is missing; run tests/parts.sh", script.display()))
+}
+
 /// The MCP conformance suite, and the Node that it needs.
 #[derive(Debug, Clone)]
 pub struct Conformance {

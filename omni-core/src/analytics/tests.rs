@@ -11,6 +11,7 @@ use crate::{
 
 mod access;
 mod found;
+mod glance;
 
 fn now() -> DateTime<Utc> {
     "2026-03-31T15:00:00.000000Z".parse().unwrap()

@@ -10,7 +10,7 @@ use super::{
 use crate::db::Row;
 
 mod cost;
-mod errors;
+pub(super) mod errors;
 mod feedback;
 mod health;
 mod queries;
@@ -63,12 +63,12 @@ async fn user(view: &View<'_>, user: Option<&UserId>) -> Result<Option<String>, 
 }
 
 /// Sums of a row that are never negative.
-fn count(row: &Row, column: &str) -> Result<u64, AnalyticsError> {
+pub(super) fn count(row: &Row, column: &str) -> Result<u64, AnalyticsError> {
     Ok(u64::try_from(row.int(column)?).unwrap_or(0))
 }
 
 /// A name that may be missing where it stands for somebody or something.
-fn named(row: &Row, column: &str, otherwise: &str) -> Result<String, AnalyticsError> {
+pub(super) fn named(row: &Row, column: &str, otherwise: &str) -> Result<String, AnalyticsError> {
     let name = row.optional_text(column)?.filter(|name| !name.is_empty());
     Ok(name.unwrap_or_else(|| otherwise.to_owned()))
 }

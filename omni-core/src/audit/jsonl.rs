@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{
     AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
     LogPage, SealedRecord,
-    scan::{Counting, Paging, answer_of, call_of},
+    scan::{Counting, Paging, call_of},
 };
 use crate::{
     Registry,
@@ -291,11 +291,11 @@ impl AuditReader for JsonlSink {
         Ok(counting.await?.stats())
     }
 
-    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+    async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
         let number = entry.id;
         let found = self.each(None, move |found, id, record| {
             if id == number {
-                *found = answer_of(&record);
+                *found = Some(record);
             }
         });
         found.await

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
     LogPage, SealedRecord,
-    scan::{Counting, Paging, answer_of, call_of},
+    scan::{Counting, Paging, call_of},
 };
 use crate::{
     Registry,
@@ -182,8 +182,8 @@ impl AuditReader for MemorySink {
         Ok(counting.stats())
     }
 
-    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
-        Ok(self.kept().numbered().find(|(id, _)| *id == entry.id).and_then(|(_, record)| answer_of(record)))
+    async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
+        Ok(self.kept().numbered().find(|(id, _)| *id == entry.id).map(|(_, record)| record.clone()))
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     AuditBackend, AuditError, AuditQuery, AuditReader, AuditSink, AuditStats, CallEntry, LedgerStore, LogEntry,
-    LogPage, SealedRecord, scan::answer_of,
+    LogPage, SealedRecord,
 };
 use crate::{
     Registry,
@@ -150,8 +150,8 @@ impl AuditReader for SqlAudit {
         log::count(self.ready().await?, query).await
     }
 
-    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
-        Ok(truth::of_row(self.ready().await?, entry.id).await?.as_ref().and_then(answer_of))
+    async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
+        truth::of_row(self.ready().await?, entry.id).await
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

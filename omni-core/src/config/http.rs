@@ -68,6 +68,8 @@ pub struct HttpConfig {
     pub drain: Duration,
     /// Whether the documentation is served.
     pub docs: bool,
+    /// Whether the admin pages are served.
+    pub dashboard: bool,
     /// The MCP endpoint.
     pub gateway: GatewayConfig,
 }
@@ -91,6 +93,7 @@ impl Default for HttpConfig {
             resume_grace: Duration::from_secs(15),
             drain: Duration::from_secs(30),
             docs: true,
+            dashboard: true,
             gateway: GatewayConfig::default(),
         }
     }
@@ -181,6 +184,7 @@ pub(super) fn build(source: &Source<'_>, ask_timeout: Duration, findings: &mut F
         max_concurrent: number(http.max_concurrent, default.max_concurrent, 1, 1 << 20, "http.max_concurrent"),
         max_connections: number(http.max_connections, default.max_connections, 1, 1 << 20, "http.max_connections"),
         docs: http.docs.unwrap_or(default.docs),
+        dashboard: http.dashboard.unwrap_or(default.dashboard),
         ..HttpConfig::default()
     };
     let mut seconds = |value, default, path: &str| findings.seconds(value, default, lines, path);

@@ -160,6 +160,7 @@ fn http(http: &HttpConfig) -> Value {
         "resume_grace": http.resume_grace.as_secs_f64(),
         "drain_seconds": http.drain.as_secs_f64(),
         "docs": http.docs,
+        "dashboard": http.dashboard,
     })
 }
 

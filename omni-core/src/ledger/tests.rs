@@ -305,6 +305,28 @@ async fn a_chain_names_the_one_before() {
 }
 
 #[tokio::test]
+async fn one_record_is_proved_by_itself_and_the_seal_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = MemorySink::default();
+    let ledger = open(options(dir.path()), sink.clone()).await;
+    for question in ["1", "2", "3"] {
+        ledger.write(ask(question)).await.unwrap();
+    }
+    ledger.shutdown().await;
+    let chain = sink.chains().await.unwrap()[0];
+    let records = sink.read(chain, 0, 9).await.unwrap();
+    for record in &records {
+        assert_eq!(verify_record(&sink, &key(), record).await.unwrap(), None, "{}", record.seq);
+    }
+    let altered = SealedRecord { bytes: records[2].bytes.clone(), ..records[3].clone() };
+    assert_eq!(verify_record(&sink, &key(), &altered).await.unwrap(), Some(Fault::Altered));
+    assert_eq!(verify_record(&sink, &SealKey::generate(), &records[2]).await.unwrap(), Some(Fault::Altered));
+    let torn = MemorySink::default();
+    torn.append(&[&records[..2], &records[3..]].concat()).await.unwrap();
+    assert_eq!(verify_record(&torn, &key(), &records[3]).await.unwrap(), Some(Fault::Missing));
+}
+
+#[tokio::test]
 async fn every_kind_of_tampering_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let sink = MemorySink::default();

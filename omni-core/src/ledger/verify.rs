@@ -215,6 +215,39 @@ pub async fn verify_chain(
     }
 }
 
+/// What is wrong with one record: it is proved with the seal before it, and the tables that people query are
+/// compared with it. The rest of its chain is not looked at.
+///
+/// # Errors
+/// An [`AuditError`] when the store cannot be read. A fault is not an error.
+pub async fn verify_record(
+    store: &dyn LedgerStore,
+    keys: impl Into<SealKeys>,
+    record: &SealedRecord,
+) -> Result<Option<Fault>, AuditError> {
+    let keys = &keys.into();
+    let SealedRecord { chain_id, seq, .. } = *record;
+    let mut chain = Chain::new(keys, chain_id);
+    if let Some(before) = seq.checked_sub(1) {
+        match store.read(chain_id, before, 1).await?.first().filter(|previous| previous.seq == before) {
+            Some(previous) => chain.at = Place { seq, previous: previous.mac },
+            None => {
+                let checkpoint = by_chain(store.checkpoints().await?).remove(&chain_id);
+                let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.next_seq == seq) else {
+                    return Ok(Some(Fault::Missing));
+                };
+                if let Some(fault) = chain.begin_at(Some(&checkpoint)) {
+                    return Ok(Some(fault));
+                }
+            }
+        }
+    }
+    if let Some(fault) = chain.check(record) {
+        return Ok(Some(fault));
+    }
+    Ok(store.differing(std::slice::from_ref(record)).await?.map(|_| Fault::RowDiffers))
+}
+
 pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint> {
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
 }

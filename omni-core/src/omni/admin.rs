@@ -17,9 +17,12 @@ use crate::{
 
 mod health;
 mod keys;
+mod limits;
 mod policy;
 mod retention;
 mod tools;
+#[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
+mod usage;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod users;
 
@@ -28,7 +31,8 @@ mod tests;
 
 pub use health::Refreshed;
 pub use keys::NewKey;
-pub use policy::Explanation;
+pub use limits::LimitStanding;
+pub use policy::{Explanation, Rights, ToolRight};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;
 
@@ -75,6 +79,24 @@ impl Admin {
     pub fn with_client(mut self, client: Client) -> Self {
         self.client = client;
         self
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Their role; `None` of whoever can read configuration and database anyway.
+    #[must_use]
+    pub fn role_name(&self) -> Option<&str> {
+        self.grant.as_ref().map(|grant| &*grant.role.name)
+    }
+
+    /// Whether they may use the operations that take a permission.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.require(permission).is_ok()
     }
 
     pub(super) fn parts(&self) -> &Parts {

@@ -59,6 +59,11 @@ impl Handed {
         parts.iter().fold(labelled, |mac, part| mac.chain_update((part.len() as u64).to_be_bytes()).chain_update(part))
     }
 
+    /// A key for what a door has its visitors keep, under a label of its own.
+    pub(super) fn door_key(&self, label: &str) -> [u8; SEAL] {
+        self.0.keyed().chain_update(b"omni door key 1").chain_update(label).finalize().into_bytes().into()
+    }
+
     /// A reply that goes on to the client: its state, where it has one, with a seal.
     pub(super) fn seal(&self, purpose: &Purpose<'_>, reply: McpReply) -> Result<McpReply, McpError> {
         let McpReply::InputRequired(raw) = reply else { return Ok(reply) };

@@ -7,7 +7,12 @@ use axum::{
 };
 
 use super::RequestId;
+#[cfg(feature = "dashboard")]
+use crate::ui;
 use crate::{caller, error::ApiError, extract::Json, refused::Attempt, state::App, wire::ErrorBody};
+
+/// What no library answers with, and our pages do.
+const PAGE: &str = "text/html";
 
 /// Writes the body of every error, that of a library too.
 pub(super) async fn render<A: Future<Output = Response>>(
@@ -16,15 +21,22 @@ pub(super) async fn render<A: Future<Output = Response>>(
     answer: impl FnOnce(Request) -> A,
 ) -> Response {
     let (id, attempt) = (RequestId::known(&request), attempt(app, &request));
+    #[cfg(feature = "dashboard")]
+    let asked = ui::Asked::of(&request);
     let mut response = answer(request).await;
     let error = match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => error,
-        None if is_foreign(&response) => ApiError::of_status(response.status()),
-        None => return response,
+        Some(error) => Some(error),
+        None => is_foreign(&response).then(|| ApiError::of_status(response.status())),
     };
-    error.log();
-    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+    let is_refused = matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    if is_refused && (error.is_some() || kind(&response).starts_with(PAGE)) {
         app.refused.tell(response.status(), &attempt);
+    }
+    let Some(error) = error else { return response };
+    error.log();
+    #[cfg(feature = "dashboard")]
+    if let Some(asked) = asked {
+        return ui::failed(&asked, &error, response.status(), &id);
     }
     let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
     let mut rendered = (response.status(), Json(body)).into_response();
@@ -45,6 +57,9 @@ fn attempt(app: &App, request: &Request) -> Attempt {
 /// Whether a library says no in its own words.
 fn is_foreign(response: &Response) -> bool {
     let is_error = response.status().is_client_error() || response.status().is_server_error();
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    is_error && !kind.is_some_and(|kind| kind.starts_with("application/json"))
+    is_error && !["application/json", PAGE].iter().any(|own| kind(response).starts_with(own))
+}
+
+fn kind(response: &Response) -> &str {
+    response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

@@ -16,7 +16,7 @@ use crate::analytics::{
 };
 
 /// How requests and calls end that neither were refused nor given up.
-pub(super) const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
+pub(in crate::analytics) const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
 const GOOD: [&str; 2] = ["success", "warning"];
 const REFUSED: [&str; 2] = ["denied", "rate_limited"];
 /// Most messages, tools, rules or people of a table.

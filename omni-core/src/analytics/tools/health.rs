@@ -11,6 +11,7 @@ use crate::analytics::{
     report::{Cell, Report, Table},
     rollup::{CALL_WAITS, CALLS, WAITS},
     sums::Wanted,
+    waits::Waits,
 };
 
 /// Most servers or tools of a table.
@@ -101,40 +102,12 @@ async fn known(view: &View<'_>) -> Result<BTreeMap<String, Server>, AnalyticsErr
     Ok(servers)
 }
 
-/// How many took how long, by portions that grow with the time.
-#[derive(Debug, Default)]
-struct Waits(BTreeMap<u64, u64>);
-
-impl Waits {
-    fn count(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    /// The middle of the portion in which the share lies.
-    fn percentile(&self, percent: u64) -> Cell {
-        let all = self.count();
-        let rank = (all * percent).div_ceil(100).max(1);
-        let mut seen = 0;
-        for (from, count) in &self.0 {
-            seen += count;
-            if seen >= rank {
-                return Cell::Ms(from + width(*from) / 2);
-            }
-        }
-        Cell::Nothing
-    }
-
-    fn cells(&self) -> [Cell; 4] {
-        [50, 90, 95, 99].map(|percent| self.percentile(percent))
-    }
+fn cells(waits: &Waits) -> [Cell; 4] {
+    [50, 90, 95, 99].map(|percent| percentile(waits, percent))
 }
 
-/// How wide a portion is: a sixteenth of the power of two that it is in.
-fn width(from: u64) -> u64 {
-    match from.checked_ilog2() {
-        Some(power) if power >= 5 => 1 << (power.min(19) - 4),
-        _ => 1,
-    }
+fn percentile(waits: &Waits, percent: u64) -> Cell {
+    waits.percentile(percent).map_or(Cell::Nothing, Cell::Ms)
 }
 
 const PERCENTILES: &[(&str, &str)] =
@@ -165,7 +138,7 @@ pub(super) async fn latency(view: &View<'_>, period: &Period, args: &Args) -> Re
     let mut requests = Waits::default();
     if args.mcp_name.is_none() {
         for row in view.sums(Wanted::new(&WAITS, view.tenant, period.span).by(&["bucket"])).await? {
-            *requests.0.entry(count(&row, "bucket")?).or_default() += count(&row, "requests")?;
+            requests.add(count(&row, "bucket")?, count(&row, "requests")?);
         }
     }
     let tools = if group == Some("request") { BTreeMap::new() } else { calls(view, period, args).await? };
@@ -177,14 +150,14 @@ pub(super) async fn latency(view: &View<'_>, period: &Period, args: &Args) -> Re
         count => format!(
             "Half of {} took at most about {}, 95 % at most about {} ({}).",
             some(count, "request", "requests"),
-            requests.percentile(50).shown(None),
-            requests.percentile(95).shown(None),
+            percentile(&requests, 50).shown(None),
+            percentile(&requests, 95).shown(None),
             period.name
         ),
     };
     let mut report = Report::new(says, Some(period));
     if requests.count() > 0 {
-        let row = [Cell::Count(requests.count())].into_iter().chain(requests.cells()).collect();
+        let row = [Cell::Count(requests.count())].into_iter().chain(cells(&requests)).collect();
         report = report.table(Table::new("requests", "Whole requests", PERCENTILES).with([row]));
     }
     Ok(report.table(calls_table(tools, group == Some("tool"))))
@@ -203,7 +176,7 @@ async fn calls(
     for row in view.sums(wanted).await? {
         let tool = if by_tool { row.text("tool")? } else { String::new() };
         let waits = all.entry((row.text("server")?, tool)).or_default();
-        *waits.0.entry(count(&row, "bucket")?).or_default() += count(&row, "calls")?;
+        waits.add(count(&row, "bucket")?, count(&row, "calls")?);
     }
     Ok(all)
 }
@@ -217,22 +190,7 @@ fn calls_table(all: BTreeMap<(String, String), Waits>, by_tool: bool) -> Table {
     all.sort_by_key(|(_, waits)| std::cmp::Reverse(waits.count()));
     let row = |((server, tool), waits): ((String, String), Waits)| {
         let names = [Some(server), Some(tool).filter(|_| by_tool)].into_iter().flatten().map(Cell::text);
-        names.chain([Cell::Count(waits.count())]).chain(waits.cells()).collect()
+        names.chain([Cell::Count(waits.count())]).chain(cells(&waits)).collect()
     };
     table.with(all.into_iter().take(MOST).map(row))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_a_portion_that_is_no_more_than_a_sixteenth_wide() {
-        let waits = Waits([(100, 50), (1_984, 45), (60_000, 5)].into());
-        assert_eq!((waits.percentile(50), waits.percentile(95)), (Cell::Ms(102), Cell::Ms(2_016)));
-        assert_eq!(Waits::default().percentile(50), Cell::Nothing);
-        for from in [32, 100, 1_000, 50_000] {
-            assert!(width(from) * 16 <= from, "{from}");
-        }
-    }
 }

@@ -86,4 +86,6 @@ pub(crate) struct HttpSpec {
     pub(crate) trusted_proxies: Vec<String>,
     /// Whether `/docs`, `/redoc` and `/openapi.json` are served; absent: they are.
     pub(crate) docs: Option<bool>,
+    /// Whether the admin pages are served at `/ui`; absent: they are.
+    pub(crate) dashboard: Option<bool>,
 }

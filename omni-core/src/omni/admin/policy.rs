@@ -1,12 +1,17 @@
 //! What holds: who may do what and why, and the configuration.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{super::profile::stand, Admin};
 use crate::{
-    audit::AuditAccess,
+    audit::{AuditAccess, LogEntry},
+    catalog::Catalog,
+    config::Diagnostic,
     error::Error,
-    policy::{Decision, Permission, Rule},
+    ledger::verify::{Fault, verify_record},
+    policy::{Decision, Grant, Permission, Rule},
 };
 
 /// A decision on one tool, of one person.
@@ -19,6 +24,39 @@ pub struct Explanation {
     pub teams: Vec<String>,
     /// What was decided, and by which rule.
     pub decision: Decision,
+}
+
+/// What somebody may do, tool by tool.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Rights {
+    /// All that they may do; `None` for somebody who may not use omni at all.
+    pub grant: Option<Arc<Grant>>,
+    /// Why they may not, where they may not.
+    pub refused: Option<String>,
+    /// Every tool that is known, in the order of the catalog.
+    pub tools: Vec<ToolRight>,
+}
+
+/// A decision on one tool.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ToolRight {
+    /// The server.
+    pub server: Arc<str>,
+    /// The tool.
+    pub tool: Arc<str>,
+    /// What was decided, and by which rule.
+    pub decision: Decision,
+}
+
+/// Whether somebody may use a tool; one that is kept back nobody may.
+fn decided(catalog: &Catalog, grant: &Grant, (server, tool): (&str, &str), arguments: Option<&Value>) -> Decision {
+    let decision = grant.decide_tool(catalog.rule_ref(server, tool), arguments);
+    match catalog.withheld(server, tool).filter(|_| decision.is_allowed()) {
+        Some(withheld) => Decision::deny(Rule::new(withheld.rule(), None).into()),
+        None => decision,
+    }
 }
 
 impl Admin {
@@ -37,11 +75,7 @@ impl Admin {
         self.require(Permission::CanManageUsers)?;
         Ok(match stand(&self.parts, email).await?.1 {
             Ok(grant) => {
-                let catalog = self.parts.pool.catalog();
-                let mut decision = grant.decide_tool(catalog.rule_ref(server, tool), arguments);
-                if let Some(withheld) = catalog.withheld(server, tool).filter(|_| decision.is_allowed()) {
-                    decision = Decision::deny(Rule::new(withheld.rule(), None).into());
-                }
+                let decision = decided(&self.parts.pool.catalog(), &grant, (server, tool), arguments);
                 Explanation { role: Some(grant.role.name.to_string()), teams: grant.teams.clone(), decision }
             }
             Err(refused) => Explanation {
@@ -50,6 +84,52 @@ impl Admin {
                 decision: Decision::deny(Rule::new(refused.to_string(), None).into()),
             },
         })
+    }
+
+    /// What somebody may do of all that is known, tool by tool. No server is asked.
+    ///
+    /// # Errors
+    /// As [`Admin::explain`].
+    pub async fn rights_of(&self, email: &str) -> Result<Rights, Error> {
+        self.require(Permission::CanManageUsers)?;
+        let grant = match stand(&self.parts, email).await?.1 {
+            Ok(grant) => grant,
+            Err(refused) => return Ok(Rights { grant: None, refused: Some(refused.to_string()), tools: Vec::new() }),
+        };
+        let catalog = self.parts.pool.catalog();
+        let names = catalog.servers.iter().flat_map(|server| {
+            let withheld = server.withheld.iter().map(|withheld| &withheld.def);
+            server.tools.iter().chain(withheld).map(|def| (&def.server, &def.name))
+        });
+        let right = |(server, tool): (&Arc<str>, &Arc<str>)| ToolRight {
+            server: server.clone(),
+            tool: tool.clone(),
+            decision: decided(&catalog, &grant, (server, tool), None),
+        };
+        Ok(Rights { tools: names.map(right).collect(), grant: Some(grant), refused: None })
+    }
+
+    /// What the configuration says that is probably not meant, the gravest first.
+    ///
+    /// # Errors
+    /// As [`Admin::config`].
+    pub fn findings(&self) -> Result<Vec<Diagnostic>, Error> {
+        self.require(Permission::CanModifyConfig)?;
+        let none = || Error::NotFound { message: "there is no configuration: a program built this omni".into() };
+        self.parts.config.as_ref().map(|config| config.check()).ok_or_else(none)
+    }
+
+    /// Whether the ledger proves an entry of its log: what is wrong with its record, `None` where nothing is. An
+    /// entry that is older than the ledger has no record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of an entry without a record, or an [`Error`] when it may not be read, or cannot.
+    pub async fn prove(&self, entry: &LogEntry) -> Result<Option<Fault>, Error> {
+        self.require(Permission::CanViewAuditLogs)?;
+        let none = || Error::NotFound { message: "there is no record of this entry".into() };
+        let reader = self.parts.reader.clone().ok_or_else(none)?;
+        let record = reader.sealed(entry).await?.ok_or_else(none)?;
+        Ok(verify_record(&*reader, &self.parts.live.proofs, &record).await?)
     }
 
     /// The configuration that everything is built from, with every secret hidden.

@@ -9,7 +9,10 @@ use crate::{
     identity::{Authenticator, Credential, Keys, Scope, Scopes, keys::memory::MemoryKeys},
     ledger::{AdminRecord, Event, Outcome, SealKey},
     people::{Blocks, Tables},
-    policy::yaml::{YamlPolicy, tests::config},
+    policy::{
+        Permission,
+        yaml::{YamlPolicy, tests::config},
+    },
 };
 
 mod input;
@@ -352,4 +355,22 @@ async fn an_import_makes_no_administrators_of_whoever_comes_and_tells_whom_it_ch
     let refused = operator.import_policy(&open, Blocks::Go).await.unwrap_err();
     assert!(refused.to_string().contains("would be an administrator"), "{refused}");
     assert_eq!(omni.grant(Principal::email("bad@x.org")).await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn limits_are_looked_at_without_taking_any() {
+    let (omni, _) = omni().await;
+    let boss = admin(&omni, "boss@x.org").await;
+    let used = async || {
+        let standings = boss.standings_of("dba@x.org").await.unwrap();
+        standings.iter().map(|standing| (standing.state.used, standing.state.max)).collect::<Vec<_>>()
+    };
+    assert_eq!(used().await, [(0, 200)]);
+    let _ = omni.ask(Ask::new(Principal::email("dba@x.org"), "hello")).await;
+    assert_eq!((used().await, used().await), (vec![(1, 200)], vec![(1, 200)]));
+    assert_eq!(boss.standings_of("nobody@x.org").await.unwrap_err().kind(), ErrorKind::Denied);
+    let dba = admin(&omni, "dba@x.org").await;
+    assert_eq!(dba.standings_of("dba@x.org").await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(boss.may(Permission::CanManageUsers) && !dba.may(Permission::CanManageUsers));
+    assert_eq!((boss.role_name(), dba.role_name()), (Some("super_admin"), Some("dba")));
 }

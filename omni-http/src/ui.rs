@@ -1,0 +1,204 @@
+//! The admin pages at `/ui`, rendered here: no script of anybody else's, no other host, and no page without its
+//! document in JSON (`Accept: application/json`, or `.json` at the end of the path).
+//!
+//! The way of a request: [`session::admit`] finds who came, [`Person`](person::Person) is the one place that asks
+//! whether they may see the page, a handler in `page` asks the core, a function in `view` makes what is shown of what
+//! the core said, and a template writes it. Every text is escaped by the template; the one value that is not is a
+//! [`chart`], which is made of numbers here.
+//!
+//! All pages lie beside each other, and links between them are relative: they work wherever a program mounts the door.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    routing::{MethodRouter, get, post},
+};
+use omni_core::{omni::Admin, policy::Permission};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::state::App;
+
+mod answer;
+mod assets;
+mod chart;
+mod fields;
+mod form;
+mod live;
+mod login;
+mod page;
+mod person;
+pub(crate) mod session;
+mod show;
+mod view;
+
+pub(crate) use answer::{Asked, failed};
+
+/// Where the pages lie.
+const ROOT: &str = "/ui";
+/// Most pages that are told of changes at the same time.
+const MAX_LIVE: usize = 256;
+
+/// What the pages of one door share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    ended: session::Ended,
+    live: Arc<Semaphore>,
+    /// Ends what tells pages of changes.
+    stop: CancellationToken,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            ended: session::Ended::default(),
+            live: Arc::new(Semaphore::new(MAX_LIVE)),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+impl Shared {
+    /// Ends every stream of changes.
+    pub(crate) fn end(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// A page of the menu, or one below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Page {
+    Overview,
+    Servers,
+    Server,
+    Tool,
+    Users,
+    User,
+    Audit,
+    Ask,
+    Approvals,
+    Limits,
+    Keys,
+    Settings,
+}
+
+impl Page {
+    /// Those of the menu.
+    const MENU: [Self; 8] = [
+        Self::Overview,
+        Self::Servers,
+        Self::Users,
+        Self::Audit,
+        Self::Approvals,
+        Self::Limits,
+        Self::Keys,
+        Self::Settings,
+    ];
+    const BELOW: [Self; 4] = [Self::Server, Self::Tool, Self::User, Self::Ask];
+
+    /// The last part of its path.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Servers => "servers",
+            Self::Server => "server",
+            Self::Tool => "tool",
+            Self::Users => "users",
+            Self::User => "user",
+            Self::Audit => "audit",
+            Self::Ask => "ask",
+            Self::Approvals => "approvals",
+            Self::Limits => "limits",
+            Self::Keys => "keys",
+            Self::Settings => "settings",
+        }
+    }
+
+    /// What it is called in the menu and in the title.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Servers => "Servers & tools",
+            Self::Server => "Server",
+            Self::Tool => "Tool",
+            Self::Users => "Users & policy",
+            Self::User => "User",
+            Self::Audit => "Audit",
+            Self::Ask => "Trace",
+            Self::Approvals => "Approvals",
+            Self::Limits => "Limits & budgets",
+            Self::Keys => "Keys",
+            Self::Settings => "Settings",
+        }
+    }
+
+    /// The entry of the menu that it belongs to.
+    fn entry(self) -> Self {
+        match self {
+            Self::Server | Self::Tool => Self::Servers,
+            Self::User => Self::Users,
+            Self::Ask => Self::Audit,
+            entry => entry,
+        }
+    }
+
+    /// The page of a name.
+    fn of(name: &str) -> Option<Self> {
+        Self::MENU.into_iter().chain(Self::BELOW).find(|page| page.name() == name)
+    }
+
+    /// The page of a path, that of its document too.
+    fn of_path(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next()?;
+        Self::of(name.strip_suffix(".json").unwrap_or(name))
+    }
+
+    /// Whether somebody may see it. The core asks again for everything that is on it.
+    fn admits(self, admin: &Admin) -> bool {
+        match self {
+            Self::Servers | Self::Server | Self::Tool | Self::Settings => admin.may(Permission::CanModifyConfig),
+            Self::Users | Self::User | Self::Limits | Self::Keys => admin.may(Permission::CanManageUsers),
+            Self::Audit | Self::Ask => admin.may(Permission::CanViewAuditLogs),
+            Self::Overview | Self::Approvals => {
+                let any = [Permission::CanModifyConfig, Permission::CanManageUsers, Permission::CanViewAuditLogs];
+                any.into_iter().any(|permission| admin.may(permission))
+            }
+        }
+    }
+}
+
+/// Whether a route is one of the pages: only there a cookie is somebody's credential.
+pub(crate) fn is_page(route: &str) -> bool {
+    route.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(crate) fn routes() -> Router<App> {
+    let pages: [(Page, MethodRouter<App>); 12] = [
+        (Page::Overview, get(page::overview::show)),
+        (Page::Servers, get(page::servers::show).post(page::servers::refresh)),
+        (Page::Server, get(page::server::show).post(page::server::approve)),
+        (Page::Tool, get(page::tool::show).post(page::tool::call)),
+        (Page::Users, get(page::users::show)),
+        (Page::User, get(page::user::show).post(page::user::change)),
+        (Page::Audit, get(page::audit::show)),
+        (Page::Ask, get(page::ask::show)),
+        (Page::Approvals, get(page::approvals::show).post(page::approvals::decide)),
+        (Page::Limits, get(page::limits::show)),
+        (Page::Keys, get(page::keys::show).post(page::keys::change)),
+        (Page::Settings, get(page::settings::show)),
+    ];
+    let routes = Router::new()
+        .route(ROOT, get(|| std::future::ready((StatusCode::SEE_OTHER, [(header::LOCATION, "ui/overview")]))))
+        .route("/ui/login", get(login::show).post(login::enter))
+        .route("/ui/logout", post(login::leave))
+        .route("/ui/events", get(live::events))
+        .route("/ui/assets/{name}", get(assets::one));
+    pages.into_iter().fold(routes, |routes, (page, methods)| {
+        let path = format!("{ROOT}/{}", page.name());
+        routes.route(&format!("{path}.json"), methods.clone()).route(&path, methods)
+    })
+}

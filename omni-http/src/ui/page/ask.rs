@@ -1,0 +1,31 @@
+//! One ask, step by step.
+
+use axum::response::Response;
+use omni_core::{Error, ErrorKind};
+use uuid::Uuid;
+
+use crate::{
+    error::ApiError,
+    ui::{
+        answer::{AsJson, Frame, shown},
+        person::Person,
+        view::ask::{self, Proof},
+    },
+};
+
+pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Response, ApiError> {
+    let text = person.query.text("id");
+    let none = || ApiError::not_found(format!("there is nothing of the request {text:?}"));
+    let id: Uuid = text.parse().map_err(|_| none())?;
+    let access = person.admin.audit()?;
+    let entry = access.entry(id).await.map_err(Error::from)?.ok_or_else(none)?;
+    let calls = access.calls(id).await.map_err(Error::from)?;
+    let answer = access.answer(&entry).await.map_err(Error::from)?;
+    let proof = match person.admin.prove(&entry).await {
+        Ok(None) => Proof::Proved,
+        Ok(Some(fault)) => Proof::Broken(fault.to_string()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Proof::Unproved,
+        Err(error) => return Err(error.into()),
+    };
+    shown(as_json, ask::of(Frame::of(&person), entry, calls, answer, proof))
+}

@@ -1,0 +1,49 @@
+//! Everything at a glance.
+
+use axum::{extract::State, response::Response};
+use chrono::Utc;
+use omni_core::{Error, analytics::overview::Stretch, audit::AuditQuery, policy::Permission};
+
+use crate::{
+    error::ApiError,
+    state::App,
+    ui::{
+        answer::{AsJson, Frame, shown},
+        person::Person,
+        view::overview::{self, Seen},
+    },
+};
+
+/// How many failures are listed.
+const FAILURES: usize = 6;
+
+pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
+    let (now, stretch) = (Utc::now(), stretch(person.query.of("period")));
+    let admin = &person.admin;
+    let mut seen = Seen {
+        stretch,
+        waiting: app.omni.confirmations(person.caller.credential(None)).await?.len(),
+        ..Seen::default()
+    };
+    if admin.may(Permission::CanViewAuditLogs) {
+        seen.usage = admin.overview(stretch, now).await?;
+        // A store that only takes records has nothing to show.
+        if let Ok(access) = admin.audit() {
+            let mut failed = AuditQuery::default();
+            (failed.status, failed.limit) = (Some("error".into()), Some(FAILURES));
+            seen.failures = access.logs(&failed).await.map_err(Error::from)?.entries;
+        }
+    }
+    if admin.may(Permission::CanModifyConfig) {
+        seen.servers = Some(app.omni.known_catalog());
+    }
+    shown(as_json, overview::of(Frame::of(&person), seen, now))
+}
+
+fn stretch(named: Option<&str>) -> Stretch {
+    match named {
+        Some("7d") => Stretch::Week,
+        Some("30d") => Stretch::Month,
+        _ => Stretch::Day,
+    }
+}

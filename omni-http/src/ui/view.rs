@@ -1,0 +1,38 @@
+//! One page a file: what is shown, made of what the core said and of nothing else.
+//!
+//! A view is the document of its page too: what only the page wants, such as pictures, is left out of it.
+
+pub(super) mod approvals;
+pub(super) mod ask;
+pub(super) mod audit;
+pub(super) mod keys;
+pub(super) mod limits;
+pub(super) mod overview;
+pub(super) mod rights;
+pub(super) mod server;
+pub(super) mod servers;
+pub(super) mod settings;
+pub(super) mod tool;
+pub(super) mod user;
+pub(super) mod users;
+
+/// How something is going, as a class of the sheet of styles.
+fn mark_of(status: &str) -> &'static str {
+    match status {
+        "success" | "healthy" | "closed" | "active" | "approved" | "done" | "allow" => "ok",
+        "warning" | "rate_limited" | "cancelled" | "half_open" | "pending" | "running" | "unknown_outcome" => "warn",
+        "error" | "timeout" | "denied" | "unhealthy" | "open" | "blocked" | "deny" => "bad",
+        _ => "dim",
+    }
+}
+
+/// How calls went in a portion of time: so many, and so many of them failed.
+fn cell(name: &str, (calls, failed): (u64, u64)) -> (&'static str, String) {
+    let class = match failed {
+        _ if calls == 0 => "none",
+        0 => "ok",
+        some if some * 5 < calls => "warn",
+        _ => "bad",
+    };
+    (class, format!("{name}: {calls} calls, {failed} failed"))
+}

@@ -1,0 +1,95 @@
+//! API keys, of which nothing can be read that opens anything.
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+use omni_core::identity::{ApiKey, Scope};
+use serde::Serialize;
+
+use crate::{
+    ui::{answer::Frame, fields::link, show},
+    wire::KeyEntry,
+};
+
+/// What a key may be used for, and what that is in words.
+pub(in crate::ui) const SCOPES: [(Scope, &str); 5] = [
+    (Scope::Ask, "ask questions"),
+    (Scope::Tools, "list and call tools"),
+    (Scope::Audit, "read what others asked"),
+    (Scope::Admin, "use these pages"),
+    (Scope::ActAs, "act for others"),
+];
+
+#[derive(Debug, Template, Serialize)]
+#[template(path = "keys.html")]
+pub(in crate::ui) struct View {
+    #[serde(skip)]
+    frame: Frame,
+    keys: Vec<KeyEntry>,
+    /// The key that was just made. This is the only time that it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<String>,
+    #[serde(skip)]
+    owner: String,
+    #[serde(skip)]
+    rows: Vec<Row>,
+    #[serde(skip)]
+    scopes: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: i64,
+    prefix: String,
+    name: String,
+    owner: String,
+    owner_to: String,
+    scopes: Vec<&'static str>,
+    limits: String,
+    created: String,
+    used: String,
+    state: String,
+    mark: &'static str,
+    is_valid: bool,
+}
+
+pub(in crate::ui) fn of(
+    frame: Frame,
+    keys: Vec<ApiKey>,
+    owner: String,
+    made: Option<String>,
+    now: DateTime<Utc>,
+) -> View {
+    View {
+        frame,
+        rows: keys.iter().map(|key| row(key, now)).collect(),
+        keys: keys.into_iter().map(KeyEntry::from).collect(),
+        made,
+        owner,
+        scopes: SCOPES.map(|(scope, told)| (scope.as_str(), told)).into(),
+    }
+}
+
+fn row(key: &ApiKey, now: DateTime<Utc>) -> Row {
+    let (state, mark) = match (key.revoked_at, key.expires_at) {
+        (Some(at), _) => (format!("revoked {}", show::ago(at, now)), "dim"),
+        (None, Some(end)) if end <= now => (format!("ended {}", show::ago(end, now)), "dim"),
+        (None, Some(end)) => (format!("ends {}", show::ago(end, now)), "ok"),
+        (None, None) => ("does not end".into(), "ok"),
+    };
+    let ceiling = key.ceiling_role.as_ref().map(|role| format!("at most {role}"));
+    let act_as = (!key.act_as.is_empty()).then(|| format!("for {}", key.act_as.join(", ")));
+    Row {
+        id: key.id,
+        prefix: format!("omni_{}…", key.prefix),
+        name: key.name.clone().unwrap_or_default(),
+        owner: key.owner.clone(),
+        owner_to: link("user", &[("email", &key.owner)]),
+        scopes: key.scopes.iter().map(Scope::as_str).collect(),
+        limits: [ceiling, act_as].into_iter().flatten().collect::<Vec<_>>().join("; "),
+        created: show::ago(key.created_at, now),
+        used: key.last_used.map_or_else(|| "never".into(), |at| show::ago(at, now)),
+        state,
+        mark,
+        is_valid: key.is_valid(now),
+    }
+}

@@ -1,0 +1,260 @@
+//! What is shown at a glance.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+use omni_core::{
+    analytics::overview::{Overview, Portion, Stretch, Sum},
+    audit::LogEntry,
+    catalog::{Catalog, Health},
+};
+use serde::Serialize;
+
+use crate::{
+    ui::{
+        answer::Frame,
+        chart::{self, Column, Svg, Told},
+        fields::link,
+        show,
+    },
+    wire::{LogDetail, server_status},
+};
+
+/// Most series of a picture; the rest is one together.
+const SERIES: usize = 5;
+const STRETCHES: [(Stretch, &str, &str); 3] =
+    [(Stretch::Day, "24h", "24 hours"), (Stretch::Week, "7d", "7 days"), (Stretch::Month, "30d", "30 days")];
+
+/// What the core said.
+#[derive(Debug, Default)]
+pub(in crate::ui) struct Seen {
+    pub(in crate::ui) stretch: Stretch,
+    pub(in crate::ui) usage: Option<Overview>,
+    pub(in crate::ui) failures: Vec<LogEntry>,
+    pub(in crate::ui) servers: Option<Arc<Catalog>>,
+    pub(in crate::ui) waiting: usize,
+}
+
+#[derive(Debug, Default, Template, Serialize)]
+#[template(path = "overview.html")]
+pub(in crate::ui) struct View {
+    #[serde(skip)]
+    frame: Frame,
+    usage: Option<Overview>,
+    servers: Vec<Server>,
+    failures: Vec<LogDetail>,
+    /// Calls that wait for a human.
+    waiting: usize,
+    #[serde(skip)]
+    stretches: Vec<Choice>,
+    #[serde(skip)]
+    cards: Vec<Card>,
+    #[serde(skip)]
+    charts: Vec<Chart>,
+    #[serde(skip)]
+    people: Vec<Share>,
+    #[serde(skip)]
+    models: Vec<Share>,
+    #[serde(skip)]
+    failed: Vec<Failure>,
+}
+
+#[derive(Debug)]
+struct Choice {
+    name: &'static str,
+    title: &'static str,
+    is_here: bool,
+}
+
+/// A number that says a lot.
+#[derive(Debug)]
+struct Card {
+    title: &'static str,
+    value: String,
+    note: String,
+    mark: &'static str,
+}
+
+#[derive(Debug)]
+struct Chart {
+    title: &'static str,
+    /// What its colours stand for.
+    series: Vec<String>,
+    svg: Svg,
+}
+
+#[derive(Debug)]
+struct Share {
+    name: String,
+    cost: String,
+    requests: String,
+    meter: Svg,
+}
+
+#[derive(Debug)]
+struct Failure {
+    to: String,
+    when: String,
+    who: String,
+    what: String,
+    why: String,
+}
+
+/// A server, and how its calls went.
+#[derive(Debug, Serialize)]
+struct Server {
+    name: String,
+    status: &'static str,
+    breaker: &'static str,
+    calls: u64,
+    failed: u64,
+    #[serde(skip)]
+    mark: &'static str,
+    #[serde(skip)]
+    to: String,
+    #[serde(skip)]
+    strip: Svg,
+}
+
+pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
+    let portions = seen.usage.as_ref().map(|usage| &*usage.portions).unwrap_or_default();
+    let names = names(portions, seen.stretch);
+    let servers: Vec<Server> = seen.servers.iter().flat_map(|catalog| servers(catalog, portions, &names)).collect();
+    let choice = |(stretch, name, title)| Choice { name, title, is_here: stretch == seen.stretch };
+    View {
+        frame,
+        stretches: STRETCHES.into_iter().map(choice).collect(),
+        cards: cards(&seen, &servers),
+        charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
+        people: seen.usage.as_ref().map(|usage| shares(&usage.people, "nobody")).unwrap_or_default(),
+        models: seen.usage.as_ref().map(|usage| shares(&usage.models, "without a model")).unwrap_or_default(),
+        failed: seen.failures.iter().map(|entry| failure(entry, now)).collect(),
+        failures: seen.failures.into_iter().map(LogDetail::from).collect(),
+        usage: seen.usage,
+        waiting: seen.waiting,
+        servers,
+    }
+}
+
+fn names(portions: &[Portion], stretch: Stretch) -> Vec<String> {
+    let form = if stretch == Stretch::Day { "%H:%M" } else { "%d %b" };
+    portions.iter().map(|portion| portion.begins.format(form).to_string()).collect()
+}
+
+fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
+    let mut cards = Vec::new();
+    if let Some(usage) = &seen.usage {
+        let Overview { all, before, .. } = usage;
+        let than_before = |now: f64, before: f64| show::change(now, before).unwrap_or_else(|| "nothing before".into());
+        let requests = than_before(all.requests as f64, before.requests as f64);
+        let cost = than_before(all.cost as f64, before.cost as f64);
+        let refused = format!("{} failed, {} refused", show::count(all.failed), show::count(all.refused));
+        let is_bad = all.failed * 20 > all.requests;
+        cards.push(Card { title: "Asks and calls", value: show::count(all.requests), note: requests, mark: "" });
+        cards.push(Card { title: "Cost", value: show::nano_usd(all.cost), note: cost, mark: "" });
+        let errors = show::share(all.failed, all.requests);
+        cards.push(Card { title: "Errors", value: errors, note: refused, mark: if is_bad { "bad" } else { "" } });
+        let half = format!("half within {}", show::duration_or_none(usage.p50_ms));
+        cards.push(Card { title: "Latency (95 %)", value: show::duration_or_none(usage.p95_ms), note: half, mark: "" });
+    }
+    if seen.servers.is_some() {
+        let on = servers.iter().filter(|server| server.status != "disabled");
+        let (all, healthy) = (on.clone().count(), on.filter(|server| server.status == "healthy").count());
+        let mark = if healthy < all { "bad" } else { "" };
+        let note = format!("{} tools known", seen.servers.iter().map(|known| known.tools().count()).sum::<usize>());
+        cards.push(Card { title: "Servers healthy", value: format!("{healthy} of {all}"), note, mark });
+    }
+    let mark = if seen.waiting > 0 { "warn" } else { "" };
+    let note = if seen.waiting > 0 { "somebody has to decide" } else { "nothing waits" };
+    cards.push(Card { title: "Approvals", value: seen.waiting.to_string(), note: note.into(), mark });
+    cards
+}
+
+fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
+    let sources: BTreeSet<&str> =
+        usage.portions.iter().flat_map(|portion| portion.sources.keys()).map(|name| &**name).collect();
+    let named: Vec<&str> = sources.iter().copied().take(SERIES).collect();
+    let of_source = |portion: &Portion| {
+        named.iter().map(|name| Some(portion.sources.get(*name).map_or(0.0, |sum| sum.requests as f64))).collect()
+    };
+    let errors = |portion: &Portion| vec![Some(portion.all.failed as f64), Some(portion.all.refused as f64)];
+    let cost = |portion: &Portion| vec![Some(portion.all.cost as f64 / 1e9)];
+    let latency = |portion: &Portion| vec![portion.p50_ms.map(|ms| ms as f64), portion.p95_ms.map(|ms| ms as f64)];
+    let count = |value: f64| show::count(value.round() as u64);
+    let time = |value: f64| show::duration(value.round() as u64);
+    let columns = |values: &dyn Fn(&Portion) -> Vec<Option<f64>>| -> Vec<Column> {
+        let column = |(name, portion): (&String, &Portion)| Column { name: name.clone(), values: values(portion) };
+        names.iter().zip(&usage.portions).map(column).collect()
+    };
+    let chart =
+        |title, series: &[&str], svg| Chart { title, series: series.iter().map(|name| (*name).into()).collect(), svg };
+    let told = |title, series, value| Told { title, series, value };
+    vec![
+        chart(
+            "Asks by source",
+            &named,
+            chart::bars(told("Asks by source over time", &named, count), &columns(&of_source)),
+        ),
+        chart("Cost", &["cost"], chart::bars(told("Cost over time", &["cost"], show::usd), &columns(&cost))),
+        chart(
+            "Errors and refusals",
+            &["failed", "refused"],
+            chart::bars(told("Errors and refusals over time", &["failed", "refused"], count), &columns(&errors)),
+        ),
+        chart(
+            "Latency",
+            &["half within", "95 % within"],
+            chart::lines(told("Latency over time", &["half within", "95 % within"], time), &columns(&latency)),
+        ),
+    ]
+}
+
+fn servers(catalog: &Catalog, portions: &[Portion], names: &[String]) -> Vec<Server> {
+    let one = |server: &omni_core::catalog::ServerView| {
+        let of = |portion: &Portion| portion.servers.get(&*server.name).copied().unwrap_or_default();
+        let (calls, failed) =
+            portions.iter().map(of).fold((0, 0), |(all, bad), (calls, failed)| (all + calls, bad + failed));
+        let cells: Vec<_> = portions.iter().zip(names).map(|(portion, name)| super::cell(name, of(portion))).collect();
+        let status = server_status(&server.health).0;
+        Server {
+            name: server.name.to_string(),
+            status,
+            breaker: server.breaker.as_str(),
+            calls,
+            failed,
+            mark: if server.health == Health::Disabled { "dim" } else { super::mark_of(status) },
+            to: link("server", &[("name", &server.name)]),
+            strip: chart::strip(&format!("Calls of {} over time", server.name), &cells),
+        }
+    };
+    catalog.servers.iter().map(one).collect()
+}
+
+/// Shares of what was spent; `none` is what a name is shown as that there is none of.
+fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
+    let most = sums.iter().map(|(_, sum)| sum.cost).max().unwrap_or(0).max(1);
+    let share = |(name, sum): &(String, Sum)| {
+        let (used, max) = (u64::try_from(sum.cost).unwrap_or(0), u64::try_from(most).unwrap_or(1));
+        let name = if name == show::NONE { none } else { name };
+        Share {
+            name: name.to_owned(),
+            cost: show::nano_usd(sum.cost),
+            requests: show::count(sum.requests),
+            meter: chart::share(&format!("{name}: {}", show::nano_usd(sum.cost)), used, max),
+        }
+    };
+    sums.iter().map(share).collect()
+}
+
+fn failure(entry: &LogEntry, now: DateTime<Utc>) -> Failure {
+    let direct =
+        entry.mcp_target.iter().zip(&entry.tool_called).map(|(server, tool)| format!("{server}.{tool}")).next();
+    Failure {
+        to: link("ask", &[("id", &entry.request_id.to_string())]),
+        when: show::ago(entry.created_at, now),
+        who: entry.user_email.clone().unwrap_or_else(|| show::NONE.into()),
+        what: direct.or_else(|| entry.message_preview.clone()).unwrap_or_default(),
+        why: entry.error_message.clone().unwrap_or_default(),
+    }
+}
