@@ -63,6 +63,7 @@ mod tls;
 mod views;
 mod world;
 
+pub use api::WITHOUT_JSON;
 pub use clicks::Submitted;
 pub use message::{Message, Post, Stream, StreamState, Surface, Task, View};
 pub use people::{Ack, Sent};

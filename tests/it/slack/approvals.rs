@@ -184,6 +184,10 @@ async fn what_was_agreed_to_while_no_bot_was_there_is_told_by_the_next_one() {
     let mut stream = bot.omni.confirm(waiting[0].confirmation.id, Verdict::Approve, by).await.unwrap();
     while stream.next().await.is_some() {}
     assert!(told(&bot, post.thread(), "The logs are gone.").is_none(), "nobody is there to tell it");
+    // As a process leaves it that is killed while it tells.
+    let kept = bot.omni.kept(&format!("slack:{}:{}", omni_tests::slack::TEAM, omni_tests::slack::BOT_USER)).unwrap();
+    let claim = format!("seen/told {}", waiting[0].confirmation.run);
+    kept.put_for(&claim, &Value::Null, Duration::from_secs(2)).await.unwrap();
     bot.begins_again().await;
     until_some(async || told(&bot, post.thread(), "The logs are gone.")).await;
     bot.restart().await;

@@ -184,3 +184,25 @@ async fn a_table_is_a_file_for_whoever_asked_for_it() {
     );
     bot.behaved();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_a_command_counts_by_whatever_name_it_is_asked_for() {
+    let set = |config: &mut omni_core::config::SlackConfig| {
+        let mut rules = CommandRules::default();
+        rules.required_role = Some("admin".into());
+        config.commands.insert("/omni-status".into(), rules.clone());
+        config.commands.insert("/omni-help".into(), rules);
+    };
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    for (command, words) in [("/omni-status", ""), ("/omni", "status"), ("/omni-help", ""), ("/omni", "help")] {
+        bot.slack.slash(ANN, GENERAL, command, words).await.acked().await.unwrap();
+    }
+    until_some(async || {
+        let told = bot.slack.ephemerals(ANN);
+        (told.iter().filter(|one| one.says("takes the role")).count() == 4).then_some(())
+    })
+    .await;
+    let post = bot.slack.dms(ANN, "!status").await;
+    bot.said_to(ANN, &post.ts, "takes the role").await;
+    bot.behaved();
+}

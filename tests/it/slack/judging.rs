@@ -1,6 +1,7 @@
 //! Whether answers were good, what people prefer, what they asked lately, and the rest of long answers: all that a bot
 //! keeps in its database.
 
+use omni_core::{Principal, audit::AuditQuery};
 use omni_tests::{rig::until_some, slack::Submitted};
 use serde_json::json;
 
@@ -89,8 +90,12 @@ async fn a_reaction_that_the_operator_named_asks_what_a_message_says() {
     let answer = bot.slack.answer(&post).await;
     assert!(answer.says("Paris.") && answer.thread_ts.as_deref() == Some(&*post.ts), "{answer:#?}");
     bot.slack.settled().await;
-    let asked = bot.omni.audit(omni_core::Principal::email("ann@company.com")).await;
-    assert!(asked.is_ok(), "who reacts is who asks");
+    bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
+    let ann = Principal::email("ann@company.com").with_tenant(omni_tests::slack::TEAM);
+    let asked = bot.omni.audit(ann).await.unwrap().logs(&AuditQuery::default()).await.unwrap().entries;
+    assert_eq!(asked.len(), 1, "who reacts is who asks");
+    let question = asked[0].message.as_deref().unwrap();
+    assert!(!question.contains("capital"), "what others wrote is nothing that Ann wants done: {question}");
     let hello = bot.slack.dms(ANN, "hi").await;
     bot.said_to(ANN, &hello.ts, "Moin ann, you are dba.").await;
     bot.behaved();

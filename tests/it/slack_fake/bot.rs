@@ -7,7 +7,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
-use omni_tests::slack::Slack;
+use omni_tests::slack::{Slack, WITHOUT_JSON};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -62,6 +62,15 @@ pub(super) fn buttons(elements: &[Value]) -> Value {
     json!({ "type": "actions", "block_id": "buttons", "elements": elements })
 }
 
+/// Arguments as a form has them: texts as they are, everything else as JSON.
+fn form_of(args: &Value) -> String {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in args.as_object().into_iter().flatten() {
+        form.append_pair(name, &value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    form.finish()
+}
+
 impl Bot {
     pub(super) fn with_token(&self, token: &str) -> Self {
         Self { slack: self.slack.clone(), token: token.to_owned() }
@@ -87,6 +96,14 @@ impl Bot {
     }
 
     pub(super) async fn called(&self, method: &str, args: Value) -> Answered {
+        if WITHOUT_JSON.contains(&method) {
+            let url = format!("{}/{method}", self.slack.api_url());
+            return post(&url, &self.token, "application/x-www-form-urlencoded", form_of(&args)).await;
+        }
+        self.called_in_json(method, args).await
+    }
+
+    pub(super) async fn called_in_json(&self, method: &str, args: Value) -> Answered {
         let url = format!("{}/{method}", self.slack.api_url());
         post(&url, &self.token, "application/json; charset=utf-8", args.to_string()).await
     }

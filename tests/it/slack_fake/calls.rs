@@ -156,6 +156,14 @@ async fn people_are_looked_up() {
 }
 
 #[tokio::test]
+async fn a_method_that_reads_hears_nothing_in_json() {
+    let (_, bot) = workspace().await;
+    let ann = json!({ "user": ANN });
+    assert_eq!(bot.called_in_json("users.info", ann.clone()).await.body["ok"], false);
+    assert_eq!(bot.does("users.info", ann).await["user"]["id"], ANN);
+}
+
+#[tokio::test]
 async fn reactions_are_set_once_and_taken_back_once() {
     let (slack, bot) = workspace().await;
     let post = slack.says(ANN, OPS, "hi").await;

@@ -90,7 +90,7 @@ fn answer(members: Value) -> Map<String, Value> {
 }
 
 /// Methods that read no JSON body: Slack takes it for most methods that write, and for no others.
-const WITHOUT_JSON: [&str; 12] = [
+pub const WITHOUT_JSON: [&str; 12] = [
     "bots.info",
     "conversations.history",
     "conversations.info",

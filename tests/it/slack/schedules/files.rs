@@ -152,7 +152,7 @@ async fn what_a_file_says_by_now_is_what_is_done() {
     for (message, day) in [("Before", NINE[0]), ("After", NINE[1])] {
         omni.reload(&saying(dir.path(), &slack, message), &registry).await.unwrap();
         let count = if message == "Before" { 1 } else { 2 };
-        let kept = omni.kept("slack:T0ACME").unwrap();
+        let kept = omni.kept("slack:T0ACME:U0OMNI").unwrap();
         until_some(async || {
             clock.send_modify(|_| ());
             (kept.list("fixed/").await.unwrap().len() == count).then_some(())

@@ -150,7 +150,7 @@ impl Office {
 
     /// What the bots keep.
     pub(super) fn kept(&self) -> Kept {
-        self.omnis[0].kept("slack:T0ACME").unwrap()
+        self.omnis[0].kept("slack:T0ACME:U0OMNI").unwrap()
     }
 
     /// Waits until what is kept below a key is like this.
