@@ -9,7 +9,7 @@ use super::{Omni, steps};
 use crate::{
     ask::{Client, Source},
     error::Error,
-    identity::{Credential, Principal, Scope, Scopes},
+    identity::{Credential, DEFAULT_TENANT, Principal, Scope, Scopes},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
     parts::Parts,
     policy::{Grant, Permission, PolicyError, Role, Standing, is_operator},
@@ -36,6 +36,8 @@ pub use policy::{Explanation, Rights, ToolRight};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;
 
+/// What is done with these is done to everybody, whatever their tenant.
+const OF_ALL_TENANTS: [Permission; 2] = [Permission::CanManageUsers, Permission::CanModifyConfig];
 /// Longest name of a person or a key, in bytes.
 const MAX_NAME: usize = 255;
 /// Most characters of what somebody wrote that an error repeats.
@@ -105,10 +107,18 @@ impl Admin {
 
     /// Refuses whoever may not look at something.
     pub(super) fn require(&self, permission: Permission) -> Result<(), Error> {
-        match &self.grant {
-            Some(grant) => Ok(grant.require_admin(permission)?),
-            None => Ok(()),
+        let Some(grant) = &self.grant else { return Ok(()) };
+        grant.require_admin(permission)?;
+        let tenant = &self.principal.tenant;
+        if OF_ALL_TENANTS.contains(&permission) && tenant != DEFAULT_TENANT {
+            let message = format!(
+                "{} is of the tenant {tenant}; people, keys and configuration are all tenants' own, and take an \
+                 administrator of the tenant {DEFAULT_TENANT}",
+                self.principal.subject
+            );
+            return Err(Error::Denied { message });
         }
+        Ok(())
     }
 
     /// Does something and records how it ended; if it may not be done, that.

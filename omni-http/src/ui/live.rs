@@ -14,6 +14,7 @@ use axum::{
     },
 };
 use futures::stream;
+use omni_core::{Error, ErrorKind, omni::ConfirmationView};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, sleep},
@@ -58,6 +59,14 @@ pub(super) async fn events(State(app): State<App>, person: Person) -> Result<Res
     Ok((UNBUFFERED, events).into_response())
 }
 
+/// What waits for somebody's decision; nothing for whoever may only look.
+pub(super) async fn waiting(app: &App, caller: &Caller) -> Result<Vec<ConfirmationView>, Error> {
+    match app.omni.confirmations(caller.credential(None)).await {
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(Vec::new()),
+        waiting => waiting,
+    }
+}
+
 impl Looking {
     /// Waits for the next change.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
@@ -74,7 +83,7 @@ impl Looking {
     /// What the page shows, as a number; `None` of somebody who may not look any more.
     async fn state(&self) -> Option<u64> {
         let mut state = DefaultHasher::new();
-        let waiting = self.app.omni.confirmations(self.caller.credential(None)).await.ok()?;
+        let waiting = waiting(&self.app, &self.caller).await.ok()?;
         for view in waiting {
             (view.confirmation.id, view.confirmation.state.as_str()).hash(&mut state);
         }

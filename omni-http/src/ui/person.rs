@@ -9,7 +9,11 @@ use omni_core::{Source, omni::Admin};
 use subtle::ConstantTimeEq as _;
 
 use super::{Page, fields::Fields, session::Session};
-use crate::{caller::Caller, error::ApiError, state::App};
+use crate::{
+    caller::{Caller, is_own_page},
+    error::ApiError,
+    state::App,
+};
 
 /// What a page tells of what was just done, by its name in addresses.
 const NOTICES: [(&str, &str); 9] = [
@@ -69,6 +73,11 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let person = Person::from_request_parts(&mut parts, app).await?;
+        // Whatever vouches for them: a proxy may do so for every request of their browser, a page of another site's too.
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        if !host.is_some_and(|host| is_own_page(&parts.headers, host, &app.config.cors_origins)) {
+            return Err(ApiError::denied("this form is of no page of ours: open the page again"));
+        }
         let fields = form(Request::from_parts(parts.clone(), body)).await?;
         if parts.extensions.get::<Session>().is_some() {
             own_form(&parts.headers, &person.csrf, fields.of("csrf").unwrap_or_default())?;

@@ -193,3 +193,24 @@ async fn where_whoever_comes_is_trusted_they_still_log_in_and_bring_the_forms_to
     Reply::of(passed).await.is(303);
     door.end().await;
 }
+
+#[tokio::test]
+async fn a_key_that_may_administrate_and_nothing_else_sees_the_pages_without_what_waits() {
+    let site = Site::open().await;
+    site.park("Drop the table").await;
+    let key = site.office.key_with(BOSS, &[Scope::Admin]).await;
+    login(&site.office, &key).await.is(303);
+    for page in ["overview", "approvals", "limits"] {
+        let shown = Reply::of(site.office.request(Method::GET, &key, &format!("/ui/{page}.json"))).await.is(200);
+        assert!(!shown.text.contains("drop_table"), "{page}: {}", shown.text);
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_another_sites_page_changes_nothing_whoever_vouches_for_the_browser() {
+    let site = Site::open().await;
+    for (name, value) in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+        let request = site.office.request(Method::POST, &site.key, "/ui/keys").header(name, value);
+        Reply::of(form(request, &[("do", "create"), ("owner", BOSS), ("scopes", "ask")])).await.is(403);
+    }
+}

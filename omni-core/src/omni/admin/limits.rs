@@ -1,5 +1,7 @@
 //! How much somebody may do, and how much of it they did.
 
+use std::time::Duration;
+
 use tokio::time::timeout;
 
 use super::{super::profile::stand, Admin};
@@ -39,20 +41,32 @@ impl Admin {
             (budget.charge(&grant, TurnSpend::default()), Some(budget.scope), is_money)
         });
         let limits: Vec<_> = asks.chain(budgets).collect();
-        if limits.is_empty() {
-            return Ok(Vec::new());
+        let mut standings = Vec::with_capacity(limits.len());
+        for (charge, scope, is_money) in limits {
+            let (limit, state) = (charge.limit, self.counted(charge).await?);
+            standings.push(LimitStanding { limit, scope, is_money, state });
         }
-        let reserve = Reserve::new(limits.iter().map(|(charge, ..)| charge.clone()).collect());
+        Ok(standings)
+    }
+
+    /// How one count stands; also one of which more is taken by now than may be.
+    async fn counted(&self, charge: Charge) -> Result<limit::Standing, Error> {
         let late = || LimitError::Unavailable { message: "it did not answer in time".into() };
-        let counted = timeout(STEP_TIMEOUT, self.parts.counts.reserve(&reserve)).await.map_err(|_| late())??;
-        // It took nothing, and what is held for it goes.
-        timeout(STEP_TIMEOUT, self.parts.counts.settle(&Settle::undo(counted.id))).await.map_err(|_| late())??;
-        let standing = |((charge, scope, is_money), state): ((Charge, _, _), limit::Standing)| LimitStanding {
-            limit: charge.limit,
-            scope,
-            is_money,
-            state,
-        };
-        Ok(limits.into_iter().zip(counted.standings).map(standing).collect())
+        let (key, max) = (charge.key.clone(), charge.limit.max());
+        let reserve = Reserve::new(vec![charge]);
+        match timeout(STEP_TIMEOUT, self.parts.counts.reserve(&reserve)).await.map_err(|_| late())? {
+            Ok(counted) => {
+                // It took nothing, and what is held for it goes.
+                timeout(STEP_TIMEOUT, self.parts.counts.settle(&Settle::undo(counted.id)))
+                    .await
+                    .map_err(|_| late())??;
+                let none = || limit::Standing { key, used: 0, max, reset_after: Duration::ZERO };
+                Ok(counted.standings.into_iter().next().unwrap_or_else(none))
+            }
+            Err(LimitError::Refused(refusal)) => {
+                Ok(limit::Standing { key, used: refusal.used, max, reset_after: refusal.retry_after })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     state::App,
     ui::{
         answer::{AsJson, Frame, moved, shown},
+        live,
         person::{Person, Posted},
         view::approvals,
     },
@@ -19,7 +20,7 @@ use crate::{
 const LOOKED_AT: usize = 100;
 
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
-    let waiting = app.omni.confirmations(person.caller.credential(None)).await?;
+    let waiting = live::waiting(&app, &person.caller).await?;
     let mut decided = Vec::new();
     // A store that only takes records has nothing to show.
     if let Ok(access) = person.admin.audit() {

@@ -9,6 +9,7 @@ use crate::{
     state::App,
     ui::{
         answer::{AsJson, Frame, shown},
+        live::waiting,
         person::Person,
         view::overview::{self, Seen},
     },
@@ -20,11 +21,7 @@ const FAILURES: usize = 6;
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
     let (now, stretch) = (Utc::now(), stretch(person.query.of("period")));
     let admin = &person.admin;
-    let mut seen = Seen {
-        stretch,
-        waiting: app.omni.confirmations(person.caller.credential(None)).await?.len(),
-        ..Seen::default()
-    };
+    let mut seen = Seen { stretch, waiting: waiting(&app, &person.caller).await?.len(), ..Seen::default() };
     if admin.may(Permission::CanViewAuditLogs) {
         seen.usage = admin.overview(stretch, now).await?;
         // A store that only takes records has nothing to show.
