@@ -20,6 +20,8 @@ pub(super) struct Wanted<'a> {
     pub(super) rest: String,
     /// How far rows are summed up already.
     pub(super) mark: i64,
+    /// How many quarters of an hour make one `start`.
+    quarters: i64,
 }
 
 /// A statement with its values, in order.
@@ -31,11 +33,17 @@ pub(super) struct Statement<'a> {
 
 impl<'a> Wanted<'a> {
     pub(super) fn new(rollup: &'static Rollup, tenant: &'a str, span: Span) -> Self {
-        Self { rollup, tenant, span, by: &[], only: Vec::new(), rest: String::new(), mark: 0 }
+        Self { rollup, tenant, span, by: &[], only: Vec::new(), rest: String::new(), mark: 0, quarters: 1 }
     }
 
     pub(super) fn by(mut self, by: &'a [&'static str]) -> Self {
         self.by = by;
+        self
+    }
+
+    /// With so many quarters of an hour together, from 1970 on.
+    pub(super) fn together(mut self, quarters: i64) -> Self {
+        self.quarters = quarters.max(1);
         self
     }
 
@@ -71,10 +79,16 @@ impl<'a> Wanted<'a> {
         let mut parts = Statement::default();
         self.add_whole(&mut parts, &pieces);
         self.add_rows(&mut parts, &pieces, dialect);
-        let keys: String = self.by.iter().map(|key| format!("{key}, ")).collect();
+        let start = format!("start / {}", self.quarters);
+        let by = |key: &&'static str| if *key == "start" { start.clone() } else { (*key).to_owned() };
+        let keys: String = self.by.iter().map(|key| format!("{} AS {key}, ", by(key))).collect();
         let sums = self.rollup.sums.iter().map(|(sum, _)| format!("CAST(coalesce(sum({sum}), 0) AS BIGINT) AS {sum}"));
         let sums = sums.collect::<Vec<_>>().join(", ");
-        let group = if self.by.is_empty() { String::new() } else { format!("GROUP BY {}", self.by.join(", ")) };
+        let group = if self.by.is_empty() {
+            String::new()
+        } else {
+            format!("GROUP BY {}", self.by.iter().map(by).collect::<Vec<_>>().join(", "))
+        };
         let sql = format!("SELECT {keys}{sums}, max(last_at) AS last_at FROM ({}) x {group} {}", parts.sql, self.rest);
         Statement { sql, values: parts.values }
     }

@@ -147,6 +147,9 @@ async fn by_day(view: &View<'_>, period: &Period, user: Option<&str>) -> Result<
     Ok(Table::new("days", "By day", headings).with(days.iter().rev().map(row)))
 }
 
+/// How many quarters of an hour a day has.
+const QUARTERS_OF_A_DAY: i64 = 96;
+
 /// Every day of a period on which anything was asked, of at most three months, the oldest first.
 pub(super) async fn days(
     view: &View<'_>,
@@ -157,14 +160,16 @@ pub(super) async fn days(
     let earliest = period.begins(period.day(last) - chrono::TimeDelta::days(MOST_DAYS - 1));
     let from = period.span.from.map_or(earliest, |from| from.max(earliest));
     let span = Span::new(Some(from), period.span.to);
+    // Days of UTC are summed up by the database; others begin at another quarter, and perhaps at one and then another.
+    let quarters = if user.is_none() && period.zone == chrono_tz::UTC { QUARTERS_OF_A_DAY } else { 1 };
     let rows = match user {
-        None => view.sums(Wanted::new(&QUARTERS, view.tenant, span).by(&["start"])).await?,
+        None => view.sums(Wanted::new(&QUARTERS, view.tenant, span).by(&["start"]).together(quarters)).await?,
         Some(user) => of_user(view, span, user).await?,
     };
     let mut days = std::collections::BTreeMap::<chrono::NaiveDate, Spent>::new();
     for row in &rows {
         let more = Spent::of(row)?;
-        let day = days.entry(period.day(quarter_begins(row.int("start")?))).or_default();
+        let day = days.entry(period.day(quarter_begins(row.int("start")? * quarters))).or_default();
         day.requests += more.requests;
         day.cost += more.cost;
         day.tokens.iter_mut().zip(more.tokens).for_each(|(sum, more)| *sum += more);

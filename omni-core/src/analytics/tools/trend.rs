@@ -73,8 +73,8 @@ async fn line(view: &View<'_>, period: &Period, found: &[(NaiveDate, Spent)]) ->
 
 /// The days without anything too.
 fn every_day(found: &[(NaiveDate, Spent)], first: NaiveDate, last: NaiveDate) -> Vec<(NaiveDate, Spent)> {
-    let of =
-        |day: NaiveDate| found.iter().find(|(known, _)| *known == day).map_or_else(Spent::default, |(_, spent)| *spent);
+    let known: std::collections::BTreeMap<NaiveDate, Spent> = found.iter().copied().collect();
+    let of = |day: NaiveDate| known.get(&day).copied().unwrap_or_default();
     first.iter_days().take_while(|day| *day <= last).map(|day| (day, of(day))).collect()
 }
 
