@@ -19,6 +19,7 @@ mod rig;
 mod schedules;
 mod sockets;
 mod status;
+mod stopping;
 mod streams;
 mod terminal;
 

@@ -9,7 +9,7 @@ use omni_core::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Bot, question::Question};
+use super::{Bot, keeping::in_time, question::Question};
 use crate::{
     api::Body,
     event::{Action, Reaction, Submission},
@@ -38,7 +38,7 @@ impl Bot {
     pub(super) async fn keep_answer(&self, question: &Question, ts: &str, ask: Uuid) {
         let Some(kept) = self.kept().filter(|_| self.omni().keeps_feedback()) else { return };
         let key = key(&question.channel, ts);
-        if let Err(error) = kept.put_for(&key, &json!(ask), KNOWN_FOR).await {
+        if let Err(error) = in_time(kept.put_for(&key, &json!(ask), KNOWN_FOR)).await {
             tracing::warn!(%error, "reactions to an answer will not be understood");
         }
     }
@@ -73,7 +73,7 @@ impl Bot {
     /// Somebody reacted to an answer with a thumb. Whoever is nobody here is not told so: they only put a sign.
     pub(super) async fn judged_by_reaction(&self, reaction: &Reaction, verdict: Verdict) {
         let Some(kept) = self.kept() else { return };
-        let found = kept.get(&key(&reaction.channel, &reaction.ts)).await;
+        let found = in_time(kept.get(&key(&reaction.channel, &reaction.ts))).await;
         let found = found.inspect_err(|error| tracing::warn!(%error, "it is not known what a reaction is to"));
         let ask = found.ok().flatten().and_then(|ask| ask.as_str()?.parse::<Uuid>().ok());
         let (Some(ask), Ok(person)) = (ask, self.resolve(&reaction.user, &reaction.channel).await) else { return };

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Bot;
+use super::{Bot, keeping::in_time};
 use crate::{
     api::Body,
     event::Action,
@@ -24,7 +24,7 @@ impl Bot {
 
     /// The same where it can be kept.
     pub(super) async fn kept_preferences(&self, person: &Person) -> Option<Preferences> {
-        let found = self.kept()?.get(&key(person)).await;
+        let found = in_time(self.kept()?.get(&key(person))).await;
         let found = found.inspect_err(|error| tracing::warn!(%error, "it is not known what somebody prefers")).ok()?;
         Some(found.and_then(|found| serde_json::from_value(found).ok()).unwrap_or_default())
     }

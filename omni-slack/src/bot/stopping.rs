@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use serde_json::json;
 use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -35,7 +36,7 @@ impl Bot {
             return Stopping::Here;
         }
         let Some(kept) = self.kept() else { return Stopping::Nothing };
-        match in_time(kept.put_for(&key(spot, user), &json!(true), COUNTS)).await {
+        match in_time(kept.put_for(&key(spot, user), &json!(Utc::now().timestamp_millis()), COUNTS)).await {
             Ok(()) => Stopping::Elsewhere,
             Err(error) => {
                 tracing::warn!(%error, "another process is not told that somebody wants an end");
@@ -44,7 +45,8 @@ impl Bot {
         }
     }
 
-    /// Looks, until this is dropped, whether another process was asked for an end.
+    /// Looks, until this is dropped, whether another process was asked for an end after this began: a wish that found
+    /// nothing is no end of what is asked next.
     pub(super) fn heeds_others(
         &self,
         spot: &Spot,
@@ -52,11 +54,13 @@ impl Bot {
         stop: &CancellationToken,
     ) -> Option<AbortOnDropHandle<()>> {
         let (kept, key, stop) = (self.kept()?, key(spot, user), stop.clone());
+        let began = Utc::now().timestamp_millis();
         Some(AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 sleep(LOOK_EVERY).await;
                 // What cannot be looked at now is looked at again.
-                if matches!(kept.remove(&key).await, Ok(true)) {
+                let wished = in_time(kept.get(&key)).await.ok().flatten().and_then(|at| at.as_i64());
+                if wished.is_some_and(|at| at >= began) {
                     return stop.cancel();
                 }
             }

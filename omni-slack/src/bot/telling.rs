@@ -101,7 +101,8 @@ impl Bot {
     /// Keeps that somebody is to be told what comes of a run.
     pub(super) async fn keep_wait(&self, ticket: &Ticket, run: Uuid) {
         let Some(kept) = self.kept() else { return };
-        let put = kept.put_for(&format!("{WAITS}{run}"), &Value::from(ticket.text()), KEPT_FOR).await;
+        let (key, text) = (format!("{WAITS}{run}"), Value::from(ticket.text()));
+        let put = in_time(kept.put_for(&key, &text, KEPT_FOR)).await;
         if let Err(error) = put {
             tracing::warn!(%error, "after a restart nobody would tell what came of an agreement");
         }
@@ -116,7 +117,7 @@ impl Bot {
     /// They were told.
     pub(super) async fn drop_wait(&self, run: Uuid) {
         let Some(kept) = self.kept() else { return };
-        if let Err(error) = kept.remove(&format!("{WAITS}{run}")).await {
+        if let Err(error) = in_time(kept.remove(&format!("{WAITS}{run}"))).await {
             tracing::warn!(%error, "it could not be kept that somebody was told what came of an agreement");
         }
     }

@@ -1,0 +1,59 @@
+//! An end of an answer that is asked for where another process answers.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use omni_core::{kept::Kept as Values, llm::scripted::Scripted};
+use omni_tests::{
+    server::{FakeServer, any, text},
+    slack::{BOT_USER, TEAM},
+};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{ANN, kept::Kept, same};
+
+/// Longer than it takes until a process looks what others were asked for.
+const LONG: Duration = Duration::from_secs(4);
+
+/// A bot whose answers take a tool that takes its time.
+async fn slow() -> Kept {
+    let server = FakeServer::echo().tool("dig", any(), |_| {
+        Box::pin(async {
+            sleep(LONG).await;
+            Ok(text("gold"))
+        })
+    });
+    let llm = Scripted::new().call(&[("lab__dig", json!({}))]).say("There is gold.");
+    Kept::start_with(llm, server, same, |_| {}).await
+}
+
+/// What another process leaves that is asked for an end in Ann's direct messages.
+async fn wishes(bot: &Kept, values: &Values) {
+    let key = format!("stop/{}/direct/{ANN}", bot.slack.direct(ANN));
+    values.put_for(&key, &json!(Utc::now().timestamp_millis()), Duration::from_secs(15)).await.unwrap();
+}
+
+fn values(bot: &Kept) -> Values {
+    bot.omni.kept(&format!("slack:{TEAM}:{BOT_USER}")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_ends_though_another_process_was_asked_for_that() {
+    let bot = slow().await;
+    let post = bot.slack.dms(ANN, "Dig").await;
+    bot.said_to(ANN, &post.ts, "dig").await;
+    wishes(&bot, &values(&bot)).await;
+    bot.said_to(ANN, &post.ts, "Stopped.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_nothing_stops_nothing_that_they_ask_next() {
+    let bot = slow().await;
+    let stop = bot.slack.dms(ANN, "!stop").await;
+    bot.said_to(ANN, &stop.ts, "it stops in a moment").await;
+    let post = bot.slack.dms(ANN, "Dig").await;
+    bot.said_to(ANN, &post.ts, "There is gold.").await;
+    bot.behaved();
+}
