@@ -1,7 +1,7 @@
 //! Step 11, the ledger: redact → seal → local write-ahead file → sink, in one order.
 //!
-//! One writer task seals records and appends them to the write-ahead file, many at a time; one
-//! drain task brings them to the [`AuditSink`]. A sink that is away makes the way longer, not
+//! Whoever brings a record seals it and appends it to the write-ahead file, one at a time and for all who wait;
+//! one drain task brings the records to the [`AuditSink`]. A sink that is away makes the way longer, not
 //! another one. Each process start is a chain of its own with files of its own, so processes that
 //! share a directory never wait for each other; what one leaves behind when it dies, the next one
 //! that starts brings home.
@@ -18,7 +18,7 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::{
@@ -30,6 +30,7 @@ use crate::{
 mod canonical;
 mod checkpoint;
 mod dead;
+mod desk;
 mod drain;
 pub(crate) mod files;
 mod key;
@@ -38,6 +39,7 @@ pub mod prune;
 mod record;
 mod seal;
 mod shared;
+mod spelling;
 mod store;
 mod unsettled;
 pub mod verify;
@@ -57,6 +59,7 @@ pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Reco
 pub(crate) use seal::seal_all;
 
 use dead::{DeadChain, Head};
+use desk::Desk;
 use drain::Drain;
 use seal::Sealer;
 use shared::{Place, Shared};
@@ -65,7 +68,7 @@ use unsettled::{Orphans, Role, Unsettled};
 use wal::Wal;
 use writer::{Accepted, Ended, Writer};
 
-/// Records that may wait for the writer task; it takes hundreds at a time.
+/// Records that may wait for the disk, or for the sink beyond the longest backlog.
 const QUEUE: usize = 1024;
 
 /// The one path of records. Clones are the same ledger.
@@ -78,12 +81,13 @@ pub struct Ledger {
 struct Inner {
     chain_id: Uuid,
     shared: Arc<Shared>,
-    records: mpsc::Sender<Accepted>,
+    desk: Arc<Desk>,
     kept: ArcSwap<Kept>,
     ack: Ack,
     ack_within: Duration,
     shutdown_within: Duration,
-    close: CancellationToken,
+    /// Ends the chain, also when the last handle goes.
+    close: DropGuard,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -138,7 +142,6 @@ impl Ledger {
 
     fn start(options: LedgerOptions, sink: Arc<dyn AuditSink>, chain_id: Uuid, found: Found) -> Self {
         let shared = Arc::new(Shared::new(&options));
-        let (records, accepted) = mpsc::channel(QUEUE);
         let (sync, syncs) = mpsc::channel(QUEUE);
         // Room for the longest backlog, so that the writer never waits for the sink.
         let (drain, pending) = mpsc::channel(options.max_backlog.clamp(1, 1 << 24) * 2 + QUEUE);
@@ -153,17 +156,20 @@ impl Ledger {
             drain,
             last: None,
             broken: None,
+            stuck: None,
         };
+        let desk = Arc::new(Desk::new(shared.clone(), writer));
         let store = StoreTag::of(&*sink);
         let within = options.shutdown_within;
         let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), store: store.clone(), within };
         let close = CancellationToken::new();
-        let (ending, dir) = (close.clone(), options.dir.clone());
+        let (ending, dir, writing) = (close.clone(), options.dir.clone(), desk.clone());
         let dead = found.dead;
         let progress = shared.clone();
         let task = tokio::spawn(async move {
             let syncing = writer::sync(syncs, progress.clone());
-            let (ended, ..) = tokio::join!(writer.run(accepted, ending), syncing, drain.run(dead, pending));
+            let (ended, ..) = tokio::join!(writing.run(ending), syncing, drain.run(dead, pending));
+            let Some(ended) = ended else { return };
             let drained = progress.stored() == ended.at.seq;
             finish(ended, dir, store, chain_id, drained).await;
         });
@@ -171,12 +177,12 @@ impl Ledger {
             inner: Arc::new(Inner {
                 chain_id,
                 shared,
-                records,
+                desk,
                 kept: ArcSwap::from_pointee(Kept { redactor: options.redactor, content: options.content }),
                 ack: options.ack,
                 ack_within: options.ack_within,
                 shutdown_within: options.shutdown_within,
-                close,
+                close: close.drop_guard(),
                 task: Mutex::new(Some(task)),
             }),
         }
@@ -237,13 +243,11 @@ impl Ledger {
         let (done, wait) = oneshot::channel();
         let role = Role::of(&record.event);
         let accepted = Accepted { request_id: record.request_id, role, bytes, ack, done };
-        let assured = async {
-            let place = inner.records.reserve().await.map_err(|_| AuditError::Closed)?;
-            inner.shared.take(accepted.bytes.len());
-            place.send(accepted);
-            wait.await.unwrap_or(Err(AuditError::Closed))
-        };
-        time::timeout(inner.ack_within, assured).await.unwrap_or_else(|_| Err(late(ack)))
+        inner.desk.bring(accepted)?;
+        match time::timeout(inner.ack_within, wait).await {
+            Ok(assured) => assured.unwrap_or(Err(AuditError::Closed)),
+            Err(_) => Err(late(ack)),
+        }
     }
 
     /// Waits until the sink has every record that was accepted before the call, and those of dead
@@ -268,7 +272,7 @@ impl Ledger {
     /// Ends the chain: nothing more is accepted, the sink gets what waits for it within the bound
     /// of the options, and what it did not take is synced and left for the next start.
     pub async fn shutdown(&self) {
-        self.inner.close.cancel();
+        self.inner.close.token().cancel();
         let task = self.inner.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(task) = task else { return };
         // The tasks keep the bound themselves; the rest is for their last file work.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{AdminRecord, AskRecord, CallRecord, Event, Record};
+use super::{AdminRecord, AskRecord, CallRecord, Event, Record, spelling};
 use crate::{audit::AuditError, config::StoreContent, redact::Redactor};
 
 /// Most characters of a question or an answer.
@@ -111,11 +111,8 @@ fn cut_json(value: Value, max: usize) -> Value {
 
 /// Sorted keys, no spaces.
 pub(crate) fn canonical(record: &Record) -> Result<Bytes, AuditError> {
-    let invalid = |error: serde_json::Error| AuditError::Invalid { message: error.to_string() };
-    let mut value = serde_json::to_value(record).map_err(invalid)?;
-    // Maps sort themselves, unless some crate of the build switches that off.
-    value.sort_all_objects();
-    serde_json::to_vec(&value).map(Bytes::from).map_err(invalid)
+    let spelled = spelling::spell(record);
+    spelled.map(Bytes::from).map_err(|error| AuditError::Invalid { message: error.to_string() })
 }
 
 #[cfg(test)]

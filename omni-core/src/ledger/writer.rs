@@ -1,10 +1,9 @@
-//! The one task that seals: order, places and chain are right because nobody else makes them.
+//! What seals: order, places and chain are right because one at a time has it.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +23,9 @@ use crate::{
 };
 
 /// Most records of one write.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
+/// What one write hands on at most: its batch, and the chain's own records.
+const HANDED_ON: usize = BATCH + 2;
 
 /// Tells whoever wrote a record what became of it.
 pub(crate) type Done = oneshot::Sender<Result<(), AuditError>>;
@@ -57,6 +58,8 @@ pub(crate) struct Writer {
     pub(crate) last: Option<SealedRecord>,
     /// Why nothing can be written any more.
     pub(crate) broken: Option<AuditError>,
+    /// Why nothing can be written until there is a new file.
+    pub(crate) stuck: Option<AuditError>,
 }
 
 /// What a writer leaves when it ends.
@@ -66,44 +69,49 @@ pub(crate) struct Ended {
 }
 
 impl Writer {
-    /// Writes until `close`, or until no handle is left; then what was accepted before.
-    pub(crate) async fn run(mut self, mut records: mpsc::Receiver<Accepted>, close: CancellationToken) -> Ended {
-        let shared = self.shared.clone();
-        loop {
-            tokio::select! {
-                first = records.recv() => match first {
-                    Some(first) => self.commit(collect(first, &mut records), Vec::new(), false).await,
-                    None => break,
-                },
-                () = shared.gap.notified() => self.commit(VecDeque::new(), Vec::new(), false).await,
-                () = close.cancelled(), if !records.is_closed() => records.close(),
-            }
-        }
-        // Whoever went without a last word: a task that was killed, a closing that found no room.
-        self.close_open_requests().await;
-        self.commit(VecDeque::new(), Vec::new(), true).await;
-        self.shared.closing.cancel();
+    /// What is left of it.
+    pub(crate) fn end(self) -> Ended {
         Ended { wal: self.wal, at: self.sealer.place() }
     }
 
-    async fn close_open_requests(&mut self) {
-        let closings = std::mem::take(&mut self.unsettled).closings();
+    /// Whether a write takes no more than a moment: nothing has to be made room for.
+    pub(crate) fn is_ready(&self) -> bool {
+        let is_full = self.wal.as_ref().is_some_and(Wal::is_full);
+        // A drain that has ended takes nothing any more; the records are in the file then.
+        let has_room = self.drain.capacity() >= HANDED_ON || self.drain.is_closed();
+        !is_full && has_room && self.sync.capacity() >= BATCH
+    }
+
+    /// Makes room, or keeps in mind why there is none.
+    pub(crate) async fn get_ready(&mut self) {
+        self.stuck = self.rotate_if_full().await.err();
+        let _ = self.drain.reserve_many(HANDED_ON).await;
+        let _ = self.sync.reserve_many(BATCH).await;
+    }
+
+    /// Closes what went without a last word: a task that was killed, a closing that found no room.
+    pub(crate) async fn close_open_requests(&mut self) {
+        let mut closings = std::mem::take(&mut self.unsettled).closings();
         if !closings.is_empty() {
             tracing::warn!(records = closings.len(), "requests without an end are closed as unknown");
-            self.commit(VecDeque::new(), closings, true).await;
+        }
+        while !closings.is_empty() {
+            let rest = closings.split_off(closings.len().min(BATCH));
+            self.get_ready().await;
+            self.commit(VecDeque::new(), std::mem::replace(&mut closings, rest), true);
         }
     }
 
     /// Seals a batch, after the chain's `own` records and those that are due, and hands it on; or
     /// none of it.
-    async fn commit(&mut self, batch: VecDeque<Accepted>, own: Vec<Record>, at_the_end: bool) {
+    pub(crate) fn commit(&mut self, batch: VecDeque<Accepted>, own: Vec<Record>, at_the_end: bool) {
         let gap = self.shared.take_gap(at_the_end);
         if batch.is_empty() && own.is_empty() && gap.is_none() {
             return;
         }
         let place = self.sealer.place();
-        match self.write(&batch, own, gap).await {
-            Ok(sealed) => self.hand_on(batch, sealed).await,
+        match self.write(&batch, own, gap) {
+            Ok(sealed) => self.hand_on(batch, sealed),
             Err(error) => {
                 self.sealer.rewind(place);
                 self.shared.lose(gap.unwrap_or(0));
@@ -112,13 +120,13 @@ impl Writer {
         }
     }
 
-    async fn write(
+    fn write(
         &mut self,
         batch: &VecDeque<Accepted>,
         own: Vec<Record>,
         gap: Option<u64>,
     ) -> Result<Vec<SealedRecord>, AuditError> {
-        if let Some(error) = &self.broken {
+        if let Some(error) = self.broken.as_ref().or(self.stuck.as_ref()) {
             return Err(error.clone());
         }
         let mut sealed = Vec::with_capacity(batch.len() + own.len() + 2);
@@ -127,7 +135,6 @@ impl Writer {
             sealed.push(self.sealer.seal(canonical::canonical(&record)?));
         }
         sealed.extend(batch.iter().map(|accepted| self.sealer.seal(accepted.bytes.clone())));
-        self.rotate_if_full().await?;
         if let Some(wal) = &mut self.wal {
             // A write to the page cache takes microseconds: less than a hop to another thread.
             wal.append(&sealed)?;
@@ -165,7 +172,7 @@ impl Writer {
         }
     }
 
-    async fn hand_on(&mut self, mut batch: VecDeque<Accepted>, sealed: Vec<SealedRecord>) {
+    fn hand_on(&mut self, mut batch: VecDeque<Accepted>, sealed: Vec<SealedRecord>) {
         self.shared.report_file(None);
         self.last = sealed.last().cloned().or(self.last.take());
         let own = sealed.len() - batch.len();
@@ -175,13 +182,13 @@ impl Writer {
             let done = match accepted {
                 Some(accepted) => {
                     self.unsettled.observe(accepted.request_id, accepted.role, &record);
-                    self.assure(accepted).await
+                    self.assure(accepted)
                 }
                 None => None,
             };
             let is_awaited = done.is_some();
             // The drain ends before this task only when its time is up; the record is in the file then.
-            let _ = self.drain.send(Pending { record, of_chain, done }).await;
+            let _ = self.drain.try_send(Pending { record, of_chain, done });
             if is_awaited {
                 self.shared.hurry.notify_one();
             }
@@ -193,14 +200,14 @@ impl Writer {
 
     /// Tells the writer of a record that it is as safe as it asked for, or leaves that to the
     /// disk or to the sink.
-    async fn assure(&self, accepted: Accepted) -> Option<Done> {
+    fn assure(&self, accepted: Accepted) -> Option<Done> {
         match (accepted.ack, &self.wal) {
             (Ack::Local, _) => {
                 let _ = accepted.done.send(Ok(()));
                 None
             }
             (Ack::Fsync, Some(wal)) => {
-                let _ = self.sync.send((wal.segment(), accepted.done)).await;
+                let _ = self.sync.try_send((wal.segment(), accepted.done));
                 None
             }
             (Ack::Fsync, None) | (Ack::Database, _) => Some(accepted.done),
@@ -220,16 +227,6 @@ impl Writer {
             let _ = accepted.done.send(answer);
         }
     }
-}
-
-fn collect(first: Accepted, records: &mut mpsc::Receiver<Accepted>) -> VecDeque<Accepted> {
-    let mut batch = VecDeque::from([first]);
-    while batch.len() < BATCH
-        && let Ok(next) = records.try_recv()
-    {
-        batch.push_back(next);
-    }
-    batch
 }
 
 /// Syncs segments, each once for all who wait for it. One that cannot be synced is not written to
