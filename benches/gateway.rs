@@ -6,19 +6,16 @@
 //! Without `--bench` each measurement is made once, in short.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "benchmarks may stop at a fault, and print")]
 
-use std::{
-    fs,
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use client::{Message, drive};
 use load::{Service, report, send};
+use nginx::Nginx;
 
 mod client;
 mod fronting;
 mod load;
+mod nginx;
 mod upstream;
 
 /// As the programs have it.
@@ -114,41 +111,4 @@ async fn session(front: &Service) -> String {
     let begun = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     send(front, &front.request_with("POST", "/mcp", &format!("{ACCEPT}{headers}"), begun)).await;
     headers
-}
-
-/// A plain proxy to compare with.
-struct Nginx {
-    child: Child,
-    address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Nginx {
-    fn start(upstream: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let config = format!(
-            "daemon off; worker_processes 2; pid {dir}/pid; error_log /dev/null; events {{ worker_connections 1024; }}
-            http {{ access_log off; client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir};
-            uwsgi_temp_path {dir}; scgi_temp_path {dir}; keepalive_requests 100000000;
-            upstream up {{ server {upstream}; keepalive 64; }}
-            server {{ listen {address}; location / {{ proxy_pass http://up; proxy_http_version 1.1;
-            proxy_set_header Connection \"\"; }} }} }}",
-            dir = dir.path().display()
-        );
-        let path = dir.path().join("nginx.conf");
-        fs::write(&path, config).unwrap();
-        let child = Command::new("nginx").arg("-c").arg(&path).stderr(Stdio::null()).spawn();
-        let child = child.inspect_err(|_| println!("there is no nginx to compare with")).ok()?;
-        std::thread::sleep(Duration::from_millis(300));
-        Some(Self { child, address, _dir: dir })
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its workers end with it only when it is told to quit.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
 }

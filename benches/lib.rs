@@ -1,6 +1,13 @@
 //! What the benchmarks share: catalogs, policies and servers of any size.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "benchmarks may stop at a fault")]
 
+pub mod harness;
+pub mod history;
+#[allow(clippy::print_stdout, reason = "it says when there is none")]
+mod nginx;
+#[allow(clippy::print_stdout, dead_code, reason = "it says where it serves; benchmarks use more of it")]
+mod upstream;
+
 use std::sync::Arc;
 
 use futures::stream::BoxStream;

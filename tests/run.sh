@@ -33,6 +33,9 @@ if [ -n "${OMNI_TEST_FULL:-}" ] && [ $# = 0 ]; then # what the image holds, in p
 fi
 if [ $# = 0 ]; then
   first_question
-  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search --bench analytics # each one once
+  cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search --bench analytics --bench writing # each one once
 fi
 cargo test --workspace --all-features --locked --no-fail-fast -- "$@"
+if [ $# = 0 ]; then # many clients and servers, some of which are killed; the longer the more would be seen to grow
+  "${CARGO_TARGET_DIR:-target}/debug/omni-bench" soak --minutes "$([ -n "${OMNI_TEST_FULL:-}" ] && echo 30 || echo 2)"
+fi

@@ -4,6 +4,7 @@
 mod analytics;
 mod approvals;
 mod away;
+mod bench;
 mod calls;
 mod chaos;
 mod cli;
