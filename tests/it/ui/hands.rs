@@ -1,6 +1,7 @@
 //! Pages in people's hands: by keyboard alone, and while things change under them.
 
 use super::{
+    looks::pictures,
     visits::{enter, is_clean},
     *,
 };
@@ -63,6 +64,7 @@ async fn nothing_moves_under_somebody_who_decides_until_they_want_it_to() {
     assert_eq!(browser.run(top).await, before, "the button is where it was");
     let writing = "return [document.activeElement.name, document.activeElement.value]";
     assert_eq!(browser.run(writing).await, json!(["reason", "because I"]));
+    std::fs::write(pictures().join("news-1280-light.png"), browser.picture().await).unwrap();
     browser.click("#news button").await;
     browser.says("#said", "2 calls wait for a decision").await;
     assert_eq!(browser.run("return document.querySelectorAll('#live article').length").await, 2);

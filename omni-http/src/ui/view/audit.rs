@@ -147,6 +147,22 @@ pub(in crate::ui) fn of(
     }
 }
 
+/// Each name once, and how often it is there.
+fn counted(names: &[String]) -> String {
+    let mut counts = Vec::<(&str, usize)>::new();
+    for name in names {
+        match counts.iter_mut().find(|(known, _)| *known == name.as_str()) {
+            Some((_, many)) => *many += 1,
+            None => counts.push((name.as_str(), 1)),
+        }
+    }
+    let told = counts.into_iter().map(|(name, many)| match many {
+        1 => name.to_owned(),
+        many => format!("{name} ×{many}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 fn row(entry: &LogEntry, now: DateTime<Utc>) -> Row {
     let direct =
         entry.mcp_target.iter().zip(&entry.tool_called).map(|(server, tool)| format!("{server}.{tool}")).next();
@@ -157,7 +173,7 @@ fn row(entry: &LogEntry, now: DateTime<Utc>) -> Row {
         who: entry.user_email.clone().or_else(|| entry.actor.clone()).unwrap_or_else(|| show::NONE.into()),
         source: entry.source.clone().unwrap_or_else(|| show::NONE.into()),
         kind: entry.request_type.replace('_', " "),
-        tools: if direct.is_some() { String::new() } else { entry.tools_used.join(", ") },
+        tools: if direct.is_some() { String::new() } else { counted(&entry.tools_used) },
         what: direct.or_else(|| entry.message_preview.clone()).unwrap_or_default(),
         mark: super::mark_of(&entry.status),
         status: entry.status.replace('_', " "),
