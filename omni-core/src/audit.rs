@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::ledger::{ChainHead, Checkpoint};
+use crate::ledger::{ChainHead, Checkpoint, TurnRecord};
 
 mod access;
 mod entry;
@@ -26,7 +26,7 @@ pub use access::AuditAccess;
 #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
 pub(crate) use entry::Entries;
 pub use entry::{CallEntry, LogEntry};
-pub use query::{AuditQuery, AuditStats, Cursor, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
+pub use query::{AuditQuery, AuditStats, Cursor, FAILURES, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,10 +207,18 @@ pub trait AuditReader: LedgerStore {
     /// The record behind an entry; `None` of a row that is older than the ledger.
     async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError>;
 
+    /// The record behind a call; `None` where there is none any more.
+    async fn sealed_call(&self, call: &CallEntry) -> Result<Option<SealedRecord>, AuditError>;
+
     /// The answer of an ask as its record has it, whole or as much of it as is kept; `None` where that is
     /// nothing.
     async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
         Ok(self.sealed(entry).await?.as_ref().and_then(scan::answer_of))
+    }
+
+    /// The model's turns of an ask as its record has them, in order; none of records that are older than they are.
+    async fn turns(&self, entry: &LogEntry) -> Result<Vec<TurnRecord>, AuditError> {
+        Ok(self.sealed(entry).await?.as_ref().map(scan::turns_of).unwrap_or_default())
     }
 
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].

@@ -53,7 +53,7 @@ pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
 pub use checkpoint::{ChainHead, Checkpoint, Heads};
 pub use key::{KeyId, SealKey, SealKeys};
 pub use options::LedgerOptions;
-pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record};
+pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record, TurnRecord};
 
 #[cfg(any(test, feature = "testing", feature = "analytics"))]
 pub(crate) use seal::seal_all;

@@ -287,6 +287,29 @@ pub trait RateLimiter: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`LimitError::Unavailable`].
     async fn renew(&self, id: &ReservationId) -> Result<(), LimitError>;
+
+    /// How the counts of charges of one tenant stand, also where more is taken by now than may be. Nothing is taken,
+    /// whatever the amounts say. Unless a backend knows better, it is asked for nothing of each.
+    ///
+    /// # Errors
+    /// [`LimitError::Unavailable`].
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        let mut standings = Vec::with_capacity(charges.len());
+        for charge in charges {
+            let (key, max) = (charge.key.clone(), charge.limit.max());
+            let nothing = Reserve::new(vec![Charge { amount: 0, ..charge.clone() }]);
+            standings.push(match self.reserve(&nothing).await {
+                Ok(counted) => {
+                    self.settle(&Settle::undo(counted.id)).await?;
+                    let none = || Standing { key, used: 0, max, reset_after: Duration::ZERO };
+                    counted.standings.into_iter().next().unwrap_or_else(none)
+                }
+                Err(LimitError::Refused(full)) => Standing { key, used: full.used, max, reset_after: full.retry_after },
+                Err(away) => return Err(away),
+            });
+        }
+        Ok(standings)
+    }
 }
 
 #[async_trait]
@@ -301,5 +324,9 @@ impl<T: RateLimiter + ?Sized> RateLimiter for Arc<T> {
 
     async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         (**self).renew(id).await
+    }
+
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        (**self).peek(charges).await
     }
 }

@@ -55,6 +55,7 @@ mod offered;
 mod passed;
 mod profile;
 mod providers;
+mod pulse;
 mod results;
 mod resumed;
 mod retention;
@@ -69,7 +70,7 @@ mod told;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
-pub use admin::{Admin, Explanation, LimitStanding, NewKey, Refreshed, Rights, ToolRight};
+pub use admin::{Admin, Explanation, KeyPage, LimitStanding, NewKey, Refreshed, Rights, ToolRight};
 pub use decide::{ConfirmationView, Decider};
 pub(crate) use handed::Handed;
 pub use inside::Inside;
@@ -79,6 +80,7 @@ pub(crate) use offered::{Changed, Offer};
 #[cfg(feature = "gateway")]
 pub(crate) use passed::{Asked, Passing};
 pub use profile::{People, Profile, UserStatus};
+pub use pulse::Pulse;
 #[cfg(feature = "gateway")]
 pub(crate) use task::{AboutTask, BackgroundTask};
 

@@ -115,7 +115,9 @@ pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiErr
     }
     #[cfg(feature = "dashboard")]
     if app.config.dashboard && router::route(&request).is_some_and(crate::ui::is_page) {
-        return crate::ui::session::admit(app, request).await;
+        let request = crate::ui::session::admit(app, request).await?;
+        crate::ui::known(&request);
+        return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
     let caller = Caller::of(app, &parts).await?;

@@ -62,8 +62,8 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// There are too many sessions.
-    pub(crate) fn no_session(detail: &str) -> Self {
+    /// There are too many of something that lasts.
+    pub(crate) fn full(detail: &str) -> Self {
         let full = Self::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Unavailable.as_str(), detail);
         Self { retry_after: Some(RETRY_AFTER), ..full }
     }

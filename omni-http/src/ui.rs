@@ -8,16 +8,13 @@
 //!
 //! All pages lie beside each other, and links between them are relative: they work wherever a program mounts the door.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     http::{StatusCode, header},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use omni_core::{omni::Admin, policy::Permission};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::state::App;
@@ -25,6 +22,7 @@ use crate::state::App;
 mod answer;
 mod assets;
 mod chart;
+mod failed;
 mod fields;
 mod form;
 mod live;
@@ -35,30 +33,18 @@ pub(crate) mod session;
 mod show;
 mod view;
 
-pub(crate) use answer::{Asked, failed};
+pub(crate) use failed::{Asked, failed, known};
 
 /// Where the pages lie.
 const ROOT: &str = "/ui";
-/// Most pages that are told of changes at the same time.
-const MAX_LIVE: usize = 256;
 
 /// What the pages of one door share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shared {
     ended: session::Ended,
-    live: Arc<Semaphore>,
+    live: live::Live,
     /// Ends what tells pages of changes.
     stop: CancellationToken,
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        Self {
-            ended: session::Ended::default(),
-            live: Arc::new(Semaphore::new(MAX_LIVE)),
-            stop: CancellationToken::new(),
-        }
-    }
 }
 
 impl Shared {
@@ -196,7 +182,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/ui/login", get(login::show).post(login::enter))
         .route("/ui/logout", post(login::leave))
         .route("/ui/events", get(live::events))
-        .route("/ui/assets/{name}", get(assets::one));
+        .route("/ui/assets/{name}", get(assets::one))
+        .route("/ui/{page}", any(failed::nothing));
     pages.into_iter().fold(routes, |routes, (page, methods)| {
         let path = format!("{ROOT}/{}", page.name());
         routes.route(&format!("{path}.json"), methods.clone()).route(&path, methods)

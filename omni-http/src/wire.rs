@@ -24,6 +24,8 @@ pub(crate) use admin::{
     AdminServer, AdminTool, AdminUser, ApproveTools, CreateKey, CreatedKey, Explain, Explanation, KeyEntry,
     ListAdminTools, ListKeys, ListLogs, ListPins, PageOfUsers, PinEntry, RefreshedServers, all_tools,
 };
+#[cfg(feature = "dashboard")]
+pub(crate) use audit::CallLine;
 pub(crate) use audit::{
     Format, LogDetail, LogList, LogQuery, LogWithCalls, MyLogQuery, MyStatsQuery, Stats, StatsQuery, within,
 };
@@ -37,6 +39,8 @@ pub(crate) use health::{
     Cache, CachedServer, Database, DatabaseStatus, Health, Invalidate, Invalidated, Live, Ready, Root, Server, Servers,
     ServersStatus, State,
 };
+#[cfg(feature = "dashboard")]
+pub(crate) use moment::Moment;
 pub(crate) use results::{KeptResults, ListResults, ReadResult, ResultForm, ResultPage};
 pub(crate) use threads::{Thread, Threads};
 pub(crate) use tools::{

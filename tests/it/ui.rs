@@ -3,7 +3,12 @@
 mod access;
 mod changes;
 mod documents;
+mod hands;
+mod lists;
+mod live;
 mod looks;
+mod roles;
+mod traces;
 mod visits;
 
 use std::{collections::BTreeMap, time::Duration};

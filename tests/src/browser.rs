@@ -149,6 +149,12 @@ impl Browser {
         self.post(&format!("element/{element}/value"), &json!({ "text": text })).await;
     }
 
+    /// Presses a key, wherever the focus is.
+    pub async fn press(&self, key: &str) {
+        let steps = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        self.post("actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": steps }] })).await;
+    }
+
     /// What an element says, once it says something with `part` in it.
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use super::{
     turn, uncalled,
 };
 use crate::{
-    answer::{Answer, AnswerEvent, EventSender},
+    answer::{Answer, AnswerEvent, EventSender, millis},
     audit::AuditError,
     call::{Agreed, Humans},
     catalog::{Catalog, ToolSet},
@@ -23,7 +23,7 @@ use crate::{
     elicit::Elicit,
     error::Error,
     identity::CallerToken,
-    ledger::{Ledger, Party, Record},
+    ledger::{Ledger, Party, Record, TurnRecord},
     limit::{LimitError, TurnSpend},
     llm::{Message, ModelInfo, Usage},
     metrics,
@@ -100,6 +100,8 @@ pub(crate) struct Progress {
     /// What tools returned, in short, should the ask break off before the model made an answer of it.
     results: Vec<String>,
     turn: Option<OpenTurn>,
+    /// The turns that ended, for the record.
+    pub(crate) turns: Vec<TurnRecord>,
     /// The model, as its turns are counted.
     known_model: Arc<str>,
     /// What is put aside for the turn; settled by [`budget::settle`].
@@ -128,6 +130,7 @@ impl Progress {
             kept: Kept::default(),
             results: Vec::new(),
             turn: None,
+            turns: Vec::new(),
             known_model: metrics::UNKNOWN.into(),
             reserved: None,
             said_in_turn: false,
@@ -209,7 +212,7 @@ impl Progress {
         let took = turn.as_ref().map_or(Duration::ZERO, |turn| turn.since.elapsed());
         metrics::turn_ended(&self.known_model, Some(took));
         let usage = turn.map(|turn| turn.usage.unwrap_or_else(|| turn.bound())).unwrap_or_default();
-        self.settle(usage, is_told, model);
+        self.settle(usage, is_told, took, model);
         usage
     }
 
@@ -217,16 +220,17 @@ impl Progress {
     pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
         let Some(turn) = self.turn.take() else { return };
         metrics::turn_ended(&self.known_model, None);
-        self.settle(turn.bound(), turn.usage.is_some(), model);
+        self.settle(turn.bound(), turn.usage.is_some(), turn.since.elapsed(), model);
     }
 
     /// What the record says is estimated where the vendor told of no usage. Budgets settle at what was put
     /// aside then: what the vendor charges may be more than an estimate.
-    fn settle(&mut self, usage: Usage, is_told: bool, model: &ModelInfo) {
+    fn settle(&mut self, usage: Usage, is_told: bool, took: Duration, model: &ModelInfo) {
         self.answer.iterations += 1;
         self.answer.usage += usage;
         let cost = model.price.map(|price| price.cost(&usage));
         self.turn_cost = cost;
+        self.turns.push(TurnRecord::new(usage, cost, millis(took)));
         metrics::usage(&self.known_model, &usage, cost);
         self.answer.cost = self.answer.cost.zip(cost).map(|(sum, cost)| sum + cost);
         if let Some(reserved) = &mut self.reserved {

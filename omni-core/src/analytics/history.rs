@@ -9,7 +9,7 @@ use crate::{
     Principal, Source,
     audit::{AuditError, AuditSink, SealedRecord, sql::SqlAudit},
     cost::{NanoUsd, PriceTable},
-    ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, seal_all},
+    ledger::{AskRecord, CallRecord, Event, Outcome, Party, Record, SealKey, TurnRecord, seal_all},
     llm::Usage,
 };
 
@@ -75,6 +75,8 @@ impl History {
                 records.extend(request(at, &mut random));
             }
         }
+        // Calls of several asks at once come between each other.
+        records.sort_by_key(|record| record.at);
         records
     }
 
@@ -216,20 +218,16 @@ impl Request<'_> {
     fn asked(&self, random: &mut Random) -> Vec<Record> {
         let model = if random.in_hundred(30) { "claude-sonnet-4-5" } else { "claude-haiku-4-5" };
         let turns = 2 + random.below(3) + if random.in_hundred(5) { 3 + random.below(6) } else { 0 };
-        let mut all = Usage::default();
-        let (mut cost, mut calls) = (0, Vec::new());
+        let (mut spent, mut calls) = (Vec::new(), Vec::new());
         for turn in 0..turns {
             let usage = self.usage(turn, random);
-            let spent = PriceTable::default().price(model).map_or(0, |price| price.cost(&usage).0);
-            cost += spent;
-            (all.input, all.output) = (all.input + usage.input, all.output + usage.output);
-            (all.cache_read, all.cache_write) =
-                (all.cache_read + usage.cache_read, all.cache_write + usage.cache_write);
+            let cost = PriceTable::default().price(model).map_or(NanoUsd(0), |price| price.cost(&usage));
+            spent.push((usage, cost));
             if turn + 1 < turns {
-                calls.push(self.call(random, spent));
+                calls.push(self.call(random, cost.0));
             }
         }
-        self.closed(model, turns, all, cost, calls, random)
+        self.closed(model, &spent, calls, random)
     }
 
     /// The first turn writes the cache, or finds it there; the others read it.
@@ -247,13 +245,11 @@ impl Request<'_> {
     fn closed(
         &self,
         model: &str,
-        turns: u64,
-        usage: Usage,
-        cost: u64,
+        spent: &[(Usage, NanoUsd)],
         calls: Vec<CallRecord>,
         random: &mut Random,
     ) -> Vec<Record> {
-        let is_cut = turns >= 9;
+        let is_cut = spent.len() >= 9;
         let gave_up = random.in_hundred(2);
         let outcome = match (is_cut, gave_up) {
             (true, _) => Outcome::Warning,
@@ -264,15 +260,38 @@ impl Request<'_> {
         ask.answer = format!("{} (made up)", self.topic.answer);
         ask.warning = is_cut.then(|| "max_iterations_reached".into());
         ask.error = gave_up.then(|| "the model is overloaded; try again later".into());
-        (ask.model, ask.iterations) = (Some(model.into()), turns as u32);
+        (ask.model, ask.iterations) = (Some(model.into()), spent.len() as u32);
         let sent = || calls.iter().filter(|call| call.was_sent());
         ask.tools_used = sent().map(|call| format!("{}.{}", call.server, call.tool)).collect();
         ask.servers_used = sent().map(|call| call.server.clone()).collect();
-        (ask.usage, ask.cost) = (usage, Some(NanoUsd(cost)));
-        let thinking: u64 = (0..turns).map(|_| random.spread(900)).sum();
-        ask.duration_ms = thinking + calls.iter().map(|call| call.duration_ms).sum::<u64>();
-        let calls = calls.into_iter().map(|call| self.record(Event::ToolCall(call)));
-        calls.chain([self.record(Event::Ask(Box::new(ask)))]).collect()
+        spent.iter().for_each(|(usage, _)| ask.usage += *usage);
+        ask.cost = Some(spent.iter().fold(NanoUsd(0), |sum, (_, cost)| sum + *cost));
+        self.timed(ask, spent, calls, random)
+    }
+
+    /// One turn, then its call, then the next turn, until it is answered.
+    fn timed(
+        &self,
+        mut ask: AskRecord,
+        spent: &[(Usage, NanoUsd)],
+        calls: Vec<CallRecord>,
+        random: &mut Random,
+    ) -> Vec<Record> {
+        let thinking: Vec<u64> = spent.iter().map(|_| random.spread(900)).collect();
+        ask.duration_ms = thinking.iter().sum::<u64>() + calls.iter().map(|call| call.duration_ms).sum::<u64>();
+        let long = |ms: u64| TimeDelta::milliseconds(ms as i64);
+        let (mut at, mut calls) = (self.at - long(ask.duration_ms), calls.into_iter());
+        let mut records = Vec::with_capacity(spent.len());
+        for ((usage, cost), duration_ms) in spent.iter().zip(thinking) {
+            at += long(duration_ms);
+            ask.turns.push(TurnRecord { at, usage: *usage, cost: Some(*cost), duration_ms });
+            if let Some(call) = calls.next() {
+                at += long(call.duration_ms);
+                records.push(Record { at, ..self.record(Event::ToolCall(call)) });
+            }
+        }
+        records.push(self.record(Event::Ask(Box::new(ask))));
+        records
     }
 }
 

@@ -13,9 +13,10 @@ use super::{
     rollup::{CALLS, REQUESTS, WAITS},
     span::Span,
     sums::Wanted,
-    tools::{count, errors::FAILURES, named},
+    tools::{count, named},
     waits::Waits,
 };
+use crate::audit::FAILURES;
 
 /// Most people or models of a list.
 const MOST: usize = 8;
@@ -44,6 +45,12 @@ impl Stretch {
             Self::Week => (TimeDelta::days(1), 7),
             Self::Month => (TimeDelta::days(1), 30),
         }
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub fn since(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.begins(now).first().copied().unwrap_or(now)
     }
 
     /// When each portion begins; the last one is not over.
@@ -134,7 +141,7 @@ impl Analytics {
     ) -> Result<Overview, AnalyticsError> {
         let view = View::open(&self.data, tenant).await?;
         let begins = stretch.begins(now);
-        let first = begins.first().copied().unwrap_or(now);
+        let first = stretch.since(now);
         let ends = begins.iter().skip(1).copied().map(Some).chain([None]);
         let spans: Vec<Span> = begins.iter().zip(ends).map(|(from, to)| Span::new(Some(*from), to)).collect();
         // All of them at hand: what a stream makes on its way would not be `Send`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{AuditError, AuditQuery, AuditReader, AuditStats, CallEntry, LogEntry, LogPage};
-use crate::{identity::Principal, policy::Grant};
+use crate::{identity::Principal, ledger::TurnRecord, policy::Grant};
 
 /// The ledger as one person may read it: their own entries, or those of their whole tenant. What went
 /// wrong inside, with hosts and paths, and by which rule, only the latter are told.
@@ -79,9 +79,19 @@ impl AuditAccess {
     /// # Errors
     /// What the store says.
     pub async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
-        let is_mine =
-            entry.tenant == self.tenant && (self.sees_all || entry.user_email.as_ref() == Some(&self.subject));
-        if is_mine { self.reader.answer(entry).await } else { Ok(None) }
+        if self.is_mine(entry) { self.reader.answer(entry).await } else { Ok(None) }
+    }
+
+    /// The model's turns of an entry that was read here, as far as they are kept.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn turns(&self, entry: &LogEntry) -> Result<Vec<TurnRecord>, AuditError> {
+        if self.is_mine(entry) { self.reader.turns(entry).await } else { Ok(Vec::new()) }
+    }
+
+    fn is_mine(&self, entry: &LogEntry) -> bool {
+        entry.tenant == self.tenant && (self.sees_all || entry.user_email.as_ref() == Some(&self.subject))
     }
 
     /// Sums over all that a query finds.

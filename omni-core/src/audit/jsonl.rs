@@ -217,6 +217,15 @@ impl AuditSink for JsonlSink {
 }
 
 impl JsonlSink {
+    async fn of_number(&self, number: i64) -> Result<Option<SealedRecord>, AuditError> {
+        let found = self.each(None, move |found, id, record| {
+            if id == number {
+                *found = Some(record);
+            }
+        });
+        found.await
+    }
+
     /// Shows every record with its number to `see`, and returns what that made of them.
     async fn each<T: Send + 'static>(
         &self,
@@ -292,13 +301,11 @@ impl AuditReader for JsonlSink {
     }
 
     async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
-        let number = entry.id;
-        let found = self.each(None, move |found, id, record| {
-            if id == number {
-                *found = Some(record);
-            }
-        });
-        found.await
+        self.of_number(entry.id).await
+    }
+
+    async fn sealed_call(&self, call: &CallEntry) -> Result<Option<SealedRecord>, AuditError> {
+        self.of_number(call.id).await
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -88,6 +88,10 @@ impl Kept {
         places.filter_map(|(id, place)| Some((id, self.records.get(place)?)))
     }
 
+    fn of_number(&self, number: i64) -> Option<SealedRecord> {
+        self.numbered().find(|(id, _)| *id == number).map(|(_, record)| record.clone())
+    }
+
     fn forget(&mut self, checkpoint: &Checkpoint) -> u64 {
         let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
         if self.checkpoints.get(&chain_id).is_none_or(|known| known.next_seq < next_seq) {
@@ -183,7 +187,11 @@ impl AuditReader for MemorySink {
     }
 
     async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
-        Ok(self.kept().numbered().find(|(id, _)| *id == entry.id).map(|(_, record)| record.clone()))
+        Ok(self.kept().of_number(entry.id))
+    }
+
+    async fn sealed_call(&self, call: &CallEntry) -> Result<Option<SealedRecord>, AuditError> {
+        Ok(self.kept().of_number(call.id))
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -10,6 +10,8 @@ use super::{AuditError, LogEntry};
 
 /// What entries are of: an ask, a direct call, an administrator's operation.
 pub const REQUEST_TYPES: [&str; 3] = ["chat", "tool_call", ADMIN];
+/// How asks and calls end that neither were refused nor given up.
+pub const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
 /// What stands in no sum of asks and calls.
 pub(super) const ADMIN: &str = "admin";
 /// Most entries of a page.
@@ -58,6 +60,8 @@ pub struct AuditQuery {
     pub user: Option<String>,
     /// Ended like this: `success`, `denied`, …
     pub status: Option<String>,
+    /// Failed, in one way or another of [`FAILURES`].
+    pub failed: bool,
     /// Used this server, or wanted to call it directly.
     pub server: Option<String>,
     /// Used this tool, or wanted to call it directly: `server.tool`, or a tool of any server.
@@ -93,6 +97,7 @@ impl AuditQuery {
         is(&self.tenant, Some(&entry.tenant))
             && is(&self.user, entry.user_email.as_deref())
             && is(&self.status, Some(&entry.status))
+            && (!self.failed || FAILURES.contains(&&*entry.status))
             && is(&self.request_type, Some(&entry.request_type))
             && self.request_id.is_none_or(|id| entry.request_id == id)
             && self.server.as_ref().is_none_or(|server| is_server_of(entry, server))

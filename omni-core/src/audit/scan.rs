@@ -9,7 +9,7 @@ use super::{
     entry::Entries,
     query::{ADMIN, Group, Sums},
 };
-use crate::ledger::{Event, Record};
+use crate::ledger::{Event, Record, TurnRecord};
 
 fn entries(id: i64, sealed: &SealedRecord) -> Entries {
     let mut entries = serde_json::from_slice(&sealed.bytes).map(|record| Entries::of(&record)).unwrap_or_default();
@@ -82,6 +82,14 @@ pub(super) fn answer_of(sealed: &SealedRecord) -> Option<String> {
     match serde_json::from_slice::<Record>(&sealed.bytes).ok()?.event {
         Event::Ask(ask) => Some(ask.answer).filter(|answer| !answer.is_empty()),
         _ => None,
+    }
+}
+
+/// The model's turns that a record has.
+pub(super) fn turns_of(sealed: &SealedRecord) -> Vec<TurnRecord> {
+    match serde_json::from_slice::<Record>(&sealed.bytes).map(|record| record.event) {
+        Ok(Event::Ask(ask)) => ask.turns,
+        _ => Vec::new(),
     }
 }
 

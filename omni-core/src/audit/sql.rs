@@ -151,7 +151,11 @@ impl AuditReader for SqlAudit {
     }
 
     async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
-        truth::of_row(self.ready().await?, entry.id).await
+        truth::of_row(self.ready().await?, "audit_logs", entry.id).await
+    }
+
+    async fn sealed_call(&self, call: &CallEntry) -> Result<Option<SealedRecord>, AuditError> {
+        truth::of_row(self.ready().await?, "tool_calls", call.id).await
     }
 
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {

@@ -66,6 +66,7 @@ const STEPS: &[Step] = &[
     step!(13, "analytics", "0013_analytics.sql"),
     step!(14, "decisions", "0014_decisions.sql"),
     step!(15, "kept", "0015_kept.sql"),
+    step!(16, "imported", "0016_imported.sql"),
 ];
 
 /// The numbers of all steps.

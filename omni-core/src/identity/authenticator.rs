@@ -132,7 +132,7 @@ impl Authenticator {
     /// Whether there is any key, of those that are accepted.
     pub(crate) async fn has_keys(&self) -> Result<bool, AuthError> {
         let Some(keys) = &self.keys else { return Ok(false) };
-        let listed = timeout(STEP_TIMEOUT, keys.store().list(None, 1)).await;
+        let listed = timeout(STEP_TIMEOUT, keys.store().list(None, None, 1)).await;
         Ok(!listed.unwrap_or_else(|_| Err(KeyError::new("no answer in time")))?.is_empty())
     }
 

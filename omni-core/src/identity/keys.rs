@@ -180,8 +180,8 @@ pub trait KeyStore: Send + Sync + fmt::Debug {
     /// The key of a number; `None` where there is none.
     async fn get(&self, id: i64) -> Result<Option<ApiKey>, KeyError>;
 
-    /// All keys, or one owner's, the newest first; `limit` at most.
-    async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError>;
+    /// All keys, or one owner's, the newest first: those with a smaller number than `before`, `limit` at most.
+    async fn list(&self, owner: Option<&str>, before: Option<i64>, limit: u32) -> Result<Vec<ApiKey>, KeyError>;
 
     /// Keeps a new key; returns its number.
     async fn insert(&self, key: &ApiKey) -> Result<i64, KeyError>;

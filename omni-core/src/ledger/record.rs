@@ -169,6 +169,29 @@ impl CallRecord {
     }
 }
 
+/// One turn of the model in an ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TurnRecord {
+    /// When it ended.
+    pub at: DateTime<Utc>,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost; `None` when the price is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
+    /// How long the vendor took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+impl TurnRecord {
+    /// A turn that ended now.
+    #[must_use]
+    pub fn new(usage: Usage, cost: Option<NanoUsd>, duration_ms: u64) -> Self {
+        Self { at: Utc::now(), usage, cost, duration_ms }
+    }
+}
+
 /// The closing record of an ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -190,6 +213,10 @@ pub struct AskRecord {
     pub model: Option<String>,
     /// Model turns.
     pub iterations: u32,
+    /// Each of them, in order. Records of before do not have them, and what else a model did for an ask, such as
+    /// telling a conversation in short, is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnRecord>,
     /// `server.tool` of every call that ran, in order.
     pub tools_used: Vec<String>,
     /// The servers of those, each once: a name may have dots.
@@ -215,6 +242,7 @@ impl AskRecord {
             error: None,
             model: None,
             iterations: 0,
+            turns: Vec::new(),
             tools_used: Vec::new(),
             servers_used: BTreeSet::new(),
             usage: Usage::default(),

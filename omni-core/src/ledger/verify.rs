@@ -21,6 +21,10 @@ use crate::{
     hex::from_hex,
 };
 
+mod one;
+
+pub use one::verify_record;
+
 /// Records read at once.
 pub(super) const PAGE: usize = 500;
 
@@ -215,39 +219,6 @@ pub async fn verify_chain(
     }
 }
 
-/// What is wrong with one record: it is proved with the seal before it, and the tables that people query are
-/// compared with it. The rest of its chain is not looked at.
-///
-/// # Errors
-/// An [`AuditError`] when the store cannot be read. A fault is not an error.
-pub async fn verify_record(
-    store: &dyn LedgerStore,
-    keys: impl Into<SealKeys>,
-    record: &SealedRecord,
-) -> Result<Option<Fault>, AuditError> {
-    let keys = &keys.into();
-    let SealedRecord { chain_id, seq, .. } = *record;
-    let mut chain = Chain::new(keys, chain_id);
-    if let Some(before) = seq.checked_sub(1) {
-        match store.read(chain_id, before, 1).await?.first().filter(|previous| previous.seq == before) {
-            Some(previous) => chain.at = Place { seq, previous: previous.mac },
-            None => {
-                let checkpoint = by_chain(store.checkpoints().await?).remove(&chain_id);
-                let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.next_seq == seq) else {
-                    return Ok(Some(Fault::Missing));
-                };
-                if let Some(fault) = chain.begin_at(Some(&checkpoint)) {
-                    return Ok(Some(fault));
-                }
-            }
-        }
-    }
-    if let Some(fault) = chain.check(record) {
-        return Ok(Some(fault));
-    }
-    Ok(store.differing(std::slice::from_ref(record)).await?.map(|_| Fault::RowDiffers))
-}
-
 pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint> {
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
 }
@@ -366,7 +337,7 @@ impl<'a> Chain<'a> {
             bool::from(expected.ct_eq(&record.mac))
         };
         let Some(at) = self.keyed.iter().position(sealed_with) else {
-            return Some(self.not_proved(record));
+            return Some(not_proved(self.keys, record));
         };
         // A chain has one key.
         self.keyed.swap(0, at);
@@ -378,16 +349,16 @@ impl<'a> Chain<'a> {
         self.at = Place { seq: seq + 1, previous: record.mac };
         None
     }
+}
 
-    /// Why a record that no key proves is none of the ledger's: the first one says with what it was sealed.
-    fn not_proved(&self, record: &SealedRecord) -> Fault {
-        let opened = serde_json::from_slice::<Record>(&record.bytes).ok().map(|record| record.event);
-        match opened {
-            Some(Event::ChainOpened { key: Some(id), .. }) if record.seq == 0 && self.keys.by_id(id).is_none() => {
-                Fault::UnknownKey(id)
-            }
-            _ => Fault::Altered,
+/// Why a record that no key proves is none of the ledger's: the first one says with what it was sealed.
+fn not_proved(keys: &SealKeys, record: &SealedRecord) -> Fault {
+    let opened = serde_json::from_slice::<Record>(&record.bytes).ok().map(|record| record.event);
+    match opened {
+        Some(Event::ChainOpened { key: Some(id), .. }) if record.seq == 0 && keys.by_id(id).is_none() => {
+            Fault::UnknownKey(id)
         }
+        _ => Fault::Altered,
     }
 }
 

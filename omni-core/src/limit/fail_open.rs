@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::{LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle};
+use super::{Charge, LimitError, RateLimiter, Reservation, ReservationId, Reserve, Settle, Standing};
 use crate::parts::STEP_TIMEOUT;
 
 /// How long a limiter that does not answer is waited for: within the time of its step, and longer than
@@ -51,6 +51,10 @@ impl<L: RateLimiter> RateLimiter for FailOpen<L> {
     async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         self.inner.renew(id).await
     }
+
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        self.inner.peek(charges).await
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +62,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::limit::{Charge, Limit, LimitKey, memory::MemoryLimiter};
+    use crate::limit::{Limit, LimitKey, memory::MemoryLimiter};
 
     #[derive(Debug)]
     struct Away;

@@ -149,6 +149,15 @@ impl State {
         Standing { key: charge.key.clone(), used, max: charge.limit.max(), reset_after }
     }
 
+    /// The same without making a count that is not there.
+    fn peek(&mut self, charge: &Charge, now: Now) -> Standing {
+        if self.counts.contains_key(&charge.key) {
+            return self.standing(charge, now);
+        }
+        let (used, reset_after) = Count::default().standing(&charge.limit, now);
+        Standing { key: charge.key.clone(), used, max: charge.limit.max(), reset_after }
+    }
+
     fn settle(&mut self, settle: &Settle, now: Now) {
         let Some(held) = self.held.remove(&settle.id) else { return };
         for taken in held.taken {
@@ -215,6 +224,11 @@ impl RateLimiter for MemoryLimiter {
         let (mut state, now) = self.now();
         state.renew(id, now);
         Ok(())
+    }
+
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        let (mut state, now) = self.now();
+        Ok(charges.iter().map(|charge| state.peek(charge, now)).collect())
     }
 }
 

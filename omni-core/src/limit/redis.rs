@@ -37,6 +37,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) const OPERATION: Duration = Duration::from_millis(2_500);
 /// Most that the scripts can count: Lua's numbers are exact up to here. Larger limits are this one.
 const MOST: u64 = 1 << 53;
+/// How long a reservation lasts that is none: what asks for it wants to know how counts stand.
+const JUST_LOOK: u64 = 0;
 /// Where the scripts get the time.
 const CLOCK: &str = "local time = redis.call('TIME')\n";
 const SHARED: &str = include_str!("redis/shared.lua");
@@ -89,6 +91,19 @@ impl RedisLimiter {
 
     fn count_key(&self, key: &LimitKey, kind: CountKind) -> String {
         format!("{}:{{{}}}:{kind}:{}", self.prefix, tag(&key.tenant), key.name)
+    }
+
+    /// The script that reserves, with its arguments.
+    fn reserving(&self, request: &Reserve, ttl: u64) -> ScriptInvocation<'_> {
+        let mut call = self.reserve.key(self.reservation_key(&request.id));
+        call.arg(ttl).arg(request.id.id.to_string());
+        for charge in &request.charges {
+            let count = charge.limit.count();
+            let per = if let CountKind::Window(per) = count { micros(per) } else { 0 };
+            call.key(self.count_key(&charge.key, count)).arg(kind(count)).arg(charge.limit.max().min(MOST - 1));
+            call.arg(charge.amount.min(MOST)).arg(per).arg(&*charge.key.name);
+        }
+        call
     }
 
     /// Runs a script. It is repeated once when the connection broke: every operation is idempotent.
@@ -145,14 +160,7 @@ fn micros(duration: Duration) -> u64 {
 #[async_trait]
 impl RateLimiter for RedisLimiter {
     async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
-        let mut call = self.reserve.key(self.reservation_key(&request.id));
-        call.arg(micros(request.ttl)).arg(request.id.id.to_string());
-        for charge in &request.charges {
-            let count = charge.limit.count();
-            let per = if let CountKind::Window(per) = count { micros(per) } else { 0 };
-            call.key(self.count_key(&charge.key, count)).arg(kind(count)).arg(charge.limit.max().min(MOST - 1));
-            call.arg(charge.amount.min(MOST)).arg(per).arg(&*charge.key.name);
-        }
+        let call = self.reserving(request, micros(request.ttl).max(1));
         decided(request, &self.run(&call).await?)
     }
 
@@ -167,6 +175,12 @@ impl RateLimiter for RedisLimiter {
 
     async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         self.run(&self.renew.key(self.reservation_key(id))).await.map(drop)
+    }
+
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        let request = Reserve::new(charges.to_vec());
+        let call = self.reserving(&request, JUST_LOOK);
+        Ok(decided(&request, &self.run(&call).await?)?.standings)
     }
 }
 

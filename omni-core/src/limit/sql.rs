@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{LimitError, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle};
+use super::{Charge, LimitError, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle, Standing};
 use crate::{
     db::{Db, DbError},
     registry::{BuildError, Registry},
@@ -154,6 +154,10 @@ impl RateLimiter for SqlLimiter {
 
     async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
         self.run(|| Box::pin(settle::renew(&self.db, id))).await
+    }
+
+    async fn peek(&self, charges: &[Charge]) -> Result<Vec<Standing>, LimitError> {
+        self.run(|| Box::pin(reserve::peek(&self.db, charges))).await
     }
 }
 

@@ -30,7 +30,7 @@ mod users;
 mod tests;
 
 pub use health::Refreshed;
-pub use keys::NewKey;
+pub use keys::{KeyPage, NewKey};
 pub use limits::LimitStanding;
 pub use policy::{Explanation, Rights, ToolRight};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

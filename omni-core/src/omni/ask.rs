@@ -175,7 +175,10 @@ async fn finish(
     let error = match error.map(|error| known.told(error)) {
         // Nothing has begun: what was decided has its record, and what waits, or is somebody else's, has none.
         waits @ Some(Error::Waits { .. } | Error::Conflict { .. }) if known.waits_on() => waits,
-        error => record(parts, ask, &known, &answer, &began.before, error).await,
+        error => {
+            let turns = std::mem::take(&mut progress.turns);
+            record(parts, ask, &known, (&answer, turns), &began.before, error).await
+        }
     };
     if error.is_some()
         && let Err(kept) = parked::undo(parts, &mut progress).await

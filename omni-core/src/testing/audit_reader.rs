@@ -71,11 +71,12 @@ impl History {
     async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
         let some = |text: &str| Some(text.to_owned());
         let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
-        let cases: [(&str, AuditQuery, usize); 18] = [
+        let cases: [(&str, AuditQuery, usize); 19] = [
             ("everything", self.query(), 10),
             ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 10),
             ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
             ("a status", AuditQuery { status: some("denied"), ..self.query() }, 1),
+            ("what failed", AuditQuery { failed: true, ..self.query() }, 1),
             ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
             ("a server with a dot", AuditQuery { server: some("git.hub"), ..self.query() }, 7),
             ("a server that nobody came to", AuditQuery { server: some("db"), ..self.query() }, 1),
@@ -153,6 +154,9 @@ impl History {
         let calls = reader.calls(refused.map(|(id, _)| id).unwrap_or_default()).await.unwrap_or_default();
         assert_eq!((refused.map(|(_, used)| used), calls.first().map(|call| call.sent)), (Some(0), Some(false)));
         assert_eq!(call.and_then(|call| call.cost_nano_usd), Some(1_000));
+        let Some(call) = call else { return };
+        let record = reader.sealed_call(call).await.ok().flatten();
+        assert!(record.is_some_and(|record| self.chain.contains(&record)), "a call has its record");
     }
 
     async fn rows_say_what_the_records_say(&self, reader: &dyn AuditReader) {

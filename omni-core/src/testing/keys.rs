@@ -32,9 +32,16 @@ pub async fn key_store_contract(store: &dyn KeyStore) {
     let second = store.insert(&ApiKey::issue(&owner, Scopes::user()).key).await.expect("a key can be kept");
     assert_ne!(id, second, "numbers are not used twice");
     let ids = |keys: Vec<ApiKey>| keys.iter().map(|key| key.id).collect::<Vec<_>>();
-    assert_eq!(ids(store.list(Some(&owner), 10).await.expect("keys can be listed")), [second, id], "the newest first");
-    assert_eq!(ids(store.list(Some(&owner), 1).await.expect("keys can be listed")), [second]);
-    assert!(ids(store.list(None, 1_000).await.expect("keys can be listed")).contains(&id));
+    assert_eq!(
+        ids(store.list(Some(&owner), None, 10).await.expect("keys can be listed")),
+        [second, id],
+        "the newest first"
+    );
+    assert_eq!(ids(store.list(Some(&owner), None, 1).await.expect("keys can be listed")), [second]);
+    let before = store.list(Some(&owner), Some(second), 10).await.expect("keys can be listed");
+    assert_eq!(ids(before), [id], "a page goes on behind the last one");
+    assert!(!ids(store.list(None, Some(id), 1_000).await.expect("keys can be listed")).contains(&id));
+    assert!(ids(store.list(None, None, 1_000).await.expect("keys can be listed")).contains(&id));
 
     store.touch(id, now).await.expect("a use can be written down");
     let used = store.find(&new.prefix).await.expect("keys can be found");

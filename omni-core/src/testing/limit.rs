@@ -40,6 +40,7 @@ pub async fn rate_limiter_contract(limiter: &dyn RateLimiter) {
     charges_of_one_reservation_add_up(limiter).await;
     the_refusal_names_the_count_that_stays_full_the_longest(limiter).await;
     a_reservation_of_nothing_is_granted(limiter).await;
+    whoever_looks_takes_nothing_and_sees_what_is_taken(limiter).await;
     what_is_reserved_by_many_at_once_never_exceeds_the_maximum(limiter, limiter).await;
 }
 
@@ -110,6 +111,28 @@ async fn a_window_grants_exactly_its_maximum(limiter: &dyn RateLimiter) {
     let Some(refusal) = refusal else { return assert!(refusal.is_some(), "the fourth of three is refused") };
     assert_eq!((refusal.key, refusal.used), (key, 3), "a refusal says what was taken");
     assert!(refusal.retry_after <= LONG && refusal.retry_after > LONG / 2, "a refusal says when to come back");
+}
+
+async fn whoever_looks_takes_nothing_and_sees_what_is_taken(limiter: &dyn RateLimiter) {
+    let key = key();
+    let charges = [window(&key, 2, LONG), lease(&key), budget(&key, 70)];
+    let used = async |charges: &[Charge]| {
+        let standings = limiter.peek(charges).await;
+        standings.map(|all| all.iter().map(|one| (one.used, one.max)).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    for _ in 0..3 {
+        assert_eq!(used(&charges).await, [(0, 2), (0, 1), (0, 100)], "nothing was taken");
+    }
+    assert!(reserve(limiter, &Reserve::new(charges.to_vec()).with_ttl(LONG)).await.is_ok(), "all of it is left");
+    for _ in 0..3 {
+        assert_eq!(used(&charges).await, [(1, 2), (1, 1), (70, 100)], "what is full is told too");
+    }
+    // More may be taken than is allowed by now.
+    assert_eq!(used(&[window(&key, 0, LONG)]).await, [(1, 0)]);
+    assert!(grants(limiter, window(&key, 2, LONG)).await, "whoever looked is not counted");
+    assert!(!grants(limiter, window(&key, 2, LONG)).await);
+    let full = limiter.peek(&charges[..1]).await.ok().and_then(|all| all.into_iter().next());
+    assert!(full.is_some_and(|full| full.reset_after <= LONG && full.reset_after > LONG / 2), "it says when");
 }
 
 async fn what_is_reserved_by_many_at_once_never_exceeds_the_maximum(one: &dyn RateLimiter, other: &dyn RateLimiter) {

@@ -22,7 +22,7 @@ pub(super) async fn render<A: Future<Output = Response>>(
 ) -> Response {
     let (id, attempt) = (RequestId::known(&request), attempt(app, &request));
     #[cfg(feature = "dashboard")]
-    let asked = ui::Asked::of(&request);
+    let (request, asked) = ui::Asked::of(request);
     let mut response = answer(request).await;
     let error = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => Some(error),
@@ -36,7 +36,11 @@ pub(super) async fn render<A: Future<Output = Response>>(
     error.log();
     #[cfg(feature = "dashboard")]
     if let Some(asked) = asked {
-        return ui::failed(&asked, &error, response.status(), &id);
+        let mut page = ui::failed(app, &asked, &error, response.status(), &id).await;
+        if let Some(after) = response.headers_mut().remove(header::RETRY_AFTER) {
+            page.headers_mut().insert(header::RETRY_AFTER, after);
+        }
+        return page;
     }
     let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
     let mut rendered = (response.status(), Json(body)).into_response();

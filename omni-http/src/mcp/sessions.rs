@@ -224,11 +224,11 @@ impl Sessions {
     pub(super) fn reserve(self: &Arc<Self>, owner: &Owner) -> Result<Place, ApiError> {
         let mut table = self.table();
         if table.known.len() + table.kept.len() >= self.most {
-            return Err(ApiError::no_session("there are too many sessions; one has to end before another begins"));
+            return Err(ApiError::full("there are too many sessions; one has to end before another begins"));
         }
         let holders = table.known.values().map(|known| &known.holder).chain(table.kept.values());
         if holders.filter(|holder| **holder == owner.holder).count() >= self.most_each {
-            return Err(ApiError::no_session("you have too many sessions; end one before you begin another"));
+            return Err(ApiError::full("you have too many sessions; end one before you begin another"));
         }
         table.places += 1;
         let number = table.places;

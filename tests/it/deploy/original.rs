@@ -1,5 +1,7 @@
 //! A database of OMNI2, as its own dump has it, behind the service.
 
+use std::collections::BTreeSet;
+
 use omni_tests::{
     door::Reply,
     own_database::OwnDatabase,
@@ -116,6 +118,17 @@ async fn the_log_of_a_dump_is_served_row_by_row_with_what_its_rows_left_open() {
         assert_eq!((&open["created_at"], &open["was_blocked"]), (&json!(at), &json!(false)), "{id}");
     }
     assert!(row(12)["message_preview"].as_str().unwrap().starts_with("<script>"), "as it was typed");
+    // What has no record has an id of its own all the same, and is seen by what was asked, whatever kept that.
+    let requests: BTreeSet<_> =
+        all["logs"].as_array().unwrap().iter().map(|row| row["request_id"].as_str().unwrap()).collect();
+    assert!(requests.len() == 12 && !requests.contains("00000000-0000-0000-0000-000000000000"), "{requests:?}");
+    for (id, asked) in [(9, "From somebody who left"), (10, "Which MCPs are there?"), (11, "Is it up?")] {
+        assert_eq!(row(id)["message_preview"], asked, "{id}");
+    }
+    let found = moved.get(owner, &format!("/ui/ask.json?id={}", row(10)["request_id"].as_str().unwrap())).await;
+    let found = found.is(200).json();
+    assert_eq!((&found["id"], &found["message"]), (&json!(10), &json!("Which MCPs are there?")));
+    assert_eq!(found["proof"]["state"], "unproved");
 }
 
 #[tokio::test(flavor = "multi_thread")]

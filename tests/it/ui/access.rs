@@ -30,6 +30,26 @@ async fn whoever_is_not_logged_in_is_shown_where_to_do_that_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_page_of_something_that_went_wrong_has_the_menu_and_the_way_out_for_whoever_was_let_in() {
+    let site = Site::open().await;
+    for (path, status) in [("server?name=nowhere", 404), ("nowhere", 404), ("keys?after=x", 404)] {
+        let page = site.get(path).await.reply.is(status);
+        for part in ["href=\"audit\"", "action=\"logout\"", "name=\"csrf\"", BOSS] {
+            assert!(page.text.contains(part), "{path}: {part}: {}", page.text);
+        }
+    }
+    let csrf = site.get("nowhere").await.csrf();
+    site.post("logout", &[("csrf", &csrf)]).await.is(303);
+    // The menu is that of whoever looks, and nobody's who may look at nothing.
+    let audrey = site.office.key("audrey@company.com").await;
+    let hers = site.office.get(&audrey, "/ui/keys").await.is(403);
+    assert!(hers.text.contains("href=\"audit\"") && !hers.text.contains("href=\"keys\""), "{}", hers.text);
+    let ada = site.office.key(ADA).await;
+    let theirs = site.office.get(&ada, "/ui/keys").await.is(403);
+    assert!(!theirs.text.contains("href=\"audit\"") && !theirs.text.contains("csrf"), "{}", theirs.text);
+}
+
+#[tokio::test]
 async fn over_https_the_cookie_is_for_this_host_and_https_alone() {
     let site = Site::open().await;
     let asked = Reply::of(site.office.stranger(Method::GET, "/ui/login")).await.is(200);
@@ -135,9 +155,21 @@ async fn every_page_says_what_a_browser_may_do_with_it() {
             assert!(!shown.text.contains(inline), "{page} has {inline}: {}", shown.text);
         }
     }
+    let page = site.get("keys").await.reply.text;
     for (asset, kind) in [("app.css", "text/css"), ("app.js", "text/javascript"), ("htmx.min.js", "text/javascript")] {
-        let file = Reply::of(site.office.stranger(Method::GET, &format!("/ui/assets/{asset}"))).await.is(200);
-        assert!(file.header("content-type").starts_with(kind), "{asset}");
+        // Its address changes with what is in it, and so it is kept for good.
+        let (_, rest) = page.split_once(&format!("\"assets/{asset}?v=")).unwrap();
+        let digest = rest.split('"').next().unwrap();
+        for (query, cached) in [
+            (format!("?v={digest}"), "public, max-age=31536000, immutable"),
+            (String::new(), "no-cache"),
+            ("?v=0".into(), "no-cache"),
+        ] {
+            let file = site.office.stranger(Method::GET, &format!("/ui/assets/{asset}{query}"));
+            let file = Reply::of(file).await.is(200);
+            assert!(file.header("content-type").starts_with(kind), "{asset}");
+            assert_eq!(file.header("cache-control"), cached, "{asset}{query}");
+        }
     }
     let licence = Reply::of(site.office.stranger(Method::GET, "/ui/assets/htmx.LICENSE")).await.is(200);
     assert!(licence.text.contains("BSD"));

@@ -139,32 +139,3 @@ async fn people_get_roles_and_are_kept_out() {
     let listed = site.document("users").await;
     assert!(listed["users"].as_array().unwrap().iter().any(|user| user["email"] == "new@company.com"));
 }
-
-#[tokio::test]
-async fn pages_are_told_when_something_changed() {
-    let site = Site::open().await;
-    let request = site.office.stranger(Method::GET, "/ui/events?page=approvals").header("cookie", &site.cookie);
-    let mut events = request.send().await.unwrap();
-    assert_eq!(events.headers()["content-type"], "text/event-stream");
-    let told = async {
-        let mut text = String::new();
-        while let Some(chunk) = events.chunk().await.unwrap() {
-            text.push_str(&String::from_utf8_lossy(&chunk));
-            if text.contains("event: changed") {
-                return;
-            }
-        }
-        panic!("the stream ended: {text}");
-    };
-    // The first look is what changes are compared with: another question until one of them is told.
-    let asking = async {
-        for at in 0..10 {
-            site.park(&format!("Drop number {at}")).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        () = told => {}
-        () = asking => panic!("nothing was told"),
-    }
-}

@@ -12,10 +12,12 @@ use super::{
 
 /// How wide windows are, and whether it is night there.
 const LOOKS: [(u32, bool); 4] = [(1280, false), (390, true), (390, false), (1280, true)];
+/// Pages of which something is not right.
+const ODD: [(&str, &str); 2] = [("failed", "nowhere"), ("unread", "audit?since=yesterday&until=2026-01-31&limit=0")];
 /// What is always looked at, and how.
 const ALWAYS: [&str; 3] = ["overview", "tool", "approvals"];
 
-fn pictures() -> PathBuf {
+pub(super) fn pictures() -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     std::fs::create_dir_all(&dir).unwrap();
     dir
@@ -92,6 +94,16 @@ async fn every_page_fits_its_window_and_can_be_used_without_seeing_it() {
                 faults.push(format!("{look}: it is wider than its window"));
             }
             is_clean(&browser, &site, &look).await;
+        }
+        for (name, page) in ODD.into_iter().filter(|_| is_full) {
+            browser.open(&site.office.url(&format!("/ui/{page}"))).await;
+            let look = format!("{name}-{width}-{}", if is_dark { "dark" } else { "light" });
+            std::fs::write(dir.join(format!("{look}.png")), browser.picture().await).unwrap();
+            faults.extend(wrong(&browser, &axe).await.into_iter().map(|fault| format!("{look}: {fault}")));
+            if is_wider(&browser).await != false {
+                faults.push(format!("{look}: it is wider than its window"));
+            }
+            browser.console().await; // it tells of the status
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

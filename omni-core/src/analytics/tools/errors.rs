@@ -5,18 +5,19 @@ use super::{
     queries::{question, text},
     some,
 };
-use crate::analytics::{
-    data::{RequestList, View},
-    definitions::Args,
-    error::AnalyticsError,
-    period::Period,
-    report::{Cell, Report, Table},
-    rollup::{CALL_FAULTS, CALLS, FAULTS, REQUESTS, RULES},
-    sums::Wanted,
+use crate::{
+    analytics::{
+        data::{RequestList, View},
+        definitions::Args,
+        error::AnalyticsError,
+        period::Period,
+        report::{Cell, Report, Table},
+        rollup::{CALL_FAULTS, CALLS, FAULTS, REQUESTS, RULES},
+        sums::Wanted,
+    },
+    audit::FAILURES,
 };
 
-/// How requests and calls end that neither were refused nor given up.
-pub(in crate::analytics) const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
 const GOOD: [&str; 2] = ["success", "warning"];
 const REFUSED: [&str; 2] = ["denied", "rate_limited"];
 /// Most messages, tools, rules or people of a table.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{count, errors::FAILURES, nothing, some};
-use crate::analytics::{
-    data::View,
-    definitions::Args,
-    error::AnalyticsError,
-    period::Period,
-    report::{Cell, Report, Table},
-    rollup::{CALL_WAITS, CALLS, WAITS},
-    sums::Wanted,
-    waits::Waits,
+use super::{count, nothing, some};
+use crate::{
+    analytics::{
+        data::View,
+        definitions::Args,
+        error::AnalyticsError,
+        period::Period,
+        report::{Cell, Report, Table},
+        rollup::{CALL_WAITS, CALLS, WAITS},
+        sums::Wanted,
+        waits::Waits,
+    },
+    audit::FAILURES,
 };
 
 /// Most servers or tools of a table.

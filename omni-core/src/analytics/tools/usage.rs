@@ -2,20 +2,21 @@
 
 use super::{
     cost::{Spent, spent},
-    count,
-    errors::FAILURES,
-    named, nothing,
+    count, named, nothing,
     queries::{question, text},
     some,
 };
-use crate::analytics::{
-    data::{RequestList, View},
-    definitions::Args,
-    error::AnalyticsError,
-    period::Period,
-    report::{Cell, Report, Table, dollars},
-    rollup::{CALLS, PEOPLE_CALLS, REQUESTS},
-    sums::Wanted,
+use crate::{
+    analytics::{
+        data::{RequestList, View},
+        definitions::Args,
+        error::AnalyticsError,
+        period::Period,
+        report::{Cell, Report, Table, dollars},
+        rollup::{CALLS, PEOPLE_CALLS, REQUESTS},
+        sums::Wanted,
+    },
+    audit::FAILURES,
 };
 
 /// What is known of somebody.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        AuditError, AuditQuery, AuditStats, CallEntry, LogEntry, LogPage, MAX_PAGE, SealedRecord,
+        AuditError, AuditQuery, AuditStats, CallEntry, FAILURES, LogEntry, LogPage, MAX_PAGE, SealedRecord,
         entry::Entries,
         query::{ADMIN, Group, Sums},
     },
@@ -128,6 +128,9 @@ impl<'a> Conditions<'a> {
             if let Some(wanted) = wanted {
                 all.add(format!("{column} = ?"), [wanted.into()]);
             }
+        }
+        if query.failed {
+            all.add("l.status IN (?, ?, ?)".into(), FAILURES.map(Val::from));
         }
         if let Some(request_id) = query.request_id {
             all.add("l.request_id = ?".into(), [request_id.to_string().into()]);

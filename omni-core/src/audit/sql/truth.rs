@@ -24,11 +24,13 @@ pub(super) async fn read(
     Ok(rows.iter().map(|row| sealed(chain_id, row)).collect::<Result<_, _>>()?)
 }
 
-/// The record of a row of `audit_logs`; `None` for rows that are older than the ledger.
-pub(super) async fn of_row(db: &Db, id: i64) -> Result<Option<SealedRecord>, AuditError> {
-    const QUERY: &str = "SELECT r.chain_id, r.seq, r.bytes, r.mac FROM audit_logs l
-        JOIN ledger r ON r.chain_id = l.chain_id AND r.seq = l.seq WHERE l.id = ?";
-    let row = db.fetch_optional(QUERY, &[id.into()]).await?;
+/// The record of a row of a table that people query; `None` for rows that are older than the ledger.
+pub(super) async fn of_row(db: &Db, table: &'static str, id: i64) -> Result<Option<SealedRecord>, AuditError> {
+    let sql = format!(
+        "SELECT r.chain_id, r.seq, r.bytes, r.mac FROM {table} l
+         JOIN ledger r ON r.chain_id = l.chain_id AND r.seq = l.seq WHERE l.id = ?"
+    );
+    let row = db.fetch_optional(&sql, &[id.into()]).await?;
     Ok(row.map(|row| sealed(chain(&row)?, &row)).transpose()?)
 }
 

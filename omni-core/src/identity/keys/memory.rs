@@ -36,9 +36,11 @@ impl KeyStore for MemoryKeys {
         Ok(self.keys().iter().find(|key| key.id == id).cloned())
     }
 
-    async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
+    async fn list(&self, owner: Option<&str>, before: Option<i64>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
         let keys = self.keys();
-        let wanted = keys.iter().rev().filter(|key| owner.is_none_or(|owner| key.owner == owner));
+        let is_wanted =
+            |key: &&ApiKey| owner.is_none_or(|owner| key.owner == owner) && before.is_none_or(|before| key.id < before);
+        let wanted = keys.iter().rev().filter(is_wanted);
         Ok(wanted.take(limit as usize).cloned().collect())
     }
 

@@ -72,13 +72,14 @@ impl KeyStore for SqlKeys {
         Ok(self.rows("WHERE id = ?", &[id.into()]).await?.pop())
     }
 
-    async fn list(&self, owner: Option<&str>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
-        match owner {
-            Some(owner) => {
-                self.rows("WHERE user_email = ? ORDER BY id DESC LIMIT ?", &[owner.into(), limit.into()]).await
-            }
-            None => self.rows("ORDER BY id DESC LIMIT ?", &[limit.into()]).await,
+    async fn list(&self, owner: Option<&str>, before: Option<i64>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
+        let (mut conditions, mut values) = (vec!["id < ?"], vec![Val::from(before.unwrap_or(i64::MAX))]);
+        if let Some(owner) = owner {
+            conditions.push("user_email = ?");
+            values.push(owner.into());
         }
+        values.push(limit.into());
+        self.rows(&format!("WHERE {} ORDER BY id DESC LIMIT ?", conditions.join(" AND ")), &values).await
     }
 
     async fn insert(&self, key: &ApiKey) -> Result<i64, KeyError> {

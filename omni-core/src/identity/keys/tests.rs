@@ -118,7 +118,7 @@ impl KeyStore for Away {
     async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
+    async fn list(&self, _: Option<&str>, _: Option<i64>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         Err(super::KeyError::new("gone"))
     }
     async fn insert(&self, _: &ApiKey) -> Result<i64, super::KeyError> {
@@ -165,7 +165,7 @@ impl KeyStore for Hung {
     async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
         std::future::pending().await
     }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
+    async fn list(&self, _: Option<&str>, _: Option<i64>, _: u32) -> Result<Vec<ApiKey>, super::KeyError> {
         std::future::pending().await
     }
     async fn insert(&self, _: &ApiKey) -> Result<i64, super::KeyError> {

@@ -1,5 +1,5 @@
 -- KEYS[1]: the reservation. KEYS[i + 1]: the count of charge i.
--- ARGV: ttl, id, then for each charge: kind, max, amount, window's length, name.
+-- ARGV: ttl (0 takes nothing, and tells how counts stand), id, then for each charge: kind, max, amount, window's length, name.
 -- Returns 1 and for each charge: used, reset; or 0, the charge that does not fit, used, retry after.
 local ttl, id = tonumber(ARGV[1]), ARGV[2]
 local periods = calendar()
@@ -134,7 +134,7 @@ local function refusal()
   return worst
 end
 
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if ttl > 0 and redis.call('EXISTS', KEYS[1]) == 0 then
   local refused = refusal()
   if refused then
     return refused

@@ -39,6 +39,19 @@ pub(super) async fn reserve(db: &Db, request: &Reserve) -> Result<Reservation, F
     Ok(Reservation::new(request.id.clone(), standings))
 }
 
+/// How counts stand. The transaction is given up: it made no count that was not there.
+pub(super) async fn peek(db: &Db, charges: &[Charge]) -> Result<Vec<Standing>, Failed> {
+    if charges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = db.begin().await?;
+    let wanted = ids(charges);
+    let counted = lock(&mut tx, &wanted).await?;
+    let seen = see(&mut tx, "", &wanted).await?;
+    let state = State { now: seen.now, used: used(&counted, &seen) };
+    Ok(charges.iter().map(|charge| state.standing(charge)).collect())
+}
+
 /// What is used of each count, and when the first of it is free.
 struct State {
     now: DateTime<Utc>,

@@ -37,6 +37,16 @@ pub struct NewKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// A portion of the keys, the newest first.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct KeyPage {
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+    /// Before which number the next page begins, if there is one.
+    pub next: Option<i64>,
+}
+
 impl NewKey {
     /// A key of somebody.
     #[must_use]
@@ -136,10 +146,23 @@ impl Admin {
     /// # Errors
     /// An [`Error`] when they may not be listed, or cannot.
     pub async fn keys_of(&self, owner: Option<&str>) -> Result<Vec<ApiKey>, Error> {
+        Ok(self.keys_page(owner, None, MAX_LISTED).await?.keys)
+    }
+
+    /// The same in portions: at most `limit` with smaller numbers than `before`.
+    ///
+    /// # Errors
+    /// As [`Admin::keys_of`].
+    pub async fn keys_page(&self, owner: Option<&str>, before: Option<i64>, limit: u32) -> Result<KeyPage, Error> {
         self.require(Permission::CanManageUsers)?;
         let owner = owner.map(|owner| owner.trim().to_lowercase());
         owner.as_deref().map_or(Ok(()), is_owner)?;
-        Ok(self.keys()?.store().list(owner.as_deref(), MAX_LISTED).await?)
+        let limit = limit.clamp(1, MAX_LISTED);
+        let mut keys = self.keys()?.store().list(owner.as_deref(), before, limit + 1).await?;
+        let has_more = keys.len() > limit as usize;
+        keys.truncate(limit as usize);
+        let next = keys.last().filter(|_| has_more).map(|key| key.id);
+        Ok(KeyPage { keys, next })
     }
 
     /// Takes a key back.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{super::profile::stand, Admin};
 use crate::{
-    audit::{AuditAccess, LogEntry},
+    audit::{AuditAccess, CallEntry, LogEntry},
     catalog::Catalog,
     config::Diagnostic,
     error::Error,
@@ -130,6 +130,23 @@ impl Admin {
         let reader = self.parts.reader.clone().ok_or_else(none)?;
         let record = reader.sealed(entry).await?.ok_or_else(none)?;
         Ok(verify_record(&*reader, &self.parts.live.proofs, &record).await?)
+    }
+
+    /// The same of calls of the log, in their order.
+    ///
+    /// # Errors
+    /// An [`Error`] when they may not be read, or cannot.
+    pub async fn prove_calls(&self, calls: &[CallEntry]) -> Result<Vec<Option<Fault>>, Error> {
+        self.require(Permission::CanViewAuditLogs)?;
+        let Some(reader) = self.parts.reader.clone() else { return Ok(vec![Some(Fault::RowStray); calls.len()]) };
+        let mut faults = Vec::with_capacity(calls.len());
+        for call in calls {
+            faults.push(match reader.sealed_call(call).await? {
+                Some(record) => verify_record(&*reader, &self.parts.live.proofs, &record).await?,
+                None => Some(Fault::RowStray),
+            });
+        }
+        Ok(faults)
     }
 
     /// The configuration that everything is built from, with every secret hidden.

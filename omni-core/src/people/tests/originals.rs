@@ -173,7 +173,7 @@ async fn its_other_tables_go_on_as_omnis_own() {
     assert_eq!((&*anybody.role.name, anybody.quota.per_hour), ("clerk", Some(7)));
     assert!(anybody.decide("one", "x", None).is_allowed() && !anybody.decide("two", "x", None).is_allowed());
     assert!(policy.role("dba").is_some() && anybody.role.permissions.len() == 1);
-    let keys = SqlKeys::new(tables.clone()).list(None, 10).await.unwrap();
+    let keys = SqlKeys::new(tables.clone()).list(None, None, 10).await.unwrap();
     assert_eq!((keys.len(), &*keys[0].owner, keys[0].scopes.iter().count()), (1, "carl@x.org", 0), "it opens nothing");
     for view in ["v_mcp_health", "v_tool_usage", "v_user_activity", "audit_logs_summary"] {
         tables.db().await.unwrap().fetch_all(&format!("SELECT * FROM {view}"), &[]).await.unwrap();

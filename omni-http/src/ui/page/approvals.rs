@@ -20,6 +20,7 @@ use crate::{
 const LOOKED_AT: usize = 100;
 
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
+    let seen = live::seen(&app, &person).await;
     let waiting = live::waiting(&app, &person.caller).await?;
     let mut decided = Vec::new();
     // A store that only takes records has nothing to show.
@@ -28,7 +29,7 @@ pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person:
         (query.request_type, query.limit) = (Some("admin".into()), Some(LOOKED_AT));
         decided = access.logs(&query).await.map_err(Error::from)?.entries;
     }
-    shown(as_json, approvals::of(Frame::of(&person), waiting, &decided, Utc::now()))
+    shown(as_json, approvals::of(Frame::of(&person), seen, waiting, &decided, Utc::now()))
 }
 
 /// Agrees to a call, or denies it. Its ask goes on whether somebody waits here or not.

@@ -9,7 +9,7 @@ use crate::{
     ui::{
         answer::{AsJson, Frame, shown},
         person::Person,
-        view::ask::{self, Proof},
+        view::ask::{self, Proof, Seen},
     },
 };
 
@@ -20,12 +20,14 @@ pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Respo
     let access = person.admin.audit()?;
     let entry = access.entry(id).await.map_err(Error::from)?.ok_or_else(none)?;
     let calls = access.calls(id).await.map_err(Error::from)?;
+    let turns = access.turns(&entry).await.map_err(Error::from)?;
     let answer = access.answer(&entry).await.map_err(Error::from)?;
     let proof = match person.admin.prove(&entry).await {
-        Ok(None) => Proof::Proved,
-        Ok(Some(fault)) => Proof::Broken(fault.to_string()),
+        Ok(fault) => Proof::of(fault),
         Err(error) if error.kind() == ErrorKind::NotFound => Proof::Unproved,
         Err(error) => return Err(error.into()),
     };
-    shown(as_json, ask::of(Frame::of(&person), entry, calls, answer, proof))
+    let proofs = person.admin.prove_calls(&calls).await?.into_iter().map(Proof::of);
+    let calls = calls.into_iter().zip(proofs).collect();
+    shown(as_json, ask::of(Frame::of(&person), Seen { entry, calls, turns, answer, proof }))
 }

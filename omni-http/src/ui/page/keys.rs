@@ -15,6 +15,8 @@ use crate::{
     wire::within,
 };
 
+/// Keys of a page.
+const PAGE: u32 = 50;
 /// The longest that a key may last, in days.
 const MAX_DAYS: i64 = 3_650;
 
@@ -23,9 +25,13 @@ pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Respo
 }
 
 async fn listed(as_json: AsJson, person: &Person, made: Option<String>) -> Result<Response, ApiError> {
-    let owner = person.query.text("user");
-    let keys = person.admin.keys_of(Some(&*owner).filter(|owner| !owner.is_empty())).await?;
-    shown(as_json, keys::of(Frame::of(person), keys, owner, made, Utc::now()))
+    let (owner, after) = (person.query.text("user"), person.query.text("after"));
+    let before = match &*after {
+        "" => None,
+        number => Some(number.parse().map_err(|_| ApiError::not_found("there is no such page of the keys"))?),
+    };
+    let keys = person.admin.keys_page(Some(&*owner).filter(|owner| !owner.is_empty()), before, PAGE).await?;
+    shown(as_json, keys::of(Frame::of(person), keys, &person.query, made, Utc::now()))
 }
 
 /// Makes a key, which is in this answer and nowhere else ever after; or takes one back.

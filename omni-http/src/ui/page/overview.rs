@@ -9,7 +9,7 @@ use crate::{
     state::App,
     ui::{
         answer::{AsJson, Frame, shown},
-        live::waiting,
+        live,
         person::Person,
         view::overview::{self, Seen},
     },
@@ -21,13 +21,16 @@ const FAILURES: usize = 6;
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
     let (now, stretch) = (Utc::now(), stretch(person.query.of("period")));
     let admin = &person.admin;
-    let mut seen = Seen { stretch, waiting: waiting(&app, &person.caller).await?.len(), ..Seen::default() };
+    let look = live::seen(&app, &person).await;
+    let waiting = live::waiting(&app, &person.caller).await?.len();
+    let mut seen = Seen { stretch, look, waiting, ..Seen::default() };
     if admin.may(Permission::CanViewAuditLogs) {
         seen.usage = admin.overview(stretch, now).await?;
         // A store that only takes records has nothing to show.
         if let Ok(access) = admin.audit() {
             let mut failed = AuditQuery::default();
-            (failed.status, failed.limit) = (Some("error".into()), Some(FAILURES));
+            (failed.failed, failed.limit) = (true, Some(FAILURES));
+            failed.since = Some(stretch.since(now));
             seen.failures = access.logs(&failed).await.map_err(Error::from)?.entries;
         }
     }

@@ -22,6 +22,9 @@ const MOST: usize = 10;
 pub(in crate::ui) struct View {
     #[serde(skip)]
     frame: Frame,
+    /// What changes are compared with.
+    #[serde(skip)]
+    seen: Option<u64>,
     waiting: Vec<Confirmation>,
     #[serde(skip)]
     cards: Vec<Card>,
@@ -57,12 +60,14 @@ struct Decided {
 
 pub(in crate::ui) fn of(
     frame: Frame,
+    seen: Option<u64>,
     waiting: Vec<ConfirmationView>,
     admin_acts: &[LogEntry],
     now: DateTime<Utc>,
 ) -> View {
     View {
         frame,
+        seen,
         cards: waiting.iter().map(|view| card(view, now)).collect(),
         waiting: waiting.into_iter().map(Confirmation::from).collect(),
         decided: admin_acts.iter().filter_map(|entry| decided(entry, now)).take(MOST).collect(),

@@ -1,10 +1,14 @@
-//! One ask as a timeline: its calls, what they cost, and whether the ledger proves it.
+//! One ask as a timeline: the model's turns and its calls, what they cost, and whether the ledger proves them.
 
 use askama::Template;
-use chrono::TimeDelta;
-use omni_core::audit::{CallEntry, LogEntry};
+use chrono::{DateTime, TimeDelta, Utc};
+use omni_core::{
+    audit::{CallEntry, LogEntry},
+    ledger::TurnRecord,
+};
 use serde::Serialize;
 
+use self::proof::Seal;
 use crate::{
     ui::{
         answer::Frame,
@@ -12,18 +16,21 @@ use crate::{
         fields::link,
         show,
     },
-    wire::{LogDetail, LogWithCalls},
+    wire::{CallLine, LogDetail},
 };
 
-/// Whether the ledger proves an entry.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "snake_case", tag = "state", content = "fault")]
-pub(in crate::ui) enum Proof {
-    Proved,
-    /// It is older than the ledger.
-    Unproved,
-    /// The record is not what the ledger wrote, or the row not what the record says.
-    Broken(String),
+mod proof;
+
+pub(in crate::ui) use proof::Proof;
+
+/// What the core said.
+#[derive(Debug)]
+pub(in crate::ui) struct Seen {
+    pub(in crate::ui) entry: LogEntry,
+    pub(in crate::ui) calls: Vec<(CallEntry, Proof)>,
+    pub(in crate::ui) turns: Vec<TurnRecord>,
+    pub(in crate::ui) answer: Option<String>,
+    pub(in crate::ui) proof: Proof,
 }
 
 #[derive(Debug, Template, Serialize)]
@@ -32,8 +39,17 @@ pub(in crate::ui) struct View {
     #[serde(skip)]
     frame: Frame,
     #[serde(flatten)]
-    ask: LogWithCalls,
+    detail: LogDetail,
+    /// The answer, as much of it as is kept.
+    #[serde(rename = "answer")]
+    full_answer: Option<String>,
+    /// The model's turns, as far as its record has them.
+    turns: Vec<TurnLine>,
+    /// The calls of an ask, in order, or the direct call itself.
+    tool_calls: Vec<ProvedCall>,
     proof: Proof,
+    #[serde(skip)]
+    seal: Seal,
     #[serde(skip)]
     heading: String,
     #[serde(skip)]
@@ -54,18 +70,61 @@ pub(in crate::ui) struct View {
     whole: Svg,
     #[serde(skip)]
     steps: Vec<Step>,
+    /// Why no turns are shown although there were some.
+    #[serde(skip)]
+    is_in_sum: bool,
     #[serde(skip)]
     person: Option<(String, String)>,
 }
 
-/// A call of the timeline.
+/// A turn of the model.
+#[derive(Debug, Serialize)]
+struct TurnLine {
+    /// When it ended.
+    at: DateTime<Utc>,
+    tokens_input: u64,
+    tokens_output: u64,
+    tokens_cached: u64,
+    tokens_cache_write: u64,
+    /// Whether the vendor told of no tokens, so that they are a bound.
+    estimated: bool,
+    /// Dollars; `null` where the price is unknown.
+    cost_estimate: Option<f64>,
+    duration_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProvedCall {
+    #[serde(flatten)]
+    call: CallLine,
+    proof: Proof,
+}
+
+/// A step of the timeline.
 #[derive(Debug)]
-struct Step {
+enum Step {
+    Turn(Turn),
+    Call(Call),
+}
+
+#[derive(Debug)]
+struct Turn {
+    number: usize,
+    model: String,
+    bar: Svg,
+    took: String,
+    tokens: String,
+    cost: String,
+}
+
+#[derive(Debug)]
+struct Call {
     name: String,
     to: String,
     bar: Svg,
     status: String,
     mark: &'static str,
+    seal: Seal,
     took: String,
     cost: String,
     size: String,
@@ -74,14 +133,8 @@ struct Step {
     arguments: String,
 }
 
-pub(in crate::ui) fn of(
-    frame: Frame,
-    entry: LogEntry,
-    calls: Vec<CallEntry>,
-    answer: Option<String>,
-    proof: Proof,
-) -> View {
-    let steps = calls.iter().map(|call| step(&entry, call)).collect();
+pub(in crate::ui) fn of(frame: Frame, seen: Seen) -> View {
+    let Seen { entry, calls, turns, answer, proof } = seen;
     let heading = entry.message_preview.clone().unwrap_or_else(|| entry.request_type.replace('_', " "));
     View {
         frame,
@@ -94,14 +147,15 @@ pub(in crate::ui) fn of(
         facts: facts(&entry),
         params: entry.tool_params.as_ref().map(show::json),
         whole: chart::stretch(&format!("all of it: {}", show::duration(entry.duration_ms)), "s0", 0.0, 1.0),
-        steps,
+        steps: steps(&entry, &turns, &calls),
+        is_in_sum: turns.is_empty() && entry.iterations > 0,
         person: entry.user_email.as_ref().map(|email| (email.clone(), link("user", &[("email", email)]))),
+        seal: proof::of_all(&proof, calls.iter().map(|(_, proof)| proof)),
         proof,
-        ask: LogWithCalls {
-            detail: LogDetail::from(entry),
-            answer,
-            tool_calls: calls.into_iter().map(Into::into).collect(),
-        },
+        turns: turns.iter().map(TurnLine::of).collect(),
+        tool_calls: calls.into_iter().map(|(call, proof)| ProvedCall { call: call.into(), proof }).collect(),
+        detail: LogDetail::from(entry),
+        full_answer: answer,
     }
 }
 
@@ -130,15 +184,59 @@ fn facts(entry: &LogEntry) -> Vec<(&'static str, String)> {
     facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn step(entry: &LogEntry, call: &CallEntry) -> Step {
-    let (from, to) = within(entry, call);
+/// Turns and calls in the order in which they ended: a turn's calls come after it.
+fn steps(entry: &LogEntry, turns: &[TurnRecord], calls: &[(CallEntry, Proof)]) -> Vec<Step> {
+    let turns = turns.iter().enumerate().map(|(at, one)| (one.at, Step::Turn(turn(entry, at + 1, one))));
+    let calls = calls.iter().map(|(one, proof)| (one.created_at, Step::Call(call(entry, one, proof))));
+    let mut steps: Vec<_> = turns.chain(calls).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    steps.into_iter().map(|(_, step)| step).collect()
+}
+
+impl TurnLine {
+    fn of(turn: &TurnRecord) -> Self {
+        let usage = turn.usage;
+        Self {
+            at: turn.at,
+            tokens_input: usage.input,
+            tokens_output: usage.output,
+            tokens_cached: usage.cache_read,
+            tokens_cache_write: usage.cache_write.saturating_add(usage.cache_write_1h),
+            estimated: usage.estimated,
+            cost_estimate: turn.cost.map(|cost| cost.as_usd()),
+            duration_ms: turn.duration_ms,
+        }
+    }
+}
+
+fn turn(entry: &LogEntry, number: usize, turn: &TurnRecord) -> Turn {
+    let TurnLine { tokens_input, tokens_output, tokens_cached, estimated, .. } = TurnLine::of(turn);
+    let mut tokens = format!("{} in, {} out", show::count(tokens_input), show::count(tokens_output));
+    if tokens_cached > 0 {
+        tokens = format!("{tokens}, {} from the cache", show::count(tokens_cached));
+    }
+    let (from, to) = within(entry, turn.at, turn.duration_ms);
+    let took = show::duration(turn.duration_ms);
+    Turn {
+        number,
+        model: entry.model.clone().unwrap_or_default(),
+        bar: chart::stretch(&format!("Turn {number}: {took}"), "s3", from, to),
+        took,
+        tokens: if estimated { format!("at most {tokens}") } else { tokens },
+        cost: turn.cost.map_or_else(|| show::NONE.into(), |cost| show::usd(cost.as_usd())),
+    }
+}
+
+fn call(entry: &LogEntry, call: &CallEntry, proof: &Proof) -> Call {
+    let (from, to) = within(entry, call.created_at, call.duration_ms);
     let mark = super::mark_of(&call.status);
-    Step {
+    Call {
         name: format!("{}.{}", call.server, call.tool),
         to: link("tool", &[("server", &call.server), ("tool", &call.tool)]),
         bar: chart::stretch(&format!("{} {}", call.tool, show::duration(call.duration_ms)), mark, from, to),
         status: call.status.replace('_', " "),
         mark,
+        seal: proof.seal(),
         took: show::duration(call.duration_ms),
         cost: call.cost_estimate.map_or_else(|| show::NONE.into(), show::usd),
         size: call.bytes.map_or_else(|| show::NONE.into(), show::bytes),
@@ -148,11 +246,11 @@ fn step(entry: &LogEntry, call: &CallEntry) -> Step {
     }
 }
 
-/// Where a call lies within its ask, as shares of it.
-fn within(entry: &LogEntry, call: &CallEntry) -> (f64, f64) {
+/// Where a step lies within its ask, as shares of it.
+fn within(entry: &LogEntry, ended: DateTime<Utc>, took_ms: u64) -> (f64, f64) {
     let long = |ms: u64| TimeDelta::milliseconds(i64::try_from(ms).unwrap_or(0));
     let begins = entry.created_at - long(entry.duration_ms);
     let whole = entry.duration_ms.max(1) as f64;
-    let share = |at: chrono::DateTime<chrono::Utc>| (at - begins).num_milliseconds() as f64 / whole;
-    (share(call.created_at - long(call.duration_ms)), share(call.created_at))
+    let share = |at: DateTime<Utc>| (at - begins).num_milliseconds() as f64 / whole;
+    (share(ended - long(took_ms)), share(ended))
 }

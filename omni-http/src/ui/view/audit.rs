@@ -1,7 +1,7 @@
 //! What was asked and called: what is looked for, and what is found.
 
 use askama::Template;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use omni_core::audit::{LogEntry, LogPage, REQUEST_TYPES};
 use serde::Serialize;
 
@@ -14,8 +14,22 @@ use crate::{
     wire::LogDetail,
 };
 
-const STATUSES: [&str; 8] =
-    ["success", "warning", "error", "denied", "rate_limited", "cancelled", "timeout", "unknown_outcome"];
+/// Every status of something that failed.
+pub(in crate::ui) const FAILED: &str = "failed";
+const STATUSES: [(&str, &str); 9] = [
+    (FAILED, "failed in any way"),
+    ("success", "success"),
+    ("warning", "warning"),
+    ("error", "error"),
+    ("timeout", "timeout"),
+    ("unknown_outcome", "unknown outcome"),
+    ("denied", "denied"),
+    ("rate_limited", "rate limited"),
+    ("cancelled", "cancelled"),
+];
+/// The kinds of inputs that take a day, and whatever else was written.
+const DAY: &str = "date";
+const TEXT: &str = "text";
 const DAYS: [(&str, &str); 4] =
     [("1", "the last day"), ("7", "the last 7 days"), ("30", "the last 30 days"), ("90", "the last 90 days")];
 
@@ -35,8 +49,11 @@ pub(in crate::ui) struct View {
     first: Option<String>,
     #[serde(skip)]
     wanted: Wanted,
+    /// Fields that cannot be read, and why.
     #[serde(skip)]
-    statuses: Vec<(&'static str, bool)>,
+    wrong: Vec<(String, String)>,
+    #[serde(skip)]
+    statuses: Vec<(&'static str, &'static str, bool)>,
     #[serde(skip)]
     types: Vec<(&'static str, bool)>,
     #[serde(skip)]
@@ -49,8 +66,23 @@ struct Wanted {
     user: String,
     server: String,
     tool: String,
-    since: String,
-    until: String,
+    since: Moment,
+    until: Moment,
+}
+
+/// When, as it was written, and what input shows it.
+#[derive(Debug)]
+struct Moment {
+    text: String,
+    kind: &'static str,
+}
+
+impl Moment {
+    /// An input for days would show nothing of what is none.
+    fn of(text: String) -> Self {
+        let is_day = text.is_empty() || text.parse::<NaiveDate>().is_ok();
+        Self { text, kind: if is_day { DAY } else { TEXT } }
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +101,28 @@ struct Row {
     cost: String,
 }
 
-pub(in crate::ui) fn of(frame: Frame, page: LogPage, query: &Fields, now: DateTime<Utc>) -> View {
+/// Fields that have a place of their own for what is wrong with them.
+const PLACES: [&str; 2] = ["since", "until"];
+
+impl View {
+    /// Why a field cannot be read.
+    fn why(&self, field: &str) -> Option<&str> {
+        self.wrong.iter().find(|(name, _)| name == field).map(|(_, why)| why.as_str())
+    }
+
+    /// What is wrong with what has no field.
+    fn elsewhere(&self) -> impl Iterator<Item = &(String, String)> {
+        self.wrong.iter().filter(|(name, _)| !PLACES.contains(&name.as_str()))
+    }
+}
+
+pub(in crate::ui) fn of(
+    frame: Frame,
+    page: LogPage,
+    query: &Fields,
+    wrong: Vec<(String, String)>,
+    now: DateTime<Utc>,
+) -> View {
     let next = page.next.map(|next| next.to_string());
     let has = |name: &str, value: &str| query.of(name) == Some(value);
     let days = query.of("days").unwrap_or("7");
@@ -84,13 +137,30 @@ pub(in crate::ui) fn of(frame: Frame, page: LogPage, query: &Fields, now: DateTi
             user: query.text("user"),
             server: query.text("server"),
             tool: query.text("tool"),
-            since: query.text("since"),
-            until: query.text("until"),
+            since: Moment::of(query.text("since")),
+            until: Moment::of(query.text("until")),
         },
-        statuses: STATUSES.into_iter().map(|status| (status, has("status", status))).collect(),
+        wrong,
+        statuses: STATUSES.into_iter().map(|(status, told)| (status, told, has("status", status))).collect(),
         types: REQUEST_TYPES.into_iter().map(|kind| (kind, has("type", kind))).collect(),
         days: DAYS.into_iter().map(|(value, title)| (value, title, value == days)).collect(),
     }
+}
+
+/// Each name once, and how often it is there.
+fn counted(names: &[String]) -> String {
+    let mut counts = Vec::<(&str, usize)>::new();
+    for name in names {
+        match counts.iter_mut().find(|(known, _)| *known == name.as_str()) {
+            Some((_, many)) => *many += 1,
+            None => counts.push((name.as_str(), 1)),
+        }
+    }
+    let told = counts.into_iter().map(|(name, many)| match many {
+        1 => name.to_owned(),
+        many => format!("{name} ×{many}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn row(entry: &LogEntry, now: DateTime<Utc>) -> Row {
@@ -103,7 +173,7 @@ fn row(entry: &LogEntry, now: DateTime<Utc>) -> Row {
         who: entry.user_email.clone().or_else(|| entry.actor.clone()).unwrap_or_else(|| show::NONE.into()),
         source: entry.source.clone().unwrap_or_else(|| show::NONE.into()),
         kind: entry.request_type.replace('_', " "),
-        tools: if direct.is_some() { String::new() } else { entry.tools_used.join(", ") },
+        tools: if direct.is_some() { String::new() } else { counted(&entry.tools_used) },
         what: direct.or_else(|| entry.message_preview.clone()).unwrap_or_default(),
         mark: super::mark_of(&entry.status),
         status: entry.status.replace('_', " "),

@@ -2,11 +2,18 @@
 
 use askama::Template;
 use chrono::{DateTime, Utc};
-use omni_core::identity::{ApiKey, Scope};
+use omni_core::{
+    identity::{ApiKey, Scope},
+    omni::KeyPage,
+};
 use serde::Serialize;
 
 use crate::{
-    ui::{answer::Frame, fields::link, show},
+    ui::{
+        answer::Frame,
+        fields::{Fields, link},
+        show,
+    },
     wire::KeyEntry,
 };
 
@@ -25,11 +32,17 @@ pub(in crate::ui) struct View {
     #[serde(skip)]
     frame: Frame,
     keys: Vec<KeyEntry>,
+    /// What `after` is of the next page.
+    next: Option<i64>,
     /// The key that was just made. This is the only time that it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     made: Option<String>,
     #[serde(skip)]
     owner: String,
+    #[serde(skip)]
+    more: Option<String>,
+    #[serde(skip)]
+    first: Option<String>,
     #[serde(skip)]
     rows: Vec<Row>,
     #[serde(skip)]
@@ -52,19 +65,17 @@ struct Row {
     is_valid: bool,
 }
 
-pub(in crate::ui) fn of(
-    frame: Frame,
-    keys: Vec<ApiKey>,
-    owner: String,
-    made: Option<String>,
-    now: DateTime<Utc>,
-) -> View {
+pub(in crate::ui) fn of(frame: Frame, page: KeyPage, query: &Fields, made: Option<String>, now: DateTime<Utc>) -> View {
+    let at = |after: &str| format!("keys?{}", query.with(&[("after", after), ("notice", "")]));
     View {
         frame,
-        rows: keys.iter().map(|key| row(key, now)).collect(),
-        keys: keys.into_iter().map(KeyEntry::from).collect(),
+        rows: page.keys.iter().map(|key| row(key, now)).collect(),
+        more: page.next.map(|next| at(&next.to_string())),
+        first: query.of("after").map(|_| at("")),
+        next: page.next,
+        keys: page.keys.into_iter().map(KeyEntry::from).collect(),
         made,
-        owner,
+        owner: query.text("user"),
         scopes: SCOPES.map(|(scope, told)| (scope.as_str(), told)).into(),
     }
 }

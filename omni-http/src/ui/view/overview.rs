@@ -1,6 +1,6 @@
 //! What is shown at a glance.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -21,15 +21,19 @@ use crate::{
     wire::{LogDetail, server_status},
 };
 
-/// Most series of a picture; the rest is one together.
+/// Most sources of a picture that have a colour of their own, and what the rest is called together.
 const SERIES: usize = 5;
-const STRETCHES: [(Stretch, &str, &str); 3] =
-    [(Stretch::Day, "24h", "24 hours"), (Stretch::Week, "7d", "7 days"), (Stretch::Month, "30d", "30 days")];
+const OTHER: &str = "other";
+/// Each stretch by its name, its title, and how many days of the log it is.
+const STRETCHES: [(Stretch, &str, &str, u8); 3] =
+    [(Stretch::Day, "24h", "24 hours", 1), (Stretch::Week, "7d", "7 days", 7), (Stretch::Month, "30d", "30 days", 30)];
 
 /// What the core said.
 #[derive(Debug, Default)]
 pub(in crate::ui) struct Seen {
     pub(in crate::ui) stretch: Stretch,
+    /// What changes are compared with.
+    pub(in crate::ui) look: Option<u64>,
     pub(in crate::ui) usage: Option<Overview>,
     pub(in crate::ui) failures: Vec<LogEntry>,
     pub(in crate::ui) servers: Option<Arc<Catalog>>,
@@ -46,6 +50,8 @@ pub(in crate::ui) struct View {
     failures: Vec<LogDetail>,
     /// Calls that wait for a human.
     waiting: usize,
+    #[serde(skip)]
+    seen: Option<u64>,
     #[serde(skip)]
     stretches: Vec<Choice>,
     #[serde(skip)]
@@ -64,7 +70,16 @@ pub(in crate::ui) struct View {
 struct Choice {
     name: &'static str,
     title: &'static str,
+    /// How far the log is gone through for the same time.
+    days: u8,
     is_here: bool,
+}
+
+impl View {
+    /// The stretch that is shown.
+    fn here(&self) -> Option<&Choice> {
+        self.stretches.iter().find(|choice| choice.is_here)
+    }
 }
 
 /// A number that says a lot.
@@ -121,9 +136,10 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
     let portions = seen.usage.as_ref().map(|usage| &*usage.portions).unwrap_or_default();
     let names = names(portions, seen.stretch);
     let servers: Vec<Server> = seen.servers.iter().flat_map(|catalog| servers(catalog, portions, &names)).collect();
-    let choice = |(stretch, name, title)| Choice { name, title, is_here: stretch == seen.stretch };
+    let choice = |(stretch, name, title, days)| Choice { name, title, days, is_here: stretch == seen.stretch };
     View {
         frame,
+        seen: seen.look,
         stretches: STRETCHES.into_iter().map(choice).collect(),
         cards: cards(&seen, &servers),
         charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
@@ -171,12 +187,34 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
     cards
 }
 
+/// The sources of the most asks, and last what the others are together: those beyond, and what has no source, as what
+/// is older than omni.
+fn sources(portions: &[Portion]) -> Vec<&str> {
+    let mut sums = BTreeMap::<&str, u64>::new();
+    for (name, sum) in portions.iter().flat_map(|portion| &portion.sources) {
+        *sums.entry(name).or_default() += sum.requests;
+    }
+    let mut named: Vec<_> = sums.iter().filter(|(name, _)| ![show::NONE, OTHER].contains(*name)).collect();
+    named.sort_by_key(|(_, requests)| Reverse(**requests));
+    let mut shown: Vec<&str> = named.into_iter().map(|(name, _)| *name).take(SERIES).collect();
+    if shown.len() < sums.len() {
+        shown.push(OTHER);
+    }
+    shown
+}
+
 fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
-    let sources: BTreeSet<&str> =
-        usage.portions.iter().flat_map(|portion| portion.sources.keys()).map(|name| &**name).collect();
-    let named: Vec<&str> = sources.iter().copied().take(SERIES).collect();
+    let sources = sources(&usage.portions);
     let of_source = |portion: &Portion| {
-        named.iter().map(|name| Some(portion.sources.get(*name).map_or(0.0, |sum| sum.requests as f64))).collect()
+        let mut left = portion.all.requests;
+        let mut counts: Vec<u64> = sources
+            .iter()
+            .filter(|name| **name != OTHER)
+            .map(|name| portion.sources.get(*name).map_or(0, |sum| sum.requests))
+            .collect();
+        counts.iter().for_each(|count| left = left.saturating_sub(*count));
+        counts.resize(sources.len(), left);
+        counts.into_iter().map(|count| Some(count as f64)).collect()
     };
     let errors = |portion: &Portion| vec![Some(portion.all.failed as f64), Some(portion.all.refused as f64)];
     let cost = |portion: &Portion| vec![Some(portion.all.cost as f64 / 1e9)];
@@ -193,8 +231,8 @@ fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
     vec![
         chart(
             "Asks by source",
-            &named,
-            chart::bars(told("Asks by source over time", &named, count), &columns(&of_source)),
+            &sources,
+            chart::bars(told("Asks by source over time", &sources, count), &columns(&of_source)),
         ),
         chart("Cost", &["cost"], chart::bars(told("Cost over time", &["cost"], show::usd), &columns(&cost))),
         chart(
@@ -255,6 +293,6 @@ fn failure(entry: &LogEntry, now: DateTime<Utc>) -> Failure {
         when: show::ago(entry.created_at, now),
         who: entry.user_email.clone().unwrap_or_else(|| show::NONE.into()),
         what: direct.or_else(|| entry.message_preview.clone()).unwrap_or_default(),
-        why: entry.error_message.clone().unwrap_or_default(),
+        why: entry.error_message.clone().unwrap_or_else(|| entry.status.replace('_', " ")),
     }
 }
