@@ -24,8 +24,8 @@ async fn next(events: &mut Response) -> (String, String) {
         while let Some(chunk) = events.chunk().await.unwrap() {
             text.push_str(&String::from_utf8_lossy(&chunk));
             let field = |name: &str| {
-                let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-                lines.last().map(str::to_owned)
+                let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                lines.next_back().map(str::to_owned)
             };
             if let (Some(name), Some(id), true) = (field("event"), field("id"), text.contains("\n\n")) {
                 return (name, id);
