@@ -2,14 +2,15 @@
 
 use super::*;
 
-/// Runs `work` in a runtime of its own that is torn down at once, as `kill -9` tears a process down.
-fn killed<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+/// Runs `work` in a runtime of its own that is torn down at once, as `kill -9` tears a process down. The ledger that
+/// it gives back goes when no task is left that could end it.
+fn killed<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) {
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let result = runtime.block_on(work);
         // The ledger's tasks are dropped where they are; what the result holds of it dies with them.
         runtime.shutdown_timeout(Duration::from_secs(5));
-        result
+        drop(result);
     });
     thread.join().unwrap()
 }
@@ -22,7 +23,7 @@ fn die_after(dir: &Path, records: Vec<Record>) {
         for record in records {
             ledger.write(record).await.unwrap();
         }
-        std::mem::forget(ledger);
+        ledger
     });
 }
 
@@ -74,7 +75,7 @@ async fn records_that_the_sink_has_already_are_not_doubled() {
         let ledger = open(options, stored).await;
         ledger.write(ask("1")).await.unwrap();
         ledger.flush(SOON).await.unwrap();
-        std::mem::forget(ledger);
+        ledger
     });
     assert_eq!(files_of(dir.path()).len(), 1);
     next_start(dir.path(), &sink).await;
@@ -208,7 +209,7 @@ async fn an_open_call_outlives_its_segment() {
             ledger.write(ask(&index.to_string())).await.unwrap();
             ledger.flush(SOON).await.unwrap();
         }
-        std::mem::forget(ledger);
+        ledger
     });
     assert!(!files_of(dir.path()).iter().any(|name| name.contains(".000000.")), "{:?}", files_of(dir.path()));
     next_start(dir.path(), &sink).await;
