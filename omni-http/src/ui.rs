@@ -25,12 +25,17 @@ use crate::state::App;
 mod answer;
 mod assets;
 mod chart;
+mod cookie;
+mod ended;
 mod fields;
 mod form;
 mod live;
 mod login;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod page;
 mod person;
+mod place;
 pub(crate) mod session;
 mod show;
 mod view;
@@ -45,7 +50,10 @@ const MAX_LIVE: usize = 256;
 /// What the pages of one door share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    ended: session::Ended,
+    ended: ended::Ended,
+    /// Room for those who come back from the issuer's page.
+    #[cfg(feature = "oidc")]
+    logins: Semaphore,
     live: Arc<Semaphore>,
     /// Ends what tells pages of changes.
     stop: CancellationToken,
@@ -54,7 +62,9 @@ pub(crate) struct Shared {
 impl Default for Shared {
     fn default() -> Self {
         Self {
-            ended: session::Ended::default(),
+            ended: ended::Ended::default(),
+            #[cfg(feature = "oidc")]
+            logins: Semaphore::new(oidc::MAX_AT_ONCE),
             live: Arc::new(Semaphore::new(MAX_LIVE)),
             stop: CancellationToken::new(),
         }
@@ -197,6 +207,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/ui/logout", post(login::leave))
         .route("/ui/events", get(live::events))
         .route("/ui/assets/{name}", get(assets::one));
+    #[cfg(feature = "oidc")]
+    let routes = routes.route("/ui/oidc", get(oidc::begin)).route("/ui/callback", get(oidc::finish));
     pages.into_iter().fold(routes, |routes, (page, methods)| {
         let path = format!("{ROOT}/{}", page.name());
         routes.route(&format!("{path}.json"), methods.clone()).route(&path, methods)

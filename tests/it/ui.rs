@@ -4,6 +4,8 @@ mod access;
 mod changes;
 mod documents;
 mod looks;
+mod oidc;
+mod sessions;
 mod visits;
 
 use std::{collections::BTreeMap, time::Duration};

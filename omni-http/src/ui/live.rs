@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     extract::State,
     response::{
         IntoResponse as _, Response,
@@ -21,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Page, person::Person};
+use super::{Page, person::Person, session::Session};
 use crate::{caller::Caller, error::ApiError, state::App, stream::UNBUFFERED, wire::server_status};
 
 /// How often it is looked whether something changed that somebody waits for, and anything else.
@@ -35,6 +36,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 struct Looking {
     app: App,
     caller: Caller,
+    /// With which the page was opened, where it was with one.
+    session: Option<Session>,
     page: Page,
     seen: Option<u64>,
     until: Instant,
@@ -43,14 +46,19 @@ struct Looking {
 }
 
 /// One event for every change of what the page named in the query shows.
-pub(super) async fn events(State(app): State<App>, person: Person) -> Result<Response, ApiError> {
+pub(super) async fn events(
+    State(app): State<App>,
+    session: Option<Extension<Session>>,
+    person: Person,
+) -> Result<Response, ApiError> {
     let page = person.query.of("page").and_then(Page::of).unwrap_or(Page::Overview);
     if !page.admits(&person.admin) {
         return Err(ApiError::denied("the page is not yours"));
     }
     let room = app.ui.live.clone().try_acquire_owned().map_err(|_| ApiError::no_room())?;
     let (stop, until) = (app.ui.stop.clone(), Instant::now() + LASTS);
-    let looking = Looking { app, caller: person.caller, page, seen: None, until, stop, _room: room };
+    let session = session.map(|Extension(session)| session);
+    let looking = Looking { app, caller: person.caller, session, page, seen: None, until, stop, _room: room };
     let events = stream::unfold(looking, async |looking| {
         let stop = looking.stop.clone();
         stop.run_until_cancelled_owned(looking.next()).await.flatten()
@@ -82,6 +90,11 @@ impl Looking {
 
     /// What the page shows, as a number; `None` of somebody who may not look any more.
     async fn state(&self) -> Option<u64> {
+        if let Some(session) = &self.session
+            && !session.lasts(&self.app, false).await.ok()?
+        {
+            return None;
+        }
         let mut state = DefaultHasher::new();
         let waiting = waiting(&self.app, &self.caller).await.ok()?;
         for view in waiting {
