@@ -53,7 +53,7 @@ pub(crate) use load::os_users;
 pub(crate) use nearest::nearest;
 pub use oauth::{OAuthConfig, OAuthGrant, TokensConfig};
 pub use process::Process;
-pub use security::{OidcConfig, ProxyConfig};
+pub use security::{OidcConfig, OidcLoginConfig, ProxyConfig};
 pub(crate) use server::ArgVariable;
 pub use server::{PassThrough, ServerAuth, ServerConfig};
 pub use slack::{

@@ -14,6 +14,7 @@ mod authenticator;
 mod caller_token;
 mod claimed;
 mod holder;
+mod id_claims;
 pub mod keys;
 #[cfg(feature = "oidc")]
 pub mod oidc;
@@ -26,9 +27,10 @@ pub use authenticator::{AuthError, Authenticator};
 pub(crate) use caller_token::{CallerToken, TokenDigest};
 pub use claimed::RoleMap;
 pub use holder::Holder;
+pub use id_claims::IdClaims;
 pub use keys::{ApiKey, KeyError, KeyStore, Keys};
 #[cfg(feature = "oidc")]
-pub use oidc::Oidc;
+pub use oidc::{LoginError, Oidc, PendingLogin};
 pub use proxy::ProxyHeaders;
 
 /// The channel by which an identity was established.
@@ -275,6 +277,13 @@ pub enum Credential {
         /// Whom the request names, if anybody: nobody but the token's own subject is accepted.
         act_as: Option<String>,
     },
+    /// What an issuer said of somebody who logged in at its page; see [`IdClaims`].
+    LoggedIn {
+        /// What it said.
+        claims: IdClaims,
+        /// Whom the request names, if anybody: nobody but the person themselves is accepted.
+        act_as: Option<String>,
+    },
     /// What a trusted proxy says of who asks; see
     /// [`ProxyConfig::credential`](crate::config::ProxyConfig::credential).
     Proxy {
@@ -303,10 +312,17 @@ impl Credential {
             Self::Local { act_as, .. }
             | Self::ApiKey { act_as, .. }
             | Self::Bearer { act_as, .. }
+            | Self::LoggedIn { act_as, .. }
             | Self::Proxy { act_as, .. } => *act_as = subject,
             Self::Asserted(_) => {}
         }
         self
+    }
+
+    /// Somebody who logged in at an issuer's page.
+    #[must_use]
+    pub fn logged_in(claims: IdClaims) -> Self {
+        Self::LoggedIn { claims, act_as: None }
     }
 
     /// An API key, used for its owner.

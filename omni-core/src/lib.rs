@@ -71,6 +71,12 @@ pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(any(feature = "mcp-oauth", feature = "oidc"))]
+#[cfg_attr(
+    not(all(feature = "mcp-oauth", feature = "oidc")),
+    allow(dead_code, reason = "tokens for servers take other parts of it than people who log in")
+)]
+mod oauth;
 pub mod omni;
 mod parts;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -147,6 +147,19 @@ pub(crate) fn sender(app: &App, headers: &HeaderMap, extensions: &Extensions) ->
     Some(address::sender(peer, headers, &app.config.trusted_proxies))
 }
 
+/// Whether the other end of a connection is a proxy that is believed.
+fn is_proxy(app: &App, peer: IpAddr) -> bool {
+    app.omni.trusts_proxy(peer) || app.config.trusted_proxies.iter().any(|range| range.contains(peer))
+}
+
+/// What a trusted proxy says in a header; where several say something, the first of them.
+#[cfg(feature = "dashboard")]
+pub(crate) fn told_by_proxy<'a>(app: &App, parts: &'a Parts, name: &str) -> Option<&'a str> {
+    let is_trusted = peer(parts).is_some_and(|peer| is_proxy(app, peer));
+    let text = parts.headers.get(name).filter(|_| is_trusted)?.to_str().ok()?;
+    text.split(',').next().map(str::trim)
+}
+
 fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }

@@ -9,6 +9,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+#[cfg(all(feature = "dashboard", feature = "oidc"))]
+use omni_core::identity::LoginError;
 use omni_core::{Error, ErrorKind, answer::Failure, limit::Refusal};
 
 use crate::wire::{Detail, FieldError};
@@ -126,6 +128,11 @@ impl ApiError {
         Self::new(status, code, detail)
     }
 
+    #[cfg(all(feature = "dashboard", feature = "oidc"))]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn code(&self) -> &'static str {
         self.code
     }
@@ -157,6 +164,21 @@ impl From<Error> for ApiError {
             new.detail = Detail::Fields(FieldError::of_arguments(message, misfits));
         }
         Self { retry_after, refusal, cause: Some(Arc::new(error)), ..new }
+    }
+}
+
+/// Somebody comes back from the issuer's page, and is not let in.
+#[cfg(all(feature = "dashboard", feature = "oidc"))]
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        let (status, kind) = match &error {
+            LoginError::NotOffered => (StatusCode::NOT_FOUND, ErrorKind::NotFound),
+            LoginError::Away { .. } => (StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Unavailable),
+            LoginError::Refused { .. } => (StatusCode::BAD_GATEWAY, ErrorKind::Failed),
+            // Whose answer is not theirs, whom the issuer or its token names nobody, and what is not known here.
+            _ => (StatusCode::FORBIDDEN, ErrorKind::Denied),
+        };
+        Self::new(status, kind.as_str(), error.to_string())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ui;
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 20] = [
+const OPEN: [(Method, &str); 22] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/healthz"),
@@ -32,6 +32,8 @@ const OPEN: [(Method, &str); 20] = [
     (Method::GET, "/ui"),
     (Method::GET, "/ui/login"),
     (Method::POST, "/ui/login"),
+    (Method::GET, "/ui/oidc"),
+    (Method::GET, "/ui/callback"),
     (Method::GET, "/ui/assets/{name}"),
     (Method::GET, mcp::METADATA),
     (Method::GET, mcp::METADATA_OF_ENDPOINT),

@@ -22,13 +22,18 @@ use crate::state::App;
 mod answer;
 mod assets;
 mod chart;
+mod cookie;
+mod ended;
 mod failed;
 mod fields;
 mod form;
 mod live;
 mod login;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod page;
 mod person;
+mod place;
 pub(crate) mod session;
 mod show;
 mod view;
@@ -41,7 +46,10 @@ const ROOT: &str = "/ui";
 /// What the pages of one door share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    ended: session::Ended,
+    ended: ended::Ended,
+    /// Room for those who come back from the issuer's page.
+    #[cfg(feature = "oidc")]
+    logins: oidc::Room,
     live: live::Live,
     /// Ends what tells pages of changes.
     stop: CancellationToken,
@@ -184,6 +192,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/ui/events", get(live::events))
         .route("/ui/assets/{name}", get(assets::one))
         .route("/ui/{page}", any(failed::nothing));
+    #[cfg(feature = "oidc")]
+    let routes = routes.route("/ui/oidc", get(oidc::begin)).route("/ui/callback", get(oidc::finish));
     pages.into_iter().fold(routes, |routes, (page, methods)| {
         let path = format!("{ROOT}/{}", page.name());
         routes.route(&format!("{path}.json"), methods.clone()).route(&path, methods)

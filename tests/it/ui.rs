@@ -7,7 +7,9 @@ mod hands;
 mod lists;
 mod live;
 mod looks;
+mod oidc;
 mod roles;
+mod sessions;
 mod traces;
 mod visits;
 

@@ -15,8 +15,10 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
+mod desk;
 mod signer;
 
+pub use desk::{Desk, Gives};
 pub use signer::Signer;
 
 /// How it answers when it is asked for its discovery document.
@@ -40,6 +42,7 @@ struct Says {
     answer: Answer,
     keys: Vec<Value>,
     asked: usize,
+    desk: Option<Desk>,
 }
 
 type Shared = Arc<Mutex<Says>>;
@@ -56,7 +59,7 @@ impl Issuer {
     /// Starts one with these keys, on a thread of its own.
     pub fn start(signers: &[&Signer]) -> Self {
         let keys = signers.iter().map(|signer| signer.jwk()).collect();
-        let says = Arc::new(Mutex::new(Says { url: String::new(), answer: Answer::Well, keys, asked: 0 }));
+        let says = Arc::new(Mutex::new(Says { url: String::new(), answer: Answer::Well, keys, asked: 0, desk: None }));
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let served = says.clone();
@@ -68,6 +71,7 @@ impl Issuer {
                 let router = Router::new()
                     .route("/.well-known/openid-configuration", get(discovery))
                     .route("/keys", get(keys_of))
+                    .merge(desk::routes())
                     .with_state(served);
                 tokio::select! {
                     served = axum::serve(listener, router) => served.unwrap(),
@@ -82,6 +86,25 @@ impl Issuer {
     /// Its address, which is its name.
     pub fn url(&self) -> String {
         self.says.lock().unwrap().url.clone()
+    }
+
+    /// From now on it has another of this machine's names.
+    pub fn is_called(&self, host: &str) {
+        let mut says = self.says.lock().unwrap();
+        says.url = says.url.replace("127.0.0.1", host);
+    }
+
+    /// From now on people log in at it.
+    pub fn opens(&self, desk: Desk) {
+        self.says.lock().unwrap().desk = Some(desk);
+    }
+
+    /// What its desk does, to look at and to change.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn desk<T>(&self, then: impl FnOnce(&mut Desk) -> T) -> T {
+        then(self.says.lock().unwrap().desk.as_mut().unwrap())
     }
 
     /// From now on it answers so.
@@ -123,7 +146,10 @@ impl Drop for Issuer {
 async fn discovery(State(says): State<Shared>) -> Response {
     let mut says = says.lock().unwrap();
     says.asked += 1;
-    let document = json!({ "issuer": says.url, "jwks_uri": format!("{}/keys", says.url) });
+    let mut document = json!({ "issuer": says.url, "jwks_uri": format!("{}/keys", says.url) });
+    if says.desk.is_some() {
+        document.as_object_mut().unwrap().extend(desk::metadata(&says.url));
+    }
     match &says.answer {
         Answer::Well => Json(document).into_response(),
         Answer::Away => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -78,7 +78,8 @@ pub struct Office {
     pub omni: Omni,
     /// The server `lab`.
     pub lab: FakeServer,
-    dir: TempDir,
+    dir: Arc<TempDir>,
+    registry: Arc<Registry>,
     address: SocketAddr,
     client: Client,
     stop: CancellationToken,
@@ -178,29 +179,39 @@ impl Office {
     /// # Panics
     /// When it cannot be made.
     pub async fn of(plan: Plan) -> Self {
-        let dir = TempDir::new().unwrap();
+        let dir = Arc::new(TempDir::new().unwrap());
         let settings = format!("data_dir: data\n{}", plan.settings);
         for (name, text) in [("settings.yaml", &*settings), ("mcps.yaml", &*plan.mcps), ("users.yaml", USERS)] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let lab = plan.lab;
-        let (options, registry) = (options(dir.path()), Arc::new(registry(&lab, plan.model)));
-        let mut config = Config::load(options.clone()).unwrap();
-        config.http.port = 0;
         if let Some(past) = plan.past {
+            let config = Config::load(options(dir.path())).unwrap();
             let keys = config.audit.keys(SealKeys::load_or_create).unwrap();
             let store = SqlAudit::open(&config.audit.url).await.unwrap();
             past.fill(&store, keys.own()).await.unwrap();
         }
+        let registry = Arc::new(registry(&plan.lab, plan.model));
+        Self::serve(dir, registry, plan.lab).await
+    }
+
+    /// Another instance over the same files and the same database.
+    pub async fn beside(&self) -> Self {
+        Self::serve(self.dir.clone(), self.registry.clone(), self.lab.clone()).await
+    }
+
+    async fn serve(dir: Arc<TempDir>, registry: Arc<Registry>, lab: FakeServer) -> Self {
+        let options = options(dir.path());
+        let mut config = Config::load(options.clone()).unwrap();
+        config.http.port = 0;
         let omni = Omni::from_config(&config, &registry).await.unwrap();
         omni.catalog().await;
         let server = omni_http::Server::bind(omni.clone(), config.http.clone()).await.unwrap();
-        let server = server.with_reloader(Reloader::new(omni.clone(), registry, options));
+        let server = server.with_reloader(Reloader::new(omni.clone(), registry.clone(), options));
         let (address, stop) = (server.address().unwrap(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
         let serving = Some(tokio::spawn(async move { server.run(stopped).await.unwrap() }));
         let client = net::client(&ClientOptions::for_url(&format!("http://{address}").parse().unwrap())).unwrap();
-        Self { omni, lab, dir, address, client, stop, serving }
+        Self { omni, lab, dir, registry, address, client, stop, serving }
     }
 
     /// Replaces one of the files.

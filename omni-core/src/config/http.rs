@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use url::Url;
+
 use super::{
     Cidr, ConfigError, Diagnostic, GatewayConfig, Severity, gateway,
     load::{Findings, Source},
@@ -46,6 +48,8 @@ pub struct HttpConfig {
     pub local_user: String,
     /// Origins whose pages may call the service; `*` is any.
     pub cors_origins: Vec<String>,
+    /// The service's address as browsers know it, without a slash at its end.
+    pub public_url: Option<String>,
     /// Proxies whose headers are believed.
     pub trusted_proxies: Vec<Cidr>,
     /// Longest body of a request.
@@ -82,6 +86,7 @@ impl Default for HttpConfig {
             mode: SecurityMode::Keys,
             local_user: "unknown".into(),
             cors_origins: Vec::new(),
+            public_url: None,
             trusted_proxies: Vec::new(),
             max_body_bytes: 1 << 20,
             max_header_bytes: 64 << 10,
@@ -193,6 +198,7 @@ pub(super) fn build(source: &Source<'_>, ask_timeout: Duration, findings: &mut F
     config.resume_grace = seconds(http.resume_grace, default.resume_grace, "http.resume_grace");
     config.drain = seconds(http.drain_seconds, default.drain, "http.drain_seconds");
     config.cors_origins = origins(source, findings);
+    config.public_url = public_url(source, findings);
     config.trusted_proxies = proxies(source, findings);
     config.gateway = gateway::build(source, findings);
     check_mode(&config, source, findings);
@@ -207,8 +213,8 @@ fn origins(source: &Source<'_>, findings: &mut Findings) -> Vec<String> {
     let mut origins = Vec::new();
     for (at, origin) in app.cors_origins.iter().enumerate() {
         let origin = origin.trim_end_matches('/');
-        let is_origin = |url: url::Url| url.has_host() && url.origin().ascii_serialization() == origin;
-        if origin == "*" || url::Url::parse(origin).is_ok_and(is_origin) {
+        let is_origin = |url: Url| url.has_host() && url.origin().ascii_serialization() == origin;
+        if origin == "*" || Url::parse(origin).is_ok_and(is_origin) {
             origins.push(origin.to_owned());
         } else {
             let message = format!("{origin:?} is no origin such as https://portal.company.com, and not \"*\"");
@@ -217,6 +223,26 @@ fn origins(source: &Source<'_>, findings: &mut Findings) -> Vec<String> {
         }
     }
     origins
+}
+
+fn public_url(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
+    let text = source.settings.http.public_url.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+    let is_plain = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    match Url::parse(text).ok().filter(is_plain) {
+        Some(url) => Some(url.as_str().trim_end_matches('/').to_owned()),
+        None => {
+            let message = format!("{text:?} is no address such as https://omni.company.com");
+            findings.all.push(source.settings_lines.finding(Severity::Error, "http.public_url", message));
+            None
+        }
+    }
 }
 
 fn proxies(source: &Source<'_>, findings: &mut Findings) -> Vec<Cidr> {

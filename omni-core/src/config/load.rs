@@ -365,9 +365,13 @@ fn threads(file: &Loaded<ThreadingSpec>, llm: &LlmConfig, findings: &mut Finding
 }
 
 /// Variables that no part above has spoken of.
+/// Keys that have a say of their own where their variable is not set.
+const SAID_ELSEWHERE: [&str; 5] =
+    ["llm.api_key", "database.url", "audit.key", "security.secret_key", security::LOGIN_SECRET];
+
 fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     for unset in source.settings_unset {
-        if !matches!(unset.path.as_str(), "llm.api_key" | "database.url" | "audit.key" | "security.secret_key") {
+        if !SAID_ELSEWHERE.contains(&unset.path.as_str()) {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }

@@ -23,6 +23,8 @@ impl Config {
         for key in self.audit.key.iter().chain(&self.audit.verify_keys).chain(&self.tokens.key) {
             secrets.extend([key.expose_hex(), key.expose_hex().to_uppercase()]);
         }
+        let login = self.oidc.iter().filter_map(|oidc| oidc.login.as_ref()?.client_secret.as_ref());
+        secrets.extend(login.map(|secret| secret.expose_secret().to_owned()));
         secrets.extend(self.slack.secrets());
         secrets.extend(self.redis_url.iter().filter_map(|url| password(url.expose_secret())));
         secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Cidr, EgressConfig};
 use crate::identity::{Credential, ProxyHeaders, RoleMap};
@@ -11,10 +12,14 @@ mod build;
 
 #[cfg(feature = "oidc")]
 pub(crate) use build::issuer;
-pub(super) use build::{check_roles, oidc, proxy};
+pub(super) use build::{LOGIN_SECRET, check_roles, oidc, proxy};
 
 /// How often the issuer is asked for its keys at most.
 const MIN_REFRESH: Duration = Duration::from_secs(10);
+/// What is asked for at a login.
+const LOGIN_SCOPES: [&str; 3] = [OPENID, "profile", "email"];
+/// Without it an issuer says nothing of who logged in.
+const OPENID: &str = "openid";
 /// Longest header of a proxy that is read, in bytes.
 const MAX_HEADER: usize = 8 << 10;
 
@@ -36,6 +41,8 @@ pub struct OidcConfig {
     pub roles: RoleMap,
     /// The claim with the tenant; `None`: all are of one.
     pub tenant_claim: Option<String>,
+    /// How people log in at its page; `None`: they do not.
+    pub login: Option<OidcLoginConfig>,
     /// How often the issuer is asked for its keys at most, whoever comes with whatever token.
     pub min_refresh: Duration,
     /// Where it may be asked beside the internet; it itself may be anywhere.
@@ -54,11 +61,42 @@ impl OidcConfig {
             roles_claim: "groups".into(),
             roles: RoleMap::default(),
             tenant_claim: None,
+            login: None,
             min_refresh: MIN_REFRESH,
             egress: EgressConfig::default(),
         }
     }
 }
+
+/// omni as a client of the provider, so that people log in at its page.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OidcLoginConfig {
+    /// omni's name there. ID tokens must be for it.
+    pub client_id: String,
+    /// omni's secret there, where it has one.
+    pub client_secret: Option<SecretString>,
+    /// What is asked for; `openid` always is.
+    pub scopes: Vec<String>,
+}
+
+impl OidcLoginConfig {
+    /// A client without a secret, which asks who people are and for their e-mail address.
+    #[must_use]
+    pub fn new(client_id: impl Into<String>) -> Self {
+        let scopes = LOGIN_SCOPES.map(str::to_owned).to_vec();
+        Self { client_id: client_id.into(), client_secret: None, scopes }
+    }
+}
+
+impl PartialEq for OidcLoginConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |config: &Self| config.client_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        self.client_id == other.client_id && self.scopes == other.scopes && secret(self) == secret(other)
+    }
+}
+
+impl Eq for OidcLoginConfig {}
 
 /// Proxies that say who asks, and in which headers they do.
 #[derive(Debug, Clone, PartialEq, Eq)]

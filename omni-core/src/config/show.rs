@@ -149,6 +149,7 @@ fn http(http: &HttpConfig) -> Value {
         "port": http.port,
         "mode": http.mode,
         "cors_origins": http.cors_origins,
+        "public_url": http.public_url,
         "trusted_proxies": http.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "max_body_bytes": http.max_body_bytes,
         "max_header_bytes": http.max_header_bytes,
@@ -188,6 +189,11 @@ fn oidc(oidc: &OidcConfig) -> Value {
         "roles_claim": oidc.roles_claim,
         "roles": roles(&oidc.roles),
         "tenant_claim": oidc.tenant_claim,
+        "login": oidc.login.as_ref().map(|login| json!({
+            "client_id": login.client_id,
+            "client_secret": login.client_secret.as_ref().map(|_| HIDDEN),
+            "scopes": login.scopes,
+        })),
     })
 }
 

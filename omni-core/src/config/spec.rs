@@ -22,7 +22,7 @@ pub(crate) use http::SecurityModeSpec;
 pub(crate) use mcps::{
     AuthSpec, AuthType, BesideSpec, GrantSpec, McpsSpec, PolicyMode, RoleRule, ServerSpec, SharingSpec, ToolPolicy,
 };
-pub(crate) use security::{EgressSpec, OidcSpec, ProxySpec, TokenStoreSpec};
+pub(crate) use security::{EgressSpec, OidcLoginSpec, OidcSpec, ProxySpec, TokenStoreSpec};
 pub(crate) use settings::{
     AckSpec, BudgetPer, BudgetSpec, Compat, LlmSpec, LogFormatSpec, OnError, PeriodSpec, PolicyStoreSpec, PriceSpec,
     SettingsSpec, StoreContentSpec,

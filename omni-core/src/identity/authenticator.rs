@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 #[cfg(feature = "oidc")]
 use super::Oidc;
-use super::{ApiKey, CallerToken, Credential, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
+use super::{ApiKey, CallerToken, Credential, IdClaims, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
 use crate::{config::ProxyConfig, parts::STEP_TIMEOUT};
 
 /// Why a credential was not accepted.
@@ -148,6 +148,7 @@ impl Authenticator {
                 judged.unwrap_or_else(|_| Err(KeyError::new("no answer in time").into()))
             }
             Credential::Bearer { token, act_as } => themselves(self.by_token(&token).await?, act_as.as_deref()),
+            Credential::LoggedIn { claims, act_as } => themselves(self.by_claims(&claims)?, act_as.as_deref()),
             Credential::Proxy { headers, act_as } => {
                 let config = self.proxy.as_ref().ok_or(AuthError::Unnamed)?;
                 themselves(headers.principal(config).ok_or(AuthError::Unnamed)?, act_as.as_deref())
@@ -195,6 +196,17 @@ impl Authenticator {
     #[cfg(not(feature = "oidc"))]
     fn by_token(&self, _: &SecretString) -> std::future::Ready<Result<Principal, AuthError>> {
         std::future::ready(Err(AuthError::InvalidToken))
+    }
+
+    #[cfg(feature = "oidc")]
+    fn by_claims(&self, claims: &IdClaims) -> Result<Principal, AuthError> {
+        self.oidc.as_ref().ok_or(AuthError::InvalidToken)?.judge_again(claims)
+    }
+
+    /// A build that knows no issuer lets nobody log in at one.
+    #[cfg(not(feature = "oidc"))]
+    fn by_claims(&self, _: &IdClaims) -> Result<Principal, AuthError> {
+        Err(AuthError::InvalidToken)
     }
 
     async fn by_key(&self, key: &SecretString, act_as: Option<&str>) -> Result<Principal, AuthError> {

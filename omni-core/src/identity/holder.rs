@@ -25,6 +25,7 @@ impl Holder {
             Credential::Local { .. }
             | Credential::Asserted(_)
             | Credential::Bearer { .. }
+            | Credential::LoggedIn { .. }
             | Credential::Proxy { .. } => None,
         };
         Self {

@@ -3,14 +3,17 @@
 //! A token is judged by itself first (`token`, `claims`), then by the issuer's keys (`key`), which
 //! are asked for when they are first needed (`fetch`) and kept for a while (`keyring`). ring checks
 //! the signatures, so that no process-wide provider is needed.
+//!
+//! Who logs in at the issuer's page (`login`) is judged by the same: an ID token is one for omni's name there.
 
 use std::sync::Arc;
 
 use chrono::Utc;
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::login::{LoginError, PendingLogin};
 use self::{fetch::Issuer, keyring::Keyring, token::Token};
-use super::{AuthError, CallerToken, Principal};
+use super::{AuthError, CallerToken, IdClaims, Principal};
 use crate::{
     config::{OidcConfig, security::issuer},
     net::egress::Egress,
@@ -21,6 +24,7 @@ mod claims;
 mod fetch;
 mod key;
 mod keyring;
+mod login;
 mod token;
 
 /// Why a token does not count. For the log alone: whoever sends one learns that it is not valid.
@@ -42,6 +46,8 @@ pub(crate) enum Refusal {
     Audience,
     #[error("it was given to another client")]
     Client,
+    #[error("it was given for another login")]
+    Login,
     #[error("a claim is not there or is none that can be read")]
     Claim,
     #[error("it has ended")]
@@ -63,6 +69,9 @@ pub struct Oidc {
 #[derive(Debug)]
 struct Inner {
     config: OidcConfig,
+    /// By what the ID tokens of people are judged who log in, where they may.
+    login: Option<OidcConfig>,
+    egress: Egress,
     keyring: Keyring,
 }
 
@@ -79,8 +88,12 @@ impl Oidc {
         }
         let egress = Egress::for_issuer(&url, &config.egress);
         let egress = egress.map_err(|error| BuildError::invalid(error.to_string()))?;
-        let keyring = Keyring::new(Issuer::new(egress, url, &config.issuer), config.min_refresh);
-        Ok(Self { inner: Arc::new(Inner { config, keyring }) })
+        let keyring = Keyring::new(Issuer::new(egress.clone(), url, &config.issuer), config.min_refresh);
+        let login = config.login.as_ref().map(|login| {
+            // Which clients may bring tokens of theirs is nothing to omni's own.
+            OidcConfig { audience: vec![login.client_id.clone()], clients: None, ..config.clone() }
+        });
+        Ok(Self { inner: Arc::new(Inner { config, login, egress, keyring }) })
     }
 
     /// By what it judges.
@@ -95,7 +108,7 @@ impl Oidc {
     /// # Errors
     /// Why it cannot be asked.
     pub async fn look(&self) -> Result<usize, String> {
-        self.inner.keyring.look().await.map(|keys| keys.len())
+        self.inner.keyring.look().await.map(|published| published.keys.len())
     }
 
     /// Whose token it is.
@@ -111,6 +124,13 @@ impl Oidc {
         claims::principal(&token.claims, config).map_err(refused)
     }
 
+    /// Who it is that logged in some time ago, by what holds now.
+    pub(super) fn judge_again(&self, claims: &IdClaims) -> Result<Principal, AuthError> {
+        let config = self.inner.login.as_ref().ok_or(AuthError::InvalidToken)?;
+        claims::check(claims.as_map(), config, Utc::now()).map_err(refused)?;
+        claims::principal(claims.as_map(), config).map_err(refused)
+    }
+
     /// A token that was judged, with whom it is for and when it ends.
     pub(super) fn own_token(&self, token: &SecretString) -> Option<CallerToken> {
         let claims = Token::parse(token.expose_secret()).ok()?.claims;
@@ -122,10 +142,10 @@ impl Oidc {
     async fn verify(&self, token: &Token<'_>) -> Result<(), AuthError> {
         let keyring = &self.inner.keyring;
         let away = |message| AuthError::IssuerAway { message };
-        if keyring.keys().await.map_err(away)?.verify(token) {
+        if keyring.published().await.map_err(away)?.keys.verify(token) {
             return Ok(());
         }
-        if keyring.look().await.map_err(away)?.verify(token) {
+        if keyring.look().await.map_err(away)?.keys.verify(token) {
             return Ok(());
         }
         Err(refused(Refusal::Signature))

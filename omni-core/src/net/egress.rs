@@ -129,7 +129,6 @@ impl Egress {
     ///
     /// # Errors
     /// An [`EgressError`]; an answer of any status but a redirect is an answer.
-    #[cfg(feature = "mcp-oauth")]
     pub(crate) async fn form(
         &self,
         url: &Url,

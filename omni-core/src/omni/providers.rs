@@ -4,11 +4,16 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
+#[cfg(feature = "oidc")]
+use url::Url;
 
 use super::Omni;
 use crate::identity::Credential;
 #[cfg(feature = "oidc")]
-use crate::{error::Error, identity::AuthError};
+use crate::{
+    error::Error,
+    identity::{AuthError, IdClaims, LoginError, PendingLogin},
+};
 
 impl Omni {
     /// Whether the other end of a connection is a proxy that is believed.
@@ -34,5 +39,34 @@ impl Omni {
         let parts = self.parts();
         let looked = parts.authenticator.oidc()?.look().await;
         Some(looked.map_err(|message| AuthError::IssuerAway { message }.into()))
+    }
+
+    /// Whose page people log in at; `None` where they do not.
+    #[cfg(feature = "oidc")]
+    #[must_use]
+    pub fn login_issuer(&self) -> Option<String> {
+        let parts = self.parts();
+        let config = parts.authenticator.oidc()?.config();
+        config.login.as_ref().map(|_| config.issuer.clone())
+    }
+
+    /// Prepares a login at the issuer's page: where the browser is sent, and what is to be kept, sealed, until it comes
+    /// back to `redirect_uri`.
+    ///
+    /// # Errors
+    /// A [`LoginError`].
+    #[cfg(feature = "oidc")]
+    pub async fn begin_login(&self, redirect_uri: &str) -> Result<(Url, PendingLogin), LoginError> {
+        self.parts().authenticator.oidc().ok_or(LoginError::NotOffered)?.begin_login(redirect_uri).await
+    }
+
+    /// Who came back from there with this query. They are a credential from now on
+    /// ([`Credential::logged_in`]), until [`IdClaims::ends`].
+    ///
+    /// # Errors
+    /// A [`LoginError`].
+    #[cfg(feature = "oidc")]
+    pub async fn finish_login(&self, pending: PendingLogin, query: &str) -> Result<IdClaims, LoginError> {
+        self.parts().authenticator.oidc().ok_or(LoginError::NotOffered)?.finish_login(pending, query).await
     }
 }

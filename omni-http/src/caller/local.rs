@@ -14,11 +14,10 @@ const PASSED_ON: [&str; 6] =
 /// opened in a browser here, or whose name was made to point here, is neither; nor is what a proxy on
 /// this machine passes on.
 pub(super) fn is_local(app: &App, parts: &Parts, peer: IpAddr) -> bool {
-    let is_proxy = app.omni.trusts_proxy(peer) || app.config.trusted_proxies.iter().any(|range| range.contains(peer));
     let host = text(&parts.headers, header::HOST.as_str());
     let host = host.or(parts.uri.authority().map(Authority::as_str));
     peer.to_canonical().is_loopback()
-        && !is_proxy
+        && !super::is_proxy(app, peer)
         && PASSED_ON.iter().all(|name| !parts.headers.contains_key(*name))
         && host.is_some_and(|host| names_here(host) && is_own_page(&parts.headers, host, &app.config.cors_origins))
 }

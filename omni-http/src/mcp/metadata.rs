@@ -41,6 +41,9 @@ fn endpoint(app: &App, headers: &HeaderMap) -> Option<String> {
     if let Some(url) = &app.config.gateway.url {
         return Some(url.clone());
     }
+    if let Some(url) = &app.config.public_url {
+        return Some(format!("{url}{PATH}"));
+    }
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let host: http::uri::Authority = host.parse().ok()?;
     let scheme = if names_here(host.as_str()) { "http" } else { "https" };

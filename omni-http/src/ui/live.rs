@@ -7,6 +7,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
     http::HeaderMap,
     response::{
@@ -19,7 +20,7 @@ use omni_core::{Error, ErrorKind, Source, omni::ConfirmationView};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Page, person::Person};
+use super::{Page, person::Person, session::Session};
 use crate::{caller::Caller, error::ApiError, state::App, stream::UNBUFFERED};
 
 mod look;
@@ -45,6 +46,8 @@ pub(super) struct Live {
 struct Looking {
     app: App,
     caller: Caller,
+    /// With which the page was opened, where it was with one.
+    session: Option<Session>,
     page: Page,
     seen: Option<u64>,
     until: Instant,
@@ -53,7 +56,12 @@ struct Looking {
 }
 
 /// One event for every change of what the page named in the query shows.
-pub(super) async fn events(State(app): State<App>, headers: HeaderMap, person: Person) -> Result<Response, ApiError> {
+pub(super) async fn events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    session: Option<Extension<Session>>,
+    person: Person,
+) -> Result<Response, ApiError> {
     let page = person.query.of("page").and_then(Page::of).unwrap_or(Page::Overview);
     if !page.admits(&person.admin) {
         return Err(ApiError::denied("the page is not yours"));
@@ -62,7 +70,8 @@ pub(super) async fn events(State(app): State<App>, headers: HeaderMap, person: P
     let seen = known.and_then(|known| known.parse().ok());
     let room = app.ui.live.rooms.take(person.caller.principal())?;
     let (stop, until) = (app.ui.stop.clone(), Instant::now() + LASTS);
-    let looking = Looking { app, caller: person.caller, page, seen, until, stop, _room: room };
+    let session = session.map(|Extension(session)| session);
+    let looking = Looking { app, caller: person.caller, session, page, seen, until, stop, _room: room };
     let events = stream::unfold(looking, async |looking| {
         let stop = looking.stop.clone();
         stop.run_until_cancelled_owned(looking.next()).await.flatten()
@@ -87,7 +96,7 @@ pub(super) async fn waiting(app: &App, caller: &Caller) -> Result<Vec<Confirmati
 impl Looking {
     /// Waits for the next change, or says what changes are compared with.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        while Instant::now() < self.until {
+        while Instant::now() < self.until && self.is_in_session().await {
             let now = self.app.ui.live.looks.at(&self.app, &self.caller.principal().tenant).await;
             let now = now.map(|seen| seen.on(self.page)).filter(|now| self.seen != Some(*now));
             if let Some(now) = now {
@@ -101,6 +110,14 @@ impl Looking {
             sleep(if self.page == Page::Approvals { SOON } else { LATER }).await;
         }
         None
+    }
+
+    /// Whether the session lasts with which the page was opened, where it was with one.
+    async fn is_in_session(&self) -> bool {
+        match &self.session {
+            Some(session) => session.lasts(&self.app, false).await.unwrap_or(false),
+            None => true,
+        }
     }
 
     /// Whether the page is still for whoever looks at it.

@@ -3,18 +3,19 @@
 use askama::Template;
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts},
     response::{AppendHeaders, IntoResponse as _, Response},
 };
-use omni_core::identity::Credential;
 use serde::Serialize;
 
 use super::{
     Page,
     answer::{AsJson, Frame, moved, shown, told},
-    fields::Fields,
+    cookie::{FORM, SESSION},
+    fields::{Fields, link},
     person::{form, own_form},
-    session::{self, Session, cookie},
+    place,
+    session::{self, Session, Who},
 };
 use crate::{
     caller::{self, Caller},
@@ -22,9 +23,7 @@ use crate::{
     state::App,
 };
 
-/// The cookie that a login form comes from a page of ours.
-const FORM: &str = "omni-login";
-/// How long such a form may lie open.
+/// How long the form may lie open.
 const FORM_SECONDS: i64 = 3_600;
 
 #[derive(Debug, Default, Template, Serialize)]
@@ -38,6 +37,11 @@ struct Login {
     next: String,
     /// Who gives out tokens that count here.
     issuer: Option<String>,
+    /// At whose page they may log in, in short.
+    provider: Option<String>,
+    /// Where that begins.
+    #[serde(skip)]
+    start: String,
     /// Who they are without saying so, where whoever comes is known.
     known_as: Option<String>,
     /// Why they were not let in.
@@ -45,7 +49,7 @@ struct Login {
 }
 
 /// A page of ours and its query; the overview where it is none.
-fn next(wanted: &str) -> String {
+pub(super) fn next(wanted: &str) -> String {
     let (name, query) = wanted.split_once('?').unwrap_or((wanted, ""));
     let page = Page::of(name).unwrap_or(Page::Overview).name();
     let query = Fields::parse(query.as_bytes()).with(&[]);
@@ -58,12 +62,27 @@ async fn login(app: &App, parts: &Parts, next: String, refused: Vec<String>) -> 
         Err(_) => None,
     };
     let frame = Frame { title: "Log in".into(), ..Frame::default() };
-    Login { frame, csrf: session::token(), next, issuer: app.omni.token_issuer(), known_as, refused }
+    let (issuer, provider) = (app.omni.token_issuer(), provider(app));
+    let start = link("oidc", &[("next", &next)]);
+    Login { frame, csrf: session::token(), next, issuer, provider, start, known_as, refused }
+}
+
+/// At whose page people log in, without what every address has.
+#[cfg(feature = "oidc")]
+fn provider(app: &App) -> Option<String> {
+    let issuer = app.omni.login_issuer()?;
+    let (_, place) = issuer.split_once("://")?;
+    Some(place.trim_end_matches('/').to_owned())
+}
+
+#[cfg(not(feature = "oidc"))]
+fn provider(_: &App) -> Option<String> {
+    None
 }
 
 /// The form, and the cookie that goes with it.
-fn asked(as_json: AsJson, status: StatusCode, login: Login) -> Result<Response, ApiError> {
-    let cookie = session::set(FORM, &login.csrf, FORM_SECONDS, false)?;
+fn asked(app: &App, parts: &Parts, as_json: AsJson, status: StatusCode, login: Login) -> Result<Response, ApiError> {
+    let cookie = FORM.set(&login.csrf, FORM_SECONDS, place::is_https(app, parts))?;
     let mut response = shown(as_json, login)?;
     *response.status_mut() = status;
     response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -74,50 +93,53 @@ pub(super) async fn show(State(app): State<App>, as_json: AsJson, request: Reque
     let (parts, _) = request.into_parts();
     let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let login = login(&app, &parts, next(query.of("next").unwrap_or_default()), Vec::new()).await;
-    asked(as_json, StatusCode::OK, login)
+    asked(&app, &parts, as_json, StatusCode::OK, login)
+}
+
+/// The form again, for whoever came from the issuer's page and was not let in.
+#[cfg(feature = "oidc")]
+pub(super) async fn refused(
+    app: &App,
+    parts: &Parts,
+    as_json: AsJson,
+    next: String,
+    error: &ApiError,
+) -> Result<Response, ApiError> {
+    error.log();
+    let login = login(app, parts, next, told(error)).await;
+    asked(app, parts, as_json, error.status(), login)
 }
 
 /// Somebody says who they are: by a key or a token, or by nothing where whoever comes is known.
 pub(super) async fn enter(State(app): State<App>, as_json: AsJson, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let fields = form(Request::from_parts(parts.clone(), body)).await?;
-    let expected = cookie(&parts.headers, FORM).unwrap_or_default();
+    let expected = FORM.of(&parts.headers, place::is_https_alone(&app)).unwrap_or_default();
     own_form(&parts.headers, expected, fields.of("csrf").unwrap_or_default())?;
     let next = next(fields.of("next").unwrap_or_default());
-    let key = fields.text("key");
-    let bearer = Some(&*key).filter(|_| fields.of("known").is_none());
-    match known(&app, &parts, bearer).await {
-        Ok(session) => {
-            let cookie = session.set_cookie(&app, is_secure(&parts.headers))?;
-            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), moved(&next)?).into_response())
-        }
+    let entered = match (fields.of("known"), fields.text("key")) {
+        (Some(_), _) => known(&app, &parts, Who::Ambient).await,
+        (None, key) if key.is_empty() => Err(ApiError::denied("enter an API key")),
+        (None, key) => known(&app, &parts, Who::Bearer(key)).await,
+    };
+    match entered.and_then(|session| session.set_cookie(&app, place::is_https(&app, &parts))) {
+        Ok(cookie) => Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), moved(&next)?).into_response()),
         Err(error) => {
             error.log();
             let login = login(&app, &parts, next, told(&error)).await;
-            asked(as_json, StatusCode::UNAUTHORIZED, login)
+            asked(&app, &parts, as_json, StatusCode::UNAUTHORIZED, login)
         }
     }
 }
 
 /// A session of somebody who may see a page at all.
-async fn known(app: &App, parts: &Parts, bearer: Option<&str>) -> Result<Session, ApiError> {
-    let credential = match bearer {
-        Some("") => return Err(ApiError::denied("enter an API key")),
-        Some(bearer) => Credential::bearer(bearer.to_owned()),
-        None => caller::ambient(app, parts)?,
-    };
-    let caller = Caller::by(app, parts, credential).await?;
+pub(super) async fn known(app: &App, parts: &Parts, who: Who) -> Result<Session, ApiError> {
+    let caller = Caller::by(app, parts, who.credential(app, parts)?).await?;
     let admin = app.omni.admin(caller.credential(None), omni_core::Source::Http).await?;
     if !Page::Overview.admits(&admin) {
         return Err(ApiError::denied("these pages are for administrators"));
     }
-    Ok(Session::begin(bearer))
-}
-
-/// Whether the browser is at a page that came over https.
-fn is_secure(headers: &HeaderMap) -> bool {
-    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
-    origin.starts_with(b"https://")
+    Ok(Session::begin(who, caller.principal()))
 }
 
 /// The session is over.
@@ -126,9 +148,9 @@ pub(super) async fn leave(State(app): State<App>, request: Request) -> Result<Re
     let fields = form(Request::from_parts(parts.clone(), body)).await?;
     if let Some(session) = parts.extensions.get::<Session>() {
         own_form(&parts.headers, session.csrf(), fields.of("csrf").unwrap_or_default())?;
-        session.end(&app);
+        session.end(&app).await?;
     }
-    let gone = session::unset()?.map(|cookie| (header::SET_COOKIE, cookie));
+    let gone = SESSION.unset()?.map(|cookie| (header::SET_COOKIE, cookie));
     Ok((AppendHeaders(gone), moved("login")?).into_response())
 }
 

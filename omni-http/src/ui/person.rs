@@ -97,11 +97,16 @@ pub(super) async fn form(request: Request) -> Result<Fields, ApiError> {
     Ok(Fields::parse(&bytes.map_err(|rejection| ApiError::of_status(rejection.status()))?))
 }
 
+/// Whether no page sends a request, or one of ours, as far as the browser says.
+pub(super) fn is_of_own_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+    site.is_none_or(|site| matches!(site, "same-origin" | "none"))
+}
+
 /// Refuses a form that is of no page of ours.
 pub(super) fn own_form(headers: &HeaderMap, expected: &str, brought: &str) -> Result<(), ApiError> {
     let is_own = !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(brought.as_bytes()));
-    let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if is_own && site.is_none_or(|site| matches!(site, "same-origin" | "none")) {
+    if is_own && is_of_own_site(headers) {
         return Ok(());
     }
     Err(ApiError::denied("this form is of no page of yours any more: open the page again"))

@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
+use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{OidcConfig, ProxyConfig};
+use super::{OPENID, OidcConfig, OidcLoginConfig, ProxyConfig};
 use crate::{
     config::{
         Cidr, Severity, egress,
         load::{Findings, Source},
         nearest::nearest,
-        spec::{OidcSpec, OneOrMany, PolicyStoreSpec, ProxySpec, UsersSpec},
+        spec::{OidcLoginSpec, OidcSpec, OneOrMany, PolicyStoreSpec, ProxySpec, UsersSpec},
         yaml::join,
     },
     identity::RoleMap,
     loopback::is_loopback,
     policy::yaml::known_roles_of,
 };
+
+/// Where the secret stands with which omni lets people log in.
+pub(in crate::config) const LOGIN_SECRET: &str = "security.oidc.login.client_secret";
 
 /// Whose tokens are believed.
 pub(in crate::config) fn oidc(source: &Source<'_>, findings: &mut Findings) -> Option<OidcConfig> {
@@ -31,9 +35,29 @@ pub(in crate::config) fn oidc(source: &Source<'_>, findings: &mut Findings) -> O
         roles_claim: spec.roles_claim.clone().unwrap_or(default.roles_claim),
         roles: in_order(source, "security.oidc.roles", &spec.roles),
         tenant_claim: spec.tenant_claim.clone(),
+        login: spec.login.as_ref().filter(|_| has_its_secret(source, findings)).map(login),
         egress: egress::build(source, &mut Findings::default()),
         ..default
     })
+}
+
+/// Whether the client's secret is here, if it has one: without it, it would pretend to be a client that has none.
+fn has_its_secret(source: &Source<'_>, findings: &mut Findings) -> bool {
+    let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == LOGIN_SECRET) else { return true };
+    let message = format!("nobody logs in at the issuer's page: the variable {} is not set", unset.variable);
+    findings.all.push(source.settings_lines.finding(Severity::Warning, LOGIN_SECRET, message));
+    false
+}
+
+/// How people log in at the issuer's page.
+fn login(spec: &OidcLoginSpec) -> OidcLoginConfig {
+    let mut config = OidcLoginConfig::new(spec.client_id.trim());
+    config.client_secret = spec.client_secret.clone().filter(|secret| !secret.expose_secret().is_empty());
+    if let Some(wanted) = spec.scopes.as_ref().map(texts).filter(|wanted| !wanted.is_empty()) {
+        let wanted = wanted.iter().flat_map(|text| text.split_whitespace()).filter(|scope| *scope != OPENID);
+        config.scopes = std::iter::once(OPENID).chain(wanted).map(str::to_owned).collect();
+    }
+    config
 }
 
 /// Which proxies are believed.
@@ -100,6 +124,13 @@ fn check_oidc(spec: &OidcSpec, source: &Source<'_>, findings: &mut Findings) {
     if texts(&spec.audience).is_empty() {
         wrong("audience", "a token of the issuer for anybody else would count too; name what omni's are for".into());
     }
+    if spec.login.as_ref().is_some_and(|login| login.client_id.trim().is_empty()) {
+        wrong("login.client_id", "omni has no name at the issuer; register it there as a web application".into());
+    }
+    if spec.login.is_some() && source.settings.http.public_url.as_deref().is_some_and(|url| !is_safe_text(url)) {
+        let message = "people log in over https only; http.public_url is http, which is for this machine alone";
+        wrong("login", message.into());
+    }
 }
 
 /// Where an issuer is.
@@ -120,6 +151,11 @@ pub(crate) fn issuer(text: &str) -> Result<Url, String> {
 /// Whether nobody on the way can change what comes from an address.
 fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" && url.has_host() || url.scheme() == "http" && is_loopback(url)
+}
+
+fn is_safe_text(text: &str) -> bool {
+    // What is no address is said where it stands.
+    Url::parse(text.trim()).map_or(true, |url| is_safe(&url))
 }
 
 fn networks(spec: &ProxySpec, source: &Source<'_>, findings: &mut Findings) -> Vec<Cidr> {

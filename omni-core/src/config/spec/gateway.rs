@@ -19,7 +19,8 @@ pub(crate) struct GatewaySpec {
     /// Names, perhaps with a port, by which clients reach the service, beside those of this machine and
     /// `app.host`: whoever comes for another one is refused. `*` is any.
     pub(crate) allowed_hosts: Vec<String>,
-    /// The address of the endpoint as clients know it, such as `https://omni.company.com/mcp`.
+    /// The address of the endpoint as clients know it, such as `https://omni.company.com/mcp`. Absent: that of
+    /// `http.public_url`, else the one that a request names.
     pub(crate) url: Option<String>,
 }
 

@@ -82,6 +82,9 @@ pub(crate) struct HttpSpec {
     pub(crate) resume_grace: Option<f64>,
     /// How many seconds running requests have to finish at the end; absent: 30.
     pub(crate) drain_seconds: Option<f64>,
+    /// The service's address as browsers know it, such as `https://omni.company.com`. The admin pages' cookies are
+    /// for https alone where it is, and logins come back to it. Absent: each request says it.
+    pub(crate) public_url: Option<String>,
     /// Proxies whose headers are believed: addresses, or ranges such as `10.0.0.0/8`.
     pub(crate) trusted_proxies: Vec<String>,
     /// Whether `/docs`, `/redoc` and `/openapi.json` are served; absent: they are.

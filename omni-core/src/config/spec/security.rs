@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::OneOrMany;
@@ -32,6 +33,24 @@ pub(crate) struct OidcSpec {
     /// The claim with the tenant; absent: all are of one.
     #[serde(default)]
     pub(crate) tenant_claim: Option<String>,
+    /// How people log in to the admin pages at the provider's own page; absent: they do not.
+    #[serde(default)]
+    pub(crate) login: Option<OidcLoginSpec>,
+}
+
+/// omni as a client of the provider: it sends people there to log in, and they come back to `/ui/callback`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("x-own" = true))]
+pub(crate) struct OidcLoginSpec {
+    /// omni's name at the provider; its ID tokens must be for it.
+    pub(crate) client_id: String,
+    /// omni's secret there; absent: it has none, and PKCE alone protects the login.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) client_secret: Option<SecretString>,
+    /// What is asked for; absent: `openid profile email`.
+    #[serde(default)]
+    pub(crate) scopes: Option<OneOrMany>,
 }
 
 /// Proxies that say who asks.

@@ -8,6 +8,26 @@ fn http(settings: &str) -> HttpConfig {
 }
 
 #[test]
+fn a_public_address_is_an_address_and_nothing_else() {
+    let of = |url: &str| load(&[("settings.yaml", &format!("http: {{ public_url: '{url}' }}"))], &[]);
+    for (url, is) in [
+        ("https://omni.company.com", Some("https://omni.company.com")),
+        (" https://omni.company.com/omni/ ", Some("https://omni.company.com/omni")),
+        ("http://10.0.0.1:8000", Some("http://10.0.0.1:8000")),
+        ("", None),
+    ] {
+        assert_eq!(of(url).unwrap().http.public_url.as_deref(), is, "{url}");
+    }
+    for url in ["omni.company.com", "ftp://x", "https://u@h", "https://h?x=1", "https://h/#x", "https://"] {
+        let error = error(&[("settings.yaml", &format!("http: {{ public_url: '{url}' }}"))]);
+        assert!(
+            error.contains("http.public_url") && error.contains("such as https://omni.company.com"),
+            "{url}: {error}"
+        );
+    }
+}
+
+#[test]
 fn the_service_listens_on_this_machine_and_wants_keys_unless_the_file_says_otherwise() {
     let default = http("");
     assert_eq!(default, HttpConfig::default());

@@ -85,6 +85,46 @@ fn an_issuer_that_anybody_could_pretend_to_be_is_an_error() {
 }
 
 #[test]
+fn people_log_in_at_the_issuers_page_where_omni_is_a_client_of_it() {
+    assert_eq!(config(OIDC).oidc.unwrap().login, None);
+    let with = |login: &str| format!("{OIDC}    login: {login}\n");
+    let login = |login: &str| config(&with(login)).oidc.unwrap().login.unwrap();
+    let plain = login("{ client_id: ' omni-pages ' }");
+    assert_eq!((plain.client_id.as_str(), plain.client_secret.is_none()), ("omni-pages", true));
+    assert_eq!(plain.scopes, ["openid", "profile", "email"]);
+    assert_eq!(login("{ client_id: a, scopes: 'email groups' }").scopes, ["openid", "email", "groups"]);
+    assert_eq!(login("{ client_id: a, scopes: [groups, openid] }").scopes, ["openid", "groups"]);
+    let secret = config(&with("{ client_id: a, client_secret: hush-hush }"));
+    let shown = secret.show_yaml();
+    assert!(shown.contains("client_id: a") && !shown.contains("hush-hush"), "{shown}");
+    assert!(!format!("{:?}", secret.oidc).contains("hush-hush"));
+    assert!(!secret.redactor().text("it is hush-hush").contains("hush-hush"));
+    assert!(wrong(&with("{ client_secret: x }")).contains("the key \"client_id\" is missing"));
+    assert!(
+        wrong(&with("{ client_id: ' ' }")).contains("security.oidc.login.client_id: omni has no name at the issuer")
+    );
+    assert!(wrong(&with("{ client_id: a, redirect_uri: x }")).contains("unknown key"));
+}
+
+#[test]
+fn a_client_whose_secret_is_not_set_is_none_and_that_is_said() {
+    let config = config(&format!("{OIDC}    login: {{ client_id: a, client_secret: '${{NOT_SET}}' }}\n"));
+    let expected = "settings.yaml:10: security.oidc.login.client_secret: nobody logs in at the issuer's page: the variable \
+                    NOT_SET is not set";
+    assert_eq!(findings(&config, Severity::Warning), [expected]);
+    assert_eq!(config.oidc.unwrap().login, None);
+}
+
+#[test]
+fn people_log_in_over_https_alone() {
+    let with = |url: &str| format!("http: {{ public_url: '{url}' }}\n{OIDC}    login: {{ client_id: a }}\n");
+    for good in ["https://omni.company.com", "http://localhost:8000", "${NOT_SET}"] {
+        assert!(config(&with(good)).oidc.unwrap().login.is_some(), "{good}");
+    }
+    assert!(wrong(&with("http://omni.company.com")).contains("security.oidc.login: people log in over https only"));
+}
+
+#[test]
 fn an_issuer_without_an_audience_is_an_error() {
     let without = OIDC.replace("    audience: omni\n", "");
     assert!(wrong(&without).contains("the key \"audience\" is missing"));

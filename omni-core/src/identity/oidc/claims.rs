@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use subtle::ConstantTimeEq as _;
 
 use super::Refusal;
 use crate::{
@@ -15,6 +16,8 @@ use crate::{
 const LEEWAY: f64 = 60.0;
 /// Longest name of a tenant.
 const MAX_TENANT: usize = 64;
+/// How much of somebody's groups is kept while they are logged in, in bytes.
+const MAX_GROUPS_BYTES: usize = 1_200;
 
 /// Whether a token counts: for omni, from the issuer, now.
 pub(super) fn check(claims: &Map<String, Value>, config: &OidcConfig, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -49,6 +52,48 @@ fn check_times(claims: &Map<String, Value>, now: f64) -> Result<(), Refusal> {
         return Err(Refusal::NotYet);
     }
     Ok(())
+}
+
+/// Whether an ID token was given to omni alone, for this one login.
+pub(super) fn check_login(claims: &Map<String, Value>, client: &str, nonce: &str) -> Result<(), Refusal> {
+    let is_for_others = claims.get("aud").map(texts).unwrap_or_default().len() > 1;
+    match claims.get("azp") {
+        Some(to) if to.as_str() == Some(client) => {}
+        None if !is_for_others => {}
+        Some(_) | None => return Err(Refusal::Client),
+    }
+    let said = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
+    if bool::from(said.as_bytes().ct_eq(nonce.as_bytes())) { Ok(()) } else { Err(Refusal::Login) }
+}
+
+/// Those of the claims that say who somebody is here, and until when; no more of a person is kept than that.
+pub(super) fn essential(claims: &Map<String, Value>, config: &OidcConfig) -> Map<String, Value> {
+    let mut kept = Map::new();
+    let groups = known_first(find(claims, &config.roles_claim).map(texts).unwrap_or_default(), config);
+    kept.insert(config.roles_claim.clone(), groups.into());
+    // A path leads to nothing any more, so that it is the name.
+    let tenant = config.tenant_claim.as_ref().and_then(|path| Some((path, find(claims, path)?)));
+    kept.extend(tenant.map(|(path, value)| (path.clone(), value.clone())));
+    for name in [config.user_claim.as_str(), "email_verified", "iss", "exp"] {
+        kept.extend(claims.get(name).map(|value| (name.to_owned(), value.clone())));
+    }
+    kept.insert("aud".into(), config.audience.clone().into());
+    kept
+}
+
+/// Groups that a cookie has room for: first those that stand for a role, in the order in which they count.
+fn known_first<'a>(groups: Vec<&'a str>, config: &OidcConfig) -> Vec<&'a str> {
+    let is_known = |group: &&str| config.roles.entries().any(|(own, _)| own == *group);
+    let order = |group: &&str| config.roles.entries().position(|(own, _)| own == *group);
+    let (mut known, others): (Vec<&str>, Vec<&str>) = groups.into_iter().partition(is_known);
+    known.sort_by_key(order);
+    let mut room = MAX_GROUPS_BYTES;
+    let has_room = |group: &&str| {
+        let left = room.checked_sub(group.len() + 3);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    known.into_iter().chain(others).take_while(has_room).collect()
 }
 
 /// Whom a token is for, and until when it is accepted here.
@@ -217,6 +262,64 @@ mod tests {
             assert_eq!(tenant(bad.clone()), Err(Refusal::Claim), "{bad}");
         }
         assert_eq!(of(json!({ "org": "acme" }), |_| ()).unwrap().tenant, "default");
+    }
+
+    #[test]
+    fn an_id_token_is_of_one_login_of_omni() {
+        let with = |change: Value| check_login(&claims(change), "omni", "n-1");
+        for good in [
+            json!({ "nonce": "n-1" }),
+            json!({ "nonce": "n-1", "azp": "omni" }),
+            json!({ "nonce": "n-1", "aud": ["omni", "other"], "azp": "omni" }),
+        ] {
+            assert_eq!(with(good.clone()), Ok(()), "{good}");
+        }
+        for (bad, refusal) in [
+            (json!({}), Refusal::Login),
+            (json!({ "nonce": "" }), Refusal::Login),
+            (json!({ "nonce": ["n-1"] }), Refusal::Login),
+            (json!({ "nonce": "n-2" }), Refusal::Login),
+            (json!({ "nonce": "n-1", "azp": "other" }), Refusal::Client),
+            (json!({ "nonce": "n-1", "azp": ["omni"] }), Refusal::Client),
+            (json!({ "nonce": "n-1", "aud": ["omni", "other"] }), Refusal::Client),
+        ] {
+            assert_eq!(with(bad.clone()), Err(refusal), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_person_says_the_same_of_them_and_no_more() {
+        let mut config = config();
+        (config.roles_claim, config.tenant_claim) = ("realm.roles".into(), Some("org.name".into()));
+        let whole = claims(json!({
+            "realm": { "roles": ["x", "dbas"] }, "org": { "name": "acme" }, "email_verified": true,
+            "phone": "1", "nonce": "n-1", "aud": ["omni", "other"],
+        }));
+        let kept = essential(&whole, &config);
+        let mut names: Vec<_> = kept.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["aud", "email", "email_verified", "exp", "iss", "org.name", "realm.roles"]);
+        assert_eq!((&kept["aud"], &kept["realm.roles"]), (&json!(["omni"]), &json!(["dbas", "x"])));
+        let of = |claims| {
+            let principal = principal(claims, &config).unwrap();
+            (principal.subject.clone(), principal.tenant.clone(), principal.claimed_role().map(str::to_owned))
+        };
+        assert_eq!(of(&kept), of(&whole));
+        assert_eq!(essential(&kept, &config), kept);
+    }
+
+    #[test]
+    fn of_many_groups_those_are_kept_that_count() {
+        let mut config = config();
+        config.roles =
+            [("admins", "admin"), ("dbas", "dba")].map(|(a, b)| (a.to_owned(), b.to_owned())).into_iter().collect();
+        let many: Vec<_> = (0..500).map(|at| format!("group-{at}")).chain(["dbas".into(), "admins".into()]).collect();
+        let kept = essential(&claims(json!({ "groups": many })), &config);
+        let groups = kept["groups"].as_array().unwrap();
+        assert_eq!((&groups[0], &groups[1], &groups[2]), (&json!("admins"), &json!("dbas"), &json!("group-0")));
+        assert!(kept["groups"].to_string().len() <= MAX_GROUPS_BYTES + 2);
+        let huge = essential(&claims(json!({ "groups": ["x".repeat(5_000)] })), &config);
+        assert_eq!(huge["groups"], json!([]));
     }
 
     const NAMES: [&str; 7] = ["act_as", "admin", "*", "root@x.org", "role:admin", "dbas", "true"];

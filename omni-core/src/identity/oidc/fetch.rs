@@ -1,14 +1,14 @@
-//! Asks the issuer for its keys: its discovery document first, which says where they are.
+//! Asks the issuer for what it publishes: its discovery document, and the keys that this says the place of.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{key::KeySet, keyring::Source};
-use crate::net::egress::Egress;
+use crate::{net::egress::Egress, oauth::metadata::ServerMetadata};
 
 /// How long both documents together may take.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
@@ -22,10 +22,28 @@ pub(super) struct Issuer {
     name: String,
 }
 
+/// What an issuer publishes.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub(super) keys: KeySet,
+    /// Where people log in; `None` where they do not.
+    pub(super) server: Option<ServerMetadata>,
+}
+
 #[derive(Deserialize)]
 struct Discovery {
     issuer: String,
     jwks_uri: String,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+impl Discovery {
+    fn server(self) -> Option<ServerMetadata> {
+        let mut document = self.more;
+        document.insert("issuer".into(), self.issuer.into());
+        serde_json::from_value(document.into()).ok()
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,7 +72,7 @@ impl Issuer {
 
 #[async_trait]
 impl Source for Issuer {
-    async fn keys(&self) -> Result<KeySet, String> {
+    async fn published(&self) -> Result<Published, String> {
         let words = |error: crate::net::EgressError| error.to_string();
         let discovery: Discovery = self.egress.document(&self.discovery_url()?).await.map_err(words)?;
         // Otherwise whoever answers in the issuer's place could sign for it.
@@ -62,6 +80,6 @@ impl Source for Issuer {
             return Err(format!("its discovery document is that of another issuer than {}", self.name));
         }
         let jwks: Jwks = self.egress.document(&self.keys_url(&discovery.jwks_uri)?).await.map_err(words)?;
-        Ok(KeySet::read(jwks.keys))
+        Ok(Published { keys: KeySet::read(jwks.keys), server: discovery.server() })
     }
 }

@@ -1,4 +1,4 @@
-//! The issuer's keys as they are known, and when it is asked for them again.
+//! The issuer's keys, and what else it publishes, as they are known, and when it is asked for them again.
 //!
 //! One task asks, whoever waits: never two at a time, and never more often than it may, however many
 //! tokens name keys that nobody knows.
@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{fetch::WITHIN, key::KeySet};
+use super::fetch::{Published, WITHIN};
 
 /// How old keys may be before the issuer is asked again, while they go on counting: a key that was
 /// taken back counts no longer than this.
@@ -20,11 +20,11 @@ const FRESH: Duration = Duration::from_secs(600);
 /// How old keys may be at all, while the issuer is away: about as long as a token lives.
 const MAX_STALE: Duration = Duration::from_secs(3600);
 
-/// Where the keys come from.
+/// Who publishes it.
 #[async_trait]
 pub(super) trait Source: Send + Sync + fmt::Debug {
-    /// The issuer's keys now; the error says what is wrong, in words for the operator.
-    async fn keys(&self) -> Result<KeySet, String>;
+    /// What the issuer publishes now; the error says what is wrong, in words for the operator.
+    async fn published(&self) -> Result<Published, String>;
 }
 
 /// The keys of one issuer.
@@ -44,7 +44,7 @@ struct Looks {
     /// When the last one started.
     tried: Option<Instant>,
     /// The keys, and since when they are known.
-    known: Option<(Instant, Arc<KeySet>)>,
+    known: Option<(Instant, Arc<Published>)>,
     /// Why the last one gave none.
     failure: Option<String>,
 }
@@ -55,7 +55,7 @@ impl Looks {
     }
 
     /// Keys that are at most this old.
-    fn keys(&self, max_age: Duration) -> Option<Arc<KeySet>> {
+    fn published(&self, max_age: Duration) -> Option<Arc<Published>> {
         self.known.as_ref().filter(|(since, _)| since.elapsed() < max_age).map(|(_, keys)| keys.clone())
     }
 }
@@ -73,12 +73,12 @@ impl Keyring {
     ///
     /// # Errors
     /// Why there are none.
-    pub(super) async fn keys(&self) -> Result<Arc<KeySet>, String> {
+    pub(super) async fn published(&self) -> Result<Arc<Published>, String> {
         let looks = self.looks.borrow().clone();
-        if let Some(keys) = looks.keys(FRESH) {
+        if let Some(keys) = looks.published(FRESH) {
             return Ok(keys);
         }
-        match looks.keys(MAX_STALE) {
+        match looks.published(MAX_STALE) {
             Some(keys) => {
                 self.want(&looks);
                 Ok(keys)
@@ -92,7 +92,7 @@ impl Keyring {
     ///
     /// # Errors
     /// Why it said none.
-    pub(super) async fn look(&self) -> Result<Arc<KeySet>, String> {
+    pub(super) async fn look(&self) -> Result<Arc<Published>, String> {
         let mut looks = self.looks.clone();
         let before = looks.borrow().clone();
         if self.want(&before) {
@@ -131,7 +131,8 @@ async fn ask(issuer: impl Source, looks: watch::Sender<Looks>, wanted: Arc<Notif
             looks.started += 1;
             looks.tried = Some(Instant::now());
         });
-        let said = timeout(WITHIN, issuer.keys()).await.unwrap_or_else(|_| Err("it did not answer in time".into()));
+        let said =
+            timeout(WITHIN, issuer.published()).await.unwrap_or_else(|_| Err("it did not answer in time".into()));
         let was_away = looks.borrow().failure.is_some();
         match &said {
             Err(failure) if !was_away => tracing::warn!(failure, "the issuer of tokens cannot be asked for its keys"),
@@ -168,10 +169,10 @@ mod tests {
 
     #[async_trait]
     impl Source for Fake {
-        async fn keys(&self) -> Result<KeySet, String> {
+        async fn published(&self) -> Result<Published, String> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             yield_now().await;
-            if self.away.load(Ordering::SeqCst) { Err("gone".into()) } else { Ok(KeySet::default()) }
+            if self.away.load(Ordering::SeqCst) { Err("gone".into()) } else { Ok(Published::default()) }
         }
     }
 
@@ -192,30 +193,30 @@ mod tests {
     async fn old_keys_count_while_newer_ones_are_on_their_way() {
         let fake = Fake::default();
         let ring = Keyring::new(fake.clone(), EVERY);
-        let first = ring.keys().await.unwrap();
+        let first = ring.published().await.unwrap();
         advance(FRESH - Duration::from_secs(1)).await;
-        ring.keys().await.unwrap();
+        ring.published().await.unwrap();
         assert_eq!(fake.asked(), 1);
         advance(Duration::from_secs(1)).await;
-        assert!(Arc::ptr_eq(&ring.keys().await.unwrap(), &first));
+        assert!(Arc::ptr_eq(&ring.published().await.unwrap(), &first));
         fake.was_asked(2, &ring).await;
-        assert!(!Arc::ptr_eq(&ring.keys().await.unwrap(), &first));
+        assert!(!Arc::ptr_eq(&ring.published().await.unwrap(), &first));
     }
 
     #[tokio::test(start_paused = true)]
     async fn keys_count_for_an_hour_while_the_issuer_is_away_and_no_longer() {
         let fake = Fake::default();
         let ring = Keyring::new(fake.clone(), EVERY);
-        ring.keys().await.unwrap();
+        ring.published().await.unwrap();
         fake.away.store(true, Ordering::SeqCst);
         advance(MAX_STALE - Duration::from_secs(1)).await;
-        assert!(ring.keys().await.is_ok());
+        assert!(ring.published().await.is_ok());
         fake.was_asked(2, &ring).await;
         advance(Duration::from_secs(1)).await;
-        assert_eq!(ring.keys().await.unwrap_err(), "gone");
+        assert_eq!(ring.published().await.unwrap_err(), "gone");
         fake.away.store(false, Ordering::SeqCst);
         advance(EVERY).await;
-        assert!(ring.keys().await.is_ok());
+        assert!(ring.published().await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -224,7 +225,7 @@ mod tests {
         let ring = Keyring::new(fake.clone(), EVERY);
         for round in 1..4 {
             let all = join_all((0..20).map(|_| ring.look())).await;
-            assert!(all.iter().all(Result::is_err) && ring.keys().await.is_err());
+            assert!(all.iter().all(Result::is_err) && ring.published().await.is_err());
             assert_eq!(fake.asked(), round);
             advance(EVERY).await;
         }

@@ -3,15 +3,13 @@
 
 use url::Url;
 
-use super::{
-    OAuthError,
-    challenge::Challenge,
-    metadata::{ResourceMetadata, ServerMetadata},
-    words,
-};
-use crate::net::{
-    EgressError,
-    egress::{Egress, shown},
+use super::{OAuthError, challenge::Challenge, metadata::ResourceMetadata, words};
+use crate::{
+    net::{
+        EgressError,
+        egress::{Egress, shown},
+    },
+    oauth::metadata::ServerMetadata,
 };
 
 const RESOURCE: &str = "oauth-protected-resource";

@@ -3,31 +3,24 @@
 //! What the authorization server names is an address and nothing else: it is parsed, it is https (http on
 //! this machine alone), and whoever opens it is shown where it leads.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
-use ring::rand::{SecureRandom as _, SystemRandom};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::{
-    Hidden, OAuthError,
+    OAuthError,
     challenge::Challenge,
     client::Client,
+    code::{PKCE, Trip},
     discover::{Found, discover},
     grant::{Access, Grant, Granted},
-    scope,
+    registration, scope,
     source::OAuth,
     token::Endpoint,
     words,
 };
 
-/// The way of making a challenge of a verifier that is not a promise alone.
-const PKCE: &str = "S256";
-/// Longest address that a browser is sent back to, in bytes.
-const MAX_CALLBACK: usize = 16 << 10;
 /// How often tokens are written that somebody else writes at the same time.
 const ATTEMPTS: usize = 5;
 
@@ -68,9 +61,7 @@ impl LoginOptions {
 /// A login that waits for its browser.
 pub struct Login {
     url: Url,
-    state: Hidden,
-    verifier: Hidden,
-    redirect_uri: String,
+    trip: Trip,
     client: Client,
     found: Found,
     scopes: Vec<String>,
@@ -105,44 +96,7 @@ impl Login {
     /// this machine may ask for such an address.
     #[must_use]
     pub fn is_answered_by(&self, callback: &str) -> bool {
-        parameters(callback).is_ok_and(|said| self.is_own(&said))
-    }
-
-    fn is_own(&self, said: &BTreeMap<String, String>) -> bool {
-        let state = said.get("state").map_or("", String::as_str);
-        state.as_bytes().ct_eq(self.state.0.as_bytes()).into()
-    }
-
-    /// The code of the address that the browser came back to.
-    fn code(&self, callback: &str) -> Result<Hidden, OAuthError> {
-        let mut said = parameters(callback)?;
-        if !self.is_own(&said) {
-            return Err(OAuthError::answer("the browser came back from another login than this one"));
-        }
-        self.check_issuer(said.get("iss").map(String::as_str))?;
-        if let Some(code) = said.get("error") {
-            let description = said.get("error_description").map(|text| words(text));
-            return Err(OAuthError::Refused { code: words(code), description });
-        }
-        let code = said.remove("code").filter(|code| !code.is_empty());
-        code.map(Hidden).ok_or_else(|| OAuthError::answer("the browser came back without a code"))
-    }
-
-    /// Whether the answer is of whom it was asked (RFC 9207), letter by letter.
-    fn check_issuer(&self, said: Option<&str>) -> Result<(), OAuthError> {
-        let server = &self.found.server;
-        match said {
-            Some(issuer) if issuer == server.issuer => Ok(()),
-            Some(issuer) => Err(OAuthError::answer(format!(
-                "the answer is of {}, and {} was asked",
-                words(issuer),
-                words(&server.issuer)
-            ))),
-            None if server.authorization_response_iss_parameter_supported => {
-                Err(OAuthError::answer(format!("the answer does not say that it is of {}", words(&server.issuer))))
-            }
-            None => Ok(()),
-        }
+        self.trip.is_answered_by(callback)
     }
 }
 
@@ -171,24 +125,13 @@ impl OAuth {
         let scopes = scope::with_offline(wanted, &found);
         let client = match self.known_client(&found, &options.redirect_uri) {
             Some(client) => client,
-            None => Client::for_login(egress, config, &found.server, &options.redirect_uri, &scopes).await?,
+            None => registration::client(egress, config, &found.server, &options.redirect_uri, &scopes).await?,
         };
         self.remember_client(&found, &options.redirect_uri, &client);
-        let (state, verifier) = (random()?, random()?);
-        let mut url = authorization_endpoint(&found)?;
+        let trip = Trip::begin(options.redirect_uri)?;
+        let url = trip.url(&found.server, &client.id, &scopes, &[("resource", &found.resource)])?;
         egress.check(&url)?;
-        url.query_pairs_mut()
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &client.id)
-            .append_pair("redirect_uri", &options.redirect_uri)
-            .append_pair("state", &state.0)
-            .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier.0)))
-            .append_pair("code_challenge_method", PKCE)
-            .append_pair("resource", &found.resource);
-        if !scopes.is_empty() {
-            url.query_pairs_mut().append_pair("scope", &scopes.join(" "));
-        }
-        Ok(Login { url, state, verifier, redirect_uri: options.redirect_uri, client, found, scopes })
+        Ok(Login { url, trip, client, found, scopes })
     }
 
     /// What is asked for beside what the server wants. Whoever logs in for more keeps what their login is for.
@@ -209,8 +152,8 @@ impl OAuth {
     /// # Errors
     /// An [`OAuthError`]. The login is over in any case: a code counts once.
     pub async fn finish_login(&self, login: Login, callback: &str) -> Result<Granted, OAuthError> {
-        let code = login.code(callback)?;
-        let Login { found, client, redirect_uri, verifier, scopes, .. } = login;
+        let Login { found, client, trip, scopes, .. } = login;
+        let code = trip.code(&found.server, callback)?;
         let endpoint = Endpoint {
             egress: self.egress()?,
             config: self.config(),
@@ -218,13 +161,8 @@ impl OAuth {
             url: &found.server.token_endpoint,
             client: &client,
         };
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", &code.0),
-            ("redirect_uri", &redirect_uri),
-            ("code_verifier", &verifier.0),
-            ("resource", &found.resource),
-        ];
+        let mut form = trip.form(&code).to_vec();
+        form.push(("resource", &found.resource));
         let tokens = endpoint.tokens(&form).await?;
         let now = Utc::now();
         let grant = Grant {
@@ -265,39 +203,6 @@ fn check_pkce(found: &Found) -> Result<(), OAuthError> {
         "the authorization server {} does not say that it protects codes (PKCE with S256), which MCP requires",
         words(&found.server.issuer)
     )))
-}
-
-fn authorization_endpoint(found: &Found) -> Result<Url, OAuthError> {
-    let unusable =
-        |what: &str| OAuthError::discovery(format!("the authorization server {} {what}", words(&found.server.issuer)));
-    let text = found.server.authorization_endpoint.as_deref().ok_or_else(|| unusable("lets no person log in"))?;
-    let mut url = Url::parse(text).map_err(|_| unusable("names no address where people log in"))?;
-    url.set_fragment(None);
-    Ok(url)
-}
-
-/// What a browser came back with. A parameter that is there twice could be read in two ways.
-fn parameters(callback: &str) -> Result<BTreeMap<String, String>, OAuthError> {
-    let query = callback.split_once('?').map_or(callback, |(_, query)| query);
-    let query = query.split('#').next().unwrap_or_default();
-    if query.len() > MAX_CALLBACK {
-        return Err(OAuthError::answer("the browser came back with too much"));
-    }
-    let mut said = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if said.insert(name.into_owned(), value.into_owned()).is_some() {
-            return Err(OAuthError::answer("the browser came back with a parameter twice"));
-        }
-    }
-    Ok(said)
-}
-
-/// 256 random bits, as text.
-fn random() -> Result<Hidden, OAuthError> {
-    let mut bytes = [0; 32];
-    let failed = |_| OAuthError::Store { message: "the operating system has no randomness".into() };
-    SystemRandom::new().fill(&mut bytes).map_err(failed)?;
-    Ok(Hidden(URL_SAFE_NO_PAD.encode(bytes)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const LIFE: i64 = 120;
 
 /// A key that signs.
-pub(super) struct Signer {
+pub(crate) struct Signer {
     key: Key,
     key_id: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Signer {
     ///
     /// # Errors
     /// That it is none; never any part of it.
-    pub(super) fn from_pem(text: &str, key_id: Option<String>) -> Result<Self, &'static str> {
+    pub(crate) fn from_pem(text: &str, key_id: Option<String>) -> Result<Self, &'static str> {
         const WHAT: &str = "it holds no private key of EC (P-256, P-384), Ed25519 or RSA, PKCS#8 in PEM";
         let inner = text.split_once("-----BEGIN PRIVATE KEY-----").ok_or(WHAT)?.1;
         let inner = inner.split_once("-----END PRIVATE KEY-----").ok_or(WHAT)?.0;
@@ -51,7 +51,7 @@ impl Signer {
     ///
     /// # Errors
     /// That nothing can be signed.
-    pub(super) fn assertion(&self, client: &str, audience: &str, now: i64) -> Result<String, &'static str> {
+    pub(crate) fn assertion(&self, client: &str, audience: &str, now: i64) -> Result<String, &'static str> {
         let mut header = json!({ "alg": self.algorithm(), "typ": "JWT" });
         if let Some(id) = &self.key_id {
             header["kid"] = Value::from(id.as_str());

@@ -27,21 +27,23 @@ const MAX_LIFE: f64 = 31_536_000.0;
 
 /// What an authorization server gives.
 #[derive(Debug)]
-pub(super) struct Tokens {
-    pub(super) access: Hidden,
-    pub(super) refresh: Option<Hidden>,
+pub(crate) struct Tokens {
+    pub(crate) access: Hidden,
+    pub(crate) refresh: Option<Hidden>,
     /// How long the access token counts, in seconds; `None` where it does not say.
-    pub(super) expires_in: Option<i64>,
-    pub(super) scopes: Option<Vec<String>>,
+    pub(crate) expires_in: Option<i64>,
+    pub(crate) scopes: Option<Vec<String>>,
+    /// Who logged in, where a login asked for that.
+    pub(crate) id_token: Option<Hidden>,
 }
 
 /// Where tokens are, and as whom they are asked for.
-pub(super) struct Endpoint<'a> {
-    pub(super) egress: &'a Egress,
-    pub(super) config: &'a OAuthConfig,
-    pub(super) issuer: &'a str,
-    pub(super) url: &'a str,
-    pub(super) client: &'a Client,
+pub(crate) struct Endpoint<'a> {
+    pub(crate) egress: &'a Egress,
+    pub(crate) config: &'a OAuthConfig,
+    pub(crate) issuer: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) client: &'a Client,
 }
 
 impl Endpoint<'_> {
@@ -49,7 +51,7 @@ impl Endpoint<'_> {
     ///
     /// # Errors
     /// [`OAuthError::Refused`], or that nobody could be asked.
-    pub(super) async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, OAuthError> {
+    pub(crate) async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, OAuthError> {
         let url = Url::parse(self.url).map_err(|_| OAuthError::discovery("the token endpoint is no address"))?;
         let answer = self.ask(&url, form).await?;
         let redactor = self.redactor(form);
@@ -68,7 +70,7 @@ impl Endpoint<'_> {
     }
 
     /// Takes a token back (RFC 7009). What comes of it is nobody's business: it ends by itself.
-    pub(super) async fn revoke(&self, token: &Hidden) -> Result<(), OAuthError> {
+    pub(crate) async fn revoke(&self, token: &Hidden) -> Result<(), OAuthError> {
         let url = Url::parse(self.url).map_err(|_| OAuthError::discovery("the revocation endpoint is no address"))?;
         let form = [("token", token.0.as_str())];
         let answer = self.ask(&url, &form).await?;
@@ -128,6 +130,8 @@ struct Said {
     expires_in: Option<Value>,
     #[serde(default)]
     scope: Option<String>,
+    #[serde(default)]
+    id_token: Option<Hidden>,
 }
 
 fn read(answer: &Answer, url: &Url, redactor: &Redactor) -> Result<Tokens, OAuthError> {
@@ -155,6 +159,7 @@ fn read(answer: &Answer, url: &Url, redactor: &Redactor) -> Result<Tokens, OAuth
         refresh: said.refresh_token,
         expires_in: seconds.filter(|life: &f64| life.is_finite()).map(|life| life.clamp(0.0, MAX_LIFE) as i64),
         scopes: said.scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect()),
+        id_token: said.id_token,
     })
 }
 
@@ -166,7 +171,7 @@ struct Refusal {
 }
 
 /// What an authorization server's no means, without what `redactor` knows.
-pub(super) fn refusal(answer: &Answer, what: &str, redactor: &Redactor) -> OAuthError {
+pub(crate) fn refusal(answer: &Answer, what: &str, redactor: &Redactor) -> OAuthError {
     // What is cut could not be known any more.
     let words = |text: &str| words(&redactor.text(text));
     match serde_json::from_slice::<Refusal>(&answer.body) {
