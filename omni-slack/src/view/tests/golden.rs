@@ -36,7 +36,8 @@ fn people_are_shown_as_the_format_says() {
     let person = |format| footer::Person {
         format,
         email: Some("ann@company.com".into()),
-        servers: Some(footer::Servers::Some { count: 5, names: ["a", "b", "c", "d"].map(String::from).to_vec() }),
+        servers: Some(footer::Servers::Some(4)),
+        server_names: ["a", "b", "c", "d"].map(String::from).to_vec(),
         ..answered().person
     };
     let line = |format| person(format).header().unwrap()["elements"][0]["text"].as_str().unwrap().to_owned();
@@ -44,7 +45,7 @@ fn people_are_shown_as_the_format_says() {
     assert_eq!(line(footer::Format::Standard), "👤 Ann (⚡ Power User)");
     assert_eq!(
         line(footer::Format::Detailed),
-        "👤 Ann | ann@company.com | Role: Power User | MCPs: 5 available | (`a`, `b`, `c`, +1 more)"
+        "👤 Ann | ann@company.com | Role: Power User | MCPs: 4 available | (`a`, `b`, `c`, +1 more)"
     );
     assert!(footer::Person::default().header().is_none());
 }
