@@ -22,10 +22,6 @@ const STATUS: &str = "/omni-status";
 const PRIVATE: &str = "--private";
 /// The codes with which Slack says that the bot cannot post in a channel.
 const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
-/// Most characters of a question that are shown above its answer.
-const MOST_SHOWN: usize = 2_500;
-/// What there is in threads.
-const BANGS: &str = "In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private &lt;question&gt;`.";
 
 impl Bot {
     pub(super) async fn command(&self, command: Command) {
@@ -117,8 +113,7 @@ impl Bot {
 
     /// Posts what somebody asked, for whoever reads the answer; `None` where the bot cannot post.
     async fn announce(&self, question: &Question) -> Option<String> {
-        let asked = view::text::mrkdwn(&question.text, MOST_SHOWN);
-        let body = Body::of(&format!("*<@{}> asked:*\n>{}", question.person.user.id, asked.replace('\n', "\n>")));
+        let body = view::notice::asked(&question.person.user.id, &question.text);
         let to = To { channel: question.channel.clone(), thread: None };
         match self.api().post(&to, &body).await {
             Ok(ts) => Some(ts),
@@ -150,7 +145,7 @@ impl Bot {
             "stop" => self.stop_here(person, to).await,
             "retry" => return self.retry(person, message, to).await,
             "private" if !rest.trim().is_empty() => return self.ask_aside(person, message, to, rest.trim()).await,
-            _ => Body::of(BANGS),
+            _ => view::help::in_threads(),
         };
         self.tell(to, &person.user.id, message.kind, &body).await;
     }
@@ -186,10 +181,7 @@ impl Bot {
 
 /// What somebody is told where the bot does not answer.
 pub(super) fn not_here(kind: ChannelKind) -> Body {
-    Body::of(match kind {
-        ChannelKind::Direct => "🚫 I do not answer direct messages. Ask me in a channel.",
-        _ => "🚫 I do not answer in this channel. Ask me in a direct message.",
-    })
+    view::notice::not_here(kind == ChannelKind::Direct)
 }
 
 /// The kind of a channel of which there is only the id.

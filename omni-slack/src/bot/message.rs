@@ -6,7 +6,7 @@ use omni_core::{
 };
 use serde_json::json;
 
-use super::{Bot, question::Question};
+use super::{Bot, command::not_here, question::Question};
 use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
@@ -51,7 +51,8 @@ impl Bot {
         }
         if !is_direct && !self.is_allowed(&message).await {
             if is_called {
-                self.whisper(&message, "🚫 I do not answer in this channel. Ask me in a direct message.").await;
+                let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
+                self.tell(&to, &message.user.id, message.kind, &not_here(message.kind)).await;
             }
             return;
         }

@@ -16,10 +16,9 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::Bot;
 use crate::{
-    api::Body,
     event::User,
     schedule::{Progress, Store, due, fixed_key},
-    view::{schedule::Request, text},
+    view::{report::rests, schedule::Request},
 };
 
 mod report;
@@ -246,15 +245,8 @@ impl Bot {
         let Some(user) = user else {
             return tracing::warn!(schedule = job.key, reason, "a schedule of slack.yaml rests: it failed too often");
         };
-        let (asked, reason) = (text::mrkdwn_line(&job.request.question, 200), text::mrkdwn_line(reason, 500));
-        let advice = match &job.by {
-            By::Owner(_) => "`/omni schedules` shows it; there it can go on.",
-            By::Named(_) | By::Nobody => "An administrator finds it by `/omni schedules`; there it can go on.",
-        };
-        let told = format!(
-            "🔴 A scheduled report of yours rests, for it failed three times in a row: *{asked}*\n{reason}\n{advice}"
-        );
-        self.say_direct(&user, &Body::of(&told)).await;
+        let is_of_file = !matches!(job.by, By::Owner(_));
+        self.say_direct(&user, &rests(&job.request.question, reason, is_of_file)).await;
     }
 }
 

@@ -191,6 +191,27 @@ fn schedules_look_as_they_do() {
 }
 
 #[test]
+#[test]
+fn reports_look_as_they_do() {
+    let question = "What broke <!here> & why?";
+    let head = report::Head { slack_id: Some("U0REQUESTER"), name: "Ann", at: at(), title: None, question };
+    message("report", &Message::new("x", head.blocks()));
+    let titled = report::Head { slack_id: None, title: Some("*On call*"), ..head };
+    message("report_of_file", &Message::new("x", titled.blocks()));
+    message("report_rests", &report::rests(question, "the model is away <!here>", false));
+    message("report_of_file_rests", &report::rests(question, "the model is away", true));
+}
+
+#[test]
+fn notices_look_as_they_do() {
+    message("asked", &notice::asked("U0REQUESTER", "Is it well?\nAnd <!channel>, who broke *it*?"));
+    message("not_here", &notice::not_here(false));
+    message("not_here_direct", &notice::not_here(true));
+    message("interrupted", &notice::interrupted());
+    message("elsewhere", &confirm::elsewhere());
+    message("help_in_threads", &help::in_threads());
+}
+
 fn what_else_there_is_looks_as_it_does() {
     message("greeting", &person::greeting(None));
     message("no_question", &person::no_question(&[]));
