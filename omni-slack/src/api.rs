@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::port::{SlackError, SlackPort};
 
@@ -34,8 +35,8 @@ const OF_ONE_METHOD: &str = "not_allowed_token_type";
 /// What may be done twice: it only looks, or comes to the same.
 const HARMLESS: [&str; 14] = [
     "auth.test",
-    "users.info",
     "users.conversations",
+    "users.info",
     "users.lookupByEmail",
     "conversations.info",
     "conversations.history",
@@ -91,6 +92,16 @@ impl Api {
 
     /// Calls a method, as often as it takes within reason.
     pub(crate) async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        self.call_until(method, arguments, &CancellationToken::new()).await
+    }
+
+    /// The same, where pauses that Slack wants are made until `stop` alone: then its word counts that it takes nothing.
+    pub(crate) async fn call_until(
+        &self,
+        method: &str,
+        arguments: &Value,
+        stop: &CancellationToken,
+    ) -> Result<Value, SlackError> {
         let mut tries = 1;
         loop {
             let error = match self.call_once(method, arguments).await {
@@ -100,7 +111,9 @@ impl Api {
             match error {
                 SlackError::Limited { retry_after, .. } if tries < TRIES && retry_after <= patience(method) => {
                     tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
-                    sleep(retry_after).await;
+                    if stop.run_until_cancelled(sleep(retry_after)).await.is_none() {
+                        return Err(error);
+                    }
                 }
                 SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => sleep(BREATH * tries).await,
                 error => return Err(error),

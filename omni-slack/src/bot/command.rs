@@ -38,7 +38,17 @@ impl Bot {
     async fn commanded(&self, command: &Command) -> Result<(), Body> {
         let known = self.resolve(&command.user, &command.channel).await;
         let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
-        let grant = self.omni().grant(person.credential()).await.map_err(|error| self.refused(&person, &error))?;
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => {
+                let body = self.refused(&person, &error);
+                if ![HELP, STATUS].contains(&command.name.as_str()) {
+                    let text = unescaped(&command.text);
+                    self.note_refused(&Question::new(person, &command.channel, kind_of(&command.channel), text)).await;
+                }
+                return Err(body);
+            }
+        };
         self.allows(&command.name, &grant)?;
         match command.name.as_str() {
             HELP => Err(self.menu(&person, &grant, None).await),
@@ -101,7 +111,8 @@ impl Bot {
         // What is not to be asked here is not posted here either.
         if let Err(body) = self.admitted(&question).await {
             question.private = Some(aside());
-            return self.refuse(&question, &body).await;
+            self.refuse(&question, &body).await;
+            return self.note_refused(&question).await;
         }
         match self.announce(&question).await {
             Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),

@@ -197,7 +197,7 @@ impl Bot {
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
-        let voice = voice::of(self, &question);
+        let voice = voice::of(self, &question, &guard.stop);
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, card).await;
         match last {

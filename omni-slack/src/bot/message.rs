@@ -91,10 +91,13 @@ impl Bot {
             return false;
         }
         let key = self.key(&message.channel, thread);
-        self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
+        let is_known = self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether a reply is for the bot");
             false
-        })
+        });
+        // While its first question is answered nothing is known of a thread, and the answer may be stopped.
+        let is_command = message.text.trim_start().starts_with(BANG);
+        is_known || (is_command && self.is_answering(&message.channel, thread).await)
     }
 
     /// The name of a conversation in a channel.

@@ -14,7 +14,7 @@ use omni_core::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::Bot;
+use super::{Bot, keeping::Whose};
 use crate::{
     event::User,
     schedule::{Progress, Store, due, fixed_key},
@@ -26,9 +26,8 @@ mod who;
 
 /// How many run at a time in one process.
 const AT_ONCE: usize = 2;
-/// How long one may take, and how long others keep from beginning it again.
+/// How long one may take.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
-const GOING: Duration = Duration::from_secs(35 * 60);
 
 /// The runs of this process.
 #[derive(Debug)]
@@ -195,11 +194,12 @@ impl Bot {
 
     /// Sees to something that is due, where nobody else does. While its last run goes on it waits for the next minute.
     async fn fire(&self, store: &Store, job: &Job) -> Result<(), Error> {
-        if self.0.closing.is_cancelled() || !store.starts(&job.key, GOING).await? {
+        if self.0.closing.is_cancelled() {
             return Ok(());
         }
+        let Whose::Ours(going) = self.take_on(&format!("going {}", job.key)).await else { return Ok(()) };
         let ended = self.fire_alone(store, job).await;
-        store.ends(&job.key).await?;
+        going.leave().await;
         ended
     }
 

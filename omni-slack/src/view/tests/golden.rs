@@ -94,6 +94,7 @@ fn status_looks_as_it_does() {
         p95_ms: Some(4_200),
         failed: Some((1, 40)),
         provider: Some(("claude-haiku".into(), Some(true))),
+        ledger: Some((3, false)),
     };
     message("status_admin", &status::message(&status::Status { operation: Some(operation), ..mine }));
 }
@@ -191,7 +192,6 @@ fn schedules_look_as_they_do() {
 }
 
 #[test]
-#[test]
 fn reports_look_as_they_do() {
     let question = "What broke <!here> & why?";
     let head = report::Head { slack_id: Some("U0REQUESTER"), name: "Ann", at: at(), title: None, question };
@@ -212,12 +212,14 @@ fn notices_look_as_they_do() {
     message("help_in_threads", &help::in_threads());
 }
 
+#[test]
 fn what_else_there_is_looks_as_it_does() {
     message("greeting", &person::greeting(None));
     message("no_question", &person::no_question(&[]));
     message("unknown_person", &person::unknown("U0REQUESTER", Some("ann@company.com"), Some("#it-help")));
     message("refused_person", &person::refused("ann is deactivated"));
     view("feedback_modal", &feedback::modal("{}"));
+    message("unread", &shortcut::unread("Why <!here>?"));
     view("shortcut_modal", &shortcut::modal("The build <!here> is red", "{}"));
     let prompts = prompt::to_json(&prompt::for_servers(&[("Database".into(), "get_health".into())]));
     insta::assert_json_snapshot!("prompts", prompts);
