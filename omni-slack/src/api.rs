@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::port::{SlackError, SlackPort};
 
@@ -25,13 +26,16 @@ const BREATH: Duration = Duration::from_millis(500);
 /// Most messages of a thread that are read at once, and how many times for one thread.
 const PAGE: u64 = 200;
 const MOST_PAGES: u32 = 20;
-/// Most members of a channel that are read at once.
-const MEMBERS: u64 = 1_000;
+/// Most members of a channel, and channels of a person, that are read at once; how many times for one channel, until the
+/// person is looked at in its place.
+const LISTED: u64 = 1_000;
+const MEMBER_PAGES: u32 = 5;
 /// A fatal error that may be of one method alone.
 const OF_ONE_METHOD: &str = "not_allowed_token_type";
 /// What may be done twice: it only looks, or comes to the same.
-const HARMLESS: [&str; 13] = [
+const HARMLESS: [&str; 14] = [
     "auth.test",
+    "users.conversations",
     "users.info",
     "users.lookupByEmail",
     "conversations.info",
@@ -88,6 +92,16 @@ impl Api {
 
     /// Calls a method, as often as it takes within reason.
     pub(crate) async fn call(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        self.call_until(method, arguments, &CancellationToken::new()).await
+    }
+
+    /// The same, where pauses that Slack wants are made until `stop` alone: then its word counts that it takes nothing.
+    pub(crate) async fn call_until(
+        &self,
+        method: &str,
+        arguments: &Value,
+        stop: &CancellationToken,
+    ) -> Result<Value, SlackError> {
         let mut tries = 1;
         loop {
             let error = match self.call_once(method, arguments).await {
@@ -97,7 +111,9 @@ impl Api {
             match error {
                 SlackError::Limited { retry_after, .. } if tries < TRIES && retry_after <= patience(method) => {
                     tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
-                    sleep(retry_after).await;
+                    if stop.run_until_cancelled(sleep(retry_after)).await.is_none() {
+                        return Err(error);
+                    }
                 }
                 SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => sleep(BREATH * tries).await,
                 error => return Err(error),
@@ -141,21 +157,46 @@ impl Api {
         Ok(answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
-    /// Whether somebody is in a channel; of a very large one, whether they are among those that are looked through.
+    /// Whether somebody is in a channel. Of one that has very many members, their own list is read that is shorter.
     pub(crate) async fn is_in(&self, channel: &str, user: &str) -> Result<bool, SlackError> {
-        let mut asked = json!({ "channel": channel, "limit": MEMBERS });
-        for _ in 0..MOST_PAGES {
-            let answer = self.call("conversations.members", &asked).await?;
-            if answer["members"].as_array().is_some_and(|members| members.iter().any(|member| member == user)) {
-                return Ok(true);
+        let members = json!({ "channel": channel, "limit": LISTED });
+        let is_user = |member: &Value| member == user;
+        if let Some(found) = self.lists("conversations.members", members, "members", MEMBER_PAGES, is_user).await? {
+            return Ok(found);
+        }
+        let theirs = json!({ "user": user, "types": "public_channel,private_channel", "limit": LISTED });
+        let is_channel = |one: &Value| one["id"] == channel;
+        let found = self.lists("users.conversations", theirs, "channels", MOST_PAGES, is_channel).await?;
+        if found.is_none() {
+            tracing::warn!(
+                channel,
+                user,
+                "it cannot be found out whether somebody is in a channel; they count as outside"
+            );
+        }
+        Ok(found.unwrap_or(false))
+    }
+
+    /// Whether a list has something; `None` where that is not known after so many pages.
+    async fn lists(
+        &self,
+        method: &str,
+        mut asked: Value,
+        name: &str,
+        pages: u32,
+        is: impl Fn(&Value) -> bool,
+    ) -> Result<Option<bool>, SlackError> {
+        for _ in 0..pages {
+            let answer = self.call(method, &asked).await?;
+            if answer[name].as_array().is_some_and(|all| all.iter().any(&is)) {
+                return Ok(Some(true));
             }
             match answer["response_metadata"]["next_cursor"].as_str() {
                 Some(next) if !next.is_empty() => asked["cursor"] = next.into(),
-                _ => return Ok(false),
+                _ => return Ok(Some(false)),
             }
         }
-        tracing::warn!(channel, "a channel has too many members to be looked through");
-        Ok(false)
+        Ok(None)
     }
 
     /// Calls a method without a second try: what is not done now need not be done.

@@ -1,14 +1,14 @@
 //! [`Bot`]: takes in what Slack delivers, and does what it asks for later.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use omni_core::{Omni, config::SlackConfig};
 use serde_json::json;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,7 +17,7 @@ use crate::{
     api::Api,
     event::Inbound,
     people::{Me, People},
-    port::{Ack, Delivery, Intake, SlackError, SlackPort},
+    port::{Ack, Delivery, EventSource, Intake, SlackError, SlackPort},
     schedule::Clock,
 };
 
@@ -31,6 +31,7 @@ mod expiring;
 mod exporting;
 mod helping;
 mod home;
+mod interrupted;
 mod judging;
 mod keeping;
 mod message;
@@ -49,6 +50,7 @@ mod telling;
 mod voice;
 
 use asked::Elicited;
+use interrupted::Life;
 use reporting::Reports;
 use running::Running;
 use seen::Seen;
@@ -78,9 +80,14 @@ struct Inner {
     seen: Seen,
     running: Arc<Running>,
     elicited: Arc<Elicited>,
+    life: Life,
     reports: Arc<Reports>,
     /// What time it is for what is done on schedule.
     clock: Clock,
+    /// What it hears by, where it opens sockets itself.
+    sockets: OnceLock<Arc<dyn EventSource>>,
+    /// Whether the model answered when it was asked last, where it was.
+    model: watch::Sender<Option<bool>>,
     tasks: TaskTracker,
     /// What waits for its time, and ends when nothing new is taken in.
     timers: TaskTracker,
@@ -123,8 +130,11 @@ impl Bot {
             seen: Seen::default(),
             running: Arc::default(),
             elicited: Arc::default(),
+            life: Life::default(),
             reports: Arc::default(),
             clock,
+            sockets: OnceLock::new(),
+            model: watch::Sender::new(None),
             tasks: TaskTracker::new(),
             timers: TaskTracker::new(),
             room: Semaphore::new(AT_ONCE),
@@ -138,6 +148,11 @@ impl Bot {
     #[must_use]
     pub fn me(&self) -> &Me {
         &self.0.me
+    }
+
+    /// From now on it hears by these.
+    pub(crate) fn hears_by(&self, sockets: &Arc<dyn EventSource>) {
+        let _ = self.0.sockets.set(sockets.clone());
     }
 
     /// Waits until Slack takes nothing more from the bot, and says why.

@@ -198,6 +198,9 @@ pub trait EventSource: Send + Sync + fmt::Debug {
     /// A [`SlackError`] after which nothing comes any more.
     async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError>;
 
+    /// How many connections are open.
+    fn connections(&self) -> usize;
+
     /// Whether anything would come.
     ///
     /// # Errors

@@ -154,6 +154,10 @@ pub async fn serve_with(
         Some(started) => started?,
         None => return Ok(()),
     }
+    if let Some(sockets) = &sockets {
+        bot.hears_by(sockets);
+    }
+    bot.lives().await;
     bot.go_on_waiting().await;
     bot.keep_schedules();
     let listening = async {

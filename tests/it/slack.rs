@@ -11,6 +11,7 @@ mod endings;
 mod files;
 mod flood;
 mod identity;
+mod interrupted;
 mod judging;
 mod kept;
 mod people;

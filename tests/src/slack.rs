@@ -304,6 +304,17 @@ impl Slack {
         });
     }
 
+    /// Very many others are in a channel, of whom nothing else is known.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn crowd(&self, channel: &str, count: usize) {
+        self.shared.with(|world| {
+            let members = &mut world.channels.get_mut(channel).expect("there is such a channel").members;
+            members.extend((0..count).map(|at| format!("U00{at:06}")));
+        });
+    }
+
     /// A channel is archived: nobody can post in it.
     ///
     /// # Panics

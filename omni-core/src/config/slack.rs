@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 use super::{
     Severity,
     load::Findings,
-    spec::{ChannelModeSpec, SlackSpec, UserInfoFormatSpec, UserInfoSpec},
+    spec::{ChannelModeSpec, SlackSpec},
     yaml::Lines,
 };
 
 mod schedules;
+mod shown;
 mod words;
 
 pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
+pub use shown::{DiagnosticRules, UserInfoFormat, UserInfoRules};
 pub use words::SlackTemplates;
 
 /// Slack's Web API.
@@ -113,56 +115,6 @@ pub struct SlackPlaceRules {
     pub stream: Option<bool>,
 }
 
-/// How much is shown of whoever asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UserInfoFormat {
-    /// The role.
-    Minimal,
-    /// Name and role.
-    Standard,
-    /// Name, role and servers.
-    Detailed,
-}
-
-/// Where answers show who asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UserInfoRules {
-    /// How much.
-    pub format: UserInfoFormat,
-    /// In direct messages.
-    pub in_direct: bool,
-    /// In channels.
-    pub in_channels: bool,
-    /// In threads.
-    pub in_threads: bool,
-}
-
-/// What answers show of how they came about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DiagnosticRules {
-    /// In direct messages.
-    pub in_direct: bool,
-    /// In channels.
-    pub in_channels: bool,
-    /// Turns of the model.
-    pub iterations: bool,
-    /// The calls of tools.
-    pub tool_calls: bool,
-    /// The servers.
-    pub servers: bool,
-    /// The time.
-    pub timing: bool,
-    /// The tokens.
-    pub tokens: bool,
-    /// The cost.
-    pub cost: bool,
-    /// The roles that it is shown to; empty: all.
-    pub roles: Vec<String>,
-}
-
 impl Default for SlackConfig {
     fn default() -> Self {
         build(&SlackSpec::default(), &Lines::of("slack.yaml"), &BTreeMap::new(), &mut Findings::default())
@@ -251,8 +203,8 @@ pub(super) fn build(
             && spec.mentions.respond_to_dm_without_command.unwrap_or(true),
         follow_threads: spec.mentions.follow_threads.unwrap_or(true),
         workspaces: workspaces(spec),
-        user_info: user_info(&spec.user_info_display),
-        diagnostics: diagnostics(spec),
+        user_info: shown::user_info(&spec.user_info_display),
+        diagnostics: shown::diagnostics(&spec.diagnostic_info),
         reactions: words::reactions(&spec.mentions.reaction_triggers),
         max_message: spec.formatting.max_message_length.map(|most| most as usize),
         templates: words::templates(&spec.templates),
@@ -317,36 +269,6 @@ fn places(spec: &SlackSpec) -> BTreeMap<String, SlackPlaceRules> {
 fn workspaces(spec: &SlackSpec) -> Option<BTreeSet<String>> {
     let restriction = &spec.security.workspace_restriction;
     restriction.enabled.then(|| restriction.allowed_workspaces.iter().cloned().collect())
-}
-
-fn user_info(spec: &UserInfoSpec) -> UserInfoRules {
-    let is_on = spec.enabled.unwrap_or(true);
-    let format = match spec.format {
-        UserInfoFormatSpec::Minimal => UserInfoFormat::Minimal,
-        UserInfoFormatSpec::Standard | UserInfoFormatSpec::FirstOnly => UserInfoFormat::Standard,
-        UserInfoFormatSpec::Detailed => UserInfoFormat::Detailed,
-    };
-    UserInfoRules {
-        format,
-        in_direct: is_on && spec.show_in_dm.unwrap_or(true),
-        in_channels: is_on && spec.show_in_channels.unwrap_or(false),
-        in_threads: is_on && spec.show_in_threads.unwrap_or(true),
-    }
-}
-
-fn diagnostics(spec: &SlackSpec) -> DiagnosticRules {
-    let own = &spec.diagnostic_info;
-    DiagnosticRules {
-        in_direct: own.enabled && own.show_in_dm.unwrap_or(true),
-        in_channels: own.enabled && own.show_in_channels.unwrap_or(false),
-        iterations: own.show_iterations.unwrap_or(true),
-        tool_calls: own.show_tool_calls.unwrap_or(true),
-        servers: own.show_mcp_choices.unwrap_or(true),
-        timing: own.show_timing.unwrap_or(true),
-        tokens: own.show_tokens.unwrap_or(false),
-        cost: own.show_cost.unwrap_or(false),
-        roles: own.show_for_roles.clone(),
-    }
 }
 
 /// The door for people, as `omni config show` has it.

@@ -28,7 +28,7 @@ pub(crate) use settings::{
     SettingsSpec, StoreContentSpec,
 };
 pub(crate) use slack::{
-    ChannelModeSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, ScheduledMessageSpec,
+    ChannelModeSpec, DiagnosticSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, ScheduledMessageSpec,
     ScheduledMessagesSpec, SlackSpec, TemplatesSpec, UserInfoFormatSpec, UserInfoSpec,
 };
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};

@@ -1,13 +1,14 @@
 //! From the events of an ask to what people read.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use omni_core::{
-    Answer, AnswerEvent, AnswerStream,
+    Answer, AnswerEvent, AnswerStream, Error,
     answer::{Failure, PendingCall, Status},
     policy::Grant,
 };
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Bot,
@@ -48,9 +49,11 @@ impl Bot {
         guard: Guard,
     ) -> Last {
         let heeds = self.heeds_others(&question.spot(), &question.person.user.id, &guard.stop);
-        voice.begin().await;
         let (last, said) = told(stream, &mut *voice, &guard).await;
         drop((guard, heeds));
+        if let Some(answers) = model_answers(&last) {
+            self.0.model.send_replace(Some(answers));
+        }
         let noted = |note: String| End {
             view: View { markdown: said.clone(), note: Some(note), ..View::default() },
             is_waiting: false,
@@ -85,30 +88,58 @@ impl Bot {
 }
 
 /// Tells what happens, until it is over or somebody stops it; and all the text there was.
-async fn told(mut stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) -> (Last, String) {
+async fn told(stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) -> (Last, String) {
+    let (mut stream, stop) = (Some(stream), &guard.stop);
+    heard(voice.begin(), &mut stream, stop).await;
     let mut ticks = interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = String::new();
-    loop {
-        tokio::select! {
+    while let Some(events) = &mut stream {
+        let event = tokio::select! {
             biased;
-            () = guard.stop.cancelled() => return (Last::Stopped, said),
-            event = stream.next() => match event {
-                Some(AnswerEvent::Text { text }) => {
-                    said.push_str(&text);
-                    voice.text(&text).await;
-                }
-                Some(AnswerEvent::ToolStarted { id, server, tool, arguments }) => {
-                    voice.card(Card::started(&id, &server, &tool, &arguments)).await;
-                }
-                Some(AnswerEvent::ToolFinished(call)) => voice.card(Card::finished(&call)).await,
-                Some(AnswerEvent::Done(answer)) => return (Last::Done(answer), said),
-                Some(AnswerEvent::Error(failure)) => return (Last::Failed(failure), said),
-                Some(_) => {}
-                None => return (Last::Stopped, said),
-            },
-            _ = ticks.tick() => voice.tick().await,
+            () = stop.cancelled() => break,
+            event = events.next() => event,
+            _ = ticks.tick() => {
+                heard(voice.tick(), &mut stream, stop).await;
+                continue;
+            }
+        };
+        match event {
+            Some(AnswerEvent::Text { text }) => {
+                said.push_str(&text);
+                heard(voice.text(&text), &mut stream, stop).await;
+            }
+            Some(AnswerEvent::ToolStarted { id, server, tool, arguments }) => {
+                heard(voice.card(Card::started(&id, &server, &tool, &arguments)), &mut stream, stop).await;
+            }
+            Some(AnswerEvent::ToolFinished(call)) => heard(voice.card(Card::finished(&call)), &mut stream, stop).await,
+            Some(AnswerEvent::Done(answer)) => return (Last::Done(answer), said),
+            Some(AnswerEvent::Error(failure)) => return (Last::Failed(failure), said),
+            Some(_) => {}
+            None => break,
         }
+    }
+    (Last::Stopped, said)
+}
+
+/// Tells something. Whoever stops the ask meanwhile does not wait for that: it is given up at once, and what is on its way
+/// to Slack comes there.
+async fn heard(telling: impl Future<Output = ()>, ask: &mut Option<AnswerStream>, stop: &CancellationToken) {
+    let mut telling = pin!(telling);
+    tokio::select! {
+        biased;
+        () = &mut telling => return,
+        () = stop.cancelled() => drop(ask.take()),
+    }
+    telling.await;
+}
+
+/// Whether the model answered, where it was asked.
+fn model_answers(last: &Last) -> Option<bool> {
+    match last {
+        Last::Done(answer) => answer.model.is_some().then_some(true),
+        Last::Failed(failure) => matches!(failure.error, Error::Llm(_)).then_some(false),
+        Last::Stopped => None,
     }
 }
 

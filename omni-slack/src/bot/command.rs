@@ -22,10 +22,6 @@ const STATUS: &str = "/omni-status";
 const PRIVATE: &str = "--private";
 /// The codes with which Slack says that the bot cannot post in a channel.
 const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
-/// Most characters of a question that are shown above its answer.
-const MOST_SHOWN: usize = 2_500;
-/// What there is in threads.
-const BANGS: &str = "In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private &lt;question&gt;`.";
 
 impl Bot {
     pub(super) async fn command(&self, command: Command) {
@@ -42,7 +38,17 @@ impl Bot {
     async fn commanded(&self, command: &Command) -> Result<(), Body> {
         let known = self.resolve(&command.user, &command.channel).await;
         let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
-        let grant = self.omni().grant(person.credential()).await.map_err(|error| self.refused(&person, &error))?;
+        let grant = match self.omni().grant(person.credential()).await {
+            Ok(grant) => grant,
+            Err(error) => {
+                let body = self.refused(&person, &error);
+                if ![HELP, STATUS].contains(&command.name.as_str()) {
+                    let text = unescaped(&command.text);
+                    self.note_refused(&Question::new(person, &command.channel, kind_of(&command.channel), text)).await;
+                }
+                return Err(body);
+            }
+        };
         self.allows(&command.name, &grant)?;
         match command.name.as_str() {
             HELP => Err(self.menu(&person, &grant, None).await),
@@ -105,7 +111,8 @@ impl Bot {
         // What is not to be asked here is not posted here either.
         if let Err(body) = self.admitted(&question).await {
             question.private = Some(aside());
-            return self.refuse(&question, &body).await;
+            self.refuse(&question, &body).await;
+            return self.note_refused(&question).await;
         }
         match self.announce(&question).await {
             Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),
@@ -117,8 +124,7 @@ impl Bot {
 
     /// Posts what somebody asked, for whoever reads the answer; `None` where the bot cannot post.
     async fn announce(&self, question: &Question) -> Option<String> {
-        let asked = view::text::mrkdwn(&question.text, MOST_SHOWN);
-        let body = Body::of(&format!("*<@{}> asked:*\n>{}", question.person.user.id, asked.replace('\n', "\n>")));
+        let body = view::notice::asked(&question.person.user.id, &question.text);
         let to = To { channel: question.channel.clone(), thread: None };
         match self.api().post(&to, &body).await {
             Ok(ts) => Some(ts),
@@ -150,7 +156,7 @@ impl Bot {
             "stop" => self.stop_here(person, to).await,
             "retry" => return self.retry(person, message, to).await,
             "private" if !rest.trim().is_empty() => return self.ask_aside(person, message, to, rest.trim()).await,
-            _ => Body::of(BANGS),
+            _ => view::help::in_threads(),
         };
         self.tell(to, &person.user.id, message.kind, &body).await;
     }
@@ -186,10 +192,7 @@ impl Bot {
 
 /// What somebody is told where the bot does not answer.
 pub(super) fn not_here(kind: ChannelKind) -> Body {
-    Body::of(match kind {
-        ChannelKind::Direct => "🚫 I do not answer direct messages. Ask me in a channel.",
-        _ => "🚫 I do not answer in this channel. Ask me in a direct message.",
-    })
+    view::notice::not_here(kind == ChannelKind::Direct)
 }
 
 /// The kind of a channel of which there is only the id.

@@ -35,8 +35,6 @@ use crate::{
     },
 };
 
-/// Said to the asker where others decide who do not read there.
-const ELSEWHERE: &str = "⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.";
 /// Where a card belongs to nobody's thread.
 const NO_THREAD: &str = "-";
 
@@ -115,7 +113,7 @@ impl Bot {
                 }
                 // Whoever decides does not read here, and nobody else is to.
                 (false, true) => {
-                    self.show_asker(question, &Body::of(ELSEWHERE)).await;
+                    self.show_asker(question, &view::confirm::elsewhere()).await;
                     if let Ok(found) = &found {
                         self.wait_for(&ticket, found.confirmation.run);
                     }
@@ -199,7 +197,7 @@ impl Bot {
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
-        let voice = voice::of(self, &question);
+        let voice = voice::of(self, &question, &guard.stop);
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, card).await;
         match last {

@@ -17,7 +17,7 @@ use crate::{
     view::{
         self,
         answer::Buttons,
-        footer::{self, Footer},
+        footer::{self, Footer, Servers},
         limits,
     },
 };
@@ -53,7 +53,24 @@ impl Bot {
         }
         let mut footer = footer_of(&config.diagnostics, question, grant, answer, wanted.wants_all());
         footer.cost_usd = footer.cost_usd.filter(|_| wanted.show_cost);
-        (person_of(&config.user_info, question, grant), footer, buttons)
+        (self.shown(&config.user_info, question, grant).await, footer, buttons)
+    }
+
+    /// What is shown of whoever asked.
+    async fn shown(&self, info: &UserInfoRules, question: &Question, grant: &Grant) -> footer::Person {
+        if !is_shown(info, question) {
+            return footer::Person::default();
+        }
+        let mut shown = person_of(info, &question.person, grant);
+        if shown.format == footer::Format::Detailed && (info.server_count || info.server_names) {
+            let theirs = self.omni().known_servers(question.person.credential()).await.unwrap_or_default();
+            let is_all = theirs.len() == self.omni().known_catalog().servers.len();
+            let count = if is_all { Servers::All } else { Servers::Some(theirs.len()) };
+            shown.servers = info.server_count.then_some(count);
+            let names = theirs.iter().map(|server| server.view.name.to_string());
+            shown.server_names = if info.server_names { names.collect() } else { Vec::new() };
+        }
+        shown
     }
 
     /// The last result that is a table.
@@ -136,24 +153,30 @@ fn footer_of(shown: &DiagnosticRules, question: &Question, grant: &Grant, answer
     }
 }
 
-fn person_of(info: &UserInfoRules, question: &Question, grant: &Grant) -> footer::Person {
-    let is_shown = match (question.kind, &question.thread) {
+/// Whether answers there show who asked.
+fn is_shown(info: &UserInfoRules, question: &Question) -> bool {
+    match (question.kind, &question.thread) {
         (ChannelKind::Direct, _) => info.in_direct,
         (_, Some(_)) => info.in_threads,
         (_, None) => info.in_channels,
-    };
-    if !is_shown {
-        return footer::Person::default();
     }
+}
+
+/// Somebody without their servers.
+fn person_of(info: &UserInfoRules, person: &Person, grant: &Grant) -> footer::Person {
     let format = match info.format {
         UserInfoFormat::Minimal => footer::Format::Minimal,
         UserInfoFormat::Detailed => footer::Format::Detailed,
         _ => footer::Format::Standard,
     };
+    let role = &grant.role.name;
+    let address = Some(&person.principal.subject).filter(|subject| info.email && subject.contains('@'));
     footer::Person {
         format,
-        name: Some(question.person.name.clone()),
-        role: Some(grant.role.name.to_string()),
+        name: info.name.then(|| person.name.clone()),
+        role: info.role.then(|| role.to_string()),
+        emoji: info.emoji_of(role).filter(|_| info.role).map(str::to_owned),
+        email: address.cloned(),
         ..footer::Person::default()
     }
 }

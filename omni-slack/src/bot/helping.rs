@@ -130,16 +130,19 @@ impl Bot {
     /// What administrators see beside it.
     async fn inside(&self, person: &Person) -> Operation {
         let answered = self.answered_since(person, Utc::now() - TimeDelta::days(1)).await;
-        // Whether it answers is not looked for here.
-        let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), None)));
+        // Nobody asks it anything for this: whether it answers is what it did when it was asked last.
+        let answers = *self.0.model.borrow();
+        let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), answers)));
+        let ledger = self.omni().ledger();
         Operation {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_s: self.0.began.elapsed().as_secs(),
+            sockets: self.0.sockets.get().map(|sockets| sockets.connections()),
             running: Some(self.0.running.count()),
+            ledger: Some((ledger.backlog(), ledger.sink_fault().is_none())),
             p95_ms: answered.as_ref().and_then(|(p95_ms, _)| *p95_ms),
             failed: answered.map(|(_, failed)| failed),
             provider,
-            ..Operation::default()
         }
     }
 

@@ -28,6 +28,7 @@ pub(super) enum Whose {
 }
 
 /// Something that this process does, and no other. Whoever drops it lets others do it after a while.
+#[derive(Debug)]
 pub(super) struct Claim {
     kept: Option<(Kept, String)>,
     _renewing: DropGuard,
@@ -41,6 +42,15 @@ impl Claim {
             tokio::spawn(async move { stopped.run_until_cancelled(renew(&kept, &key)).await });
         }
         Self { kept, _renewing: stop.drop_guard() }
+    }
+
+    /// What nobody else can have: others look whether it is there.
+    pub(super) async fn own(kept: Kept, key: &str) -> Self {
+        let key = seen(key);
+        if let Err(error) = in_time(kept.put_for(&key, &Value::Null, LEASE)).await {
+            tracing::warn!(%error, "another process may take this one for ended");
+        }
+        Self::of(Some((kept, key)))
     }
 
     /// It is done: nobody does it again.
@@ -111,6 +121,11 @@ impl Bot {
             }
         }
     }
+}
+
+/// Whether nobody holds something.
+pub(super) async fn is_free(kept: &Kept, key: &str) -> bool {
+    matches!(in_time(kept.get(&seen(key))).await, Ok(None))
 }
 
 /// What somebody did takes `true` for its value.

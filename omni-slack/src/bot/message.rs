@@ -6,7 +6,7 @@ use omni_core::{
 };
 use serde_json::json;
 
-use super::{Bot, question::Question};
+use super::{Bot, command::not_here, question::Question};
 use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
@@ -51,7 +51,8 @@ impl Bot {
         }
         if !is_direct && !self.is_allowed(&message).await {
             if is_called {
-                self.whisper(&message, "🚫 I do not answer in this channel. Ask me in a direct message.").await;
+                let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
+                self.tell(&to, &message.user.id, message.kind, &not_here(message.kind)).await;
             }
             return;
         }
@@ -90,10 +91,13 @@ impl Bot {
             return false;
         }
         let key = self.key(&message.channel, thread);
-        self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
+        let is_known = self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether a reply is for the bot");
             false
-        })
+        });
+        // While its first question is answered nothing is known of a thread, and the answer may be stopped.
+        let is_command = message.text.trim_start().starts_with(BANG);
+        is_known || (is_command && self.is_answering(&message.channel, thread).await)
     }
 
     /// The name of a conversation in a channel.

@@ -112,12 +112,16 @@ impl Bot {
             Ok(person) => person,
             Err(unknown) => return self.say_direct(&user.id, &Body::of(unknown.text().unwrap_or_default())).await,
         };
+        let unread = view::shortcut::unread(&text);
         let mut question = Question::new(person, channel, kind_of(channel), text);
         if !self.answers_in(channel, question.kind).await {
             return self.say_direct(&user.id, &not_here(question.kind)).await;
         }
         (question.ts, question.thread) = (Some(ts.to_owned()), Some(thread.to_owned()));
-        question.attachments.extend(self.thread_upto(channel, thread, ts).await);
+        let Some(about) = self.thread_upto(channel, thread, ts).await else {
+            return self.say_direct(&user.id, &unread).await;
+        };
+        question.attachments.push(about);
         question.private = is_private.then_some(Aside::Whisper);
         self.ask(question).await;
     }

@@ -94,7 +94,10 @@ impl Bot {
         let Ok(_room) = self.0.room.acquire().await else { return };
         let grant = match self.admitted(&question).await {
             Ok(grant) => grant,
-            Err(body) => return self.refuse(&question, &body).await,
+            Err(body) => {
+                self.refuse(&question, &body).await;
+                return self.note_refused(&question).await;
+            }
         };
         let mut ask = Ask::new(question.person.credential(), &*question.text)
             .with_source(Source::Slack)
@@ -110,8 +113,12 @@ impl Bot {
         }
         let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
         let stream = self.omni().ask_stream(ask);
-        let voice = voice::of(self, &question);
+        let doing = self.does(&question).await;
+        let voice = voice::of(self, &question, &guard.stop);
         let _told = self.answer(&question, &grant, stream, voice, guard).await;
+        if let Some(doing) = doing {
+            doing.ends().await;
+        }
     }
 
     /// Whether somebody may ask there; what they may do, the pipeline decides.
@@ -125,6 +132,22 @@ impl Bot {
                 Err(Body::of(&format!("🚫 Asking here takes the role {}.", view::text::code(role, 60))))
             }
             _ => Ok(grant),
+        }
+    }
+
+    /// The ledger has what somebody asked whom the policy does not let in. That a channel takes another role is no matter
+    /// of the policy's.
+    pub(super) async fn note_refused(&self, question: &Question) {
+        let credential = question.person.credential();
+        if self.omni().grant(credential.clone()).await.is_ok() {
+            return;
+        }
+        let ask = Ask::new(credential, &*question.text).with_source(Source::Slack).with_client(question.client());
+        if self.omni().ask(ask).await.is_ok() {
+            tracing::info!(
+                user = question.person.user.id,
+                "somebody was let in while they were told that they are not"
+            );
         }
     }
 

@@ -14,12 +14,11 @@ use omni_core::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::Bot;
+use super::{Bot, keeping::Whose};
 use crate::{
-    api::Body,
     event::User,
     schedule::{Progress, Store, due, fixed_key},
-    view::{schedule::Request, text},
+    view::{report::rests, schedule::Request},
 };
 
 mod report;
@@ -27,9 +26,8 @@ mod who;
 
 /// How many run at a time in one process.
 const AT_ONCE: usize = 2;
-/// How long one may take, and how long others keep from beginning it again.
+/// How long one may take.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
-const GOING: Duration = Duration::from_secs(35 * 60);
 
 /// The runs of this process.
 #[derive(Debug)]
@@ -196,11 +194,12 @@ impl Bot {
 
     /// Sees to something that is due, where nobody else does. While its last run goes on it waits for the next minute.
     async fn fire(&self, store: &Store, job: &Job) -> Result<(), Error> {
-        if self.0.closing.is_cancelled() || !store.starts(&job.key, GOING).await? {
+        if self.0.closing.is_cancelled() {
             return Ok(());
         }
+        let Whose::Ours(going) = self.take_on(&format!("going {}", job.key)).await else { return Ok(()) };
         let ended = self.fire_alone(store, job).await;
-        store.ends(&job.key).await?;
+        going.leave().await;
         ended
     }
 
@@ -246,15 +245,8 @@ impl Bot {
         let Some(user) = user else {
             return tracing::warn!(schedule = job.key, reason, "a schedule of slack.yaml rests: it failed too often");
         };
-        let (asked, reason) = (text::mrkdwn_line(&job.request.question, 200), text::mrkdwn_line(reason, 500));
-        let advice = match &job.by {
-            By::Owner(_) => "`/omni schedules` shows it; there it can go on.",
-            By::Named(_) | By::Nobody => "An administrator finds it by `/omni schedules`; there it can go on.",
-        };
-        let told = format!(
-            "🔴 A scheduled report of yours rests, for it failed three times in a row: *{asked}*\n{reason}\n{advice}"
-        );
-        self.say_direct(&user, &Body::of(&told)).await;
+        let is_of_file = !matches!(job.by, By::Owner(_));
+        self.say_direct(&user, &rests(&job.request.question, reason, is_of_file)).await;
     }
 }
 

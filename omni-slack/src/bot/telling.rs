@@ -264,7 +264,7 @@ impl Bot {
         }
     }
 
-    async fn post_to_asker(&self, ticket: &Ticket, message: &Body) -> Result<(), crate::SlackError> {
+    pub(super) async fn post_to_asker(&self, ticket: &Ticket, message: &Body) -> Result<(), crate::SlackError> {
         let to = ticket.to();
         if !ticket.is_private {
             return self.api().post_for(&to, &ticket.asker, message).await.map(drop);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::{Bot, more, question::Question};
 use crate::view::{
@@ -68,13 +69,14 @@ pub(super) trait Voice: Send {
     async fn end(&mut self, end: &End) -> Vec<String>;
 }
 
-/// How a question is answered: as it is written where Slack can do that, which takes a thread.
-pub(super) fn of(bot: &Bot, question: &Question) -> Box<dyn Voice> {
+/// How a question is answered: as it is written where Slack can do that, which takes a thread. After `stop` nobody waits
+/// to tell more of it.
+pub(super) fn of(bot: &Bot, question: &Question, stop: &CancellationToken) -> Box<dyn Voice> {
     match &question.private {
         Some(aside) => Box::new(private::Private::new(bot.api().clone(), aside.clone(), question)),
         None => match &question.thread {
             Some(thread) if bot.config().streams(&question.channel) && bot.api().may_stream() => {
-                Box::new(streamed::Streamed::new(bot.api().clone(), question, thread))
+                Box::new(streamed::Streamed::new(bot.api().clone(), question, thread, stop.clone()))
             }
             _ => Box::new(plain::Plain::new(bot, question)),
         },

@@ -40,7 +40,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(crate) struct Sockets<H: Send + Sync + Clone + Connect + 'static> {
     web: Web<H>,
     pulse: Pulse,
+    live: Live,
 }
+
+/// The connections that Slack has greeted.
+type Live = Arc<Mutex<HashSet<SlackSocketModeWssClientId>>>;
 
 impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Sockets<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,7 +54,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> std::fmt::Debug for Sockets<H> 
 
 impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
     pub(crate) fn new(web: Web<H>, pulse: Pulse) -> Self {
-        Self { web, pulse }
+        Self { web, pulse, live: Live::default() }
     }
 
     /// Waits until Slack lets a socket be opened: only here an error is seen after which it never will.
@@ -100,7 +104,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
         let environment = Arc::new(SlackClientEventsListenerEnvironment::new(self.web.client.clone()));
         let connector: &SlackClientHyperConnector<H> = &self.web.client.http_api.connector;
         let manager = connector.new_clients_manager(environment);
-        let hearing = Arc::new(Hearing::new(to));
+        let hearing = Arc::new(Hearing::new(to, self.live.clone()));
         // It is set before anything is heard.
         let _ = hearing.manager.set(Arc::downgrade(&manager));
         let config = SlackClientSocketModeConfig::new()
@@ -117,6 +121,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
         manager.start().await;
         let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
         manager.shutdown().await;
+        hearing.live().clear();
         ended.unwrap_or(Ok(()))
     }
 }
@@ -125,6 +130,10 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
 impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
     async fn probe(&self) -> Result<(), SlackError> {
         self.web.call("apps.connections.open", &json!({})).await.map(drop)
+    }
+
+    fn connections(&self) -> usize {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError> {
@@ -143,13 +152,12 @@ impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
 struct Hearing {
     to: Arc<dyn Intake>,
     manager: OnceLock<Weak<dyn SlackSocketModeClientsManager + Send + Sync>>,
-    /// The connections that Slack has greeted.
-    live: Mutex<HashSet<SlackSocketModeWssClientId>>,
+    live: Live,
 }
 
 impl Hearing {
-    fn new(to: Arc<dyn Intake>) -> Self {
-        Self { to, manager: OnceLock::new(), live: Mutex::default() }
+    fn new(to: Arc<dyn Intake>, live: Live) -> Self {
+        Self { to, manager: OnceLock::new(), live }
     }
 
     fn is_connected(&self) -> bool {

@@ -126,7 +126,7 @@ fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
 }
 
 /// Methods whose arguments Slack reads in no JSON body: those that only read, and those of files.
-const IN_QUERY: [&str; 9] = [
+const IN_QUERY: [&str; 10] = [
     "auth.test",
     "conversations.history",
     "conversations.info",
@@ -134,6 +134,7 @@ const IN_QUERY: [&str; 9] = [
     "conversations.replies",
     "files.completeUploadExternal",
     "files.getUploadURLExternal",
+    "users.conversations",
     "users.info",
     "users.lookupByEmail",
 ];

@@ -141,20 +141,6 @@ impl Store {
     pub(crate) async fn claims(&self, key: &str, at: DateTime<Utc>) -> Result<bool, Error> {
         self.0.claim(&format!("fire/{key}/{}", at.timestamp()), SEEN_TO).await
     }
-
-    /// Whether one does not run: from now on it does, for as long as it may at most.
-    pub(crate) async fn starts(&self, key: &str, at_most: Duration) -> Result<bool, Error> {
-        self.0.claim(&going(key), at_most).await
-    }
-
-    /// It runs no more.
-    pub(crate) async fn ends(&self, key: &str) -> Result<(), Error> {
-        self.0.release(&going(key)).await
-    }
-}
-
-fn going(key: &str) -> String {
-    format!("going/{key}")
 }
 
 fn read(row: Value) -> Option<Schedule> {

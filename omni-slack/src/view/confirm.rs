@@ -175,6 +175,12 @@ fn who(by: &str) -> String {
     if is_id { format!("<@{by}>") } else { text::mrkdwn_line(by, 100) }
 }
 
+/// To the asker, where those decide who do not read there.
+#[must_use]
+pub fn elsewhere() -> Message {
+    Message::of("⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.")
+}
+
 /// To others than those who may decide.
 #[must_use]
 pub fn not_yours(asker: &str) -> Message {

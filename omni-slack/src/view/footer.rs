@@ -20,7 +20,7 @@ pub enum Format {
     /// Name and role.
     #[default]
     Standard,
-    /// Name, role and servers.
+    /// Name, address, role and servers.
     Detailed,
 }
 
@@ -37,22 +37,19 @@ pub struct Person {
     pub emoji: Option<String>,
     /// Their address.
     pub email: Option<String>,
-    /// How many servers they may use; all of them where there is no number.
+    /// How many servers they may use.
     pub servers: Option<Servers>,
+    /// Their names.
+    pub server_names: Vec<String>,
 }
 
-/// Which servers somebody may use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How many servers somebody may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Servers {
     /// All.
     All,
-    /// These.
-    Some {
-        /// How many.
-        count: usize,
-        /// Their names, where they are shown.
-        names: Vec<String>,
-    },
+    /// So many.
+    Some(usize),
 }
 
 impl Person {
@@ -78,12 +75,11 @@ impl Person {
         let name = self.name.as_deref().map(|name| format!("👤 {}", shown(name)));
         let email = self.email.as_deref().map(shown);
         let role = role.map(|role| format!("Role: {role}"));
-        let (count, names) = match &self.servers {
-            Some(Servers::All) => (Some("MCPs: All Available".to_owned()), None),
-            Some(Servers::Some { count, names }) => (Some(format!("MCPs: {count} available")), listed(names, 3)),
-            None => (None, None),
-        };
-        let names = names.map(|names| format!("({names})"));
+        let count = self.servers.map(|servers| match servers {
+            Servers::All => "MCPs: All Available".to_owned(),
+            Servers::Some(count) => format!("MCPs: {count} available"),
+        });
+        let names = listed(&self.server_names, 3).map(|names| format!("({names})"));
         [name, email, role, count, names].into_iter().flatten().collect::<Vec<_>>().join(" | ")
     }
 }

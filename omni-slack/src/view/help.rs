@@ -19,6 +19,12 @@ const SHORTEST: usize = 12;
 /// Tools of one page.
 pub const PAGE: usize = 10;
 
+/// What there is in threads, where Slack takes no slash commands.
+#[must_use]
+pub fn in_threads() -> Message {
+    Message::of("In threads I know `!help`, `!status`, `!stop`, `!retry` and `!private &lt;question&gt;`.")
+}
+
 /// How a server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dot {

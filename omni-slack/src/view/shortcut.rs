@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{block, ids, text};
+use super::{Message, block, ids, text};
 
 /// Most of the message that is shown.
 const SHOWN: usize = 1_000;
 /// Longest question.
 const QUESTION: u64 = 3_000;
+/// Most of it that is told again.
+const ASKED: usize = 300;
 
 /// Asks what is to be asked about a message; about no message in particular where that is empty.
 #[must_use]
@@ -28,6 +30,15 @@ pub fn modal(message: &str, metadata: &str) -> Value {
 
 fn title(message: &str) -> &'static str {
     if message.trim().is_empty() { "Ask omni more" } else { "Ask omni about this" }
+}
+
+/// To whoever asked about a message that the bot cannot read.
+#[must_use]
+pub fn unread(question: &str) -> Message {
+    Message::of(&format!(
+        "🚫 I cannot read that message, so I did not answer *{}*. If I am not in its channel, invite me there first.",
+        text::mrkdwn_line(question, ASKED)
+    ))
 }
 
 /// The question, and whether only the asker sees the answer; nothing where nothing was asked.

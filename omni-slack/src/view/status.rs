@@ -89,6 +89,8 @@ pub struct Operation {
     pub failed: Option<(u64, u64)>,
     /// The model, and whether it answers; nothing where that is not known.
     pub provider: Option<(String, Option<bool>)>,
+    /// How many records of the ledger wait to be written, and whether what they are written to takes them.
+    pub ledger: Option<(usize, bool)>,
 }
 
 /// All of it.
@@ -170,6 +172,10 @@ impl Operation {
             let sign = answers.map(|answers| if answers { Dot::Healthy } else { Dot::Away }.sign());
             let sign = sign.map_or(String::new(), |sign| format!("{sign} "));
             ("Model", format!("{sign}{}", text::code(model, 80)))
+        }));
+        pairs.extend(self.ledger.map(|(waiting, is_well)| {
+            let dot = if is_well { Dot::Healthy } else { Dot::Away };
+            ("Ledger", format!("{} {waiting} waiting", dot.sign()))
         }));
         block::fields(&pairs)
     }

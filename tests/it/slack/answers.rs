@@ -1,10 +1,10 @@
 //! Questions and how they are answered.
 
-use omni_core::llm::scripted::Scripted;
+use omni_core::{config::UserInfoFormat, llm::scripted::Scripted};
 use omni_tests::slack::Fault;
 use serde_json::json;
 
-use super::{ANN, GENERAL, bot, says};
+use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_is_answered_in_its_thread_as_it_is_written() {
@@ -45,5 +45,47 @@ async fn an_answer_whose_message_was_deleted_comes_as_another() {
     let post = bot.slack.dms(ANN, "What is the capital of France?").await;
     let answer = bot.said_to(ANN, &post.ts, "Paris.").await;
     assert_eq!(answer.edits, 0, "{answer:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_types_comes_to_the_model_as_they_typed_it_and_back_as_it_answered() {
+    let typed = "Größe von 日本 & <b>x</b>: 1 < 2 > 0, &amp; \"quoted\" 👩‍👩‍👧 🇨🇿?";
+    let llm = says("Antwort: Größe von 日本 & <b>: 1 < 2 > 0, \"quoted\" 👩‍👩‍👧 🇨🇿.");
+    let bot = bot(llm.clone()).await;
+    let post = bot.slack.mentions(ANN, GENERAL, typed).await;
+    let in_thread = bot.slack.answer(&post).await;
+    let directly = bot.slack.dms(ANN, typed).await;
+    let directly = bot.said_to(ANN, &directly.ts, "Antwort:").await;
+    for request in llm.requests() {
+        let asked = request.messages.last().unwrap().text();
+        assert!(asked.contains(typed), "{asked}");
+    }
+    for answer in [in_thread, directly] {
+        let reads = answer.reads();
+        assert!(reads.contains("Größe von 日本 & <b>: 1 < 2 > 0, \"quoted\" 👩‍👩‍👧 🇨🇿."), "{reads}");
+    }
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_shows_of_its_asker_what_the_operator_wants() {
+    let set = |config: &mut omni_core::config::SlackConfig| {
+        config.user_info.format = UserInfoFormat::Detailed;
+        config.user_info.email = true;
+        config.user_info.emojis = [("dba".to_owned(), "🗄".to_owned())].into();
+    };
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let shown = bot.slack.answer_saying(&post, "👤 ann").await.reads();
+    assert!(shown.contains("ann@company.com | Role: Dba | MCPs: All Available | (`lab`)"), "{shown}");
+    let set = |config: &mut omni_core::config::SlackConfig| {
+        config.user_info.name = false;
+        config.user_info.emojis = [("default".to_owned(), "🙂".to_owned())].into();
+    };
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let shown = bot.slack.answer_saying(&post, "🙂 Dba").await.reads();
+    assert!(!shown.contains("ann"), "{shown}");
     bot.behaved();
 }

@@ -84,6 +84,19 @@ async fn the_apps_page_is_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn beside_direct_messages_is_proposed_what_one_may_use() {
+    let bot = bot(says("It echoes.")).await;
+    let direct = bot.slack.opens_messages(ANN).await;
+    let proposed = bot.slack.until("prompts", |world| Some(world.prompts(&direct)).filter(|all| !all.is_empty())).await;
+    let titles: Vec<&str> = proposed.iter().map(|(title, _)| title.as_str()).collect();
+    assert_eq!(titles, ["What can I do?", "lab: echo", "My usage"]);
+    // Whoever takes one says it as their own words.
+    let post = bot.slack.dms(ANN, &proposed[1].1).await;
+    bot.said_to(ANN, &post.ts, "It echoes.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_question_about_a_message_is_asked_with_it() {
     let llm = Scripted::from_fn(|request| {
         let text = format!("{:?}", request.messages.last());
@@ -96,6 +109,21 @@ async fn a_question_about_a_message_is_asked_with_it() {
     let modal = bot.slack.modal(ANN, "Your question").await;
     assert_eq!(bot.slack.submits(&modal, json!({ "value": "What is this?" })).await, Submitted::Closed);
     until_some(async || bot.slack.thread(GENERAL, &message.ts).into_iter().find(|one| one.says("A bad sign."))).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn about_a_message_that_the_bot_cannot_read_nothing_is_asked() {
+    let llm = says("A bad sign.");
+    let bot = bot(llm.clone()).await;
+    bot.slack.says("U0BOB", GENERAL, "I see ORA-00600 everywhere").await;
+    let message = bot.slack.messages(GENERAL).pop().unwrap();
+    bot.slack.bot_leaves(GENERAL);
+    bot.slack.shortcut(ANN, "omni_ask_message", &message).await.acked().await.unwrap();
+    let modal = bot.slack.modal(ANN, "Your question").await;
+    assert_eq!(bot.slack.submits(&modal, json!({ "value": "What is this?" })).await, Submitted::Closed);
+    bot.said_to(ANN, &message.ts, "I cannot read that message").await;
+    assert!(llm.requests().is_empty());
     bot.behaved();
 }
 

@@ -76,17 +76,20 @@ async fn a_tool_that_is_nobodys_is_refused_and_the_answer_goes_on() {
 async fn who_may_not_ask_is_told_alone_and_nobody_asks_the_model() {
     let llm = says("Paris.");
     let files = Files::new("users: [{ email: ann@company.com, role: dba, allowed_mcps: '*' }]");
-    let mut bot = files.bot(workspace().await, llm, lab()).await;
+    let mut bot = files.bot(workspace().await, llm.clone(), lab()).await;
     let post = bot.slack.mentions(EVE, GENERAL, "Where?").await;
     bot.slack.whisper(EVE, "I do not know you").await;
     assert!(by_bot(&bot, post.thread()).is_empty());
+    bot.slack.slash(EVE, GENERAL, "/omni", "And where?").await.acked().await.unwrap();
+    until_some(async || (bot.slack.ephemerals(EVE).len() == 2).then_some(())).await;
     bot.behaved();
     bot.closes().await;
-    let asked: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_logs WHERE success")
-        .fetch_one(&files.database().await)
-        .await
-        .unwrap();
-    assert_eq!(asked, 0);
+    let noted = "SELECT success, was_blocked, slack_user_id, slack_channel, message FROM audit_logs ORDER BY id";
+    let noted: Vec<(bool, bool, String, String, String)> =
+        sqlx::query_as(noted).fetch_all(&files.database().await).await.unwrap();
+    let refused = |words: &str| (false, true, EVE.to_owned(), GENERAL.to_owned(), words.to_owned());
+    assert_eq!(noted, [refused("Where?"), refused("And where?")]);
+    assert!(llm.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

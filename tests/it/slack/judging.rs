@@ -1,7 +1,7 @@
 //! Whether answers were good, what people prefer, what they asked lately, and the rest of long answers: all that a bot
 //! keeps in its database.
 
-use omni_core::{Principal, audit::AuditQuery};
+use omni_core::{Principal, audit::AuditQuery, config::SlackConfig, llm::scripted::Scripted};
 use omni_tests::{rig::until_some, slack::Submitted};
 use serde_json::json;
 
@@ -185,15 +185,27 @@ async fn the_apps_page_has_the_last_questions_and_asks_them_again() {
     bot.behaved();
 }
 
-/// A bot whose answers take ten messages, more than are told at once.
-async fn talkative() -> Kept {
-    let text: String = (0..600).map(|line| format!("Line {line:04} of an answer, all of which is told.\n\n")).collect();
-    Kept::start(says(&text), |config| config.max_message = Some(3_000)).await
+/// An answer that takes ten messages of 3000 characters, more than are told at once.
+fn very_long() -> Scripted {
+    says(&(0..600).map(|line| format!("Line {line:04} of an answer, all of which is told.\n\n")).collect::<String>())
+}
+
+fn short_messages(config: &mut SlackConfig) {
+    config.max_message = Some(3_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn show_more_tells_the_rest_of_a_very_long_answer_once() {
-    let bot = talkative().await;
+    shows_the_rest_once(Kept::start(very_long(), short_messages).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn show_more_tells_the_rest_once_from_a_ledger_in_postgres() {
+    let Some(bot) = Kept::on_postgres(very_long(), short_messages).await else { return };
+    shows_the_rest_once(bot).await;
+}
+
+async fn shows_the_rest_once(bot: Kept) {
     let post = bot.slack.dms(ANN, "Tell me everything").await;
     let direct = bot.slack.direct(ANN);
     let all = || -> String {
@@ -220,7 +232,7 @@ async fn show_more_tells_the_rest_of_a_very_long_answer_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_a_private_answer_is_private_too() {
-    let bot = talkative().await;
+    let bot = Kept::start(very_long(), short_messages).await;
     bot.slack.slash(ANN, GENERAL, "/omni", "--private Tell me everything").await.acked().await.unwrap();
     let cut = bot.slack.whisper(ANN, "Show more").await;
     bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
@@ -236,7 +248,17 @@ async fn the_rest_of_a_private_answer_is_private_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_bots_of_one_workspace_one_answers() {
-    let bot = kept(says("Paris.")).await;
+    one_answers(kept(says("Paris.")).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_bots_that_share_a_postgres_database_one_answers() {
+    let Some(bot) = Kept::on_postgres(says("Paris."), |_| {}).await else { return };
+    one_answers(bot).await;
+}
+
+/// Of this bot and another one.
+async fn one_answers(bot: Kept) {
     let second = bot.another().await;
     bot.slack.connected(2).await;
     let posts: Vec<_> = futures::future::join_all((0..8).map(|at| {

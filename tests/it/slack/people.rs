@@ -117,3 +117,26 @@ async fn the_ledger_knows_where_in_slack_it_was_asked_and_by_whom() {
     assert_eq!((place.user.as_str(), place.channel.as_str()), (ANN, GENERAL));
     assert_eq!((place.message, place.thread), (Some(post.ts.clone()), Some(post.ts)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reaction_asks_nothing_for_whom_nobody_knows_nor_where_the_bot_does_not_answer() {
+    let llm = says("Paris.");
+    let set = |config: &mut SlackConfig| {
+        config.reactions.insert("robot_face".into());
+        config.channels.except.insert("C0QUIET".into());
+    };
+    let bot = Bot::start(workspace().await, llm.clone(), lab(), same, set).await;
+    bot.slack.channel("C0QUIET", "quiet");
+    let quiet = bot.slack.says(BOB, "C0QUIET", "Where is the tower?").await;
+    bot.slack.reacts(ANN, "C0QUIET", &quiet.ts, "robot_face").await;
+    let post = bot.slack.says(BOB, GENERAL, "Where is the tower?").await;
+    bot.slack.reacts(EVE, GENERAL, &post.ts, "robot_face").await;
+    bot.slack.whisper(EVE, "I do not know you").await;
+    bot.slack.settled().await;
+    assert!(llm.requests().is_empty(), "nobody asked");
+    bot.slack.reacts(ANN, GENERAL, &post.ts, "robot_face").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    assert!(bot.slack.messages("C0QUIET").iter().all(|message| !message.by_bot), "{}", bot.slack.transcript());
+    assert_eq!(bot.slack.ephemerals(ANN).len(), 0, "a reaction is no call that takes an answer");
+    bot.behaved();
+}

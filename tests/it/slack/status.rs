@@ -2,9 +2,10 @@
 
 use omni_core::{
     audit::{AuditBackend, memory::MemorySink},
+    llm::{LlmError, scripted::Scripted},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
-use omni_tests::slack::Message;
+use omni_tests::{rig::until_some, slack::Message};
 
 use super::{ANN, Bot, GENERAL, lab, says, workspace};
 
@@ -25,8 +26,9 @@ async fn bot_for(role: Role, ledger: Option<AuditBackend>) -> Bot {
 }
 
 async fn status(bot: &Bot) -> Message {
+    let before = bot.slack.ephemerals(ANN).len();
     bot.slack.slash(ANN, GENERAL, "/omni-status", "").await.acked().await.unwrap();
-    bot.slack.whisper(ANN, "OMNI2 Status").await
+    until_some(async || bot.slack.ephemerals(ANN).into_iter().skip(before).find(|one| one.says("OMNI2 Status"))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +59,33 @@ async fn administrators_see_how_long_answers_took_and_how_many_failed() {
     bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
     let told = status(&bot).await;
     assert!(told.says("Answers, p95") && told.says("0 of 1") && !told.says("not known"), "{told:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_see_connections_model_and_ledger() {
+    let llm = Scripted::new().say("Paris.").fail(LlmError::Unavailable {
+        provider: "scripted",
+        status: "529".into(),
+        message: "away".into(),
+    });
+    let policy =
+        MemoryPolicy::new().with_subject("ann@company.com", Role::super_admin(), RuleSet::allow_all(), hourly());
+    let bot = Bot::start(workspace().await, llm, lab(), |builder| builder.policy(policy), |_| {}).await;
+    bot.slack.connected(2).await;
+    let model =
+        async || status(&bot).await.reads().lines().skip_while(|line| *line != "*Model*").nth(1).unwrap().to_owned();
+    let unasked = model().await;
+    assert!(!unasked.contains(['🟢', '🔴']), "{unasked}");
+    let first = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&first, "Paris.").await;
+    assert_eq!(model().await, format!("🟢 {unasked}"));
+    let second = bot.slack.mentions(ANN, GENERAL, "And where?").await;
+    bot.slack.answer_saying(&second, "Error id").await;
+    assert_eq!(model().await, format!("🔴 {unasked}"));
+    bot.omni.ledger().flush(std::time::Duration::from_secs(10)).await.unwrap();
+    let told = status(&bot).await.reads();
+    assert!(told.contains("*Slack connections*\n2") && told.contains("*Ledger*\n🟢 0 waiting"), "{told}");
     bot.behaved();
 }
 

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use omni_core::{kept::Kept as Values, llm::scripted::Scripted};
+use omni_core::llm::scripted::Scripted;
 use omni_tests::{
+    rig::until,
     server::{FakeServer, any, text},
-    slack::{BOT_USER, TEAM},
 };
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{ANN, kept::Kept, same};
+use super::{ANN, GENERAL, kept::Kept, same};
 
 /// Longer than it takes until a process looks what others were asked for.
 const LONG: Duration = Duration::from_secs(4);
@@ -29,13 +29,9 @@ async fn slow() -> Kept {
 }
 
 /// What another process leaves that is asked for an end in Ann's direct messages.
-async fn wishes(bot: &Kept, values: &Values) {
+async fn wishes(bot: &Kept) {
     let key = format!("stop/{}/direct/{ANN}", bot.slack.direct(ANN));
-    values.put_for(&key, &json!(Utc::now().timestamp_millis()), Duration::from_secs(15)).await.unwrap();
-}
-
-fn values(bot: &Kept) -> Values {
-    bot.omni.kept(&format!("slack:{TEAM}:{BOT_USER}")).unwrap()
+    bot.values().put_for(&key, &json!(Utc::now().timestamp_millis()), Duration::from_secs(15)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +39,7 @@ async fn an_answer_ends_though_another_process_was_asked_for_that() {
     let bot = slow().await;
     let post = bot.slack.dms(ANN, "Dig").await;
     bot.said_to(ANN, &post.ts, "dig").await;
-    wishes(&bot, &values(&bot)).await;
+    wishes(&bot).await;
     bot.said_to(ANN, &post.ts, "Stopped.").await;
     bot.behaved();
 }
@@ -55,5 +51,15 @@ async fn who_stops_nothing_stops_nothing_that_they_ask_next() {
     bot.said_to(ANN, &stop.ts, "it stops in a moment").await;
     let post = bot.slack.dms(ANN, "Dig").await;
     bot.said_to(ANN, &post.ts, "There is gold.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_answer_of_a_thread_is_stopped_by_a_word_there() {
+    let bot = slow().await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Dig").await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.replies(ANN, GENERAL, post.thread(), "!stop").await;
+    bot.slack.answer_saying(&post, "Stopped.").await;
     bot.behaved();
 }

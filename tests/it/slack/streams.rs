@@ -176,6 +176,28 @@ async fn the_button_to_stop_ends_the_call_of_the_tool_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_stopped_while_slack_wants_a_long_pause_ends_at_once_and_its_thread_hears_it() {
+    let mut turn = text_turn(&words(40));
+    turn.pop();
+    turn.extend(
+        call_turn(0, &[("lab__hang", json!({}))]).into_iter().filter(|event| !matches!(event, ChatEvent::Usage(_))),
+    );
+    let llm = Scripted::new().turn(turn).say("Never.");
+    let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
+    bot.slack.fault("chat.appendStream", 1, Fault::RateLimited(120));
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    until(|| bot.server.running() == 1).await;
+    until(|| !bot.slack.calls("chat.appendStream").is_empty()).await;
+    bot.slack.replies(ANN, GENERAL, post.thread(), "!stop").await;
+    until(|| bot.server.running() == 0).await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.says("Stopped."))).await;
+    let all = all_of(&told(&bot, post.thread()));
+    assert_eq!((numbers(&all), all.matches("Stopped").count()), ((0..40).collect(), 1), "{all}");
+    until_some(async || bot.slack.calls("chat.stopStream").pop()).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_direct_message_is_stopped_by_its_button() {
     let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
     let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;

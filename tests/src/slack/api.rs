@@ -90,7 +90,7 @@ fn answer(members: Value) -> Map<String, Value> {
 }
 
 /// Methods that read no JSON body: Slack takes it for most methods that write, and for no others.
-pub const WITHOUT_JSON: [&str; 12] = [
+pub const WITHOUT_JSON: [&str; 13] = [
     "bots.info",
     "conversations.history",
     "conversations.info",
@@ -100,6 +100,7 @@ pub const WITHOUT_JSON: [&str; 12] = [
     "files.completeUploadExternal",
     "files.getUploadURLExternal",
     "files.info",
+    "users.conversations",
     "users.info",
     "users.list",
     "users.lookupByEmail",

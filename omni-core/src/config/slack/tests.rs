@@ -63,6 +63,24 @@ fn an_operator_has_texts_of_their_own() {
 }
 
 #[test]
+fn what_is_shown_of_somebody_is_what_the_elements_say() {
+    let (config, told) = config(
+        "user_info_display:\n  format: detailed\n  elements: { show_role: false, show_email: true }\n  role_emojis: { \
+         dba: '🗄', default: '👤' }",
+        &[],
+    );
+    let info = config.user_info;
+    assert_eq!((info.format, told), (UserInfoFormat::Detailed, Vec::new()));
+    assert_eq!(
+        (info.name, info.role, info.email, info.server_count, info.server_names),
+        (true, false, true, true, true)
+    );
+    assert_eq!((info.emoji_of("dba"), info.emoji_of("reader")), (Some("🗄"), Some("👤")));
+    let plain = SlackConfig::default().user_info;
+    assert!(!plain.email && plain.emoji_of("dba").is_none(), "nobody's address, unless somebody wants that");
+}
+
+#[test]
 fn a_command_may_take_a_role_or_be_off() {
     let text = "commands:\n- { command: /omni, required_role: any }\n- { command: /omni-status, required_role: admin }\n\
                 - { command: /omni-help, enabled: false }";

@@ -195,13 +195,29 @@ pub(crate) struct WorkspaceSpec {
 /// What answers show of whoever asked.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-ignored" = ["elements", "role_emojis", "role_colors"]))]
+#[schemars(extend("x-ignored" = ["role_colors"]))]
 pub(crate) struct UserInfoSpec {
     pub(crate) enabled: Option<bool>,
     pub(crate) format: UserInfoFormatSpec,
     pub(crate) show_in_dm: Option<bool>,
     pub(crate) show_in_channels: Option<bool>,
     pub(crate) show_in_threads: Option<bool>,
+    pub(crate) elements: UserInfoElementsSpec,
+    /// The sign of each role, by its name; `default` is that of all others.
+    pub(crate) role_emojis: BTreeMap<String, String>,
+}
+
+/// What of somebody is shown, where the format has room for it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("x-ignored" = ["show_permissions"]))]
+pub(crate) struct UserInfoElementsSpec {
+    pub(crate) show_name: Option<bool>,
+    pub(crate) show_role: Option<bool>,
+    /// Absent: it is not.
+    pub(crate) show_email: Option<bool>,
+    pub(crate) show_mcp_count: Option<bool>,
+    pub(crate) show_mcp_names: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -8,14 +8,11 @@ use super::{Fault, Job, Work, who::passing};
 use crate::{
     api::{Body, To},
     bot::{Bot, answering::waiting, question::Question, running::Guard, voice::End},
-    view::{answer::View, block, limits, text, time},
+    view::{answer::View, limits, report::Head},
 };
 
 /// What the model says where there is nothing to say.
 const NOTHING: &str = "NOTHING_TO_REPORT";
-/// Longest question that is shown above its answer, and longest title.
-const MOST_SHOWN: usize = 300;
-const MOST_OF_TITLE: usize = 2_500;
 
 impl Bot {
     /// Does what is due.
@@ -133,19 +130,11 @@ async fn ended(mut stream: AnswerStream, guard: &Guard) -> Result<Answer, Fault>
     }
 }
 
-/// Whose report it is, and for when.
+/// What stands above it.
 fn header(job: &Job, title: Option<&str>, question: &Question) -> Vec<serde_json::Value> {
     let person = &question.person;
-    let whose = match person.user.id.is_empty() {
-        true => text::mrkdwn_line(&person.name, 100),
-        false => format!("<@{}>", person.user.id),
-    };
-    let when = format!("🗓 Scheduled report of {whose} · {}", time::moment(job.at));
-    let below = match title {
-        Some(title) => block::section(&limits::clamp(title, MOST_OF_TITLE)),
-        None => block::section(&format!("*{}*", text::mrkdwn_line(&job.request.question, MOST_SHOWN))),
-    };
-    vec![block::context(&when), below]
+    let slack_id = Some(person.user.id.as_str()).filter(|id| !id.is_empty());
+    Head { slack_id, name: &person.name, at: job.at, title, question: &job.request.question }.blocks()
 }
 
 /// Whether an answer is the word that was agreed on.

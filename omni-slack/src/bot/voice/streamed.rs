@@ -8,6 +8,7 @@ use std::{mem, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{End, Voice};
 use crate::{
@@ -45,6 +46,8 @@ pub(super) struct Streamed {
     /// Whoever asked, and their workspace: Slack wants to know.
     recipient: (String, String),
     title: String,
+    /// Nobody waits any more for what Slack does not take at once.
+    stopped: CancellationToken,
     open: Option<Open>,
     roller: Roller,
     /// What was said and is not known to stand in Slack: for where no stream takes it.
@@ -59,7 +62,7 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    pub(super) fn new(api: Api, question: &Question, thread: &str) -> Self {
+    pub(super) fn new(api: Api, question: &Question, thread: &str, stopped: CancellationToken) -> Self {
         let user = &question.person.user;
         Self {
             api,
@@ -67,6 +70,7 @@ impl Streamed {
             thread: thread.to_owned(),
             recipient: (user.id.clone(), user.team.clone()),
             title: question.text.chars().take(MOST_OF_TITLE).collect(),
+            stopped,
             open: None,
             roller: Roller::new(),
             untold: String::new(),
@@ -90,6 +94,11 @@ impl Streamed {
             if !batch.chunks.is_empty() {
                 match self.send(&batch.chunks).await {
                     Ok(()) => self.in_vain = 0,
+                    Err(SlackError::Limited { .. }) if self.stopped.is_cancelled() => {
+                        tracing::debug!("it is stopped; what its stream does not take now comes as a message");
+                        self.is_broken = true;
+                        return;
+                    }
                     Err(error) if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
                         tracing::debug!(%error, "a stream takes nothing more; another one goes on");
                         self.in_vain += 1;
@@ -117,7 +126,7 @@ impl Streamed {
     async fn send(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
         let Some(open) = &self.open else { return self.start(chunks).await };
         let more = json!({ "channel": self.to.channel, "ts": open.ts, "chunks": chunks });
-        self.api.call("chat.appendStream", &more).await.map(drop)
+        self.api.call_until("chat.appendStream", &more, &self.stopped).await.map(drop)
     }
 
     async fn start(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
@@ -148,9 +157,24 @@ impl Streamed {
         }
     }
 
-    /// Tells by messages what no stream took.
-    async fn post_rest(&mut self, end: &End) {
-        let rest = end.rest(&mem::take(&mut self.untold));
+    /// Ends the last stream, with what stands under the answer.
+    async fn close(&mut self, ts: &str, end: &End, status: &str) {
+        let mut stop = json!({ "channel": self.to.channel, "ts": ts, "session_status": status });
+        let tail = end.tail();
+        if !tail.is_empty() {
+            stop["blocks"] = tail.into();
+        }
+        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
+            tracing::debug!(%error, "a stream had ended before its answer");
+            self.post_tail(end).await;
+            self.status(status).await;
+        }
+    }
+
+    /// Tells by messages what no stream took; its note, if it is not among that.
+    async fn post_rest(&mut self, end: &End, is_noted: bool) {
+        let mut rest = end.rest(&mem::take(&mut self.untold));
+        rest.view.note = rest.view.note.filter(|_| !is_noted);
         for message in rest.messages() {
             match self.api.post_for(&self.to, &self.recipient.0, &message).await {
                 Ok(posted) => self.told.extend(posted),
@@ -212,27 +236,23 @@ impl Voice for Streamed {
         for card in mem::take(&mut self.cards) {
             self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
         }
-        if let Some(note) = end.view.note.as_deref().filter(|_| !self.is_broken) {
+        let note = end.view.note.as_deref().filter(|_| !self.is_broken);
+        if let Some(note) = note {
             let gap = if end.view.markdown.trim().is_empty() { "" } else { "\n\n" };
             self.text(&format!("{gap}{note}")).await;
         }
         self.roller.finish();
         self.flush().await;
         let status = if end.is_waiting { "suspended" } else { "active" };
-        let Some(open) = self.open.take().filter(|_| !self.is_broken) else {
-            self.post_rest(end).await;
-            self.status(status).await;
-            return mem::take(&mut self.told);
-        };
-        let mut stop = json!({ "channel": self.to.channel, "ts": open.ts, "session_status": status });
-        let tail = end.tail();
-        if !tail.is_empty() {
-            stop["blocks"] = tail.into();
-        }
-        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
-            tracing::debug!(%error, "a stream had ended before its answer");
-            self.post_tail(end).await;
-            self.status(status).await;
+        match self.open.take() {
+            Some(open) if !self.is_broken => self.close(&open.ts, end, status).await,
+            open => {
+                self.post_rest(end, note.is_some()).await;
+                // It may stand open, and take nothing now.
+                self.open = open;
+                self.stop(None).await;
+                self.status(status).await;
+            }
         }
         mem::take(&mut self.told)
     }

@@ -10,7 +10,7 @@ impl Intake for Says {
 }
 
 fn answered(ack: Ack, envelope: Value) -> Option<Value> {
-    Hearing::new(Arc::new(Says(ack))).answer(envelope).map(|text| serde_json::from_str(&text).unwrap())
+    Hearing::new(Arc::new(Says(ack)), Live::default()).answer(envelope).map(|text| serde_json::from_str(&text).unwrap())
 }
 
 #[test]

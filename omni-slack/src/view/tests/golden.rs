@@ -36,7 +36,8 @@ fn people_are_shown_as_the_format_says() {
     let person = |format| footer::Person {
         format,
         email: Some("ann@company.com".into()),
-        servers: Some(footer::Servers::Some { count: 5, names: ["a", "b", "c", "d"].map(String::from).to_vec() }),
+        servers: Some(footer::Servers::Some(4)),
+        server_names: ["a", "b", "c", "d"].map(String::from).to_vec(),
         ..answered().person
     };
     let line = |format| person(format).header().unwrap()["elements"][0]["text"].as_str().unwrap().to_owned();
@@ -44,7 +45,7 @@ fn people_are_shown_as_the_format_says() {
     assert_eq!(line(footer::Format::Standard), "👤 Ann (⚡ Power User)");
     assert_eq!(
         line(footer::Format::Detailed),
-        "👤 Ann | ann@company.com | Role: Power User | MCPs: 5 available | (`a`, `b`, `c`, +1 more)"
+        "👤 Ann | ann@company.com | Role: Power User | MCPs: 4 available | (`a`, `b`, `c`, +1 more)"
     );
     assert!(footer::Person::default().header().is_none());
 }
@@ -93,6 +94,7 @@ fn status_looks_as_it_does() {
         p95_ms: Some(4_200),
         failed: Some((1, 40)),
         provider: Some(("claude-haiku".into(), Some(true))),
+        ledger: Some((3, false)),
     };
     message("status_admin", &status::message(&status::Status { operation: Some(operation), ..mine }));
 }
@@ -190,12 +192,34 @@ fn schedules_look_as_they_do() {
 }
 
 #[test]
+fn reports_look_as_they_do() {
+    let question = "What broke <!here> & why?";
+    let head = report::Head { slack_id: Some("U0REQUESTER"), name: "Ann", at: at(), title: None, question };
+    message("report", &Message::new("x", head.blocks()));
+    let titled = report::Head { slack_id: None, title: Some("*On call*"), ..head };
+    message("report_of_file", &Message::new("x", titled.blocks()));
+    message("report_rests", &report::rests(question, "the model is away <!here>", false));
+    message("report_of_file_rests", &report::rests(question, "the model is away", true));
+}
+
+#[test]
+fn notices_look_as_they_do() {
+    message("asked", &notice::asked("U0REQUESTER", "Is it well?\nAnd <!channel>, who broke *it*?"));
+    message("not_here", &notice::not_here(false));
+    message("not_here_direct", &notice::not_here(true));
+    message("interrupted", &notice::interrupted());
+    message("elsewhere", &confirm::elsewhere());
+    message("help_in_threads", &help::in_threads());
+}
+
+#[test]
 fn what_else_there_is_looks_as_it_does() {
     message("greeting", &person::greeting(None));
     message("no_question", &person::no_question(&[]));
     message("unknown_person", &person::unknown("U0REQUESTER", Some("ann@company.com"), Some("#it-help")));
     message("refused_person", &person::refused("ann is deactivated"));
     view("feedback_modal", &feedback::modal("{}"));
+    message("unread", &shortcut::unread("Why <!here>?"));
     view("shortcut_modal", &shortcut::modal("The build <!here> is red", "{}"));
     let prompts = prompt::to_json(&prompt::for_servers(&[("Database".into(), "get_health".into())]));
     insta::assert_json_snapshot!("prompts", prompts);

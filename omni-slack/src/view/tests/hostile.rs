@@ -60,7 +60,8 @@ proptest! {
             role: Some(text.clone()),
             emoji: Some(text.clone()),
             email: Some(text.clone()),
-            servers: Some(footer::Servers::Some { count: 30, names: many.clone() }),
+            servers: Some(footer::Servers::Some(30)),
+            server_names: many.clone(),
         };
         let footer = footer::Footer {
             tools: many.clone(), model: Some(text.clone()), role: Some(text.clone()), trace: Some(text.clone()),

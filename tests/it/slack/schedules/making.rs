@@ -84,6 +84,19 @@ async fn nobody_has_the_bot_post_where_it_does_not_answer_or_they_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_a_very_large_channel_is_found_there_and_nobody_else() {
+    let office = Office::of(says("All is well.")).await;
+    office.slack.crowd(GENERAL, 6_000);
+    office.slack.channel("C0CROWD", "crowd");
+    office.slack.crowd("C0CROWD", 6_000);
+    office.slack.leaves(ANN, "C0CROWD");
+    refused(&office, "C0CROWD", "You are not in that channel").await;
+    office.makes(ANN, json!({})).await;
+    assert!(office.slack.calls("conversations.members").len() < 12, "nobody reads all of 6000 members");
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whom_the_policy_does_not_know_makes_none() {
     let office = Office::of(says("All is well.")).await;
     office.slack.slash(EVE, GENERAL, "/omni", "schedules").await.acked().await.unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use omni_core::{
-    Omni, PolicyStore, Principal,
+    Omni, OmniBuilder, PolicyStore, Principal,
     config::SlackConfig,
     identity::Via,
     kept::{Kept, sql::SqlKept},
@@ -28,7 +28,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{GENERAL, rig::config_of, workspace},
+    super::{GENERAL, rig::config_of, same, workspace},
     MONDAY, at, doors,
 };
 
@@ -116,6 +116,17 @@ impl Office {
     }
 
     pub(super) async fn at(server: FakeServer, llm: Scripted, bots: usize, set: impl FnOnce(&mut SlackConfig)) -> Self {
+        Self::changed(server, llm, bots, same, set).await
+    }
+
+    /// The same with another pipeline.
+    pub(super) async fn changed(
+        server: FakeServer,
+        llm: Scripted,
+        bots: usize,
+        change: impl Fn(OmniBuilder) -> OmniBuilder,
+        set: impl FnOnce(&mut SlackConfig),
+    ) -> Self {
         let (slack, doors, recorder) = (workspace().await, doors(), Recorder::default());
         slack.user(ADA, "ada@company.com");
         let mut config = config_of(&slack);
@@ -127,7 +138,8 @@ impl Office {
         let (mut omnis, mut serving) = (Vec::new(), Vec::new());
         for _ in 0..bots {
             let builder = Omni::builder().llm(llm.clone()).server("lab", server.clone()).audit(recorder.clone());
-            let omni = builder.policy(doors.clone()).kept(SqlKept::new(tables.clone())).build().await.unwrap();
+            let builder = builder.policy(doors.clone()).kept(SqlKept::new(tables.clone()));
+            let omni = change(builder).build().await.unwrap();
             omnis.push(omni.clone());
             let (config, stopped, clock) = (config.clone(), stop.clone(), Clock::told(clock.subscribe()));
             serving.push(tokio::spawn(async move {
@@ -245,6 +257,6 @@ impl Drop for Office {
 }
 
 /// `wipe`, to which somebody has to agree.
-fn lab() -> FakeServer {
+pub(super) fn lab() -> FakeServer {
     FakeServer::echo().tool("wipe", any(), |_| Box::pin(async { Ok(text("wiped")) }))
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use omni_core::{
+    OmniBuilder,
+    confirm::ApprovalRules,
     cost::{Price, Rates},
     identity::Via,
     ledger::Event,
@@ -19,8 +21,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
-    super::{ANN, GENERAL, says},
+    super::{ANN, BOB, GENERAL, says},
     NINE, Office,
+    office::lab,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +145,7 @@ async fn where_there_is_nothing_to_report_nothing_is_posted() {
     office.until_kept("schedule/", |rows| rows.len() == 2).await;
     office.is(NINE[0]);
     office.until_kept("schedule/", |rows| rows.iter().all(|row| !row["progress"]["last"].is_null())).await;
-    office.until_kept("going/", <[_]>::is_empty).await;
+    office.until_kept("seen/going ", <[_]>::is_empty).await;
     let reports = office.until_reports(1).await;
     assert!(reports.len() == 1 && reports[0].says("Loud?"), "{}", office.slack.transcript());
     office.failed_none().await;
@@ -165,6 +168,44 @@ async fn a_call_that_needs_agreement_waits_for_the_owner() {
     })
     .await;
     assert_eq!(office.server.calls(), 1);
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_a_report_that_a_role_decides_on_has_its_card_in_the_thread() {
+    let llm = Scripted::new().call(&[("lab__wipe", json!({ "table": "logs" }))]).say("The logs are gone.");
+    let change = |builder: OmniBuilder| {
+        let mut rules = ApprovalRules::default();
+        (rules.approvers, rules.four_eyes) = (vec!["reader".into()], true);
+        builder.approvals(rules)
+    };
+    let office = Office::changed(lab(), llm, 1, change, |_| {}).await;
+    office.makes(ANN, json!({ "question": "Wipe the logs" })).await;
+    office.is(NINE[0]);
+    let report = office.until_reports(1).await.remove(0);
+    let said =
+        |words: &str| office.slack.thread(GENERAL, &report.ts).into_iter().find(|one| one.by_bot && one.says(words));
+    let card = until_some(async || said("Approval needed")).await;
+    office.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    office.slack.whisper(ANN, "nobody may agree to a call of their own").await;
+    assert_eq!(office.server.calls(), 0);
+    office.slack.clicks(BOB, &card, "omni:approve").await.acked().await.unwrap();
+    until_some(async || said("The logs are gone.")).await;
+    assert_eq!(office.server.calls(), 1);
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_in_a_run_keeps_the_next_one_from_nothing() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    let (key, _) = office.kept().list("schedule/").await.unwrap().remove(0);
+    // As a process leaves it that is killed, some time later.
+    let going = format!("seen/going {key}");
+    office.kept().put_for(&going, &json!(null), Duration::from_secs(1)).await.unwrap();
+    office.is(NINE[0]);
+    office.until_reports(1).await;
+    office.until_kept("seen/going ", <[_]>::is_empty).await;
     office.behaved();
 }
 
@@ -192,7 +233,7 @@ async fn a_run_that_goes_on_is_not_begun_again() {
     assert_eq!(office.server.calls(), 1, "one at a time");
     open.send_replace(true);
     office.until_reports(1).await;
-    office.until_kept("going/", <[_]>::is_empty).await;
+    office.until_kept("seen/going ", <[_]>::is_empty).await;
     office.is("2026-11-30T08:02:00Z");
     office.until_reports(2).await;
     office.behaved();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Method, answer, method, tier};
 use crate::slack::{
-    World,
+    BOT_USER, World,
     args::Args,
     refusal::{Answer, Refusal},
     world::Kind,
@@ -19,6 +19,7 @@ pub(super) const METHODS: &[Method] = &[
     method("conversations.members", READ, tier::FOUR, members),
     method("conversations.history", HISTORY, tier::THREE, history),
     method("conversations.replies", HISTORY, tier::THREE, replies),
+    method("users.conversations", READ, tier::THREE, of_user),
 ];
 
 /// The channel of a call, for which its kind asks a scope of its own.
@@ -52,6 +53,29 @@ fn members(world: &mut World, args: &Args) -> Answer {
     let channel = readable(world, args, "read")?;
     let all: Vec<Value> = world.channels[&channel].members.iter().map(|member| member.as_str().into()).collect();
     Ok(page(all, args, "members", 100))
+}
+
+/// The channels that somebody is in, as far as the bot sees them: private ones where it is in them too.
+fn of_user(world: &mut World, args: &Args) -> Answer {
+    let user = args.text("user").unwrap_or(BOT_USER).to_owned();
+    if user != BOT_USER && !world.users.contains_key(&user) {
+        return Err(Refusal::state("user_not_found"));
+    }
+    let types = args.text("types").unwrap_or("public_channel").to_owned();
+    let mut listed = Vec::new();
+    for (name, family, kind) in
+        [("public_channel", "channels", Kind::Public), ("private_channel", "groups", Kind::Private)]
+    {
+        if !types.split(',').any(|one| one.trim() == name) {
+            continue;
+        }
+        world.may(&[&format!("{family}:read")])?;
+        let theirs = world.channels.values().filter(|one| one.kind == kind && one.members.contains(&user));
+        let seen = theirs.filter(|one| kind == Kind::Public || one.members.contains(BOT_USER));
+        listed.extend(seen.map(|one| one.id.clone()).collect::<Vec<_>>());
+    }
+    let all = listed.iter().map(|id| world.channel_json(id)).collect();
+    Ok(page(all, args, "channels", 100))
 }
 
 fn history(world: &mut World, args: &Args) -> Answer {
