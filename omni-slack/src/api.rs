@@ -291,6 +291,16 @@ impl Api {
         self.port.respond(url, &message).await
     }
 
+    /// The same where the click or the command was: what stands in a thread is answered there.
+    pub(crate) async fn respond_in(&self, url: &str, thread: Option<&str>, body: &Body) -> Result<(), SlackError> {
+        let mut message = json!({ "response_type": "ephemeral", "replace_original": false });
+        if let Some(thread) = thread {
+            message["thread_ts"] = thread.into();
+        }
+        put(body, &mut message);
+        self.port.respond(url, &message).await
+    }
+
     /// The direct messages with somebody.
     pub(crate) async fn direct(&self, user: &str) -> Result<String, SlackError> {
         const METHOD: &str = "conversations.open";

@@ -62,7 +62,7 @@ impl Bot {
             let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
             return self.tell(&to, &action.user.id, kind_of(&action.channel), body).await;
         };
-        if let Err(error) = self.api().respond(url, body, false).await {
+        if let Err(error) = self.api().respond_in(url, action.thread.as_deref(), body).await {
             tracing::warn!(%error, "a click could not be answered");
         }
     }

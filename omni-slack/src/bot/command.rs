@@ -18,8 +18,8 @@ use crate::{
 /// The commands that ask nothing.
 const HELP: &str = "/omni-help";
 const STATUS: &str = "/omni-status";
-/// What makes an answer one for the asker alone.
-const PRIVATE: &str = "--private";
+/// What makes an answer one for the asker alone. Keyboards make one dash of two.
+const PRIVATE: [&str; 3] = ["--private", "—private", "–private"];
 /// The codes with which Slack says that the bot cannot post in a channel.
 const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
 
@@ -77,8 +77,8 @@ impl Bot {
         if !self.answers_in(&command.channel, kind).await {
             return Err(not_here(kind));
         }
-        let (text, is_private) = match command.text.strip_prefix(PRIVATE) {
-            Some(rest) => (unescaped(rest.trim()), true),
+        let (text, is_private) = match without_flag(&command.text) {
+            Some(rest) => (unescaped(rest), true),
             None => (unescaped(&command.text), self.preferences(&person).await.private_by_default),
         };
         match text.as_str() {
@@ -190,6 +190,17 @@ impl Bot {
     }
 }
 
+/// The question without the word that makes it private, at its beginning or end; `None` where it has none.
+fn without_flag(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_apart = |rest: &str, by: fn(char) -> bool, at: Option<char>| rest.is_empty() || at.is_some_and(by);
+    PRIVATE.iter().find_map(|flag| {
+        let first = text.strip_prefix(flag).filter(|rest| is_apart(rest, char::is_whitespace, rest.chars().next()));
+        let last = || text.strip_suffix(flag).filter(|rest| is_apart(rest, char::is_whitespace, rest.chars().last()));
+        first.or_else(last).map(str::trim)
+    })
+}
+
 /// What somebody is told where the bot does not answer.
 pub(super) fn not_here(kind: ChannelKind) -> Body {
     view::notice::not_here(kind == ChannelKind::Direct)
@@ -202,5 +213,26 @@ pub(super) fn kind_of(channel: &str) -> ChannelKind {
         [b'D' | b'U' | b'W', ..] => ChannelKind::Direct,
         [b'G', ..] => ChannelKind::Private,
         _ => ChannelKind::Public,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_question_is_private_however_a_keyboard_writes_its_dashes() {
+        for text in [
+            "--private who earns what?",
+            "—private who earns what?",
+            "–private  who earns what?",
+            "who earns what? --private",
+        ] {
+            assert_eq!(without_flag(text), Some("who earns what?"), "{text}");
+        }
+        assert_eq!(without_flag("—private"), Some(""));
+        for text in ["--privatexyz", "what does --private do?", "private", ""] {
+            assert_eq!(without_flag(text), None, "{text}");
+        }
     }
 }

@@ -70,6 +70,27 @@ impl Ticket {
     }
 }
 
+/// Where somebody decided.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Decided<'a> {
+    /// By a card that is changed by this address.
+    Card(&'a str),
+    /// On the app's page.
+    Page,
+    /// By a card that cannot be changed.
+    Lost,
+}
+
+impl<'a> Decided<'a> {
+    pub(super) fn by(url: Option<&'a str>, is_page: bool) -> Self {
+        match (url, is_page) {
+            (_, true) => Self::Page,
+            (Some(url), false) => Self::Card(url),
+            (None, false) => Self::Lost,
+        }
+    }
+}
+
 /// A message that was posted.
 struct Shown {
     channel: String,
@@ -88,8 +109,9 @@ impl Bot {
                 is_private: question.private.is_some(),
             };
             let found = self.omni().confirmation(question.person.credential(), call.id).await;
-            // What cannot be decided any more is told to the asker all the same.
-            let is_own = found.as_ref().is_ok_and(|found| found.may_approve || found.confirmation.is_decided());
+            // What cannot be decided any more is told to the asker all the same; where nobody knows whose word it
+            // takes, nobody else sees it.
+            let is_own = found.as_ref().map_or(true, |found| found.may_approve || found.confirmation.is_decided());
             let asker = (!is_own).then(|| question.person.name.clone());
             let body = view::confirm::card(&Card {
                 value: ticket.text(),
@@ -132,16 +154,25 @@ impl Bot {
         if let Some(to) = &question.asks_in {
             return self.show_all(to, body).await;
         }
-        let told = match &question.private {
-            Some(Aside::Url(url)) => self.api().respond(url, body, false).await,
-            // Nobody else reads there.
-            _ if question.kind == ChannelKind::Direct => return self.show_all(&question.to(), body).await,
-            Some(Aside::Whisper) | None => self.api().whisper(&question.to(), &question.person.user.id, body).await,
-        };
-        if let Err(error) = told {
-            tracing::warn!(%error, "somebody could not be asked for their agreement");
+        let user = &question.person.user.id;
+        if let Some(Aside::Url(url)) = &question.private
+            && self.api().respond(url, body, false).await.is_ok()
+        {
+            return None;
         }
-        None
+        // Nobody else reads there.
+        if question.kind == ChannelKind::Direct {
+            return self.show_all(&question.to(), body).await;
+        }
+        let Err(error) = self.api().whisper(&question.to(), user, body).await else { return None };
+        tracing::info!(%error, "somebody is asked for their agreement in their direct messages");
+        match self.api().direct(user).await {
+            Ok(channel) => self.show_all(&To { channel, thread: None }, body).await,
+            Err(error) => {
+                tracing::warn!(%error, "somebody could not be asked for their agreement");
+                None
+            }
+        }
     }
 
     /// Shows a card to everybody who reads at a place.
@@ -163,11 +194,12 @@ impl Bot {
     /// A click on a card.
     pub(super) async fn decided(&self, person: &Person, action: &Action, verdict: Verdict) {
         let Some(ticket) = Ticket::read(&action.value) else { return };
-        self.decide(person, &ticket, verdict, action.response_url.as_deref()).await;
+        let seat = Decided::by(action.response_url.as_deref(), action.is_home);
+        self.decide(person, &ticket, verdict, seat).await;
     }
 
     /// A decision, from a card or from the modal with its reason.
-    pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, card: Option<&str>) {
+    pub(super) async fn decide(&self, person: &Person, ticket: &Ticket, verdict: Verdict, seat: Decided<'_>) {
         let mut question = Question::new(person.clone(), &ticket.channel, kind_of(&ticket.channel), String::new());
         question.thread.clone_from(&ticket.thread);
         question.private = ticket.is_private.then_some(Aside::Whisper);
@@ -176,7 +208,7 @@ impl Bot {
         let confirmed = self.omni().confirm(ticket.id, verdict, by).await;
         let stream = match confirmed {
             Ok(stream) => stream,
-            Err(error) => return self.not_decided(person, ticket, &error, card).await,
+            Err(error) => return self.not_decided(person, ticket, &error, seat).await,
         };
         let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
         self.keep_wait(ticket, run).await;
@@ -185,7 +217,7 @@ impl Bot {
             true => Some(self.claims(run).await),
             false => None,
         };
-        self.mark(person, ticket, card).await;
+        self.mark(person, ticket, seat).await;
         let claim = match claim {
             Some(Whose::Ours(claim)) => Some(claim),
             Some(Whose::Others | Whose::Done) => None,
@@ -193,13 +225,13 @@ impl Bot {
         };
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.aside(person, ticket, &self.refused(person, &error)).await,
+            Err(error) => return self.aside(person, ticket, &self.refused(person, &error), seat).await,
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let voice = voice::of(self, &question, &guard.stop);
         let last = self.answer(&question, &grant, stream, voice, guard).await;
-        self.mark_again(person, ticket, card).await;
+        self.mark_again(person, ticket, seat).await;
         match last {
             Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run, claim).await,
             Last::Stopped => {
@@ -215,7 +247,7 @@ impl Bot {
         }
     }
 
-    async fn not_decided(&self, person: &Person, ticket: &Ticket, error: &Error, card: Option<&str>) {
+    async fn not_decided(&self, person: &Person, ticket: &Ticket, error: &Error, seat: Decided<'_>) {
         let text = match error.kind() {
             // Whether there is such a call is for those who may decide on it.
             ErrorKind::NotFound | ErrorKind::Denied if person.user.id != ticket.asker => {
@@ -223,18 +255,22 @@ impl Bot {
             }
             ErrorKind::Denied => format!("🚫 {}", text::escape(&error.public_message())),
             _ => {
-                self.mark(person, ticket, card).await;
+                self.mark(person, ticket, seat).await;
                 format!("ℹ️ {}", text::escape(&error.public_message()))
             }
         };
-        self.aside(person, ticket, &Body::of(&text)).await;
+        self.aside(person, ticket, &Body::of(&text), seat).await;
     }
 
     /// Puts what came of it in the place of the card.
-    async fn mark(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
-        let Some(url) = card else { return };
+    async fn mark(&self, person: &Person, ticket: &Ticket, seat: Decided<'_>) {
+        let url = match seat {
+            Decided::Card(url) => url,
+            Decided::Page => return self.publish(&person.user).await,
+            Decided::Lost => return,
+        };
         let Ok(found) = self.omni().confirmation(person.credential(), ticket.id).await else { return };
-        let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, &person.user.id));
+        let body = view::confirm::decided(&card_of(&found, ticket.text(), None), &outcome(&found, person));
         match self.api().respond(url, &body, true).await {
             Ok(()) => drop(self.0.seen.is_new(marked(ticket.id))),
             Err(error) => tracing::warn!(%error, "a card could not be changed after the decision"),
@@ -242,14 +278,18 @@ impl Bot {
     }
 
     /// Puts it right where a call was agreed to and not run after all.
-    async fn mark_again(&self, person: &Person, ticket: &Ticket, card: Option<&str>) {
+    async fn mark_again(&self, person: &Person, ticket: &Ticket, seat: Decided<'_>) {
         let found = self.omni().confirmation(person.credential(), ticket.id).await;
         if found.is_ok_and(|found| matches!(found.confirmation.state, State::Void | State::UnknownOutcome)) {
-            self.mark(person, ticket, card).await;
+            self.mark(person, ticket, seat).await;
         }
     }
 
-    async fn aside(&self, person: &Person, ticket: &Ticket, body: &Body) {
+    /// Tells whoever decided something that nobody else is to read.
+    async fn aside(&self, person: &Person, ticket: &Ticket, body: &Body, seat: Decided<'_>) {
+        if matches!(seat, Decided::Page) {
+            return self.say_direct(&person.user.id, body).await;
+        }
         self.tell(&ticket.to(), &person.user.id, kind_of(&ticket.channel), body).await;
     }
 }
@@ -286,10 +326,14 @@ pub(super) fn marked(id: Uuid) -> String {
     format!("marked {id}")
 }
 
-/// How a decision reads; it is the clicker's, or of before.
-pub(super) fn outcome(found: &ConfirmationView, clicker: &str) -> Outcome {
+/// How a decision reads to somebody, whose it may be or somebody else's, also at another door.
+pub(super) fn outcome(found: &ConfirmationView, reader: &Person) -> Outcome {
     let one = &found.confirmation;
-    let (by, reason) = (clicker.to_owned(), one.reason.clone());
+    let by = match &one.decided_by {
+        Some(subject) if *subject == reader.principal.subject => reader.user.id.clone(),
+        other => other.clone().unwrap_or_default(),
+    };
+    let reason = one.reason.clone();
     let at = one.decided_at.unwrap_or_else(Utc::now);
     match one.state {
         State::Denied => Outcome::Denied { by, at, reason },

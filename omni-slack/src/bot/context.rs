@@ -58,7 +58,7 @@ impl Bot {
     async fn line(&self, message: &Value, knows_own: bool) -> Option<String> {
         let user = message["user"].as_str().unwrap_or_default();
         let is_mine = user == self.me().user;
-        let text: String = message["text"].as_str()?.trim().chars().take(MOST_OF_ONE).collect();
+        let text: String = words(message).trim().chars().take(MOST_OF_ONE).collect();
         if text.is_empty() || (is_mine && knows_own) {
             return None;
         }
@@ -68,6 +68,40 @@ impl Bot {
             (false, user) => self.0.people.name(self.api(), user).await,
         };
         Some(format!("{name}: {text}"))
+    }
+}
+
+/// What a message says. Apps often say nothing in its text, and all in what hangs on it.
+fn words(message: &Value) -> String {
+    let text = |value: &Value| value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    if let Some(text) = text(&message["text"]) {
+        return text;
+    }
+    let mut said = Vec::new();
+    blocks(&message["blocks"], &mut said);
+    for attachment in message["attachments"].as_array().into_iter().flatten() {
+        let before = said.len();
+        said.extend(["pretext", "title", "text"].iter().filter_map(|key| text(&attachment[*key])));
+        blocks(&attachment["blocks"], &mut said);
+        if said.len() == before {
+            said.extend(text(&attachment["fallback"]));
+        }
+    }
+    said.join("\n")
+}
+
+/// The texts of blocks, at any depth that Slack has.
+fn blocks(value: &Value, said: &mut Vec<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| blocks(one, said)),
+        Value::Object(fields) => {
+            if let Some(text) = fields.get("text").and_then(Value::as_str).filter(|text| !text.trim().is_empty()) {
+                said.push(text.to_owned());
+            }
+            let inner = ["text", "fields", "elements"].iter().filter_map(|key| fields.get(*key));
+            inner.filter(|inner| !inner.is_string()).for_each(|inner| blocks(inner, said));
+        }
+        _ => {}
     }
 }
 
@@ -86,7 +120,23 @@ fn newest(lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_alert_is_read_by_what_hangs_on_it() {
+        let alert = json!({ "text": "", "attachments": [
+            { "title": "Disk is full", "text": "db-1 has 2 % left", "fallback": "not said twice" },
+            { "fallback": "only this" },
+            { "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": "since 10:00" } }] },
+        ] });
+        assert_eq!(words(&alert), "Disk is full\ndb-1 has 2 % left\nonly this\nsince 10:00");
+        let rich = json!({ "blocks": [{ "type": "rich_text", "elements": [
+            { "type": "rich_text_section", "elements": [{ "type": "text", "text": "hello" }] } ] }] });
+        assert_eq!(words(&rich), "hello");
+        assert_eq!(words(&json!({ "text": "said", "blocks": [{ "text": { "text": "other" } }] })), "said");
+    }
 
     #[test]
     fn what_was_said_last_is_kept_where_not_all_fits() {

@@ -21,9 +21,6 @@ use crate::{
 /// How long after its end it is looked whether somebody decided at the last moment.
 const AFTER: Duration = Duration::from_millis(500);
 
-/// Who decided, where it was not by the card.
-const ELSEWHERE: &str = "";
-
 /// A card that was posted.
 #[derive(Debug)]
 pub(super) struct Posted {
@@ -55,7 +52,7 @@ impl Bot {
             State::Pending | State::Expired => Outcome::Expired,
             // Whoever decided by this card has changed it.
             _ if !self.0.seen.is_new(marked(posted.ticket.id)) => return,
-            _ => outcome(&found, ELSEWHERE),
+            _ => outcome(&found, person),
         };
         let body = view::confirm::decided(&card, &outcome);
         if let Err(error) = self.api().update(&posted.channel, &posted.ts, &body).await {

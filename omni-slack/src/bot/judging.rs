@@ -62,7 +62,10 @@ impl Bot {
     /// Somebody said what was wrong with an answer.
     pub(super) async fn complained(&self, submission: &Submission) {
         let Ok(ask) = submission.metadata.parse::<Uuid>() else { return };
-        let Ok(person) = self.resolve(&submission.user, "").await else { return };
+        let person = match self.resolve(&submission.user, "").await {
+            Ok(person) => person,
+            Err(unknown) => return self.say_unknown(&submission.user, unknown).await,
+        };
         let reason = view::feedback::submitted(&submission.values).written();
         let feedback = Feedback::new(ask, Verdict::Down).because(reason);
         if let Err(body) = self.keep_verdict(&person, feedback).await {

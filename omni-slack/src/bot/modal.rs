@@ -6,12 +6,13 @@ use serde_json::json;
 use super::{
     Bot,
     command::{kind_of, not_here},
-    confirming::Ticket,
+    confirming::{Decided, Ticket},
     question::{Aside, Question},
 };
 use crate::{
     api::Body,
-    event::{Action, Shortcut, Submission, User},
+    event::{Action, ChannelKind, Shortcut, Submission, User},
+    people::Unknown,
     port::Ack,
     view::{self, ids},
 };
@@ -43,9 +44,13 @@ impl Bot {
         self.spawn(async move {
             let (ticket, url) = submission.metadata.split_once(BETWEEN).unwrap_or((&submission.metadata, ""));
             let Some(ticket) = Ticket::read(ticket) else { return };
-            let Ok(person) = bot.resolve(&submission.user, &ticket.channel).await else { return };
-            let card = Some(url).filter(|url| !url.is_empty());
-            bot.decide(&person, &ticket, Verdict::Decline { reason }, card).await;
+            let person = match bot.resolve(&submission.user, &ticket.channel).await {
+                Ok(person) => person,
+                Err(unknown) => return bot.say_unknown(&submission.user, unknown).await,
+            };
+            // A page has no address by which it is changed.
+            let seat = Decided::by(Some(url).filter(|url| !url.is_empty()), url.is_empty());
+            bot.decide(&person, &ticket, Verdict::Decline { reason }, seat).await;
         });
         Ack::Empty
     }
@@ -76,7 +81,9 @@ impl Bot {
 
     /// Somebody wants to ask more where an answer stands.
     pub(super) async fn ask_more(&self, action: &Action) {
-        let thread = action.thread.as_deref().unwrap_or(&action.ts);
+        // In direct messages only what is in a thread goes on there.
+        let is_flat = kind_of(&action.channel) == ChannelKind::Direct;
+        let thread = action.thread.as_deref().unwrap_or(if is_flat { "" } else { &action.ts });
         let metadata = [&*action.channel, thread, &*action.ts].join(&BETWEEN.to_string());
         if let Err(error) = self.api().open(&action.trigger, &view::shortcut::modal("", &metadata)).await {
             tracing::warn!(%error, "the form for a question could not be shown");
@@ -104,21 +111,27 @@ impl Bot {
         }
     }
 
+    /// Tells whoever sent a modal in why they are nobody here.
+    pub(super) async fn say_unknown(&self, user: &User, unknown: Unknown) {
+        self.say_direct(&user.id, &Body::of(unknown.text().unwrap_or_default())).await;
+    }
+
     /// Asks about a message, in its thread.
     async fn ask_about(&self, user: &User, metadata: &str, text: String, is_private: bool) {
         let mut parts = metadata.split(BETWEEN);
         let (Some(channel), Some(thread), Some(ts)) = (parts.next(), parts.next(), parts.next()) else { return };
         let person = match self.resolve(user, channel).await {
             Ok(person) => person,
-            Err(unknown) => return self.say_direct(&user.id, &Body::of(unknown.text().unwrap_or_default())).await,
+            Err(unknown) => return self.say_unknown(user, unknown).await,
         };
         let unread = view::shortcut::unread(&text);
         let mut question = Question::new(person, channel, kind_of(channel), text);
         if !self.answers_in(channel, question.kind).await {
             return self.say_direct(&user.id, &not_here(question.kind)).await;
         }
-        (question.ts, question.thread) = (Some(ts.to_owned()), Some(thread.to_owned()));
-        let Some(about) = self.thread_upto(channel, thread, ts).await else {
+        question.thread = Some(thread.to_owned()).filter(|thread| !thread.is_empty());
+        question.ts = Some(ts.to_owned());
+        let Some(about) = self.thread_upto(channel, question.thread.as_deref().unwrap_or(ts), ts).await else {
             return self.say_direct(&user.id, &unread).await;
         };
         question.attachments.push(about);

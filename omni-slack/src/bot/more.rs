@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Bot;
+use super::{Bot, keeping::Whose};
 use crate::{
     api::{Body, To},
     event::Action,
@@ -44,16 +44,24 @@ impl Bot {
         };
         let place = if action.is_ephemeral { &person.user.id } else { &action.channel };
         let key = format!("more {} {place}", action.value);
-        if !self.0.seen.is_new(key.clone()) || !self.is_ours(Some(&key)).await {
-            return self.answer_click(action, &Body::of("It is told already, further down.")).await;
+        let told_already = Body::of("It is told already, further down.");
+        if !self.0.seen.is_new(key.clone()) {
+            return self.answer_click(action, &told_already).await;
         }
+        let Whose::Ours(claim) = self.take_on(&key).await else {
+            return self.answer_click(action, &told_already).await;
+        };
         let view = View { markdown: text, max, ..View::default() };
         for message in messages(ask, &view, from) {
             if let Err(error) = self.tell_more(action, &message).await {
                 tracing::warn!(%error, "the rest of an answer could not be told");
-                return self.answer_click(action, &Body::of(GONE)).await;
+                // Whoever presses it again gets it.
+                self.0.seen.forget(&key);
+                claim.leave().await;
+                return self.answer_click(action, &Body::of(NOT_YET)).await;
             }
         }
+        claim.done().await;
     }
 
     /// An answer as the ledger has it; what somebody is told otherwise.
@@ -73,7 +81,7 @@ impl Bot {
 
     async fn tell_more(&self, action: &Action, message: &Body) -> Result<(), crate::SlackError> {
         match (&action.response_url, action.is_ephemeral) {
-            (Some(url), true) => self.api().respond(url, message, false).await,
+            (Some(url), true) => self.api().respond_in(url, action.thread.as_deref(), message).await,
             _ => {
                 let thread = action.thread.clone().or_else(|| self.threads(action).then(|| action.ts.clone()));
                 let to = To { channel: action.channel.clone(), thread };

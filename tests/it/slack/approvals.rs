@@ -11,7 +11,7 @@ use omni_core::{
 use omni_tests::{
     rig::until_some,
     server::{FakeServer, any, text},
-    slack::Message,
+    slack::{Message, View},
 };
 use serde_json::{Value, json};
 
@@ -107,14 +107,55 @@ async fn where_a_role_decides_the_card_is_in_the_thread_and_only_that_role_count
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn others_see_no_details_of_what_is_not_theirs_to_decide() {
-    let (bot, _, card) = wipes(same).await;
+async fn others_neither_decide_nor_see_details_of_what_is_not_theirs() {
+    let (bot, thread, card) = wipes(same).await;
     let value = card.element("omni:details").unwrap()["value"].clone();
+    assert!(value.as_str().is_some_and(|value| !value.contains("logs")), "no argument is in a button: {value}");
+    // As if Ann's card came before somebody else.
+    let mut shown = card.clone();
+    shown.only_for = None;
+    for button in ["omni:approve", "omni:deny", "omni:details"] {
+        bot.slack.clicks(BOB, &shown, button).await.acked().await.unwrap();
+    }
+    bot.slack.whisper(BOB, "somebody with a role that decides can do this").await;
+    bot.slack.whisper(BOB, "can approve this").await;
+    bot.slack.settled().await;
+    assert_eq!(bot.server.calls(), 0, "{}", bot.slack.transcript());
     bot.slack.clicks(ANN, &card, "omni:details").await.acked().await.unwrap();
     let modal = bot.slack.modal(ANN, "logs").await;
     assert!(modal.says("wipe"), "{modal:#?}");
-    assert!(value.as_str().is_some_and(|value| !value.contains("logs")), "no argument is in a button: {value}");
-    let _: &Value = &value;
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    until_some(async || told(&bot, &thread, "The logs are gone.")).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_agreed_to_on_the_apps_page_which_asks_for_it_no_more() {
+    let (bot, _, _) = wipes(same).await;
+    bot.slack.opens_home(ANN).await;
+    let asks = |page: &View| format!("{page:?}").contains("omni:approve");
+    let page = until_some(async || bot.slack.home(ANN).filter(asks)).await;
+    bot.slack.clicks(ANN, &page, "omni:approve").await.acked().await.unwrap();
+    until_some(async || bot.slack.home(ANN).filter(|page| !asks(page))).await;
+    until_some(async || bot.slack.transcript().contains("The logs are gone.").then_some(())).await;
+    assert_eq!(bot.server.calls(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_names_who_agreed_and_not_who_clicked_after_that() {
+    let mut rules = ApprovalRules::default();
+    rules.approvers = vec!["reader".into()];
+    let (bot, _, card) = wipes(|builder| builder.approvals(rules)).await;
+    let bob = Principal::email("bob@company.com").with_tenant(omni_tests::slack::TEAM);
+    let waiting = bot.omni.confirmations(bob.clone()).await.unwrap();
+    let by = Decider::new(bob, Source::Cli);
+    let mut stream = bot.omni.confirm(waiting[0].confirmation.id, Verdict::Approve, by).await.unwrap();
+    while stream.next().await.is_some() {}
+    bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
+    let decided = bot.slack.whisper(ANN, "Approved by").await;
+    assert!(decided.says("bob@company.com") && !decided.says(ANN), "{decided:#?}");
+    assert_eq!(bot.server.calls(), 1);
     bot.behaved();
 }
 
