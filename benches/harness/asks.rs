@@ -80,5 +80,5 @@ async fn first_texts(load: &Load, words: &[u8], seconds: f64) -> Result<Driven> 
         answer.collect().await?;
     }
     let results = times.len() as u64;
-    Ok(Driven { times, seconds, results, refused: 0 })
+    Ok(Driven { times, in_time: results, seconds: began.elapsed().as_secs_f64(), results, refused: 0 })
 }

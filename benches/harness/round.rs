@@ -59,6 +59,7 @@ impl Sums {
         }
         let sum = self.sums.entry(what).or_default();
         sum.driven.times.extend(&driven.times);
+        sum.driven.in_time += driven.in_time;
         sum.driven.seconds += driven.seconds;
         sum.driven.results += driven.results;
         sum.driven.refused += driven.refused;
@@ -82,7 +83,7 @@ fn row((what, at_once): What, mut sum: Sum) -> Row {
     Row {
         what,
         at_once,
-        per_second: times.len() as f64 / sum.driven.seconds,
+        per_second: sum.driven.in_time as f64 / sum.driven.seconds,
         p50_us: at(0.5),
         p95_us: at(0.95),
         p99_us: at(0.99),
