@@ -64,7 +64,7 @@ impl Bot {
         let mut shown = person_of(info, &question.person, grant);
         if shown.format == footer::Format::Detailed && (info.server_count || info.server_names) {
             let theirs = self.omni().known_servers(question.person.credential()).await.unwrap_or_default();
-            let is_all = theirs.len() == self.omni().known_catalog().servers.len();
+            let is_all = !theirs.is_empty() && theirs.len() == self.omni().known_catalog().servers.len();
             let count = if is_all { Servers::All } else { Servers::Some(theirs.len()) };
             shown.servers = info.server_count.then_some(count);
             let names = theirs.iter().map(|server| server.view.name.to_string());

@@ -123,6 +123,16 @@ impl Bot {
         }
     }
 
+    /// Slack says no more that something is answered.
+    async fn ends_session(&self, ticket: &Ticket) {
+        let Some(thread) = ticket.thread.as_deref().filter(|_| !ticket.is_private) else { return };
+        let told = json!({ "channel_id": ticket.channel, "thread_ts": thread, "status": "active",
+            "initiator_user_id": ticket.asker });
+        if let Err(error) = self.api().call_once("agents.sessions.setStatus", &told).await {
+            tracing::debug!(%error, "Slack takes no status");
+        }
+    }
+
     async fn tell_of(&self, kept: &Kept, key: &str, ticket: &Ticket) {
         let told = format!("interrupted {key}");
         if !self.0.seen.is_new(told.clone()) {
@@ -138,6 +148,7 @@ impl Bot {
             Err(error) => tracing::warn!(%error, "somebody could not be told that their answer was interrupted"),
             Ok(()) => tracing::info!(channel = ticket.channel, "an answer was interrupted by the end of its process"),
         }
+        self.ends_session(ticket).await;
         claim.done().await;
         Doing { kept: kept.clone(), key: key.to_owned() }.ends().await;
     }
