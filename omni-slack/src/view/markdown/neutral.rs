@@ -233,11 +233,11 @@ fn bracket(rest: &str, safe: &mut String, begin: usize) -> Option<usize> {
     match link::web(&address).filter(|_| !cursor::has_entity(&address)) {
         Some(url) => {
             let label = open.map_or(String::new(), |open| safe[open + 1..].to_owned());
-            if let Some(open) = open
-                && safe[..open].ends_with('!')
-                && open > begin
-            {
-                safe.remove(open - 1); // a picture would be fetched
+            // A picture would be fetched; of several marks each would make one.
+            let mut mark = open.unwrap_or(begin);
+            while mark > begin && safe[..mark].ends_with('!') {
+                mark -= 1;
+                safe.remove(mark);
             }
             safe.push_str(&format!("]({})", link::address(&url)));
             if !link::says_host(&label, &url) {

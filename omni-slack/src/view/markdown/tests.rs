@@ -47,6 +47,7 @@ fn a_link_says_where_it_leads() {
         ("[example.com](https://example.com/a)", "[example.com](https://example.com/a)"),
         ("[https://good.org](https://evil.net)", "[https://good.org](https://evil.net/) (evil.net)"),
         ("![p](https://evil.net/p.png)", "[p](https://evil.net/p.png) (evil.net)"),
+        ("!![p](https://evil.net/p.png)", "[p](https://evil.net/p.png) (evil.net)"),
         ("[x](javascript:alert(1))", "[x]\u{200B}(javascript:alert(1))"),
         ("[x](readme.md)", "[x]\u{200B}(readme.md)"),
         ("[x](https://good.org@evil.net)", "[x]\u{200B}(https://good.org@evil.net)"),
