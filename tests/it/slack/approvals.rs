@@ -145,7 +145,7 @@ async fn a_call_is_agreed_to_on_the_apps_page_which_asks_for_it_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_names_who_agreed_and_not_who_clicked_after_that() {
     let mut rules = ApprovalRules::default();
-    rules.approvers = vec!["reader".into()];
+    rules.approvers = vec!["reader".into(), "dba".into()];
     let (bot, _, card) = wipes(|builder| builder.approvals(rules)).await;
     let bob = Principal::email("bob@company.com").with_tenant(omni_tests::slack::TEAM);
     let waiting = bot.omni.confirmations(bob.clone()).await.unwrap();
