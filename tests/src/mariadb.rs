@@ -32,17 +32,22 @@ impl MariaDb {
         };
         let dir = TempDir::new().unwrap();
         let data = dir.path().join("data");
+        // One that starts removes what others have begun in a directory that they share.
+        let scratch = dir.path().join("tmp");
+        std::fs::create_dir(&scratch).unwrap();
         // It refuses to be root unless it is told to.
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = format!("--user={}", String::from_utf8_lossy(&user).trim());
         let common = ["--no-defaults", &user];
         let mut installing = Command::new(install);
+        installing.env("TMPDIR", &scratch);
         installing.args(common).arg(format!("--datadir={}", data.display()));
         installing.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
         let installed = installing.stdin(Stdio::null()).output().unwrap();
         assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(server);
+        command.env("TMPDIR", &scratch);
         command.args(common).arg(format!("--datadir={}", data.display())).arg(format!("--port={port}"));
         command.arg(format!("--socket={}", dir.path().join("socket").display())).arg("--bind-address=127.0.0.1");
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
