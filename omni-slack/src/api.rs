@@ -4,20 +4,27 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::port::{SlackError, SlackPort};
 
 mod pace;
-mod quota;
+mod rest;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod wire;
 
 use pace::Pace;
-use quota::Rest;
+use rest::Rests;
 
-/// How often a call is made that Slack does not want yet.
+/// How often a call is made that gets no answer.
 const TRIES: u32 = 4;
-/// The longest pause that is made for one call.
+/// The longest that is waited with one call, while Slack wants no more of its method.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The same where an answer is lost that is not told.
 const LONGEST_FOR_ANSWERS: Duration = Duration::from_secs(180);
@@ -33,7 +40,7 @@ const MEMBER_PAGES: u32 = 5;
 /// A fatal error that may be of one method alone.
 const OF_ONE_METHOD: &str = "not_allowed_token_type";
 /// What may be done twice: it only looks, or comes to the same.
-const HARMLESS: [&str; 14] = [
+const HARMLESS: [&str; 15] = [
     "auth.test",
     "users.conversations",
     "users.info",
@@ -44,6 +51,7 @@ const HARMLESS: [&str; 14] = [
     "conversations.open",
     "conversations.replies",
     "chat.update",
+    "chat.delete",
     "views.publish",
     "agents.sessions.setStatus",
     "assistant.threads.setSuggestedPrompts",
@@ -55,8 +63,8 @@ const HARMLESS: [&str; 14] = [
 pub(crate) struct Api {
     port: Arc<dyn SlackPort>,
     pace: Arc<Pace>,
-    /// Streams, of which a workspace lets few begin in a minute.
-    streams: Arc<Rest>,
+    /// What Slack wants no more of for a while, whoever calls it.
+    rests: Arc<Rests>,
     /// The error after which Slack takes nothing more from this token.
     end: watch::Sender<Option<SlackError>>,
 }
@@ -87,7 +95,7 @@ fn patience(method: &str) -> Duration {
 
 impl Api {
     pub(crate) fn new(port: Arc<dyn SlackPort>) -> Self {
-        Self { port, pace: Arc::default(), streams: Arc::default(), end: watch::Sender::new(None) }
+        Self { port, pace: Arc::default(), rests: Arc::default(), end: watch::Sender::new(None) }
     }
 
     /// Calls a method, as often as it takes within reason.
@@ -102,23 +110,27 @@ impl Api {
         arguments: &Value,
         stop: &CancellationToken,
     ) -> Result<Value, SlackError> {
-        let mut tries = 1;
+        let rest = self.rests.of(method, arguments);
+        let until = Instant::now() + patience(method);
+        let (mut tries, mut turn) = (1, None);
         loop {
             let error = match self.call_once(method, arguments).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             match error {
-                SlackError::Limited { retry_after, .. } if tries < TRIES && retry_after <= patience(method) => {
-                    tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
-                    if stop.run_until_cancelled(sleep(retry_after)).await.is_none() {
+                SlackError::Limited { retry_after, .. } if Instant::now() + retry_after <= until => {
+                    let waited = timeout_at(until, rest.over(&mut turn));
+                    if !matches!(stop.run_until_cancelled(waited).await, Some(Ok(()))) {
                         return Err(error);
                     }
                 }
-                SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => sleep(BREATH * tries).await,
+                SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => {
+                    sleep(BREATH * tries).await;
+                    tries += 1;
+                }
                 error => return Err(error),
             }
-            tries += 1;
         }
     }
 
@@ -199,35 +211,35 @@ impl Api {
         Ok(None)
     }
 
-    /// Calls a method without a second try: what is not done now need not be done.
+    /// Calls a method without a second try: what is not done now need not be done. Where Slack wanted a pause it is not
+    /// even asked.
     pub(crate) async fn call_once(&self, method: &str, arguments: &Value) -> Result<Value, SlackError> {
+        let rest = self.rests.of(method, arguments);
+        if let Some(retry_after) = rest.left() {
+            return Err(SlackError::Limited { method: method.into(), retry_after });
+        }
         let answer = self.port.call(method, arguments).await;
-        if let Err(error) = &answer
-            && error.is_fatal()
-            && error.code().is_some_and(|code| code != OF_ONE_METHOD)
-        {
-            self.end.send_if_modified(|end| end.is_none() && end.replace(error.clone()).is_none());
+        match &answer {
+            Err(SlackError::Limited { retry_after, .. }) => {
+                tracing::debug!(method, pause_ms = retry_after.as_millis(), "Slack wants a pause");
+                rest.begins(*retry_after);
+            }
+            Err(error) if error.is_fatal() && error.code().is_some_and(|code| code != OF_ONE_METHOD) => {
+                self.end.send_if_modified(|end| end.is_none() && end.replace(error.clone()).is_none());
+            }
+            _ => {}
         }
         answer
     }
 
     /// Whether Slack lets a stream begin, as far as it is known.
     pub(crate) fn may_stream(&self) -> bool {
-        self.streams.left().is_none()
+        self.rests.of("chat.startStream", &Value::Null).left().is_none()
     }
 
-    /// Begins a stream. Where Slack wanted a pause it is not even asked: waiting for one would be silence.
-    pub(crate) async fn start_stream(&self, arguments: &Value) -> Result<Value, SlackError> {
-        const METHOD: &str = "chat.startStream";
-        if let Some(retry_after) = self.streams.left() {
-            return Err(SlackError::Limited { method: METHOD.into(), retry_after });
-        }
-        let started = self.call_once(METHOD, arguments).await;
-        if let Err(SlackError::Limited { retry_after, .. }) = &started {
-            tracing::info!(pause_ms = retry_after.as_millis(), "Slack lets no stream begin for a while");
-            self.streams.begins(*retry_after);
-        }
-        started
+    /// Whether a stream may be told more that can wait, after it was told something so last.
+    pub(crate) fn may_append(&self, last: Instant) -> bool {
+        self.rests.of("chat.appendStream", &Value::Null).may_again(last)
     }
 
     /// Waits until Slack takes nothing more from this token, and says why.
@@ -264,14 +276,27 @@ impl Api {
         self.call("chat.update", &arguments).await.map(drop)
     }
 
-    /// The same where the channel is free for a message right now; whether it was.
-    pub(crate) async fn update_if_free(&self, channel: &str, ts: &str, body: &Body) -> Result<bool, SlackError> {
-        if !self.pace.takes(channel) {
+    /// The same where that can wait, after it was done so last: where the channel is free for a message right now and
+    /// Slack in no need of a pause; whether it was.
+    pub(crate) async fn update_if_free(
+        &self,
+        channel: &str,
+        ts: &str,
+        body: &Body,
+        last: Instant,
+    ) -> Result<bool, SlackError> {
+        const METHOD: &str = "chat.update";
+        if !self.rests.of(METHOD, &Value::Null).may_again(last) || !self.pace.takes(channel) {
             return Ok(false);
         }
         let mut arguments = json!({ "channel": channel, "ts": ts });
         put(body, &mut arguments);
-        self.call_once("chat.update", &arguments).await.map(|_| true)
+        self.call_once(METHOD, &arguments).await.map(|_| true)
+    }
+
+    /// Takes a message of the bot's own away.
+    pub(crate) async fn delete(&self, channel: &str, ts: &str) -> Result<(), SlackError> {
+        self.call("chat.delete", &json!({ "channel": channel, "ts": ts })).await.map(drop)
     }
 
     /// Shows a message to one person.

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api::Api,
+    channels::Channels,
     event::Inbound,
     people::{Me, People},
     port::{Ack, Delivery, EventSource, Intake, SlackError, SlackPort},
@@ -77,6 +78,7 @@ struct Inner {
     /// What holds where the pipeline has no configuration of its own.
     given: SlackConfig,
     people: People,
+    channels: Channels,
     seen: Seen,
     running: Arc<Running>,
     elicited: Arc<Elicited>,
@@ -127,6 +129,7 @@ impl Bot {
             me,
             given: config,
             people: People::default(),
+            channels: Channels::default(),
             seen: Seen::default(),
             running: Arc::default(),
             elicited: Arc::default(),
@@ -201,8 +204,8 @@ impl Bot {
 async fn who_am_i(api: &Api) -> Result<Me, SlackError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match api.call("auth.test", &json!({})).await {
-            Ok(answer) => return Ok(Me::of(&answer)),
+        match api.call("auth.test", &json!({})).await.and_then(|answer| Me::of(&answer)) {
+            Ok(me) => return Ok(me),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "Slack does not say who the bot is; it is asked again");

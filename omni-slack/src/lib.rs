@@ -11,8 +11,10 @@
 
 mod api;
 mod bot;
+mod channels;
 mod event;
 mod fake;
+mod known;
 pub mod manifest;
 mod people;
 mod port;

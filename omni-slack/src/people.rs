@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use moka::sync::Cache;
 use omni_core::{
     Omni, Principal,
     config::SlackConfig,
@@ -10,7 +9,7 @@ use omni_core::{
 };
 use serde_json::{Value, json};
 
-use crate::{api::Api, event::User, port::SlackError};
+use crate::{api::Api, event::User, known::Known, port::SlackError};
 
 /// How long it is known what Slack says of somebody.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
@@ -35,11 +34,16 @@ pub struct Me {
 }
 
 impl Me {
-    /// What `auth.test` says.
-    pub(crate) fn of(answer: &Value) -> Self {
+    /// What `auth.test` says. Without its own ids the bot would take every mention for its own.
+    pub(crate) fn of(answer: &Value) -> Result<Self, SlackError> {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let enterprise = Some(text("enterprise_id")).filter(|id| !id.is_empty());
-        Self { user: text("user_id"), team: text("team_id"), enterprise, url: text("url") }
+        let me = Self { user: text("user_id"), team: text("team_id"), enterprise, url: text("url") };
+        if me.user.is_empty() || me.team.is_empty() {
+            let message = "it does not say who the bot is".into();
+            return Err(SlackError::Away { method: "auth.test".into(), message });
+        }
+        Ok(me)
     }
 }
 
@@ -120,12 +124,12 @@ impl Told {
 /// The people whom the bot has met.
 #[derive(Debug, Clone)]
 pub(crate) struct People {
-    told: Cache<String, Told>,
+    told: Known<Told>,
 }
 
 impl Default for People {
     fn default() -> Self {
-        Self { told: Cache::builder().max_capacity(MOST).time_to_live(KNOWN_FOR).build() }
+        Self { told: Known::new(MOST, KNOWN_FOR) }
     }
 }
 
@@ -181,17 +185,15 @@ impl People {
 
     /// Somebody is looked at anew when they are met next.
     pub(crate) fn forget(&self, id: &str) {
-        self.told.invalidate(id);
+        self.told.forget(id);
     }
 
     async fn told(&self, api: &Api, id: &str) -> Result<Told, SlackError> {
-        if let Some(told) = self.told.get(id) {
-            return Ok(told);
-        }
-        let answer = api.call("users.info", &json!({ "user": id })).await?;
-        let told = Told::of(&answer["user"]);
-        self.told.insert(id.to_owned(), told.clone());
-        Ok(told)
+        let asked = async {
+            let answer = api.call("users.info", &json!({ "user": id })).await?;
+            Ok(Told::of(&answer["user"]))
+        };
+        self.told.of(id, asked).await
     }
 }
 
@@ -218,5 +220,14 @@ mod tests {
         assert!(told(json!({ "team_id": "T2" })));
         assert!(told(json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E2" } })));
         assert!(told(json!({ "team_id": "T1", "is_stranger": true })));
+    }
+
+    #[test]
+    fn who_the_bot_is_is_known_by_both_of_its_ids_or_not_at_all() {
+        let told = Me::of(&json!({ "user_id": "UBOT", "team_id": "T1" })).unwrap();
+        assert_eq!((told.user.as_str(), told.team.as_str(), told.enterprise), ("UBOT", "T1", None));
+        for answer in [json!({}), json!({ "user_id": "UBOT" }), json!({ "user_id": "", "team_id": "T1" })] {
+            assert!(!Me::of(&answer).unwrap_err().is_fatal(), "{answer}");
+        }
     }
 }

@@ -88,7 +88,7 @@ async fn served(
 /// A [`SlackError`]: which one it does not, or that it cannot be reached.
 pub async fn examine(config: &SlackConfig) -> Result<Me, SlackError> {
     let (port, sockets) = web::connect(config, Pulse::default())?;
-    let me = Me::of(&port.call("auth.test", &json!({})).await?);
+    let me = Me::of(&port.call("auth.test", &json!({})).await?)?;
     match sockets {
         Some(sockets) => sockets.probe().await?,
         None => signing_secret(config).map(drop)?,

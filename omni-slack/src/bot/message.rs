@@ -4,7 +4,6 @@ use omni_core::{
     ErrorKind, Source,
     thread::{Place, ThreadKey},
 };
-use serde_json::json;
 
 use super::{Bot, command::not_here, question::Question};
 use crate::{
@@ -116,21 +115,9 @@ impl Bot {
             ChannelKind::Direct => return config.direct,
             ChannelKind::Private => true,
             // Mentions do not say what kind of channel they are in.
-            ChannelKind::Public => config.channels.no_private && self.is_private(channel).await,
+            ChannelKind::Public => config.channels.no_private && self.0.channels.is_private(self.api(), channel).await,
         };
         config.allows(channel, is_private)
-    }
-
-    /// What cannot be looked at is taken for private.
-    async fn is_private(&self, channel: &str) -> bool {
-        let asked = json!({ "channel": channel });
-        match self.api().call("conversations.info", &asked).await {
-            Ok(found) => found["channel"]["is_private"].as_bool() != Some(false),
-            Err(error) => {
-                tracing::warn!(%error, "it is not known whether a channel is private; it counts as one");
-                true
-            }
-        }
     }
 
     /// Where the answer to a message stands.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Bot, more, question::Question};
 use crate::view::{
     Message,
-    answer::{self, View},
+    answer::{self, Style, View},
     footer::{Footer, Person},
     task::Card,
 };
@@ -46,10 +46,10 @@ impl End {
         answer::Buttons { more: None, ..self.view.buttons.clone() }
     }
 
-    /// The same without what was told of its text already.
-    fn rest(&self, markdown: &str) -> Self {
-        let (markdown, buttons) = (markdown.to_owned(), self.whole());
-        let view = View { markdown, buttons, person: Person::default(), ..self.view.clone() };
+    /// The same with this text alone, which is safe: the others were told already.
+    fn rest(&self, safe: String) -> Self {
+        let (style, buttons) = (Style::Neutral, self.whole());
+        let view = View { markdown: safe, style, buttons, person: Person::default(), ..self.view.clone() };
         Self { view, ..self.clone() }
     }
 }

@@ -121,6 +121,14 @@ fn innermost(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String 
     format!(": {innermost}")
 }
 
+/// An answer that says it is one: what stands before Slack may say something else in its place, with status 200.
+fn answered(method: &str, answer: Value) -> Result<Value, SlackError> {
+    match answer["ok"].as_bool() {
+        Some(true) => Ok(answer),
+        _ => Err(SlackError::Away { method: method.into(), message: "an answer that is none of Slack's".into() }),
+    }
+}
+
 fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
     Url::parse(url).map_err(|_| SlackError::Away { method: method.into(), message: "its address is none".into() })
 }
@@ -150,12 +158,12 @@ impl<H: Send + Sync + Clone + Connect + 'static> SlackPort for Web<H> {
         let session = self.client.open_session(&self.token);
         let api = &session.http_session_api;
         if !IN_QUERY.contains(&method) {
-            return self.within(method, api.http_post(method, arguments, None)).await;
+            return answered(method, self.within(method, api.http_post(method, arguments, None)).await?);
         }
         let named = arguments.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
         let query: Vec<(&str, Option<String>)> =
             named.map(|(name, value)| (name.as_str(), Some(in_query(value)))).collect();
-        self.within(method, api.http_get(method, &query, None)).await
+        answered(method, self.within(method, api.http_get(method, &query, None)).await?)
     }
 
     async fn respond(&self, url: &str, message: &Value) -> Result<(), SlackError> {

@@ -22,6 +22,8 @@ pub enum Style {
     /// Slack's own Markdown, in `markdown` blocks.
     #[default]
     Markdown,
+    /// The same of text that is safe already: what [`neutral`] made of it.
+    Neutral,
     /// mrkdwn, in sections: for where there are no such blocks.
     Mrkdwn,
 }
@@ -77,6 +79,7 @@ pub fn pages(markdown: &str, style: Style, max: usize) -> Vec<Page> {
     let max = max.clamp(500, PAGE);
     let safe = match style {
         Style::Markdown => neutral(markdown),
+        Style::Neutral => markdown.to_owned(),
         Style::Mrkdwn => mrkdwn(markdown),
     };
     split(&safe, max)
@@ -88,14 +91,14 @@ pub fn pages(markdown: &str, style: Style, max: usize) -> Vec<Page> {
 
 fn page(safe: &str, style: Style) -> Page {
     let blocks = match style {
-        Style::Markdown => vec![block::markdown(safe)],
+        Style::Markdown | Style::Neutral => vec![block::markdown(safe)],
         Style::Mrkdwn => {
             let parts = split(safe, PART).into_iter().filter(|part| !part.text.trim().is_empty());
             parts.map(|part| block::section(&part.text)).collect()
         }
     };
     let text = match style {
-        Style::Markdown => text::mrkdwn(safe, limits::FALLBACK),
+        Style::Markdown | Style::Neutral => text::mrkdwn(safe, limits::FALLBACK),
         Style::Mrkdwn => short(safe),
     };
     Page { text, blocks }

@@ -2,7 +2,9 @@
 //!
 //! [`Roller`] takes text as models write it, in any pieces, and cards; it gives [`Batch`]es of chunks. What a batch
 //! brings counts once Slack has taken it ([`Roller::sent`]); what a dead stream did not take comes again in the next
-//! one ([`Roller::lost`]).
+//! one ([`Roller::lost`]), and where there is none, [`Roller::rest`] gives all of it back.
+
+use std::mem;
 
 use serde_json::Value;
 
@@ -122,6 +124,21 @@ impl Roller {
         if underway.batch.rolls {
             self.begin();
         }
+    }
+
+    /// Slack wants the last batch later: what comes meanwhile goes with it.
+    pub fn postponed(&mut self) {
+        self.underway = None;
+    }
+
+    /// All text that Slack has not taken, what was held back as well, to be told in another way: safe, and with what was
+    /// open opened again. Nothing waits any more.
+    pub fn rest(&mut self) -> String {
+        self.finish();
+        self.underway = None;
+        self.cards.clear();
+        let text = mem::take(&mut self.text);
+        if text.trim().is_empty() { String::new() } else { self.stream.seams.reopen() + &text }
     }
 
     /// The stream is gone, and the last batch with it: it comes again in a new one.

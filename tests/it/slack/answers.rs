@@ -1,7 +1,7 @@
 //! Questions and how they are answered.
 
 use omni_core::{config::UserInfoFormat, llm::scripted::Scripted};
-use omni_tests::slack::Fault;
+use omni_tests::{rig::until_some, slack::Fault};
 use serde_json::json;
 
 use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
@@ -45,6 +45,21 @@ async fn an_answer_whose_message_was_deleted_comes_as_another() {
     let post = bot.slack.dms(ANN, "What is the capital of France?").await;
     let answer = bot.said_to(ANN, &post.ts, "Paris.").await;
     assert_eq!(answer.edits, 0, "{answer:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_answer_comes_as_another_message_nothing_is_left_in_progress() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.fault("chat.update", usize::MAX, Fault::Error("internal_error".into()));
+    let post = bot.slack.dms(ANN, "What is the capital of France?").await;
+    bot.said_to(ANN, &post.ts, "Paris.").await;
+    let left = until_some(async || {
+        let left = bot.slack.messages(&post.channel).into_iter().filter(|message| message.by_bot);
+        Some(left.collect::<Vec<_>>()).filter(|left| left.len() == 1)
+    })
+    .await;
+    assert!(left[0].says("Paris."), "{left:#?}");
     bot.behaved();
 }
 

@@ -10,7 +10,7 @@ use omni_tests::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{ANN, GENERAL, bot, says, workspace};
+use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
 use crate::slack::rig::config_of;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +54,21 @@ async fn acks_that_are_lost_make_no_second_answer() {
     bot.slack.passes(Duration::from_secs(10));
     bot.slack.settled().await;
     assert_eq!(bot.slack.thread(GENERAL, post.thread()).iter().filter(|one| one.by_bot).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_where_an_answer_of_slack_should_be_is_none_and_slack_is_asked_again() {
+    let slack = workspace().await;
+    slack.fault("auth.test", 1, Fault::Status(200));
+    let bot = Bot::start(slack, says("Paris."), lab(), same, |_| {}).await;
+    assert!(bot.slack.calls("auth.test").len() > 1, "a page does not say who the bot is");
+    let to_bob = bot.slack.says(ANN, GENERAL, "<@U0BOB> where?").await;
+    bot.slack.fault("chat.startStream", 1, Fault::Status(200));
+    let to_bot = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&to_bot, "Paris.").await;
+    bot.slack.settled().await;
+    assert_eq!(bot.slack.thread(GENERAL, to_bob.thread()).len(), 1, "what is said to others is not answered");
+    bot.behaved();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use omni_core::{
     LlmProvider,
     llm::{ChatRequest, ChatStream, LlmError, ModelInfo, scripted::text_turn},
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
-use omni_tests::slack::{Message, Post, World};
+use omni_tests::slack::{Message, Post, Slack, World};
 use tokio::time::sleep;
 
-use super::{ANN, Bot, bot, lab, says, workspace};
+use super::{Bot, lab, says, workspace};
 
 const CHANNELS: usize = 10;
 const MENTIONS: usize = 100;
+/// How many people ask.
+const ASKERS: usize = 60;
 /// Mentions of the form that always runs, which come thrice as fast as with `OMNI_TEST_FULL`; and within which time.
 const LOAD: [(usize, Duration); 2] = [(500, Duration::from_secs(20)), (500, Duration::from_secs(60))];
 /// How long the model takes.
@@ -35,12 +38,24 @@ impl LlmProvider for Slow {
     }
 }
 
-/// The channels that it is asked in.
-fn channels(bot: &Bot) -> Vec<String> {
-    bot.slack.without_rate_limits();
-    let channels: Vec<String> = (0..CHANNELS).map(|at| format!("C0FLOOD{at}")).collect();
-    channels.iter().for_each(|channel| bot.slack.channel(channel, &channel.to_lowercase()));
-    channels
+fn asker(at: usize) -> String {
+    format!("U0ASK{}", at % ASKERS)
+}
+
+fn channel(at: usize) -> String {
+    format!("C0FLOOD{}", at % CHANNELS)
+}
+
+/// A workspace with everybody who asks and the channels that they ask in, and who is known in it.
+async fn crowd() -> (Slack, MemoryPolicy) {
+    let (slack, mut policy) = (workspace().await, MemoryPolicy::new());
+    for at in 0..ASKERS {
+        let address = format!("asker{at}@company.com");
+        slack.user(&asker(at), &address);
+        policy = policy.with_subject(&address, Role::new("reader"), RuleSet::allow_all(), Quota::default());
+    }
+    (0..CHANNELS).for_each(|at| slack.channel(&channel(at), &channel(at).to_lowercase()));
+    (slack, policy)
 }
 
 fn answers(bot: &Bot, post: &Post) -> usize {
@@ -69,11 +84,12 @@ async fn all_answered_once(bot: &Bot, posts: &[Post]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_mentions_at_once_none_is_lost_and_none_is_answered_twice() {
-    let bot = bot(says("Paris.")).await;
-    let channels = channels(&bot);
+    let (slack, policy) = crowd().await;
+    slack.without_rate_limits();
+    let bot = Bot::start(slack, says("Paris."), lab(), |builder| builder.policy(policy), |_| {}).await;
     let mut posts = Vec::new();
     for at in 0..MENTIONS {
-        posts.push(bot.slack.mentions(ANN, &channels[at % CHANNELS], &format!("Question {at}?")).await);
+        posts.push(bot.slack.mentions(&asker(at), &channel(at), &format!("Question {at}?")).await);
     }
     all_answered_once(&bot, &posts).await;
     // No ack took three seconds, whatever else runs here.
@@ -81,15 +97,35 @@ async fn of_a_hundred_mentions_at_once_none_is_lost_and_none_is_answered_twice()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sixty_people_at_once_within_slacks_limits_get_one_answer_each_and_no_pause_is_cut_short() {
+    let (slack, policy) = crowd().await;
+    // A busy workspace: others have used up what there was for the moment.
+    for method in ["chat.update", "chat.appendStream", "chat.stopStream", "users.info"] {
+        slack.rate_limit(method, 2);
+    }
+    let bot = Bot::start(slack, says("Paris."), lab(), |builder| builder.policy(policy), |_| {}).await;
+    let mut posts = Vec::new();
+    for at in 0..ASKERS {
+        posts.push(bot.slack.mentions(&asker(at), &channel(at), &format!("Question {at}?")).await);
+    }
+    all_answered_once(&bot, &posts).await;
+    let limited = |method: &str| bot.slack.calls(method).iter().filter(|call| call.error.is_some()).count();
+    assert!(limited("chat.update") > 0 && limited("chat.stopStream") > 0, "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mentions_that_come_faster_than_the_model_answers_are_acked_at_once_and_all_answered() {
     let (mentions, within) = LOAD[usize::from(env::var_os("OMNI_TEST_FULL").is_some())];
     let model = Slow(vec![ModelInfo::new("slow", "slow")]);
-    let bot = Bot::start(workspace().await, says(""), lab(), |builder| builder.llm(model), |_| {}).await;
+    let (slack, policy) = crowd().await;
+    // Slack takes no more than some hundred answers a minute: it is the bot that is measured here.
+    slack.without_rate_limits();
+    let bot = Bot::start(slack, says(""), lab(), |builder| builder.llm(model).policy(policy), |_| {}).await;
     bot.slack.connected(2).await;
-    let channels = channels(&bot);
     let mut posts = Vec::new();
     for at in 0..mentions {
-        posts.push(bot.slack.mentions(ANN, &channels[at % CHANNELS], &format!("Question {at}?")).await);
+        posts.push(bot.slack.mentions(&asker(at), &channel(at), &format!("Question {at}?")).await);
         sleep(within / u32::try_from(mentions).unwrap()).await;
     }
     all_answered_once(&bot, &posts).await;

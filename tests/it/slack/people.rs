@@ -68,6 +68,24 @@ async fn private_channels_can_be_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn slack_is_asked_once_for_a_channel_and_once_for_a_person_however_many_mentions_come_at_once() {
+    let bot = bot_with(|config| config.channels.no_private = true).await;
+    bot.slack.slow("conversations.info", 500);
+    bot.slack.slow("users.info", 500);
+    let mut posts = Vec::new();
+    for at in 0..4 {
+        posts.push(bot.slack.mentions(ANN, GENERAL, &format!("Where is {at}?")).await);
+    }
+    for post in &posts {
+        bot.slack.answer_saying(post, "Paris.").await;
+    }
+    let later = bot.slack.mentions(ANN, GENERAL, "And now?").await;
+    bot.slack.answer_saying(&later, "Paris.").await;
+    assert_eq!((bot.slack.calls("conversations.info").len(), bot.slack.calls("users.info").len()), (1, 1));
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_cannot_be_looked_at_counts_as_private() {
     let bot = bot_with(|config| config.channels.no_private = true).await;
     bot.slack.fail("conversations.info", "internal_error");

@@ -85,6 +85,24 @@ async fn stream_killed_at_five_minutes_in_the_middle_of_a_word_loses_no_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_a_stream_breaks_off_and_no_other_begins_every_word_is_told_once() {
+    // The last words are the beginning of a line, which no stream is told before it is known how it ends.
+    let mut turn = text_turn(&format!("{}\n{}", words(40), "word00040 word00041 "));
+    turn.pop();
+    let calls = call_turn(0, &[("lab__echo", json!({ "message": "hi" }))]);
+    turn.extend(calls.into_iter().filter(|event| !matches!(event, ChatEvent::Usage(_))));
+    let rest = words(100).split_once("word00042").map(|(_, rest)| format!("word00042{rest}")).unwrap();
+    let bot = bot(Scripted::new().turn(turn).say(&rest)).await;
+    bot.slack.slow("chat.startStream", 1);
+    bot.slack.fault("chat.startStream", usize::MAX, Fault::Error("internal_error".into()));
+    bot.slack.fault("chat.appendStream", usize::MAX, Fault::Error("internal_error".into()));
+    let post = bot.slack.mentions(ANN, GENERAL, "Tell me").await;
+    until_some(async || told(&bot, post.thread()).pop().filter(|one| one.says("word00099"))).await;
+    let all: String = told(&bot, post.thread()).iter().map(Message::reads).collect();
+    assert_eq!(numbers(&all), (0..100).collect::<Vec<_>>(), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rate_limit_on_append_keeps_the_order() {
     let echo = |at: usize| [("lab__echo", json!({ "message": at }))];
     let mut llm = Scripted::new();

@@ -1,6 +1,7 @@
 //! An answer by a message that is changed while it is written, where Slack streams nothing.
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{End, Voice};
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Plain {
     /// What the button to stop names.
     spot: String,
     is_new: bool,
+    /// When what is shown was changed last.
+    last: Instant,
 }
 
 impl Plain {
@@ -45,6 +48,7 @@ impl Plain {
             doing: None,
             spot: format!("{channel} {thread}"),
             is_new: false,
+            last: Instant::now(),
         }
     }
 
@@ -93,8 +97,9 @@ impl Voice for Plain {
 
     async fn tick(&mut self) {
         let Some(ts) = self.ts.as_deref().filter(|_| self.is_new) else { return };
-        match self.api.update_if_free(&self.to.channel, ts, &self.meanwhile()).await {
-            Ok(was_free) => self.is_new = !was_free,
+        match self.api.update_if_free(&self.to.channel, ts, &self.meanwhile(), self.last).await {
+            Ok(false) => {}
+            Ok(true) => (self.is_new, self.last) = (false, Instant::now()),
             Err(error) => tracing::debug!(%error, "an answer could not be changed while it was written"),
         }
     }
@@ -102,19 +107,26 @@ impl Voice for Plain {
     async fn end(&mut self, end: &End) -> Vec<String> {
         let mut messages = end.messages().into_iter();
         let Some(first) = messages.next() else { return Vec::new() };
-        let is_changed = match &self.ts {
+        let begun = self.ts.take();
+        let is_changed = match &begun {
             Some(ts) => {
                 let changed = self.api.update(&self.to.channel, ts, &first).await;
                 changed.inspect_err(|error| tracing::info!(%error, "an answer comes as a message of its own")).is_ok()
             }
             None => false,
         };
-        let mut told: Vec<String> = self.ts.take().filter(|_| is_changed).into_iter().collect();
+        let (mut told, stale) = if is_changed { (begun.into_iter().collect(), None) } else { (Vec::new(), begun) };
         for message in (!is_changed).then_some(first).into_iter().chain(messages) {
             match self.api.post_for(&self.to, &self.user, &message).await {
                 Ok(posted) => told.extend(posted),
                 Err(error) => tracing::warn!(%error, "a part of an answer could not be posted"),
             }
+        }
+        // Nothing is in progress any more, nor to be stopped.
+        if let Some(ts) = stale
+            && let Err(error) = self.api.delete(&self.to.channel, &ts).await
+        {
+            tracing::info!(%error, "what an answer began with could not be taken away");
         }
         told
     }

@@ -1,7 +1,8 @@
 //! An answer as it is written: Slack's own streams, with a card for every call.
 //!
 //! A stream ends by itself after some minutes, and takes only so much. So an answer is as many streams as it
-//! takes: what one did not take the next one begins with, and no text is lost in between.
+//! takes: what one did not take the next one begins with, and no text is lost in between. Where Slack wants a pause a
+//! stream is no worse for that: until then more is gathered for it.
 
 use std::{mem, time::Duration};
 
@@ -35,6 +36,17 @@ const MOST_IN_VAIN: u32 = 3;
 struct Open {
     ts: String,
     since: Instant,
+    /// When it took something last.
+    last: Instant,
+}
+
+/// Whether what waits can wait longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// More comes, and it may go with that.
+    Meanwhile,
+    /// Nothing more comes.
+    AtEnd,
 }
 
 /// See the module.
@@ -50,8 +62,6 @@ pub(super) struct Streamed {
     stopped: CancellationToken,
     open: Option<Open>,
     roller: Roller,
-    /// What was said and is not known to stand in Slack: for where no stream takes it.
-    untold: String,
     /// Cards that are still running.
     cards: Vec<Card>,
     /// Slack opens no stream: what is left is told by messages at the end.
@@ -73,7 +83,6 @@ impl Streamed {
             stopped,
             open: None,
             roller: Roller::new(),
-            untold: String::new(),
             cards: Vec::new(),
             is_broken: false,
             in_vain: 0,
@@ -82,8 +91,8 @@ impl Streamed {
     }
 
     /// Sends what waits.
-    async fn flush(&mut self) {
-        if self.is_broken {
+    async fn flush(&mut self, haste: Haste) {
+        if self.is_broken || (haste == Haste::Meanwhile && !self.is_free()) {
             return;
         }
         if self.open.as_ref().is_some_and(|open| open.since.elapsed() > OPEN_FOR) {
@@ -92,41 +101,62 @@ impl Streamed {
         }
         while let Some(batch) = self.roller.batch() {
             if !batch.chunks.is_empty() {
-                match self.send(&batch.chunks).await {
-                    Ok(()) => self.in_vain = 0,
-                    Err(SlackError::Limited { .. }) if self.stopped.is_cancelled() => {
-                        tracing::debug!("it is stopped; what its stream does not take now comes as a message");
-                        self.is_broken = true;
-                        return;
-                    }
-                    Err(error) if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
-                        tracing::debug!(%error, "a stream takes nothing more; another one goes on");
-                        self.in_vain += 1;
-                        self.open = None;
-                        self.roller.lost();
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::info!(%error, "Slack opens no stream; the answer comes as a message");
-                        self.is_broken = true;
-                        return;
+                if let Err(error) = self.send(&batch.chunks, haste).await {
+                    match self.is_another_try_left(&error, haste) {
+                        true => continue,
+                        false => return,
                     }
                 }
+                self.in_vain = 0;
             }
             self.roller.sent();
-            if self.roller.waiting() == 0 {
-                self.untold.clear();
-            }
             if batch.rolls {
                 self.stop(None).await;
             }
         }
     }
 
-    async fn send(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
-        let Some(open) = &self.open else { return self.start(chunks).await };
+    /// Whether Slack is to be told something now that can wait.
+    fn is_free(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| self.api.may_append(open.last))
+    }
+
+    /// Whether what Slack did not take is sent once more at once.
+    fn is_another_try_left(&mut self, error: &SlackError, haste: Haste) -> bool {
+        match error {
+            SlackError::Limited { .. } if self.open.is_some() && haste == Haste::Meanwhile => {
+                self.roller.postponed();
+                false
+            }
+            SlackError::Limited { .. } => {
+                tracing::info!(%error, "what is left of an answer comes as a message");
+                self.is_broken = true;
+                false
+            }
+            _ if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
+                tracing::debug!(%error, "a stream takes nothing more; another one goes on");
+                self.in_vain += 1;
+                self.open = None;
+                self.roller.lost();
+                true
+            }
+            _ => {
+                tracing::info!(%error, "Slack opens no stream; the answer comes as a message");
+                self.is_broken = true;
+                false
+            }
+        }
+    }
+
+    async fn send(&mut self, chunks: &[Value], haste: Haste) -> Result<(), SlackError> {
+        const METHOD: &str = "chat.appendStream";
+        let Some(open) = &mut self.open else { return self.start(chunks).await };
         let more = json!({ "channel": self.to.channel, "ts": open.ts, "chunks": chunks });
-        self.api.call_until("chat.appendStream", &more, &self.stopped).await.map(drop)
+        open.last = Instant::now();
+        match haste {
+            Haste::Meanwhile => self.api.call_once(METHOD, &more).await.map(drop),
+            Haste::AtEnd => self.api.call_until(METHOD, &more, &self.stopped).await.map(drop),
+        }
     }
 
     async fn start(&mut self, chunks: &[Value]) -> Result<(), SlackError> {
@@ -138,10 +168,12 @@ impl Streamed {
             "task_display_mode": "timeline",
             "chunks": chunks,
         });
-        let started = self.api.start_stream(&start).await?;
+        // Waiting for a stream to begin would be silence.
+        let started = self.api.call_once("chat.startStream", &start).await?;
         let ts = started["ts"].as_str().unwrap_or_default().to_owned();
         self.told.push(ts.clone());
-        self.open = Some(Open { ts, since: Instant::now() });
+        let now = Instant::now();
+        self.open = Some(Open { ts, since: now, last: now });
         Ok(())
     }
 
@@ -173,8 +205,11 @@ impl Streamed {
 
     /// Tells by messages what no stream took; its note, if it is not among that.
     async fn post_rest(&mut self, end: &End, is_noted: bool) {
-        let mut rest = end.rest(&mem::take(&mut self.untold));
+        let mut rest = end.rest(self.roller.rest());
         rest.view.note = rest.view.note.filter(|_| !is_noted);
+        if rest.view.markdown.is_empty() && rest.view.note.is_none() && !self.told.is_empty() {
+            return self.post_tail(end).await;
+        }
         for message in rest.messages() {
             match self.api.post_for(&self.to, &self.recipient.0, &message).await {
                 Ok(posted) => self.told.extend(posted),
@@ -211,25 +246,24 @@ impl Voice for Streamed {
     }
 
     async fn text(&mut self, piece: &str) {
-        self.untold.push_str(piece);
         self.roller.text(piece);
-        if self.roller.waiting() >= ENOUGH {
-            self.flush().await;
+        if !self.is_broken && self.roller.waiting() >= ENOUGH {
+            self.flush(Haste::Meanwhile).await;
         }
     }
 
     async fn card(&mut self, card: Card) {
-        self.flush().await;
+        self.flush(Haste::Meanwhile).await;
         self.cards.retain(|one| one.id != card.id);
         if card.state == State::Running {
             self.cards.push(card.clone());
         }
         self.roller.card(card);
-        self.flush().await;
+        self.flush(Haste::Meanwhile).await;
     }
 
     async fn tick(&mut self) {
-        self.flush().await;
+        self.flush(Haste::Meanwhile).await;
     }
 
     async fn end(&mut self, end: &End) -> Vec<String> {
@@ -242,7 +276,7 @@ impl Voice for Streamed {
             self.text(&format!("{gap}{note}")).await;
         }
         self.roller.finish();
-        self.flush().await;
+        self.flush(Haste::AtEnd).await;
         let status = if end.is_waiting { "suspended" } else { "active" };
         match self.open.take() {
             Some(open) if !self.is_broken => self.close(&open.ts, end, status).await,
@@ -257,3 +291,6 @@ impl Voice for Streamed {
         mem::take(&mut self.told)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,32 @@ fn of_a_call_that_came_and_went_in_between_only_the_end_is_told() {
     assert_eq!(streams.cards, ["1:error", "2:in_progress", "2:error"]);
 }
 
+#[test]
+fn what_slack_has_not_taken_is_given_back_with_what_was_held_and_nothing_else() {
+    let (mut roller, mut streams) = (Roller::new(), Streams::default());
+    roller.text("Taken.\n```sql\nSELECT 1;\nSELECT");
+    streams.drain(&mut roller);
+    roller.card(Card::started("1", "db", "health", &json!({})));
+    roller.text(" 2;\n");
+    assert!(roller.batch().is_some());
+    roller.text("```\nAnd <!here> half a sen");
+    assert_eq!(streams.all, ["Taken.\n```sql\nSELECT 1;\n"]);
+    assert_eq!(roller.rest(), "```sql\nSELECT 2;\n```\nAnd <\u{200B}!here> half a sen");
+    assert!(!roller.is_waiting() && roller.batch().is_none() && roller.rest().is_empty());
+}
+
+#[test]
+fn what_slack_wants_later_goes_with_what_came_meanwhile() {
+    let (mut roller, mut streams) = (Roller::new(), Streams::default());
+    roller.text("One.\n");
+    streams.drain(&mut roller);
+    roller.text("Two.\n");
+    assert!(roller.batch().is_some());
+    roller.postponed();
+    roller.text("Three.\n");
+    assert_eq!(roller.batch().unwrap().chunks, [json!({ "type": "markdown_text", "text": "Two.\nThree.\n" })]);
+}
+
 proptest! {
     #[test]
     fn no_byte_is_lost_whatever_slack_refuses(

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use tokio::time::advance;
+
+use super::*;
+use crate::{
+    api::wire::{Wire, limited},
+    view::{
+        answer::{Buttons, View},
+        ids,
+    },
+};
+
+const START: &str = "chat.startStream";
+const APPEND: &str = "chat.appendStream";
+
+fn voice(wire: &Arc<Wire>) -> Streamed {
+    Streamed {
+        api: Api::new(wire.clone()),
+        to: To { channel: "C1".into(), thread: Some("1.0".into()) },
+        thread: "1.0".into(),
+        recipient: ("U1".into(), "T1".into()),
+        title: "Where?".into(),
+        stopped: CancellationToken::new(),
+        open: None,
+        roller: Roller::new(),
+        cards: Vec::new(),
+        is_broken: false,
+        in_vain: 0,
+        told: Vec::new(),
+    }
+}
+
+fn end() -> End {
+    let buttons = Buttons { again: Some("ask".into()), ..Buttons::default() };
+    End { view: View { markdown: "An answer.".into(), buttons, ..View::default() }, is_waiting: false }
+}
+
+/// Numbered lines.
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    numbers.map(|at| format!("This is line {at:05} of an answer.\n")).collect()
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+fn gone() -> Option<SlackError> {
+    Some(SlackError::api(APPEND, "message_not_in_streaming_state"))
+}
+
+fn pause(method: &str, seconds: u64) -> Option<SlackError> {
+    Some(limited(method, Duration::from_secs(seconds)))
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_line_that_was_held_back_comes_where_no_stream_goes_on() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = voice(&wire);
+    wire.next(START, [None, pause(START, 60)]);
+    wire.next(APPEND, [gone()]);
+    let (first, second) = (format!("{}And half a", lines(0..10)), format!(" sentence.\n{}", lines(10..20)));
+    voice.text(&first).await;
+    assert_eq!(wire.calls(START).len(), 1);
+    voice.text(&second).await;
+    voice.end(&end()).await;
+    assert_eq!(words(&wire.reads()), words(&format!("{first}{second}")));
+    assert_eq!(wire.calls("chat.postMessage").len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_stream_has_taken_is_not_posted_again() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = voice(&wire);
+    wire.next(START, [None, pause(START, 60)]);
+    wire.next(APPEND, [gone()]);
+    let text = lines(0..250);
+    voice.text(&text).await;
+    voice.end(&end()).await;
+    assert!(wire.calls(START)[0].is_taken && !wire.calls(START)[1].is_taken);
+    assert_eq!(words(&wire.reads()), words(&text));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_that_slack_wants_cost_no_stream_and_no_text_and_what_follows_comes_less_often() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = voice(&wire);
+    wire.next(APPEND, std::iter::repeat_with(|| pause(APPEND, 2)).take(6));
+    let text = lines(0..120);
+    voice.text(&lines(0..10)).await;
+    for at in 10..120 {
+        voice.text(&lines(at..at + 1)).await;
+        voice.tick().await;
+        advance(Duration::from_millis(700)).await;
+    }
+    voice.end(&end()).await;
+    assert_eq!(words(&wire.reads()), words(&text));
+    let (started, stopped) = (wire.calls(START).len(), wire.calls("chat.stopStream").len());
+    assert_eq!((started, stopped, wire.early()), (1, 1, 0));
+    let appended = wire.calls(APPEND).len();
+    assert!((8..30).contains(&appended), "{appended} in 77 seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_slack_lets_take_nothing_to_the_end_is_ended_and_its_rest_posted() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = voice(&wire);
+    wire.next(APPEND, [pause(APPEND, 600)]);
+    voice.text(&lines(0..10)).await;
+    voice.text(&lines(10..20)).await;
+    voice.end(&end()).await;
+    assert_eq!(words(&wire.reads()), words(&lines(0..20)));
+    assert_eq!((wire.calls(START).len(), wire.calls("chat.stopStream").len(), wire.early()), (1, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_an_answer_whose_stream_ended_in_good_time_stand_its_buttons_and_no_other_word() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = voice(&wire);
+    voice.text(&lines(0..10)).await;
+    advance(OPEN_FOR + Duration::from_secs(1)).await;
+    voice.tick().await;
+    assert_eq!(wire.calls("chat.stopStream").len(), 1);
+    let told = voice.end(&end()).await;
+    let posts = wire.calls("chat.postMessage");
+    let blocks = posts[0].arguments["blocks"].to_string();
+    assert_eq!((posts.len(), told.len()), (1, 2));
+    assert!(blocks.contains(ids::AGAIN) && !blocks.contains("No answer"), "{blocks}");
+}
