@@ -27,6 +27,7 @@ mod text;
 
 pub use neighbours::Neighbours;
 pub(crate) use text::shown;
+pub use text::visible_json;
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use crate::ui;
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 22] = [
+const OPEN: [(Method, &str); 23] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/healthz"),
@@ -30,6 +30,7 @@ const OPEN: [(Method, &str); 22] = [
     (Method::GET, "/redoc/start.js"),
     (Method::GET, "/redoc/LICENSE"),
     (Method::GET, "/ui"),
+    (Method::GET, "/ui/"),
     (Method::GET, "/ui/login"),
     (Method::POST, "/ui/login"),
     (Method::GET, "/ui/oidc"),

@@ -187,6 +187,7 @@ pub(crate) fn routes() -> Router<App> {
     ];
     let routes = Router::new()
         .route(ROOT, get(|| std::future::ready((StatusCode::SEE_OTHER, [(header::LOCATION, "ui/overview")]))))
+        .route("/ui/", get(|| std::future::ready((StatusCode::SEE_OTHER, [(header::LOCATION, "overview")]))))
         .route("/ui/login", get(login::show).post(login::enter))
         .route("/ui/logout", post(login::leave))
         .route("/ui/events", get(live::events))

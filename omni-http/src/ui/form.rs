@@ -63,9 +63,11 @@ pub(super) fn of(schema: &Value, written: &Fields) -> Vec<Field> {
 }
 
 fn field(name: &str, schema: &Value, is_required: bool, written: &Fields) -> Field {
+    let whole = schema;
+    let schema = without_null(schema);
     let choices: Vec<String> = schema["enum"].as_array().into_iter().flatten().map(as_text).collect();
     let all_texts = schema["enum"].as_array().is_some_and(|all| all.iter().all(Value::is_string));
-    let kind = match schema["type"].as_str() {
+    let kind = match type_of(schema) {
         _ if all_texts && !choices.is_empty() => Kind::Choice,
         Some("string") => Kind::Text,
         Some("number") => Kind::Number,
@@ -74,10 +76,28 @@ fn field(name: &str, schema: &Value, is_required: bool, written: &Fields) -> Fie
         _ => Kind::Json,
     };
     let input = format!("{PREFIX}{name}");
-    let offered = || schema.get("default").map(as_text).unwrap_or_default();
+    let offered = || whole.get("default").filter(|value| !value.is_null()).map(as_text).unwrap_or_default();
     let value = written.all(&input).next().map_or_else(offered, str::to_owned);
-    let description = schema["description"].as_str().unwrap_or_default().to_owned();
+    let told = whole["description"].as_str().or_else(|| schema["description"].as_str());
+    let description = told.unwrap_or_default().to_owned();
     Field { name: name.into(), input, kind, is_required, description, choices, value }
+}
+
+/// Of a schema that also takes null, what it takes beside it: what is left empty is not sent.
+fn without_null(schema: &Value) -> &Value {
+    let either = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array());
+    let mut others = either.into_iter().flatten().filter(|one| one["type"] != "null");
+    match (others.next(), others.next()) {
+        (Some(only), None) => only,
+        _ => schema,
+    }
+}
+
+/// Its one type beside null.
+fn type_of(schema: &Value) -> Option<&str> {
+    let Some(all) = schema["type"].as_array() else { return schema["type"].as_str() };
+    let mut others = all.iter().filter_map(Value::as_str).filter(|one| *one != "null");
+    others.next().filter(|_| others.next().is_none())
 }
 
 fn as_text(value: &Value) -> String {
@@ -149,6 +169,20 @@ mod tests {
         assert_eq!((limit.kind, limit.value.as_str()), (Kind::Integer, "10"));
         let order = fields.iter().find(|field| field.name == "order").unwrap();
         assert_eq!((order.kind, &*order.choices), (Kind::Choice, &["up".to_owned(), "down".to_owned()][..]));
+    }
+
+    #[test]
+    fn what_may_be_null_has_the_field_of_what_else_it_may_be() {
+        let schema = json!({ "properties": {
+            "a": { "anyOf": [{ "type": "string", "description": "A name." }, { "type": "null" }], "default": null },
+            "b": { "type": ["integer", "null"] },
+            "c": { "anyOf": [{ "enum": ["x", "y"] }, { "type": "null" }] },
+            "d": { "anyOf": [{ "type": "string" }, { "type": "integer" }] },
+        } });
+        let fields = of(&schema, &Fields::default());
+        let kinds: Vec<_> = fields.iter().map(|field| field.kind).collect();
+        assert_eq!(kinds, [Kind::Text, Kind::Integer, Kind::Choice, Kind::Json]);
+        assert_eq!((fields[0].value.as_str(), fields[0].description.as_str()), ("", "A name."));
     }
 
     #[test]

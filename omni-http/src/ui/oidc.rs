@@ -103,7 +103,7 @@ async fn sent(app: &App, parts: &Parts, next: &str) -> Result<Response, ApiError
     let (url, pending) = app.omni.begin_login(&back).await.map_err(failed)?;
     let ends = Utc::now().timestamp() + TRIP_SECONDS;
     let trip = Trip { id: Uuid::new_v4(), pending, next: next.to_owned(), ends };
-    let cookie = trip.set_cookie(app, place::is_https(app, parts))?;
+    let cookie = trip.set_cookie(app, place::comes_back_by_https(app, parts))?;
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), moved(url.as_str())?).into_response())
 }
 
@@ -145,7 +145,7 @@ async fn entered(app: &App, parts: &Parts, trip: Trip, query: &str) -> Result<Se
 
 fn welcomed(app: &App, parts: &Parts, as_json: AsJson, session: &Session, next: String) -> Result<Response, ApiError> {
     const REFRESH: HeaderName = HeaderName::from_static("refresh");
-    let cookie = session.set_cookie(app, place::is_https(app, parts))?;
+    let cookie = session.set_cookie(app, place::comes_back_by_https(app, parts))?;
     let on = HeaderValue::from_str(&format!("0; url={next}")).map_err(|_| ApiError::internal("no such page"))?;
     let frame = Frame { title: "Logged in".into(), ..Frame::default() };
     let mut response = shown(as_json, Entered { frame, next })?;

@@ -1,6 +1,7 @@
 //! Numbers and times as people read them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use omni_core::scan::visible_json;
 
 /// Nothing to show.
 pub(super) const NONE: &str = "–";
@@ -101,14 +102,21 @@ pub(super) fn change(now: f64, before: f64) -> Option<String> {
     })
 }
 
-/// JSON for people.
+/// JSON for people, with what cannot be seen written out.
 pub(super) fn json(value: &serde_json::Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    visible_json(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_hide_nothing() {
+        let hidden = serde_json::json!({ "table": "ü\u{202e}users\u{200b}\u{e0041}" });
+        assert_eq!(json(&hidden), "{\n  \"table\": \"ü\\u202eusers\\u200b\\udb40\\udc41\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json(&hidden)).unwrap(), hidden);
+    }
 
     #[test]
     fn numbers_have_as_many_digits_as_tell_something() {

@@ -19,6 +19,7 @@ async fn whoever_is_not_logged_in_is_shown_where_to_do_that_and_comes_back() {
     let asked = stranger("/ui/audit?status=error").await;
     assert_eq!(asked.header("location"), "login?next=audit%3Fstatus%3Derror");
     assert_eq!(stranger("/ui").await.is(303).header("location"), "ui/overview");
+    assert_eq!(stranger("/ui/").await.is(303).header("location"), "overview");
     stranger("/ui/audit.json").await.error(401, "unauthenticated");
     let entered = login(&site.office, &site.key).await.is(303);
     assert_eq!(entered.header("location"), "audit");

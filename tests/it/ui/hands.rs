@@ -77,6 +77,21 @@ async fn nothing_moves_under_somebody_who_decides_until_they_want_it_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_ends_a_reason_with_enter_denies() {
+    const ENTER: &str = "\u{e007}";
+    let Some(browser) = browser().await else { return };
+    let site = Site::open().await;
+    enter(&browser, &site).await;
+    let id = site.park("Drop it").await;
+    browser.open(&site.office.url("/ui/approvals")).await;
+    browser.says("#live article", "lab.drop_table").await;
+    browser.write("#live input[name=reason]", &format!("not today{ENTER}")).await;
+    browser.says("[role=status]", "You denied").await;
+    let shown = site.office.get(&site.key, &format!("/confirmations/{id}")).await.is(200).json();
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("denied"), &json!("not today")), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_leaves_a_way_on_and_a_way_out() {
     let Some(browser) = browser().await else { return };
     let site = Site::open().await;

@@ -95,7 +95,18 @@ async fn the_forms_cookie_is_for_https_alone_where_the_page_came_by_it() {
         Reply::of(form(request, &[("csrf", &csrf), ("key", &key)])).await
     };
     enter(&held.replace("__Host-omni-login=", "omni-login=")).await.is(403);
-    let set = enter(&held).await.is(303).header("set-cookie").to_owned();
+    let entered = enter(&held).await.is(303);
+    let set = entered.header("set-cookie");
     assert!(set.starts_with("__Host-omni=") && set.contains("; Secure"), "{set}");
+
+    // A proxy may ask under a name of its own: forms are of the pages at the public address.
+    let session = cookie(&entered, "__Host-omni");
+    let page = Reply::of(door.request(Method::GET, "/ui/keys").header("cookie", &session)).await.is(200);
+    let csrf = Shown { reply: page }.csrf();
+    for (origin, status) in [("https://omni.company.com", 404), ("https://evil.example", 403)] {
+        let request = door.request(Method::POST, "/ui/keys").header("cookie", &session).header("origin", origin);
+        let request = request.header("host", "omni2:8000");
+        Reply::of(form(request, &[("csrf", &csrf), ("do", "revoke"), ("id", "999999")])).await.is(status);
+    }
     door.end().await;
 }

@@ -126,7 +126,8 @@ struct Call {
     mark: &'static str,
     seal: Seal,
     took: String,
-    cost: String,
+    /// Where it is not part of a turn that is shown.
+    cost: Option<String>,
     size: String,
     rule: Option<String>,
     error: Option<String>,
@@ -186,8 +187,9 @@ fn facts(entry: &LogEntry) -> Vec<(&'static str, String)> {
 
 /// Turns and calls in the order in which they ended: a turn's calls come after it.
 fn steps(entry: &LogEntry, turns: &[TurnRecord], calls: &[(CallEntry, Proof)]) -> Vec<Step> {
+    let has_turns = !turns.is_empty();
     let turns = turns.iter().enumerate().map(|(at, one)| (one.at, Step::Turn(turn(entry, at + 1, one))));
-    let calls = calls.iter().map(|(one, proof)| (one.created_at, Step::Call(call(entry, one, proof))));
+    let calls = calls.iter().map(|(one, proof)| (one.created_at, Step::Call(call(entry, one, proof, has_turns))));
     let mut steps: Vec<_> = turns.chain(calls).collect();
     steps.sort_by_key(|(at, _)| *at);
     steps.into_iter().map(|(_, step)| step).collect()
@@ -227,7 +229,8 @@ fn turn(entry: &LogEntry, number: usize, turn: &TurnRecord) -> Turn {
     }
 }
 
-fn call(entry: &LogEntry, call: &CallEntry, proof: &Proof) -> Call {
+/// What a call cost is part of the turn that made it, and told there.
+fn call(entry: &LogEntry, call: &CallEntry, proof: &Proof, has_turns: bool) -> Call {
     let (from, to) = within(entry, call.created_at, call.duration_ms);
     let mark = super::mark_of(&call.status);
     Call {
@@ -238,7 +241,7 @@ fn call(entry: &LogEntry, call: &CallEntry, proof: &Proof) -> Call {
         mark,
         seal: proof.seal(),
         took: show::duration(call.duration_ms),
-        cost: call.cost_estimate.map_or_else(|| show::NONE.into(), show::usd),
+        cost: call.cost_estimate.filter(|_| !has_turns).map(show::usd),
         size: call.bytes.map_or_else(|| show::NONE.into(), show::bytes),
         rule: call.rule.clone(),
         error: call.error.clone(),
