@@ -1,4 +1,4 @@
-//! Every command of the README runs, its shown output is what comes, and its files load.
+//! Every command of the README and of the guide runs, its shown output is what comes, and its files load.
 
 use std::{
     fs,
@@ -17,13 +17,19 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+/// Where everything is told: in short, and topic by topic.
+const PAGES: [&str; 2] = ["README.md", "docs/guide.md"];
+
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
 }
 
-/// The fenced blocks of a language.
+/// The fenced blocks of a language, of all pages.
 fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
+    PAGES.iter().flat_map(|name| blocks_of(&page(name), language)).collect()
+}
+
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let fenced = text.split("\n```").collect::<Vec<_>>();
     fenced
         .chunks(2)
@@ -124,8 +130,33 @@ fn every_example_configuration_loads() {
 }
 
 #[test]
-fn links_of_the_readme_lead_somewhere() {
-    for link in readme().split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(link.starts_with("https://") || root().join(link).exists(), "{link}");
+fn links_of_the_readme_and_of_the_guide_lead_somewhere() {
+    for name in PAGES {
+        let (text, place) = (page(name), root().join(name));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let to = if file.is_empty() { place.clone() } else { place.parent().unwrap().join(file) };
+            assert!(to.exists(), "{name}: {link}");
+            assert!(
+                heading.is_empty() || headings(&fs::read_to_string(to).unwrap()).any(|own| own == heading),
+                "{link}"
+            );
+        }
     }
+}
+
+/// The names of a page's headings in addresses.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| line.strip_prefix("## ")).map(|line| {
+        let kept = line.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+    })
+}
+
+#[test]
+fn the_readme_is_short() {
+    assert!(page("README.md").lines().count() <= 200);
 }

@@ -72,8 +72,10 @@ pub struct Sum {
     pub failed: u64,
     /// Of these, how many policy or a limit refused.
     pub refused: u64,
-    /// What they cost, in nano-dollars.
+    /// What they cost, in nano-dollars, as far as prices are known.
     pub cost: i64,
+    /// Of these, how many took a model of which nobody knows the price.
+    pub unpriced: u64,
     /// Input and output tokens.
     pub tokens: u64,
 }
@@ -112,9 +114,9 @@ pub struct Overview {
     pub p50_ms: Option<u64>,
     /// The same of 95 %.
     pub p95_ms: Option<u64>,
-    /// Who spent the most.
+    /// Who spent the most, and last what the others spent together.
     pub people: Vec<(String, Sum)>,
-    /// What was spent on which model.
+    /// What was spent on which model, in the same way.
     pub models: Vec<(String, Sum)>,
 }
 
@@ -124,6 +126,7 @@ impl Sum {
         self.failed += other.failed;
         self.refused += other.refused;
         self.cost = self.cost.saturating_add(other.cost);
+        self.unpriced += other.unpriced;
         self.tokens += other.tokens;
     }
 }
@@ -198,6 +201,7 @@ async fn by(view: &View<'_>, span: Span, key: Option<&'static str>) -> Result<BT
             failed: if FAILURES.contains(&&*status) { requests } else { 0 },
             refused: if matches!(&*status, "denied" | "rate_limited") { requests } else { 0 },
             cost: row.int("cost")?,
+            unpriced: count(&row, "unpriced")?,
             tokens: count(&row, "input")? + count(&row, "output")?,
         };
         sums.entry(name).or_default().add(&one);
@@ -205,10 +209,15 @@ async fn by(view: &View<'_>, span: Span, key: Option<&'static str>) -> Result<BT
     Ok(sums)
 }
 
-/// Those that cost the most, then those of the most requests.
+/// Those that cost the most, then those of the most requests, and last what the others are together.
 fn largest(sums: BTreeMap<String, Sum>) -> Vec<(String, Sum)> {
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.cost, sum.requests)));
-    sums.truncate(MOST);
+    let others = sums.split_off(sums.len().min(MOST));
+    if !others.is_empty() {
+        let mut together = Sum::default();
+        others.iter().for_each(|(_, sum)| together.add(sum));
+        sums.push((format!("{} others", others.len()), together));
+    }
     sums
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -34,6 +34,19 @@ struct Waiting {
     user: String,
     question: Elicitation,
     reply: oneshot::Sender<Reply>,
+    /// The card that asks, once it is known how it is changed.
+    card: Option<Shown>,
+}
+
+/// How a card is changed.
+#[derive(Debug, Clone)]
+enum Shown {
+    /// By the address of a click on it.
+    Clicked(String),
+    Posted {
+        channel: String,
+        ts: String,
+    },
 }
 
 impl Elicited {
@@ -48,7 +61,7 @@ impl Elicited {
         if all.len() >= MOST {
             return None;
         }
-        all.insert(question.id, Waiting { user: user.into(), question: question.clone(), reply });
+        all.insert(question.id, Waiting { user: user.into(), question: question.clone(), reply, card: None });
         Some(receiver)
     }
 
@@ -57,13 +70,20 @@ impl Elicited {
         self.all().get(&id).filter(|one| one.user == user).map(|one| one.question.clone())
     }
 
-    /// Somebody answers; whether anybody waited for it.
-    fn answer(&self, id: Uuid, user: &str, reply: Reply) -> bool {
+    /// Somebody answers; the card that asked, where anybody waited for it and it can be changed.
+    fn answer(&self, id: Uuid, user: &str, reply: Reply) -> Option<Shown> {
         let mut all = self.all();
-        if all.get(&id).is_none_or(|one| one.user != user) {
-            return false;
+        all.get(&id).filter(|one| one.user == user)?;
+        let waiting = all.remove(&id)?;
+        waiting.reply.send(reply).ok()?;
+        waiting.card
+    }
+
+    /// Keeps how the card of a question is changed.
+    fn shown(&self, id: Uuid, card: Shown) {
+        if let Some(waiting) = self.all().get_mut(&id) {
+            waiting.card = Some(card);
         }
-        all.remove(&id).is_some_and(|one| one.reply.send(reply).is_ok())
     }
 }
 
@@ -104,12 +124,15 @@ fn not_arrived(submission: &Submission, id: Uuid) -> Ack {
     }
 }
 
-/// Forgets a question for whose answer nobody waits any more.
-struct Forgets<'a>(&'a Arc<Elicited>, Uuid);
+/// Forgets a question for whose answer nobody waits any more, and takes its buttons away.
+struct Forgets<'a>(&'a Bot, Uuid);
 
 impl Drop for Forgets<'_> {
     fn drop(&mut self) {
-        self.0.all().remove(&self.1);
+        let waiting = self.0.0.elicited.all().remove(&self.1);
+        if let Some(Waiting { question, card: Some(card), .. }) = waiting {
+            self.0.close_question(card, &question, Outcome::Expired);
+        }
     }
 }
 
@@ -118,10 +141,12 @@ impl Elicit for Asking {
     async fn ask(&self, question: &Elicitation) -> Reply {
         let elicited = &self.bot.0.elicited;
         let Some(receiver) = elicited.wait(&self.user, question) else { return Reply::Cancel };
-        let _forgets = Forgets(elicited, question.id);
+        let _forgets = Forgets(&self.bot, question.id);
         let card = view::elicit::card(question, &question.id.to_string());
         let told = match self.is_direct {
-            true => self.bot.api().post(&self.to, &card).await.map(drop),
+            true => self.bot.api().post(&self.to, &card).await.map(|ts| {
+                elicited.shown(question.id, Shown::Posted { channel: self.to.channel.clone(), ts });
+            }),
             false => self.bot.api().whisper(&self.to, &self.user, &card).await,
         };
         if let Err(error) = told {
@@ -150,6 +175,9 @@ impl Bot {
         }
         match view::elicit::modal(&question, &id.to_string()) {
             Some(view) => {
+                if let Some(url) = &action.response_url {
+                    self.0.elicited.shown(id, Shown::Clicked(url.clone()));
+                }
                 if let Err(error) = self.api().open(&action.trigger, &view).await {
                     tracing::warn!(%error, "a server's form could not be shown");
                 }
@@ -168,7 +196,9 @@ impl Bot {
         let Wanted::Form(form) = &question.wanted else { return Ack::Empty };
         match view::elicit::values(form, &submission.values) {
             Ok(values) => {
-                self.0.elicited.answer(id, user, Reply::Accept(values));
+                if let Some(card) = self.0.elicited.answer(id, user, Reply::Accept(values)) {
+                    self.close_question(card, &question, Outcome::Answered);
+                }
                 Ack::Empty
             }
             Err(wrong) => Ack::With(serde_json::json!({
@@ -176,6 +206,20 @@ impl Bot {
                 "errors": wrong.into_iter().map(|(block, why)| (block, Value::from(why))).collect::<serde_json::Map<_, _>>(),
             })),
         }
+    }
+
+    /// Says on the card of a question what became of it, beside everything else.
+    fn close_question(&self, card: Shown, question: &Elicitation, outcome: Outcome) {
+        let (bot, body) = (self.clone(), view::elicit::ended(question, outcome));
+        self.spawn(async move {
+            let closed = match &card {
+                Shown::Clicked(url) => bot.api().respond(url, &body, true).await,
+                Shown::Posted { channel, ts } => bot.api().update(channel, ts, &body).await,
+            };
+            if let Err(error) = closed {
+                tracing::warn!(%error, "the card of a question that is over keeps its buttons");
+            }
+        });
     }
 
     /// Puts something else in the place of what was clicked.

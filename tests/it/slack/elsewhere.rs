@@ -161,5 +161,7 @@ async fn what_a_server_asks_is_a_form_that_takes_no_nonsense() {
     let modal = bot.slack.modal(ANN, "name").await;
     assert_eq!(bot.slack.submits(&modal, json!({ "value": "ada-in-slack" })).await, Submitted::Closed);
     bot.slack.answer_saying(&post, "ada-in-slack").await;
+    let over = bot.slack.whisper(ANN, "Answered").await;
+    assert!(over.element(&id).is_none(), "nothing is left to be answered: {over:#?}");
     bot.behaved();
 }

@@ -55,6 +55,17 @@ async fn who_stops_nothing_stops_nothing_that_they_ask_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_privately_has_a_button_that_stops_it() {
+    let bot = slow().await;
+    bot.slack.slash(ANN, GENERAL, "/omni", "--private Dig").await.acked().await.unwrap();
+    let working = bot.slack.whisper(ANN, "Processing").await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
+    bot.slack.whisper(ANN, "Stopped.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_answer_of_a_thread_is_stopped_by_a_word_there() {
     let bot = slow().await;
     let post = bot.slack.mentions(ANN, GENERAL, "Dig").await;

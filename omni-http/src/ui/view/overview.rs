@@ -164,7 +164,10 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
         let Overview { all, before, .. } = usage;
         let than_before = |now: f64, before: f64| show::change(now, before).unwrap_or_else(|| "nothing before".into());
         let requests = than_before(all.requests as f64, before.requests as f64);
-        let cost = than_before(all.cost as f64, before.cost as f64);
+        let cost = match all.unpriced {
+            0 => than_before(all.cost as f64, before.cost as f64),
+            unpriced => format!("without {} asks of models without a price", show::count(unpriced)),
+        };
         let refused = format!("{} failed, {} refused", show::count(all.failed), show::count(all.refused));
         let is_bad = all.failed * 20 > all.requests;
         cards.push(Card { title: "Asks and calls", value: show::count(all.requests), note: requests, mark: "" });
@@ -269,6 +272,15 @@ fn servers(catalog: &Catalog, portions: &[Portion], names: &[String]) -> Vec<Ser
     catalog.servers.iter().map(one).collect()
 }
 
+/// What was spent, as far as it is known.
+fn cost(sum: &Sum) -> String {
+    match sum.unpriced {
+        0 => show::nano_usd(sum.cost),
+        _ if sum.cost == 0 => "no price".into(),
+        unpriced => format!("{}, {} without a price", show::nano_usd(sum.cost), show::count(unpriced)),
+    }
+}
+
 /// Shares of what was spent; `none` is what a name is shown as that there is none of.
 fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
     let most = sums.iter().map(|(_, sum)| sum.cost).max().unwrap_or(0).max(1);
@@ -277,9 +289,9 @@ fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
         let name = if name == show::NONE { none } else { name };
         Share {
             name: name.to_owned(),
-            cost: show::nano_usd(sum.cost),
+            cost: cost(sum),
             requests: show::count(sum.requests),
-            meter: chart::share(&format!("{name}: {}", show::nano_usd(sum.cost)), used, max),
+            meter: chart::share(&format!("{name}: {}", cost(sum)), used, max),
         }
     };
     sums.iter().map(share).collect()

@@ -69,10 +69,16 @@ impl Tried {
         Self::Answered {
             request_id,
             is_error: reply.summary.status != CallStatus::Ok,
-            text: reply.text().chars().take(MAX_SHOWN).collect(),
+            text: shortened(&reply.text()),
             duration_ms: reply.summary.duration_ms,
         }
     }
+}
+
+/// As much of a result as a page shows, and how much it leaves out.
+fn shortened(text: &str) -> String {
+    let Some((end, _)) = text.char_indices().nth(MAX_SHOWN) else { return text.to_owned() };
+    format!("{}\n… [cut: {MAX_SHOWN} of {} characters]", &text[..end], text.chars().count())
 }
 
 impl View {

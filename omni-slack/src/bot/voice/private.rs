@@ -22,12 +22,16 @@ pub(super) struct Private {
     to: To,
     user: String,
     question: String,
+    /// What the button to stop names.
+    spot: String,
 }
 
 impl Private {
     pub(super) fn new(api: Api, aside: Aside, question: &Question) -> Self {
         let user = question.person.user.id.clone();
-        Self { api, aside, to: question.to(), user, question: question.text.clone() }
+        let (channel, thread) = question.spot();
+        let (question, to) = (question.text.clone(), question.to());
+        Self { api, aside, to, user, question, spot: format!("{channel} {thread}") }
     }
 
     async fn say(&self, body: &Body, at: usize) -> Result<(), SlackError> {
@@ -50,7 +54,7 @@ impl Voice for Private {
     async fn begin(&mut self) {
         // What is whispered cannot be taken back.
         let Aside::Url(url) = &self.aside else { return };
-        if let Err(error) = self.api.respond(url, &answer::working(&self.question, None), false).await {
+        if let Err(error) = self.api.respond(url, &answer::working(&self.question, Some(&self.spot)), false).await {
             tracing::debug!(%error, "nobody could be told that an answer is on its way");
         }
     }
