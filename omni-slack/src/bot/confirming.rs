@@ -279,6 +279,10 @@ impl Bot {
 
     /// Puts it right where a call was agreed to and not run after all.
     async fn mark_again(&self, person: &Person, ticket: &Ticket, seat: Decided<'_>) {
+        if matches!(seat, Decided::Page) {
+            // What was decided may have been written down after the page was made.
+            return self.publish(&person.user).await;
+        }
         let found = self.omni().confirmation(person.credential(), ticket.id).await;
         if found.is_ok_and(|found| matches!(found.confirmation.state, State::Void | State::UnknownOutcome)) {
             self.mark(person, ticket, seat).await;
