@@ -149,8 +149,11 @@ async fn a_card_names_who_agreed_and_not_who_clicked_after_that() {
     let (bot, _, card) = wipes(|builder| builder.approvals(rules)).await;
     let bob = Principal::email("bob@company.com").with_tenant(omni_tests::slack::TEAM);
     let waiting = bot.omni.confirmations(bob.clone()).await.unwrap();
-    let by = Decider::new(bob, Source::Cli);
-    let mut stream = bot.omni.confirm(waiting[0].confirmation.id, Verdict::Approve, by).await.unwrap();
+    let id = waiting[0].confirmation.id;
+    // As soon as the answer that waits has ended.
+    bot.slack.settled().await;
+    let agree = async || bot.omni.confirm(id, Verdict::Approve, Decider::new(bob.clone(), Source::Cli)).await.ok();
+    let mut stream = until_some(agree).await;
     while stream.next().await.is_some() {}
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
     let decided = bot.slack.whisper(ANN, "Approved by").await;
