@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use omni_core::confirm::{Approver, ConfirmRequest, Verdict};
+use omni_core::{
+    confirm::{Approver, ConfirmRequest, Verdict},
+    scan::visible_json,
+};
 
 use crate::{
     app::App,
     args::ApproveMode,
-    console::{Console, clean::visible},
+    console::Console,
     typed::{Terminal, Turn},
 };
 
@@ -93,7 +96,7 @@ fn asked(request: &ConfirmRequest) -> String {
     if shown.len() < arguments.get().len() {
         shown.push('…');
     }
-    format!("omni wants to run {server}.{tool} {}", visible(&shown))
+    format!("omni wants to run {server}.{tool} {}", visible_json(&shown))
 }
 
 fn details(turn: &Turn<'_>, request: &ConfirmRequest) {
@@ -102,7 +105,7 @@ fn details(turn: &Turn<'_>, request: &ConfirmRequest) {
         .and_then(|value| serde_json::to_string_pretty(&value))
         .unwrap_or_else(|_| arguments.to_owned());
     let place = request.rule.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
-    turn.say(&format!("Rule: {}{place}\nArguments: {}", request.rule.text, visible(&pretty)));
+    turn.say(&format!("Rule: {}{place}\nArguments: {}", request.rule.text, visible_json(&pretty)));
 }
 
 fn decline(reason: &str) -> Verdict {

@@ -24,10 +24,11 @@ mod neighbours;
 mod phrases;
 mod shadow;
 mod text;
+mod visible;
 
 pub use neighbours::Neighbours;
 pub(crate) use text::shown;
-pub use text::visible_json;
+pub use visible::visible_json;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use omni_core::{
     answer::{Failure, Status, json::AnswerJson},
     confirm::Verdict,
     omni::{ConfirmationView, Decider},
+    scan::visible_json,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     app::App,
     args::{ApproveCallArgs, DenyCallArgs, ListApprovalsArgs, ShowApprovalArgs},
-    console::clean::visible,
     elicit,
     exit::Exit,
     fault::Fault,
@@ -45,7 +45,7 @@ pub(super) async fn list(app: &App, args: &ListApprovalsArgs) -> Result<Exit, Fa
     let waiting = with(app, async |omni| omni.confirmations(who).await).await?;
     let row = |view: &ConfirmationView| {
         let one = &view.confirmation;
-        let arguments: String = visible(&view.arguments.to_string()).chars().take(MAX_SHOWN).collect();
+        let arguments: String = visible_json(&view.arguments.to_string()).chars().take(MAX_SHOWN).collect();
         let until = one.expires_at.format("%Y-%m-%d %H:%M").to_string();
         let tool = format!("{}.{}", one.server, one.tool);
         [one.id.to_string(), one.state.as_str().into(), one.subject.clone(), tool, until, arguments]
@@ -111,7 +111,7 @@ fn told(answer: &Answer) -> String {
 
 fn shown(view: &ConfirmationView) -> String {
     let one = &view.confirmation;
-    let arguments = visible(&serde_json::to_string_pretty(&view.arguments).unwrap_or_default());
+    let arguments = visible_json(&serde_json::to_string_pretty(&view.arguments).unwrap_or_default());
     let mut text = format!(
         "{}.{}\nState:     {}\nAsked by:  {}\nAsked at:  {}\nUntil:     {}\n",
         one.server,

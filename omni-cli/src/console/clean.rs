@@ -71,42 +71,9 @@ pub(crate) fn escape(json: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// JSON that somebody is to agree to: what does not show is written out, so that nothing is agreed to unseen. Line
-/// feeds, which lay out, stay.
-pub(crate) fn visible(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c == '\n' || !(c.is_control() || is_invisible(c)) {
-            shown.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                shown.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    shown
-}
-
-/// Characters that take no room, reorder what is read, or end a line.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}'
-        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_does_not_show_is_written_out() {
-        let hidden = "{\n  \"a\": \"ü🚫 \u{7f}\u{9b}\u{200b}\u{202e}\u{feff}\u{e0041}\t\"\n}";
-        let shown = "{\n  \"a\": \"ü🚫 \\u007f\\u009b\\u200b\\u202e\\ufeff\\udb40\\udc41\\u0009\"\n}";
-        assert_eq!(visible(hidden), shown);
-        assert_eq!(Cleaner::all(shown), shown);
-    }
 
     #[test]
     fn escape_sequences_are_taken_out_and_text_stays() {

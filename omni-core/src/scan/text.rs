@@ -158,21 +158,6 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// JSON that somebody may agree to: what is not drawn is written as JSON writes it, so that nothing is agreed to
-/// unseen. Line feeds, which lay out, stay.
-#[must_use]
-pub fn visible_json(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c == '\n' || !(c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}')) {
-            shown.push(c);
-        } else {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
-        }
-    }
-    shown
-}
-
 /// The characters around a place, on the borders of characters.
 pub(super) fn around(text: &str, start: usize, end: usize) -> &str {
     const BESIDE: usize = 30;

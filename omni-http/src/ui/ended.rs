@@ -12,13 +12,15 @@ use std::{
 
 use chrono::Utc;
 use omni_core::{Error, Omni};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 /// Under which name the pages keep it.
 const DOOR: &str = "ui";
 /// How long a session that had not ended is taken for one that has not.
 const FRESH: Duration = Duration::from_secs(5);
+/// How long it is waited for what is kept.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most that this process remembers, of either kind.
 const MOST: usize = 10_000;
 
@@ -81,7 +83,7 @@ impl Ended {
             return Ok(known);
         }
         let Some(kept) = omni.kept(DOOR) else { return Ok(false) };
-        let has = kept.get(&key(id)).await?.is_some();
+        let has = in_time(kept.get(&key(id))).await?.is_some();
         let mut state = self.state();
         if has {
             state.end(id, until, Utc::now().timestamp());
@@ -104,8 +106,12 @@ impl Ended {
         self.here(id, until);
         let Some(kept) = omni.kept(DOOR) else { return Ok(true) };
         let left = u64::try_from(until - Utc::now().timestamp()).unwrap_or_default();
-        kept.claim(&key(id), Duration::from_secs(left)).await
+        in_time(kept.claim(&key(id), Duration::from_secs(left))).await
     }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(Error::Timeout { after: PATIENCE }))
 }
 
 fn key(id: Uuid) -> String {

@@ -138,7 +138,7 @@ fn what_manifests_name_is_there() {
         );
     }
     let slack = sets.iter().find(|set| name(set) == "omni-slack").unwrap();
-    assert_eq!(slack["spec"]["replicas"], 1, "several bots know nothing of each other's deliveries");
+    assert_eq!(slack["spec"]["replicas"], 1, "one is enough");
 }
 
 #[test]
