@@ -25,6 +25,19 @@ first_question() {
   case $answer in *offline*"5 most expensive questions"*) ;; *) printf 'the first question was answered with: %s\n' "$answer" >&2 && return 1 ;; esac
 }
 
+# Runs all tests; what the failing ones said is told once more at the end, where thousands of lines do not hide it.
+all_tests() {
+  local log status=0
+  log=$(mktemp)
+  cargo test --workspace --all-features --locked --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?
+  if ((status)); then
+    echo "== what failed"
+    sed -n '/^---- .* ----$/,/^failures:$/p' "$log" | tail -n 300
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
 export OMNI_TEST_PARTS="${OMNI_TEST_PARTS:-$PWD/tests/parts}"
 cargo build --workspace --all-targets --all-features --locked
 if [ -n "${OMNI_TEST_FULL:-}" ] && [ $# = 0 ]; then # what the image holds, in place of the debug build
@@ -35,7 +48,7 @@ if [ $# = 0 ]; then
   first_question
   cargo test --workspace --all-features --locked --bench pipeline --bench ledger --bench limits --bench policy --bench reload --bench http --bench connect --bench gateway --bench search --bench analytics --bench writing # each one once
 fi
-cargo test --workspace --all-features --locked --no-fail-fast -- "$@"
+all_tests "$@"
 if [ $# = 0 ]; then # many clients and servers, some of which are killed; the longer the more would be seen to grow
   "${CARGO_TARGET_DIR:-target}/debug/omni-bench" soak --minutes "$([ -n "${OMNI_TEST_FULL:-}" ] && echo 30 || echo 2)"
 fi

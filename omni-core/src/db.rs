@@ -58,6 +58,15 @@ impl Dialect {
         }
     }
 
+    /// A list of texts as a table `one` with the column `value`; `list` is a column, or what stands for a bound value.
+    #[must_use]
+    pub fn each_text(self, list: &str) -> String {
+        match self {
+            Self::Sqlite => format!("json_each({list}) AS one"),
+            Self::Postgres => format!("unnest({list}) AS one(value)"),
+        }
+    }
+
     /// Most values of one statement.
     fn max_values(self) -> usize {
         match self {

@@ -65,6 +65,27 @@ async fn accounts_are_counted_and_listed_without_reading_all_of_them() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_file_names_is_counted_once_while_they_come_into_the_table() {
+    for tables in databases().await {
+        let named: Vec<String> = (0..100).map(|at| format!("{at}@y")).collect();
+        let coming = tokio::spawn({
+            let (tables, named) = (tables.clone(), named.clone());
+            async move {
+                for email in &named {
+                    tables.assign(email, None, "dba").await.unwrap();
+                }
+            }
+        });
+        let others: Vec<&str> = named.iter().map(String::as_str).collect();
+        while !coming.is_finished() {
+            assert_eq!(tables.count_with(&others).await.unwrap(), 100);
+        }
+        coming.await.unwrap();
+        assert_eq!(tables.count_with(&others).await.unwrap(), 100);
+    }
+}
+
 #[tokio::test]
 async fn somebody_on_both_lists_is_super_admin() {
     for tables in databases().await {

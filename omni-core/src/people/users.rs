@@ -10,8 +10,6 @@ use crate::{
 
 /// Who has an account.
 const ACCOUNTS: &str = "tenant = ? AND email <> '' AND email NOT LIKE 'local:%'";
-/// How many addresses one statement names.
-const MANY: usize = 500;
 
 /// How a person came into the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -69,16 +67,15 @@ impl Tables {
     /// A [`DbError`].
     pub async fn count_with(&self, others: &[&str]) -> Result<u64, DbError> {
         let db = self.db().await?;
-        let all = format!("SELECT count(*) AS n FROM users WHERE {ACCOUNTS}");
-        let mut count = number(db.fetch_optional(&all, &[DEFAULT_TENANT.into()]).await?)?;
-        for some in others.chunks(MANY) {
-            let marks = vec!["?"; some.len()].join(", ");
-            let known = format!("{all} AND email IN ({marks})");
-            let values: Vec<Val<'_>> =
-                std::iter::once(DEFAULT_TENANT).chain(some.iter().copied()).map(Into::into).collect();
-            count += (some.len() as u64).saturating_sub(number(db.fetch_optional(&known, &values).await?)?);
-        }
-        Ok(count)
+        // In one statement: whoever asks for the first time meanwhile is counted once, or not yet.
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM users WHERE {ACCOUNTS}) + (SELECT count(*) FROM {} WHERE NOT EXISTS
+                 (SELECT 1 FROM users WHERE {ACCOUNTS} AND email = one.value)) AS n",
+            db.dialect().each_text("?")
+        );
+        let others = others.iter().map(|email| (*email).to_owned()).collect::<Vec<_>>();
+        let values = [DEFAULT_TENANT.into(), others.into(), DEFAULT_TENANT.into()];
+        db.fetch_optional(&sql, &values).await?.map_or(Ok(0), |row| row.unsigned("n"))
     }
 
     /// Gives somebody a role, whether or not they ever asked, and lifts what keeps them out.
@@ -135,8 +132,4 @@ fn known(row: &Row) -> Result<KnownUser, DbError> {
         state,
         updated_at: row.time("updated_at")?,
     })
-}
-
-fn number(row: Option<Row>) -> Result<u64, DbError> {
-    row.map_or(Ok(0), |row| row.unsigned("n"))
 }

@@ -169,11 +169,7 @@ impl<'a> Conditions<'a> {
 
 /// Whether one of a list's texts is such.
 fn holds(dialect: Dialect, list: &str, condition: &str) -> String {
-    let each = match dialect {
-        Dialect::Sqlite => format!("json_each({list}) AS one"),
-        Dialect::Postgres => format!("unnest({list}) AS one(value)"),
-    };
-    format!("EXISTS (SELECT 1 FROM {each} WHERE {condition})")
+    format!("EXISTS (SELECT 1 FROM {} WHERE {condition})", dialect.each_text(list))
 }
 
 pub(super) async fn logs(db: &Db, query: &AuditQuery) -> Result<LogPage, AuditError> {
