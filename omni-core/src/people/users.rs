@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Tables, normalise, raise_version, user_id, write::block};
 use crate::{
-    db::{DbError, Row, Val},
+    db::{DbError, Row},
     identity::DEFAULT_TENANT,
 };
 
