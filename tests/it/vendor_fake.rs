@@ -292,7 +292,7 @@ async fn client_that_leaves_is_noticed() {
     let vendor = Vendor::start().await;
     vendor.push(Reply::Turn(Plan::text("a few words, enough for frames").with_mischief(Mischief::Hang)));
     let body = anthropic(json!([user("x")]));
-    let left = tokio::time::timeout(std::time::Duration::from_millis(300), post(&vendor, ANTHROPIC, &body)).await;
+    let left = tokio::time::timeout(std::time::Duration::from_secs(2), post(&vendor, ANTHROPIC, &body)).await;
     assert!(left.is_err(), "the stream hangs");
     for _ in 0..100 {
         if vendor.abandoned() == 1 {

@@ -110,11 +110,20 @@ async fn live_sessions_are_told_when_what_they_may_use_changes() {
     let filter = rmcp::model::SubscriptionFilter::builder().tools_list_changed().build();
     let mut told = new.peer().listen(filter).await.unwrap();
     assert_eq!(old.tool_names().await.len(), 2);
-    // The session is told of from when it heard that it began.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    office.write("users.yaml", &USERS.replace("tools: [echo, fail]", "tools: [echo]"));
     let boss = office.key("boss@company.com").await;
-    office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    let change = async |users: &str| {
+        office.write("users.yaml", users);
+        office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    };
+    // The session is told of from when it heard that it began, which nobody is told of.
+    for _ in 0..30 {
+        change(&USERS.replace("tools: [echo, fail]", "tools: [echo]")).await;
+        let is_told = until(|| old.heard.tools_changed.load(SeqCst) > 0);
+        if tokio::time::timeout(Duration::from_secs(2), is_told).await.is_ok() {
+            break;
+        }
+        change(USERS).await;
+    }
     until(|| old.heard.tools_changed.load(SeqCst) > 0).await;
     tokio::time::timeout(Duration::from_secs(30), told.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(old.tool_names().await, ["lab__echo"]);
