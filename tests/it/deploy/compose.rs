@@ -1,6 +1,10 @@
 //! `docker-compose.yml`: the services of OMNI2's quick start, by their names and ports.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use omni_tests::program::Ran;
 use serde_json::{Value, json};
@@ -85,15 +89,40 @@ fn containers_of_omni_are_confined_and_write_into_their_volume_alone() {
 fn a_published_port_is_the_one_that_is_listened_at_and_probed() {
     for (name, service) in own(&compose()) {
         let command = texts(&service["command"]).join(" ");
-        let Some((_, inner)) = published(&service) else {
-            assert!(command == "slack" && service["healthcheck"]["disable"] == true, "{name}");
-            continue;
-        };
+        let inner = published(&service).map_or(Recipe::load().port(), |(_, inner)| inner);
         assert!(command.ends_with(&format!(" 0.0.0.0:{inner}")), "{name}: {command}");
+        assert!(service["healthcheck"]["disable"].is_null(), "{name}");
         let probe = service["healthcheck"]["test"].as_array().map(|_| texts(&service["healthcheck"]["test"]));
         let probe = probe.unwrap_or_else(|| Recipe::load().probe()).join(" ");
         assert!(probe.contains(&format!("http://127.0.0.1:{inner}")), "{name}: {probe}");
     }
+}
+
+#[test]
+fn no_service_takes_the_port_or_the_records_of_another() {
+    let compose = compose();
+    let (mut ports, mut volumes, mut bots) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for (name, service) in compose["services"].as_object().unwrap() {
+        if let Some((outer, _)) = published(service) {
+            assert!(ports.insert(outer), "{name}: {outer}");
+        }
+        let mounts = service["volumes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for volume in mounts.filter_map(|mount| mount.split_once(':')).map(|(volume, _)| volume) {
+            let is_volume = keys(&compose["volumes"]).contains(volume);
+            assert!(!is_volume || volumes.insert(volume.to_owned()), "{name}: {volume}");
+        }
+        if texts_or_none(&service["command"]).iter().any(|word| word == "--slack" || word == "slack") {
+            bots.push(name.clone());
+        }
+    }
+    assert_eq!(bots, ["omni2-slack-bot"], "one takes what Slack sends");
+    let bot = &compose["services"]["omni2-slack-bot"];
+    assert!(bot["ports"].is_null(), "nobody outside reaches the bot");
+    assert!(keys(&bot["environment"]).contains("SLACK_APP_TOKEN"));
+}
+
+fn texts_or_none(list: &Value) -> Vec<String> {
+    if list.is_array() { texts(list) } else { Vec::new() }
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_list_has_every_manifest_and_no_template() {
         ("HorizontalPodAutoscaler", 1),
         ("NetworkPolicy", 2),
         ("PodDisruptionBudget", 1),
-        ("Service", 2),
+        ("Service", 3),
         ("StatefulSet", 2),
     ];
     assert_eq!(kinds, BTreeMap::from(expected.map(|(kind, count)| (kind.to_owned(), count))));
@@ -139,6 +139,16 @@ fn what_manifests_name_is_there() {
     }
     let slack = sets.iter().find(|set| name(set) == "omni-slack").unwrap();
     assert_eq!(slack["spec"]["replicas"], 1, "one is enough");
+    for set in &sets {
+        let own: Vec<&Value> = services.iter().filter(|service| set["spec"]["serviceName"] == name(service)).collect();
+        assert_eq!(own.len(), 1, "{}", name(set));
+        assert_eq!(own[0]["spec"]["selector"], set["spec"]["selector"]["matchLabels"], "{}", name(set));
+        let is_bot = texts(&set["spec"]["template"]["spec"]["containers"][0]["args"]).contains(&"--slack".to_owned());
+        assert_eq!(is_bot, name(set) == "omni-slack", "one takes what Slack sends");
+    }
+    let of_bot =
+        services.iter().filter(|service| service["spec"]["selector"] == slack["spec"]["selector"]["matchLabels"]);
+    assert!(of_bot.into_iter().all(|service| service["spec"]["clusterIP"] == "None"), "nobody is sent to the bot");
 }
 
 #[test]
@@ -151,7 +161,14 @@ fn policies_name_what_comes_in_and_what_goes_out() {
             assert!(rule["from"].is_array(), "{rule}");
             assert_eq!(rule["ports"], json!([{ "protocol": "TCP", "port": Recipe::load().port() }]));
         }
-        assert_eq!(incoming.len(), usize::from(name(&policy) == IMAGE), "{}", name(&policy));
+        assert_eq!(incoming.len(), 1, "{}", name(&policy));
+        let pods = &incoming[0]["from"][0]["podSelector"]["matchLabels"];
+        let scraper = json!({ "app.kubernetes.io/name": "prometheus" });
+        assert!(
+            incoming[0]["from"].as_array().unwrap().len() == 1
+                && incoming[0]["from"][0]["namespaceSelector"].is_object()
+        );
+        assert_eq!(pods, if name(&policy) == IMAGE { &Value::Null } else { &scraper }, "{}", name(&policy));
         let outgoing = spec["egress"].as_array().unwrap();
         assert!(outgoing.iter().all(|rule| rule["to"].is_array()), "{outgoing:?}");
         let internet = outgoing.iter().find_map(|rule| rule["to"][0]["ipBlock"].as_object()).unwrap();
@@ -166,8 +183,11 @@ async fn probes_ask_what_a_service_answers_without_a_credential() {
     let mut asked = BTreeSet::new();
     for pod in pods() {
         let container = &pod["containers"][0];
+        let port = Recipe::load().port();
+        assert_eq!(container["ports"], json!([{ "name": "http", "containerPort": port }]), "{container}");
+        assert!(texts(&container["args"]).ends_with(&["--bind".into(), format!("0.0.0.0:{port}")]), "{container}");
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-            let Some(path) = container[probe]["httpGet"]["path"].as_str() else { continue };
+            let path = container[probe]["httpGet"]["path"].as_str().unwrap();
             assert!(names(&container["ports"]).contains(container[probe]["httpGet"]["port"].as_str().unwrap()));
             door.get(path).await.is(200);
             asked.insert((probe, path.to_owned()));

@@ -191,10 +191,15 @@ fn prometheus_and_grafana_find_each_other_and_the_service() {
     let services = document(&deploy("docker-compose.yml"))["services"].clone();
     let scrape = document(&deploy("prometheus/prometheus.yml"));
     let job = &scrape["scrape_configs"][0];
-    let (service, port) = job["static_configs"][0]["targets"][0].as_str().unwrap().split_once(':').unwrap();
-    let (_, own) =
-        compose::own(&json!({ "services": services.clone() })).into_iter().find(|(name, _)| name == service).unwrap();
-    assert!(texts(&own["command"]).join(" ").ends_with(&format!(":{port}")), "{own}");
+    let mut targets = texts(&job["static_configs"][0]["targets"]);
+    for target in &targets {
+        let (service, port) = target.split_once(':').unwrap();
+        let own = compose::own(&json!({ "services": services.clone() }));
+        let (_, own) = own.into_iter().find(|(name, _)| name == service).unwrap();
+        assert!(texts(&own["command"]).join(" ").ends_with(&format!(":{port}")), "{own}");
+    }
+    targets.sort();
+    assert_eq!(targets, ["omni2-slack-bot:8000", "omni2:8000"], "each that counts is asked");
     assert_eq!(job["metrics_path"], "/metrics");
     let prometheus = &services["omni2-prometheus"];
     let secret = job["authorization"]["credentials_file"].as_str().unwrap().strip_prefix("/run/secrets/").unwrap();
