@@ -9,6 +9,8 @@ install_missing() {
   have git || packages+=(git)
   have curl || packages+=(curl ca-certificates)
   have script || packages+=(bsdutils)
+  # The test of the image mounts a root of its own, and gives up its rights.
+  have unshare && have setpriv && have mount || packages+=(util-linux mount)
   have tmux || packages+=(tmux)
   if ((${#packages[@]})); then apt_install "${packages[@]}"; fi
   need_python
