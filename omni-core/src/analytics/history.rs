@@ -181,13 +181,12 @@ impl Request<'_> {
     }
 
     fn direct(&self, random: &mut Random) -> Record {
-        let mut call = self.call(random, 0);
-        call.cost = None;
+        let call = self.call(random, None);
         self.record(Event::DirectCall(call))
     }
 
     /// A call of the topic's tool: most are fast, some slow, a few fail.
-    fn call(&self, random: &mut Random, cost: u64) -> CallRecord {
+    fn call(&self, random: &mut Random, cost: Option<NanoUsd>) -> CallRecord {
         let Topic { server, tool, typical_ms, .. } = *self.topic;
         let outcome = match random.below(100) {
             0..=2 => Outcome::Error,
@@ -211,20 +210,25 @@ impl Request<'_> {
             }
             _ => call.bytes = Some(200 + random.below(9_000)),
         }
-        call.cost = Some(NanoUsd(cost));
+        call.cost = cost;
         call
     }
 
     fn asked(&self, random: &mut Random) -> Vec<Record> {
         let model = if random.in_hundred(30) { "claude-sonnet-4-5" } else { "claude-haiku-4-5" };
+        self.asked_of(model, random)
+    }
+
+    /// What a model costs of which nobody knows the price is not known either.
+    fn asked_of(&self, model: &str, random: &mut Random) -> Vec<Record> {
         let turns = 2 + random.below(3) + if random.in_hundred(5) { 3 + random.below(6) } else { 0 };
         let (mut spent, mut calls) = (Vec::new(), Vec::new());
         for turn in 0..turns {
             let usage = self.usage(turn, random);
-            let cost = PriceTable::default().price(model).map_or(NanoUsd(0), |price| price.cost(&usage));
+            let cost = PriceTable::default().price(model).map(|price| price.cost(&usage));
             spent.push((usage, cost));
             if turn + 1 < turns {
-                calls.push(self.call(random, cost.0));
+                calls.push(self.call(random, cost));
             }
         }
         self.closed(model, &spent, calls, random)
@@ -245,7 +249,7 @@ impl Request<'_> {
     fn closed(
         &self,
         model: &str,
-        spent: &[(Usage, NanoUsd)],
+        spent: &[(Usage, Option<NanoUsd>)],
         calls: Vec<CallRecord>,
         random: &mut Random,
     ) -> Vec<Record> {
@@ -265,7 +269,7 @@ impl Request<'_> {
         ask.tools_used = sent().map(|call| format!("{}.{}", call.server, call.tool)).collect();
         ask.servers_used = sent().map(|call| call.server.clone()).collect();
         spent.iter().for_each(|(usage, _)| ask.usage += *usage);
-        ask.cost = Some(spent.iter().fold(NanoUsd(0), |sum, (_, cost)| sum + *cost));
+        ask.cost = spent.iter().try_fold(NanoUsd(0), |sum, (_, cost)| Some(sum + (*cost)?));
         self.timed(ask, spent, calls, random)
     }
 
@@ -273,7 +277,7 @@ impl Request<'_> {
     fn timed(
         &self,
         mut ask: AskRecord,
-        spent: &[(Usage, NanoUsd)],
+        spent: &[(Usage, Option<NanoUsd>)],
         calls: Vec<CallRecord>,
         random: &mut Random,
     ) -> Vec<Record> {
@@ -284,7 +288,7 @@ impl Request<'_> {
         let mut records = Vec::with_capacity(spent.len());
         for ((usage, cost), duration_ms) in spent.iter().zip(thinking) {
             at += long(duration_ms);
-            ask.turns.push(TurnRecord { at, usage: *usage, cost: Some(*cost), duration_ms });
+            ask.turns.push(TurnRecord { at, usage: *usage, cost: *cost, duration_ms });
             if let Some(call) = calls.next() {
                 at += long(call.duration_ms);
                 records.push(Record { at, ..self.record(Event::ToolCall(call)) });
@@ -323,5 +327,25 @@ mod tests {
         assert_eq!((roles.len(), servers.len()), (8, 3));
         assert!(records.len() > 2_000 && records.iter().all(|record| record.at <= history.now));
         assert!(records.is_sorted_by_key(|record| record.at));
+    }
+
+    #[test]
+    fn what_a_model_without_a_price_did_costs_nothing_that_is_known() {
+        let history = History::until("2026-03-31T15:00:00Z".parse().unwrap());
+        let mut random = Random::new(history.seed);
+        let party = Party::new(&Principal::email(PEOPLE[0].email), Source::Slack);
+        let (id, person) = (Uuid::nil(), &PEOPLE[0]);
+        let topic = TOPICS.iter().find(|topic| person.asks(topic)).unwrap();
+        let made = Request { at: history.now, id, party, person, topic };
+        let mut is_known = |model: &str| {
+            let costs = made.asked_of(model, &mut random).into_iter().flat_map(|record| match record.event {
+                Event::Ask(ask) => [ask.cost].into_iter().chain(ask.turns.iter().map(|turn| turn.cost)).collect(),
+                Event::ToolCall(call) => vec![call.cost],
+                other => panic!("{other:?}"),
+            });
+            costs.map(|cost| cost.is_some()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(is_known("claude-haiku-4-5"), [true].into());
+        assert_eq!(is_known("a-model-of-ones-own"), [false].into());
     }
 }
