@@ -29,13 +29,15 @@ pub(crate) struct ApiError {
     retry_after: Option<Duration>,
     refusal: Option<Box<Refusal>>,
     /// What the log is told.
-    cause: Option<Arc<Error>>,
+    cause: Option<Arc<str>>,
+    /// Whether the operator is to know of it although nothing failed here.
+    is_loud: bool,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = Detail::Text(detail.into());
-        Self { status, code, detail, retry_after: None, refusal: None, cause: None }
+        Self { status, code, detail, retry_after: None, refusal: None, cause: None, is_loud: false }
     }
 
     /// Nobody said who they are.
@@ -143,10 +145,11 @@ impl ApiError {
 
     /// Tells the log; the caller is told less.
     pub(crate) fn log(&self) {
-        let cause = self.cause.as_deref().map(ToString::to_string);
-        let (status, cause) = (self.status.as_u16(), cause.as_deref().unwrap_or_default());
+        let (status, cause) = (self.status.as_u16(), self.cause.as_deref().unwrap_or_default());
         if self.status.is_server_error() {
             tracing::error!(status, code = self.code, cause, "a request failed");
+        } else if self.is_loud {
+            tracing::warn!(status, code = self.code, cause, "a request was refused");
         } else {
             tracing::debug!(status, code = self.code, cause, "a request was refused");
         }
@@ -163,7 +166,7 @@ impl From<Error> for ApiError {
         if let Error::Arguments { message, misfits } = &error {
             new.detail = Detail::Fields(FieldError::of_arguments(message, misfits));
         }
-        Self { retry_after, refusal, cause: Some(Arc::new(error)), ..new }
+        Self { retry_after, refusal, cause: Some(error.to_string().into()), ..new }
     }
 }
 
@@ -178,7 +181,8 @@ impl From<LoginError> for ApiError {
             // Whose answer is not theirs, whom the issuer or its token names nobody, and what is not known here.
             _ => (StatusCode::FORBIDDEN, ErrorKind::Denied),
         };
-        Self::new(status, kind.as_str(), error.to_string())
+        let cause = error.cause().map(Arc::from);
+        Self { is_loud: cause.is_some(), cause, ..Self::new(status, kind.as_str(), error.to_string()) }
     }
 }
 

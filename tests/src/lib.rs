@@ -17,6 +17,7 @@ pub mod door;
 pub mod fixture;
 pub mod github;
 pub mod issuer;
+pub mod log;
 pub mod loopback;
 pub mod mariadb;
 pub mod office;

@@ -100,7 +100,7 @@ pub(super) async fn begin(State(app): State<App>, as_json: AsJson, request: Requ
 
 async fn sent(app: &App, parts: &Parts, next: &str) -> Result<Response, ApiError> {
     let back = place::address(app, parts, "callback").ok_or_else(|| ApiError::denied("the request names no host"))?;
-    let (url, pending) = app.omni.begin_login(&back).await.map_err(failed)?;
+    let (url, pending) = app.omni.begin_login(&back).await?;
     let ends = Utc::now().timestamp() + TRIP_SECONDS;
     let trip = Trip { id: Uuid::new_v4(), pending, next: next.to_owned(), ends };
     let cookie = trip.set_cookie(app, place::comes_back_by_https(app, parts))?;
@@ -115,7 +115,7 @@ pub(super) async fn finish(State(app): State<App>, as_json: AsJson, request: Req
     let next = trip.as_ref().map_or_else(|| next(""), |trip| next(&trip.next));
     // What is not the answer to this browser's own login takes nothing away from it.
     let (mut response, is_over) = match trip {
-        None => (login::refused(&app, &parts, as_json, next, &failed(LoginError::Foreign)).await?, false),
+        None => (login::refused(&app, &parts, as_json, next, &LoginError::Foreign.into()).await?, false),
         Some(trip) => match entered(&app, &parts, trip, query).await {
             Ok(session) => (welcomed(&app, &parts, as_json, &session, next)?, true),
             Err(error) => (login::refused(&app, &parts, as_json, next, &error).await?, true),
@@ -134,11 +134,11 @@ pub(super) async fn finish(State(app): State<App>, as_json: AsJson, request: Req
 async fn entered(app: &App, parts: &Parts, trip: Trip, query: &str) -> Result<Session, ApiError> {
     let _room = app.ui.logins.0.try_acquire().map_err(|_| ApiError::no_room())?;
     if !app.ui.ended.here(trip.id, trip.ends) {
-        return Err(failed(LoginError::Foreign));
+        return Err(LoginError::Foreign.into());
     }
-    let claims = app.omni.finish_login(trip.pending, query).await.map_err(failed)?;
+    let claims = app.omni.finish_login(trip.pending, query).await?;
     if !app.ui.ended.everywhere(&app.omni, trip.id, trip.ends).await? {
-        return Err(failed(LoginError::Foreign));
+        return Err(LoginError::Foreign.into());
     }
     login::known(app, parts, Who::LoggedIn(claims)).await
 }
@@ -154,12 +154,4 @@ fn welcomed(app: &App, parts: &Parts, as_json: AsJson, session: &Session, next: 
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
-}
-
-/// What the operator should know of it is told here.
-fn failed(error: LoginError) -> ApiError {
-    if let Some(cause) = error.cause() {
-        tracing::warn!(cause, "a login at the identity provider's page failed");
-    }
-    error.into()
 }

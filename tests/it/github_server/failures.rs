@@ -1,10 +1,6 @@
 //! What GitHub refuses, and what becomes of it.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use github_mcp::{GithubServer, Settings};
 use omni_core::mcp::{CallContext, Connector as _, in_process::InProcess};
@@ -13,6 +9,7 @@ use omni_tests::{
         Answer, BAD_CREDENTIALS, GitHub, INVALID_QUERY, NO_COMMIT, NOT_FOUND, RATE_LIMITED, README, SEARCH, SECONDARY,
         SINGLE_SIGN_ON, TOKEN, TOO_LARGE,
     },
+    log::Log,
     parts::free_port,
 };
 use serde_json::{Value, json};
@@ -206,28 +203,9 @@ async fn who_waits_while_a_limit_is_used_up_sends_nothing_any_more() {
     assert!(rig.github.asked().len() <= 8, "{}", rig.github.asked().len());
 }
 
-/// Everything that was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_token_is_in_no_output_no_error_and_no_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let (log, _logging) = Log::of(tracing::Level::TRACE);
     // A GitHub that says the token back, wherever it can.
     let mut item: Value = serde_json::from_str(README).unwrap();
     item["html_url"] = format!("https://github.com/?token={TOKEN}").into();
@@ -249,6 +227,6 @@ async fn the_token_is_in_no_output_no_error_and_no_log() {
     assert!(github.asked().iter().all(|asked| asked.headers["authorization"] == format!("Bearer {TOKEN}")));
     let told = format!("{read:?} {refused:?}");
     assert!(!told.contains(TOKEN) && told.contains("key = [redacted]") && told.contains("not [redacted]"), "{told}");
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.take();
     assert!(logged.contains("a tool was called") && !logged.contains(TOKEN), "{logged}");
 }
