@@ -2,8 +2,9 @@
 
 use std::{
     env,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -14,10 +15,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::parts::free_port;
-
 /// How long a page may take to show something.
 const SHOWS_WITHIN: Duration = Duration::from_secs(30);
+/// How often a driver is started until it finds a port.
+const STARTS: usize = 10;
 /// How `WebDriver` calls an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -27,6 +28,8 @@ pub struct Browser {
     driver: Child,
     client: Client,
     session: String,
+    /// What the driver says, which has to be able to say it.
+    _told: BufReader<ChildStdout>,
     _home: TempDir,
 }
 
@@ -36,6 +39,39 @@ fn program(name: &str) -> Option<PathBuf> {
     env::split_paths(&places).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
+/// A driver that listens, what it says, and at which port. It takes one that is free, and ends where somebody else was
+/// quicker.
+async fn listening(program: PathBuf, home: &Path) -> (Child, BufReader<ChildStdout>, u16) {
+    for _ in 0..STARTS {
+        let mut command = Command::new(&program);
+        command.arg("--port=0").env("HOME", home).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = command.spawn().unwrap();
+        let mut told = BufReader::new(driver.stdout.take().unwrap());
+        let (port, told) = tokio::task::spawn_blocking(move || (port(&mut told), told)).await.unwrap();
+        if let Some(port) = port {
+            return (driver, told, port);
+        }
+        driver.wait().unwrap();
+    }
+    panic!("chromedriver ended before it listened, {STARTS} times");
+}
+
+/// The port that the driver says it listens at, unless it ends before.
+fn port(told: &mut impl BufRead) -> Option<u16> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if told.read_line(&mut line).unwrap() == 0 {
+            return None;
+        }
+        if let Some((_, port)) = line.rsplit_once("successfully on port ")
+            && let Ok(port) = port.trim().trim_end_matches('.').parse()
+        {
+            return Some(port);
+        }
+    }
+}
+
 impl Browser {
     /// A browser with an empty profile; `None` where there is none.
     ///
@@ -43,13 +79,11 @@ impl Browser {
     /// When it does not start.
     pub async fn start() -> Option<Self> {
         let (chromium, driver) = (program("chromium")?, program("chromedriver")?);
-        let (home, port) = (TempDir::new().unwrap(), free_port());
-        let mut command = Command::new(driver);
-        command.arg(format!("--port={port}")).env("HOME", home.path());
-        let driver = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let home = TempDir::new().unwrap();
+        let (driver, told, port) = listening(driver, home.path()).await;
         let base = format!("http://127.0.0.1:{port}");
         let client = net::client(&ClientOptions::for_url(&base.parse().unwrap())).unwrap();
-        let mut browser = Self { driver, client, session: base.clone(), _home: home };
+        let mut browser = Self { driver, client, session: base.clone(), _told: told, _home: home };
         let profile = browser._home.path().join("profile");
         let args = [
             "--headless=new",
@@ -136,17 +170,40 @@ impl Browser {
         }
     }
 
+    /// Does things to an element, once it is there and can be used: a page may put another one in its place meanwhile,
+    /// and what was refused was not done.
+    async fn act(&self, css: &str, acts: &[(&str, Value)]) {
+        let started = Instant::now();
+        'again: loop {
+            let element = self.find(css).await;
+            for (act, body) in acts {
+                match self.try_post(&format!("element/{element}/{act}"), body).await {
+                    Ok(_) => {}
+                    Err(error) if started.elapsed() > SHOWS_WITHIN => panic!("{act} {css}: {error:#}"),
+                    Err(_) => {
+                        sleep(Duration::from_millis(50)).await;
+                        continue 'again;
+                    }
+                }
+            }
+            return;
+        }
+    }
+
     /// Clicks on an element, once it is there.
+    ///
+    /// # Panics
+    /// When it cannot be clicked on.
     pub async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        self.post(&format!("element/{element}/click"), &json!({})).await;
+        self.act(css, &[("click", json!({}))]).await;
     }
 
     /// Writes into an element, in place of what it says.
+    ///
+    /// # Panics
+    /// When it cannot be written into.
     pub async fn write(&self, css: &str, text: &str) {
-        let element = self.find(css).await;
-        self.post(&format!("element/{element}/clear"), &json!({})).await;
-        self.post(&format!("element/{element}/value"), &json!({ "text": text })).await;
+        self.act(css, &[("clear", json!({})), ("value", json!({ "text": text }))]).await;
     }
 
     /// Presses a key, wherever the focus is.

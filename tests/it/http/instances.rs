@@ -152,7 +152,7 @@ async fn one_that_is_killed_fails_no_question_but_those_that_it_had_begun_and_lo
 async fn recorded(database: &str, at_least: usize) -> Vec<String> {
     let pool = sqlx::PgPool::connect(database).await.unwrap();
     let query = "SELECT request_id FROM audit_logs WHERE request_type = 'chat'";
-    for _ in 0..200 {
+    for _ in 0..600 {
         let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&pool).await.unwrap();
         if rows.len() >= at_least {
             return rows;

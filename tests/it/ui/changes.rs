@@ -43,7 +43,7 @@ async fn a_call_that_waits_is_agreed_to_or_denied_with_a_reason() {
     site.post("approvals", &no).await.is(303);
     let state = async |id: &str| site.office.get(&site.key, &format!("/confirmations/{id}")).await.is(200).json();
     let ended = async |id: &str, wanted: &str| {
-        for _ in 0..200 {
+        for _ in 0..600 {
             let found = state(id).await;
             if found["state"] == wanted {
                 return found;
