@@ -1,7 +1,6 @@
 // Pages that are told of changes look again when something changed. Everything else works without a script.
 "use strict";
 (() => {
-  document.querySelector("nav [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "center" });
   // What went wrong takes the page's place, and whoever has to log in again goes there.
   document.addEventListener("htmx:after:request", ({ detail }) => {
     const answer = detail.ctx.response.raw;

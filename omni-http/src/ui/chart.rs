@@ -7,10 +7,10 @@ use askama::filters::HtmlSafe;
 
 /// A picture's own measures; pages scale it.
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 190.0;
+const HEIGHT: f64 = 196.0;
 /// Room for the numbers on the left, and for the names below.
 const LEFT: f64 = 54.0;
-const BELOW: f64 = 22.0;
+const BELOW: f64 = 28.0;
 const ABOVE: f64 = 10.0;
 /// How many names stand below.
 const NAMES: usize = 6;

@@ -43,10 +43,15 @@ pub(super) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{:.1} s", ms as f64 / 1e3),
-        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
-        3_600_000..86_400_000 => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
-        _ => format!("{} d {} h", ms / 86_400_000, ms / 3_600_000 % 24),
+        60_000..3_600_000 => both(ms / 60_000, "min", ms / 1_000 % 60, "s"),
+        3_600_000..86_400_000 => both(ms / 3_600_000, "h", ms / 60_000 % 60, "min"),
+        _ => both(ms / 86_400_000, "d", ms / 3_600_000 % 24, "h"),
     }
+}
+
+/// So many of a unit, and of a smaller one where there are any.
+fn both(many: u64, unit: &str, rest: u64, smaller: &str) -> String {
+    if rest == 0 { format!("{many} {unit}") } else { format!("{many} {unit} {rest} {smaller}") }
 }
 
 /// The same of what may not be known.

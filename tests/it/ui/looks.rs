@@ -65,17 +65,50 @@ async fn busy() -> (Site, String) {
     (site, id)
 }
 
+/// Someone who looks at pages and keeps what they see.
+struct Eyes<'a> {
+    browser: &'a Browser,
+    axe: String,
+    dir: PathBuf,
+    /// How the window is.
+    look: (u32, bool),
+    faults: Vec<String>,
+}
+
+impl Eyes<'_> {
+    async fn through(&mut self, (width, is_dark): (u32, bool)) {
+        self.look = (width, is_dark);
+        self.browser.looks(width, is_dark).await;
+    }
+
+    /// Keeps a picture of what is there, and what is wrong with it; what it is called.
+    async fn keep(&mut self, name: &str) -> String {
+        let look = format!("{name}-{}-{}", self.look.0, if self.look.1 { "dark" } else { "light" });
+        std::fs::write(self.dir.join(format!("{look}.png")), self.browser.picture().await).unwrap();
+        let found = wrong(self.browser, &self.axe).await;
+        self.faults.extend(found.into_iter().map(|fault| format!("{look}: {fault}")));
+        if is_wider(self.browser).await != false {
+            self.faults.push(format!("{look}: it is wider than its window"));
+        }
+        look
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_its_window_and_can_be_used_without_seeing_it() {
     let Some(browser) = browser().await else { return };
     let is_full = std::env::var_os("OMNI_TEST_FULL").is_some();
-    let ((site, id), axe, dir) = (busy().await, axe(), pictures());
-    let mut faults = Vec::new();
-    browser.open(&site.office.url("/ui/login")).await;
-    faults.extend(wrong(&browser, &axe).await.into_iter().map(|fault| format!("login: {fault}")));
+    let looks = || LOOKS.into_iter().take(if is_full { LOOKS.len() } else { 2 });
+    let (site, id) = busy().await;
+    let mut eyes = Eyes { browser: &browser, axe: axe(), dir: pictures(), look: LOOKS[0], faults: Vec::new() };
+    for look in looks() {
+        eyes.through(look).await;
+        browser.open(&site.office.url("/ui/login")).await;
+        eyes.keep("login").await;
+    }
     enter(&browser, &site).await;
-    for (width, is_dark) in LOOKS.into_iter().take(if is_full { LOOKS.len() } else { 2 }) {
-        browser.looks(width, is_dark).await;
+    for look in looks() {
+        eyes.through(look).await;
         for page in PAGES {
             let name = page.split('?').next().unwrap();
             if !is_full && !ALWAYS.contains(&name) {
@@ -87,24 +120,26 @@ async fn every_page_fits_its_window_and_can_be_used_without_seeing_it() {
                 _ => page.to_owned(),
             };
             browser.open(&site.office.url(&format!("/ui/{page}"))).await;
-            let look = format!("{name}-{width}-{}", if is_dark { "dark" } else { "light" });
-            std::fs::write(dir.join(format!("{look}.png")), browser.picture().await).unwrap();
-            faults.extend(wrong(&browser, &axe).await.into_iter().map(|fault| format!("{look}: {fault}")));
-            if is_wider(&browser).await != false {
-                faults.push(format!("{look}: it is wider than its window"));
-            }
+            let look = eyes.keep(name).await;
             is_clean(&browser, &site, &look).await;
         }
+        // A tool's page once it returned something.
+        browser.open(&site.office.url("/ui/tool?server=lab&tool=echo")).await;
+        browser.write("#field-1", HOSTILE).await;
+        browser.click("#main form button[type=submit]").await;
+        browser.says("#result pre", "pwned").await;
+        let look = eyes.keep("result").await;
+        is_clean(&browser, &site, &look).await;
         for (name, page) in ODD.into_iter().filter(|_| is_full) {
             browser.open(&site.office.url(&format!("/ui/{page}"))).await;
-            let look = format!("{name}-{width}-{}", if is_dark { "dark" } else { "light" });
-            std::fs::write(dir.join(format!("{look}.png")), browser.picture().await).unwrap();
-            faults.extend(wrong(&browser, &axe).await.into_iter().map(|fault| format!("{look}: {fault}")));
-            if is_wider(&browser).await != false {
-                faults.push(format!("{look}: it is wider than its window"));
-            }
+            eyes.keep(name).await;
             browser.console().await; // it tells of the status
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let kept = std::fs::read_dir(&eyes.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let kept: Vec<String> = kept.collect();
+    for name in ["login", "result", "overview"] {
+        assert!(kept.contains(&format!("{name}-390-dark.png")), "{name}: {kept:?}");
+    }
+    assert!(eyes.faults.is_empty(), "{}", eyes.faults.join("\n"));
 }
