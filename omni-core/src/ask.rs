@@ -39,6 +39,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// Every door.
+    pub const ALL: [Self; 5] = [Self::Slack, Self::Http, Self::Cli, Self::Mcp, Self::Embed];
+
     /// The name as the ledger stores it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -26,6 +26,7 @@ use crate::{
     redact::Redactor,
     results::{ResultRules, ResultStore, memory::MemoryResults},
     thread::{ThreadRules, ThreadStore, memory::MemoryThreads},
+    uptime::{UptimeStore, memory::MemoryUptime},
 };
 
 /// Most output tokens of a turn, where nobody says otherwise.
@@ -51,6 +52,7 @@ pub struct OmniBuilder {
     approvals: ApprovalRules,
     results: Arc<dyn ResultStore>,
     kept: Option<Arc<dyn KeptStore>>,
+    uptime: Arc<dyn UptimeStore>,
     result_rules: ResultRules,
     content: StoreContent,
     llm: Result<Arc<dyn LlmProvider>, Error>,
@@ -87,6 +89,7 @@ impl OmniBuilder {
             approvals: ApprovalRules::default(),
             results: Arc::new(MemoryResults::new()),
             kept: None,
+            uptime: Arc::new(MemoryUptime::new()),
             result_rules: ResultRules::default(),
             content: StoreContent::default(),
             llm: Ok(Arc::new(Offline::new())),
@@ -198,6 +201,12 @@ impl OmniBuilder {
     /// Where frontends keep what is their own; unless set, nowhere.
     pub fn kept(mut self, kept: impl KeptStore + 'static) -> Self {
         self.kept = Some(Arc::new(kept));
+        self
+    }
+
+    /// Where it is kept how servers did; unless set, in memory.
+    pub fn uptime(mut self, uptime: impl UptimeStore + 'static) -> Self {
+        self.uptime = Arc::new(uptime);
         self
     }
 
@@ -361,7 +370,7 @@ impl OmniBuilder {
             omni.keep_for(days, keys);
         }
         omni.keep_answers();
-        omni.keep_swept();
+        omni.keep_swept(days);
         omni.keep_lapsing();
         Ok(omni)
     }
@@ -388,6 +397,7 @@ impl OmniBuilder {
         self.runs = old.runs.clone();
         self.results = old.results.clone();
         self.kept = old.kept.clone();
+        self.uptime = old.uptime.clone();
         self.audit.reader = old.reader.clone();
         if keeps_limits {
             self.limiter = old.counts.clone();
@@ -423,6 +433,7 @@ impl OmniBuilder {
                 StoreContent::Full | StoreContent::Preview => self.result_rules,
             },
             kept: self.kept,
+            uptime: self.uptime,
             pool,
             vetter,
             llm: self.llm,

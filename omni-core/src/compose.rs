@@ -172,8 +172,8 @@ async fn limiter(builder: OmniBuilder, config: &Arc<Config>, registry: &Registry
     Ok(builder.limiter(registry.limiters.build(&config.limiter_kind, config.clone()).await?))
 }
 
-/// Conversations, what tools returned, and asks that wait for a human are kept where people and keys are, or else
-/// in memory; what frontends keep of their own, there or nowhere.
+/// Conversations, what tools returned, asks that wait for a human and how servers did are kept where people and keys
+/// are, or else in memory; what frontends keep of their own, there or nowhere.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn threads(builder: OmniBuilder) -> OmniBuilder {
     match builder.tables().cloned() {
@@ -181,7 +181,8 @@ fn threads(builder: OmniBuilder) -> OmniBuilder {
             .threads(crate::thread::sql::SqlThreads::new(tables.clone()))
             .runs(crate::confirm::sql::SqlRuns::new(tables.clone()))
             .results(crate::results::sql::SqlResults::new(tables.clone()))
-            .kept(crate::kept::sql::SqlKept::new(tables)),
+            .kept(crate::kept::sql::SqlKept::new(tables.clone()))
+            .uptime(crate::uptime::sql::SqlUptime::new(tables)),
         None => builder,
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     registry::BuildError,
     results::ResultError,
     thread::ThreadError,
+    uptime::UptimeError,
 };
 
 /// What kind of failure it is: what a frontend maps to a status or an exit code.
@@ -97,6 +98,9 @@ pub enum Error {
     /// What a frontend keeps could not be read or written.
     #[error(transparent)]
     Kept(#[from] KeptError),
+    /// How servers did could not be read or written.
+    #[error(transparent)]
+    Uptime(#[from] UptimeError),
     /// The language model failed.
     #[error(transparent)]
     Llm(#[from] LlmError),
@@ -229,6 +233,7 @@ impl Error {
             | Self::Runs(_)
             | Self::Results(_)
             | Self::Kept(_)
+            | Self::Uptime(_)
             | Self::Audit(_)
             | Self::People { .. }
             | Self::Waits { .. }
@@ -289,6 +294,7 @@ impl Error {
             Self::Runs(_) => "what waits for a decision cannot be read or written at the moment".into(),
             Self::Results(_) => "what tools returned cannot be read or written at the moment".into(),
             Self::Kept(_) => "what is kept for you cannot be read or written at the moment".into(),
+            Self::Uptime(_) => "how the servers did cannot be read or written at the moment".into(),
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
             Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),

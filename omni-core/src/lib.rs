@@ -94,6 +94,7 @@ pub mod schedule;
 pub mod testing;
 pub mod thread;
 mod trace;
+pub mod uptime;
 
 pub use answer::{Answer, AnswerEvent, AnswerStream};
 pub use ask::{Ask, Source};

@@ -31,6 +31,7 @@ use crate::{
     redact::Redactor,
     results::{ResultRules, ResultStore},
     thread::{ThreadRules, ThreadStore},
+    uptime::{UptimeStore, Watch},
 };
 
 /// How many tool sets are kept: one per catalog version, rule set and naming rule in use.
@@ -66,6 +67,8 @@ pub(crate) struct Parts {
     pub(crate) result_rules: ResultRules,
     /// What frontends keep of their own, where there is a place for it.
     pub(crate) kept: Option<Arc<dyn KeptStore>>,
+    /// How servers did.
+    pub(crate) uptime: Arc<dyn UptimeStore>,
     pub(crate) pool: Pool,
     /// What tools were, and what became of those that are others now.
     pub(crate) vetter: Arc<Vetter>,
@@ -102,6 +105,8 @@ pub(crate) struct Live {
     pub(crate) unsettled: Unsettled,
     /// What was seen of the servers, on its way to where it outlives the process.
     pub(crate) keeper: Keeper,
+    /// How they are, on its way to where that is kept.
+    pub(crate) watch: Watch,
     /// What calls were counted under.
     pub(crate) names: metrics::Names,
     /// Seals what servers have clients keep.
@@ -128,6 +133,7 @@ impl Live {
             is_started: AtomicBool::new(false),
             unsettled: Unsettled::new(),
             keeper: Keeper::default(),
+            watch: Watch::default(),
             names: metrics::Names::default(),
             handed: Handed::new(proofs.own().clone()),
             proofs,

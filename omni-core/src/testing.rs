@@ -16,6 +16,7 @@ mod services;
 mod threads;
 #[cfg(feature = "mcp-oauth")]
 mod tokens;
+mod uptime;
 
 pub use audit::{audit_sink_contract, sealed};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
@@ -32,3 +33,4 @@ pub use services::redis;
 pub use threads::{shared_thread_store_contract, thread_store_contract};
 #[cfg(feature = "mcp-oauth")]
 pub use tokens::{shared_token_store_contract, token_store_contract};
+pub use uptime::uptime_store_contract;

@@ -7,10 +7,13 @@ mod hands;
 mod lists;
 mod live;
 mod looks;
+mod narrow;
 mod oidc;
 mod roles;
 mod sessions;
+mod sources;
 mod traces;
+mod uptime;
 mod visits;
 
 use std::{collections::BTreeMap, time::Duration};

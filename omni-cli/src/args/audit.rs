@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use omni_core::{
+    Source,
     audit::{AuditQuery, Cursor, MAX_PAGE, Order, REQUEST_TYPES},
     ledger::Outcome,
 };
@@ -62,6 +63,9 @@ pub struct FilterArgs {
     /// Used this tool, or wanted to: SERVER.TOOL, or TOOL of any server
     #[arg(short, long)]
     pub tool: Option<String>,
+    /// Came by this door
+    #[arg(long, value_parser = PossibleValuesParser::new(Source::ALL.map(Source::as_str)))]
+    pub source: Option<String>,
     /// Of this kind only
     #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(REQUEST_TYPES))]
     pub request_type: Option<String>,
@@ -85,6 +89,7 @@ impl FilterArgs {
         query.status.clone_from(&self.status);
         query.server.clone_from(&self.server);
         query.tool.clone_from(&self.tool);
+        query.source.clone_from(&self.source);
         query.request_type.clone_from(&self.request_type);
         (query.since, query.until, query.order) = (self.since, self.until, order);
         query

@@ -20,6 +20,8 @@ use crate::audit::FAILURES;
 
 /// Most people or models of a list.
 const MOST: usize = 8;
+/// What a name is called that there is none of.
+const NONE: &str = "–";
 /// How many portions of time are read at once.
 const AT_ONCE: usize = 4;
 
@@ -54,7 +56,8 @@ impl Stretch {
     }
 
     /// When each portion begins; the last one is not over.
-    fn begins(self, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    #[must_use]
+    pub fn begins(self, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let (long, many) = self.portions();
         let hour = NaiveTime::from_hms_opt(now.hour(), 0, 0).unwrap_or(NaiveTime::MIN);
         let last = now.date_naive().and_time(if self == Self::Day { hour } else { NaiveTime::MIN }).and_utc();
@@ -86,9 +89,9 @@ pub struct Sum {
 pub struct Portion {
     /// When it begins.
     pub begins: DateTime<Utc>,
-    /// All of it.
+    /// All of it that came by the door that is looked at.
     pub all: Sum,
-    /// The same by door.
+    /// What came by each door, whichever is looked at.
     pub sources: BTreeMap<String, Sum>,
     /// Calls that came to their servers: how many, and how many failed, by server.
     pub servers: BTreeMap<String, (u64, u64)>,
@@ -104,6 +107,8 @@ pub struct Portion {
 pub struct Overview {
     /// How far it goes back.
     pub stretch: Stretch,
+    /// The door that is looked at; `None` is all of them. Calls of servers are by all of them in any case.
+    pub source: Option<String>,
     /// Its portions, the oldest first.
     pub portions: Vec<Portion>,
     /// All of it.
@@ -114,10 +119,24 @@ pub struct Overview {
     pub p50_ms: Option<u64>,
     /// The same of 95 %.
     pub p95_ms: Option<u64>,
-    /// Who spent the most, and last what the others spent together.
+    /// Who spent the most.
     pub people: Vec<(String, Sum)>,
+    /// Everybody else.
+    pub other_people: Option<Others>,
     /// What was spent on which model, in the same way.
     pub models: Vec<(String, Sum)>,
+    /// All other models.
+    pub other_models: Option<Others>,
+}
+
+/// Those who have no place in a list of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Others {
+    /// How many they are.
+    pub count: usize,
+    /// What they are together.
+    pub sum: Sum,
 }
 
 impl Sum {
@@ -132,7 +151,7 @@ impl Sum {
 }
 
 impl Analytics {
-    /// Sums over what a tenant asked until now.
+    /// Sums over what a tenant asked until now, by one door or by all. A door is its name in [`Portion::sources`].
     ///
     /// # Errors
     /// An [`AnalyticsError`].
@@ -140,17 +159,19 @@ impl Analytics {
         &self,
         tenant: &str,
         stretch: Stretch,
+        source: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Overview, AnalyticsError> {
         let view = View::open(&self.data, tenant).await?;
+        let only = source.map(|source| if source == NONE { "" } else { source });
         let begins = stretch.begins(now);
         let first = stretch.since(now);
         let ends = begins.iter().skip(1).copied().map(Some).chain([None]);
         let spans: Vec<Span> = begins.iter().zip(ends).map(|(from, to)| Span::new(Some(*from), to)).collect();
         // All of them at hand: what a stream makes on its way would not be `Send`.
-        let read: Vec<_> = spans.into_iter().map(|span| portion(&view, span)).collect();
+        let read: Vec<_> = spans.into_iter().map(|span| portion(&view, span, source, only)).collect();
         let read: Vec<(Portion, Waits)> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-        let mut overview = Overview { stretch, ..Overview::default() };
+        let mut overview = Overview { stretch, source: source.map(str::to_owned), ..Overview::default() };
         let mut waits = Waits::default();
         for (portion, own) in read {
             overview.all.add(&portion.all);
@@ -159,23 +180,30 @@ impl Analytics {
         }
         (overview.p50_ms, overview.p95_ms) = (waits.percentile(50), waits.percentile(95));
         let earlier = Span::new(Some(first - (now - first)), Some(first));
-        overview.before = by(&view, earlier, None).await?.into_iter().fold(Sum::default(), |mut sum, (_, one)| {
-            sum.add(&one);
-            sum
-        });
+        overview.before =
+            by(&view, earlier, None, only).await?.into_iter().fold(Sum::default(), |mut sum, (_, one)| {
+                sum.add(&one);
+                sum
+            });
         let whole = Span::new(Some(first), None);
-        overview.people = largest(by(&view, whole, Some("user_email")).await?);
-        overview.models = largest(by(&view, whole, Some("model")).await?);
+        (overview.people, overview.other_people) = largest(by(&view, whole, Some("user_email"), only).await?);
+        (overview.models, overview.other_models) = largest(by(&view, whole, Some("model"), only).await?);
         Ok(overview)
     }
 }
 
-async fn portion(view: &View<'_>, span: Span) -> Result<(Portion, Waits), AnalyticsError> {
+async fn portion(
+    view: &View<'_>,
+    span: Span,
+    source: Option<&str>,
+    only: Option<&str>,
+) -> Result<(Portion, Waits), AnalyticsError> {
     let mut portion = Portion { begins: span.from.unwrap_or_default(), ..Portion::default() };
-    portion.sources = by(view, span, Some("source")).await?;
-    portion.sources.values().for_each(|sum| portion.all.add(sum));
+    portion.sources = by(view, span, Some("source"), None).await?;
+    let is_wanted = |name: &str| source.is_none_or(|source| source == name);
+    portion.sources.iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, sum)| portion.all.add(sum));
     let mut waits = Waits::default();
-    for row in view.sums(Wanted::new(&WAITS, view.tenant, span).by(&["bucket"])).await? {
+    for row in view.sums(Wanted::new(&WAITS, view.tenant, span).only("source", only).by(&["bucket"])).await? {
         waits.add(count(&row, "bucket")?, count(&row, "requests")?);
     }
     (portion.p50_ms, portion.p95_ms) = (waits.percentile(50), waits.percentile(95));
@@ -190,11 +218,16 @@ async fn portion(view: &View<'_>, span: Span) -> Result<(Portion, Waits), Analyt
 }
 
 /// Sums of a span by a key, or all of it under one name.
-async fn by(view: &View<'_>, span: Span, key: Option<&'static str>) -> Result<BTreeMap<String, Sum>, AnalyticsError> {
+async fn by(
+    view: &View<'_>,
+    span: Span,
+    key: Option<&'static str>,
+    source: Option<&str>,
+) -> Result<BTreeMap<String, Sum>, AnalyticsError> {
     let keys: Vec<&'static str> = key.into_iter().chain(["status"]).collect();
     let mut sums = BTreeMap::<String, Sum>::new();
-    for row in view.sums(Wanted::new(&REQUESTS, view.tenant, span).by(&keys)).await? {
-        let name = key.map_or_else(|| Ok(String::new()), |key| named(&row, key, "–"))?;
+    for row in view.sums(Wanted::new(&REQUESTS, view.tenant, span).only("source", source).by(&keys)).await? {
+        let name = key.map_or_else(|| Ok(String::new()), |key| named(&row, key, NONE))?;
         let (requests, status) = (count(&row, "requests")?, row.text("status")?);
         let one = Sum {
             requests,
@@ -209,15 +242,12 @@ async fn by(view: &View<'_>, span: Span, key: Option<&'static str>) -> Result<BT
     Ok(sums)
 }
 
-/// Those that cost the most, then those of the most requests, and last what the others are together.
-fn largest(sums: BTreeMap<String, Sum>) -> Vec<(String, Sum)> {
+/// Those that cost the most, then those of the most requests; and the others together.
+fn largest(sums: BTreeMap<String, Sum>) -> (Vec<(String, Sum)>, Option<Others>) {
     let mut sums: Vec<_> = sums.into_iter().collect();
     sums.sort_by_key(|(_, sum)| std::cmp::Reverse((sum.cost, sum.requests)));
     let others = sums.split_off(sums.len().min(MOST));
-    if !others.is_empty() {
-        let mut together = Sum::default();
-        others.iter().for_each(|(_, sum)| together.add(sum));
-        sums.push((format!("{} others", others.len()), together));
-    }
-    sums
+    let mut together = Others { count: others.len(), sum: Sum::default() };
+    others.iter().for_each(|(_, sum)| together.sum.add(sum));
+    (sums, Some(together).filter(|others| others.count > 0))
 }

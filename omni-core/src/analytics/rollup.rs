@@ -73,6 +73,7 @@ const EVERY: &[Grain] = &[Grain::Day, Grain::Month];
 const REQUEST: &str = "r.request_type <> 'admin' AND r.created_at IS NOT NULL";
 const EMAIL: Column = ("user_email", "coalesce(r.user_email, '')");
 const STATUS: Column = ("status", "coalesce(r.status, '')");
+const SOURCE: Column = ("source", "coalesce(r.source, '')");
 const SERVER: Column = ("server", "r.server");
 const TOOL: Column = ("tool", "r.tool");
 const COUNT: &str = "1";
@@ -119,13 +120,7 @@ pub(super) static QUARTERS: Rollup = Rollup {
 pub(super) static REQUESTS: Rollup = Rollup {
     table: "analytics_requests",
     source: Source::Logs,
-    keys: &[
-        EMAIL,
-        ("user_role", "coalesce(r.user_role, '')"),
-        ("source", "coalesce(r.source, '')"),
-        ("model", "coalesce(r.model, '')"),
-        STATUS,
-    ],
+    keys: &[EMAIL, ("user_role", "coalesce(r.user_role, '')"), SOURCE, ("model", "coalesce(r.model, '')"), STATUS],
     sums: &[
         ("requests", COUNT),
         ("calls", "coalesce(r.tool_calls_count, 0)"),
@@ -142,11 +137,11 @@ pub(super) static REQUESTS: Rollup = Rollup {
     grains: EVERY,
 };
 
-/// How long requests took that were let in.
+/// How long requests took that were let in, by door.
 pub(super) static WAITS: Rollup = Rollup {
     table: "analytics_waits",
     source: Source::Logs,
-    keys: &[BUCKET],
+    keys: &[SOURCE, BUCKET],
     sums: &[("requests", COUNT)],
     filter: "r.request_type <> 'admin' AND NOT r.was_blocked",
     grains: EVERY,

@@ -1,5 +1,7 @@
 //! Both databases answer alike, and as if all rows were read.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 

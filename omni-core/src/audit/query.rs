@@ -66,6 +66,8 @@ pub struct AuditQuery {
     pub server: Option<String>,
     /// Used this tool, or wanted to call it directly: `server.tool`, or a tool of any server.
     pub tool: Option<String>,
+    /// Came by this door, by the name of a [`Source`](crate::Source); the empty name is of what came by none that is known.
+    pub source: Option<String>,
     /// One of [`REQUEST_TYPES`].
     pub request_type: Option<String>,
     /// This very ask or direct call.
@@ -98,6 +100,7 @@ impl AuditQuery {
             && is(&self.user, entry.user_email.as_deref())
             && is(&self.status, Some(&entry.status))
             && (!self.failed || FAILURES.contains(&&*entry.status))
+            && is(&self.source, Some(entry.source.as_deref().unwrap_or_default()))
             && is(&self.request_type, Some(&entry.request_type))
             && self.request_id.is_none_or(|id| entry.request_id == id)
             && self.server.as_ref().is_none_or(|server| is_server_of(entry, server))

@@ -67,6 +67,7 @@ const STEPS: &[Step] = &[
     step!(14, "decisions", "0014_decisions.sql"),
     step!(15, "kept", "0015_kept.sql"),
     step!(16, "imported", "0016_imported.sql"),
+    step!(17, "overview", "0017_overview.sql"),
 ];
 
 /// The numbers of all steps.

@@ -1,10 +1,13 @@
-//! What was seen of the servers is kept as soon as they answer, in the background.
+//! What was seen of the servers is kept as soon as they answer, in the background; that they are as they were, from time
+//! to time.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use chrono::Utc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use super::Omni;
+use crate::{parts::Parts, uptime::HEARTBEAT};
 
 /// Servers that are asked at once answer one after the other.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -18,22 +21,40 @@ impl Omni {
     pub(crate) fn keep_answers(&self) {
         let (answered, inner) = (self.parts().pool.answered(), Arc::downgrade(&self.inner));
         self.in_background(async move {
+            let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+            heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                answered.notified().await;
-                sleep(SETTLE).await;
-                let Some(parts) = inner.upgrade().map(|inner| inner.parts.load_full()) else { return };
-                if timeout(EACH, parts.live.keeper.keep(&parts)).await.is_err() {
-                    tracing::debug!("what the servers answered was not kept in time; the next answer tries again");
+                let is_heartbeat = tokio::select! {
+                    () = answered.notified() => false,
+                    _ = heartbeat.tick() => true,
+                };
+                if !is_heartbeat {
+                    sleep(SETTLE).await;
                 }
+                let Some(parts) = inner.upgrade().map(|inner| inner.parts.load_full()) else { return };
+                keep(&parts, is_heartbeat, EACH).await;
             }
         });
     }
 
     /// Keeps what came since.
     pub(super) async fn keep_the_last(&self) {
-        let parts = self.parts();
-        if timeout(LAST, parts.live.keeper.keep(&parts)).await.is_err() {
-            tracing::debug!("what the servers answered last was not kept in time");
-        }
+        keep(&self.parts(), true, LAST).await;
+    }
+}
+
+/// Keeps how servers are, and what they offer, each in its own while.
+async fn keep(parts: &Parts, is_heartbeat: bool, within: Duration) {
+    let catalog = parts.pool.catalog();
+    let kept = timeout(within, parts.live.keeper.keep(parts));
+    let watching = parts.live.watch.keep(&*parts.uptime, &catalog, &parts.redactor, is_heartbeat, Utc::now());
+    let (kept, seen) = tokio::join!(kept, timeout(within, watching));
+    if kept.is_err() {
+        tracing::debug!("what the servers answered was not kept in time; the next answer tries again");
+    }
+    match seen {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "how the servers are was not kept; the next time tries again"),
+        Err(_) => tracing::debug!("how the servers are was not kept in time; the next time tries again"),
     }
 }

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::Omni;
-use crate::{kept, results, thread::SWEPT_AT_ONCE};
+use crate::{kept, ledger::prune::days_ago, results, thread::SWEPT_AT_ONCE, uptime};
 
 /// When they are looked for first: not in the short life of a command at a terminal.
 const FIRST: Duration = Duration::from_secs(60);
@@ -19,10 +19,12 @@ const AT_ONCE: u32 = 100;
 
 impl Omni {
     /// Removes what is over, soon and then from time to time, until this `Omni` ends. Nobody reads it
-    /// meanwhile.
-    pub(crate) fn keep_swept(&self) {
+    /// meanwhile. How servers did is kept for as many days as records, and never for more than
+    /// [`uptime::MAX_DAYS`].
+    pub(crate) fn keep_swept(&self, days: Option<u32>) {
         let parts = self.parts();
         let (threads, results, kept) = (parts.threads.clone(), parts.results.clone(), parts.kept.clone());
+        let (seen, days) = (parts.uptime.clone(), days.unwrap_or(uptime::MAX_DAYS).min(uptime::MAX_DAYS));
         self.in_background(async move {
             let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,6 +32,7 @@ impl Omni {
                 ticks.tick().await;
                 sweep("conversations", SWEPT_AT_ONCE, || threads.sweep()).await;
                 sweep("results", results::SWEPT_AT_ONCE, || results.sweep()).await;
+                sweep("how servers did", uptime::SWEPT_AT_ONCE, || seen.sweep(days_ago(days))).await;
                 if let Some(kept) = &kept {
                     sweep("what frontends keep", kept::SWEPT_AT_ONCE, || kept.sweep()).await;
                 }
@@ -69,6 +72,7 @@ mod tests {
         Ask, Principal,
         results::{KeptCall, KeptResult, Owner, ResultStore as _, memory::MemoryResults},
         thread::{Conversation, ThreadRules, memory::MemoryThreads},
+        uptime::{Spell, UptimeStore as _, memory::MemoryUptime},
     };
 
     #[tokio::test(start_paused = true)]
@@ -104,5 +108,20 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(format!("{store:?}").contains("results: 1"), "{store:?}");
         omni.shutdown().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_servers_did_is_kept_for_as_many_days_as_records_and_never_for_more_than_three_months() {
+        for (days, left) in [(Some(7), 1), (None, 2)] {
+            let store = std::sync::Arc::new(MemoryUptime::new());
+            let omni = Omni::builder().uptime(store.clone()).retention_days(days).build().await.unwrap();
+            for ago in [3, 30, 100] {
+                let at = days_ago(ago);
+                store.keep(&[Spell::new("lab", uuid::Uuid::nil(), at, None)]).await.unwrap();
+            }
+            tokio::time::sleep(FIRST + Duration::from_secs(1)).await;
+            assert_eq!(store.since(days_ago(1_000), None).await.unwrap().len(), left, "{days:?}");
+            omni.shutdown().await;
+        }
     }
 }

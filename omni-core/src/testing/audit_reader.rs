@@ -71,12 +71,15 @@ impl History {
     async fn every_condition_narrows_what_is_found(&self, reader: &dyn AuditReader) {
         let some = |text: &str| Some(text.to_owned());
         let minute = |minute: i64| Some(self.begin + TimeDelta::minutes(minute));
-        let cases: [(&str, AuditQuery, usize); 19] = [
+        let cases: [(&str, AuditQuery, usize); 22] = [
             ("everything", self.query(), 10),
             ("a tenant", AuditQuery { tenant: some("default"), ..self.query() }, 10),
             ("another tenant", AuditQuery { tenant: some("other"), ..self.query() }, 0),
             ("a status", AuditQuery { status: some("denied"), ..self.query() }, 1),
             ("what failed", AuditQuery { failed: true, ..self.query() }, 1),
+            ("a door", AuditQuery { source: some("http"), ..self.query() }, 10),
+            ("another door", AuditQuery { source: some("slack"), ..self.query() }, 0),
+            ("no door", AuditQuery { source: some(""), ..self.query() }, 0),
             ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
             ("a server with a dot", AuditQuery { server: some("git.hub"), ..self.query() }, 7),
             ("a server that nobody came to", AuditQuery { server: some("db"), ..self.query() }, 1),

@@ -16,6 +16,13 @@ pub(super) mod tool;
 pub(super) mod user;
 pub(super) mod users;
 
+use omni_core::uptime;
+
+use super::{
+    chart::{self, Svg},
+    show,
+};
+
 /// How something is going, as a class of the sheet of styles.
 fn mark_of(status: &str) -> &'static str {
     match status {
@@ -35,4 +42,23 @@ fn cell(name: &str, (calls, failed): (u64, u64)) -> (&'static str, String) {
         _ => "bad",
     };
     (class, format!("{name}: {calls} calls, {failed} failed"))
+}
+
+/// How a server did over time, in portions of these names.
+fn health_strip(server: &str, portions: &[uptime::Portion], names: &[String]) -> Svg {
+    let cells: Vec<_> = portions.iter().zip(names).map(|(portion, name)| health_cell(name, *portion)).collect();
+    chart::strip(&format!("Health of {server} over time"), &cells)
+}
+
+/// How a server did in a portion of time.
+fn health_cell(name: &str, portion: uptime::Portion) -> (&'static str, String) {
+    let uptime::Portion { watched_ms, away_ms, .. } = portion;
+    match away_ms {
+        _ if watched_ms == 0 => ("none", format!("{name}: not watched")),
+        0 => ("ok", format!("{name}: healthy")),
+        some => {
+            let class = if some * 5 < watched_ms { "warn" } else { "bad" };
+            (class, format!("{name}: away for {} of {}", show::duration(some), show::duration(watched_ms)))
+        }
+    }
 }

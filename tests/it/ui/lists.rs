@@ -10,7 +10,7 @@ use omni_core::{
 
 use super::*;
 
-async fn operator(site: &Site) -> Admin {
+pub(super) async fn operator(site: &Site) -> Admin {
     let operator = Credential::Local { os_user: "root".into(), act_as: None };
     site.office.omni.admin(operator, Source::Cli).await.unwrap()
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
     super::offer::{Eyes, OfferedServer},
     Admin, record,
 };
-use crate::{catalog::Catalog, compose::Reload, error::Error, parts::Parts, policy::Permission, reload::Reloader};
+use crate::{
+    catalog::Catalog, compose::Reload, error::Error, parts::Parts, policy::Permission, reload::Reloader, uptime::Spell,
+};
 
 /// What came of asking everything again.
 #[derive(Debug, Clone)]
@@ -29,6 +32,16 @@ impl Admin {
         self.require(Permission::CanModifyConfig)?;
         let catalog = self.parts.pool.discover().await;
         Ok(Eyes::All.see_all(&self.parts, &catalog))
+    }
+
+    /// How the servers did since a time, or one of them: the latest first, at most
+    /// [`MAX_READ`](crate::uptime::MAX_READ).
+    ///
+    /// # Errors
+    /// An [`Error`] when it may not be shown, or cannot be read.
+    pub async fn spells(&self, since: DateTime<Utc>, server: Option<&str>) -> Result<Vec<Spell>, Error> {
+        self.require(Permission::CanModifyConfig)?;
+        Ok(self.parts.uptime.since(since, server).await?)
     }
 
     /// Asks every server for its tools again, or one, whatever is known; what they answer is known then.

@@ -13,15 +13,20 @@ use crate::{
 };
 
 impl Admin {
-    /// What everybody asked of late, in sums over time. `None` where the ledger is in no database.
+    /// What everybody asked of late, by one door or by all, in sums over time. `None` where the ledger is in no database.
     ///
     /// # Errors
     /// An [`Error`] when it may not be told, or cannot be read.
-    pub async fn overview(&self, stretch: Stretch, now: DateTime<Utc>) -> Result<Option<Overview>, Error> {
+    pub async fn overview(
+        &self,
+        stretch: Stretch,
+        source: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Overview>, Error> {
         self.require(Permission::CanViewAuditLogs)?;
         let Some(tables) = &self.parts.tables else { return Ok(None) };
         let analytics = Analytics::of(tables.clone());
-        let found = analytics.overview(&self.principal.tenant, stretch, now).await;
+        let found = analytics.overview(&self.principal.tenant, stretch, source, now).await;
         found.map(Some).map_err(|error| Error::People { message: error.to_string() })
     }
 }

@@ -56,6 +56,7 @@ fn log_query(fields: &Fields) -> Result<AuditQuery, ApiError> {
         status: status.filter(|_| !has_failed),
         mcp_name: set("server"),
         tool: set("tool"),
+        source: set("source"),
         request_type: set("type"),
         since: read(fields, "since", moment, &mut wrong),
         until: read(fields, "until", moment, &mut wrong),

@@ -11,6 +11,7 @@ use crate::{
         answer::{AsJson, Frame, shown},
         live,
         person::Person,
+        show::NONE,
         view::overview::{self, Seen},
     },
 };
@@ -20,22 +21,26 @@ const FAILURES: usize = 6;
 
 pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person: Person) -> Result<Response, ApiError> {
     let (now, stretch) = (Utc::now(), stretch(person.query.of("period")));
+    let source = person.query.of("source").map(str::to_owned);
     let admin = &person.admin;
     let look = live::seen(&app, &person).await;
     let waiting = live::waiting(&app, &person.caller).await?.len();
-    let mut seen = Seen { stretch, look, waiting, ..Seen::default() };
+    let mut seen = Seen { stretch, source, look, waiting, ..Seen::default() };
     if admin.may(Permission::CanViewAuditLogs) {
-        seen.usage = admin.overview(stretch, now).await?;
+        seen.usage = admin.overview(stretch, seen.source.as_deref(), now).await?;
         // A store that only takes records has nothing to show.
         if let Ok(access) = admin.audit() {
             let mut failed = AuditQuery::default();
             (failed.failed, failed.limit) = (true, Some(FAILURES));
             failed.since = Some(stretch.since(now));
+            failed.source =
+                seen.source.as_ref().map(|source| if source == NONE { String::new() } else { source.clone() });
             seen.failures = access.logs(&failed).await.map_err(Error::from)?.entries;
         }
     }
     if admin.may(Permission::CanModifyConfig) {
         seen.servers = Some(app.omni.known_catalog());
+        seen.spells = admin.spells(stretch.since(now), None).await?;
     }
     shown(as_json, overview::of(Frame::of(&person), seen, now))
 }

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use chrono::Utc;
+use omni_core::analytics::overview::Stretch;
 
 use crate::{
     error::ApiError,
@@ -18,7 +19,9 @@ pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Respo
     let found = person.admin.servers().await?.into_iter().find(|server| *server.view.name == *name);
     let found = found.ok_or_else(|| ApiError::not_found(format!("there is no server {name:?}")))?;
     let pins = person.admin.pins(Some(&name), None).await?;
-    shown(as_json, server::of(Frame::of(&person), &found, pins, Utc::now()))
+    let now = Utc::now();
+    let spells = person.admin.spells(Stretch::Month.since(now), Some(&name)).await?;
+    shown(as_json, server::of(Frame::of(&person), &found, pins, &spells, now))
 }
 
 /// Agrees to what a tool has become, if it still is what was looked at.

@@ -17,7 +17,7 @@ use crate::{
 pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Response, ApiError> {
     let (admin, now) = (&person.admin, Utc::now());
     let usage = match admin.may(Permission::CanViewAuditLogs) {
-        true => admin.overview(Stretch::Day, now).await?,
+        true => admin.overview(Stretch::Day, None, now).await?,
         false => None,
     };
     let portions = usage.map(|usage| usage.portions).unwrap_or_default();

@@ -2,7 +2,10 @@
 
 use askama::Template;
 use chrono::{DateTime, NaiveDate, Utc};
-use omni_core::audit::{LogEntry, LogPage, REQUEST_TYPES};
+use omni_core::{
+    Source,
+    audit::{LogEntry, LogPage, REQUEST_TYPES},
+};
 use serde::Serialize;
 
 use crate::{
@@ -56,6 +59,8 @@ pub(in crate::ui) struct View {
     statuses: Vec<(&'static str, &'static str, bool)>,
     #[serde(skip)]
     types: Vec<(&'static str, bool)>,
+    #[serde(skip)]
+    sources: Vec<(&'static str, bool)>,
     #[serde(skip)]
     days: Vec<(&'static str, &'static str, bool)>,
 }
@@ -143,6 +148,7 @@ pub(in crate::ui) fn of(
         wrong,
         statuses: STATUSES.into_iter().map(|(status, told)| (status, told, has("status", status))).collect(),
         types: REQUEST_TYPES.into_iter().map(|kind| (kind, has("type", kind))).collect(),
+        sources: Source::ALL.map(Source::as_str).into_iter().map(|name| (name, has("source", name))).collect(),
         days: DAYS.into_iter().map(|(value, title)| (value, title, value == days)).collect(),
     }
 }

@@ -5,9 +5,10 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 use askama::Template;
 use chrono::{DateTime, Utc};
 use omni_core::{
-    analytics::overview::{Overview, Portion, Stretch, Sum},
+    analytics::overview::{Others, Overview, Portion, Stretch, Sum},
     audit::LogEntry,
-    catalog::{Catalog, Health},
+    catalog::{Catalog, Health, ServerView},
+    uptime::{self, Spell},
 };
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ use crate::{
         chart::{self, Column, Svg, Told},
         fields::link,
         show,
+        view::audit::FAILED,
     },
     wire::{LogDetail, server_status},
 };
@@ -32,11 +34,15 @@ const STRETCHES: [(Stretch, &str, &str, u8); 3] =
 #[derive(Debug, Default)]
 pub(in crate::ui) struct Seen {
     pub(in crate::ui) stretch: Stretch,
+    /// The only door that is looked at.
+    pub(in crate::ui) source: Option<String>,
     /// What changes are compared with.
     pub(in crate::ui) look: Option<u64>,
     pub(in crate::ui) usage: Option<Overview>,
     pub(in crate::ui) failures: Vec<LogEntry>,
     pub(in crate::ui) servers: Option<Arc<Catalog>>,
+    /// How these did.
+    pub(in crate::ui) spells: Vec<Spell>,
     pub(in crate::ui) waiting: usize,
 }
 
@@ -55,30 +61,53 @@ pub(in crate::ui) struct View {
     #[serde(skip)]
     stretches: Vec<Choice>,
     #[serde(skip)]
+    doors: Vec<Door>,
+    /// Where this very page is, and all errors of it.
+    #[serde(skip)]
+    here: String,
+    #[serde(skip)]
+    all_failed: String,
+    #[serde(skip)]
     cards: Vec<Card>,
     #[serde(skip)]
     charts: Vec<Chart>,
     #[serde(skip)]
     people: Vec<Share>,
     #[serde(skip)]
+    other_people: Option<Share>,
+    #[serde(skip)]
     models: Vec<Share>,
+    #[serde(skip)]
+    other_models: Option<Share>,
     #[serde(skip)]
     failed: Vec<Failure>,
 }
 
 #[derive(Debug)]
 struct Choice {
-    name: &'static str,
     title: &'static str,
-    /// How far the log is gone through for the same time.
-    days: u8,
+    to: String,
+    is_here: bool,
+}
+
+/// A door by which asks come.
+#[derive(Debug)]
+struct Door {
+    name: String,
+    count: String,
+    to: String,
     is_here: bool,
 }
 
 impl View {
     /// The stretch that is shown.
-    fn here(&self) -> Option<&Choice> {
-        self.stretches.iter().find(|choice| choice.is_here)
+    fn stretch(&self) -> &'static str {
+        self.stretches.iter().find(|choice| choice.is_here).map_or("", |choice| choice.title)
+    }
+
+    /// The door that is looked at.
+    fn door(&self) -> Option<&str> {
+        self.doors.iter().find(|door| door.is_here && !door.count.is_empty()).map(|door| &*door.name)
     }
 }
 
@@ -116,7 +145,7 @@ struct Failure {
     why: String,
 }
 
-/// A server, and how its calls went.
+/// A server, how it did, and how its calls went.
 #[derive(Debug, Serialize)]
 struct Server {
     name: String,
@@ -124,27 +153,48 @@ struct Server {
     breaker: &'static str,
     calls: u64,
     failed: u64,
+    /// By portion of time, whether or not anybody called it.
+    health: Vec<uptime::Portion>,
     #[serde(skip)]
     mark: &'static str,
     #[serde(skip)]
     to: String,
     #[serde(skip)]
     strip: Svg,
+    #[serde(skip)]
+    call_strip: Option<Svg>,
 }
 
 pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
     let portions = seen.usage.as_ref().map(|usage| &*usage.portions).unwrap_or_default();
-    let names = names(portions, seen.stretch);
-    let servers: Vec<Server> = seen.servers.iter().flat_map(|catalog| servers(catalog, portions, &names)).collect();
-    let choice = |(stretch, name, title, days)| Choice { name, title, days, is_here: stretch == seen.stretch };
+    let names = names(&seen.stretch.begins(now), seen.stretch);
+    let servers: Vec<Server> = servers(&seen, portions, &names, now);
+    let door = seen.source.clone().unwrap_or_default();
+    let (_, period, _, days) =
+        STRETCHES.into_iter().find(|(stretch, ..)| *stretch == seen.stretch).unwrap_or(STRETCHES[0]);
+    let choice = |(stretch, name, title, _)| Choice {
+        title,
+        to: link("overview", &[("period", name), ("source", &door)]),
+        is_here: stretch == seen.stretch,
+    };
+    let usage = seen.usage.as_ref();
+    let of_people = usage.map(|usage| shares(&usage.people, usage.other_people, "nobody"));
+    let of_models = usage.map(|usage| shares(&usage.models, usage.other_models, "without a model"));
+    let ((people, other_people), (models, other_models)) =
+        (of_people.unwrap_or_default(), of_models.unwrap_or_default());
     View {
         frame,
         seen: seen.look,
         stretches: STRETCHES.into_iter().map(choice).collect(),
+        doors: doors(portions, &door, period),
+        here: link("overview", &[("period", period), ("source", &door)]),
+        all_failed: link("audit", &[("status", FAILED), ("days", &days.to_string()), ("source", &door)]),
         cards: cards(&seen, &servers),
         charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
-        people: seen.usage.as_ref().map(|usage| shares(&usage.people, "nobody")).unwrap_or_default(),
-        models: seen.usage.as_ref().map(|usage| shares(&usage.models, "without a model")).unwrap_or_default(),
+        people,
+        other_people,
+        models,
+        other_models,
         failed: seen.failures.iter().map(|entry| failure(entry, now)).collect(),
         failures: seen.failures.into_iter().map(LogDetail::from).collect(),
         usage: seen.usage,
@@ -153,9 +203,9 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
     }
 }
 
-fn names(portions: &[Portion], stretch: Stretch) -> Vec<String> {
+fn names(begins: &[DateTime<Utc>], stretch: Stretch) -> Vec<String> {
     let form = if stretch == Stretch::Day { "%H:%M" } else { "%d %b" };
-    portions.iter().map(|portion| portion.begins.format(form).to_string()).collect()
+    begins.iter().map(|begins| begins.format(form).to_string()).collect()
 }
 
 fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
@@ -192,7 +242,11 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
 
 /// The sources of the most asks, and last what the others are together: those beyond, and what has no source, as what
 /// is older than omni.
-fn sources(portions: &[Portion]) -> Vec<&str> {
+fn sources(usage: &Overview) -> Vec<&str> {
+    if let Some(only) = &usage.source {
+        return vec![only];
+    }
+    let portions = &usage.portions;
     let mut sums = BTreeMap::<&str, u64>::new();
     for (name, sum) in portions.iter().flat_map(|portion| &portion.sources) {
         *sums.entry(name).or_default() += sum.requests;
@@ -207,7 +261,7 @@ fn sources(portions: &[Portion]) -> Vec<&str> {
 }
 
 fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
-    let sources = sources(&usage.portions);
+    let sources = sources(usage);
     let of_source = |portion: &Portion| {
         let mut left = portion.all.requests;
         let mut counts: Vec<u64> = sources
@@ -233,7 +287,7 @@ fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
     let told = |title, series, value| Told { title, series, value };
     vec![
         chart(
-            "Asks by source",
+            if usage.source.is_some() { "Asks" } else { "Asks by source" },
             &sources,
             chart::bars(told("Asks by source over time", &sources, count), &columns(&of_source)),
         ),
@@ -251,12 +305,14 @@ fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
     ]
 }
 
-fn servers(catalog: &Catalog, portions: &[Portion], names: &[String]) -> Vec<Server> {
-    let one = |server: &omni_core::catalog::ServerView| {
+fn servers(seen: &Seen, portions: &[Portion], names: &[String], now: DateTime<Utc>) -> Vec<Server> {
+    let begins = seen.stretch.begins(now);
+    let one = |server: &ServerView| {
         let of = |portion: &Portion| portion.servers.get(&*server.name).copied().unwrap_or_default();
         let (calls, failed) =
             portions.iter().map(of).fold((0, 0), |(all, bad), (calls, failed)| (all + calls, bad + failed));
         let cells: Vec<_> = portions.iter().zip(names).map(|(portion, name)| super::cell(name, of(portion))).collect();
+        let health = uptime::portions(&seen.spells, &server.name, &begins, now);
         let status = server_status(&server.health).0;
         Server {
             name: server.name.to_string(),
@@ -266,10 +322,12 @@ fn servers(catalog: &Catalog, portions: &[Portion], names: &[String]) -> Vec<Ser
             failed,
             mark: if server.health == Health::Disabled { "dim" } else { super::mark_of(status) },
             to: link("server", &[("name", &server.name)]),
-            strip: chart::strip(&format!("Calls of {} over time", server.name), &cells),
+            strip: super::health_strip(&server.name, &health, names),
+            call_strip: (calls > 0).then(|| chart::strip(&format!("Calls of {} over time", server.name), &cells)),
+            health,
         }
     };
-    catalog.servers.iter().map(one).collect()
+    seen.servers.iter().flat_map(|catalog| &catalog.servers).map(one).collect()
 }
 
 /// What was spent, as far as it is known.
@@ -281,9 +339,10 @@ fn cost(sum: &Sum) -> String {
     }
 }
 
-/// Shares of what was spent; `none` is what a name is shown as that there is none of.
-fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
-    let most = sums.iter().map(|(_, sum)| sum.cost).max().unwrap_or(0).max(1);
+/// Shares of what was spent, and those of all others; `none` is what a name is shown as that there is none of.
+fn shares(sums: &[(String, Sum)], others: Option<Others>, none: &str) -> (Vec<Share>, Option<Share>) {
+    let others = others.map(|others| (format!("{} others together", others.count), others.sum));
+    let most = sums.iter().chain(&others).map(|(_, sum)| sum.cost).max().unwrap_or(0).max(1);
     let share = |(name, sum): &(String, Sum)| {
         let (used, max) = (u64::try_from(sum.cost).unwrap_or(0), u64::try_from(most).unwrap_or(1));
         let name = if name == show::NONE { none } else { name };
@@ -294,7 +353,30 @@ fn shares(sums: &[(String, Sum)], none: &str) -> Vec<Share> {
             meter: chart::share(&format!("{name}: {}", cost(sum)), used, max),
         }
     };
-    sums.iter().map(share).collect()
+    (sums.iter().map(share).collect(), others.as_ref().map(share))
+}
+
+/// All doors together, and each by which something came; the one that is looked at in any case.
+fn doors(portions: &[Portion], here: &str, period: &str) -> Vec<Door> {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    if !here.is_empty() {
+        counts.insert(here, 0);
+    }
+    for (name, sum) in portions.iter().flat_map(|portion| &portion.sources) {
+        *counts.entry(name).or_default() += sum.requests;
+    }
+    let door = |name: &str, title: &str, count: String| Door {
+        name: title.to_owned(),
+        count,
+        to: link("overview", &[("period", period), ("source", name)]),
+        is_here: name == here,
+    };
+    let each =
+        |(name, count): (&str, u64)| door(name, if name == show::NONE { "unknown" } else { name }, show::count(count));
+    match counts.len() {
+        0 => Vec::new(),
+        _ => [door("", "all sources", String::new())].into_iter().chain(counts.into_iter().map(each)).collect(),
+    }
 }
 
 fn failure(entry: &LogEntry, now: DateTime<Utc>) -> Failure {

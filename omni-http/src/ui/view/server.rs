@@ -2,13 +2,21 @@
 
 use askama::Template;
 use chrono::{DateTime, Utc};
-use omni_core::{omni::OfferedServer, pin::Pin};
+use omni_core::{
+    analytics::overview::Stretch,
+    omni::OfferedServer,
+    pin::Pin,
+    uptime::{self, Spell},
+};
 use serde::Serialize;
 
 use crate::{
-    ui::{answer::Frame, fields::link, show},
+    ui::{answer::Frame, chart::Svg, fields::link, show},
     wire::{AdminServer, AdminTool, PinEntry, all_tools},
 };
+
+/// How many absences are listed.
+const ABSENCES: usize = 10;
 
 #[derive(Debug, Template, Serialize)]
 #[template(path = "server.html")]
@@ -18,6 +26,11 @@ pub(in crate::ui) struct View {
     server: AdminServer,
     tools: Vec<AdminTool>,
     pins: Vec<PinEntry>,
+    health: Past,
+    #[serde(skip)]
+    strips: Vec<(&'static str, Svg)>,
+    #[serde(skip)]
+    absences: Vec<Absence>,
     #[serde(skip)]
     name: String,
     #[serde(skip)]
@@ -32,6 +45,24 @@ pub(in crate::ui) struct View {
     held: Vec<Held>,
     #[serde(skip)]
     rows: Vec<Row>,
+}
+
+/// How the server did over time.
+#[derive(Debug, Default, Serialize)]
+struct Past {
+    day: Vec<uptime::Portion>,
+    month: Vec<uptime::Portion>,
+    /// When it was away, the latest first.
+    away: Vec<Spell>,
+}
+
+/// When it was away.
+#[derive(Debug)]
+struct Absence {
+    at: String,
+    ago: String,
+    long: String,
+    why: String,
 }
 
 /// A tool that is kept back.
@@ -69,7 +100,13 @@ struct Row {
     pinned: String,
 }
 
-pub(in crate::ui) fn of(frame: Frame, offered: &OfferedServer, pins: Vec<Pin>, now: DateTime<Utc>) -> View {
+pub(in crate::ui) fn of(
+    frame: Frame,
+    offered: &OfferedServer,
+    pins: Vec<Pin>,
+    spells: &[Spell],
+    now: DateTime<Utc>,
+) -> View {
     let (server, view) = (AdminServer::from(offered), &offered.view);
     let held = pins.iter().filter_map(held).collect();
     let pinned = |tool: &str| pins.iter().find(|pin| pin.tool == tool).map(|pin| pinned(pin, now));
@@ -81,6 +118,7 @@ pub(in crate::ui) fn of(frame: Frame, offered: &OfferedServer, pins: Vec<Pin>, n
         hints: super::tool::hints(&def.annotations),
         pinned: pinned(&def.name).unwrap_or_else(|| "not pinned".into()),
     };
+    let health = past(spells, &view.name, now);
     View {
         frame: frame.titled(&*view.display_name),
         name: view.name.to_string(),
@@ -91,8 +129,35 @@ pub(in crate::ui) fn of(frame: Frame, offered: &OfferedServer, pins: Vec<Pin>, n
         rows: view.tools.iter().map(row).collect(),
         tools: all_tools(offered),
         pins: pins.into_iter().map(PinEntry::from).collect(),
+        strips: strips(&health, &view.name),
+        absences: health.away.iter().map(|spell| absence(spell, now)).collect(),
+        health,
         held,
         server,
+    }
+}
+
+fn past(spells: &[Spell], server: &str, now: DateTime<Utc>) -> Past {
+    let of = |stretch: Stretch| uptime::portions(spells, server, &stretch.begins(now), now);
+    let away = spells.iter().filter(|spell| !spell.is_up).take(ABSENCES).cloned().collect();
+    Past { day: of(Stretch::Day), month: of(Stretch::Month), away }
+}
+
+fn strips(past: &Past, server: &str) -> Vec<(&'static str, Svg)> {
+    let strip = |portions: &[uptime::Portion], form: &str| {
+        let names: Vec<_> = portions.iter().map(|portion| portion.begins.format(form).to_string()).collect();
+        super::health_strip(server, portions, &names)
+    };
+    vec![("The last 24 hours", strip(&past.day, "%H:%M")), ("The last 30 days", strip(&past.month, "%d %b"))]
+}
+
+fn absence(spell: &Spell, now: DateTime<Utc>) -> Absence {
+    let long = (spell.last_at - spell.began_at).num_milliseconds();
+    Absence {
+        at: show::moment(spell.began_at),
+        ago: show::ago(spell.began_at, now),
+        long: show::duration(u64::try_from(long).unwrap_or(0)),
+        why: spell.reason.clone().unwrap_or_default(),
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) struct LogQuery {
     /// A tool that it used: `server.tool`, or a tool of any server.
     #[serde(default)]
     pub(crate) tool: Option<String>,
+    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`.
+    #[serde(default)]
+    pub(crate) source: Option<String>,
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
@@ -97,6 +100,9 @@ pub(crate) struct MyLogQuery {
     /// A tool that it used: `server.tool`, or a tool of any server.
     #[serde(default)]
     pub(crate) tool: Option<String>,
+    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`.
+    #[serde(default)]
+    pub(crate) source: Option<String>,
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
@@ -170,6 +176,7 @@ impl LogQuery {
         query.status = set(&self.status);
         query.server = set(&self.mcp_name);
         query.tool = set(&self.tool);
+        query.source = set(&self.source);
         query.request_type = set(&self.request_type);
         let days = days(self.days)?;
         query.since = Some(self.since.map_or_else(|| Utc::now() - TimeDelta::days(days.into()), |since| since.0));
@@ -201,6 +208,7 @@ impl From<MyLogQuery> for LogQuery {
             status: own.status,
             mcp_name: own.mcp_name,
             tool: own.tool,
+            source: own.source,
             request_type: own.request_type,
             since: own.since,
             until: own.until,
