@@ -147,8 +147,8 @@ async fn discovery(State(says): State<Shared>) -> Response {
     let mut says = says.lock().unwrap();
     says.asked += 1;
     let mut document = json!({ "issuer": says.url, "jwks_uri": format!("{}/keys", says.url) });
-    if says.desk.is_some() {
-        document.as_object_mut().unwrap().extend(desk::metadata(&says.url));
+    if let Some(desk) = &says.desk {
+        document.as_object_mut().unwrap().extend(desk::metadata(&says.url, desk));
     }
     match &says.answer {
         Answer::Well => Json(document).into_response(),

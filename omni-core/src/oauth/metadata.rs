@@ -16,6 +16,10 @@ pub(crate) struct ServerMetadata {
     pub(crate) registration_endpoint: Option<String>,
     #[serde(default)]
     pub(crate) revocation_endpoint: Option<String>,
+    /// Where people log out (OpenID Connect RP-Initiated Logout).
+    #[serde(default)]
+    #[cfg_attr(not(feature = "oidc"), allow(dead_code, reason = "nobody logs in"))]
+    pub(crate) end_session_endpoint: Option<String>,
     #[serde(default, deserialize_with = "texts")]
     pub(crate) scopes_supported: Vec<String>,
     #[serde(default, deserialize_with = "texts")]

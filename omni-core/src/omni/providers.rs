@@ -69,4 +69,11 @@ impl Omni {
     pub async fn finish_login(&self, pending: PendingLogin, query: &str) -> Result<IdClaims, LoginError> {
         self.parts().authenticator.oidc().ok_or(LoginError::NotOffered)?.finish_login(pending, query).await
     }
+
+    /// Where a browser is sent for the issuer to end its own session too; it comes back to `back`. `None` where people do
+    /// not log in there, or it has no such page.
+    #[cfg(feature = "oidc")]
+    pub async fn logout_url(&self, back: &str) -> Option<Url> {
+        self.parts().authenticator.oidc()?.logout_url(back).await
+    }
 }

@@ -151,7 +151,24 @@ pub(super) async fn leave(State(app): State<App>, request: Request) -> Result<Re
         session.end(&app).await?;
     }
     let gone = SESSION.unset()?.map(|cookie| (header::SET_COOKIE, cookie));
-    Ok((AppendHeaders(gone), moved("login")?).into_response())
+    Ok((AppendHeaders(gone), left(&app, &parts).await?).into_response())
+}
+
+/// Where whoever left goes: to the issuer's page, where the session began at it and it has one for that.
+#[cfg(feature = "oidc")]
+async fn left(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+    if parts.extensions.get::<Session>().is_some_and(Session::is_of_issuer)
+        && let Some(response) = super::oidc::left(app, parts).await?
+    {
+        return Ok(response);
+    }
+    moved("login")
+}
+
+#[cfg(not(feature = "oidc"))]
+#[allow(clippy::unused_async, reason = "where there are issuers, one is asked")]
+async fn left(_: &App, _: &Parts) -> Result<Response, ApiError> {
+    moved("login")
 }
 
 #[cfg(test)]

@@ -1,22 +1,24 @@
-//! Logging in at the issuer's own page: there, and back.
+//! Logging in at the issuer's own page, there and back, and out of it.
 //!
 //! It begins with a link, not with a form: browsers hold a form to `form-action` on every host that it is sent on to,
 //! and an issuer may send people to hosts that nobody here knows.
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, header, request::Parts},
-    response::{AppendHeaders, IntoResponse as _, Response},
+    response::{AppendHeaders, Html, IntoResponse as _, Response},
 };
 use chrono::Utc;
 use omni_core::identity::{LoginError, PendingLogin};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    answer::{AsJson, Frame, moved, shown},
+    answer::{AsJson, Frame, moved, secured, shown},
     cookie::{self, MAX_VALUE, TRIP},
     fields::{Fields, link},
     login::{self, next},
@@ -29,6 +31,9 @@ use crate::{error::ApiError, state::App};
 /// How long somebody may take at the issuer's page.
 const TRIP_SECONDS: i64 = 600;
 const LABEL: &str = "omni ui trip 1";
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
+/// How long whoever leaves waits for the issuer to say where they leave it.
+const SAYS_WITHIN: Duration = Duration::from_secs(3);
 /// Most logins that are completed at the same time: each asks the issuer.
 const MAX_AT_ONCE: usize = 32;
 
@@ -144,9 +149,8 @@ async fn entered(app: &App, parts: &Parts, trip: Trip, query: &str) -> Result<Se
 }
 
 fn welcomed(app: &App, parts: &Parts, as_json: AsJson, session: &Session, next: String) -> Result<Response, ApiError> {
-    const REFRESH: HeaderName = HeaderName::from_static("refresh");
     let cookie = session.set_cookie(app, place::comes_back_by_https(app, parts))?;
-    let on = HeaderValue::from_str(&format!("0; url={next}")).map_err(|_| ApiError::internal("no such page"))?;
+    let on = sent_on(&next)?;
     let frame = Frame { title: "Logged in".into(), ..Frame::default() };
     let mut response = shown(as_json, Entered { frame, next })?;
     response.headers_mut().insert(REFRESH, on);
@@ -154,4 +158,29 @@ fn welcomed(app: &App, parts: &Parts, as_json: AsJson, session: &Session, next: 
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// They have left omni, and leave the issuer too. A page sends the browser on: a form may be sent on to no other host.
+#[derive(Template)]
+#[template(path = "left.html")]
+struct Left {
+    frame: Frame,
+    to: String,
+}
+
+/// The page that sends whoever left to the issuer's; `None` where it has none, or does not say so in time.
+pub(super) async fn left(app: &App, parts: &Parts) -> Result<Option<Response>, ApiError> {
+    let Some(back) = place::address(app, parts, "login") else { return Ok(None) };
+    let Ok(Some(to)) = timeout(SAYS_WITHIN, app.omni.logout_url(&back)).await else { return Ok(None) };
+    let frame = Frame { title: "Logged out".into(), ..Frame::default() };
+    let page = Left { frame, to: to.as_str().into() }.render();
+    let page = page.map_err(|error| ApiError::internal(&format!("a page cannot be written: {error}")))?;
+    let mut response = secured(Html(page).into_response());
+    response.headers_mut().insert(REFRESH, sent_on(to.as_str())?);
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(Some(response))
+}
+
+fn sent_on(to: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(&format!("0; url={to}")).map_err(|_| ApiError::internal("no such page"))
 }

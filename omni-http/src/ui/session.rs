@@ -92,6 +92,12 @@ impl Session {
         Self { id: Uuid::new_v4(), who, tenant, subject, csrf: token(), ends: now + seconds, seconds }
     }
 
+    /// Whether it began at the issuer's page.
+    #[cfg(feature = "oidc")]
+    pub(super) fn is_of_issuer(&self) -> bool {
+        matches!(self.who, Who::LoggedIn(_))
+    }
+
     pub(super) fn csrf(&self) -> &str {
         &self.csrf
     }

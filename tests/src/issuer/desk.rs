@@ -53,6 +53,8 @@ pub struct Desk {
     pub gives: Gives,
     /// Whether people see a page, and have to agree there.
     pub has_page: bool,
+    /// Whether people log out at it too.
+    pub has_exit: bool,
     /// Whether a code counts as often as it comes, as it does at no good issuer.
     pub is_lax: bool,
     /// What was asked that no good client asks.
@@ -80,6 +82,7 @@ impl Desk {
             refuses: None,
             gives: Gives::Well,
             has_page: false,
+            has_exit: false,
             is_lax: false,
             faults: Vec::new(),
             given: 0,
@@ -108,11 +111,11 @@ impl Desk {
 }
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/authorize", get(authorize)).route("/token", post(token))
+    Router::new().route("/authorize", get(authorize)).route("/token", post(token)).route("/exit", get(exit))
 }
 
-pub(super) fn metadata(issuer: &str) -> Map<String, Value> {
-    let metadata = json!({
+pub(super) fn metadata(issuer: &str, desk: &Desk) -> Map<String, Value> {
+    let mut metadata = json!({
         "authorization_endpoint": format!("{issuer}/authorize?tenant=1"),
         "token_endpoint": format!("{issuer}/token"),
         "response_types_supported": ["code"],
@@ -120,7 +123,22 @@ pub(super) fn metadata(issuer: &str) -> Map<String, Value> {
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "authorization_response_iss_parameter_supported": true,
     });
+    if desk.has_exit {
+        metadata["end_session_endpoint"] = format!("{issuer}/exit?tenant=1").into();
+    }
     metadata.as_object().unwrap().clone()
+}
+
+/// The person leaves, and is sent back.
+async fn exit(State(says): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let mut says = says.lock().unwrap();
+    let desk = says.desk.as_mut().unwrap();
+    let asked = words(&query.unwrap_or_default());
+    let word = |name: &str| asked.get(name).cloned().unwrap_or_default();
+    if word("client_id") != desk.client_id || word("tenant") != "1" {
+        return desk.fault(format!("a logout was asked for by {:?}", word("client_id")));
+    }
+    (StatusCode::FOUND, [(LOCATION, word("post_logout_redirect_uri"))]).into_response()
 }
 
 /// The person agrees, unless nobody is let in.

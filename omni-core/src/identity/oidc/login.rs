@@ -155,6 +155,19 @@ impl Oidc {
         if claims.ends() > Utc::now().timestamp() { Ok(claims) } else { Err(Refusal::Expired.into()) }
     }
 
+    /// Where a browser is sent for the issuer to end its own session too; it comes back to `back`. `None` where the issuer
+    /// has no such page that is safe, or cannot be asked.
+    pub async fn logout_url(&self, back: &str) -> Option<Url> {
+        let (_, login) = self.login().ok()?;
+        let published = self.inner.keyring.published().await.ok()?;
+        let mut url = Url::parse(published.server.as_ref()?.end_session_endpoint.as_deref()?).ok()?;
+        self.inner.egress.check(&url).ok()?;
+        url.set_fragment(None);
+        // The ID token itself is not kept: who asks is told by the client's name, and the issuer asks the person.
+        url.query_pairs_mut().append_pair("client_id", &login.client_id).append_pair("post_logout_redirect_uri", back);
+        Some(url)
+    }
+
     /// By what ID tokens are judged, and as whom they are asked for.
     fn login(&self) -> Result<(&OidcConfig, &OidcLoginConfig), LoginError> {
         let config = self.inner.login.as_ref();
