@@ -26,7 +26,7 @@ pub use access::AuditAccess;
 #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
 pub(crate) use entry::Entries;
 pub use entry::{CallEntry, LogEntry};
-pub use query::{AuditQuery, AuditStats, Cursor, FAILURES, LogPage, MAX_PAGE, Order, REQUEST_TYPES};
+pub use query::{AuditQuery, AuditStats, Cursor, FAILURES, LogPage, MAX_PAGE, Order, REQUEST_TYPES, UNKNOWN_SOURCE};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
 #[derive(Debug, Clone, PartialEq, Eq)]

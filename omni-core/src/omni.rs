@@ -382,13 +382,16 @@ impl Omni {
     }
 
     /// Connects to the servers that are to be connected to at a start: what a service does before it
-    /// lets anybody in. Those without which it is not to start are waited for, the others are not.
+    /// lets anybody in. Those without which it is not to start are waited for, the others are not. From then
+    /// on it is kept [how the servers do](crate::uptime).
     ///
     /// # Errors
     /// [`Error::Needed`].
     pub async fn start(&self) -> Result<(), Error> {
         let parts = self.parts();
         parts.live.is_started.store(true, Ordering::Release);
+        // What was seen so far counts as well.
+        parts.pool.answered().notify_one();
         parts.start().await
     }
 

@@ -1,6 +1,6 @@
 //! How servers did over time, whether or not anybody called them.
 //!
-//! A process that uses servers finds out how they are by connecting to them, listing their tools and asking whether they
+//! A service finds out how its servers are by connecting to them, listing their tools and asking whether they
 //! live. It keeps that as [`Spell`]s: from when until when it found a server up, or away. While nothing changes a spell
 //! grows with every heartbeat; where nobody watched, there is nothing. [`portions`] makes of them what pages show.
 
@@ -75,9 +75,14 @@ impl Spell {
     /// One that has just begun; with a reason the server is away.
     #[must_use]
     pub fn new(server: impl Into<Arc<str>>, watcher: Uuid, at: DateTime<Utc>, reason: Option<String>) -> Self {
-        let reason: Option<String> = reason.map(|reason| reason.chars().take(MAX_REASON).collect());
+        let reason = reason.map(|reason| fit(&reason));
         Self { server: server.into(), watcher, began_at: at, last_at: at, is_up: reason.is_none(), reason }
     }
+}
+
+/// As much of a reason as is kept.
+fn fit(reason: &str) -> String {
+    reason.chars().take(MAX_REASON).collect()
 }
 
 /// Where spells are kept.
@@ -138,6 +143,30 @@ pub fn portions(spells: &[Spell], server: &str, begins: &[DateTime<Utc>], now: D
         portion
     };
     begins.iter().zip(ends).map(portion).collect()
+}
+
+/// When a server was away, the latest first, at most `most` times: what several watchers saw of one absence is one, with
+/// the reason of whoever saw it last.
+#[must_use]
+pub fn absences(spells: &[Spell], server: &str, most: usize) -> Vec<Spell> {
+    let mut away: Vec<&Spell> = spells.iter().filter(|spell| !spell.is_up && *spell.server == *server).collect();
+    away.sort_by_key(|spell| spell.began_at);
+    let mut absences: Vec<Spell> = Vec::new();
+    for spell in away {
+        match absences.last_mut() {
+            // Watchers look once a heartbeat: one sees the end of it later than another its beginning.
+            Some(last) if spell.began_at <= last.last_at + HEARTBEAT && spell.watcher != last.watcher => {
+                if spell.last_at >= last.last_at {
+                    (last.last_at, last.watcher) = (spell.last_at, spell.watcher);
+                    last.reason.clone_from(&spell.reason);
+                }
+            }
+            _ => absences.push(spell.clone()),
+        }
+    }
+    absences.reverse();
+    absences.truncate(most);
+    absences
 }
 
 /// How much of a spell is between two moments.

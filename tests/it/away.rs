@@ -21,6 +21,7 @@ use omni_core::{
     llm::{self, scripted::Scripted},
     mcp::{self, CallContext, Connector, McpError, OnStartFailure, ServerOptions},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+    uptime::{UptimeStore as _, memory::MemoryUptime},
 };
 use omni_tests::server::FakeServer;
 use serde_json::{json, value::to_raw_value};
@@ -198,4 +199,26 @@ async fn a_direct_call_to_a_dead_server_says_so_and_to_admins_why() {
         assert_eq!((error.kind(), error.to_string().contains(WHY)), (kind, why), "{error}");
         omni.shutdown().await;
     }
+}
+
+/// A pipeline with one server, and where it keeps how that did.
+async fn watched() -> (Omni, Arc<MemoryUptime>) {
+    let store = Arc::new(MemoryUptime::new());
+    let builder = Omni::builder().server("lab", FakeServer::echo()).uptime(store.clone());
+    let omni = builder.llm(Scripted::new()).build().await.unwrap();
+    assert_eq!(omni.catalog().await.tools().count(), 1);
+    (omni, store)
+}
+
+#[tokio::test]
+async fn how_servers_did_is_kept_by_a_service_and_not_by_a_command_that_uses_them_in_passing() {
+    let since = chrono::Utc::now() - chrono::TimeDelta::days(1);
+    let (command, store) = watched().await;
+    command.shutdown().await;
+    assert_eq!(store.since(since, None).await.unwrap(), []);
+    let (service, store) = watched().await;
+    service.start().await.unwrap();
+    service.shutdown().await;
+    let kept = store.since(since, Some("lab")).await.unwrap();
+    assert!(matches!(&*kept, [spell] if spell.is_up), "{kept:?}");
 }

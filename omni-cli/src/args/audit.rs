@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use omni_core::{
     Source,
-    audit::{AuditQuery, Cursor, MAX_PAGE, Order, REQUEST_TYPES},
+    audit::{AuditQuery, Cursor, MAX_PAGE, Order, REQUEST_TYPES, UNKNOWN_SOURCE},
     ledger::Outcome,
 };
 
@@ -64,7 +64,7 @@ pub struct FilterArgs {
     #[arg(short, long)]
     pub tool: Option<String>,
     /// Came by this door
-    #[arg(long, value_parser = PossibleValuesParser::new(Source::ALL.map(Source::as_str)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Source::ALL.map(Source::as_str).into_iter().chain([UNKNOWN_SOURCE])))]
     pub source: Option<String>,
     /// Of this kind only
     #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(REQUEST_TYPES))]

@@ -10,6 +10,8 @@ use super::{AuditError, LogEntry};
 
 /// What entries are of: an ask, a direct call, an administrator's operation.
 pub const REQUEST_TYPES: [&str; 3] = ["chat", "tool_call", ADMIN];
+/// The source of what came by no door that is known, as rows of an imported database.
+pub const UNKNOWN_SOURCE: &str = "unknown";
 /// How asks and calls end that neither were refused nor given up.
 pub const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
 /// What stands in no sum of asks and calls.
@@ -66,7 +68,7 @@ pub struct AuditQuery {
     pub server: Option<String>,
     /// Used this tool, or wanted to call it directly: `server.tool`, or a tool of any server.
     pub tool: Option<String>,
-    /// Came by this door, by the name of a [`Source`](crate::Source); the empty name is of what came by none that is known.
+    /// Came by this door: the name of a [`Source`](crate::Source), or [`UNKNOWN_SOURCE`].
     pub source: Option<String>,
     /// One of [`REQUEST_TYPES`].
     pub request_type: Option<String>,
@@ -100,7 +102,7 @@ impl AuditQuery {
             && is(&self.user, entry.user_email.as_deref())
             && is(&self.status, Some(&entry.status))
             && (!self.failed || FAILURES.contains(&&*entry.status))
-            && is(&self.source, Some(entry.source.as_deref().unwrap_or_default()))
+            && is(&self.source, Some(entry.source.as_deref().unwrap_or(UNKNOWN_SOURCE)))
             && is(&self.request_type, Some(&entry.request_type))
             && self.request_id.is_none_or(|id| entry.request_id == id)
             && self.server.as_ref().is_none_or(|server| is_server_of(entry, server))

@@ -1,7 +1,11 @@
 //! What was seen of the servers is kept as soon as they answer, in the background; that they are as they were, from time
-//! to time.
+//! to time, and only by a service: what a command at a terminal sees in passing, with what it has and may use there, says
+//! little of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::Utc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
@@ -47,7 +51,12 @@ impl Omni {
 async fn keep(parts: &Parts, is_heartbeat: bool, within: Duration) {
     let catalog = parts.pool.catalog();
     let kept = timeout(within, parts.live.keeper.keep(parts));
-    let watching = parts.live.watch.keep(&*parts.uptime, &catalog, &parts.redactor, is_heartbeat, Utc::now());
+    let watching = async {
+        if !parts.live.is_started.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        parts.live.watch.keep(&*parts.uptime, &catalog, &parts.redactor, is_heartbeat, Utc::now()).await
+    };
     let (kept, seen) = tokio::join!(kept, timeout(within, watching));
     if kept.is_err() {
         tracing::debug!("what the servers answered was not kept in time; the next answer tries again");

@@ -79,7 +79,7 @@ impl History {
             ("what failed", AuditQuery { failed: true, ..self.query() }, 1),
             ("a door", AuditQuery { source: some("http"), ..self.query() }, 10),
             ("another door", AuditQuery { source: some("slack"), ..self.query() }, 0),
-            ("no door", AuditQuery { source: some(""), ..self.query() }, 0),
+            ("no door", AuditQuery { source: some("unknown"), ..self.query() }, 0),
             ("a request type", AuditQuery { request_type: some("chat"), ..self.query() }, 7),
             ("a server with a dot", AuditQuery { server: some("git.hub"), ..self.query() }, 7),
             ("a server that nobody came to", AuditQuery { server: some("db"), ..self.query() }, 1),

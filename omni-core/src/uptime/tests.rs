@@ -149,3 +149,58 @@ fn portions_say_how_long_a_server_was_watched_and_how_long_it_was_away() {
     assert_eq!(minutes, [(3_600_000, 0), (1_200_000, 600_000), (0, 0), (1_000, 1_000)]);
     assert_eq!(found[3].begins, at(180));
 }
+
+#[test]
+fn what_several_saw_of_one_absence_is_one_with_the_reason_of_whoever_saw_it_last() {
+    let seen = |watcher: u128, from: i64, to: i64, why: &str| {
+        let mut spell = Spell::new("lab", Uuid::from_u128(watcher), at(from), Some(why.into()));
+        spell.last_at = at(to);
+        spell
+    };
+    let mut other = seen(1, 0, 9, "another server");
+    other.server = "other".into();
+    let up = Spell::new("lab", Uuid::from_u128(4), at(5), None);
+    let spells = [
+        seen(1, 40, 41, "again"),
+        seen(3, 11, 12, "last"),
+        seen(2, 2, 10, "second"),
+        seen(1, 1, 3, "first"),
+        other,
+        up,
+        seen(1, 60, 61, "early"),
+        seen(1, 61, 63, "the same watcher looked away between"),
+    ];
+    let told = |most| {
+        let absences = absences(&spells, "lab", most);
+        let told = absences.iter().map(|spell| {
+            (
+                (spell.began_at - at(0)).num_minutes(),
+                (spell.last_at - at(0)).num_minutes(),
+                spell.reason.clone().unwrap(),
+            )
+        });
+        told.collect::<Vec<_>>()
+    };
+    let all = [
+        (61, 63, "the same watcher looked away between".to_owned()),
+        (60, 61, "early".to_owned()),
+        (40, 41, "again".to_owned()),
+        (1, 12, "last".to_owned()),
+    ];
+    assert_eq!(told(9), all);
+    assert_eq!(told(2), all[..2]);
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_for_another_reason_is_told_with_the_newest() {
+    let post = Post::new();
+    let reason = async |minute, reason: &str| {
+        post.see(minute, false, &[("lab", Health::Unhealthy { reason: reason.into() })]).await;
+        let found = post.1.since(at(-1_000), Some("lab")).await.unwrap();
+        assert_eq!(found.len(), 1);
+        found[0].reason.clone().unwrap()
+    };
+    assert_eq!(reason(0, "connection refused").await, "connection refused");
+    let shown = reason(2, "401 with hunter2secret").await;
+    assert!(shown.starts_with("401 with ") && !shown.contains("hunter2secret"), "{shown}");
+}

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{HEARTBEAT, Spell, UptimeError, UptimeStore};
+use super::{HEARTBEAT, Spell, UptimeError, UptimeStore, fit};
 use crate::{
     catalog::{Catalog, Health},
     redact::Redactor,
@@ -91,6 +91,11 @@ impl Seen {
         if let Some(spell) = self.now.get_mut(server) {
             if spell.is_up == away.is_none() && !is_stale(spell, at) {
                 spell.last_at = at.max(spell.last_at);
+                let reason = away.map(|reason| fit(&reason));
+                if spell.reason != reason {
+                    spell.reason = reason;
+                    self.has_changed = true;
+                }
                 return;
             }
             self.end(server, at);

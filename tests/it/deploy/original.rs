@@ -143,6 +143,8 @@ async fn everybody_reads_their_own_of_a_dump_and_filters_find_what_is_in_it() {
         ("status=error", &[11, 8, 7, 6][..]),
         ("user_id=contractor@external.com", &[12, 8, 7][..]),
         ("limit=2&offset=1", &[11, 10][..]),
+        ("source=unknown&limit=2", &[12, 11][..]),
+        ("source=http", &[][..]),
     ] {
         let found = moved.get(owner, &format!("/audit/logs?{SINCE}&{filter}")).await.is(200).json();
         assert_eq!(ids(&found), expected, "{filter}");

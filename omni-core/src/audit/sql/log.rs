@@ -123,7 +123,7 @@ impl<'a> Conditions<'a> {
             ("l.user_email", &query.user),
             ("l.status", &query.status),
             ("l.request_type", &query.request_type),
-            ("coalesce(l.source, '')", &query.source),
+            ("coalesce(l.source, 'unknown')", &query.source),
         ];
         for (column, wanted) in columns {
             if let Some(wanted) = wanted {

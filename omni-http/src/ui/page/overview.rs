@@ -11,7 +11,6 @@ use crate::{
         answer::{AsJson, Frame, shown},
         live,
         person::Person,
-        show::NONE,
         view::overview::{self, Seen},
     },
 };
@@ -33,8 +32,7 @@ pub(in crate::ui) async fn show(State(app): State<App>, as_json: AsJson, person:
             let mut failed = AuditQuery::default();
             (failed.failed, failed.limit) = (true, Some(FAILURES));
             failed.since = Some(stretch.since(now));
-            failed.source =
-                seen.source.as_ref().map(|source| if source == NONE { String::new() } else { source.clone() });
+            failed.source = seen.source.as_deref().map(|source| overview::logged(source).to_owned());
             seen.failures = access.logs(&failed).await.map_err(Error::from)?.entries;
         }
     }

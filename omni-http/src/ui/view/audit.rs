@@ -4,7 +4,7 @@ use askama::Template;
 use chrono::{DateTime, NaiveDate, Utc};
 use omni_core::{
     Source,
-    audit::{LogEntry, LogPage, REQUEST_TYPES},
+    audit::{LogEntry, LogPage, REQUEST_TYPES, UNKNOWN_SOURCE},
 };
 use serde::Serialize;
 
@@ -148,9 +148,13 @@ pub(in crate::ui) fn of(
         wrong,
         statuses: STATUSES.into_iter().map(|(status, told)| (status, told, has("status", status))).collect(),
         types: REQUEST_TYPES.into_iter().map(|kind| (kind, has("type", kind))).collect(),
-        sources: Source::ALL.map(Source::as_str).into_iter().map(|name| (name, has("source", name))).collect(),
+        sources: sources().map(|name| (name, has("source", name))).collect(),
         days: DAYS.into_iter().map(|(value, title)| (value, title, value == days)).collect(),
     }
+}
+
+fn sources() -> impl Iterator<Item = &'static str> {
+    Source::ALL.map(Source::as_str).into_iter().chain([UNKNOWN_SOURCE])
 }
 
 /// Each name once, and how often it is there.

@@ -6,7 +6,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use omni_core::{
     analytics::overview::{Others, Overview, Portion, Stretch, Sum},
-    audit::LogEntry,
+    audit::{LogEntry, UNKNOWN_SOURCE},
     catalog::{Catalog, Health, ServerView},
     uptime::{self, Spell},
 };
@@ -188,7 +188,7 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
         stretches: STRETCHES.into_iter().map(choice).collect(),
         doors: doors(portions, &door, period),
         here: link("overview", &[("period", period), ("source", &door)]),
-        all_failed: link("audit", &[("status", FAILED), ("days", &days.to_string()), ("source", &door)]),
+        all_failed: link("audit", &[("status", FAILED), ("days", &days.to_string()), ("source", logged(&door))]),
         cards: cards(&seen, &servers),
         charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
         people,
@@ -357,6 +357,11 @@ fn shares(sums: &[(String, Sum)], others: Option<Others>, none: &str) -> (Vec<Sh
 }
 
 /// All doors together, and each by which something came; the one that is looked at in any case.
+/// A source as the ledger is asked for it.
+pub(in crate::ui) fn logged(source: &str) -> &str {
+    if source == show::NONE { UNKNOWN_SOURCE } else { source }
+}
+
 fn doors(portions: &[Portion], here: &str, period: &str) -> Vec<Door> {
     let mut counts = BTreeMap::<&str, u64>::new();
     if !here.is_empty() {
@@ -371,8 +376,7 @@ fn doors(portions: &[Portion], here: &str, period: &str) -> Vec<Door> {
         to: link("overview", &[("period", period), ("source", name)]),
         is_here: name == here,
     };
-    let each =
-        |(name, count): (&str, u64)| door(name, if name == show::NONE { "unknown" } else { name }, show::count(count));
+    let each = |(name, count): (&str, u64)| door(name, logged(name), show::count(count));
     match counts.len() {
         0 => Vec::new(),
         _ => [door("", "all sources", String::new())].into_iter().chain(counts.into_iter().map(each)).collect(),

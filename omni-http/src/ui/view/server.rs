@@ -1,12 +1,13 @@
 //! One server, its tools, and those that are kept back.
 
 use askama::Template;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use omni_core::{
     analytics::overview::Stretch,
+    catalog::ServerView,
     omni::OfferedServer,
     pin::Pin,
-    uptime::{self, Spell},
+    uptime::{self, HEARTBEAT, Spell},
 };
 use serde::Serialize;
 
@@ -62,6 +63,8 @@ struct Absence {
     at: String,
     ago: String,
     long: String,
+    /// Whether that goes on.
+    goes_on: bool,
     why: String,
 }
 
@@ -130,7 +133,7 @@ pub(in crate::ui) fn of(
         tools: all_tools(offered),
         pins: pins.into_iter().map(PinEntry::from).collect(),
         strips: strips(&health, &view.name),
-        absences: health.away.iter().map(|spell| absence(spell, now)).collect(),
+        absences: health.away.iter().map(|spell| absence(spell, &offered.view, now)).collect(),
         health,
         held,
         server,
@@ -139,8 +142,7 @@ pub(in crate::ui) fn of(
 
 fn past(spells: &[Spell], server: &str, now: DateTime<Utc>) -> Past {
     let of = |stretch: Stretch| uptime::portions(spells, server, &stretch.begins(now), now);
-    let away = spells.iter().filter(|spell| !spell.is_up).take(ABSENCES).cloned().collect();
-    Past { day: of(Stretch::Day), month: of(Stretch::Month), away }
+    Past { day: of(Stretch::Day), month: of(Stretch::Month), away: uptime::absences(spells, server, ABSENCES) }
 }
 
 fn strips(past: &Past, server: &str) -> Vec<(&'static str, Svg)> {
@@ -151,12 +153,17 @@ fn strips(past: &Past, server: &str) -> Vec<(&'static str, Svg)> {
     vec![("The last 24 hours", strip(&past.day, "%H:%M")), ("The last 30 days", strip(&past.month, "%d %b"))]
 }
 
-fn absence(spell: &Spell, now: DateTime<Utc>) -> Absence {
-    let long = (spell.last_at - spell.began_at).num_milliseconds();
+fn absence(spell: &Spell, view: &ServerView, now: DateTime<Utc>) -> Absence {
+    // It is looked at once a heartbeat.
+    let goes_on =
+        !view.health.is_healthy() && now - spell.last_at < TimeDelta::seconds(2 * HEARTBEAT.as_secs().cast_signed());
+    let until = if goes_on { now } else { spell.last_at };
+    let long = (until - spell.began_at).num_milliseconds();
     Absence {
         at: show::moment(spell.began_at),
         ago: show::ago(spell.began_at, now),
         long: show::duration(u64::try_from(long).unwrap_or(0)),
+        goes_on,
         why: spell.reason.clone().unwrap_or_default(),
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct LogQuery {
     /// A tool that it used: `server.tool`, or a tool of any server.
     #[serde(default)]
     pub(crate) tool: Option<String>,
-    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`.
+    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`, `unknown`.
     #[serde(default)]
     pub(crate) source: Option<String>,
     /// `chat`, `tool_call`, `admin`.
@@ -100,7 +100,7 @@ pub(crate) struct MyLogQuery {
     /// A tool that it used: `server.tool`, or a tool of any server.
     #[serde(default)]
     pub(crate) tool: Option<String>,
-    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`.
+    /// The door that it came by: `slack`, `http`, `cli`, `mcp`, `embed`, `unknown`.
     #[serde(default)]
     pub(crate) source: Option<String>,
     /// `chat`, `tool_call`, `admin`.
