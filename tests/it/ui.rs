@@ -52,6 +52,11 @@ const PAGES: [&str; 12] = [
     "settings",
 ];
 
+/// What a list's entries say beyond their place, over what is beside it.
+const BEYOND: &str = "return [...document.querySelectorAll('.list td > *')].filter((one) => {\
+    return one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 1;\
+}).map((one) => one.textContent)";
+
 /// What nobody wants to have run.
 const HOSTILE: &str = "<script>window.pwned=1</script><img src=x onerror=\"window.pwned=2\">'\"&amp;";
 

@@ -98,16 +98,16 @@ async fn where_the_process_stood_still_there_is_a_gap() {
     assert_eq!(post.spells("a").await, [(0, 0, true), (60, 60, true), (120, 120, false)]);
 }
 
-/// A store that is away at first.
+/// A store that is away the first two times.
 #[derive(Debug, Default)]
-struct Late(MemoryUptime, std::sync::atomic::AtomicBool);
+struct Late(MemoryUptime, std::sync::atomic::AtomicU32);
 
 #[async_trait]
 impl UptimeStore for Late {
     async fn keep(&self, spells: &[Spell]) -> Result<(), UptimeError> {
-        match self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            true => self.0.keep(spells).await,
-            false => Err(UptimeError::new("away")),
+        match self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 | 1 => Err(UptimeError::new("away")),
+            _ => self.0.keep(spells).await,
         }
     }
 
@@ -126,7 +126,8 @@ async fn what_a_store_did_not_take_it_is_given_again() {
     let keep =
         async |minute, health| watch.keep(&store, &catalog(&[("a", health)]), &redactor, false, at(minute)).await;
     assert!(keep(0, away()).await.is_err());
-    keep(1, Health::Healthy).await.unwrap();
+    assert!(keep(1, Health::Healthy).await.is_err());
+    keep(2, Health::Healthy).await.unwrap();
     let found = store.since(at(0), None).await.unwrap();
     assert_eq!(
         found.iter().map(|spell| (spell.began_at, spell.is_up)).collect::<Vec<_>>(),

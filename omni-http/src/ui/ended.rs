@@ -19,8 +19,8 @@ use uuid::Uuid;
 const DOOR: &str = "ui";
 /// How long a session that had not ended is taken for one that has not.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long it is waited for what is kept.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is waited for what is kept: a disk that others use too takes seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Most that this process remembers, of either kind.
 const MOST: usize = 10_000;
 

@@ -90,6 +90,10 @@ impl Eyes<'_> {
         if is_wider(self.browser).await != false {
             self.faults.push(format!("{look}: it is wider than its window"));
         }
+        let beyond = self.browser.run(BEYOND).await;
+        if beyond != json!([]) {
+            self.faults.push(format!("{look}: over what is beside it: {beyond}"));
+        }
         look
     }
 }

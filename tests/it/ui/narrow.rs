@@ -43,6 +43,7 @@ async fn an_entry_of_the_log_takes_three_lines_and_the_whole_menu_is_in_sight() 
     let lines: Vec<u64> = lines.as_array().unwrap().iter().map(|lines| lines.as_u64().unwrap()).collect();
     assert_eq!(lines.len(), 50);
     assert!(lines.iter().all(|lines| (2..=3).contains(lines)), "{lines:?}");
+    assert_eq!(browser.run(BEYOND).await, json!([]));
     // A wider window has the same in a table.
     browser.looks(1280, false).await;
     browser.open(&site.office.url("/ui/audit?days=30")).await;

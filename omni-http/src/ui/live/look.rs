@@ -105,7 +105,8 @@ mod tests {
     async fn a_store_that_hangs_holds_up_no_page_for_longer_than_a_look_may_take() {
         let (looks, began) = (Looks::default(), Instant::now());
         let hanging = || pending::<Option<Seen>>();
-        let (first, second) = tokio::join!(looks.of_look("a", hanging), looks.of_look("a", hanging));
+        let both = async { tokio::join!(looks.of_look("a", hanging), looks.of_look("a", hanging)) };
+        let (first, second) = timeout(2 * WITHIN, both).await.expect("nobody waits for a store that hangs");
         assert!(first.is_none() && second.is_none());
         assert_eq!(began.elapsed(), WITHIN, "whoever came meanwhile saw the same");
         assert!(looks.of_look("b", || ready(Some(SEEN))).await.is_some(), "others are not held up");
