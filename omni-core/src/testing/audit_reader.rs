@@ -211,7 +211,7 @@ async fn what_came_by_no_door_is_found_by_its_empty_name(sink: &dyn AuditSink, r
     let record = Record::new(id, None, Event::Admin(AdminRecord::new("config.reload", "somewhere")));
     let stored = sink.append(&seal_all(&SealKey::generate(), std::iter::once(record))).await;
     assert!(stored.is_ok(), "what omni does by itself is stored: {stored:?}");
-    for (source, count) in [("", 1), ("http", 0)] {
+    for (source, count) in [("unknown", 1), ("http", 0)] {
         let query = AuditQuery { request_id: Some(id), source: Some(source.into()), ..AuditQuery::default() };
         let found = reader.logs(&query).await;
         assert_eq!(found.map(|page| page.entries.len()).ok(), Some(count), "by the door {source:?}");
