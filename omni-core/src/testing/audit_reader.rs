@@ -25,7 +25,7 @@ pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReade
     history.every_condition_narrows_what_is_found(reader).await;
     history.pages_follow_each_other_without_gap_or_repetition(reader).await;
     what_is_stored_late_comes_late_by_number(sink, reader).await;
-    what_came_by_no_door_is_found_by_its_empty_name(sink, reader).await;
+    what_came_by_no_door_is_found_as_unknown(sink, reader).await;
     history.sums_are_those_of_the_entries(reader).await;
     history.calls_are_those_of_the_request(reader).await;
     history.rows_say_what_the_records_say(reader).await;
@@ -206,7 +206,7 @@ async fn what_is_stored_late_comes_late_by_number(sink: &dyn AuditSink, reader: 
     );
 }
 
-async fn what_came_by_no_door_is_found_by_its_empty_name(sink: &dyn AuditSink, reader: &dyn AuditReader) {
+async fn what_came_by_no_door_is_found_as_unknown(sink: &dyn AuditSink, reader: &dyn AuditReader) {
     let id = Uuid::now_v7();
     let record = Record::new(id, None, Event::Admin(AdminRecord::new("config.reload", "somewhere")));
     let stored = sink.append(&seal_all(&SealKey::generate(), std::iter::once(record))).await;
