@@ -52,6 +52,7 @@ mod voice;
 
 use asked::Elicited;
 use interrupted::Life;
+pub(crate) use interrupted::LOOK_EVERY;
 use reporting::Reports;
 use running::Running;
 use seen::Seen;

@@ -107,8 +107,10 @@ enum Work {
 enum Fault {
     /// It counts.
     Fails(String),
-    /// It is nobody's fault here: Slack is away, or the bot ends.
+    /// It is nobody's fault here: Slack is away.
     Passes(String),
+    /// The bot ends.
+    Ends,
 }
 
 /// What a file says, as if somebody had asked for it.
@@ -214,12 +216,31 @@ impl Bot {
         }
     }
 
+    /// Makes a report. If the process does not come to the end of it, another one tells so.
     async fn run(&self, store: &Store, job: &Job) -> Result<(), Error> {
+        let owner = match &job.by {
+            By::Owner(user) => user.id.as_str(),
+            By::Named(_) | By::Nobody => "",
+        };
+        let doing = self.makes_report(owner, &job.request.channel, &job.request.question).await;
         let ran = timeout(LONGEST, self.report(job)).await;
-        let reason = match ran.unwrap_or_else(|_| Err(Fault::Fails("it took too long".into()))) {
+        let ran = ran.unwrap_or_else(|_| Err(Fault::Fails("it took too long".into())));
+        if let Some(doing) = doing.filter(|_| ran != Err(Fault::Ends)) {
+            doing.ends().await;
+        }
+        self.note_run(store, job, ran).await
+    }
+
+    /// Keeps what came of a run.
+    async fn note_run(&self, store: &Store, job: &Job, ran: Result<(), Fault>) -> Result<(), Error> {
+        let reason = match ran {
             Ok(()) => {
                 tracing::info!(schedule = job.key, "a schedule ran");
                 return store.change(&job.key, Progress::succeeded).await.map(drop);
+            }
+            Err(Fault::Ends) => {
+                tracing::info!(schedule = job.key, "the bot ends in the middle of a run");
+                return Ok(());
             }
             Err(Fault::Passes(reason)) => {
                 tracing::info!(schedule = job.key, reason, "a run of a schedule came to nothing");

@@ -125,7 +125,7 @@ async fn ended(mut stream: AnswerStream, guard: &Guard) -> Result<Answer, Fault>
             Some(Some(AnswerEvent::Done(answer))) => return Ok(*answer),
             Some(Some(AnswerEvent::Error(failure))) => return Err(Fault::Fails(failure.error.public_message())),
             Some(Some(_)) => {}
-            Some(None) | None => return Err(Fault::Passes("it was stopped".into())),
+            Some(None) | None => return Err(Fault::Ends),
         }
     }
 }

@@ -208,6 +208,7 @@ fn notices_look_as_they_do() {
     message("not_here", &notice::not_here(false));
     message("not_here_direct", &notice::not_here(true));
     message("interrupted", &notice::interrupted());
+    message("report_interrupted", &notice::report_interrupted("What *broke* <!here>?"));
     message("elsewhere", &confirm::elsewhere());
     message("help_in_threads", &help::in_threads());
 }

@@ -259,3 +259,39 @@ async fn a_run_is_one_of_a_schedule_to_the_policy() {
     office.until_reports(1).await;
     assert_eq!(office.doors.last_via(), Some(Via::Schedule));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_killed_process_was_making_a_report_is_told_in_its_channel_once() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let office = Office::at(lab().hanging("hang"), llm, 1, |_| {}).await;
+    office.makes(ANN, json!({})).await;
+    office.is(NINE[0]);
+    until(|| office.server.running() == 1).await;
+    let told = || {
+        let all = office.slack.messages(GENERAL).into_iter();
+        all.filter(|one| one.by_bot && one.says("I was interrupted") && one.says("What broke?")).count()
+    };
+    // What a process leaves that was killed while it made such a report.
+    let mut left = office.until_kept("doing/", |rows| rows.len() == 1).await.remove(0);
+    left["by"] = "0192e4a0-0000-7000-8000-000000000000".into();
+    office.kept().put("doing/left", &left).await.unwrap();
+    until(|| told() == 1).await;
+    let left = until_some(async || {
+        let doing = office.kept().list("doing/").await.unwrap();
+        (doing.len() == 1).then_some(doing)
+    })
+    .await;
+    assert_ne!(left[0].0, "doing/left", "the process lives that makes the other one");
+    assert_eq!(told(), 1, "{}", office.slack.transcript());
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_was_made_leaves_nothing_that_could_be_told() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.is(NINE[0]);
+    office.until_reports(1).await;
+    office.until_kept("doing/", <[_]>::is_empty).await;
+    office.behaved();
+}
