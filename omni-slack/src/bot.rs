@@ -85,7 +85,7 @@ struct Inner {
     elicited: Arc<Elicited>,
     life: Life,
     reports: Arc<Reports>,
-    /// What time it is for what is done on schedule.
+    /// What time it is for what is done on schedule, and for what is told of today.
     clock: Clock,
     /// What it hears by, where it opens sockets itself.
     sockets: OnceLock<Arc<dyn EventSource>>,

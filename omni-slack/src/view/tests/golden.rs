@@ -79,7 +79,13 @@ fn status_looks_as_it_does() {
     let standing = status::Standing {
         name: "Ann".into(),
         role: Some("dba".into()),
-        quota: Some(status::Quota { used: Some(50), limit: 200, resets_in: Some(1_261) }),
+        quotas: vec![status::Quota {
+            counts: status::Counts::AsksAnHour,
+            shared: None,
+            used: Some(50),
+            limit: 200,
+            resets_in: Some(1_261),
+        }],
         cost_today_usd: Some(0.12),
         asked_today: Some(7),
     };
