@@ -42,6 +42,7 @@ mod preferring;
 mod question;
 mod reacting;
 mod recent;
+mod refusing;
 mod reporting;
 mod running;
 mod scheduling;

@@ -16,6 +16,7 @@ mod judging;
 mod kept;
 mod people;
 mod program;
+mod refusals;
 mod rig;
 mod schedules;
 mod sockets;

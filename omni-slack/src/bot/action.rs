@@ -4,11 +4,12 @@ use omni_core::{confirm::Verdict, feedback};
 
 use super::{
     Bot,
-    command::{kind_of, not_here},
+    command::kind_of,
     confirming::{Ticket, card_of},
     helping::Open,
     message::conversation,
     question::Question,
+    refusing::Refusal,
     stopping::Stopping,
 };
 use crate::{
@@ -111,10 +112,12 @@ impl Bot {
             return self.again_from_home(person, text).await;
         }
         let kind = kind_of(&action.channel);
-        if !self.answers_in(&action.channel, kind).await {
-            return self.answer_click(action, &not_here(kind)).await;
-        }
         let mut question = Question::new(person, &action.channel, kind, text);
+        if !self.answers_in(&action.channel, kind).await {
+            let refusal = Refusal::not_here(kind, &action.channel);
+            self.answer_click(action, &refusal.body).await;
+            return self.note_refused(&question, refusal.why).await;
+        }
         if action.is_ephemeral && action.thread.is_none() {
             // What only one person sees is no message that a thread could begin with.
             return self.ask_openly(question, action.response_url.as_deref()).await;
@@ -130,7 +133,9 @@ impl Bot {
     /// On the app's page there is no place for an answer: it is in the person's direct messages.
     async fn again_from_home(&self, person: Person, text: String) {
         if !self.answers_in("", ChannelKind::Direct).await {
-            return self.say_direct(&person.user.id, &not_here(ChannelKind::Direct)).await;
+            let refusal = Refusal::not_here(ChannelKind::Direct, "");
+            self.say_direct(&person.user.id, &refusal.body).await;
+            return self.note_refused(&Question::new(person, "", ChannelKind::Direct, text), refusal.why).await;
         }
         match self.api().direct(&person.user.id).await {
             Ok(channel) => self.ask_openly(Question::new(person, &channel, ChannelKind::Direct, text), None).await,

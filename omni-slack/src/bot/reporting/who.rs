@@ -1,15 +1,13 @@
 //! On whose behalf something runs: who they are is found out anew each time.
 
-use omni_core::{
-    Principal,
-    identity::{Credential, Via},
-    policy::Grant,
-};
+use std::sync::Arc;
+
+use omni_core::{Error, Principal, identity::Via, policy::Grant};
 use serde_json::json;
 
 use super::{By, Fault, Job};
 use crate::{
-    bot::{Bot, command::kind_of, question::Question, scheduling::Unfit},
+    bot::{Bot, command::kind_of, question::Question, refusing::Refusal, scheduling::Unfit},
     event::{ChannelKind, User},
     people::{Person, Unknown},
     port::SlackError,
@@ -22,15 +20,26 @@ const UNWELL: [&str; 3] = ["internal_error", "fatal_error", "service_unavailable
 
 impl Bot {
     /// The question of a run, asked by whom it is for, where they may.
-    pub(super) async fn question_of(&self, job: &Job) -> Result<(Question, std::sync::Arc<Grant>), Fault> {
+    pub(super) async fn question_of(&self, job: &Job) -> Result<(Question, Arc<Grant>), Fault> {
         let channel = &job.request.channel;
         let person = self.who(job).await?;
-        let credential: Credential = person.credential();
-        self.omni().grant(credential).await.map_err(|error| Fault::Fails(error.public_message()))?;
-        let kind = self.kind_for(job, &person, channel).await?;
-        let question = Question::new(person, channel, kind, job.request.question.clone());
-        let grant = self.admitted(&question).await;
-        let grant = grant.map_err(|_| Fault::Fails("asking in that channel takes another role".into()))?;
+        let mut question = Question::new(person, channel, kind_of(channel), job.request.question.clone());
+        let grant = match self.admitted(&question).await {
+            Ok(grant) => grant,
+            Err(Refusal { why, .. }) => {
+                let reason = why.public_message();
+                self.note_refused(&question, why).await;
+                return Err(Fault::Fails(reason));
+            }
+        };
+        match self.kind_for(job, &question.person, channel).await {
+            Ok(kind) => question.kind = kind,
+            Err(Fault::Fails(message)) => {
+                self.note_refused(&question, Error::Denied { message: message.clone() }).await;
+                return Err(Fault::Fails(message));
+            }
+            Err(passes) => return Err(passes),
+        }
         Ok((question, grant))
     }
 
