@@ -3,6 +3,9 @@
 //! A stream ends by itself after some minutes, and takes only so much. So an answer is as many streams as it
 //! takes: what one did not take the next one begins with, and no text is lost in between. Where Slack wants a pause a
 //! stream is no worse for that: until then more is gathered for it.
+//!
+//! A thread of an agent's session has Slack's own button to stop. Where Slack keeps no such session, a message has one until
+//! the answer has ended.
 
 use std::{mem, time::Duration};
 
@@ -17,6 +20,7 @@ use crate::{
     bot::question::Question,
     port::SlackError,
     view::{
+        answer,
         rollover::Roller,
         task::{Card, State},
     },
@@ -30,6 +34,8 @@ const ENOUGH: usize = 256;
 const MOST_OF_TITLE: usize = 60;
 /// How many streams in a row may take nothing at all.
 const MOST_IN_VAIN: u32 = 3;
+/// What Slack says of a session that nobody can stop by its button.
+const NOT_STOPPABLE: &str = "missing_agent_session_stopped_event_subscription";
 
 /// A stream that takes more.
 #[derive(Debug)]
@@ -57,7 +63,10 @@ pub(super) struct Streamed {
     thread: String,
     /// Whoever asked, and their workspace: Slack wants to know.
     recipient: (String, String),
-    title: String,
+    question: String,
+    /// What the button to stop names, and the message that has it where Slack has none of its own.
+    spot: String,
+    button: Option<String>,
     /// Nobody waits any more for what Slack does not take at once.
     stopped: CancellationToken,
     open: Option<Open>,
@@ -74,12 +83,15 @@ pub(super) struct Streamed {
 impl Streamed {
     pub(super) fn new(api: Api, question: &Question, thread: &str, stopped: CancellationToken) -> Self {
         let user = &question.person.user;
+        let (channel, spot) = question.spot();
         Self {
             api,
             to: question.to(),
             thread: thread.to_owned(),
             recipient: (user.id.clone(), user.team.clone()),
-            title: question.text.chars().take(MOST_OF_TITLE).collect(),
+            question: question.text.clone(),
+            spot: format!("{channel} {spot}"),
+            button: None,
             stopped,
             open: None,
             roller: Roller::new(),
@@ -230,11 +242,35 @@ impl Streamed {
         }
     }
 
-    async fn status(&self, status: &str) {
+    /// Says how the session stands; whether Slack keeps one that can be stopped, as far as it says.
+    async fn status(&self, status: &str) -> bool {
+        let title: String = self.question.chars().take(MOST_OF_TITLE).collect();
         let told = json!({ "channel_id": self.to.channel, "thread_ts": self.thread, "status": status,
-            "title": self.title, "initiator_user_id": self.recipient.0 });
-        if let Err(error) = self.api.call_once("agents.sessions.setStatus", &told).await {
-            tracing::debug!(%error, "Slack takes no status");
+            "title": title, "initiator_user_id": self.recipient.0 });
+        match self.api.call_once("agents.sessions.setStatus", &told).await {
+            Ok(answer) => answer["warning"] != NOT_STOPPABLE,
+            Err(error) => {
+                tracing::debug!(%error, "Slack takes no status");
+                // That it wants a pause, or is away, is no word of whether it keeps any.
+                error.code().is_none()
+            }
+        }
+    }
+
+    /// Posts a button to stop.
+    async fn offer_stop(&mut self) {
+        let working = answer::working(&self.question, Some(&self.spot));
+        match self.api.post(&self.to, &working).await {
+            Ok(ts) => self.button = Some(ts),
+            Err(error) => tracing::info!(%error, "an answer can be stopped by a word alone"),
+        }
+    }
+
+    /// There is nothing to be stopped any more.
+    async fn take_stop_away(&mut self) {
+        let Some(ts) = self.button.take() else { return };
+        if let Err(error) = self.api.delete(&self.to.channel, &ts).await {
+            tracing::info!(%error, "a button to stop what has ended could not be taken away");
         }
     }
 }
@@ -242,7 +278,9 @@ impl Streamed {
 #[async_trait]
 impl Voice for Streamed {
     async fn begin(&mut self) {
-        self.status("processing").await;
+        if !self.status("processing").await {
+            self.offer_stop().await;
+        }
     }
 
     async fn text(&mut self, piece: &str) {
@@ -288,6 +326,7 @@ impl Voice for Streamed {
                 self.status(status).await;
             }
         }
+        self.take_stop_away().await;
         mem::take(&mut self.told)
     }
 }
