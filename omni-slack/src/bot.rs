@@ -38,6 +38,7 @@ mod keeping;
 mod message;
 mod modal;
 mod more;
+mod pages;
 mod preferring;
 mod question;
 mod reacting;
@@ -54,6 +55,7 @@ mod voice;
 use asked::Elicited;
 use interrupted::Life;
 pub(crate) use interrupted::LOOK_EVERY;
+use pages::Pages;
 use reporting::Reports;
 use running::Running;
 use seen::Seen;
@@ -86,6 +88,7 @@ struct Inner {
     elicited: Arc<Elicited>,
     life: Life,
     reports: Arc<Reports>,
+    pages: Pages,
     /// What time it is for what is done on schedule, and for what is told of today.
     clock: Clock,
     /// What it hears by, where it opens sockets itself.
@@ -137,6 +140,7 @@ impl Bot {
             elicited: Arc::default(),
             life: Life::default(),
             reports: Arc::default(),
+            pages: Pages::default(),
             clock,
             sockets: OnceLock::new(),
             model: watch::Sender::new(None),

@@ -175,6 +175,7 @@ pub async fn serve_with(
     bot.lives(timing.looks).await;
     bot.go_on_waiting().await;
     bot.keep_schedules();
+    bot.keep_pages();
     let listening = async {
         match sockets {
             Some(sockets) => listen(sockets, bot.clone(), stop).await,

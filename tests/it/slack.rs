@@ -14,6 +14,7 @@ mod identity;
 mod interrupted;
 mod judging;
 mod kept;
+mod pages;
 mod people;
 mod program;
 mod refusals;

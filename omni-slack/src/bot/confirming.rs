@@ -142,6 +142,7 @@ impl Bot {
                     None
                 }
             };
+            self.0.pages.changed();
             if let Some(Shown { channel, ts }) = shown {
                 let expires_at = call.expires_at;
                 self.expires(&question.person, Posted { ticket, channel, ts, asker, expires_at });
@@ -210,6 +211,7 @@ impl Bot {
             Ok(stream) => stream,
             Err(error) => return self.not_decided(person, ticket, &error, seat).await,
         };
+        self.0.pages.changed();
         let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
         self.keep_wait(ticket, run).await;
         // Whoever waits takes it on when there is something to tell.

@@ -1,16 +1,19 @@
 //! The app's own page, and what it proposes beside direct messages.
 
 use omni_core::omni::ConfirmationView;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Bot, confirming};
+use super::{
+    Bot,
+    confirming::{self, Ticket},
+    pages::Shown,
+};
 use crate::{
     api::Body,
     event::User,
     people::Person,
     view::{
         self,
-        confirm::Card,
         home::Home,
         prompt::{self, Prompt},
     },
@@ -43,9 +46,10 @@ impl Bot {
 
     /// Makes somebody's page anew.
     pub(super) async fn publish(&self, user: &User) {
-        let page = self.page_of(user).await;
-        if let Err(error) = self.api().call("views.publish", &json!({ "user_id": user.id, "view": page })).await {
-            tracing::warn!(%error, "somebody's page could not be made");
+        let (page, shown) = self.page_of(user).await;
+        match self.api().call("views.publish", &json!({ "user_id": user.id, "view": page })).await {
+            Ok(_) => self.0.pages.show(user, shown),
+            Err(error) => tracing::warn!(%error, "somebody's page could not be made"),
         }
     }
 
@@ -56,39 +60,53 @@ impl Bot {
         found.unwrap_or_else(|| user.id.clone())
     }
 
-    /// What somebody may decide on: their own, and what others asked where it is known where that is told.
-    async fn pending(&self, person: &Person, waiting: &[ConfirmationView], direct: &str) -> Vec<Card> {
-        let mut cards = Vec::new();
+    /// What somebody may decide on by their page: their own, and what others asked where it is known where that is told.
+    pub(super) async fn on_page<'a>(
+        &self,
+        person: &Person,
+        waiting: &'a [ConfirmationView],
+    ) -> Vec<(&'a ConfirmationView, Option<Ticket>)> {
+        let mut found = Vec::new();
         for one in waiting.iter().filter(|one| one.may_approve) {
             if one.confirmation.subject == person.principal.subject {
-                cards.push(confirming::listed(one, &person.user, direct));
+                found.push((one, None));
             } else if let Some(ticket) = self.waits_at(one.confirmation.run).await {
-                cards.push(confirming::listed_for(one, &ticket));
+                found.push((one, Some(ticket)));
             }
         }
-        cards
+        found
     }
 
-    async fn page_of(&self, user: &User) -> serde_json::Value {
+    /// Somebody's page, and what they may decide on by it.
+    async fn page_of(&self, user: &User) -> (Value, Shown) {
+        let closed = |body: &Body| (view::home::closed(body), Shown::default());
         let person = match self.resolve(user, "").await {
             Ok(person) => person,
-            Err(unknown) => return view::home::closed(&Body::of(unknown.text().unwrap_or("🚫"))),
+            Err(unknown) => return closed(&Body::of(unknown.text().unwrap_or("🚫"))),
         };
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return view::home::closed(&self.refused(&person, &error)),
+            Err(error) => return closed(&self.refused(&person, &error)),
         };
         let direct = self.direct_with(user).await;
         let waiting = self.omni().confirmations(person.credential()).await.unwrap_or_default();
+        let on_page = self.on_page(&person, &waiting).await;
+        let shown = Shown::of(&on_page, &waiting);
+        let pending = on_page.into_iter().map(|(one, ticket)| match ticket {
+            Some(ticket) => confirming::listed_for(one, &ticket),
+            None => confirming::listed(one, &person.user, &direct),
+        });
+        let pending = pending.collect();
         let schedules = self.schedules_of(&person, &grant).await;
-        view::home::view(&Home {
+        let page = view::home::view(&Home {
             standing: self.standing(&person, &grant).await,
             servers: self.servers_of(&person).await,
             recent: self.recent(&person).await,
             preferences: self.kept_preferences(&person).await,
-            pending: self.pending(&person, &waiting, &direct).await,
+            pending,
             has_schedules: schedules.is_some(),
             schedules: schedules.unwrap_or_default(),
-        })
+        });
+        (page, shown)
     }
 }
