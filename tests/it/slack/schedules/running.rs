@@ -220,22 +220,24 @@ async fn a_run_that_goes_on_is_not_begun_again() {
         })
     });
     let llm = Scripted::from_fn(|request| {
-        let is_first = request.messages.len() == 1;
-        Ok(if is_first { call_turn(0, &[("lab__wait", json!({}))]) } else { text_turn("At last.") })
+        let waits = request.messages.len() == 1 && request.messages[0].text().contains("What broke?");
+        Ok(if waits { call_turn(0, &[("lab__wait", json!({}))]) } else { text_turn("At last.") })
     });
     let office = Office::at(server, llm, 2, |_| {}).await;
     office.makes(ANN, json!({ "when": "custom", "cron": "*/15 * * * *" })).await;
+    office.makes(BOB, json!({ "question": "And now?", "when": "custom", "cron": "1 9 * * *" })).await;
     office.is("2026-11-30T07:45:00Z");
     until(|| office.server.running() == 1).await;
     office.is("2026-11-30T08:00:00Z");
     office.is("2026-11-30T08:01:00Z");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What is due beside it runs: so it was looked what is due.
+    assert!(office.until_reports(1).await[0].says("And now?"));
     assert_eq!(office.server.calls(), 1, "one at a time");
     open.send_replace(true);
-    office.until_reports(1).await;
+    office.until_reports(2).await;
     office.until_kept("seen/going ", <[_]>::is_empty).await;
     office.is("2026-11-30T08:02:00Z");
-    office.until_reports(2).await;
+    office.until_reports(3).await;
     office.behaved();
 }
 
