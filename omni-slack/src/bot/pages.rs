@@ -1,5 +1,5 @@
-//! Pages of the app that show what somebody may decide on: each is made again when that is another thing, such as when
-//! somebody else decided.
+//! Pages of the app show what somebody may decide on: each is made again when that is another thing, such as when somebody
+//! asks for something, or somebody else decided.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,64 +7,70 @@ use std::{
     time::Duration,
 };
 
-use omni_core::omni::ConfirmationView;
+use omni_core::ErrorKind;
 use tokio::{
     sync::Notify,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
-use super::{Bot, confirming::Ticket};
+use super::Bot;
 use crate::event::User;
 
-/// How often it is looked at what others decided, at other doors too.
+/// How often it is looked at what others ask and decide, at other doors too; and how long it is not looked at again,
+/// however much happens here.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long a page is looked after that nobody opened again, and how many are; the one that was made first goes first.
+const BREATH: Duration = Duration::from_secs(1);
+/// How long a page is looked after that nobody opened again, and how many are; the one that was opened first goes first.
 const LOOKED_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 const MOST: usize = 200;
 
-/// The pages of this process that have something to decide on.
+/// The pages of this process, with those that have nothing to decide on: there may be something later.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    shown: Mutex<HashMap<User, (Shown, Instant)>>,
+    shown: Mutex<HashMap<User, Page>>,
     /// Rings when something was decided here, or there is a first page.
     ring: Notify,
 }
 
-/// What somebody's page shows of what they may decide on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shown {
-    calls: BTreeSet<Uuid>,
-    /// Whether there is anything at all, on the page or not yet.
-    is_any: bool,
-}
+/// The calls that somebody's page asks for; `None`: they could not be read when it was made.
+pub(super) type Shown = Option<BTreeSet<Uuid>>;
 
-impl Shown {
-    pub(super) fn of(on_page: &[(&ConfirmationView, Option<Ticket>)], waiting: &[ConfirmationView]) -> Self {
-        let calls = on_page.iter().map(|(one, _)| one.confirmation.id).collect();
-        Self { calls, is_any: waiting.iter().any(|one| one.may_approve) }
-    }
+/// Somebody's page.
+#[derive(Debug)]
+struct Page {
+    shown: Shown,
+    /// When somebody made it, by opening it or by a click.
+    since: Instant,
 }
 
 impl Pages {
-    fn all(&self) -> MutexGuard<'_, HashMap<User, (Shown, Instant)>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<User, Page>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This is what somebody's page shows by now.
-    pub(super) fn show(&self, user: &User, shown: Shown) {
+    /// Somebody opened their page, which shows this.
+    pub(super) fn open(&self, user: &User, shown: Shown) {
         let mut all = self.all();
-        if !shown.is_any {
-            all.remove(user);
-            return;
-        }
         if all.len() >= MOST && !all.contains_key(user) {
-            let oldest = all.iter().min_by_key(|(_, (_, since))| *since).map(|(user, _)| user.clone());
+            let oldest = all.iter().min_by_key(|(_, page)| page.since).map(|(user, _)| user.clone());
             oldest.and_then(|user| all.remove(&user));
         }
-        all.insert(user.clone(), (shown, Instant::now()));
+        all.insert(user.clone(), Page { shown, since: Instant::now() });
         drop(all);
         self.ring.notify_one();
+    }
+
+    /// It shows something else by now, though nobody opened it again.
+    fn show(&self, user: &User, shown: Shown) {
+        if let Some(page) = self.all().get_mut(user) {
+            page.shown = shown;
+        }
+    }
+
+    /// It shows nothing that could be another thing later.
+    pub(super) fn close(&self, user: &User) {
+        self.all().remove(user);
     }
 
     /// Something was decided, or is to be.
@@ -74,6 +80,7 @@ impl Pages {
 
     /// Waits until the pages are to be looked at, where there are any.
     async fn time(&self) {
+        sleep(BREATH).await;
         if self.all().is_empty() {
             return self.ring.notified().await;
         }
@@ -83,8 +90,8 @@ impl Pages {
     /// All of them, without those that nobody looks at any more.
     fn young(&self) -> Vec<(User, Shown)> {
         let mut all = self.all();
-        all.retain(|_, (_, since)| since.elapsed() < LOOKED_AFTER);
-        all.iter().map(|(user, (shown, _))| (user.clone(), shown.clone())).collect()
+        all.retain(|_, page| page.since.elapsed() < LOOKED_AFTER);
+        all.iter().map(|(user, page)| (user.clone(), page.shown.clone())).collect()
     }
 }
 
@@ -94,22 +101,30 @@ impl Bot {
         let bot = self.clone();
         self.0.timers.spawn(async move {
             while bot.0.closing.run_until_cancelled(bot.0.pages.time()).await.is_some() {
-                bot.look_after_pages().await;
+                for (user, shown) in bot.0.pages.young() {
+                    bot.look_after(&user, &shown).await;
+                }
             }
         });
     }
 
-    async fn look_after_pages(&self) {
-        for (user, shown) in self.0.pages.young() {
-            let Ok(person) = self.resolve(&user, "").await else { continue };
-            match self.omni().confirmations(person.credential()).await {
-                Ok(waiting) => {
-                    if Shown::of(&self.on_page(&person, &waiting).await, &waiting) != shown {
-                        self.publish(&user).await;
-                    }
+    /// Makes a page again that shows something else than there is. What cannot be read takes nothing from it.
+    async fn look_after(&self, user: &User, shown: &Shown) {
+        let Ok(person) = self.resolve(user, "").await else { return };
+        let found = match self.decides_on(&person).await {
+            Ok(found) if found.shown() == *shown => return,
+            Ok(found) => self.omni().grant(person.credential()).await.map(|grant| (grant, found)),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok((grant, found)) => {
+                if self.put_page(&person, &grant, &found).await {
+                    self.0.pages.show(user, found.shown());
                 }
-                Err(error) => tracing::debug!(%error, "it is not known whether a page shows what is so"),
             }
+            // Somebody is let in no more.
+            Err(error) if error.kind() == ErrorKind::Denied => self.publish(user).await,
+            Err(error) => tracing::debug!(%error, "it is not known whether a page shows what is so"),
         }
     }
 }
@@ -123,18 +138,28 @@ mod tests {
     }
 
     fn something() -> Shown {
-        Shown { calls: BTreeSet::from([Uuid::now_v7()]), is_any: true }
+        Some(BTreeSet::from([Uuid::now_v7()]))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_page_is_looked_after_while_there_is_something_to_decide_and_not_for_ever() {
-        let (pages, first) = (Pages::default(), something());
-        pages.show(&user(1), first.clone());
-        pages.show(&user(2), something());
-        assert_eq!(pages.young().len(), 2);
-        pages.show(&user(2), Shown::default());
-        assert_eq!(pages.young(), [(user(1), first)]);
-        tokio::time::advance(LOOKED_AFTER).await;
+    async fn a_page_is_looked_after_whatever_it_shows_and_not_for_ever() {
+        let (pages, nothing) = (Pages::default(), Some(BTreeSet::new()));
+        pages.open(&user(1), nothing.clone());
+        tokio::time::advance(LOOKED_AFTER / 2).await;
+        assert_eq!(pages.young(), [(user(1), nothing)]);
+        let later = something();
+        pages.show(&user(1), later.clone());
+        assert_eq!(pages.young(), [(user(1), later)]);
+        tokio::time::advance(LOOKED_AFTER / 2).await;
+        assert_eq!(pages.young(), [], "nobody opened it again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_page_of_somebody_who_is_not_let_in_is_not_looked_after() {
+        let pages = Pages::default();
+        pages.open(&user(1), something());
+        pages.close(&user(1));
+        pages.show(&user(1), something());
         assert_eq!(pages.young(), []);
     }
 
@@ -142,10 +167,21 @@ mod tests {
     async fn of_very_many_pages_the_oldest_are_left() {
         let pages = Pages::default();
         for at in 0..=MOST {
-            pages.show(&user(at), something());
+            pages.open(&user(at), something());
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         let young = pages.young();
         assert_eq!((young.len(), young.iter().any(|(one, _)| *one == user(0))), (MOST, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_are_looked_at_at_most_once_a_second_however_much_is_decided() {
+        let (pages, began) = (Pages::default(), Instant::now());
+        pages.open(&user(1), something());
+        for _ in 0..10 {
+            pages.changed();
+            pages.time().await;
+        }
+        assert!(began.elapsed() >= BREATH * 10 && began.elapsed() < LOOK_EVERY * 10, "{:?}", began.elapsed());
     }
 }
