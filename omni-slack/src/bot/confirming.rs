@@ -231,7 +231,7 @@ impl Bot {
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
-        let voice = voice::of(self, &question, &guard.stop);
+        let voice = voice::of(self, &question, &guard.stop, None);
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, seat).await;
         match last {

@@ -74,27 +74,47 @@ struct Left {
     ticket: Ticket,
     /// What is asked by it, where it is a report on schedule.
     report: Option<String>,
+    /// The message with its button to stop, where it had one.
+    button: Option<String>,
 }
 
 impl Left {
     fn read((key, value): (String, Value)) -> Option<Self> {
         let (by, ticket) = (value["by"].as_str()?.to_owned(), Ticket::read(value["ticket"].as_str()?)?);
-        Some(Self { key, by, ticket, report: value["report"].as_str().map(str::to_owned) })
+        let text = |name: &str| value[name].as_str().map(str::to_owned);
+        Some(Self { key, by, ticket, report: text("report"), button: text("button") })
     }
 }
 
 /// Something that this process answers.
+#[derive(Debug, Clone)]
 pub(super) struct Doing {
     kept: Kept,
     key: String,
+    /// What others read of it.
+    value: Value,
 }
 
 impl Doing {
+    /// From now on a message has a button to stop it.
+    pub(super) async fn shows_button(&self, ts: &str) {
+        let mut value = self.value.clone();
+        value["button"] = ts.into();
+        if let Err(error) = in_time(self.kept.put_for(&self.key, &value, KEPT_FOR)).await {
+            tracing::warn!(%error, "after a kill nobody would take a button to stop away");
+        }
+    }
+
     /// It does no more.
     pub(super) async fn ends(self) {
-        if let Err(error) = in_time(self.kept.remove(&self.key)).await {
-            tracing::warn!(%error, "somebody may be told that what they asked was interrupted");
-        }
+        over(&self.kept, &self.key).await;
+    }
+}
+
+/// Nobody is told of it any more.
+async fn over(kept: &Kept, key: &str) {
+    if let Err(error) = in_time(kept.remove(key)).await {
+        tracing::warn!(%error, "somebody may be told that what they asked was interrupted");
     }
 }
 
@@ -147,7 +167,7 @@ impl Bot {
         let report = report.map(|asked| asked.chars().take(MOST_OF_REPORT).collect::<String>());
         let value = json!({ "by": self.0.life.id, "ticket": ticket.text(), "report": report });
         match in_time(kept.put_for(&key, &value, KEPT_FOR)).await {
-            Ok(()) => Some(Doing { kept, key }),
+            Ok(()) => Some(Doing { kept, key, value }),
             Err(error) => {
                 tracing::warn!(%error, "after a kill nobody would tell that an answer was interrupted");
                 None
@@ -219,8 +239,13 @@ impl Bot {
             Ok(()) => tracing::info!(channel = ticket.channel, "an answer was interrupted by the end of its process"),
         }
         self.ends_session(ticket).await;
+        if let Some(button) = &left.button
+            && let Err(error) = self.api().delete(&ticket.channel, button).await
+        {
+            tracing::info!(%error, "a button to stop what was interrupted could not be taken away");
+        }
         claim.done().await;
-        Doing { kept: kept.clone(), key: key.clone() }.ends().await;
+        over(kept, key).await;
     }
 }
 

@@ -6,13 +6,14 @@ use omni_core::llm::{
     ChatEvent,
     scripted::{Scripted, call_turn, text_turn},
 };
+use omni_slack::manifest::manifest;
 use omni_tests::{
     rig::{until, until_some},
-    slack::{Fault, Message},
+    slack::{Fault, Message, Slack},
 };
 use serde_json::json;
 
-use super::{ANN, BOB, Bot, GENERAL, bot, lab, same, says, workspace};
+use super::{ANN, BOB, Bot, GENERAL, bot, lab, peopled, same, says, workspace};
 
 /// What the bot said in a thread, message by message.
 fn told(bot: &Bot, thread: &str) -> Vec<Message> {
@@ -267,5 +268,23 @@ async fn the_button_that_stops_an_answer_is_gone_when_it_has_ended_and_is_not_th
     assert!(posted[0].args.to_string().contains("omni:stop"), "{posted:?}");
     assert!(with_stop(&bot, post.thread()).is_none(), "{}", bot.slack.transcript());
     assert_eq!(told(&bot, post.thread()).len(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_slack_tells_the_app_nothing_of_its_own_button_a_streamed_answer_has_one_that_stops_it() {
+    let mut app = manifest(None);
+    let events = app["settings"]["event_subscriptions"]["bot_events"].as_array_mut().unwrap();
+    events.retain(|event| event != "agent_session_stopped");
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let slack = peopled(Slack::installed(&app).await);
+    let bot = Bot::start(slack, llm, lab().hanging("hang"), same, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    let working = until_some(async || with_stop(&bot, post.thread())).await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
+    until(|| bot.server.running() == 0).await;
+    bot.slack.answer_saying(&post, "Stopped.").await;
+    until(|| with_stop(&bot, post.thread()).is_none()).await;
     bot.behaved();
 }

@@ -5,19 +5,19 @@
 //! stream is no worse for that: until then more is gathered for it.
 //!
 //! A thread of an agent's session has Slack's own button to stop. Where Slack keeps no such session, a message has one until
-//! the answer has ended.
+//! the answer has ended. Nothing of the answer waits for that one.
 
 use std::{mem, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{End, Voice};
+use super::{Bot, End, Voice};
 use crate::{
     api::{Api, Body, To},
-    bot::question::Question,
+    bot::{interrupted::Doing, question::Question},
     port::SlackError,
     view::{
         answer,
@@ -64,9 +64,15 @@ pub(super) struct Streamed {
     /// Whoever asked, and their workspace: Slack wants to know.
     recipient: (String, String),
     question: String,
-    /// What the button to stop names, and the message that has it where Slack has none of its own.
+    /// What the button to stop names, and the message that has it where Slack has none of its own; whether there is to
+    /// be one that is not there yet.
     spot: String,
     button: Option<String>,
+    lacks_button: bool,
+    /// Where it is kept which message that is, for whoever takes it away after a kill.
+    doing: Option<Doing>,
+    /// What goes on when the answer has ended.
+    tasks: TaskTracker,
     /// Nobody waits any more for what Slack does not take at once.
     stopped: CancellationToken,
     open: Option<Open>,
@@ -81,17 +87,26 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    pub(super) fn new(api: Api, question: &Question, thread: &str, stopped: CancellationToken) -> Self {
+    pub(super) fn new(
+        bot: &Bot,
+        question: &Question,
+        thread: &str,
+        stopped: CancellationToken,
+        doing: Option<Doing>,
+    ) -> Self {
         let user = &question.person.user;
         let (channel, spot) = question.spot();
         Self {
-            api,
+            api: bot.api().clone(),
             to: question.to(),
             thread: thread.to_owned(),
             recipient: (user.id.clone(), user.team.clone()),
             question: question.text.clone(),
             spot: format!("{channel} {spot}"),
             button: None,
+            lacks_button: false,
+            doing,
+            tasks: bot.0.tasks.clone(),
             stopped,
             open: None,
             roller: Roller::new(),
@@ -257,30 +272,42 @@ impl Streamed {
         }
     }
 
-    /// Posts a button to stop.
+    /// Posts a button to stop where one is to be, unless the channel has other messages to take now.
     async fn offer_stop(&mut self) {
+        if !self.lacks_button {
+            return;
+        }
         let working = answer::working(&self.question, Some(&self.spot));
-        match self.api.post(&self.to, &working).await {
-            Ok(ts) => self.button = Some(ts),
+        match self.api.post_if_free(&self.to, &working).await {
+            Ok(None) | Err(SlackError::Limited { .. }) => return,
+            Ok(Some(ts)) => {
+                if let Some(doing) = &self.doing {
+                    doing.shows_button(&ts).await;
+                }
+                self.button = Some(ts);
+            }
             Err(error) => tracing::info!(%error, "an answer can be stopped by a word alone"),
         }
+        self.lacks_button = false;
     }
 
     /// There is nothing to be stopped any more.
-    async fn take_stop_away(&mut self) {
+    fn take_stop_away(&mut self) {
         let Some(ts) = self.button.take() else { return };
-        if let Err(error) = self.api.delete(&self.to.channel, &ts).await {
-            tracing::info!(%error, "a button to stop what has ended could not be taken away");
-        }
+        let (api, channel) = (self.api.clone(), self.to.channel.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = api.delete(&channel, &ts).await {
+                tracing::info!(%error, "a button to stop what has ended could not be taken away");
+            }
+        });
     }
 }
 
 #[async_trait]
 impl Voice for Streamed {
     async fn begin(&mut self) {
-        if !self.status("processing").await {
-            self.offer_stop().await;
-        }
+        self.lacks_button = !self.status("processing").await;
+        self.offer_stop().await;
     }
 
     async fn text(&mut self, piece: &str) {
@@ -301,6 +328,7 @@ impl Voice for Streamed {
     }
 
     async fn tick(&mut self) {
+        self.offer_stop().await;
         self.flush(Haste::Meanwhile).await;
     }
 
@@ -326,7 +354,7 @@ impl Voice for Streamed {
                 self.status(status).await;
             }
         }
-        self.take_stop_away().await;
+        self.take_stop_away();
         mem::take(&mut self.told)
     }
 }

@@ -32,6 +32,13 @@ fn answers_look_as_they_do() {
 }
 
 #[test]
+fn no_question_is_quoted_where_none_is_known() {
+    let working = answer::working("", Some("C1 1.1"));
+    check::message(&working);
+    assert_eq!(working.blocks[0]["text"]["text"], "🔄 Processing your question...");
+}
+
+#[test]
 fn people_are_shown_as_the_format_says() {
     let person = |format| footer::Person {
         format,
