@@ -19,9 +19,8 @@ use crate::{
 /// The commands that ask nothing.
 const HELP: &str = "/omni-help";
 const STATUS: &str = "/omni-status";
-/// What is no question after a command that asks one; and the commands in threads that ask something.
+/// What is no question after a command that asks one.
 const NO_QUESTION: [&str; 4] = ["", "help", "status", "schedules"];
-const ASKING: [&str; 2] = ["retry", "private"];
 /// What makes an answer one for the asker alone. Keyboards make one dash of two.
 const PRIVATE: [&str; 3] = ["--private", "—private", "–private"];
 /// The codes with which Slack says that the bot cannot post in a channel.
@@ -46,34 +45,30 @@ impl From<Refusal> for Told {
 }
 
 impl Bot {
+    /// Does what a command asks for, or tells its giver why not; whatever they asked by it is kept after that.
     pub(super) async fn command(&self, command: Command) {
-        let told = match self.commanded(&command).await {
-            Ok(()) => return,
-            Err(body) => self.api().respond(&command.response_url, &body, false).await,
-        };
-        if let Err(error) = told {
-            tracing::warn!(%error, command = command.name, "a command could not be answered");
-        }
-    }
-
-    /// Does what a command asks for; what its giver is told where that is not to be, or is all there is to it.
-    async fn commanded(&self, command: &Command) -> Result<(), Body> {
-        let asked = asked_by(command);
         let question = |person: Person, text| Question::new(person, &command.channel, kind_of(&command.channel), text);
         let person = match self.resolve(&command.user, &command.channel).await {
             Ok(person) => person,
             Err(unknown) => {
-                if let Some(text) = asked {
+                self.answer_command(&command, &Body::of(unknown.text().unwrap_or_default())).await;
+                if let Some(text) = asked_by(&command) {
                     self.note_unknown(&unknown, &command.user, |person| question(person, text)).await;
                 }
-                return Err(Body::of(unknown.text().unwrap_or_default()));
+                return;
             }
         };
-        let Err(told) = self.carried_out(&person, command).await else { return Ok(()) };
-        if let (Some(text), Some(why)) = (asked, told.why) {
+        let Err(told) = self.carried_out(&person, &command).await else { return };
+        self.answer_command(&command, &told.body).await;
+        if let (Some(text), Some(why)) = (asked_by(&command), told.why) {
             self.note_refused(&question(person, text), why).await;
         }
-        Err(told.body)
+    }
+
+    async fn answer_command(&self, command: &Command, body: &Body) {
+        if let Err(error) = self.api().respond(&command.response_url, body, false).await {
+            tracing::warn!(%error, command = command.name, "a command could not be answered");
+        }
     }
 
     async fn carried_out(&self, person: &Person, command: &Command) -> Result<(), Told> {
@@ -177,8 +172,8 @@ impl Bot {
             Ok(grant) => grant,
             Err(error) => {
                 self.tell(to, &person.user.id, message.kind, &self.refused(person, &error)).await;
-                if ASKING.contains(&name.as_str()) {
-                    self.note_refused(&asked_in(person, message, to, rest), error).await;
+                if let Some(text) = self.asked_by_bang(person, message, &name, rest).await {
+                    self.note_refused(&asked_in(person, message, to, &text), error).await;
                 }
                 return;
             }
@@ -198,6 +193,15 @@ impl Bot {
             _ => view::help::in_threads(),
         };
         self.tell(to, &person.user.id, message.kind, &body).await;
+    }
+
+    /// What a command in a thread asks; nothing where it only wants to know or end something.
+    async fn asked_by_bang(&self, person: &Person, message: &Message, name: &str, rest: &str) -> Option<String> {
+        match name {
+            "retry" => self.last_question(person, message).await,
+            "private" => Some(rest.trim().to_owned()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
     }
 
     async fn stop_here(&self, person: &Person, to: &To) -> Body {

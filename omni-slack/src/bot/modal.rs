@@ -124,9 +124,9 @@ impl Bot {
         let person = match self.resolve(user, channel).await {
             Ok(person) => person,
             Err(unknown) => {
+                self.say_unknown(user, unknown.clone()).await;
                 let question = |person| Question::new(person, channel, kind_of(channel), text);
-                self.note_unknown(&unknown, user, question).await;
-                return self.say_unknown(user, unknown).await;
+                return self.note_unknown(&unknown, user, question).await;
             }
         };
         let unread = view::shortcut::unread(&text);

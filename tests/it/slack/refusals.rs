@@ -4,6 +4,7 @@ use omni_core::{
     config::{CommandRules, SlackConfig, SlackPlaceRules},
     ledger::{Event, Outcome},
 };
+use omni_tests::rig::until;
 use serde_json::json;
 
 use super::{ANN, BOB, Bot, EVE, GENERAL, lab, same, says, workspace};
@@ -11,6 +12,9 @@ use super::{ANN, BOB, Bot, EVE, GENERAL, lab, same, says, workspace};
 async fn bot_with(set: impl FnOnce(&mut SlackConfig)) -> Bot {
     Bot::start(workspace().await, says("Paris."), lab(), same, set).await
 }
+
+/// Why Eve is let in nowhere.
+const EVE_IS_UNKNOWN: &str = "eve@elsewhere.com is not known here, and the policy has no default user";
 
 /// A question as the ledger has it: of whom, with which role, what, how it ended and why.
 type Kept = (String, Option<String>, String, Outcome, String);
@@ -70,12 +74,7 @@ async fn what_is_asked_where_the_bot_does_not_answer_is_kept_and_what_is_no_ques
         kept(&mut bot).await,
         [
             denied("ann@company.com", Some("dba"), "Where?", &why),
-            denied(
-                "eve@elsewhere.com",
-                None,
-                "And where?",
-                "eve@elsewhere.com is not known here, and the policy has no default user"
-            ),
+            denied("eve@elsewhere.com", None, "And where?", EVE_IS_UNKNOWN),
         ]
     );
     bot.behaved();
@@ -111,5 +110,42 @@ async fn what_somebody_asks_who_is_nobody_here_is_kept_under_their_slack_account
         denied(&format!("slack:{id}").to_lowercase(), None, question, &format!("the Slack account {id} is {why}"))
     };
     assert_eq!(kept(&mut bot).await, [of(ANN, "Where?", "deactivated"), of(EVE, "And where?", "of another workspace")]);
+    bot.behaved();
+}
+
+/// Waits until Eve was told something so often.
+async fn told(bot: &Bot, count: usize) {
+    until(|| bot.slack.ephemerals(EVE).len() == count).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_asked_again_whom_nobody_lets_in_is_kept_as_what_it_asks() {
+    let mut bot = bot_with(|_| {}).await;
+    let post = bot.slack.mentions(EVE, GENERAL, "Where?").await;
+    told(&bot, 1).await;
+    bot.slack.mentions_in(EVE, GENERAL, &post.ts, "!retry").await;
+    told(&bot, 2).await;
+    // That asks nothing.
+    bot.slack.mentions_in(EVE, GENERAL, &post.ts, "!private").await;
+    told(&bot, 3).await;
+    let refused = || denied("eve@elsewhere.com", None, "Where?", EVE_IS_UNKNOWN);
+    assert_eq!(kept(&mut bot).await, [refused(), refused()]);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_asks_by_a_button_who_is_nobody_here_is_kept_and_what_they_only_look_at_is_not() {
+    let mut bot = bot_with(|_| {}).await;
+    bot.slack.user_is(EVE, json!({ "team_id": "T0OTHER" }));
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let answer = bot.slack.answer_saying(&post, "⏱").await;
+    for button in ["omni:again", "omni:follow"] {
+        bot.slack.clicks(EVE, &answer, button).await.acked().await.unwrap();
+    }
+    bot.slack.whisper(EVE, "another workspace").await;
+    let why = format!("the Slack account {EVE} is of another workspace");
+    let refused = denied(&format!("slack:{EVE}").to_lowercase(), None, "Where?", &why);
+    let answered = ("ann@company.com".into(), Some("dba".into()), "Where?".into(), Outcome::Success, String::new());
+    assert_eq!(kept(&mut bot).await, [answered, refused]);
     bot.behaved();
 }

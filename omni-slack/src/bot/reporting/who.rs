@@ -11,12 +11,11 @@ use crate::{
     event::{ChannelKind, User},
     people::{Person, Unknown},
     port::SlackError,
+    view::schedule::Request,
 };
 
 /// What Slack says of an address that is nobody's.
 const NOBODY: &str = "users_not_found";
-/// What it says where it is not well itself.
-const UNWELL: [&str; 3] = ["internal_error", "fatal_error", "service_unavailable"];
 
 impl Bot {
     /// The question of a run, asked by whom it is for, where they may.
@@ -46,7 +45,7 @@ impl Bot {
     async fn who(&self, job: &Job) -> Result<Person, Fault> {
         let channel = &job.request.channel;
         let mut person = match &job.by {
-            By::Owner(user) => self.owner(user, channel).await?,
+            By::Owner(user) => self.owner(user, &job.request).await?,
             By::Named(address) => self.named(address, channel).await?,
             By::Nobody => return Err(Fault::Fails("nobody asks".into())),
         };
@@ -59,13 +58,20 @@ impl Bot {
     }
 
     /// Whoever made a schedule, as Slack knows them now.
-    async fn owner(&self, user: &User, channel: &str) -> Result<Person, Fault> {
+    async fn owner(&self, user: &User, request: &Request) -> Result<Person, Fault> {
         self.0.people.forget(&user.id);
-        self.resolve(user, channel).await.map_err(|unknown| match unknown {
-            Unknown::Away => Fault::Passes("Slack does not say who somebody is".into()),
-            Unknown::Deactivated => Fault::Fails("its owner's account in Slack is deactivated".into()),
-            Unknown::Bot | Unknown::Stranger => Fault::Fails("its owner is nobody here".into()),
-        })
+        let unknown = match self.resolve(user, &request.channel).await {
+            Ok(person) => return Ok(person),
+            Err(unknown) => unknown,
+        };
+        let fails = match unknown {
+            Unknown::Away => return Err(Fault::Passes("Slack does not say who somebody is".into())),
+            Unknown::Deactivated => "its owner's account in Slack is deactivated",
+            Unknown::Bot | Unknown::Stranger => "its owner is nobody here",
+        };
+        let (channel, text) = (&request.channel, request.question.clone());
+        self.note_unknown(&unknown, user, |person| Question::new(person, channel, kind_of(channel), text)).await;
+        Err(Fault::Fails(fails.into()))
     }
 
     /// Whom a file names; and who that is in Slack, if they are somebody there.
@@ -115,8 +121,7 @@ impl Bot {
 /// Whether something of Slack's counts as a failure: what it refuses does, that it is away does not.
 pub(super) fn passing(error: &SlackError) -> Fault {
     match error.code() {
-        Some(code) if UNWELL.contains(&code) => Fault::Passes(error.to_string()),
-        Some(code) => Fault::Fails(format!("Slack refuses it: {code}")),
-        None => Fault::Passes(error.to_string()),
+        Some(code) if error.is_refusal() => Fault::Fails(format!("Slack refuses it: {code}")),
+        _ => Fault::Passes(error.to_string()),
     }
 }
