@@ -8,9 +8,9 @@ use omni_core::{
     catalog::{ServerView, ToolDef},
     identity::Scope,
     ledger::Outcome,
-    limit::{BudgetScope, Limit, Period},
+    limit::{BudgetScope, Limit, Period, Spend},
     omni::{LimitStanding, OfferedServer},
-    policy::Grant,
+    policy::{self, Grant},
 };
 
 use super::Bot;
@@ -94,7 +94,7 @@ impl Bot {
             role: Some(grant.role.name.to_string()),
             quotas,
             cost_today_usd: day.as_ref().map(|stats| stats.total_cost),
-            asked_today: day.map(|stats| stats.total_requests),
+            asked_today: day.as_ref().map(taken),
         }
     }
 
@@ -117,9 +117,7 @@ impl Bot {
             Ok(standings) => standings.iter().filter_map(quota).collect(),
             Err(error) => {
                 tracing::warn!(%error, "it is not known how much somebody may still ask");
-                let hourly =
-                    |limit| Quota { counts: Counts::AsksAnHour, shared: None, used: None, limit, resets_in: None };
-                grant.quota.per_hour.map(hourly).into_iter().collect()
+                uncounted(&grant.quota)
             }
         }
     }
@@ -161,8 +159,14 @@ impl Bot {
         let count = |outcome: Outcome| stats.by_status.get(outcome.as_str()).copied().unwrap_or(0);
         let failed = [Outcome::Error, Outcome::Timeout, Outcome::UnknownOutcome].map(count).iter().sum();
         let took = page.entries.iter().filter(|entry| !entry.was_blocked).map(|entry| entry.duration_ms);
-        Some((p95(took.collect()), (failed, stats.total_requests)))
+        Some((p95(took.collect()), (failed, taken(&stats))))
     }
+}
+
+/// How many questions were taken: what is refused draws on no limit either.
+fn taken(stats: &AuditStats) -> u64 {
+    let refused = stats.by_status.get(Outcome::Denied.as_str()).copied().unwrap_or(0);
+    stats.total_requests.saturating_sub(refused)
 }
 
 /// What 95 of 100 do not exceed.
@@ -181,14 +185,31 @@ fn quota(standing: &LimitStanding) -> Option<Quota> {
         Limit::Budget { period, .. } => Counts::Tokens(period),
         Limit::Window { .. } | Limit::Concurrent { .. } => return None,
     };
-    let shared = match standing.scope {
-        None | Some(BudgetScope::User) => None,
-        Some(BudgetScope::Role) => Some(Shared::Role),
-        Some(BudgetScope::Tenant) => Some(Shared::All),
-    };
     let state = &standing.state;
     let resets_in = (state.used > 0).then_some(state.reset_after.as_secs());
+    let shared = standing.scope.and_then(shared);
     Some(Quota { counts, shared, used: Some(state.used), limit: state.max, resets_in })
+}
+
+/// Who draws on a budget beside oneself.
+fn shared(scope: BudgetScope) -> Option<Shared> {
+    match scope {
+        BudgetScope::User => None,
+        BudgetScope::Role => Some(Shared::Role),
+        BudgetScope::Tenant => Some(Shared::All),
+    }
+}
+
+/// The same limits where nobody knows how much of them is taken.
+fn uncounted(quota: &policy::Quota) -> Vec<Quota> {
+    let unknown = |counts, shared, limit| Quota { counts, shared, used: None, limit, resets_in: None };
+    let asks = [(Counts::AsksAnHour, quota.per_hour), (Counts::AsksAMinute, quota.per_minute)];
+    let asks = asks.into_iter().filter_map(|(counts, limit)| Some(unknown(counts, None, limit?)));
+    let budgets = quota.budgets.iter().map(|budget| match budget.max {
+        Spend::Usd(max) => unknown(Counts::Dollars(budget.period), shared(budget.scope), max.0),
+        Spend::Tokens(max) => unknown(Counts::Tokens(budget.period), shared(budget.scope), max),
+    });
+    asks.chain(budgets).collect()
 }
 
 fn servers(offered: &[OfferedServer]) -> Vec<Server> {

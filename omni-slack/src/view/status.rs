@@ -12,8 +12,8 @@ use super::{
 /// Most servers in the table.
 const ROWS: usize = 40;
 
-/// Most limits that are shown of somebody.
-const QUOTAS: usize = 7;
+/// Most limits that are shown of somebody: beside role, requests, cost and questions there is room for six.
+const QUOTAS: usize = limits::FIELDS - 4;
 
 /// In what a limit counts, and in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,6 +258,21 @@ mod tests {
         let shared = quota(Counts::Tokens(Period::Month), Some(Shared::Role), Some(0), None);
         assert_eq!(shared.line(), "5000000000 tokens of 5000000000 tokens left this month, with all of your role");
         let unknown = quota(Counts::AsksAMinute, None, None, None);
+        let budget = Quota { counts: Counts::Tokens(Period::Day), shared: None, used: None, limit: 7, resets_in: None };
+        assert_eq!(budget.line(), "7 tokens a day; how many are left is not known");
         assert_eq!(unknown.line(), "5000000000 a minute; how many are left is not known");
+    }
+
+    #[test]
+    fn however_many_limits_somebody_has_what_they_asked_and_spent_is_shown() {
+        let budget =
+            Quota { counts: Counts::Tokens(Period::Day), shared: None, used: Some(1), limit: 7, resets_in: None };
+        let quotas = vec![budget; 20];
+        let standing = Standing { quotas, cost_today_usd: Some(0.5), asked_today: Some(3), ..Standing::default() };
+        let fields = standing.fields()["fields"].to_string();
+        assert!(
+            fields.contains("no limit") && fields.contains("Cost today") && fields.contains("Asked today"),
+            "{fields}"
+        );
     }
 }

@@ -6,6 +6,8 @@ use chrono::{DateTime, Days, NaiveTime, Utc};
 use omni_core::{
     Omni, OmniBuilder,
     audit::{AuditBackend, memory::MemorySink},
+    config::SlackConfig,
+    cost::NanoUsd,
     limit::{Budget, BudgetScope, LimitError, Period, RateLimiter, Reservation, ReservationId, Reserve, Settle, Spend},
     llm::{LlmError, scripted::Scripted},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
@@ -152,6 +154,44 @@ async fn what_limiter_and_ledger_do_not_tell_is_said_not_to_be_known() {
     let told = status(&bot).await;
     assert!(told.says("7 an hour; how many are left is not known") && !told.says("10.1.2.3"), "{told:#?}");
     assert!(told.says("Failed today") && told.says("not known") && !told.says("0 of 0"), "{told:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_a_minute_and_budgets_are_told_also_where_nobody_knows_how_much_is_left_of_them() {
+    let mut quota = Quota::default();
+    quota.per_minute = Some(3);
+    let budget = |scope, max| Budget { scope, period: Period::Month, max };
+    quota.budgets = vec![
+        budget(BudgetScope::User, Spend::Usd(NanoUsd::from_usd(2.5))),
+        budget(BudgetScope::Role, Spend::Tokens(9_000_000)),
+    ];
+    let bot = bot_limited(Role::new("dba"), quota, None, |builder| builder.limiter(Away)).await;
+    let told = status(&bot).await;
+    for limit in ["3 a minute", "$2.50 a month", "9000000 tokens a month"] {
+        assert!(told.says(&format!("{limit}; how many are left is not known")), "{limit}: {told:#?}");
+    }
+    assert!(!told.says("no limit"), "{told:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_not_taken_counts_neither_as_asked_today_nor_among_those_that_could_fail() {
+    let policy =
+        MemoryPolicy::new().with_subject("ann@company.com", Role::super_admin(), RuleSet::allow_all(), hourly());
+    let ledger = AuditBackend::new(MemorySink::default());
+    let change = |builder: OmniBuilder| builder.policy(policy).audit_backend(ledger);
+    let set = |config: &mut SlackConfig| config.channels.except = ["C0QUIET".to_owned()].into();
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), change, set).await;
+    bot.slack.channel("C0QUIET", "quiet");
+    bot.slack.mentions(ANN, "C0QUIET", "Where?").await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.slack.settled().await;
+    bot.omni.ledger().flush(Duration::from_secs(10)).await.unwrap();
+    let told = status(&bot).await;
+    assert!(told.says("*Asked today*\n1") && told.says("*Failed today*\n0 of 1"), "{told:#?}");
     bot.behaved();
 }
 
