@@ -14,7 +14,7 @@ use omni_core::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Bot, keeping::Whose};
+use super::{Bot, interrupted::Doing, keeping::Whose};
 use crate::{
     event::User,
     schedule::{Progress, Store, due, fixed_key},
@@ -216,17 +216,17 @@ impl Bot {
         }
     }
 
-    /// Makes a report. If the process does not come to the end of it, another one tells so.
+    /// Makes a report. If the process ends before it stands in its channel, another one tells so.
     async fn run(&self, store: &Store, job: &Job) -> Result<(), Error> {
         let owner = match &job.by {
             By::Owner(user) => user.id.as_str(),
             By::Named(_) | By::Nobody => "",
         };
-        let doing = self.makes_report(owner, &job.request.channel, &job.request.question).await;
-        let ran = timeout(LONGEST, self.report(job)).await;
+        let mut doing = self.makes_report(owner, &job.request.channel, &job.request.question).await;
+        let ran = timeout(LONGEST, self.report(job, &mut doing)).await;
         let ran = ran.unwrap_or_else(|_| Err(Fault::Fails("it took too long".into())));
-        if let Some(doing) = doing.filter(|_| ran != Err(Fault::Ends)) {
-            doing.ends().await;
+        if ran != Err(Fault::Ends) {
+            ends(&mut doing).await;
         }
         self.note_run(store, job, ran).await
     }
@@ -268,6 +268,13 @@ impl Bot {
         };
         let is_of_file = !matches!(job.by, By::Owner(_));
         self.say_direct(&user, &rests(&job.request.question, reason, is_of_file)).await;
+    }
+}
+
+/// Nothing is left to be told of it where it ends.
+async fn ends(doing: &mut Option<Doing>) {
+    if let Some(doing) = doing.take() {
+        doing.ends().await;
     }
 }
 
