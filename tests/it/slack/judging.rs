@@ -1,7 +1,13 @@
 //! Whether answers were good, what people prefer, what they asked lately, and the rest of long answers: all that a bot
 //! keeps in its database.
 
-use omni_core::{Principal, audit::AuditQuery, config::SlackConfig, llm::scripted::Scripted};
+use omni_core::{
+    Principal,
+    audit::AuditQuery,
+    config::SlackConfig,
+    cost::{Price, Rates},
+    llm::{ModelInfo, scripted::Scripted},
+};
 use omni_tests::{rig::until_some, slack::Submitted};
 use serde_json::json;
 
@@ -148,6 +154,31 @@ async fn whoever_wants_the_answer_alone_gets_no_small_print() {
     assert!(!brief.contains("⏱") && !brief.contains("Ann"), "{brief}");
     let detailed = asked("detailed").await;
     assert!(detailed.contains("⏱") && detailed.contains("Iterations"), "{detailed}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_want_to_know_what_answers_cost_is_not_told() {
+    let mut model = ModelInfo::new("scripted", "scripted");
+    model.price = Some(Price::flat(Rates::new(1_000_000, 5_000_000, 0, 0, 0)));
+    let set = |config: &mut SlackConfig| {
+        (config.diagnostics.in_channels, config.diagnostics.cost) = (true, true);
+    };
+    let bot = Kept::start(says("Paris.").with_model(model), set).await;
+    let asked = async || {
+        let post = bot.slack.mentions(ANN, GENERAL, "Where is the tower?").await;
+        bot.slack.answer(&post).await;
+        bot.slack.settled().await;
+        bot.slack.thread(GENERAL, &post.ts).into_iter().rfind(|one| one.by_bot).unwrap()
+    };
+    let told = asked().await;
+    assert!(told.says("💰 $"), "{told:#?}");
+    bot.slack.opens_home(ANN).await;
+    let home = bot.slack.home_saying(ANN, "Preferences").await;
+    bot.slack.selects(ANN, &home, "omni:preferences", "follow").await.acked().await.unwrap();
+    until_some(async || bot.values().get(&format!("preferences/{ANN}")).await.unwrap()).await;
+    let told = asked().await;
+    assert!(told.says("Paris.") && !told.says("💰"), "{told:#?}");
     bot.behaved();
 }
 
