@@ -56,9 +56,11 @@ mod passed;
 mod profile;
 mod providers;
 mod pulse;
+mod refusing;
 mod results;
 mod resumed;
 mod retention;
+mod standings;
 mod steps;
 mod sweeping;
 mod talk;
@@ -70,7 +72,7 @@ mod told;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
-pub use admin::{Admin, Explanation, KeyPage, LimitStanding, NewKey, Refreshed, Rights, ToolRight};
+pub use admin::{Admin, Explanation, KeyPage, NewKey, Refreshed, Rights, ToolRight};
 pub use decide::{ConfirmationView, Decider};
 pub(crate) use handed::Handed;
 pub use inside::Inside;
@@ -81,6 +83,7 @@ pub(crate) use offered::{Changed, Offer};
 pub(crate) use passed::{Asked, Passing};
 pub use profile::{People, Profile, UserStatus};
 pub use pulse::Pulse;
+pub use standings::LimitStanding;
 #[cfg(feature = "gateway")]
 pub(crate) use task::{AboutTask, BackgroundTask};
 

@@ -13,6 +13,8 @@ use crate::{
     policy::{LivePolicy, PolicyStore},
 };
 
+mod full;
+
 /// Why something could not be built from its configuration.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -126,7 +128,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry without any kind.
+    /// A registry without any kind; [`Registry::full`] has all.
     #[must_use]
     pub fn empty() -> Self {
         Self {

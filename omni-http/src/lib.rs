@@ -37,8 +37,9 @@ mod openapi;
 mod options;
 #[cfg(feature = "otel")]
 mod otel;
+#[cfg(feature = "bin")]
+pub mod program;
 mod refused;
-pub mod registry;
 mod router;
 mod routes;
 mod serve;

@@ -37,6 +37,8 @@ const MOST_PAGES: u32 = 20;
 /// person is looked at in its place.
 const LISTED: u64 = 1_000;
 const MEMBER_PAGES: u32 = 5;
+/// What posts a message.
+const POST: &str = "chat.postMessage";
 /// A fatal error that may be of one method alone.
 const OF_ONE_METHOD: &str = "not_allowed_token_type";
 /// What may be done twice: it only looks, or comes to the same.
@@ -87,6 +89,20 @@ fn put(body: &Body, arguments: &mut Value) {
     // What is linked is not looked at by Slack: an address may hold what nobody else should see.
     arguments["unfurl_links"] = false.into();
     arguments["unfurl_media"] = false.into();
+}
+
+/// A message for a place.
+fn posted(to: &To, body: &Body) -> Value {
+    let mut arguments = json!({ "channel": to.channel });
+    if let Some(thread) = &to.thread {
+        arguments["thread_ts"] = thread.as_str().into();
+    }
+    put(body, &mut arguments);
+    arguments
+}
+
+fn ts_of(answer: &Value) -> String {
+    answer["ts"].as_str().unwrap_or_default().to_owned()
 }
 
 fn patience(method: &str) -> Duration {
@@ -255,14 +271,17 @@ impl Api {
 
     /// Posts a message; its `ts`.
     pub(crate) async fn post(&self, to: &To, body: &Body) -> Result<String, SlackError> {
-        let mut arguments = json!({ "channel": to.channel });
-        if let Some(thread) = &to.thread {
-            arguments["thread_ts"] = thread.as_str().into();
-        }
-        put(body, &mut arguments);
         self.pace.turn(&to.channel).await;
-        let posted = self.call("chat.postMessage", &arguments).await?;
-        Ok(posted["ts"].as_str().unwrap_or_default().to_owned())
+        Ok(ts_of(&self.call(POST, &posted(to, body)).await?))
+    }
+
+    /// The same where that can wait: where the channel is free for a message right now, and Slack in no need of a pause.
+    pub(crate) async fn post_if_free(&self, to: &To, body: &Body) -> Result<Option<String>, SlackError> {
+        let arguments = posted(to, body);
+        if self.rests.of(POST, &arguments).left().is_some() || !self.pace.takes(&to.channel) {
+            return Ok(None);
+        }
+        Ok(Some(ts_of(&self.call_once(POST, &arguments).await?)))
     }
 
     /// Puts another message in the place of one.

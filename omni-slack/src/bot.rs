@@ -38,10 +38,12 @@ mod keeping;
 mod message;
 mod modal;
 mod more;
+mod pages;
 mod preferring;
 mod question;
 mod reacting;
 mod recent;
+mod refusing;
 mod reporting;
 mod running;
 mod scheduling;
@@ -51,7 +53,9 @@ mod telling;
 mod voice;
 
 use asked::Elicited;
+pub(crate) use interrupted::LOOK_EVERY;
 use interrupted::Life;
+use pages::Pages;
 use reporting::Reports;
 use running::Running;
 use seen::Seen;
@@ -84,7 +88,8 @@ struct Inner {
     elicited: Arc<Elicited>,
     life: Life,
     reports: Arc<Reports>,
-    /// What time it is for what is done on schedule.
+    pages: Pages,
+    /// What time it is for what is done on schedule, and for what is told of today.
     clock: Clock,
     /// What it hears by, where it opens sockets itself.
     sockets: OnceLock<Arc<dyn EventSource>>,
@@ -135,6 +140,7 @@ impl Bot {
             elicited: Arc::default(),
             life: Life::default(),
             reports: Arc::default(),
+            pages: Pages::default(),
             clock,
             sockets: OnceLock::new(),
             model: watch::Sender::new(None),
@@ -222,6 +228,7 @@ impl Intake for Bot {
             return Ack::Refused;
         }
         let inbound = Inbound::of(&delivery);
+        self.heeds_change(&inbound);
         if !self.concerns(&inbound) {
             return Ack::Empty;
         }
@@ -252,12 +259,21 @@ impl Intake for Bot {
 }
 
 impl Bot {
+    /// What is known of a channel counts no more once it is another one: at once, for what comes next.
+    fn heeds_change(&self, inbound: &Inbound) {
+        match inbound {
+            Inbound::ChannelChanged(channel) => self.0.channels.forget(channel),
+            Inbound::Left { user, channel } if *user == self.me().user => self.0.channels.forget(channel),
+            _ => {}
+        }
+    }
+
     /// Whether there may be anything to do: most of what people write in channels is not for the bot.
     fn concerns(&self, inbound: &Inbound) -> bool {
         match inbound {
             Inbound::Message(message) => self.is_for_me(message),
             Inbound::Reacted(reaction) => self.may_matter(reaction),
-            Inbound::Other => false,
+            Inbound::ChannelChanged(_) | Inbound::Left { .. } | Inbound::Other => false,
             _ => true,
         }
     }
@@ -273,7 +289,11 @@ impl Bot {
             Inbound::HomeOpened { user, channel, tab } => self.opened(&user, &channel, &tab).await,
             Inbound::Stopped { user, channel, thread } => self.stopped(&user, channel, thread).await,
             Inbound::Reacted(reaction) if self.is_ours(key).await => self.reacted(reaction).await,
-            Inbound::Reacted(_) | Inbound::Submission(_) | Inbound::Other => {}
+            Inbound::Reacted(_)
+            | Inbound::Submission(_)
+            | Inbound::ChannelChanged(_)
+            | Inbound::Left { .. }
+            | Inbound::Other => {}
         }
     }
 }

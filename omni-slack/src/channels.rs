@@ -1,4 +1,5 @@
-//! What kind of place a channel is, where what Slack delivers does not say.
+//! What kind of place a channel is, where what Slack delivers does not say. What it says of a channel that changes makes it
+//! unknown again.
 
 use std::time::Duration;
 
@@ -34,5 +35,10 @@ impl Channels {
             tracing::warn!(%error, "it is not known whether a channel is private; it counts as one");
             true
         })
+    }
+
+    /// Something of a channel is another now: it is asked anew next.
+    pub(crate) fn forget(&self, channel: &str) {
+        self.private.forget(channel);
     }
 }

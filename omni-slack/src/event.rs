@@ -39,6 +39,15 @@ pub(crate) enum Inbound {
     },
     /// Somebody reacted to a message.
     Reacted(Reaction),
+    /// Something of a channel is another now: whether it is private, its name, whether it is archived or still there.
+    ChannelChanged(String),
+    /// Somebody is in a channel no more.
+    Left {
+        /// Who.
+        user: String,
+        /// Which channel.
+        channel: String,
+    },
     /// Nothing that the bot has anything to do with.
     Other,
 }
@@ -180,7 +189,7 @@ impl Inbound {
                 let view = &delivery.payload["view"];
                 some_of("modal", view["id"].as_str()?, view["hash"].as_str()?)
             }
-            Self::Closed(_) | Self::Shortcut(_) | Self::Other => None,
+            Self::Closed(_) | Self::Shortcut(_) | Self::ChannelChanged(_) | Self::Left { .. } | Self::Other => None,
         }
     }
 }
@@ -189,10 +198,36 @@ fn some_of(kind: &str, id: &str, of: &str) -> Option<String> {
     (!id.is_empty()).then(|| format!("{kind} {id} {of}"))
 }
 
+/// Events of which a channel is another one after them.
+const CHANGED: [&str; 10] = [
+    "channel_archive",
+    "channel_deleted",
+    "channel_left",
+    "channel_rename",
+    "channel_unarchive",
+    "group_archive",
+    "group_deleted",
+    "group_left",
+    "group_rename",
+    "group_unarchive",
+];
+/// What a channel's own notes say of the same.
+const CONVERTED: [&str; 2] = ["channel_convert_to_private", "channel_convert_to_public"];
+
+/// The channel of an event: its id, or what else it says of it.
+fn channel_of(event: &Value) -> String {
+    some(&event["channel"]).unwrap_or_else(|| text(&event["channel"]["id"]))
+}
+
 fn event(payload: &Value) -> Inbound {
     let event = &payload["event"];
     let user = User { id: text(&event["user"]), team: text(&payload["team_id"]) };
     match event["type"].as_str() {
+        Some("message") if event["subtype"].as_str().is_some_and(|kind| CONVERTED.contains(&kind)) => {
+            Inbound::ChannelChanged(text(&event["channel"]))
+        }
+        Some(kind) if CHANGED.contains(&kind) => Inbound::ChannelChanged(channel_of(event)),
+        Some("member_left_channel") => Inbound::Left { user: user.id, channel: text(&event["channel"]) },
         Some("message" | "app_mention") => message(event, user).map_or(Inbound::Other, Inbound::Message),
         Some("app_home_opened") => {
             Inbound::HomeOpened { user, channel: text(&event["channel"]), tab: text(&event["tab"]) }
@@ -352,6 +387,21 @@ mod tests {
         let changed = json!({ "type": "message", "subtype": "message_changed", "channel": "D1", "ts": "1.2",
             "message": { "user": "U1", "text": "hi!" }, "hidden": true });
         assert_eq!(event(&changed), Inbound::Other);
+    }
+
+    #[test]
+    fn what_changes_of_a_channel_is_known_by_its_id() {
+        for changed in [
+            json!({ "type": "channel_archive", "channel": "C1", "user": "U1" }),
+            json!({ "type": "group_rename", "channel": { "id": "C1", "name": "new" } }),
+            json!({ "type": "group_left", "channel": "C1" }),
+            json!({ "type": "message", "subtype": "channel_convert_to_private", "channel": "C1", "user": "U1", "ts": "1.1",
+                "text": "made this channel private", "channel_type": "group" }),
+        ] {
+            assert_eq!(event(&changed), Inbound::ChannelChanged("C1".into()), "{changed}");
+        }
+        let left = json!({ "type": "member_left_channel", "channel": "C1", "user": "U1", "channel_type": "C" });
+        assert_eq!(event(&left), Inbound::Left { user: "U1".into(), channel: "C1".into() });
     }
 
     #[test]

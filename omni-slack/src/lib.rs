@@ -18,7 +18,6 @@ mod known;
 pub mod manifest;
 mod people;
 mod port;
-pub mod registry;
 mod schedule;
 mod scopes;
 mod serve;

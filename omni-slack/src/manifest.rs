@@ -45,10 +45,21 @@ pub fn purpose(scope: &str) -> Option<&'static str> {
 }
 
 /// What the app hears of.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 18] = [
     "agent_session_stopped",
     "app_home_opened",
     "app_mention",
+    "channel_archive",
+    "channel_deleted",
+    "channel_left",
+    "channel_rename",
+    "channel_unarchive",
+    "group_archive",
+    "group_deleted",
+    "group_left",
+    "group_rename",
+    "group_unarchive",
+    "member_left_channel",
     "message.channels",
     "message.groups",
     "message.im",

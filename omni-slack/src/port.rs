@@ -23,6 +23,8 @@ const FATAL: [&str; 8] = [
     "team_disabled",
     "not_allowed_token_type",
 ];
+/// What Slack says where it is not well itself.
+const UNWELL: [&str; 3] = ["internal_error", "fatal_error", "service_unavailable"];
 
 /// Why Slack did not do something.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +86,11 @@ impl SlackError {
             Self::Config { .. } => true,
             Self::Limited { .. } | Self::Away { .. } => false,
         }
+    }
+
+    /// Whether Slack does not take what it was told, and will not take the same later: it is well itself.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.code().is_some_and(|code| !UNWELL.contains(&code))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bot::Bot,
+    bot::{Bot, LOOK_EVERY},
     people::Me,
     port::{EventSource, Intake, Pulse, SlackError, web},
     schedule::Clock,
@@ -112,13 +112,21 @@ pub async fn serve(omni: Omni, config: &SlackConfig, stop: CancellationToken) ->
 }
 
 /// What goes by time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Timing {
     /// When a socket is dead.
     pub pulse: Pulse,
-    /// What time it is, for schedules.
+    /// What time it is, for schedules and for what is told of today.
     pub clock: Clock,
+    /// How often it is looked what was answered by a process that is no more.
+    pub looks: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { pulse: Pulse::default(), clock: Clock::default(), looks: LOOK_EVERY }
+    }
 }
 
 impl Timing {
@@ -133,6 +141,13 @@ impl Timing {
     #[must_use]
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The same with other pauses between two looks at what a process left that is no more.
+    #[must_use]
+    pub fn with_looks(mut self, looks: Duration) -> Self {
+        self.looks = looks;
         self
     }
 }
@@ -157,9 +172,10 @@ pub async fn serve_with(
     if let Some(sockets) = &sockets {
         bot.hears_by(sockets);
     }
-    bot.lives().await;
+    bot.lives(timing.looks).await;
     bot.go_on_waiting().await;
     bot.keep_schedules();
+    bot.keep_pages();
     let listening = async {
         match sockets {
             Some(sockets) => listen(sockets, bot.clone(), stop).await,

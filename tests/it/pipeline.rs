@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use omni_core::{
-    AnswerEvent, Ask, ErrorKind, OmniBuilder, Principal,
+    AnswerEvent, Ask, Error, ErrorKind, OmniBuilder, Principal,
     answer::{CallStatus, Status},
     ask::{AskOptions, DirectCall},
     cost::{NanoUsd, Price, Rates},
-    ledger::Outcome,
+    ledger::{Event, Outcome},
     llm::{ChatEvent, LlmError, ModelInfo, ResultPart, scripted::Scripted},
     mcp::McpError,
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+    redact::Redactor,
 };
 use omni_tests::{
     rig::{Rig, until},
@@ -166,6 +167,40 @@ async fn somebody_unknown_is_denied_and_recorded() {
     let (answer, closings, _) = rig.run(ask("q")).await;
     assert_eq!(answer.unwrap_err().0, ErrorKind::Denied);
     assert_eq!(closings, [Outcome::Denied]);
+}
+
+#[tokio::test]
+async fn what_a_door_refuses_is_one_record_without_secrets_and_nothing_is_asked_or_counted() {
+    let llm = Scripted::new().say("ok");
+    let mut quota = Quota::default();
+    quota.per_hour = Some(1);
+    let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("reader"), RuleSet::allow_all(), quota);
+    let redactor = Redactor::new().with_value("s3cr3t-value-of-the-config");
+    let rig = rig(llm.clone(), FakeServer::echo(), |b| b.policy(policy).redactor(redactor)).await;
+    let question = format!("{} s3cr3t-value-of-the-config {}", "Where?", "x".repeat(100_000));
+    for who in [ada(), Principal::email("eve@elsewhere.com")] {
+        let why = Error::Denied { message: format!("not here, s3cr3t-value-of-the-config {}", "y".repeat(10_000)) };
+        rig.omni.refuse(Ask::new(who, &*question), why).await;
+    }
+    let (answer, _, recorder) = rig.run(ask("And now?")).await;
+    assert_eq!(answer.unwrap().text, "ok", "what was refused counts nothing");
+    assert_eq!(llm.requests().len(), 1);
+    let refused: Vec<_> = recorder
+        .records()
+        .into_iter()
+        .filter_map(|record| match (record.event, record.party) {
+            (Event::Ask(ask), Some(party)) if ask.outcome == Outcome::Denied => Some((party.subject, party.role, ask)),
+            _ => None,
+        })
+        .collect();
+    let parties: Vec<_> = refused.iter().map(|(subject, role, _)| (subject.as_str(), role.as_deref())).collect();
+    assert_eq!(parties, [("ada@company.com", Some("reader")), ("eve@elsewhere.com", None)]);
+    for (_, _, ask) in &refused {
+        let why = ask.error.as_deref().unwrap();
+        assert!(ask.question.starts_with("Where?") && why.starts_with("not here"), "{why}");
+        assert!(!format!("{ask:?}").contains("s3cr3t"), "a secret is kept");
+        assert!(ask.question.len() < 40_000 && why.len() < 3_000, "{} and {}", ask.question.len(), why.len());
+    }
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ mod identity;
 mod interrupted;
 mod judging;
 mod kept;
+mod pages;
 mod people;
 mod program;
+mod refusals;
 mod rig;
 mod schedules;
 mod sockets;
@@ -48,7 +50,11 @@ fn says(text: &str) -> Scripted {
 
 /// A workspace with Ann and Bob, whom the policy knows, and Eve, whom it does not.
 async fn workspace() -> Slack {
-    let slack = Slack::start().await;
+    peopled(Slack::start().await)
+}
+
+/// The same people in a workspace that is there already.
+fn peopled(slack: Slack) -> Slack {
     slack.user(ANN, "ann@company.com");
     slack.user(BOB, "bob@company.com");
     slack.user(EVE, "eve@elsewhere.com");

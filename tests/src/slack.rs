@@ -301,6 +301,18 @@ impl Slack {
     pub fn leaves(&self, user: &str, channel: &str) {
         self.shared.with(|world| {
             world.channels.get_mut(channel).expect("there is such a channel").members.remove(user);
+            world.tells_of_leaving(user, channel);
+        });
+    }
+
+    /// A public channel is made private: only who is in it knows of it from then on.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn makes_private(&self, channel: &str) {
+        self.shared.with(|world| {
+            world.channels.get_mut(channel).expect("there is such a channel").kind = Kind::Private;
+            world.tells_of_conversion(channel);
         });
     }
 
@@ -322,6 +334,9 @@ impl Slack {
     pub fn archives(&self, channel: &str) {
         self.shared.with(|world| {
             world.channels.get_mut(channel).expect("there is such a channel").is_archived = true;
+            if world.is_in(BOT_USER, channel) {
+                world.tells_of_channel(channel, "archive");
+            }
         });
     }
 

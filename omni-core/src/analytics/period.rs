@@ -140,6 +140,9 @@ mod tests {
         assert_eq!(of("yesterday", "", "", ""), is("03-30 00:00", "03-31 00:00"));
         assert_eq!(of("", "", "", ""), is("03-25 00:00", "open"), "seven days with today");
         assert_eq!(of("all", "", "", ""), is("open", "open"));
+        let now: DateTime<Utc> = "2026-03-31T22:30:00Z".parse().unwrap();
+        let today = Period::of(&PeriodArgs::default(), "today", now).unwrap();
+        assert_eq!(today.span.from, Some(crate::limit::Period::Day.began(now)), "as limits and people's pages have it");
         assert!(of("fortnight", "", "", "").unwrap_err().contains("today, yesterday, week"));
     }
 

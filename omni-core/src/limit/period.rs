@@ -34,6 +34,12 @@ impl Period {
         }
     }
 
+    /// When the period that `now` is in began.
+    #[must_use]
+    pub fn began(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.start(now).and_time(NaiveTime::MIN).and_utc()
+    }
+
     /// When the period that `now` is in is over.
     pub(crate) fn end(self, now: DateTime<Utc>) -> DateTime<Utc> {
         let start = self.start(now);

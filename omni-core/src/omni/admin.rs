@@ -17,7 +17,6 @@ use crate::{
 
 mod health;
 mod keys;
-mod limits;
 mod policy;
 mod retention;
 mod tools;
@@ -31,7 +30,6 @@ mod tests;
 
 pub use health::Refreshed;
 pub use keys::{KeyPage, NewKey};
-pub use limits::LimitStanding;
 pub use policy::{Explanation, Rights, ToolRight};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;

@@ -35,10 +35,12 @@ use crate::{
 mod closing;
 mod given;
 mod parked;
+mod refused;
 mod summary;
 
 use closing::{Before, close_calls, conclude, record};
 pub(super) use parked::Paused;
+pub(super) use refused::refuse;
 
 /// How long the last events wait for a reader who holds the stream and does not read it.
 const LAST_WORDS: Duration = Duration::from_secs(10);

@@ -4,11 +4,12 @@ use omni_core::{confirm::Verdict, feedback};
 
 use super::{
     Bot,
-    command::{kind_of, not_here},
+    command::kind_of,
     confirming::{Ticket, card_of},
     helping::Open,
     message::conversation,
     question::Question,
+    refusing::Refusal,
     stopping::Stopping,
 };
 use crate::{
@@ -32,7 +33,11 @@ impl Bot {
             Ok(person) => person,
             Err(unknown) => {
                 let body = Body::of(unknown.text().unwrap_or_default());
-                return self.answer_click(&action, &body).await;
+                self.answer_click(&action, &body).await;
+                if let Some(text) = asked_by(&action) {
+                    self.note_unknown(&unknown, &action.user, |person| question(person, &action, text)).await;
+                }
+                return;
             }
         };
         match action.id.as_str() {
@@ -111,10 +116,12 @@ impl Bot {
             return self.again_from_home(person, text).await;
         }
         let kind = kind_of(&action.channel);
-        if !self.answers_in(&action.channel, kind).await {
-            return self.answer_click(action, &not_here(kind)).await;
-        }
         let mut question = Question::new(person, &action.channel, kind, text);
+        if !self.answers_in(&action.channel, kind).await {
+            let refusal = Refusal::not_here(kind, &action.channel);
+            self.answer_click(action, &refusal.body).await;
+            return self.note_refused(&question, refusal.why).await;
+        }
         if action.is_ephemeral && action.thread.is_none() {
             // What only one person sees is no message that a thread could begin with.
             return self.ask_openly(question, action.response_url.as_deref()).await;
@@ -130,7 +137,9 @@ impl Bot {
     /// On the app's page there is no place for an answer: it is in the person's direct messages.
     async fn again_from_home(&self, person: Person, text: String) {
         if !self.answers_in("", ChannelKind::Direct).await {
-            return self.say_direct(&person.user.id, &not_here(ChannelKind::Direct)).await;
+            let refusal = Refusal::not_here(ChannelKind::Direct, "");
+            self.say_direct(&person.user.id, &refusal.body).await;
+            return self.note_refused(&Question::new(person, "", ChannelKind::Direct, text), refusal.why).await;
         }
         match self.api().direct(&person.user.id).await {
             Ok(channel) => self.ask_openly(Question::new(person, &channel, ChannelKind::Direct, text), None).await,
@@ -141,14 +150,20 @@ impl Bot {
     async fn menu_clicked(&self, person: &Person, id: &str, action: &Action) {
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.answer_click(action, &self.refused(person, &error)).await,
+            Err(error) => {
+                self.answer_click(action, &self.refused(person, &error)).await;
+                if let Some(text) = asked_by(action) {
+                    self.note_refused(&question(person.clone(), action, text), error).await;
+                }
+                return;
+            }
         };
         if id == ids::HOME_REFRESH {
             return self.publish(&action.user).await;
         }
         if id == ids::HELP_TRY {
-            let Some(Target::Tool { server, tool }) = Target::read(&action.value) else { return };
-            return self.again(person.clone(), action, view::help::sample(&server, &tool)).await;
+            let Some(text) = asked_by(action) else { return };
+            return self.again(person.clone(), action, text).await;
         }
         let Some(open) = Open::clicked(id, &action.value) else { return };
         let body = self.menu(person, &grant, open).await;
@@ -183,4 +198,23 @@ impl Bot {
         tracing::debug!(thread, found = newest.is_some(), "a question is looked for again");
         newest.map(|(_, text)| text)
     }
+}
+
+/// What a click asks; nothing where it only looks at something, or decides.
+fn asked_by(action: &Action) -> Option<String> {
+    match action.id.as_str() {
+        ids::AGAIN => Some(action.value.clone()),
+        ids::HELP_TRY => match Target::read(&action.value)? {
+            Target::Tool { server, tool } => Some(view::help::sample(&server, &tool)),
+            Target::Page { .. } => None,
+        },
+        _ => None,
+    }
+}
+
+/// The question of a click that is not taken.
+fn question(person: Person, action: &Action, text: String) -> Question {
+    let mut question = Question::new(person, &action.channel, kind_of(&action.channel), text);
+    question.thread.clone_from(&action.thread);
+    question
 }

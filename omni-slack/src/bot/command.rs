@@ -1,11 +1,12 @@
 //! Slash commands, and the same with a `!` in threads, where Slack takes none.
 
-use omni_core::policy::Grant;
+use omni_core::{Error, policy::Grant};
 
 use super::{
     Bot,
     message::unescaped,
     question::{Aside, Question},
+    refusing::Refusal,
     stopping::Stopping,
 };
 use crate::{
@@ -18,83 +19,110 @@ use crate::{
 /// The commands that ask nothing.
 const HELP: &str = "/omni-help";
 const STATUS: &str = "/omni-status";
+/// What is no question after a command that asks one.
+const NO_QUESTION: [&str; 4] = ["", "help", "status", "schedules"];
 /// What makes an answer one for the asker alone. Keyboards make one dash of two.
 const PRIVATE: [&str; 3] = ["--private", "—private", "–private"];
 /// The codes with which Slack says that the bot cannot post in a channel.
 const NOT_THERE: [&str; 4] = ["not_in_channel", "channel_not_found", "is_archived", "restricted_action"];
 
+/// What the giver of a command is told, and why what they asked is not taken, if that is it.
+struct Told {
+    body: Body,
+    why: Option<Error>,
+}
+
+impl From<Body> for Told {
+    fn from(body: Body) -> Self {
+        Self { body, why: None }
+    }
+}
+
+impl From<Refusal> for Told {
+    fn from(refusal: Refusal) -> Self {
+        Self { body: refusal.body, why: Some(refusal.why) }
+    }
+}
+
 impl Bot {
+    /// Does what a command asks for, or tells its giver why not; whatever they asked by it is kept after that.
     pub(super) async fn command(&self, command: Command) {
-        let told = match self.commanded(&command).await {
-            Ok(()) => return,
-            Err(body) => self.api().respond(&command.response_url, &body, false).await,
+        let question = |person: Person, text| Question::new(person, &command.channel, kind_of(&command.channel), text);
+        let person = match self.resolve(&command.user, &command.channel).await {
+            Ok(person) => person,
+            Err(unknown) => {
+                self.answer_command(&command, &Body::of(unknown.text().unwrap_or_default())).await;
+                if let Some(text) = asked_by(&command) {
+                    self.note_unknown(&unknown, &command.user, |person| question(person, text)).await;
+                }
+                return;
+            }
         };
-        if let Err(error) = told {
+        let Err(told) = self.carried_out(&person, &command).await else { return };
+        self.answer_command(&command, &told.body).await;
+        if let (Some(text), Some(why)) = (asked_by(&command), told.why) {
+            self.note_refused(&question(person, text), why).await;
+        }
+    }
+
+    async fn answer_command(&self, command: &Command, body: &Body) {
+        if let Err(error) = self.api().respond(&command.response_url, body, false).await {
             tracing::warn!(%error, command = command.name, "a command could not be answered");
         }
     }
 
-    /// Does what a command asks for; what its giver is told where that is not to be.
-    async fn commanded(&self, command: &Command) -> Result<(), Body> {
-        let known = self.resolve(&command.user, &command.channel).await;
-        let person = known.map_err(|unknown| Body::of(unknown.text().unwrap_or_default()))?;
-        let grant = match self.omni().grant(person.credential()).await {
-            Ok(grant) => grant,
-            Err(error) => {
-                let body = self.refused(&person, &error);
-                if ![HELP, STATUS].contains(&command.name.as_str()) {
-                    let text = unescaped(&command.text);
-                    self.note_refused(&Question::new(person, &command.channel, kind_of(&command.channel), text)).await;
-                }
-                return Err(body);
-            }
-        };
+    async fn carried_out(&self, person: &Person, command: &Command) -> Result<(), Told> {
+        let grant = self.omni().grant(person.credential()).await.map_err(|error| self.refusal(person, error))?;
         self.allows(&command.name, &grant)?;
         match command.name.as_str() {
-            HELP => Err(self.menu(&person, &grant, None).await),
-            STATUS => Err(self.status(&person, &grant).await),
+            HELP => Err(self.menu(person, &grant, None).await.into()),
+            STATUS => Err(self.status(person, &grant).await.into()),
             _ => self.asked_by_command(person, &grant, command).await,
         }
     }
 
     /// Whether somebody may do what a command does, whatever it is called where they ask for it.
-    fn allows(&self, command: &str, grant: &Grant) -> Result<(), Body> {
+    fn allows(&self, command: &str, grant: &Grant) -> Result<(), Refusal> {
         let rules = self.config().commands.get(command).cloned().unwrap_or_default();
         let name = view::text::code(command, 60);
         if rules.is_off {
-            return Err(Body::of(&format!("🚫 {name} is switched off here.")));
+            let body = Body::of(&format!("🚫 {name} is switched off here."));
+            return Err(Refusal::new(body, format!("the Slack command {command} is switched off")));
         }
         match &rules.required_role {
             Some(role) if !grant.role.is_one_of(std::slice::from_ref(role)) => {
-                Err(Body::of(&format!("🚫 {name} takes the role {}.", view::text::code(role, 60))))
+                let body = Body::of(&format!("🚫 {name} takes the role {}.", view::text::code(role, 60)));
+                let own = &grant.role.name;
+                let why = format!("the Slack command {command} takes the role {role}, and theirs is {own}");
+                Err(Refusal::new(body, why))
             }
             _ => Ok(()),
         }
     }
 
-    async fn asked_by_command(&self, person: Person, grant: &Grant, command: &Command) -> Result<(), Body> {
+    async fn asked_by_command(&self, person: &Person, grant: &Grant, command: &Command) -> Result<(), Told> {
         let kind = kind_of(&command.channel);
         if !self.answers_in(&command.channel, kind).await {
-            return Err(not_here(kind));
+            return Err(Refusal::not_here(kind, &command.channel).into());
         }
         let (text, is_private) = match without_flag(&command.text) {
             Some(rest) => (unescaped(rest), true),
-            None => (unescaped(&command.text), self.preferences(&person).await.private_by_default),
+            None => (unescaped(&command.text), self.preferences(person).await.private_by_default),
         };
         match text.as_str() {
-            "" => return Err(view::person::no_question(&[])),
+            "" => return Err(view::person::no_question(&[]).into()),
             "help" => {
                 self.allows(HELP, grant)?;
-                return Err(self.menu(&person, grant, None).await);
+                return Err(self.menu(person, grant, None).await.into());
             }
             "status" => {
                 self.allows(STATUS, grant)?;
-                return Err(self.status(&person, grant).await);
+                return Err(self.status(person, grant).await.into());
             }
-            "schedules" => return Err(self.schedules(&person, grant).await),
+            "schedules" => return Err(self.schedules(person, grant).await.into()),
             _ => {}
         }
-        let mut question = Question::new(person, &command.channel, kind, text);
+        let mut question = Question::new(person.clone(), &command.channel, kind, text);
         match is_private {
             true => {
                 question.private = Some(Aside::Url(command.response_url.clone()));
@@ -109,10 +137,9 @@ impl Bot {
     pub(super) async fn ask_openly(&self, mut question: Question, url: Option<&str>) {
         let aside = || url.map_or(Aside::Whisper, |url| Aside::Url(url.to_owned()));
         // What is not to be asked here is not posted here either.
-        if let Err(body) = self.admitted(&question).await {
+        if let Err(refusal) = self.admitted(&question).await {
             question.private = Some(aside());
-            self.refuse(&question, &body).await;
-            return self.note_refused(&question).await;
+            return self.turn_away(&question, refusal).await;
         }
         match self.announce(&question).await {
             Some(ts) => (question.ts, question.thread) = (Some(ts.clone()), Some(ts)),
@@ -140,18 +167,25 @@ impl Bot {
     /// A command in a thread or in direct messages.
     pub(super) async fn bang(&self, person: &Person, message: &Message, to: &To, command: &str) {
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let name = name.to_lowercase();
         let grant = match self.omni().grant(person.credential()).await {
             Ok(grant) => grant,
-            Err(error) => return self.tell(to, &person.user.id, message.kind, &self.refused(person, &error)).await,
+            Err(error) => {
+                self.tell(to, &person.user.id, message.kind, &self.refused(person, &error)).await;
+                if let Some(text) = self.asked_by_bang(person, message, &name, rest).await {
+                    self.note_refused(&asked_in(person, message, to, &text), error).await;
+                }
+                return;
+            }
         };
-        let body = match name.to_lowercase().as_str() {
+        let body = match name.as_str() {
             "help" => match self.allows(HELP, &grant) {
                 Ok(()) => self.menu(person, &grant, None).await,
-                Err(body) => body,
+                Err(refusal) => refusal.body,
             },
             "status" => match self.allows(STATUS, &grant) {
                 Ok(()) => self.status(person, &grant).await,
-                Err(body) => body,
+                Err(refusal) => refusal.body,
             },
             "stop" => self.stop_here(person, to).await,
             "retry" => return self.retry(person, message, to).await,
@@ -159,6 +193,15 @@ impl Bot {
             _ => view::help::in_threads(),
         };
         self.tell(to, &person.user.id, message.kind, &body).await;
+    }
+
+    /// What a command in a thread asks; nothing where it only wants to know or end something.
+    async fn asked_by_bang(&self, person: &Person, message: &Message, name: &str, rest: &str) -> Option<String> {
+        match name {
+            "retry" => self.last_question(person, message).await,
+            "private" => Some(rest.trim().to_owned()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
     }
 
     async fn stop_here(&self, person: &Person, to: &To) -> Body {
@@ -176,15 +219,12 @@ impl Bot {
             let body = Body::of("I find no question of yours here that I could ask again.");
             return self.tell(to, &person.user.id, message.kind, &body).await;
         };
-        let mut question = Question::new(person.clone(), &message.channel, message.kind, text);
-        (question.ts, question.thread) = (Some(message.ts.clone()), to.thread.clone());
-        self.ask(question).await;
+        self.ask(asked_in(person, message, to, &text)).await;
     }
 
     /// A question in a thread that is answered to whoever asks it alone.
     async fn ask_aside(&self, person: &Person, message: &Message, to: &To, text: &str) {
-        let mut question = Question::new(person.clone(), &message.channel, message.kind, text.to_owned());
-        (question.ts, question.thread) = (Some(message.ts.clone()), to.thread.clone());
+        let mut question = asked_in(person, message, to, text);
         question.private = Some(Aside::Whisper);
         self.ask(question).await;
     }
@@ -201,9 +241,18 @@ fn without_flag(text: &str) -> Option<&str> {
     })
 }
 
-/// What somebody is told where the bot does not answer.
-pub(super) fn not_here(kind: ChannelKind) -> Body {
-    view::notice::not_here(kind == ChannelKind::Direct)
+/// What a command asks; nothing where it only wants to know something of the bot.
+fn asked_by(command: &Command) -> Option<String> {
+    let text = unescaped(without_flag(&command.text).unwrap_or(&command.text));
+    let is_none = [HELP, STATUS].contains(&command.name.as_str()) || NO_QUESTION.contains(&text.as_str());
+    (!is_none).then_some(text)
+}
+
+/// A question that somebody asks by a command in a thread.
+fn asked_in(person: &Person, message: &Message, to: &To, text: &str) -> Question {
+    let mut question = Question::new(person.clone(), &message.channel, message.kind, text.to_owned());
+    (question.ts, question.thread) = (Some(message.ts.clone()), to.thread.clone());
+    question
 }
 
 /// The kind of a channel of which there is only the id.

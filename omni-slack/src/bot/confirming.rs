@@ -142,6 +142,7 @@ impl Bot {
                     None
                 }
             };
+            self.0.pages.changed();
             if let Some(Shown { channel, ts }) = shown {
                 let expires_at = call.expires_at;
                 self.expires(&question.person, Posted { ticket, channel, ts, asker, expires_at });
@@ -210,6 +211,7 @@ impl Bot {
             Ok(stream) => stream,
             Err(error) => return self.not_decided(person, ticket, &error, seat).await,
         };
+        self.0.pages.changed();
         let run = self.run_of(person, ticket.id).await.unwrap_or(ticket.id);
         self.keep_wait(ticket, run).await;
         // Whoever waits takes it on when there is something to tell.
@@ -229,7 +231,7 @@ impl Bot {
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
-        let voice = voice::of(self, &question, &guard.stop);
+        let voice = voice::of(self, &question, &guard.stop, None);
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, seat).await;
         match last {

@@ -1,13 +1,16 @@
 //! What somebody may use here, and how it is doing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use omni_core::{
-    audit::{AuditAccess, AuditQuery, AuditStats, MAX_PAGE, Order},
+    audit::{AuditAccess, AuditQuery, AuditStats, MAX_PAGE},
     catalog::{ServerView, ToolDef},
     identity::Scope,
     ledger::Outcome,
-    omni::OfferedServer,
-    policy::Grant,
+    limit::{BudgetScope, Limit, Period, Spend},
+    omni::{LimitStanding, OfferedServer},
+    policy::{self, Grant},
 };
 
 use super::Bot;
@@ -18,9 +21,13 @@ use crate::{
         self,
         help::{Dot, Menu, Server, Target, Tool},
         ids,
-        status::{Operation, Quota, Standing, Status},
+        status::{Counts, Operation, Quota, Shared, Standing, Status},
     },
 };
+
+/// The stretches of time in which asks are counted.
+const HOUR: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What somebody looks at in the menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,15 +88,19 @@ impl Bot {
 
     /// How somebody stands: what they may ask, and what they did by the ledger.
     pub(super) async fn standing(&self, person: &Person, grant: &Grant) -> Standing {
-        let (quota, day) =
-            tokio::join!(self.quota(person, grant), self.asked_since(person, Utc::now() - TimeDelta::days(1)),);
+        let (quotas, day) = tokio::join!(self.quotas(person, grant), self.asked_since(person, self.midnight()));
         Standing {
             name: person.name.clone(),
             role: Some(grant.role.name.to_string()),
-            quota,
+            quotas,
             cost_today_usd: day.as_ref().map(|stats| stats.total_cost),
-            asked_today: day.map(|stats| stats.total_requests),
+            asked_today: day.as_ref().map(taken),
         }
+    }
+
+    /// When today began.
+    fn midnight(&self) -> DateTime<Utc> {
+        Period::Day.began(self.0.clock.now())
     }
 
     /// What somebody did since then; `None` where the ledger cannot be read.
@@ -100,26 +111,15 @@ impl Bot {
         log.stats(&query).await.ok()
     }
 
-    /// What is left of what somebody may ask in an hour, by the ledger: the limiter says so only to whoever asks.
-    async fn quota(&self, person: &Person, grant: &Grant) -> Option<Quota> {
-        let limit = grant.quota.per_hour?;
-        let since = Utc::now() - TimeDelta::hours(1);
-        let (hour, first) = tokio::join!(self.asked_since(person, since), self.first_counted(person, since));
-        let used = hour.map(|stats| stats.total_requests.saturating_sub(stats.blocked_count));
-        let until_free = |began: DateTime<Utc>| (began - since).to_std().map_or(1, |left| left.as_secs().max(1));
-        Some(Quota { used, limit, resets_in: first.map(until_free) })
-    }
-
-    /// When somebody's first ask since then began that counts; `None` where there is none, or it is not known.
-    async fn first_counted(&self, person: &Person, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let log = self.omni().audit(person.credential()).await.ok()?;
-        let mut query = AuditQuery::default();
-        (query.user, query.since) = (Some(person.principal.subject.clone()), Some(since));
-        query.order = Order::OldestFirst;
-        let page = log.logs(&query).await.ok()?;
-        let first = page.entries.into_iter().find(|entry| !entry.was_blocked)?;
-        // It counts from its beginning on, and stands in the ledger at its end.
-        Some(first.created_at - TimeDelta::milliseconds(i64::try_from(first.duration_ms).unwrap_or(i64::MAX)))
+    /// What is left of what somebody may ask and spend, as the limiter counts it.
+    async fn quotas(&self, person: &Person, grant: &Grant) -> Vec<Quota> {
+        match self.omni().standings(person.credential()).await {
+            Ok(standings) => standings.iter().filter_map(quota).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "it is not known how much somebody may still ask");
+                uncounted(&grant.quota)
+            }
+        }
     }
 
     /// The servers that somebody may use something of.
@@ -129,7 +129,7 @@ impl Bot {
 
     /// What administrators see beside it.
     async fn inside(&self, person: &Person) -> Operation {
-        let answered = self.answered_since(person, Utc::now() - TimeDelta::days(1)).await;
+        let answered = self.answered_since(person, self.midnight()).await;
         // Nobody asks it anything for this: whether it answers is what it did when it was asked last.
         let answers = *self.0.model.borrow();
         let provider = self.omni().models().ok().and_then(|models| Some((models.first()?.id.clone(), answers)));
@@ -159,8 +159,14 @@ impl Bot {
         let count = |outcome: Outcome| stats.by_status.get(outcome.as_str()).copied().unwrap_or(0);
         let failed = [Outcome::Error, Outcome::Timeout, Outcome::UnknownOutcome].map(count).iter().sum();
         let took = page.entries.iter().filter(|entry| !entry.was_blocked).map(|entry| entry.duration_ms);
-        Some((p95(took.collect()), (failed, stats.total_requests)))
+        Some((p95(took.collect()), (failed, taken(&stats))))
     }
+}
+
+/// How many questions were taken: what is refused draws on no limit either.
+fn taken(stats: &AuditStats) -> u64 {
+    let refused = stats.by_status.get(Outcome::Denied.as_str()).copied().unwrap_or(0);
+    stats.total_requests.saturating_sub(refused)
 }
 
 /// What 95 of 100 do not exceed.
@@ -168,6 +174,42 @@ fn p95(mut all: Vec<u64>) -> Option<u64> {
     all.sort_unstable();
     let rank = (all.len() * 95).div_ceil(100);
     all.get(rank.checked_sub(1)?).copied()
+}
+
+/// A limit as it is shown; of how many run at once and in a second nobody need know.
+fn quota(standing: &LimitStanding) -> Option<Quota> {
+    let counts = match standing.limit {
+        Limit::Window { per, .. } if per == HOUR => Counts::AsksAnHour,
+        Limit::Window { per, .. } if per == MINUTE => Counts::AsksAMinute,
+        Limit::Budget { period, .. } if standing.is_money => Counts::Dollars(period),
+        Limit::Budget { period, .. } => Counts::Tokens(period),
+        Limit::Window { .. } | Limit::Concurrent { .. } => return None,
+    };
+    let state = &standing.state;
+    let resets_in = (state.used > 0).then_some(state.reset_after.as_secs());
+    let shared = standing.scope.and_then(shared);
+    Some(Quota { counts, shared, used: Some(state.used), limit: state.max, resets_in })
+}
+
+/// Who draws on a budget beside oneself.
+fn shared(scope: BudgetScope) -> Option<Shared> {
+    match scope {
+        BudgetScope::User => None,
+        BudgetScope::Role => Some(Shared::Role),
+        BudgetScope::Tenant => Some(Shared::All),
+    }
+}
+
+/// The same limits where nobody knows how much of them is taken.
+fn uncounted(quota: &policy::Quota) -> Vec<Quota> {
+    let unknown = |counts, shared, limit| Quota { counts, shared, used: None, limit, resets_in: None };
+    let asks = [(Counts::AsksAnHour, quota.per_hour), (Counts::AsksAMinute, quota.per_minute)];
+    let asks = asks.into_iter().filter_map(|(counts, limit)| Some(unknown(counts, None, limit?)));
+    let budgets = quota.budgets.iter().map(|budget| match budget.max {
+        Spend::Usd(max) => unknown(Counts::Dollars(budget.period), shared(budget.scope), max.0),
+        Spend::Tokens(max) => unknown(Counts::Tokens(budget.period), shared(budget.scope), max),
+    });
+    asks.chain(budgets).collect()
 }
 
 fn servers(offered: &[OfferedServer]) -> Vec<Server> {

@@ -1,19 +1,21 @@
-//! Asks of a process that was killed while it answered them: whoever asked is told that nothing more comes, once.
+//! Asks of a process that was killed while it answered them, and reports that it made: whoever asked is told that nothing
+//! more comes, once.
 //!
 //! Each process says as long as it lives that it does, and keeps what it answers. Of one that says so no more, any other
-//! sees what it left.
+//! sees what it left. One that could not say so for a while, because the database was away, has its turn to say it
+//! again before the next look.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{collections::BTreeSet, sync::OnceLock, time::Duration};
 
 use omni_core::kept::Kept;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{
     Bot,
     confirming::Ticket,
-    keeping::{Claim, Whose, in_time, is_free},
+    keeping::{Claim, RENEW_EVERY, Whose, in_time, is_free},
     question::Question,
 };
 use crate::{SlackError, view::notice};
@@ -21,8 +23,13 @@ use crate::{SlackError, view::notice};
 /// Before the id of each that is answered; how long that is kept at most.
 const DOING: &str = "doing/";
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most characters of what a report asks that are told.
+const MOST_OF_REPORT: usize = 500;
 /// How often somebody looks.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+// Whoever lives says so at least once from one look to the next.
+const _: () = assert!(LOOK_EVERY.as_secs() > RENEW_EVERY.as_secs() + 5);
 
 /// This process, as the others see it.
 #[derive(Debug)]
@@ -37,18 +44,77 @@ impl Default for Life {
     }
 }
 
+/// The processes of which nobody says that they live, by the last look.
+#[derive(Debug, Default)]
+struct Suspects {
+    gone: BTreeSet<String>,
+    /// How often this process could not say by then that it lives itself.
+    missed: u64,
+}
+
+impl Suspects {
+    /// Those of whom it is seen for the second time in a row, with a database that answered in between.
+    fn confirmed(&mut self, gone: BTreeSet<String>, missed: u64) -> BTreeSet<String> {
+        let has_answered = missed == self.missed;
+        let confirmed = gone.intersection(&self.gone).filter(|_| has_answered).cloned().collect();
+        *self = Self { gone, missed };
+        confirmed
+    }
+
+    /// Nothing could be seen.
+    fn lost(&mut self) {
+        self.gone.clear();
+    }
+}
+
+/// What a process answers, as the others read it.
+struct Left {
+    key: String,
+    by: String,
+    ticket: Ticket,
+    /// What is asked by it, where it is a report on schedule.
+    report: Option<String>,
+    /// The message with its button to stop, where it had one.
+    button: Option<String>,
+}
+
+impl Left {
+    fn read((key, value): (String, Value)) -> Option<Self> {
+        let (by, ticket) = (value["by"].as_str()?.to_owned(), Ticket::read(value["ticket"].as_str()?)?);
+        let text = |name: &str| value[name].as_str().map(str::to_owned);
+        Some(Self { key, by, ticket, report: text("report"), button: text("button") })
+    }
+}
+
 /// Something that this process answers.
+#[derive(Debug, Clone)]
 pub(super) struct Doing {
     kept: Kept,
     key: String,
+    /// What others read of it.
+    value: Value,
 }
 
 impl Doing {
+    /// From now on a message has a button to stop it.
+    pub(super) async fn shows_button(&self, ts: &str) {
+        let mut value = self.value.clone();
+        value["button"] = ts.into();
+        if let Err(error) = in_time(self.kept.put_for(&self.key, &value, KEPT_FOR)).await {
+            tracing::warn!(%error, "after a kill nobody would take a button to stop away");
+        }
+    }
+
     /// It does no more.
     pub(super) async fn ends(self) {
-        if let Err(error) = in_time(self.kept.remove(&self.key)).await {
-            tracing::warn!(%error, "somebody may be told that what they asked was interrupted");
-        }
+        over(&self.kept, &self.key).await;
+    }
+}
+
+/// Nobody is told of it any more.
+async fn over(kept: &Kept, key: &str) {
+    if let Err(error) = in_time(kept.remove(key)).await {
+        tracing::warn!(%error, "somebody may be told that what they asked was interrupted");
     }
 }
 
@@ -57,8 +123,8 @@ fn life(id: &str) -> String {
 }
 
 impl Bot {
-    /// From now on others see that this process lives, and it looks what those left that do no more.
-    pub(crate) async fn lives(&self) {
+    /// From now on others see that this process lives, and it looks every so often what those left that do no more.
+    pub(crate) async fn lives(&self, every: Duration) {
         let Some(kept) = self.kept() else { return };
         let lease = Claim::own(kept.clone(), &life(&self.0.life.id.to_string())).await;
         if self.0.life.lease.set(lease).is_err() {
@@ -66,9 +132,10 @@ impl Bot {
         }
         let bot = self.clone();
         self.0.timers.spawn(async move {
+            let mut suspects = Suspects::default();
             loop {
-                bot.tell_interrupted(&kept).await;
-                if bot.0.closing.run_until_cancelled(sleep(LOOK_EVERY)).await.is_none() {
+                bot.tell_interrupted(&kept, &mut suspects).await;
+                if bot.0.closing.run_until_cancelled(sleep(every)).await.is_none() {
                     return;
                 }
             }
@@ -77,7 +144,6 @@ impl Bot {
 
     /// Keeps that this process answers something.
     pub(super) async fn does(&self, question: &Question) -> Option<Doing> {
-        let kept = self.kept().filter(|_| self.0.life.lease.get().is_some())?;
         let ticket = Ticket {
             id: Uuid::now_v7(),
             asker: question.person.user.id.clone(),
@@ -85,10 +151,23 @@ impl Bot {
             thread: question.thread.clone(),
             is_private: question.private.is_some(),
         };
+        self.keeps_doing(&ticket, None).await
+    }
+
+    /// Keeps that this process makes a report in a channel, on somebody's schedule or on that of a file.
+    pub(super) async fn makes_report(&self, owner: &str, channel: &str, asked: &str) -> Option<Doing> {
+        let (id, asker, channel) = (Uuid::now_v7(), owner.to_owned(), channel.to_owned());
+        let ticket = Ticket { id, asker, channel, thread: None, is_private: false };
+        self.keeps_doing(&ticket, Some(asked)).await
+    }
+
+    async fn keeps_doing(&self, ticket: &Ticket, report: Option<&str>) -> Option<Doing> {
+        let kept = self.kept().filter(|_| self.0.life.lease.get().is_some())?;
         let key = format!("{DOING}{}", ticket.id);
-        let value = json!({ "by": self.0.life.id, "ticket": ticket.text() });
+        let report = report.map(|asked| asked.chars().take(MOST_OF_REPORT).collect::<String>());
+        let value = json!({ "by": self.0.life.id, "ticket": ticket.text(), "report": report });
         match in_time(kept.put_for(&key, &value, KEPT_FOR)).await {
-            Ok(()) => Some(Doing { kept, key }),
+            Ok(()) => Some(Doing { kept, key, value }),
             Err(error) => {
                 tracing::warn!(%error, "after a kill nobody would tell that an answer was interrupted");
                 None
@@ -107,19 +186,25 @@ impl Bot {
         tickets.any(|ticket| ticket.channel == channel && ticket.thread.as_deref() == Some(thread))
     }
 
-    async fn tell_interrupted(&self, kept: &Kept) {
-        let left = match in_time(kept.list(DOING)).await {
-            Ok(left) => left,
-            Err(error) => return tracing::warn!(%error, "it is not known what a killed process was answering"),
-        };
-        for (key, value) in left {
-            let (by, ticket) = (value["by"].as_str(), value["ticket"].as_str().and_then(Ticket::read));
-            if let (Some(by), Some(ticket)) = (by, ticket)
-                && by != self.0.life.id.to_string()
-                && is_free(kept, &life(by)).await
-            {
-                self.tell_of(kept, &key, &ticket).await;
+    async fn tell_interrupted(&self, kept: &Kept, suspects: &mut Suspects) {
+        let left: Vec<Left> = match in_time(kept.list(DOING)).await {
+            Ok(left) => left.into_iter().filter_map(Left::read).collect(),
+            Err(error) => {
+                suspects.lost();
+                return tracing::warn!(%error, "it is not known what a killed process was answering");
             }
+        };
+        let own = self.0.life.id.to_string();
+        let mut gone = BTreeSet::new();
+        for by in left.iter().map(|left| &left.by).filter(|by| **by != own).collect::<BTreeSet<_>>() {
+            if matches!(is_free(kept, &life(by)).await, Ok(true)) {
+                gone.insert(by.clone());
+            }
+        }
+        let missed = self.0.life.lease.get().map_or(0, Claim::missed);
+        let gone = suspects.confirmed(gone, missed);
+        for left in left.iter().filter(|left| gone.contains(&left.by)) {
+            self.tell_of(kept, left).await;
         }
     }
 
@@ -133,13 +218,18 @@ impl Bot {
         }
     }
 
-    async fn tell_of(&self, kept: &Kept, key: &str, ticket: &Ticket) {
+    async fn tell_of(&self, kept: &Kept, left: &Left) {
+        let (key, ticket) = (&left.key, &left.ticket);
         let told = format!("interrupted {key}");
         if !self.0.seen.is_new(told.clone()) {
             return;
         }
         let Whose::Ours(claim) = self.take_on(&told).await else { return self.0.seen.forget(&told) };
-        match self.post_to_asker(ticket, &notice::interrupted()).await {
+        let body = match &left.report {
+            Some(asked) => notice::report_interrupted(asked),
+            None => notice::interrupted(),
+        };
+        match self.post_to_asker(ticket, &body).await {
             // It is told at the next look.
             Err(SlackError::Away { .. } | SlackError::Limited { .. }) => {
                 self.0.seen.forget(&told);
@@ -149,7 +239,43 @@ impl Bot {
             Ok(()) => tracing::info!(channel = ticket.channel, "an answer was interrupted by the end of its process"),
         }
         self.ends_session(ticket).await;
+        if let Some(button) = &left.button
+            && let Err(error) = self.api().delete(&ticket.channel, button).await
+        {
+            tracing::info!(%error, "a button to stop what was interrupted could not be taken away");
+        }
         claim.done().await;
-        Doing { kept: kept.clone(), key: key.to_owned() }.ends().await;
+        over(kept, key).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn who_is_seen_gone_twice_in_a_row_is_gone() {
+        let mut suspects = Suspects::default();
+        assert_eq!(suspects.confirmed(all(&["a", "b"]), 0), all(&[]));
+        assert_eq!(
+            suspects.confirmed(all(&["b", "c"]), 0),
+            all(&["b"]),
+            "a has come back, and c is seen for the first time"
+        );
+        assert_eq!(suspects.confirmed(all(&["a", "c"]), 0), all(&["c"]));
+    }
+
+    #[test]
+    fn who_had_no_database_to_say_that_they_live_is_not_gone() {
+        let mut suspects = Suspects::default();
+        suspects.confirmed(all(&["a"]), 0);
+        suspects.lost();
+        assert_eq!(suspects.confirmed(all(&["a"]), 0), all(&[]), "nothing was seen in between");
+        assert_eq!(suspects.confirmed(all(&["a"]), 1), all(&[]), "this one could not say it either");
+        assert_eq!(suspects.confirmed(all(&["a"]), 1), all(&["a"]));
     }
 }

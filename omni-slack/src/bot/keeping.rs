@@ -1,6 +1,12 @@
 //! What the bot keeps beyond its own life: with all that are of the same app, workspace and database.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use omni_core::{Error, kept::Kept};
 use serde_json::{Value, json};
@@ -13,7 +19,7 @@ use super::Bot;
 const KNOWN_FOR: Duration = Duration::from_secs(2 * 60 * 60);
 /// How long a claim outlives a process that ended without a word, and how often one that lives says so.
 const LEASE: Duration = Duration::from_secs(60);
-const RENEW_EVERY: Duration = Duration::from_secs(20);
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// How long anybody waits to know whether something is theirs.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,17 +37,24 @@ pub(super) enum Whose {
 #[derive(Debug)]
 pub(super) struct Claim {
     kept: Option<(Kept, String)>,
+    /// How often it could not be said that it is held.
+    missed: Arc<AtomicU64>,
     _renewing: DropGuard,
 }
 
 impl Claim {
     fn of(kept: Option<(Kept, String)>) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, missed) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
         if let Some((kept, key)) = kept.clone() {
-            let stopped = stop.clone();
-            tokio::spawn(async move { stopped.run_until_cancelled(renew(&kept, &key)).await });
+            let (stopped, missed) = (stop.clone(), missed.clone());
+            tokio::spawn(async move { stopped.run_until_cancelled(renew(&kept, &key, &missed)).await });
         }
-        Self { kept, _renewing: stop.drop_guard() }
+        Self { kept, missed, _renewing: stop.drop_guard() }
+    }
+
+    /// How often it could not be said that it is held: others may have taken it for left then.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// What nobody else can have: others look whether it is there.
@@ -70,11 +83,13 @@ impl Claim {
     }
 }
 
-async fn renew(kept: &Kept, key: &str) {
+async fn renew(kept: &Kept, key: &str, missed: &AtomicU64) {
     let mut ticks = interval_at(tokio::time::Instant::now() + RENEW_EVERY, RENEW_EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = kept.put_for(key, &Value::Null, LEASE).await {
+        // One that hangs is not to keep the next from being in time.
+        if let Err(error) = in_time(kept.put_for(key, &Value::Null, LEASE)).await {
+            missed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(%error, "another process may take this one for ended");
         }
     }
@@ -124,8 +139,8 @@ impl Bot {
 }
 
 /// Whether nobody holds something.
-pub(super) async fn is_free(kept: &Kept, key: &str) -> bool {
-    matches!(in_time(kept.get(&seen(key))).await, Ok(None))
+pub(super) async fn is_free(kept: &Kept, key: &str) -> Result<bool, Error> {
+    Ok(in_time(kept.get(&seen(key))).await?.is_none())
 }
 
 /// What somebody did takes `true` for its value.

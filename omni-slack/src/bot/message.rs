@@ -5,7 +5,7 @@ use omni_core::{
     thread::{Place, ThreadKey},
 };
 
-use super::{Bot, command::not_here, question::Question};
+use super::{Bot, question::Question, refusing::Refusal};
 use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
@@ -50,8 +50,7 @@ impl Bot {
         }
         if !is_direct && !self.is_allowed(&message).await {
             if is_called {
-                let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
-                self.tell(&to, &message.user.id, message.kind, &not_here(message.kind)).await;
+                self.answers_not(&message).await;
             }
             return;
         }
@@ -137,9 +136,8 @@ impl Bot {
         let text = self.without_me(&message.text);
         let reply = self.reply_to(&message);
         let to = To { channel: message.channel.clone(), thread: reply.clone() };
-        let bare = text.trim_end_matches(['!', '.']).to_lowercase();
         let is_direct = message.kind == ChannelKind::Direct;
-        if text.is_empty() || (is_direct && GREETINGS.contains(&bare.as_str())) {
+        if text.is_empty() || is_greeting(&text, message.kind) {
             if is_called {
                 self.greet(person, &to).await;
             }
@@ -187,15 +185,33 @@ impl Bot {
     }
 
     async fn whisper_to_unknown(&self, message: &Message, unknown: &Unknown) {
-        if let Some(text) = unknown.text() {
-            self.whisper(message, text).await;
+        let Some(text) = unknown.text() else { return };
+        let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
+        self.tell(&to, &message.user.id, message.kind, &Body::of(text)).await;
+        if let Some(text) = self.asked(message) {
+            self.note_unknown(unknown, &message.user, |person| question(person, message, text)).await;
         }
     }
 
-    /// Tells whoever wrote a message something that nobody else has to read.
-    pub(super) async fn whisper(&self, message: &Message, text: &str) {
+    /// Tells whoever calls the bot that it does not answer there, and keeps what they asked.
+    async fn answers_not(&self, message: &Message) {
+        let refusal = Refusal::not_here(message.kind, &message.channel);
         let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
-        self.tell(&to, &message.user.id, message.kind, &Body::of(text)).await;
+        self.tell(&to, &message.user.id, message.kind, &refusal.body).await;
+        let Some(text) = self.asked(message) else { return };
+        match self.person(message).await {
+            Ok(person) => self.note_refused(&question(person, message, text), refusal.why).await,
+            Err(unknown) => {
+                self.note_unknown(&unknown, &message.user, |person| question(person, message, text)).await;
+            }
+        }
+    }
+
+    /// What a message asks; nothing where it is empty, greets, or is a command.
+    fn asked(&self, message: &Message) -> Option<String> {
+        let text = self.without_me(&message.text);
+        let is_none = text.is_empty() || text.starts_with(BANG) || is_greeting(&text, message.kind);
+        (!is_none).then_some(text)
     }
 
     /// The same by place. In direct messages nobody else reads anyway, and a message stays.
@@ -208,6 +224,19 @@ impl Bot {
             tracing::warn!(%error, "somebody could not be told something");
         }
     }
+}
+
+/// Whether a text only greets, which is answered as that where nobody else is greeted.
+fn is_greeting(text: &str, kind: ChannelKind) -> bool {
+    let bare = text.trim_end_matches(['!', '.']).to_lowercase();
+    kind == ChannelKind::Direct && GREETINGS.contains(&bare.as_str())
+}
+
+/// The question of a message that is not taken.
+fn question(person: Person, message: &Message, text: String) -> Question {
+    let mut question = Question::new(person, &message.channel, message.kind, text);
+    (question.ts, question.thread) = (Some(message.ts.clone()), message.thread.clone());
+    question
 }
 
 /// What kind of place a channel is, for what is kept of conversations.

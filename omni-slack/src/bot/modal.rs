@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::{
     Bot,
-    command::{kind_of, not_here},
+    command::kind_of,
     confirming::{Decided, Ticket},
     question::{Aside, Question},
+    refusing::Refusal,
 };
 use crate::{
     api::Body,
@@ -122,12 +123,18 @@ impl Bot {
         let (Some(channel), Some(thread), Some(ts)) = (parts.next(), parts.next(), parts.next()) else { return };
         let person = match self.resolve(user, channel).await {
             Ok(person) => person,
-            Err(unknown) => return self.say_unknown(user, unknown).await,
+            Err(unknown) => {
+                self.say_unknown(user, unknown.clone()).await;
+                let question = |person| Question::new(person, channel, kind_of(channel), text);
+                return self.note_unknown(&unknown, user, question).await;
+            }
         };
         let unread = view::shortcut::unread(&text);
         let mut question = Question::new(person, channel, kind_of(channel), text);
         if !self.answers_in(channel, question.kind).await {
-            return self.say_direct(&user.id, &not_here(question.kind)).await;
+            let refusal = Refusal::not_here(question.kind, channel);
+            self.say_direct(&user.id, &refusal.body).await;
+            return self.note_refused(&question, refusal.why).await;
         }
         question.thread = Some(thread.to_owned()).filter(|thread| !thread.is_empty());
         question.ts = Some(ts.to_owned());

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use omni_core::{
-    Ask, Error, Source,
+    Ask, Source,
     ask::{Attachment, ChatPlace, Client},
     omni::Decider,
-    policy::{Grant, PolicyError},
 };
 
 use super::{
@@ -15,12 +14,7 @@ use super::{
     message::{conversation, place},
     voice,
 };
-use crate::{
-    api::{Body, To},
-    event::ChannelKind,
-    people::Person,
-    view,
-};
+use crate::{api::To, event::ChannelKind, people::Person};
 
 /// How somebody is told something that nobody else reads.
 #[derive(Debug, Clone)]
@@ -94,10 +88,7 @@ impl Bot {
         let Ok(_room) = self.0.room.acquire().await else { return };
         let grant = match self.admitted(&question).await {
             Ok(grant) => grant,
-            Err(body) => {
-                self.refuse(&question, &body).await;
-                return self.note_refused(&question).await;
-            }
+            Err(refusal) => return self.turn_away(&question, refusal).await,
         };
         let mut ask = Ask::new(question.person.credential(), &*question.text)
             .with_source(Source::Slack)
@@ -114,65 +105,10 @@ impl Bot {
         let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
         let stream = self.omni().ask_stream(ask);
         let doing = self.does(&question).await;
-        let voice = voice::of(self, &question, &guard.stop);
+        let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
         let _told = self.answer(&question, &grant, stream, voice, guard).await;
         if let Some(doing) = doing {
             doing.ends().await;
-        }
-    }
-
-    /// Whether somebody may ask there; what they may do, the pipeline decides.
-    pub(super) async fn admitted(&self, question: &Question) -> Result<Arc<Grant>, Body> {
-        let grant = self.omni().grant(question.person.credential()).await;
-        let grant = grant.map_err(|error| self.refused(&question.person, &error))?;
-        let config = self.config();
-        let required = config.places.get(&question.channel).and_then(|place| place.required_role.as_deref());
-        match required {
-            Some(role) if !grant.role.is_one_of(&[role.to_owned()]) => {
-                Err(Body::of(&format!("🚫 Asking here takes the role {}.", view::text::code(role, 60))))
-            }
-            _ => Ok(grant),
-        }
-    }
-
-    /// The ledger has what somebody asked whom the policy does not let in. That a channel takes another role is no matter
-    /// of the policy's.
-    pub(super) async fn note_refused(&self, question: &Question) {
-        let credential = question.person.credential();
-        if self.omni().grant(credential.clone()).await.is_ok() {
-            return;
-        }
-        let ask = Ask::new(credential, &*question.text).with_source(Source::Slack).with_client(question.client());
-        if self.omni().ask(ask).await.is_ok() {
-            tracing::info!(
-                user = question.person.user.id,
-                "somebody was let in while they were told that they are not"
-            );
-        }
-    }
-
-    /// What somebody is told whom the policy does not let in.
-    pub(super) fn refused(&self, person: &Person, error: &Error) -> Body {
-        match error {
-            Error::Policy(PolicyError::UnknownSubject { subject }) => {
-                let email = Some(subject.as_str()).filter(|subject| subject.contains('@'));
-                view::person::unknown(&person.user.id, email, None)
-            }
-            Error::Policy(PolicyError::Blocked { reason, .. }) => view::person::refused(reason),
-            other => Body::of(&view::error::worded(&self.config().templates, other, None, None)),
-        }
-    }
-
-    pub(super) async fn refuse(&self, question: &Question, body: &Body) {
-        match &question.private {
-            Some(Aside::Url(url)) => {
-                if let Err(error) = self.api().respond(url, body, false).await {
-                    tracing::warn!(%error, "somebody could not be told that they may not ask");
-                }
-            }
-            Some(Aside::Whisper) | None => {
-                self.tell(&question.to(), &question.person.user.id, question.kind, body).await
-            }
         }
     }
 }

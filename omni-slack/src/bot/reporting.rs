@@ -14,7 +14,7 @@ use omni_core::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Bot, keeping::Whose};
+use super::{Bot, interrupted::Doing, keeping::Whose};
 use crate::{
     event::User,
     schedule::{Progress, Store, due, fixed_key},
@@ -107,8 +107,10 @@ enum Work {
 enum Fault {
     /// It counts.
     Fails(String),
-    /// It is nobody's fault here: Slack is away, or the bot ends.
+    /// It is nobody's fault here: Slack is away.
     Passes(String),
+    /// The bot ends.
+    Ends,
 }
 
 /// What a file says, as if somebody had asked for it.
@@ -214,12 +216,31 @@ impl Bot {
         }
     }
 
+    /// Makes a report. If the process ends before it stands in its channel, another one tells so.
     async fn run(&self, store: &Store, job: &Job) -> Result<(), Error> {
-        let ran = timeout(LONGEST, self.report(job)).await;
-        let reason = match ran.unwrap_or_else(|_| Err(Fault::Fails("it took too long".into()))) {
+        let owner = match &job.by {
+            By::Owner(user) => user.id.as_str(),
+            By::Named(_) | By::Nobody => "",
+        };
+        let mut doing = self.makes_report(owner, &job.request.channel, &job.request.question).await;
+        let ran = timeout(LONGEST, self.report(job, &mut doing)).await;
+        let ran = ran.unwrap_or_else(|_| Err(Fault::Fails("it took too long".into())));
+        if ran != Err(Fault::Ends) {
+            ends(&mut doing).await;
+        }
+        self.note_run(store, job, ran).await
+    }
+
+    /// Keeps what came of a run.
+    async fn note_run(&self, store: &Store, job: &Job, ran: Result<(), Fault>) -> Result<(), Error> {
+        let reason = match ran {
             Ok(()) => {
                 tracing::info!(schedule = job.key, "a schedule ran");
                 return store.change(&job.key, Progress::succeeded).await.map(drop);
+            }
+            Err(Fault::Ends) => {
+                tracing::info!(schedule = job.key, "the bot ends in the middle of a run");
+                return Ok(());
             }
             Err(Fault::Passes(reason)) => {
                 tracing::info!(schedule = job.key, reason, "a run of a schedule came to nothing");
@@ -247,6 +268,13 @@ impl Bot {
         };
         let is_of_file = !matches!(job.by, By::Owner(_));
         self.say_direct(&user, &rests(&job.request.question, reason, is_of_file)).await;
+    }
+}
+
+/// Nothing is left to be told of it where it ends.
+async fn ends(doing: &mut Option<Doing>) {
+    if let Some(doing) = doing.take() {
+        doing.ends().await;
     }
 }
 

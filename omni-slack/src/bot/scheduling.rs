@@ -215,7 +215,7 @@ impl Bot {
         let person = person.map_err(|unknown| unknown.text().unwrap_or("🚫").to_owned())?;
         let kind = self.may_report(&person, &request.channel).await.map_err(|unfit| unfit.text().to_owned())?;
         let question = Question::new(person, &request.channel, kind, request.question.clone());
-        let grant = self.admitted(&question).await.map_err(|body| body.text)?;
+        let grant = self.admitted(&question).await.map_err(|refusal| refusal.body.text)?;
         let now = self.0.clock.now();
         let schedule = Schedule { team: user.team.clone(), request: request.clone(), progress: Progress::from(now) };
         let id: String = id.chars().filter(char::is_ascii_alphanumeric).take(60).collect();

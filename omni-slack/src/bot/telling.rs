@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use omni_core::{
-    Answer,
+    Answer, Error,
     answer::{PendingCall, Status},
     confirm::State,
 };
@@ -109,9 +109,10 @@ impl Bot {
     }
 
     /// Where the answer of a run is told, by what is kept of it.
-    pub(super) async fn waits_at(&self, run: Uuid) -> Option<Ticket> {
-        let found = in_time(self.kept()?.get(&format!("{WAITS}{run}"))).await.ok()??;
-        Ticket::read(found.as_str()?)
+    pub(super) async fn waits_at(&self, run: Uuid) -> Result<Option<Ticket>, Error> {
+        let Some(kept) = self.kept() else { return Ok(None) };
+        let found = in_time(kept.get(&format!("{WAITS}{run}"))).await?;
+        Ok(found.as_ref().and_then(Value::as_str).and_then(Ticket::read))
     }
 
     /// They were told.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bot, more, question::Question};
+use super::{Bot, interrupted::Doing, more, question::Question};
 use crate::view::{
     Message,
     answer::{self, Style, View},
@@ -70,13 +70,13 @@ pub(super) trait Voice: Send {
 }
 
 /// How a question is answered: as it is written where Slack can do that, which takes a thread. After `stop` nobody waits
-/// to tell more of it.
-pub(super) fn of(bot: &Bot, question: &Question, stop: &CancellationToken) -> Box<dyn Voice> {
+/// to tell more of it. `doing`: what others know of it.
+pub(super) fn of(bot: &Bot, question: &Question, stop: &CancellationToken, doing: Option<&Doing>) -> Box<dyn Voice> {
     match &question.private {
         Some(aside) => Box::new(private::Private::new(bot.api().clone(), aside.clone(), question)),
         None => match &question.thread {
             Some(thread) if bot.config().streams(&question.channel) && bot.api().may_stream() => {
-                Box::new(streamed::Streamed::new(bot.api().clone(), question, thread, stop.clone()))
+                Box::new(streamed::Streamed::new(bot, question, thread, stop.clone(), doing.cloned()))
             }
             _ => Box::new(plain::Plain::new(bot, question)),
         },

@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::sleep};
 /// How long a minute is.
 const MINUTE: i64 = 60_000;
 
-/// What time it is for what is done on schedule.
+/// What time it is for what is done on schedule, and for what is told of today.
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Option<watch::Receiver<DateTime<Utc>>>);
 

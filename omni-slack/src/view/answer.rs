@@ -170,8 +170,10 @@ pub fn tail(footer: &Footer, buttons: &Buttons) -> Vec<Value> {
 /// A question is being worked on, for where nothing can be streamed; `stop` is the value of its button.
 #[must_use]
 pub fn working(question: &str, stop: Option<&str>) -> Message {
-    let quoted = text::mrkdwn_line(question, 500);
-    let mut blocks = vec![block::section(&format!("🔄 Processing your question...\n> {quoted}"))];
+    // Of what goes on after an agreement nobody has the question.
+    let quoted = Some(text::mrkdwn_line(question, 500)).filter(|quoted| !quoted.is_empty());
+    let quoted = quoted.map_or(String::new(), |quoted| format!("\n> {quoted}"));
+    let mut blocks = vec![block::section(&format!("🔄 Processing your question...{quoted}"))];
     let button = stop.and_then(|stop| block::button(ids::STOP, "Stop", stop, Look::Danger));
     blocks.extend(block::actions("omni:answer", button.into_iter().collect()));
     Message::new("Processing your question...", blocks)

@@ -29,3 +29,13 @@ pub fn interrupted() -> Message {
          Please ask again.",
     )
 }
+
+/// Where a report was to be that was broken off: what it asks.
+#[must_use]
+pub fn report_interrupted(asked: &str) -> Message {
+    let asked = text::mrkdwn_line(asked, 500);
+    Message::of(&format!(
+        "🔄 I was interrupted while I made the scheduled report *{asked}*, and nothing comes of it this time. What was done \
+         until then is done. It is made again at its next time."
+    ))
+}

@@ -1,5 +1,6 @@
 //! `/omni-status`: how one stands oneself, and how the servers are doing.
 
+use omni_core::{cost::NanoUsd, limit::Period};
 use serde_json::{Value, json};
 
 use super::{
@@ -11,25 +12,87 @@ use super::{
 /// Most servers in the table.
 const ROWS: usize = 40;
 
-/// What is left of what one may ask.
+/// Most limits that are shown of somebody: beside role, requests, cost and questions there is room for six.
+const QUOTAS: usize = limits::FIELDS - 4;
+
+/// In what a limit counts, and in which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// Asks in an hour.
+    AsksAnHour,
+    /// Asks in a minute.
+    AsksAMinute,
+    /// Nano-dollars in a day or a month.
+    Dollars(Period),
+    /// Tokens in a day or a month.
+    Tokens(Period),
+}
+
+/// What is left of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Asked in this hour; nothing where that is not known.
+    /// What is counted.
+    pub counts: Counts,
+    /// Who draws on it beside oneself.
+    pub shared: Option<Shared>,
+    /// How much is taken; nothing where that is not known.
     pub used: Option<u64>,
-    /// Most of an hour.
+    /// Most of it.
     pub limit: u64,
-    /// Seconds until the first of them counts no more; none where nothing was asked.
+    /// Seconds until the first of it counts no more; none where nothing is taken.
     pub resets_in: Option<u64>,
+}
+
+/// Who draws on a budget together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    /// Everybody with one's role.
+    Role,
+    /// Everybody here.
+    All,
+}
+
+impl Counts {
+    fn title(self) -> &'static str {
+        match self {
+            Self::AsksAnHour | Self::AsksAMinute => "Requests",
+            Self::Dollars(_) | Self::Tokens(_) => "Budget",
+        }
+    }
+
+    fn amount(self, count: u64) -> String {
+        match self {
+            Self::AsksAnHour | Self::AsksAMinute => count.to_string(),
+            Self::Dollars(_) => time::dollars(NanoUsd(count).as_usd()),
+            Self::Tokens(_) => format!("{count} tokens"),
+        }
+    }
+
+    /// The stretch of time, after "an" or "a", and as the one that goes on.
+    fn period(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AsksAnHour => ("an hour", "this hour"),
+            Self::AsksAMinute => ("a minute", "this minute"),
+            Self::Dollars(Period::Day) | Self::Tokens(Period::Day) => ("a day", "today"),
+            Self::Dollars(Period::Month) | Self::Tokens(Period::Month) => ("a month", "this month"),
+        }
+    }
 }
 
 impl Quota {
     /// In a line.
     #[must_use]
     pub fn line(&self) -> String {
-        let Some(used) = self.used else { return format!("{} an hour; how many are left is not known", self.limit) };
-        let left = self.limit.saturating_sub(used);
+        let ((each, this), limit) = (self.counts.period(), self.counts.amount(self.limit));
+        let Some(used) = self.used else { return format!("{limit} {each}; how many are left is not known") };
+        let left = self.counts.amount(self.limit.saturating_sub(used));
         let reset = self.resets_in.map_or(String::new(), |seconds| format!(", more in {}", time::wait(seconds)));
-        format!("{left} of {} left this hour{reset}", self.limit)
+        let shared = match self.shared {
+            None => "",
+            Some(Shared::Role) => ", with all of your role",
+            Some(Shared::All) => ", with everybody here",
+        };
+        format!("{left} of {limit} left {this}{reset}{shared}")
     }
 
     /// As ten squares; none where nothing is known.
@@ -48,8 +111,8 @@ pub struct Standing {
     pub name: String,
     /// Their role.
     pub role: Option<String>,
-    /// What is left; nothing where there is no limit.
-    pub quota: Option<Quota>,
+    /// What is left of each limit; none where there is no limit.
+    pub quotas: Vec<Quota>,
     /// What they spent today; nothing where that is not known or not shown.
     pub cost_today_usd: Option<f64>,
     /// What they asked today.
@@ -61,11 +124,13 @@ impl Standing {
     #[must_use]
     pub fn fields(&self) -> Value {
         let role = self.role.as_deref().map_or_else(|| "none".into(), super::footer::title);
-        let quota = self.quota.map_or_else(
-            || "no limit".into(),
-            |quota| format!("{}\n{}", quota.bar(), quota.line()).trim_start().to_owned(),
-        );
-        let mut pairs = vec![("Role", role), ("Requests", quota)];
+        let mut pairs = vec![("Role", role)];
+        let is_limited = self.quotas.iter().any(|quota| quota.counts.title() == "Requests");
+        pairs.extend((!is_limited).then(|| ("Requests", "no limit".to_owned())));
+        pairs.extend(self.quotas.iter().take(QUOTAS).map(|quota| {
+            let told = format!("{}\n{}", quota.bar(), quota.line());
+            (quota.counts.title(), told.trim_start().to_owned())
+        }));
         pairs.extend(self.cost_today_usd.map(|usd| ("Cost today", time::dollars(usd))));
         pairs.extend(self.asked_today.map(|count| ("Asked today", count.to_string())));
         block::fields(&pairs)
@@ -178,5 +243,36 @@ impl Operation {
             ("Ledger", format!("{} {waiting} waiting", dot.sign()))
         }));
         block::fields(&pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_says_in_what_it_counts_whose_it_is_and_when_there_is_more() {
+        let quota = |counts, shared, used, resets_in| Quota { counts, shared, used, limit: 5_000_000_000, resets_in };
+        let own = quota(Counts::Dollars(Period::Day), None, Some(4_250_000_000), Some(9_000));
+        assert_eq!(own.line(), "$0.7500 of $5.00 left today, more in 3 hours");
+        let shared = quota(Counts::Tokens(Period::Month), Some(Shared::Role), Some(0), None);
+        assert_eq!(shared.line(), "5000000000 tokens of 5000000000 tokens left this month, with all of your role");
+        let unknown = quota(Counts::AsksAMinute, None, None, None);
+        let budget = Quota { counts: Counts::Tokens(Period::Day), shared: None, used: None, limit: 7, resets_in: None };
+        assert_eq!(budget.line(), "7 tokens a day; how many are left is not known");
+        assert_eq!(unknown.line(), "5000000000 a minute; how many are left is not known");
+    }
+
+    #[test]
+    fn however_many_limits_somebody_has_what_they_asked_and_spent_is_shown() {
+        let budget =
+            Quota { counts: Counts::Tokens(Period::Day), shared: None, used: Some(1), limit: 7, resets_in: None };
+        let quotas = vec![budget; 20];
+        let standing = Standing { quotas, cost_today_usd: Some(0.5), asked_today: Some(3), ..Standing::default() };
+        let fields = standing.fields()["fields"].to_string();
+        assert!(
+            fields.contains("no limit") && fields.contains("Cost today") && fields.contains("Asked today"),
+            "{fields}"
+        );
     }
 }

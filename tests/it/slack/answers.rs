@@ -1,10 +1,13 @@
 //! Questions and how they are answered.
 
-use omni_core::{config::UserInfoFormat, llm::scripted::Scripted};
+use omni_core::{
+    config::{DiagnosticRules, SlackConfig, UserInfoFormat},
+    llm::scripted::Scripted,
+};
 use omni_tests::{rig::until_some, slack::Fault};
 use serde_json::json;
 
-use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
+use super::{ANN, BOB, Bot, GENERAL, bot, lab, same, says, workspace};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_is_answered_in_its_thread_as_it_is_written() {
@@ -102,5 +105,46 @@ async fn an_answer_shows_of_its_asker_what_the_operator_wants() {
     let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
     let shown = bot.slack.answer_saying(&post, "🙂 Dba").await.reads();
     assert!(!shown.contains("ann"), "{shown}");
+    bot.behaved();
+}
+
+/// What an answer says of how it came about, in detail.
+const DETAILS: &str = "Behind the scenes";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_took_is_shown_where_and_to_which_roles_the_operator_wants() {
+    let mut rules = DiagnosticRules::default();
+    (rules.in_direct, rules.iterations, rules.tokens) = (true, true, true);
+    rules.roles = vec!["dba".into()];
+    let set = |config: &mut SlackConfig| config.diagnostics = rules;
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    let direct = bot.slack.dms(ANN, "Where?").await;
+    let shown = bot.said_to(ANN, &direct.ts, DETAILS).await.reads();
+    assert!(shown.contains("*Iterations:* 1") && shown.contains("🔢") && !shown.contains('⏱'), "{shown}");
+    // A channel is another place, and Bob has another role.
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let in_channel = bot.slack.answer_saying(&post, "⏱").await;
+    let others = bot.slack.dms(BOB, "Where?").await;
+    let others = bot.said_to(BOB, &others.ts, "⏱").await;
+    for shown in [in_channel, others] {
+        assert!(!shown.says(DETAILS) && !shown.says("Iterations") && !shown.says("🔢"), "{shown:#?}");
+    }
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_took_is_shown_in_channels_to_everybody_where_no_role_is_named() {
+    let mut rules = DiagnosticRules::default();
+    (rules.in_channels, rules.tool_calls, rules.servers) = (true, true, true);
+    let set = |config: &mut SlackConfig| config.diagnostics = rules;
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("It said hi.").say("Paris.");
+    let bot = Bot::start(workspace().await, llm, lab(), same, set).await;
+    let post = bot.slack.mentions(BOB, GENERAL, "Echo hi").await;
+    let shown = bot.slack.answer_saying(&post, DETAILS).await.reads();
+    assert!(shown.contains("*Tools used:* 1") && shown.contains("`lab.echo`"), "{shown}");
+    assert!(!shown.contains("Iterations") && !shown.contains('⏱'), "{shown}");
+    let direct = bot.slack.dms(BOB, "Where?").await;
+    let shown = bot.said_to(BOB, &direct.ts, "⏱").await;
+    assert!(!shown.says(DETAILS), "{shown:#?}");
     bot.behaved();
 }

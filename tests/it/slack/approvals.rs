@@ -181,15 +181,15 @@ fn cards(bot: &Bot, thread: &str) -> Vec<Message> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_waits_for_two_agreements_is_told_once() {
     let calls = [("lab__wipe", json!({ "table": "logs" })), ("lab__wipe", json!({ "table": "traces" }))];
-    let (bot, thread) = others_agree(Scripted::new().call(&calls).say("All is gone.")).await;
+    let (mut bot, thread) = others_agree(Scripted::new().call(&calls).say("All is gone.")).await;
     let both = until_some(async || Some(cards(&bot, &thread)).filter(|cards| cards.len() == 2)).await;
     for card in &both {
         bot.slack.clicks(BOB, card, "omni:approve").await.acked().await.unwrap();
     }
     until_some(async || told(&bot, &thread, "All is gone.")).await;
     bot.slack.settled().await;
-    // Whoever else looks for it has looked by now.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Whoever else looks for it looks once more at the end.
+    bot.closes().await;
     let all = bot.slack.thread(GENERAL, &thread);
     assert_eq!(all.iter().filter(|one| one.says("All is gone.")).count(), 1, "{}", bot.slack.transcript());
     bot.behaved();

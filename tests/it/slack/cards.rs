@@ -73,7 +73,7 @@ async fn a_restart_between_ask_and_click_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_in_direct_messages_loses_its_buttons_when_its_time_is_over() {
-    let change = expiring(Duration::from_secs(2));
+    let change = expiring(Duration::from_secs(10));
     let bot = Bot::start(workspace().await, wiping(), lab(), change, |_| {}).await;
     let post = bot.slack.dms(ANN, "Wipe the logs").await;
     let card = bot.said_to(ANN, &post.ts, "Approval needed").await;
@@ -99,14 +99,17 @@ async fn a_card_that_only_one_person_sees_loses_its_buttons_when_it_is_clicked_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_was_decided_is_left_as_it_is_when_its_time_is_over() {
-    let change = expiring(Duration::from_secs(3));
-    let bot = Bot::start(workspace().await, wiping(), lab(), change, |_| {}).await;
+    let change = expiring(Duration::from_secs(15));
+    let llm = wiping().call(&[("lab__wipe", json!({ "table": "traces" }))]);
+    let bot = Bot::start(workspace().await, llm, lab(), change, |_| {}).await;
     let post = bot.slack.dms(ANN, "Wipe the logs").await;
     let card = bot.said_to(ANN, &post.ts, "Approval needed").await;
     bot.slack.clicks(ANN, &card, "omni:approve").await.acked().await.unwrap();
     bot.said_to(ANN, &post.ts, "The logs are gone.").await;
     let decided = bot.said_to(ANN, &post.ts, "Approved by").await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // When the time of a later card is over, that of the first one is too.
+    let later = bot.slack.dms(ANN, "Wipe the traces").await;
+    bot.said_to(ANN, &later.ts, "Nobody decided in time").await;
     let direct = bot.slack.direct(ANN);
     let now = bot.slack.messages(&direct).into_iter().find(|message| message.ts == decided.ts).unwrap();
     assert_eq!(now.edits, decided.edits, "{now:#?}");

@@ -1,7 +1,10 @@
 //! Slash commands, their menus, and the same in threads.
 
 use omni_core::{config::CommandRules, llm::scripted::Scripted};
-use omni_tests::{rig::until_some, server::FakeServer};
+use omni_tests::{
+    rig::until_some,
+    server::{FakeServer, any, text},
+};
 use serde_json::json;
 
 use super::{ANN, BOB, Bot, EVE, GENERAL, bot, lab, same, says, workspace};
@@ -55,6 +58,28 @@ async fn the_menu_stays_while_tools_are_looked_at() {
     assert_eq!(open.ts, menu.ts, "the same message");
     assert!(open.says("Click to explore tools:"), "{open:#?}");
     assert_eq!(bot.slack.ephemerals(ANN).len(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tools_of_a_server_are_looked_through_page_by_page_and_the_way_back_is_to_all_servers() {
+    let server = (0..12).fold(FakeServer::new(), |server, at| {
+        server.tool(&format!("tool_{at:02}"), any(), |_| Box::pin(async { Ok(text("done")) }))
+    });
+    let bot = Bot::start(workspace().await, says(""), server, same, |_| {}).await;
+    bot.slack.slash(ANN, GENERAL, "/omni-help", "").await.acked().await.unwrap();
+    let menu = bot.slack.whisper(ANN, "Click to explore tools:").await;
+    bot.slack.clicks(ANN, &menu, "explore_mcp_lab").await.acked().await.unwrap();
+    let first = bot.slack.whisper(ANN, "Page 1 of 2").await;
+    assert!(first.says("tool_09") && !first.says("tool_10"), "{first:#?}");
+    bot.slack.clicks(ANN, &first, "omni:help:page:1").await.acked().await.unwrap();
+    let second = bot.slack.whisper(ANN, "Page 2 of 2").await;
+    assert!(second.says("tool_11") && !second.says("tool_09"), "{second:#?}");
+    bot.slack.clicks(ANN, &second, "omni:help:page:0").await.acked().await.unwrap();
+    let again = bot.slack.whisper(ANN, "Page 1 of 2").await;
+    bot.slack.clicks(ANN, &again, "omni:help:back").await.acked().await.unwrap();
+    let back = until_some(async || bot.slack.ephemerals(ANN).pop().filter(|menu| !menu.says("Page 1"))).await;
+    assert!(back.ts == menu.ts && back.says("Click to explore tools:") && !back.says("tool_"), "{back:#?}");
     bot.behaved();
 }
 

@@ -6,11 +6,10 @@ use omni_core::{
     Config, LlmProvider, Omni, Registry, audit, config::LoadOptions, limit, llm::scripted::Scripted, mcp::Connector,
     policy,
 };
-use omni_slack::Pulse;
 use omni_tests::{recorder::Recorder, server::FakeServer, slack::Slack};
 use tempfile::TempDir;
 
-use super::rig::{Bot, config_of};
+use super::rig::{Bot, config_of, timing};
 
 /// A configuration directory, with a database beside it.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ impl Files {
     pub(super) async fn bot(&self, slack: Slack, llm: Scripted, server: FakeServer) -> Bot {
         let omni = self.omni(llm, server.clone()).await;
         let config = config_of(&slack);
-        Bot::over(slack, omni, Recorder::default(), server, config, Pulse::default()).await
+        Bot::over(slack, omni, Recorder::default(), server, config, timing()).await
     }
 }
 

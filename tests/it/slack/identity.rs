@@ -66,7 +66,8 @@ async fn whom_nobody_named_is_a_guest_where_there_are_guests_and_has_their_right
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_nobody_named_is_told_how_to_be_added_by_mention_command_and_page() {
-    let bot = Files::new(USERS).bot(workspace().await, says("Paris."), lab()).await;
+    let files = Files::new(USERS);
+    let bot = files.bot(workspace().await, says("Paris."), lab()).await;
     bot.slack.user("U0NEW", "new@company.com");
     bot.slack.user_is("U0NEW", json!({ "profile": { "email": null } }));
     bot.slack.channel("C0NEW", "new");
@@ -94,7 +95,8 @@ async fn who_is_blocked_reads_why_and_asks_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_account_is_deactivated_asks_nothing_whatever_users_yaml_says() {
-    let bot = Files::new(USERS).bot(workspace().await, says("Paris."), lab()).await;
+    let files = Files::new(USERS);
+    let bot = files.bot(workspace().await, says("Paris."), lab()).await;
     bot.slack.user_is(BOB, json!({ "deleted": true }));
     bot.slack.mentions(BOB, GENERAL, "Where?").await;
     bot.slack.whisper(BOB, "deactivated").await;
@@ -104,7 +106,8 @@ async fn whose_account_is_deactivated_asks_nothing_whatever_users_yaml_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_another_workspace_only_whom_users_yaml_names_by_id_is_somebody() {
-    let bot = Files::new(USERS).bot(workspace().await, says("Paris."), lab()).await;
+    let files = Files::new(USERS);
+    let bot = files.bot(workspace().await, says("Paris."), lab()).await;
     for user in [ANN, BOB] {
         bot.slack.user_is(user, json!({ "team_id": "T0OTHER" }));
     }

@@ -1,7 +1,10 @@
 //! What a killed process was answering.
 
 use omni_core::llm::scripted::Scripted;
-use omni_tests::rig::{until, until_some};
+use omni_tests::{
+    rig::{until, until_some},
+    slack::Fault,
+};
 use serde_json::json;
 
 use super::{
@@ -59,5 +62,23 @@ async fn that_a_private_question_was_interrupted_only_its_asker_reads() {
     bot.restart().await;
     bot.slack.whisper(ANN, "I was interrupted").await;
     assert!(bot.slack.messages(GENERAL).iter().all(|one| !one.by_bot), "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_that_stops_nothing_any_more_is_taken_away_with_that() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let bot = Kept::start_with(llm, lab().hanging("hang"), same, |_| {}).await;
+    bot.slack.fault("agents.sessions.setStatus", usize::MAX, Fault::Error("unknown_method".into()));
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    let buttons = || {
+        let thread = bot.slack.thread(GENERAL, post.thread()).into_iter();
+        thread.filter(|one| one.element("omni:stop").is_some()).map(|one| one.ts).collect::<Vec<_>>()
+    };
+    let (_, left) = until_some(async || doing(&bot).await.pop().filter(|(_, left)| left["button"].is_string())).await;
+    assert_eq!(buttons(), [left["button"].as_str().unwrap()]);
+    left_by_a_killed_process(&bot, ("doing/left".to_owned(), left)).await;
+    until(|| bot.slack.thread(GENERAL, post.thread()).iter().any(|one| one.says("I was interrupted"))).await;
+    until(|| buttons().is_empty()).await;
     bot.behaved();
 }

@@ -1,7 +1,13 @@
 //! Whether answers were good, what people prefer, what they asked lately, and the rest of long answers: all that a bot
 //! keeps in its database.
 
-use omni_core::{Principal, audit::AuditQuery, config::SlackConfig, llm::scripted::Scripted};
+use omni_core::{
+    Principal,
+    audit::AuditQuery,
+    config::SlackConfig,
+    cost::{Price, Rates},
+    llm::{ModelInfo, scripted::Scripted},
+};
 use omni_tests::{rig::until_some, slack::Submitted};
 use serde_json::json;
 
@@ -53,6 +59,8 @@ async fn whoever_finds_an_answer_bad_is_asked_why() {
     let answer = bot.slack.answer(&post).await;
     bot.slack.clicks(ANN, &answer, "feedback_negative").await.acked().await.unwrap();
     let form = bot.slack.modal(ANN, "What was wrong?").await;
+    // Nobody fills it in as fast as that is kept.
+    until_verdicts(&bot, &[("ann", false, None)]).await;
     let values = json!({ "reason": "wrong", "comment": "It is Madrid" });
     assert_eq!(bot.slack.submits(&form, values).await, Submitted::Closed);
     until_verdicts(&bot, &[("ann", false, Some("It is not right: It is Madrid"))]).await;
@@ -61,10 +69,12 @@ async fn whoever_finds_an_answer_bad_is_asked_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thumb_as_a_reaction_counts_and_the_last_one_wins() {
-    let bot = kept(says("Paris.")).await;
+    let mut bot = kept(says("Paris.")).await;
     let post = bot.slack.mentions(ANN, GENERAL, "What is the capital of France?").await;
     let answer = bot.slack.answer(&post).await;
-    bot.slack.settled().await;
+    // Before that a reaction is to nothing that is known.
+    let known = format!("answer/{GENERAL}/{}", answer.ts);
+    until_some(async || bot.values().get(&known).await.unwrap()).await;
     bot.slack.reacts(BOB, GENERAL, &answer.ts, "+1::skin-tone-3").await;
     until_verdicts(&bot, &[("bob", true, None)]).await;
     bot.slack.reacts(BOB, GENERAL, &answer.ts, "-1").await;
@@ -73,6 +83,7 @@ async fn a_thumb_as_a_reaction_counts_and_the_last_one_wins() {
         bot.slack.reacts(user, GENERAL, ts, name).await;
     }
     bot.slack.settled().await;
+    bot.closes().await;
     assert_eq!(verdicts(&bot).await.len(), 1, "of people and signs that say nothing");
     bot.behaved();
 }
@@ -147,13 +158,38 @@ async fn whoever_wants_the_answer_alone_gets_no_small_print() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_want_to_know_what_answers_cost_is_not_told() {
+    let mut model = ModelInfo::new("scripted", "scripted");
+    model.price = Some(Price::flat(Rates::new(1_000_000, 5_000_000, 0, 0, 0)));
+    let set = |config: &mut SlackConfig| {
+        (config.diagnostics.in_channels, config.diagnostics.cost) = (true, true);
+    };
+    let bot = Kept::start(says("Paris.").with_model(model), set).await;
+    let asked = async || {
+        let post = bot.slack.mentions(ANN, GENERAL, "Where is the tower?").await;
+        bot.slack.answer(&post).await;
+        bot.slack.settled().await;
+        bot.slack.thread(GENERAL, &post.ts).into_iter().rfind(|one| one.by_bot).unwrap()
+    };
+    let told = asked().await;
+    assert!(told.says("💰 $"), "{told:#?}");
+    bot.slack.opens_home(ANN).await;
+    let home = bot.slack.home_saying(ANN, "Preferences").await;
+    bot.slack.selects(ANN, &home, "omni:preferences", "follow").await.acked().await.unwrap();
+    until_some(async || bot.values().get(&format!("preferences/{ANN}")).await.unwrap()).await;
+    let told = asked().await;
+    assert!(told.says("Paris.") && !told.says("💰"), "{told:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replies_are_not_taken_from_whoever_does_not_want_that() {
-    let bot = kept(says("Paris.")).await;
+    let mut bot = kept(says("Paris.")).await;
     bot.slack.opens_home(BOB).await;
     let home = bot.slack.home_saying(BOB, "Preferences").await;
     // What was on is off, and the other way round: the boxes are sent as they are now.
     bot.slack.selects(BOB, &home, "omni:preferences", "cost").await.acked().await.unwrap();
-    bot.slack.settled().await;
+    until_some(async || bot.values().get(&format!("preferences/{BOB}")).await.unwrap()).await;
     let post = bot.slack.mentions(ANN, GENERAL, "What is the capital of France?").await;
     bot.slack.answer(&post).await;
     bot.slack.settled().await;
@@ -161,6 +197,7 @@ async fn replies_are_not_taken_from_whoever_does_not_want_that() {
     let reply = bot.slack.replies(ANN, GENERAL, &post.ts, "And how large is it?").await;
     bot.slack.answer(&reply).await;
     bot.slack.settled().await;
+    bot.closes().await;
     let said = bot.slack.thread(GENERAL, &post.ts).into_iter().filter(|one| one.by_bot).count();
     assert_eq!(said, 2, "{}", bot.slack.transcript());
     bot.behaved();

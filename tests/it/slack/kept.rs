@@ -10,7 +10,7 @@ use omni_core::{
     llm::scripted::Scripted,
     people::Tables,
 };
-use omni_slack::{BotError, serve};
+use omni_slack::{BotError, serve_with};
 use omni_tests::{
     own_database::OwnDatabase,
     server::FakeServer,
@@ -20,7 +20,11 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bot, known, lab, rig::config_of, same, says, workspace};
+use super::{
+    Bot, known, lab,
+    rig::{config_of, timing},
+    same, says, workspace,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -120,7 +124,7 @@ impl Kept {
         let omni = builder.build().await.unwrap();
         let (stop, config) = (CancellationToken::new(), config_of(&self.slack));
         let (serves, stopped) = (omni.clone(), stop.clone());
-        let serving = tokio::spawn(async move { serve(serves, &config, stopped).await });
+        let serving = tokio::spawn(async move { serve_with(serves, &config, timing(), stopped).await });
         Beside { omni, stop, serving }
     }
 }

@@ -4,7 +4,7 @@ use omni_core::{
     config::{SlackConfig, SlackPlaceRules},
     ledger::Event,
 };
-use omni_tests::rig::until_some;
+use omni_tests::rig::{until, until_some};
 use serde_json::json;
 
 use super::{ANN, BOB, Bot, EVE, GENERAL, bot, lab, same, says, workspace};
@@ -64,6 +64,44 @@ async fn private_channels_can_be_left_out() {
     bot.slack.whisper(ANN, "do not answer in this channel").await;
     let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
     bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
+/// Asks by a command, which does not say what kind of channel it is in.
+async fn asks(bot: &Bot) {
+    bot.slack.slash(ANN, GENERAL, "/omni", "Where?").await.acked().await.unwrap();
+}
+
+async fn answers(bot: &Bot, count: usize) {
+    let answers = || bot.slack.messages(GENERAL).into_iter().filter(|one| one.by_bot && one.says("Paris.")).count();
+    until(|| answers() == count).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_channel_that_is_made_private_nothing_is_answered_from_then_on() {
+    let bot = bot_with(|config| config.channels.no_private = true).await;
+    asks(&bot).await;
+    answers(&bot, 1).await;
+    bot.slack.makes_private(GENERAL);
+    bot.slack.settled().await;
+    asks(&bot).await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    answers(&bot, 1).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_the_bot_comes_back_to_is_looked_at_anew() {
+    let bot = bot_with(|config| config.channels.no_private = true).await;
+    asks(&bot).await;
+    answers(&bot, 1).await;
+    bot.slack.bot_leaves(GENERAL);
+    bot.slack.settled().await;
+    // Nobody tells the bot of that.
+    bot.slack.makes_private(GENERAL);
+    bot.slack.bot_joins(GENERAL);
+    asks(&bot).await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
     bot.behaved();
 }
 

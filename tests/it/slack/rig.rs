@@ -1,6 +1,6 @@
 //! A bot in a workspace.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use omni_core::{
     Omni, OmniBuilder, PolicyStore, Principal,
@@ -8,7 +8,7 @@ use omni_core::{
     llm::scripted::Scripted,
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
-use omni_slack::{BotError, Pulse, Timing, serve_with};
+use omni_slack::{BotError, Timing, serve_with};
 use omni_tests::{
     recorder::Recorder,
     rig::until_some,
@@ -69,8 +69,14 @@ pub(super) struct Bot {
     pub(super) recorder: Recorder,
     pub(super) server: FakeServer,
     config: SlackConfig,
+    timing: Timing,
     stop: CancellationToken,
     serving: JoinHandle<Result<(), BotError>>,
+}
+
+/// As it is for everybody, but for what would take a test half a minute.
+pub(super) fn timing() -> Timing {
+    Timing::default().with_looks(Duration::from_millis(500))
 }
 
 impl Bot {
@@ -86,7 +92,7 @@ impl Bot {
         let omni = change(builder).build().await.unwrap();
         let mut config = config_of(&slack);
         set(&mut config);
-        Self::over(slack, omni, recorder, server, config, Pulse::default()).await
+        Self::over(slack, omni, recorder, server, config, timing()).await
     }
 
     /// The bot of a pipeline that was built elsewhere.
@@ -96,11 +102,11 @@ impl Bot {
         recorder: Recorder,
         server: FakeServer,
         config: SlackConfig,
-        pulse: Pulse,
+        timing: Timing,
     ) -> Self {
         let is_socket = config.socket_mode;
-        let (stop, serving) = served(&omni, &config, pulse);
-        let bot = Self { slack, omni, recorder, server, config, stop, serving };
+        let (stop, serving) = served(&omni, &config, &timing);
+        let bot = Self { slack, omni, recorder, server, config, timing, stop, serving };
         if is_socket {
             bot.slack.connected(1).await;
         }
@@ -133,7 +139,7 @@ impl Bot {
 
     /// A process takes the place of one that ended.
     pub(super) async fn begins_again(&mut self) {
-        (self.stop, self.serving) = served(&self.omni, &self.config, Pulse::default());
+        (self.stop, self.serving) = served(&self.omni, &self.config, &self.timing);
         self.slack.connected(1).await;
     }
 
@@ -160,10 +166,10 @@ impl Drop for Bot {
     }
 }
 
-fn served(omni: &Omni, config: &SlackConfig, pulse: Pulse) -> (CancellationToken, JoinHandle<Result<(), BotError>>) {
+fn served(omni: &Omni, config: &SlackConfig, timing: &Timing) -> (CancellationToken, JoinHandle<Result<(), BotError>>) {
     let stop = CancellationToken::new();
-    let (omni, config, stopped) = (omni.clone(), config.clone(), stop.clone());
-    (stop, tokio::spawn(async move { serve_with(omni, &config, Timing::default().with_pulse(pulse), stopped).await }))
+    let (omni, config, timing, stopped) = (omni.clone(), config.clone(), timing.clone(), stop.clone());
+    (stop, tokio::spawn(async move { serve_with(omni, &config, timing, stopped).await }))
 }
 
 pub(super) fn config_of(slack: &Slack) -> SlackConfig {

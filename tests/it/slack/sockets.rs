@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use omni_core::llm::scripted::Scripted;
-use omni_slack::Pulse;
+use omni_slack::{Pulse, Timing};
 use omni_tests::{
     recorder::Recorder,
     rig::until_some,
@@ -16,7 +16,7 @@ use super::{ANN, Bot, GENERAL, bot, known, lab, rig::config_of, says, workspace}
 async fn with_quick_pulse(slack: omni_tests::slack::Slack, llm: Scripted) -> Bot {
     let omni = omni_core::Omni::builder().llm(llm).server("lab", lab()).policy(known()).build().await.unwrap();
     let config = config_of(&slack);
-    Bot::over(slack, omni, Recorder::default(), lab(), config, Pulse::new(1, 1)).await
+    Bot::over(slack, omni, Recorder::default(), lab(), config, Timing::default().with_pulse(Pulse::new(1, 1))).await
 }
 
 fn answers(bot: &Bot, post: &Post) -> usize {

@@ -28,6 +28,12 @@ async fn slow() -> Kept {
     Kept::start_with(llm, server, same, |_| {}).await
 }
 
+/// A bot whose answers take a tool that never ends by itself.
+async fn hanging() -> Kept {
+    let llm = Scripted::new().call(&[("lab__dig", json!({}))]).say("There is gold.");
+    Kept::start_with(llm, FakeServer::echo().hanging("dig"), same, |_| {}).await
+}
+
 /// What another process leaves that is asked for an end in Ann's direct messages.
 async fn wishes(bot: &Kept) {
     let key = format!("stop/{}/direct/{ANN}", bot.slack.direct(ANN));
@@ -36,9 +42,9 @@ async fn wishes(bot: &Kept) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_ends_though_another_process_was_asked_for_that() {
-    let bot = slow().await;
+    let bot = hanging().await;
     let post = bot.slack.dms(ANN, "Dig").await;
-    bot.said_to(ANN, &post.ts, "dig").await;
+    until(|| bot.server.running() == 1).await;
     wishes(&bot).await;
     bot.said_to(ANN, &post.ts, "Stopped.").await;
     bot.behaved();
@@ -56,7 +62,7 @@ async fn who_stops_nothing_stops_nothing_that_they_ask_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_privately_has_a_button_that_stops_it() {
-    let bot = slow().await;
+    let bot = hanging().await;
     bot.slack.slash(ANN, GENERAL, "/omni", "--private Dig").await.acked().await.unwrap();
     let working = bot.slack.whisper(ANN, "Processing").await;
     until(|| bot.server.running() == 1).await;
@@ -67,7 +73,7 @@ async fn what_is_asked_privately_has_a_button_that_stops_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_answer_of_a_thread_is_stopped_by_a_word_there() {
-    let bot = slow().await;
+    let bot = hanging().await;
     let post = bot.slack.mentions(ANN, GENERAL, "Dig").await;
     until(|| bot.server.running() == 1).await;
     bot.slack.replies(ANN, GENERAL, post.thread(), "!stop").await;

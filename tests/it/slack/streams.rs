@@ -6,13 +6,14 @@ use omni_core::llm::{
     ChatEvent,
     scripted::{Scripted, call_turn, text_turn},
 };
+use omni_slack::manifest::manifest;
 use omni_tests::{
     rig::{until, until_some},
-    slack::{Fault, Message},
+    slack::{Fault, Message, Slack},
 };
 use serde_json::json;
 
-use super::{ANN, Bot, GENERAL, bot, lab, same, says, workspace};
+use super::{ANN, BOB, Bot, GENERAL, bot, lab, peopled, same, says, workspace};
 
 /// What the bot said in a thread, message by message.
 fn told(bot: &Bot, thread: &str) -> Vec<Message> {
@@ -222,8 +223,68 @@ async fn a_direct_message_is_stopped_by_its_button() {
     bot.slack.dms(ANN, "Hang").await;
     until(|| bot.server.running() == 1).await;
     let direct = bot.slack.direct(ANN);
-    let working = bot.slack.messages(&direct).pop().unwrap();
+    let stoppable = |all: Vec<Message>| all.into_iter().find(|message| message.element("omni:stop").is_some());
+    let working = until_some(async || stoppable(bot.slack.messages(&direct))).await;
     bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
     until(|| bot.server.running() == 0).await;
     until_some(async || bot.slack.messages(&direct).pop().filter(|one| one.says("Stopped"))).await;
+}
+
+/// The message of a thread that has a button to stop.
+fn with_stop(bot: &Bot, thread: &str) -> Option<Message> {
+    told(bot, thread).into_iter().find(|message| message.element("omni:stop").is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_slack_keeps_no_sessions_a_streamed_answer_has_a_button_that_stops_it() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let bot = Bot::start(workspace().await, llm, lab().hanging("hang"), same, |_| {}).await;
+    bot.slack.fault("agents.sessions.setStatus", usize::MAX, Fault::Error("unknown_method".into()));
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    let working = until_some(async || with_stop(&bot, post.thread())).await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.clicks(BOB, &working, "omni:stop").await.acked().await.unwrap();
+    bot.slack.whisper(BOB, "can stop this").await;
+    assert_eq!(bot.server.running(), 1, "it is not Bob's to stop");
+    bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
+    until(|| bot.server.running() == 0).await;
+    bot.slack.answer_saying(&post, "Stopped.").await;
+    until(|| with_stop(&bot, post.thread()).is_none()).await;
+    assert_eq!(told(&bot, post.thread()).len(), 1, "{}", bot.slack.transcript());
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_button_that_stops_an_answer_is_gone_when_it_has_ended_and_is_not_there_where_slack_has_its_own() {
+    let mut bot = bot(says("Paris.")).await;
+    let own = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&own, "Paris.").await;
+    bot.slack.fault("agents.sessions.setStatus", usize::MAX, Fault::Error("unknown_method".into()));
+    let post = bot.slack.mentions(ANN, GENERAL, "And where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.closes().await;
+    let posted = bot.slack.calls("chat.postMessage");
+    assert_eq!(posted.iter().map(|call| &call.args["thread_ts"]).collect::<Vec<_>>(), [post.thread()]);
+    assert!(posted[0].args.to_string().contains("omni:stop"), "{posted:?}");
+    assert!(with_stop(&bot, post.thread()).is_none(), "{}", bot.slack.transcript());
+    assert_eq!(told(&bot, post.thread()).len(), 1);
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_slack_tells_the_app_nothing_of_its_own_button_a_streamed_answer_has_one_that_stops_it() {
+    let mut app = manifest(None);
+    let events = app["settings"]["event_subscriptions"]["bot_events"].as_array_mut().unwrap();
+    events.retain(|event| event != "agent_session_stopped");
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let slack = peopled(Slack::installed(&app).await);
+    let bot = Bot::start(slack, llm, lab().hanging("hang"), same, |_| {}).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    let working = until_some(async || with_stop(&bot, post.thread())).await;
+    until(|| bot.server.running() == 1).await;
+    bot.slack.clicks(ANN, &working, "omni:stop").await.acked().await.unwrap();
+    until(|| bot.server.running() == 0).await;
+    bot.slack.answer_saying(&post, "Stopped.").await;
+    until(|| with_stop(&bot, post.thread()).is_none()).await;
+    bot.behaved();
 }

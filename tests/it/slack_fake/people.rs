@@ -49,7 +49,7 @@ async fn the_noise_of_a_channel_is_told_too() {
     bot.posts("mine").await;
     slack.reacts(ANN, OPS, &first.ts, "thumbsup").await;
     slack.unreacts(ANN, OPS, &first.ts, "thumbsup").await;
-    let events = events(&mut socket, 10).await;
+    let events = events(&mut socket, 11).await;
     let told: Vec<(&str, Option<&str>)> =
         events.iter().map(|event| (event["type"].as_str().unwrap(), event["subtype"].as_str())).collect();
     assert_eq!(
@@ -58,6 +58,7 @@ async fn the_noise_of_a_channel_is_told_too() {
             ("message", None),
             ("message", Some("message_changed")),
             ("message", Some("message_deleted")),
+            ("member_left_channel", None),
             ("message", Some("channel_join")),
             ("message", None),
             ("message", Some("thread_broadcast")),
@@ -69,8 +70,27 @@ async fn the_noise_of_a_channel_is_told_too() {
     );
     assert!(events[1]["text"].is_null() && events[1]["user"].is_null(), "an edit has no text of its own");
     assert_eq!(events[1]["message"]["text"], "hello");
-    assert_eq!((&events[7]["bot_id"], &events[7]["user"]), (&"B0OMNI".into(), &"U0OMNI".into()));
-    assert_eq!(events[8]["item"], json!({ "type": "message", "channel": OPS, "ts": first.ts }));
+    assert_eq!((&events[3]["user"], &events[3]["channel"]), (&BOB.into(), &OPS.into()));
+    assert_eq!((&events[8]["bot_id"], &events[8]["user"]), (&"B0OMNI".into(), &"U0OMNI".into()));
+    assert_eq!(events[9]["item"], json!({ "type": "message", "channel": OPS, "ts": first.ts }));
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_channel_is_told_to_a_bot_that_is_in_it() {
+    let (slack, bot) = workspace().await;
+    let mut socket = bot.connects().await;
+    slack.channel("C0OLD", "old");
+    slack.archives("C0OLD");
+    slack.makes_private(OPS);
+    slack.bot_leaves(OPS);
+    let told = events(&mut socket, 3).await;
+    assert_eq!((&told[0]["type"], &told[0]["channel"]), (&"channel_archive".into(), &"C0OLD".into()));
+    let subtype = (&told[1]["type"], &told[1]["subtype"], &told[1]["channel_type"]);
+    assert_eq!(subtype, (&"message".into(), &"channel_convert_to_private".into(), &"group".into()));
+    assert_eq!((&told[2]["type"], &told[2]["channel"]), (&"group_left".into(), &OPS.into()));
+    // Nobody tells a bot of a channel that it is not in.
+    slack.archives(OPS);
+    assert!(socket.is_quiet().await);
 }
 
 #[tokio::test]

@@ -37,8 +37,10 @@ pub(super) fn manifest() -> Value {
         ] } },
         "settings": {
             "event_subscriptions": { "bot_events": [
-                "agent_session_stopped", "app_context_changed", "app_home_opened", "app_mention", "message.channels",
-                "message.groups", "message.im", "reaction_added", "reaction_removed",
+                "agent_session_stopped", "app_context_changed", "app_home_opened", "app_mention", "channel_archive",
+                "channel_deleted", "channel_left", "channel_rename", "channel_unarchive", "group_archive",
+                "group_deleted", "group_left", "group_rename", "group_unarchive", "member_left_channel",
+                "message.channels", "message.groups", "message.im", "reaction_added", "reaction_removed",
             ] },
             "interactivity": { "is_enabled": true },
             "org_deploy_enabled": false, "socket_mode_enabled": true, "token_rotation_enabled": false,
@@ -82,6 +84,13 @@ fn named(list: &Value, name: &str) -> BTreeSet<String> {
 /// Which scope an event needs; others need none.
 fn scope_of(event: &str) -> Option<&'static str> {
     Some(match event {
+        "channel_archive"
+        | "channel_deleted"
+        | "channel_left"
+        | "channel_rename"
+        | "channel_unarchive"
+        | "member_left_channel" => "channels:read",
+        "group_archive" | "group_deleted" | "group_left" | "group_rename" | "group_unarchive" => "groups:read",
         "app_mention" => "app_mentions:read",
         "message.channels" => "channels:history",
         "message.groups" => "groups:history",

@@ -96,6 +96,34 @@ impl World {
         self.tells(subscription, event)
     }
 
+    /// Something happened to a channel that the bot is in: `archive`, `left` …
+    pub(super) fn tells_of_channel(&mut self, channel: &str, what: &str) {
+        let kind = if self.channels[channel].kind == Kind::Public { "channel" } else { "group" };
+        let (name, ts) = (format!("{kind}_{what}"), self.ts());
+        self.tells(&name, json!({ "type": name, "channel": channel, "event_ts": ts }));
+    }
+
+    /// Somebody is in a channel no more. Of the bot it is said in another way.
+    pub(super) fn tells_of_leaving(&mut self, user: &str, channel: &str) {
+        if user == BOT_USER {
+            return self.tells_of_channel(channel, "left");
+        }
+        if self.is_in(BOT_USER, channel) {
+            let kind = if self.channels[channel].kind == Kind::Public { "C" } else { "G" };
+            let event = json!({ "type": "member_left_channel", "user": user, "channel": channel, "channel_type": kind,
+                "team": TEAM, "event_ts": self.ts() });
+            self.tells("member_left_channel", event);
+        }
+    }
+
+    /// A channel is private from now on, as its own note says.
+    pub(super) fn tells_of_conversion(&mut self, channel: &str) {
+        let ts = self.ts();
+        let text = "made this channel *private*. Now, it can only be viewed or joined by invitation.";
+        let event = json!({ "subtype": "channel_convert_to_private", "user": "USLACKBOT", "text": text, "ts": ts });
+        self.tells_of(channel, event);
+    }
+
     /// A message of the bot is an event for the bot too.
     pub(super) fn tells_of_own(&mut self, message: &Message) {
         let event = self.message_json(message);

@@ -368,6 +368,9 @@ async fn limits_are_looked_at_without_taking_any() {
     assert_eq!(used().await, [(0, 200)]);
     let _ = omni.ask(Ask::new(Principal::email("dba@x.org"), "hello")).await;
     assert_eq!((used().await, used().await), (vec![(1, 200)], vec![(1, 200)]));
+    let own = omni.standings(Principal::email("dba@x.org")).await.unwrap();
+    assert_eq!(own.iter().map(|standing| standing.state.used).collect::<Vec<_>>(), [1], "one's own are the same");
+    assert_eq!(omni.standings(Principal::email("nobody@x.org")).await.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(boss.standings_of("nobody@x.org").await.unwrap_err().kind(), ErrorKind::Denied);
     let dba = admin(&omni, "dba@x.org").await;
     assert_eq!(dba.standings_of("dba@x.org").await.unwrap_err().kind(), ErrorKind::Denied);

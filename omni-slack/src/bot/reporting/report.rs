@@ -4,10 +4,10 @@ use omni_core::{
     Answer, AnswerEvent, AnswerStream, Ask, Source, answer::Status, ask::AskOptions, cost::NanoUsd, policy::Grant,
 };
 
-use super::{Fault, Job, Work, who::passing};
+use super::{Fault, Job, Work, ends, who::passing};
 use crate::{
     api::{Body, To},
-    bot::{Bot, answering::waiting, question::Question, running::Guard, voice::End},
+    bot::{Bot, answering::waiting, interrupted::Doing, question::Question, running::Guard, voice::End},
     view::{answer::View, limits, report::Head},
 };
 
@@ -15,8 +15,8 @@ use crate::{
 const NOTHING: &str = "NOTHING_TO_REPORT";
 
 impl Bot {
-    /// Does what is due.
-    pub(super) async fn report(&self, job: &Job) -> Result<(), Fault> {
+    /// Does what is due; `doing` says that until something of it is posted.
+    pub(super) async fn report(&self, job: &Job, doing: &mut Option<Doing>) -> Result<(), Fault> {
         match &job.work {
             Work::Say(message) => {
                 // What a file says is posted as it is.
@@ -25,7 +25,10 @@ impl Bot {
             }
             Work::Ask(title) => {
                 let (question, grant) = self.question_of(job).await?;
-                self.asked_on_schedule(job, title.as_deref(), question, &grant).await
+                let title = title.as_deref();
+                let Some(answer) = self.asked_on_schedule(job, &question).await? else { return Ok(()) };
+                let ts = self.post_report(job, title, &question, &grant, &answer, doing).await?;
+                self.ask_owner(question, ts, &answer).await
             }
             Work::Status(title) => {
                 let (question, grant) = self.question_of(job).await?;
@@ -37,58 +40,62 @@ impl Bot {
         }
     }
 
-    async fn asked_on_schedule(
-        &self,
-        job: &Job,
-        title: Option<&str>,
-        question: Question,
-        grant: &Grant,
-    ) -> Result<(), Fault> {
+    /// The answer to what is due; `None` where there is nothing to report.
+    async fn asked_on_schedule(&self, job: &Job, question: &Question) -> Result<Option<Answer>, Fault> {
         // It is never closed.
-        let Ok(_room) = self.0.room.acquire().await else { return Ok(()) };
+        let Ok(_room) = self.0.room.acquire().await else { return Ok(None) };
         let spot = (question.channel.clone(), job.key.clone());
         let guard = self.0.running.begin(spot, &question.person.user.id, self.0.ending.child_token());
-        let stream = self.omni().ask_stream(ask_of(job, &question));
+        let stream = self.omni().ask_stream(ask_of(job, question));
         let answer = ended(stream, &guard).await?;
         drop(guard);
         if answer.status != Status::Waiting && job.request.skip_empty && is_nothing(&answer.text) {
             tracing::debug!(schedule = job.key, "there is nothing to report");
-            return Ok(());
+            return Ok(None);
         }
-        self.post_report(job, title, question, grant, &answer).await
+        Ok(Some(answer))
     }
 
-    /// Posts an answer with whose it is; the rest of a long one in its thread.
+    /// Posts an answer with whose it is, and the rest of a long one in its thread, which it begins.
     async fn post_report(
         &self,
         job: &Job,
         title: Option<&str>,
-        mut question: Question,
+        question: &Question,
         grant: &Grant,
         answer: &Answer,
-    ) -> Result<(), Fault> {
+        doing: &mut Option<Doing>,
+    ) -> Result<String, Fault> {
         let is_waiting = answer.status == Status::Waiting;
-        let (person, footer, buttons) = self.around(&question, grant, answer).await;
+        let (person, footer, buttons) = self.around(question, grant, answer).await;
         let note = is_waiting.then(|| waiting(&answer.pending));
         let (markdown, max) = (answer.text.clone(), self.config().max_message);
         let view = View { markdown, max, person, note, footer, buttons, ..View::default() };
         let mut messages = End { view, is_waiting }.messages().into_iter();
-        let Some(mut first) = messages.next() else { return Ok(()) };
-        first.blocks.splice(0..0, header(job, title, &question));
+        let mut first = messages.next().unwrap_or_default();
+        first.blocks.splice(0..0, header(job, title, question));
         first.blocks.truncate(limits::BLOCKS);
         let ts = self.put(&question.channel, None, &first).await?;
-        self.keep_answer(&question, &ts, answer.request_id).await;
+        // Under a report that is there nobody is told that nothing comes of it.
+        ends(doing).await;
+        self.keep_answer(question, &ts, answer.request_id).await;
         for message in messages {
             let next = self.put(&question.channel, Some(&ts), &message).await?;
-            self.keep_answer(&question, &next, answer.request_id).await;
+            self.keep_answer(question, &next, answer.request_id).await;
         }
-        if is_waiting {
-            question.thread = Some(ts);
-            // Nobody may be looking when it runs: what only the asker sees would be gone.
-            let direct = self.api().direct(&question.person.user.id).await.map_err(|error| passing(&error))?;
-            question.asks_in = Some(To { channel: direct, thread: None });
-            self.ask_for_decisions(&question, &answer.pending).await;
+        Ok(ts)
+    }
+
+    /// Asks for what an answer waits for, whose thread begins with this message.
+    async fn ask_owner(&self, mut question: Question, ts: String, answer: &Answer) -> Result<(), Fault> {
+        if answer.status != Status::Waiting {
+            return Ok(());
         }
+        question.thread = Some(ts);
+        // Nobody may be looking when it runs: what only the asker sees would be gone.
+        let direct = self.api().direct(&question.person.user.id).await.map_err(|error| passing(&error))?;
+        question.asks_in = Some(To { channel: direct, thread: None });
+        self.ask_for_decisions(&question, &answer.pending).await;
         Ok(())
     }
 
@@ -125,7 +132,7 @@ async fn ended(mut stream: AnswerStream, guard: &Guard) -> Result<Answer, Fault>
             Some(Some(AnswerEvent::Done(answer))) => return Ok(*answer),
             Some(Some(AnswerEvent::Error(failure))) => return Err(Fault::Fails(failure.error.public_message())),
             Some(Some(_)) => {}
-            Some(None) | None => return Err(Fault::Passes("it was stopped".into())),
+            Some(None) | None => return Err(Fault::Ends),
         }
     }
 }

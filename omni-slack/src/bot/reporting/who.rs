@@ -1,43 +1,51 @@
 //! On whose behalf something runs: who they are is found out anew each time.
 
-use omni_core::{
-    Principal,
-    identity::{Credential, Via},
-    policy::Grant,
-};
+use std::sync::Arc;
+
+use omni_core::{Error, Principal, identity::Via, policy::Grant};
 use serde_json::json;
 
 use super::{By, Fault, Job};
 use crate::{
-    bot::{Bot, command::kind_of, question::Question, scheduling::Unfit},
+    bot::{Bot, command::kind_of, question::Question, refusing::Refusal, scheduling::Unfit},
     event::{ChannelKind, User},
     people::{Person, Unknown},
     port::SlackError,
+    view::schedule::Request,
 };
 
 /// What Slack says of an address that is nobody's.
 const NOBODY: &str = "users_not_found";
-/// What it says where it is not well itself.
-const UNWELL: [&str; 3] = ["internal_error", "fatal_error", "service_unavailable"];
 
 impl Bot {
     /// The question of a run, asked by whom it is for, where they may.
-    pub(super) async fn question_of(&self, job: &Job) -> Result<(Question, std::sync::Arc<Grant>), Fault> {
+    pub(super) async fn question_of(&self, job: &Job) -> Result<(Question, Arc<Grant>), Fault> {
         let channel = &job.request.channel;
         let person = self.who(job).await?;
-        let credential: Credential = person.credential();
-        self.omni().grant(credential).await.map_err(|error| Fault::Fails(error.public_message()))?;
-        let kind = self.kind_for(job, &person, channel).await?;
-        let question = Question::new(person, channel, kind, job.request.question.clone());
-        let grant = self.admitted(&question).await;
-        let grant = grant.map_err(|_| Fault::Fails("asking in that channel takes another role".into()))?;
+        let mut question = Question::new(person, channel, kind_of(channel), job.request.question.clone());
+        let grant = match self.admitted(&question).await {
+            Ok(grant) => grant,
+            Err(Refusal { why, .. }) => {
+                let reason = why.public_message();
+                self.note_refused(&question, why).await;
+                return Err(Fault::Fails(reason));
+            }
+        };
+        match self.kind_for(job, &question.person, channel).await {
+            Ok(kind) => question.kind = kind,
+            Err(Fault::Fails(message)) => {
+                self.note_refused(&question, Error::Denied { message: message.clone() }).await;
+                return Err(Fault::Fails(message));
+            }
+            Err(passes) => return Err(passes),
+        }
         Ok((question, grant))
     }
 
     async fn who(&self, job: &Job) -> Result<Person, Fault> {
         let channel = &job.request.channel;
         let mut person = match &job.by {
-            By::Owner(user) => self.owner(user, channel).await?,
+            By::Owner(user) => self.owner(user, &job.request).await?,
             By::Named(address) => self.named(address, channel).await?,
             By::Nobody => return Err(Fault::Fails("nobody asks".into())),
         };
@@ -50,13 +58,20 @@ impl Bot {
     }
 
     /// Whoever made a schedule, as Slack knows them now.
-    async fn owner(&self, user: &User, channel: &str) -> Result<Person, Fault> {
+    async fn owner(&self, user: &User, request: &Request) -> Result<Person, Fault> {
         self.0.people.forget(&user.id);
-        self.resolve(user, channel).await.map_err(|unknown| match unknown {
-            Unknown::Away => Fault::Passes("Slack does not say who somebody is".into()),
-            Unknown::Deactivated => Fault::Fails("its owner's account in Slack is deactivated".into()),
-            Unknown::Bot | Unknown::Stranger => Fault::Fails("its owner is nobody here".into()),
-        })
+        let unknown = match self.resolve(user, &request.channel).await {
+            Ok(person) => return Ok(person),
+            Err(unknown) => unknown,
+        };
+        let fails = match unknown {
+            Unknown::Away => return Err(Fault::Passes("Slack does not say who somebody is".into())),
+            Unknown::Deactivated => "its owner's account in Slack is deactivated",
+            Unknown::Bot | Unknown::Stranger => "its owner is nobody here",
+        };
+        let (channel, text) = (&request.channel, request.question.clone());
+        self.note_unknown(&unknown, user, |person| Question::new(person, channel, kind_of(channel), text)).await;
+        Err(Fault::Fails(fails.into()))
     }
 
     /// Whom a file names; and who that is in Slack, if they are somebody there.
@@ -106,8 +121,7 @@ impl Bot {
 /// Whether something of Slack's counts as a failure: what it refuses does, that it is away does not.
 pub(super) fn passing(error: &SlackError) -> Fault {
     match error.code() {
-        Some(code) if UNWELL.contains(&code) => Fault::Passes(error.to_string()),
-        Some(code) => Fault::Fails(format!("Slack refuses it: {code}")),
-        None => Fault::Passes(error.to_string()),
+        Some(code) if error.is_refusal() => Fault::Fails(format!("Slack refuses it: {code}")),
+        _ => Fault::Passes(error.to_string()),
     }
 }

@@ -3,20 +3,24 @@
 //! A stream ends by itself after some minutes, and takes only so much. So an answer is as many streams as it
 //! takes: what one did not take the next one begins with, and no text is lost in between. Where Slack wants a pause a
 //! stream is no worse for that: until then more is gathered for it.
+//!
+//! A thread of an agent's session has Slack's own button to stop. Where Slack keeps no such session, a message has one until
+//! the answer has ended. Nothing of the answer waits for that one.
 
 use std::{mem, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{End, Voice};
+use super::{Bot, End, Voice};
 use crate::{
     api::{Api, Body, To},
-    bot::question::Question,
+    bot::{interrupted::Doing, question::Question},
     port::SlackError,
     view::{
+        answer,
         rollover::Roller,
         task::{Card, State},
     },
@@ -30,6 +34,8 @@ const ENOUGH: usize = 256;
 const MOST_OF_TITLE: usize = 60;
 /// How many streams in a row may take nothing at all.
 const MOST_IN_VAIN: u32 = 3;
+/// What Slack says of a session that nobody can stop by its button.
+const NOT_STOPPABLE: &str = "missing_agent_session_stopped_event_subscription";
 
 /// A stream that takes more.
 #[derive(Debug)]
@@ -57,7 +63,16 @@ pub(super) struct Streamed {
     thread: String,
     /// Whoever asked, and their workspace: Slack wants to know.
     recipient: (String, String),
-    title: String,
+    question: String,
+    /// What the button to stop names, and the message that has it where Slack has none of its own; whether there is to
+    /// be one that is not there yet.
+    spot: String,
+    button: Option<String>,
+    lacks_button: bool,
+    /// Where it is kept which message that is, for whoever takes it away after a kill.
+    doing: Option<Doing>,
+    /// What goes on when the answer has ended.
+    tasks: TaskTracker,
     /// Nobody waits any more for what Slack does not take at once.
     stopped: CancellationToken,
     open: Option<Open>,
@@ -72,14 +87,26 @@ pub(super) struct Streamed {
 }
 
 impl Streamed {
-    pub(super) fn new(api: Api, question: &Question, thread: &str, stopped: CancellationToken) -> Self {
+    pub(super) fn new(
+        bot: &Bot,
+        question: &Question,
+        thread: &str,
+        stopped: CancellationToken,
+        doing: Option<Doing>,
+    ) -> Self {
         let user = &question.person.user;
+        let (channel, spot) = question.spot();
         Self {
-            api,
+            api: bot.api().clone(),
             to: question.to(),
             thread: thread.to_owned(),
             recipient: (user.id.clone(), user.team.clone()),
-            title: question.text.chars().take(MOST_OF_TITLE).collect(),
+            question: question.text.clone(),
+            spot: format!("{channel} {spot}"),
+            button: None,
+            lacks_button: false,
+            doing,
+            tasks: bot.0.tasks.clone(),
             stopped,
             open: None,
             roller: Roller::new(),
@@ -230,19 +257,57 @@ impl Streamed {
         }
     }
 
-    async fn status(&self, status: &str) {
+    /// Says how the session stands; whether Slack keeps one that can be stopped, as far as it says.
+    async fn status(&self, status: &str) -> bool {
+        let title: String = self.question.chars().take(MOST_OF_TITLE).collect();
         let told = json!({ "channel_id": self.to.channel, "thread_ts": self.thread, "status": status,
-            "title": self.title, "initiator_user_id": self.recipient.0 });
-        if let Err(error) = self.api.call_once("agents.sessions.setStatus", &told).await {
-            tracing::debug!(%error, "Slack takes no status");
+            "title": title, "initiator_user_id": self.recipient.0 });
+        match self.api.call_once("agents.sessions.setStatus", &told).await {
+            Ok(answer) => answer["warning"] != NOT_STOPPABLE,
+            Err(error) => {
+                tracing::debug!(%error, "Slack takes no status");
+                // That it wants a pause, or is away, is no word of whether it keeps any.
+                error.code().is_none()
+            }
         }
+    }
+
+    /// Posts a button to stop where one is to be, unless the channel has other messages to take now.
+    async fn offer_stop(&mut self) {
+        if !self.lacks_button {
+            return;
+        }
+        let working = answer::working(&self.question, Some(&self.spot));
+        match self.api.post_if_free(&self.to, &working).await {
+            Ok(None) | Err(SlackError::Limited { .. }) => return,
+            Ok(Some(ts)) => {
+                if let Some(doing) = &self.doing {
+                    doing.shows_button(&ts).await;
+                }
+                self.button = Some(ts);
+            }
+            Err(error) => tracing::info!(%error, "an answer can be stopped by a word alone"),
+        }
+        self.lacks_button = false;
+    }
+
+    /// There is nothing to be stopped any more.
+    fn take_stop_away(&mut self) {
+        let Some(ts) = self.button.take() else { return };
+        let (api, channel) = (self.api.clone(), self.to.channel.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = api.delete(&channel, &ts).await {
+                tracing::info!(%error, "a button to stop what has ended could not be taken away");
+            }
+        });
     }
 }
 
 #[async_trait]
 impl Voice for Streamed {
     async fn begin(&mut self) {
-        self.status("processing").await;
+        self.lacks_button = !self.status("processing").await;
+        self.offer_stop().await;
     }
 
     async fn text(&mut self, piece: &str) {
@@ -263,6 +328,7 @@ impl Voice for Streamed {
     }
 
     async fn tick(&mut self) {
+        self.offer_stop().await;
         self.flush(Haste::Meanwhile).await;
     }
 
@@ -288,6 +354,7 @@ impl Voice for Streamed {
                 self.status(status).await;
             }
         }
+        self.take_stop_away();
         mem::take(&mut self.told)
     }
 }

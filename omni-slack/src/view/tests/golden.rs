@@ -32,6 +32,13 @@ fn answers_look_as_they_do() {
 }
 
 #[test]
+fn no_question_is_quoted_where_none_is_known() {
+    let working = answer::working("", Some("C1 1.1"));
+    check::message(&working);
+    assert_eq!(working.blocks[0]["text"]["text"], "🔄 Processing your question...");
+}
+
+#[test]
 fn people_are_shown_as_the_format_says() {
     let person = |format| footer::Person {
         format,
@@ -79,7 +86,13 @@ fn status_looks_as_it_does() {
     let standing = status::Standing {
         name: "Ann".into(),
         role: Some("dba".into()),
-        quota: Some(status::Quota { used: Some(50), limit: 200, resets_in: Some(1_261) }),
+        quotas: vec![status::Quota {
+            counts: status::Counts::AsksAnHour,
+            shared: None,
+            used: Some(50),
+            limit: 200,
+            resets_in: Some(1_261),
+        }],
         cost_today_usd: Some(0.12),
         asked_today: Some(7),
     };
@@ -208,6 +221,7 @@ fn notices_look_as_they_do() {
     message("not_here", &notice::not_here(false));
     message("not_here_direct", &notice::not_here(true));
     message("interrupted", &notice::interrupted());
+    message("report_interrupted", &notice::report_interrupted("What *broke* <!here>?"));
     message("elsewhere", &confirm::elsewhere());
     message("help_in_threads", &help::in_threads());
 }

@@ -29,9 +29,16 @@ fn tools(text: &str, count: usize) -> Vec<help::Tool> {
 }
 
 fn standing(text: &str) -> status::Standing {
-    let quota = status::Quota { used: Some(u64::MAX), limit: 0, resets_in: Some(u64::MAX) };
+    let quota = status::Quota {
+        counts: status::Counts::Dollars(omni_core::limit::Period::Month),
+        shared: Some(status::Shared::All),
+        used: Some(u64::MAX),
+        limit: 0,
+        resets_in: Some(u64::MAX),
+    };
     let (name, role) = (text.into(), Some(text.into()));
-    status::Standing { name, role, quota: Some(quota), cost_today_usd: Some(1e12), asked_today: Some(u64::MAX) }
+    let (cost_today_usd, asked_today) = (Some(1e12), Some(u64::MAX));
+    status::Standing { name, role, quotas: vec![quota; 40], cost_today_usd, asked_today }
 }
 
 fn card(text: &str) -> confirm::Card {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use omni_core::{
-    Config, Omni,
+    Config, Omni, Registry,
     config::{LoadOptions, SlackConfig, SlackSchedule},
     llm::scripted::{Scripted, text_turn},
 };
@@ -140,7 +140,7 @@ fn saying(dir: &Path, slack: &Slack, message: &str) -> Config {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_file_says_by_now_is_what_is_done() {
-    let (slack, dir, registry) = (workspace().await, tempfile::tempdir().unwrap(), omni_slack::registry::registry());
+    let (slack, dir, registry) = (workspace().await, tempfile::tempdir().unwrap(), Registry::full());
     let config = saying(dir.path(), &slack, "Before");
     let omni = Omni::from_config(&config, &registry).await.unwrap();
     let (clock, told) = watch::channel(at(MONDAY));

@@ -15,7 +15,7 @@ use omni_core::{
     people::Tables,
     policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
 };
-use omni_slack::{BotError, Clock, Timing, serve_with};
+use omni_slack::{BotError, Clock, serve_with};
 use omni_tests::{
     recorder::Recorder,
     rig::until_some,
@@ -28,7 +28,11 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{GENERAL, rig::config_of, same, workspace},
+    super::{
+        GENERAL,
+        rig::{config_of, timing},
+        same, workspace,
+    },
     MONDAY, at, doors,
 };
 
@@ -142,9 +146,9 @@ impl Office {
             let omni = change(builder).build().await.unwrap();
             omnis.push(omni.clone());
             let (config, stopped, clock) = (config.clone(), stop.clone(), Clock::told(clock.subscribe()));
-            serving.push(tokio::spawn(async move {
-                serve_with(omni, &config, Timing::default().with_clock(clock), stopped).await
-            }));
+            serving.push(tokio::spawn(
+                async move { serve_with(omni, &config, timing().with_clock(clock), stopped).await },
+            ));
         }
         slack.connected(bots).await;
         Self { slack, doors, recorder, server, omnis, clock, stop, serving, _dir: dir }

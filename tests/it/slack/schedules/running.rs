@@ -16,6 +16,7 @@ use omni_core::{
 use omni_tests::{
     rig::{until, until_some},
     server::{FakeServer, any, text},
+    slack::{Fault, Message},
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -106,6 +107,17 @@ async fn whoever_was_deactivated_or_left_the_channel_has_nothing_posted() {
     office.is(NINE[1]);
     office.failed(2).await;
     assert!(office.reports(GENERAL).is_empty(), "{}", office.slack.transcript());
+    let why = until_some(async || {
+        let records = office.recorder.records().into_iter();
+        let asked = records.filter(|record| record.party.as_ref().is_some_and(|party| party.subject == "slack:u0ann"));
+        asked
+            .filter_map(
+                |record| if let Event::Ask(ask) = record.event { Some((ask.question, ask.error)) } else { None },
+            )
+            .next()
+    })
+    .await;
+    assert_eq!(why, ("What broke?".into(), Some("the Slack account U0ANN is deactivated".into())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,8 +221,8 @@ async fn a_process_that_is_killed_in_a_run_keeps_the_next_one_from_nothing() {
     office.behaved();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_goes_on_is_not_begun_again() {
+/// A server whose `wait` ends when it is told so.
+fn gated() -> (watch::Sender<bool>, FakeServer) {
     let (open, opened) = watch::channel(false);
     let server = FakeServer::new().tool("wait", any(), move |_| {
         let mut opened = opened.clone();
@@ -219,23 +231,31 @@ async fn a_run_that_goes_on_is_not_begun_again() {
             Ok(text("done"))
         })
     });
+    (open, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_on_is_not_begun_again() {
+    let (open, server) = gated();
     let llm = Scripted::from_fn(|request| {
-        let is_first = request.messages.len() == 1;
-        Ok(if is_first { call_turn(0, &[("lab__wait", json!({}))]) } else { text_turn("At last.") })
+        let waits = request.messages.len() == 1 && request.messages[0].text().contains("What broke?");
+        Ok(if waits { call_turn(0, &[("lab__wait", json!({}))]) } else { text_turn("At last.") })
     });
     let office = Office::at(server, llm, 2, |_| {}).await;
     office.makes(ANN, json!({ "when": "custom", "cron": "*/15 * * * *" })).await;
+    office.makes(BOB, json!({ "question": "And now?", "when": "custom", "cron": "1 9 * * *" })).await;
     office.is("2026-11-30T07:45:00Z");
     until(|| office.server.running() == 1).await;
     office.is("2026-11-30T08:00:00Z");
     office.is("2026-11-30T08:01:00Z");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What is due beside it runs: so it was looked what is due.
+    assert!(office.until_reports(1).await[0].says("And now?"));
     assert_eq!(office.server.calls(), 1, "one at a time");
     open.send_replace(true);
-    office.until_reports(1).await;
+    office.until_reports(2).await;
     office.until_kept("seen/going ", <[_]>::is_empty).await;
     office.is("2026-11-30T08:02:00Z");
-    office.until_reports(2).await;
+    office.until_reports(3).await;
     office.behaved();
 }
 
@@ -258,4 +278,57 @@ async fn a_run_is_one_of_a_schedule_to_the_policy() {
     office.is(NINE[0]);
     office.until_reports(1).await;
     assert_eq!(office.doors.last_via(), Some(Via::Schedule));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_a_killed_process_was_making_a_report_is_told_in_its_channel_once() {
+    let (open, server) = gated();
+    let llm = Scripted::new().call(&[("lab__wait", json!({}))]).say("At last.");
+    let mut office = Office::at(server, llm, 1, |_| {}).await;
+    office.makes(ANN, json!({})).await;
+    office.is(NINE[0]);
+    until(|| office.server.running() == 1).await;
+    // What a process leaves that was killed while it made such a report.
+    let mut left = office.until_kept("doing/", |rows| rows.len() == 1).await.remove(0);
+    left["by"] = "0192e4a0-0000-7000-8000-000000000000".into();
+    office.kept().put("doing/left", &left).await.unwrap();
+    let is_told = |one: &Message| one.by_bot && one.says("I was interrupted") && one.says("What broke?");
+    until(|| office.slack.messages(GENERAL).iter().any(is_told)).await;
+    let left = until_some(async || {
+        let doing = office.kept().list("doing/").await.unwrap();
+        (doing.len() == 1).then_some(doing)
+    })
+    .await;
+    assert_ne!(left[0].0, "doing/left", "the process lives that makes the other one");
+    open.send_replace(true);
+    office.until_reports(1).await;
+    // Whatever was still to be told is told by then.
+    office.ends().await;
+    let all = office.slack.messages(GENERAL).into_iter();
+    let told = all.filter(|one| one.by_bot && one.says("I was interrupted")).count();
+    assert_eq!(told, 1, "{}", office.slack.transcript());
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_was_made_leaves_nothing_that_could_be_told() {
+    let office = Office::of(says("All is well.")).await;
+    office.makes(ANN, json!({})).await;
+    office.is(NINE[0]);
+    office.until_reports(1).await;
+    office.until_kept("doing/", <[_]>::is_empty).await;
+    office.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_report_that_stands_in_its_channel_nobody_is_told_that_nothing_comes_of_it() {
+    let office = Office::of(says(&"This is a line of a long report.\n\n".repeat(1_000))).await;
+    office.makes(ANN, json!({})).await;
+    // The first message comes, and what goes on in its thread hangs.
+    office.slack.slow("chat.postMessage", 1);
+    office.slack.fault("chat.postMessage", 1, Fault::Hang);
+    office.is(NINE[0]);
+    office.until_reports(1).await;
+    office.until_kept("doing/", <[_]>::is_empty).await;
+    assert_eq!(office.kept().list("seen/going ").await.unwrap().len(), 1, "it is not at its end yet");
 }

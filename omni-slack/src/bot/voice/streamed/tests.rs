@@ -13,6 +13,8 @@ use crate::{
 
 const START: &str = "chat.startStream";
 const APPEND: &str = "chat.appendStream";
+const POST: &str = "chat.postMessage";
+const DELETE: &str = "chat.delete";
 
 fn voice(wire: &Arc<Wire>) -> Streamed {
     Streamed {
@@ -20,7 +22,12 @@ fn voice(wire: &Arc<Wire>) -> Streamed {
         to: To { channel: "C1".into(), thread: Some("1.0".into()) },
         thread: "1.0".into(),
         recipient: ("U1".into(), "T1".into()),
-        title: "Where?".into(),
+        question: "Where?".into(),
+        spot: "C1 1.1".into(),
+        button: None,
+        lacks_button: false,
+        doing: None,
+        tasks: TaskTracker::new(),
         stopped: CancellationToken::new(),
         open: None,
         roller: Roller::new(),
@@ -126,4 +133,60 @@ async fn under_an_answer_whose_stream_ended_in_good_time_stand_its_buttons_and_n
     let blocks = posts[0].arguments["blocks"].to_string();
     assert_eq!((posts.len(), told.len()), (1, 2));
     assert!(blocks.contains(ids::AGAIN) && !blocks.contains("No answer"), "{blocks}");
+}
+
+/// A voice where Slack keeps no sessions.
+fn without_sessions(wire: &Arc<Wire>) -> Streamed {
+    const STATUS: &str = "agents.sessions.setStatus";
+    wire.next(STATUS, std::iter::repeat_with(|| Some(SlackError::api(STATUS, "unknown_method"))).take(3));
+    voice(wire)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_button_to_stop_comes_when_its_channel_is_free_and_nothing_waits_for_it() {
+    let wire = Arc::new(Wire::default());
+    let (mut voice, other) = (without_sessions(&wire), Body { text: "Something else.".into(), blocks: Vec::new() });
+    let (api, to) = (voice.api.clone(), voice.to.clone());
+    api.post(&to, &other).await.unwrap();
+    let began = Instant::now();
+    voice.begin().await;
+    voice.tick().await;
+    assert_eq!((wire.calls(POST).len(), began.elapsed()), (1, Duration::ZERO));
+    advance(Duration::from_secs(2)).await;
+    voice.tick().await;
+    voice.tick().await;
+    assert_eq!(wire.calls(POST).len(), 2, "there is one");
+    assert!(wire.calls(POST)[1].arguments.to_string().contains(ids::STOP));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_slack_wants_a_pause_an_answer_goes_on_without_its_button() {
+    let wire = Arc::new(Wire::default());
+    let (mut voice, began) = (without_sessions(&wire), Instant::now());
+    wire.next(POST, [pause(POST, 60)]);
+    voice.begin().await;
+    for _ in 0..30 {
+        advance(Duration::from_secs(1)).await;
+        voice.tick().await;
+    }
+    assert_eq!((wire.calls(POST).len(), wire.early(), began.elapsed()), (1, 0, Duration::from_secs(30)));
+    advance(Duration::from_secs(31)).await;
+    voice.tick().await;
+    assert!(wire.calls(POST)[1].is_taken && voice.button.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_an_answer_does_not_wait_until_its_button_is_gone() {
+    let wire = Arc::new(Wire::default());
+    let mut voice = without_sessions(&wire);
+    wire.next(DELETE, [pause(DELETE, 60)]);
+    voice.begin().await;
+    voice.text(&lines(0..10)).await;
+    let ended = Instant::now();
+    voice.end(&end()).await;
+    assert_eq!(ended.elapsed(), Duration::ZERO);
+    voice.tasks.close();
+    voice.tasks.wait().await;
+    let deleted = wire.calls(DELETE);
+    assert_eq!((deleted.len(), deleted[1].is_taken), (2, true));
 }
