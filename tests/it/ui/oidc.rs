@@ -271,7 +271,8 @@ async fn the_operator_is_told_once_why_a_login_failed() {
     log.take();
     lobby.come(json!({ "nonce": "another-nonce" })).await.is(403);
     let told = log.take();
-    let why: Vec<&str> = told.lines().filter(|line| line.contains("another login") && line.contains("cause=")).collect();
+    let why: Vec<&str> =
+        told.lines().filter(|line| line.contains("another login") && line.contains("cause=")).collect();
     assert!(why.len() == 1 && why[0].contains(" WARN "), "{told}");
 }
 
