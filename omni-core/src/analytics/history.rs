@@ -336,7 +336,7 @@ mod tests {
     fn nearly_all_of_the_month_has_a_price_and_some_of_it_has_none() {
         let records = History::until("2026-03-31T15:00:00Z".parse().unwrap()).records();
         let costs = records.iter().filter_map(|record| match &record.event {
-            Event::Ask(ask) => Some(ask.cost),
+            Event::Ask(ask) if ask.model.is_some() => Some(ask.cost),
             _ => None,
         });
         let (known, unknown): (Vec<_>, Vec<_>) = costs.partition(Option::is_some);
