@@ -32,7 +32,7 @@ all_tests() {
   cargo test --workspace --all-features --locked --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?
   if ((status)); then
     echo "== what failed"
-    sed -n '/^---- .* ----$/,/^failures:$/p' "$log" | tail -n 300
+    sed -n '/^---- .* ----$/,/^failures:$/p' "$log" | grep -vE '^ +([0-9]+:|at ) ' | tail -n 300 # without backtraces
   fi
   rm -f "$log"
   return "$status"
