@@ -148,12 +148,12 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
         Disposition::Run | Disposition::Answer { .. } | Disposition::Read(_) | Disposition::Refuse { .. } => None,
     };
     if let Some(asking) = planned {
-        ask_human(parts, caller, call, asking).await?;
+        Box::pin(ask_human(parts, caller, call, asking)).await?;
     }
     // The grant is asked again after the human and right before the call: rights may have been taken away since.
     let is_agreed = match (still_allowed(parts, caller, call).await?, planned) {
         (Still::Asks(asking), None) => {
-            ask_human(parts, caller, call, &asking).await?;
+            Box::pin(ask_human(parts, caller, call, &asking)).await?;
             still_allowed(parts, caller, call).await?;
             true
         }

@@ -270,6 +270,9 @@ pub struct AuditConfig {
     pub key: Option<SealKey>,
     /// What sealed it elsewhere or before, and proves that.
     pub verify_keys: Vec<SealKey>,
+    /// The database, once somebody has opened it.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) shared: crate::people::Shared,
 }
 
 impl AuditConfig {
@@ -285,7 +288,15 @@ impl AuditConfig {
             retention_days: None,
             key: None,
             verify_keys: Vec::new(),
+            #[cfg(any(feature = "sqlite", feature = "postgres"))]
+            shared: Default::default(),
         }
+    }
+
+    /// The tables of its database, the same for whoever has this configuration or a clone of it.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn tables(&self) -> crate::people::Tables {
+        self.shared.at(&self.url)
     }
 }
 

@@ -13,6 +13,7 @@ mod migrate;
 mod open;
 mod row;
 mod sql;
+mod together;
 mod tx;
 mod value;
 
@@ -23,6 +24,7 @@ pub use error::DbError;
 pub use migrate::{MigrationStatus, script};
 pub use row::Row;
 pub use sql::{insert_many, placeholders};
+pub(crate) use together::{Together, Writes};
 pub use tx::Tx;
 pub use value::Val;
 
@@ -88,9 +90,29 @@ pub struct Db {
 #[derive(Debug, Clone)]
 enum Pool {
     #[cfg(feature = "sqlite")]
-    Sqlite(sqlx::SqlitePool),
+    Sqlite(Sqlite),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
+}
+
+/// Connections to an SQLite database. There is one that writes: whoever waits for it is woken when their turn comes,
+/// whereas SQLite's own lock is looked at from time to time. What it has read stays in its cache, which every other
+/// connection loses whenever somebody writes.
+#[cfg(feature = "sqlite")]
+#[derive(Debug, Clone)]
+struct Sqlite {
+    writes: sqlx::SqlitePool,
+    reads: sqlx::SqlitePool,
+}
+
+#[cfg(feature = "sqlite")]
+impl Sqlite {
+    /// The connections for a statement.
+    fn of(&self, sql: &str) -> &sqlx::SqlitePool {
+        let first = sql.split_whitespace().next().unwrap_or_default();
+        let is_read = ["SELECT", "WITH"].iter().any(|word| first.eq_ignore_ascii_case(word));
+        if is_read { &self.reads } else { &self.writes }
+    }
 }
 
 impl Db {
@@ -119,7 +141,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, DbError> {
         Ok(match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Sqlite(pools) => Tx::Sqlite(pools.writes.begin_with("BEGIN IMMEDIATE").await?),
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
@@ -132,9 +154,9 @@ impl Db {
     pub async fn execute(&self, sql: &str, values: &[Val<'_>]) -> Result<u64, DbError> {
         match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
-                Ok(query.execute(pool).await?.rows_affected())
+            Pool::Sqlite(pools) => {
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
+                Ok(query.execute(&pools.writes).await?.rows_affected())
             }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
@@ -151,9 +173,9 @@ impl Db {
     pub async fn fetch_all(&self, sql: &str, values: &[Val<'_>]) -> Result<Vec<Row>, DbError> {
         match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
-                Ok(query.fetch_all(pool).await?.into_iter().map(Row::from).collect())
+            Pool::Sqlite(pools) => {
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
+                Ok(query.fetch_all(pools.of(sql)).await?.into_iter().map(Row::from).collect())
             }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
@@ -175,7 +197,10 @@ impl Db {
     pub async fn close(&self) {
         match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Sqlite(pools) => {
+                pools.reads.close().await;
+                pools.writes.close().await;
+            }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => pool.close().await,
         }

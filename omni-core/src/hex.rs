@@ -2,12 +2,19 @@
 
 /// Bytes as small hexadecimal digits, two each.
 pub(crate) fn to_hex(bytes: impl AsRef<[u8]>) -> String {
+    let mut hex = Vec::new();
+    push_hex(&mut hex, bytes);
+    String::from_utf8(hex).unwrap_or_default()
+}
+
+/// The same at the end of a text.
+pub(crate) fn push_hex(text: &mut Vec<u8>, bytes: impl AsRef<[u8]>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = bytes.as_ref();
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        hex.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
-        hex
-    })
+    text.reserve(2 * bytes.len());
+    for byte in bytes {
+        text.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
 }
 
 /// So many bytes of just as many pairs of digits.

@@ -36,6 +36,7 @@ pub(crate) mod files;
 mod key;
 mod options;
 pub mod prune;
+mod reading;
 mod record;
 mod seal;
 mod shared;

@@ -50,8 +50,9 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            pool_idle_timeout: Duration::from_secs(90),
-            pool_max_idle: 32,
+            pool_idle_timeout: Duration::from_secs(30),
+            // As many as calls run at once: one that is closed because there are too many is made anew for the next call.
+            pool_max_idle: 256,
             system_proxy: true,
         }
     }

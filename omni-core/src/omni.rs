@@ -154,6 +154,11 @@ impl CallReply {
     pub fn text(&self) -> String {
         self.output.for_person()
     }
+
+    /// The result as the server sent it.
+    pub(crate) fn into_raw(self) -> Result<McpReply, Error> {
+        self.raw.ok_or_else(|| Error::Invalid { message: "the call has no client behind it".into() })
+    }
 }
 
 impl Omni {
@@ -254,14 +259,39 @@ impl Omni {
         reply
     }
 
+    /// The same, which goes on when nobody waits for it any more, and is given up by `until`.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn call_tool_until(
+        &self,
+        call: DirectCall,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<CallReply, Error> {
+        let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
+        let span = trace::direct(&call);
+        let work = Box::pin(async move {
+            let running = direct::run(&parts, call, cancel.clone());
+            let given_up = async {
+                until.await;
+                cancel.cancel();
+                std::future::pending().await
+            };
+            tokio::select! {
+                biased;
+                reply = running => reply,
+                () = given_up => Err(Error::Cancelled),
+            }
+        });
+        let task = self.inner.tasks.spawn(work.instrument(span));
+        task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }))
+    }
+
     /// Calls a tool for an MCP client, and gives its result as the server sent it. The call has a
     /// [`Relay`](crate::ask::Relay).
     ///
     /// # Errors
     /// As [`Omni::call_tool`].
     pub async fn call_tool_raw(&self, call: DirectCall) -> Result<McpReply, Error> {
-        let reply = self.call_tool(call).await?;
-        reply.raw.ok_or_else(|| Error::Invalid { message: "the call has no client behind it".into() })
+        self.call_tool(call).await?.into_raw()
     }
 
     /// The tools that somebody may use, after every server was asked.

@@ -4,7 +4,10 @@
 //! role; `seen` is somebody who asked once. Every change raises `policy_version` in the same
 //! transaction, so that policy stores notice it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::sync::OnceCell;
 
@@ -26,8 +29,8 @@ mod tests;
 pub use import::{Blocks, Imported};
 pub use users::{KnownUser, UserState};
 
-/// The tables of people. They are opened, and brought up to date, when they are used first. Clones
-/// share their connections.
+/// The tables of people, and all others of their database. They are opened, and brought up to date, when they are used
+/// first. Clones share their connections.
 #[derive(Clone)]
 pub struct Tables {
     inner: Arc<Inner>,
@@ -36,6 +39,8 @@ pub struct Tables {
 struct Inner {
     url: String,
     db: OnceCell<Db>,
+    /// They are up to date.
+    ready: Arc<OnceCell<()>>,
 }
 
 impl fmt::Debug for Tables {
@@ -48,14 +53,14 @@ impl Tables {
     /// The tables in the database of a URL; see [`Db::connect`].
     #[must_use]
     pub fn at(url: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { url: url.into(), db: OnceCell::new() }) }
+        Self { inner: Arc::new(Inner { url: url.into(), db: OnceCell::new(), ready: Arc::default() }) }
     }
 
-    /// The tables where the configuration has its ledger; `None` where that is no database.
+    /// The tables where the configuration has its ledger, the same for all who ask; `None` where that is no database.
     #[must_use]
     pub fn of_config(config: &Config) -> Option<Self> {
         let kinds = [("sqlite", cfg!(feature = "sqlite")), ("postgres", cfg!(feature = "postgres"))];
-        kinds.contains(&(config.audit.kind.as_str(), true)).then(|| Self::at(config.audit.url.as_str()))
+        kinds.contains(&(config.audit.kind.as_str(), true)).then(|| config.audit.tables())
     }
 
     /// The database. What failed is tried again the next time.
@@ -63,7 +68,23 @@ impl Tables {
     /// # Errors
     /// As [`Db::open`].
     pub async fn db(&self) -> Result<&Db, DbError> {
-        self.inner.db.get_or_try_init(|| Db::open(&self.inner.url)).await
+        let inner = &*self.inner;
+        let db = self.lazy().await?;
+        let brought = async {
+            Db::probe(&inner.url).await?;
+            db.migrate().await
+        };
+        inner.ready.get_or_try_init(|| brought).await?;
+        Ok(db)
+    }
+
+    /// The database, which need not be there yet, and whether its tables are.
+    pub(crate) async fn opened(&self) -> Result<(Db, Arc<OnceCell<()>>), DbError> {
+        Ok((self.lazy().await?.clone(), self.inner.ready.clone()))
+    }
+
+    async fn lazy(&self) -> Result<&Db, DbError> {
+        self.inner.db.get_or_try_init(|| Db::lazy(&self.inner.url)).await
     }
 
     /// The database, if there is one: whoever only reads makes none.
@@ -82,6 +103,21 @@ impl Tables {
         let Some(db) = self.existing().await? else { return Ok(0) };
         let row = db.fetch_optional("SELECT version FROM policy_version WHERE id = 1", &[]).await?;
         row.map_or(Ok(0), |row| row.int("version"))
+    }
+}
+
+/// The tables that a configuration names: opened once, for all who use it and its clones.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Option<Tables>>>);
+
+impl Shared {
+    /// The tables in the database of a URL.
+    pub(crate) fn at(&self, url: &str) -> Tables {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(tables) if tables.inner.url == url => tables.clone(),
+            Some(_) | None => known.insert(Tables::at(url)).clone(),
+        }
     }
 }
 

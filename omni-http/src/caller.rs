@@ -115,7 +115,7 @@ pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiErr
     }
     #[cfg(feature = "dashboard")]
     if app.config.dashboard && router::route(&request).is_some_and(crate::ui::is_page) {
-        let request = crate::ui::session::admit(app, request).await?;
+        let request = Box::pin(crate::ui::session::admit(app, request)).await?;
         crate::ui::known(&request);
         return Ok(request);
     }

@@ -20,6 +20,7 @@ use crate::{
     config::AuditConfig,
     db::{Db, DbError, Dialect},
     ledger::{ChainHead, Checkpoint},
+    people::Tables,
     registry::BuildError,
 };
 
@@ -48,7 +49,16 @@ impl SqlAudit {
     /// # Errors
     /// A [`DbError`] when the URL cannot be used, or an SQLite database cannot be opened.
     pub async fn open(url: &str) -> Result<Self, DbError> {
-        let store = Self::new(Db::lazy(url).await?);
+        Self::of(&Tables::at(url)).await
+    }
+
+    /// The same in the database of these tables.
+    ///
+    /// # Errors
+    /// As [`SqlAudit::open`].
+    pub async fn of(tables: &Tables) -> Result<Self, DbError> {
+        let (db, ready) = tables.opened().await?;
+        let store = Self { db, ready };
         if store.db.dialect() == Dialect::Sqlite {
             store.ready().await?;
         }
@@ -176,6 +186,6 @@ pub fn register(registry: &mut Registry) {
 }
 
 async fn open(config: AuditConfig, advice: &'static str) -> Result<AuditBackend, BuildError> {
-    let store = SqlAudit::open(&config.url).await;
+    let store = SqlAudit::of(&config.tables()).await;
     store.map(AuditBackend::new).map_err(|error| BuildError::invalid(format!("{error}{advice}")))
 }

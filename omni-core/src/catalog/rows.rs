@@ -63,7 +63,7 @@ async fn servers(tx: &mut Tx, seen: &[&Seen<'_>]) -> Result<HashMap<String, (i64
         RETURNING id, name, total_requests";
     let rows: Vec<_> = seen.iter().map(|seen| server_row(seen)).collect();
     let mut ids = HashMap::new();
-    for (sql, values) in insert_many(tx.dialect(), INTO, &rows, REST) {
+    for (sql, values) in insert_many(tx.dialect(), INTO, rows, REST) {
         for row in tx.fetch_all(&sql, &values).await? {
             ids.insert(row.text("name")?, (row.int("id")?, row.int("total_requests")?));
         }
@@ -125,7 +125,7 @@ async fn replace_tools(tx: &mut Tx, server: i64, tools: &[Arc<ToolDef>]) -> Resu
         }
     }
     let rows: Vec<_> = tools.iter().filter(|tool| fits(&tool.name)).map(|tool| tool_row(server, tool)).collect();
-    tx.insert_many(INTO, &rows, REST).await.map(drop)
+    tx.insert_many(INTO, rows, REST).await.map(drop)
 }
 
 /// Counts the calls that were stored before the server and its tools had rows.

@@ -50,14 +50,12 @@ pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Finding
         AckSpec::Database => Ack::Database,
     });
     AuditConfig {
-        kind,
-        url,
-        dir: data_dir.to_owned(),
         ack,
         required: spec.required.unwrap_or(true),
         retention_days: spec.retention_days.filter(|days| *days > 0),
         key,
         verify_keys: verify_keys(source, findings),
+        ..AuditConfig::new(kind, url, data_dir)
     }
 }
 

@@ -219,7 +219,7 @@ impl RunStore for SqlRuns {
         let insert = "INSERT INTO parked_runs (id, state, body, created_at, lapses_at) VALUES (?, 'parked', ?, ?, ?)";
         tx.execute(insert, &[name.as_str().into(), run.body.into(), now.into(), lapses.into()]).await?;
         let rows: Vec<_> = run.confirmations.iter().map(|one| values(one, &name, now, expires)).collect();
-        tx.insert_many(&format!("INSERT INTO confirmations ({COLUMNS}) VALUES"), &rows, "").await?;
+        tx.insert_many(&format!("INSERT INTO confirmations ({COLUMNS}) VALUES"), rows, "").await?;
         Ok(tx.commit().await?)
     }
 

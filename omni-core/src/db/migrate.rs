@@ -180,9 +180,9 @@ impl Db {
         let _one_at_a_time = self.migrating.lock().await;
         match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pool) => {
+            Pool::Sqlite(pools) => {
                 // Under the write lock: two processes may bring a database up to date at once.
-                let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+                let mut tx = pools.writes.begin_with("BEGIN IMMEDIATE").await?;
                 // (`run` does the same for connections that are Send for one lifetime only.)
                 sqlite(&mut tx).await?;
                 tx.commit().await?;
@@ -241,8 +241,8 @@ mod tests {
     #[tokio::test]
     async fn a_database_of_an_earlier_build_gets_what_it_lacks_and_keeps_its_rows() {
         let db = Db::connect("sqlite::memory:").await.unwrap();
-        let Pool::Sqlite(pool) = &db.pool else { panic!("not SQLite") };
-        let mut connection = pool.acquire().await.unwrap();
+        let Pool::Sqlite(pools) = &db.pool else { panic!("not SQLite") };
+        let mut connection = pools.writes.acquire().await.unwrap();
         of_steps(STEPS[..4].iter(), Dialect::Sqlite).run_direct(None, &mut *connection, false).await.unwrap();
         drop(connection);
         db.execute(CALL, &[]).await.unwrap();
@@ -256,8 +256,8 @@ mod tests {
     #[tokio::test]
     async fn a_database_that_was_made_by_hand_is_taken_as_it_is() {
         let db = Db::connect("sqlite::memory:").await.unwrap();
-        let Pool::Sqlite(pool) = &db.pool else { panic!("not SQLite") };
-        sqlx::raw_sql(sql::safe(&script(Dialect::Sqlite)).into_sql_str()).execute(pool).await.unwrap();
+        let Pool::Sqlite(pools) = &db.pool else { panic!("not SQLite") };
+        sqlx::raw_sql(sql::safe(&script(Dialect::Sqlite)).into_sql_str()).execute(&pools.writes).await.unwrap();
         db.execute(CALL, &[]).await.unwrap();
         db.migrate().await.unwrap();
         assert!(db.fetch_optional(SENT, &[]).await.unwrap().is_some());

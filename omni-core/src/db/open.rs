@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "sqlite")]
+use super::Sqlite;
 use super::{ACQUIRE, Db, DbError, Pool};
 #[cfg(feature = "sqlite")]
 use crate::ledger::files;
@@ -14,9 +16,12 @@ use crate::ledger::files;
 /// How long a writer waits for another process that writes.
 #[cfg(feature = "sqlite")]
 const BUSY: Duration = Duration::from_secs(10);
+/// Most connections that read an SQLite database.
+#[cfg(feature = "sqlite")]
+const READERS: u32 = 6;
 /// Most connections to PostgreSQL.
 #[cfg(feature = "postgres")]
-const CONNECTIONS: u32 = 10;
+const CONNECTIONS: u32 = 20;
 
 impl Db {
     /// Connects to the database of a URL: `postgres://…` (also `postgresql://`, and with the Python
@@ -43,6 +48,25 @@ impl Db {
             return Ok(Self::over(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)), url));
         }
         Self::connect(url).await
+    }
+
+    /// Finds out whether a database can be connected to: a pool would try again and again for as long as anything may
+    /// wait for a connection.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    #[cfg_attr(not(feature = "postgres"), allow(clippy::unused_async, reason = "SQLite is open by then"))]
+    pub(crate) async fn probe(url: &str) -> Result<(), DbError> {
+        #[cfg(feature = "postgres")]
+        if is_postgres(url) {
+            use sqlx::{Connection as _, PgConnection};
+            let options = pg_options(url)?;
+            let first = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(&options)).await;
+            first.map_err(|_| DbError::Unavailable { message: "it did not answer in time".into() })??.close().await?;
+        }
+        #[cfg(not(feature = "postgres"))]
+        let _ = url;
+        Ok(())
     }
 
     /// Whether there may be a database at a URL: `false` only for an SQLite file that is not there.
@@ -105,12 +129,8 @@ fn pg_pool() -> sqlx::postgres::PgPoolOptions {
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str) -> Result<Pool, DbError> {
-    use sqlx::{Connection as _, PgConnection};
-    let options = pg_options(url)?;
-    // A pool would try again and again for as long as anything may wait for a connection.
-    let first = tokio::time::timeout(ACQUIRE, PgConnection::connect_with(&options)).await;
-    first.map_err(|_| DbError::Unavailable { message: "it did not answer in time".into() })??.close().await?;
-    Ok(Pool::Postgres(pg_pool().connect_lazy_with(options)))
+    Db::probe(url).await?;
+    Ok(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)))
 }
 
 #[cfg(not(feature = "postgres"))]
@@ -125,7 +145,7 @@ async fn sqlite(url: &str) -> Result<Pool, DbError> {
     let since = tokio::time::Instant::now();
     loop {
         match target.connect(options.clone()).await {
-            Ok(pool) => return Ok(Pool::Sqlite(pool)),
+            Ok(pools) => return Ok(Pool::Sqlite(pools)),
             // SQLite does not wait by itself while another process switches the journal's mode, nor while
             // the last one to close the database takes its journal away.
             Err(error) if is_passing(&error) && since.elapsed() < BUSY => {
@@ -168,11 +188,19 @@ impl Target {
         Ok(durable.pragma("temp_store", "memory").filename(path))
     }
 
-    async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<sqlx::SqlitePool, sqlx::Error> {
-        // SQLite has one writer at a time; in memory there is one database a connection.
-        let connections = if *self == Self::Memory { 1 } else { 4 };
-        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        pool.idle_timeout(None).max_lifetime(None).connect_with(options).await
+    async fn connect(&self, options: sqlx::sqlite::SqliteConnectOptions) -> Result<Sqlite, sqlx::Error> {
+        let pool = |connections| {
+            // A file does not hang up: nobody has to ask whether it is still there.
+            let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+            pool.acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None)
+        };
+        let writes = pool(1).connect_with(options.clone()).await?;
+        let reads = match self {
+            // In memory there is one database a connection.
+            Self::Memory => writes.clone(),
+            Self::File(_) => pool(READERS).connect_lazy_with(options),
+        };
+        Ok(Sqlite { writes, reads })
     }
 
     /// The file, by whatever name it was opened.

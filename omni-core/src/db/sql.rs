@@ -49,7 +49,12 @@ pub fn placeholders(count: usize) -> String {
 /// `rest` what follows the rows. Sizes are powers of two, so that a handful of statements is
 /// prepared once and used again.
 #[must_use]
-pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest: &str) -> Vec<(String, Vec<Val<'v>>)> {
+pub fn insert_many<'v>(
+    dialect: Dialect,
+    into: &str,
+    rows: Vec<Vec<Val<'v>>>,
+    rest: &str,
+) -> Vec<(String, Vec<Val<'v>>)> {
     let Some(first) = rows.first().filter(|row| !row.is_empty()) else { return Vec::new() };
     let width = first.len();
     let most = prev_power_of_two(dialect.max_values() / width).min(256);
@@ -57,12 +62,11 @@ pub fn insert_many<'v>(dialect: Dialect, into: &str, rows: &[Vec<Val<'v>>], rest
     let row: Vec<_> = first.iter().map(|value| value.placeholder(dialect)).collect();
     let row = format!("({})", row.join(", "));
     let mut statements = Vec::new();
-    let mut left = rows;
-    while !left.is_empty() {
-        let (now, later) = left.split_at(fitting(dialect, left, prev_power_of_two(left.len()).min(most)));
-        let sql = format!("{into} {} {rest}", vec![row.as_str(); now.len()].join(", "));
-        statements.push((sql, now.iter().flatten().cloned().collect()));
-        left = later;
+    let mut left = rows.into_iter();
+    while left.len() > 0 {
+        let count = fitting(dialect, left.as_slice(), prev_power_of_two(left.len()).min(most));
+        let sql = format!("{into} {} {rest}", vec![row.as_str(); count].join(", "));
+        statements.push((sql, left.by_ref().take(count).flatten().collect()));
     }
     statements
 }
@@ -94,7 +98,7 @@ mod tests {
     fn an_insert_into_postgres_is_as_long_as_one_record_or_one_row() {
         let rows: Vec<_> = [100, 100, 100, 20_000, 100].map(|len| vec![Val::from("x".repeat(len))]).into();
         let counts = |dialect| {
-            let inserts = insert_many(dialect, "INSERT INTO t (a) VALUES", &rows, "");
+            let inserts = insert_many(dialect, "INSERT INTO t (a) VALUES", rows.clone(), "");
             inserts.iter().map(|(_, values)| values.len()).collect::<Vec<_>>()
         };
         assert_eq!(counts(Dialect::Postgres), [2, 1, 1, 1]);

@@ -48,7 +48,7 @@ async fn what_goes_in_comes_out_of_either_database() {
     for db in databases().await {
         let mut tx = db.begin().await.unwrap();
         let rows: Vec<_> = (0..600).map(|id| row(id, "what? 'quoted'")).collect();
-        assert_eq!(tx.insert_many(INTO, &rows, "ON CONFLICT DO NOTHING").await.unwrap(), 600);
+        assert_eq!(tx.insert_many(INTO, rows, "ON CONFLICT DO NOTHING").await.unwrap(), 600);
         tx.commit().await.unwrap();
         const QUERY: &str = "SELECT * FROM things WHERE name = ? AND name <> '?' ORDER BY id";
         let found = db.fetch_all(QUERY, &["what? 'quoted'".into()]).await.unwrap();

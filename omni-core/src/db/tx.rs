@@ -32,6 +32,10 @@ impl Tx {
     /// # Errors
     /// A [`DbError`].
     pub async fn execute(&mut self, sql: &str, values: &[Val<'_>]) -> Result<u64, DbError> {
+        self.execute_with(sql, values.to_vec()).await
+    }
+
+    async fn execute_with(&mut self, sql: &str, values: Vec<Val<'_>>) -> Result<u64, DbError> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(tx) => {
@@ -40,7 +44,7 @@ impl Tx {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(values)?);
+                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(&values)?);
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
         }
@@ -50,10 +54,10 @@ impl Tx {
     ///
     /// # Errors
     /// A [`DbError`].
-    pub async fn insert_many(&mut self, into: &str, rows: &[Vec<Val<'_>>], rest: &str) -> Result<u64, DbError> {
+    pub async fn insert_many(&mut self, into: &str, rows: Vec<Vec<Val<'_>>>, rest: &str) -> Result<u64, DbError> {
         let mut changed = 0;
         for (sql, values) in sql::insert_many(self.dialect(), into, rows, rest) {
-            changed += self.execute(&sql, &values).await?;
+            changed += self.execute_with(&sql, values).await?;
         }
         Ok(changed)
     }
@@ -66,7 +70,7 @@ impl Tx {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
                 Ok(query.fetch_all(&mut **tx).await?.into_iter().map(Row::from).collect())
             }
             #[cfg(feature = "postgres")]

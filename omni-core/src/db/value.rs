@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde_json::Value;
 
 use super::Dialect;
@@ -58,24 +58,30 @@ impl Val<'_> {
 /// A time as SQLite's tables hold it.
 #[must_use]
 pub(super) fn stamp(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S%.6f").to_string()
+    let (year, micros) = (at.year(), at.timestamp_subsec_micros());
+    if !(0..=9_999).contains(&year) || micros >= 1_000_000 {
+        return at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
+    }
+    // The same, without reading the pattern each time.
+    let (month, day, hour, minute, second) = (at.month(), at.day(), at.hour(), at.minute(), at.second());
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
 }
 
 #[cfg(feature = "sqlite")]
-pub(super) fn sqlite(values: &[Val<'_>]) -> Result<sqlx::sqlite::SqliteArguments, super::DbError> {
+pub(super) fn sqlite(values: Vec<Val<'_>>) -> Result<sqlx::sqlite::SqliteArguments, super::DbError> {
     use sqlx::Arguments as _;
     let mut arguments = sqlx::sqlite::SqliteArguments::default();
     for value in values {
         match value {
-            Val::Text(text) => arguments.add(text.as_deref().map(str::to_owned)),
-            Val::Int(number) => arguments.add(*number),
-            Val::Float(number) => arguments.add(*number),
-            Val::Bool(yes) => arguments.add(*yes),
-            Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
+            Val::Text(text) => arguments.add(text.map(Cow::into_owned)),
+            Val::Int(number) => arguments.add(number),
+            Val::Float(number) => arguments.add(number),
+            Val::Bool(yes) => arguments.add(yes),
+            Val::Bytes(bytes) => arguments.add(bytes.map(Cow::into_owned)),
             Val::Time(at) => arguments.add(at.map(stamp)),
-            Val::Json(json) => arguments.add(json.as_ref().map(Value::to_string)),
+            Val::Json(json) => arguments.add(json.map(|json| json.to_string())),
             Val::Address(address) => arguments.add(address.map(|address| address.to_string())),
-            Val::Texts(texts) => arguments.add(Value::from(texts.clone()).to_string()),
+            Val::Texts(texts) => arguments.add(Value::from(texts).to_string()),
         }
         .map_err(sqlx::Error::Encode)?;
     }

@@ -24,6 +24,7 @@ use crate::{
     ask::{DirectCall, Relay},
     error::Error,
     mcp::{McpReply, PeerCapabilities},
+    omni::CallReply,
 };
 
 /// A call of a tool, as it came.
@@ -72,13 +73,15 @@ impl Logs {
 pub type PlainResult = Result<Arc<RawValue>, ErrorData>;
 
 impl Gateway {
-    /// Calls a tool. `is_new`: the client speaks 2026-07-28. Dropping the future gives the call up.
-    pub fn call_plain(
+    /// Calls a tool. `is_new`: the client speaks 2026-07-28. Dropping the future gives the call up; with `until` that
+    /// does, whenever it is ready, and nothing else.
+    pub fn call_plain<U: Future<Output = ()> + Send + 'static>(
         &self,
         visitor: Visitor,
         call: PlainCall,
         is_new: bool,
-    ) -> (impl Future<Output = PlainResult> + Send + use<>, Logs) {
+        until: Option<U>,
+    ) -> (impl Future<Output = PlainResult> + Send + use<U>, Logs) {
         let (line, mut heard) = line::line(PeerCapabilities::default(), is_new, false);
         if is_new {
             // Since 2026-07-28 only whoever asks for logs gets any, and that is none of these.
@@ -97,7 +100,11 @@ impl Gateway {
                 .with_client(visitor.client)
                 .with_approver(Arc::new(ByClient::new(line)))
                 .with_relay(relay);
-            finished(omni.call_tool_raw(call).await, &name, is_new)
+            let reply = match until {
+                Some(until) => omni.call_tool_until(call, until).await,
+                None => omni.call_tool(call).await,
+            };
+            finished(reply.and_then(CallReply::into_raw), &name, is_new)
         };
         (running, Logs(heard))
     }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{files, store::StoreTag};
 use crate::{
     audit::{AuditError, SealedRecord},
-    hex::{from_hex, to_hex},
+    hex::{from_hex, push_hex},
 };
 
 /// A segment longer than this is followed by another.
@@ -181,7 +181,7 @@ fn lines(records: &[SealedRecord]) -> Vec<u8> {
     records.iter().fold(Vec::with_capacity(size), |mut text, record| {
         text.extend_from_slice(record.seq.to_string().as_bytes());
         text.push(b' ');
-        text.extend_from_slice(to_hex(record.mac).as_bytes());
+        push_hex(&mut text, record.mac);
         text.push(b' ');
         text.extend_from_slice(&record.bytes);
         text.push(b'\n');

@@ -19,6 +19,7 @@ use tokio::{
 use super::{Charge, LimitError, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle, Standing};
 use crate::{
     db::{Db, DbError},
+    people::Tables,
     registry::{BuildError, Registry},
 };
 
@@ -42,7 +43,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 pub struct SqlLimiter {
     db: Db,
     /// Whether the tables are there.
-    ready: OnceCell<()>,
+    ready: Arc<OnceCell<()>>,
     /// When what is over was removed; a process that begins does so first, for it may be a short one.
     swept: Mutex<Option<Instant>>,
 }
@@ -70,7 +71,11 @@ impl SqlLimiter {
     /// it is first asked.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, ready: OnceCell::new(), swept: Mutex::new(None) }
+        Self::over(db, Arc::default())
+    }
+
+    fn over(db: Db, ready: Arc<OnceCell<()>>) -> Self {
+        Self { db, ready, swept: Mutex::new(None) }
     }
 
     /// Carries out an operation, again when other transactions are in its way.
@@ -165,13 +170,13 @@ impl RateLimiter for SqlLimiter {
 pub fn register(registry: &mut Registry) {
     registry.limiters.register("sql", |config| {
         Box::pin(async move {
-            let (kind, url) = (config.audit.kind.as_str(), config.audit.url.as_str());
-            if !matches!(kind, "sqlite" | "postgres") {
+            let Some(tables) = Tables::of_config(&config) else {
+                let kind = &config.audit.kind;
                 let message = format!("the limiter `sql` needs a database, and the ledger's kind is {kind:?}");
                 return Err(BuildError::invalid(message));
-            }
-            let db = Db::lazy(url).await.map_err(|error| BuildError::invalid(error.to_string()))?;
-            Ok(Arc::new(SqlLimiter::new(db)) as Arc<dyn RateLimiter>)
+            };
+            let (db, ready) = tables.opened().await.map_err(|error| BuildError::invalid(error.to_string()))?;
+            Ok(Arc::new(SqlLimiter::over(db, ready)) as Arc<dyn RateLimiter>)
         })
     });
 }

@@ -49,10 +49,13 @@ where
     T: McpTransport + ?Sized,
 {
     if cx.as_task {
-        return augmented::call(transport, request, cx).await;
+        return Box::pin(augmented::call(transport, request, cx)).await;
     }
-    let reply = transport.request(request.clone(), cx).await?;
-    completed(transport, &request, reply, cx).await.map_err(McpError::after_the_first)
+    match transport.request(request.clone(), cx).await? {
+        complete @ McpReply::Complete(_) => Ok(complete),
+        // In a box: whoever gets a result at once carries nothing of what else may come.
+        more => Box::pin(completed(transport, &request, more, cx)).await.map_err(McpError::after_the_first),
+    }
 }
 
 /// Makes whatever further requests a reply takes.

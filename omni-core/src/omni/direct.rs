@@ -137,7 +137,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         return Err(Error::Denied { message: format!("the call was not made: {sentence}") });
     }
     steps::limit(parts, charges_for(&grant.principal, &grant.quota), deadline, &mut known.reservation).await?;
-    let catalog = catalog(parts, call, &grant, token.as_ref(), deadline).await?;
+    let catalog = Box::pin(catalog(parts, call, &grant, token.as_ref(), deadline)).await?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
     if let Some(withheld) = catalog.withheld(&call.server, &call.tool) {

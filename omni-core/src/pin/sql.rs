@@ -123,7 +123,7 @@ async fn insert(tx: &mut Tx, pins: &[&Pin]) -> Result<bool, DbError> {
     const INTO: &str = "INSERT INTO tool_pins (server, tool, revision, pinned_digest, pinned_definition,
         pinned_findings, pinned_at, pinned_by, held_why, held_digest, held_definition, held_findings, held_at) VALUES";
     let rows: Vec<Vec<Val<'_>>> = pins.iter().map(|pin| new_row(pin)).collect();
-    let written = tx.insert_many(INTO, &rows, "ON CONFLICT (server, tool) DO NOTHING").await?;
+    let written = tx.insert_many(INTO, rows, "ON CONFLICT (server, tool) DO NOTHING").await?;
     Ok(written == pins.len() as u64)
 }
 

@@ -1,8 +1,12 @@
 //! Results in the table `results`, for every process that uses the database. Times are the database's.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use tokio::time::{Duration, Instant};
@@ -13,7 +17,7 @@ use super::{
 };
 use crate::{
     ask::Source,
-    db::{Db, DbError, Row, Tx, Val},
+    db::{Db, DbError, Row, Together, Tx, Val, Writes},
     people::Tables,
 };
 
@@ -26,8 +30,22 @@ const COLUMNS: &str = "id, tenant, subject, source, request_id, thread, server, 
 /// Results in a database.
 #[derive(Debug)]
 pub struct SqlResults {
-    tables: Tables,
+    keeping: Together<Keeping>,
     swept: Mutex<Option<Instant>>,
+}
+
+/// Keeps results, those that come at the same time together.
+#[derive(Debug)]
+struct Keeping {
+    tables: Tables,
+}
+
+/// A result on its way, without what only the database knows.
+#[derive(Debug)]
+struct Incoming {
+    call: KeptCall,
+    body: String,
+    expiry: Duration,
 }
 
 /// What a result says. JSON, because PostgreSQL's texts cannot hold every character.
@@ -47,12 +65,16 @@ impl SqlResults {
     /// The results in the database of these tables. It is opened, and brought up to date, when it is used first.
     #[must_use]
     pub fn new(tables: Tables) -> Self {
-        Self { tables, swept: Mutex::new(None) }
+        Self { keeping: Together::new(Keeping { tables }), swept: Mutex::new(None) }
+    }
+
+    fn tables(&self) -> &Tables {
+        &self.keeping.writes().tables
     }
 
     /// The database, if there is one: whoever only reads makes none.
     async fn existing(&self) -> Result<Option<&Db>, ResultError> {
-        Ok(self.tables.existing().await?)
+        Ok(self.tables().existing().await?)
     }
 
     fn is_time_to_sweep(&self) -> bool {
@@ -65,13 +87,29 @@ impl SqlResults {
     }
 }
 
-async fn insert(tx: &mut Tx, result: &KeptResult, expiry: Duration) -> Result<(), ResultError> {
-    let now = tx.fetch_optional(&format!("SELECT {} AS now", tx.dialect().now()), &[]).await?;
-    let now = now.map_or_else(|| Ok(chrono::Utc::now()), |row| row.time("now"))?;
-    let body = Body { text: result.text.clone(), structured: result.structured.clone() };
-    let body = serde_json::to_string(&body).map_err(|error| ResultError::new(error.to_string()))?;
-    let call = &result.call;
-    let values = [
+#[async_trait]
+impl Writes for Keeping {
+    type Item = Incoming;
+    type Done = ();
+
+    async fn write(&self, items: &[Incoming]) -> Result<Vec<()>, DbError> {
+        let mut tx = self.tables.db().await?.begin().await?;
+        let now = tx.fetch_optional(&format!("SELECT {} AS now", tx.dialect().now()), &[]).await?;
+        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
+        let rows: Vec<_> = items.iter().map(|incoming| values(incoming, now)).collect();
+        tx.insert_many(&format!("INSERT INTO results ({COLUMNS}, body) VALUES"), rows, "").await?;
+        // In one order, so that two processes never wait for each other in a circle.
+        let owners: BTreeSet<_> = items.iter().map(|Incoming { call, .. }| (&*call.tenant, &*call.subject)).collect();
+        for (tenant, subject) in owners {
+            bound(&mut tx, Owner::new(tenant, subject)).await?;
+        }
+        tx.commit().await?;
+        Ok(vec![(); items.len()])
+    }
+}
+
+fn values(Incoming { call, body, expiry }: &Incoming, now: DateTime<Utc>) -> Vec<Val<'_>> {
+    vec![
         (&call.id).into(),
         (&call.tenant).into(),
         (&call.subject).into(),
@@ -87,13 +125,9 @@ async fn insert(tx: &mut Tx, result: &KeptResult, expiry: Duration) -> Result<()
         call.bytes.into(),
         call.is_cut.into(),
         now.into(),
-        (now + expiry.min(MAX_EXPIRY)).into(),
+        (now + (*expiry).min(MAX_EXPIRY)).into(),
         body.into(),
-    ];
-    let sql =
-        format!("INSERT INTO results ({COLUMNS}, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    tx.execute(&sql, &values).await?;
-    Ok(())
+    ]
 }
 
 /// Removes what is too much of one person.
@@ -157,11 +191,9 @@ fn meant<'a>(db: &Db, owner: Owner<'a>, filter: &'a ResultFilter) -> (String, Ve
 #[async_trait]
 impl ResultStore for SqlResults {
     async fn keep(&self, result: &KeptResult, expiry: Duration) -> Result<(), ResultError> {
-        let db = self.tables.db().await?;
-        let mut tx = db.begin().await?;
-        insert(&mut tx, result, expiry).await?;
-        bound(&mut tx, result.call.owner()).await?;
-        tx.commit().await?;
+        let body = Body { text: result.text.clone(), structured: result.structured.clone() };
+        let body = serde_json::to_string(&body).map_err(|error| ResultError::new(error.to_string()))?;
+        self.keeping.write(Incoming { call: result.call.clone(), body, expiry }).await?;
         if self.is_time_to_sweep()
             && let Err(error) = self.sweep().await
         {

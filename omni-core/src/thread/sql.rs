@@ -2,7 +2,7 @@
 //! database.
 //!
 //! Whoever appends changes the conversation's row first, so that two do it one after the other; its counts
-//! number the turns. Times are the database's.
+//! number the turns. Turns that come at the same time are kept together. Times are the database's.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use super::{
     ThreadKey, ThreadStore, Turn,
 };
 use crate::{
-    db::{Db, DbError, Row, Tx, Val},
+    db::{Db, DbError, Row, Together, Tx, Val, Writes},
     people::Tables,
 };
 
@@ -25,8 +25,24 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Conversations in a database.
 #[derive(Debug)]
 pub struct SqlThreads {
-    tables: Tables,
+    appending: Together<Appending>,
     swept: Mutex<Option<Instant>>,
+}
+
+/// Keeps turns, those that come at the same time together.
+#[derive(Debug)]
+struct Appending {
+    tables: Tables,
+}
+
+/// A turn on its way.
+#[derive(Debug)]
+struct Incoming {
+    key: ThreadKey,
+    title: String,
+    asker: String,
+    text: String,
+    keep: Duration,
 }
 
 impl From<DbError> for ThreadError {
@@ -40,12 +56,16 @@ impl SqlThreads {
     /// used first.
     #[must_use]
     pub fn new(tables: Tables) -> Self {
-        Self { tables, swept: Mutex::new(None) }
+        Self { appending: Together::new(Appending { tables }), swept: Mutex::new(None) }
+    }
+
+    fn tables(&self) -> &Tables {
+        &self.appending.writes().tables
     }
 
     /// The database, if there is one: whoever only reads makes none.
     async fn existing(&self) -> Result<Option<&Db>, ThreadError> {
-        Ok(self.tables.existing().await?)
+        Ok(self.tables().existing().await?)
     }
 
     fn is_time_to_sweep(&self) -> bool {
@@ -73,7 +93,7 @@ struct Counted {
 }
 
 /// Counts a turn, and begins the conversation anew where it is unknown.
-async fn count(tx: &mut Tx, append: Append<'_>, bytes: u64, now: DateTime<Utc>) -> Result<Counted, DbError> {
+async fn count(tx: &mut Tx, incoming: &Incoming, now: DateTime<Utc>) -> Result<Counted, DbError> {
     let counted = "INSERT INTO threads (tenant, source, channel, thread, title, turns, bytes, created_at, used_at, expires_at)
          VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
          ON CONFLICT (tenant, source, channel, thread) DO UPDATE SET
@@ -84,22 +104,17 @@ async fn count(tx: &mut Tx, append: Append<'_>, bytes: u64, now: DateTime<Utc>) 
              used_at = excluded.used_at,
              expires_at = excluded.expires_at
          RETURNING id, turns, bytes";
-    let ends = now + append.keep();
-    let more = [append.turn.title().into(), bytes.into(), now.into(), now.into(), ends.into()];
-    let values: Vec<Val<'_>> = names(append.key).into_iter().chain(more).collect();
+    let bytes = incoming.text.len() as u64;
+    let more = [(&incoming.title).into(), bytes.into(), now.into(), now.into(), (now + incoming.keep).into()];
+    let values: Vec<Val<'_>> = names(&incoming.key).into_iter().chain(more).collect();
     let row = tx.fetch_optional(counted, &values).await?;
     let row = row.ok_or_else(|| DbError::Schema { message: "a row was not returned".into() })?;
     Ok(Counted { id: row.int("id")?, turns: row.unsigned("turns")?, bytes: row.unsigned("bytes")? })
 }
 
 /// Stores the turn, and removes what is not kept beside it.
-async fn store(
-    tx: &mut Tx,
-    append: Append<'_>,
-    text: &str,
-    counted: &Counted,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
+async fn store(tx: &mut Tx, incoming: &Incoming, counted: &Counted, now: DateTime<Utc>) -> Result<(), DbError> {
+    let text = &incoming.text;
     let begins = counted.bytes - text.len() as u64;
     let gone = match counted.turns {
         // What is there is of a conversation whose time was over.
@@ -119,11 +134,37 @@ async fn store(
         counted.turns.into(),
         begins.into(),
         (text.len() as u64).into(),
-        (&append.turn.asker).into(),
+        (&incoming.asker).into(),
         text.into(),
         now.into(),
     ];
     tx.execute(insert, &values).await.map(drop)
+}
+
+#[async_trait]
+impl Writes for Appending {
+    type Item = Incoming;
+    /// The number of the turn.
+    type Done = u64;
+
+    async fn write(&self, items: &[Incoming]) -> Result<Vec<u64>, DbError> {
+        let db = self.tables.db().await?;
+        let mut tx = db.begin().await?;
+        let now = tx.fetch_optional(&format!("SELECT {} AS now", db.dialect().now()), &[]).await?;
+        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
+        // In the order of their conversations, so that two processes never wait for each other in a circle; within one,
+        // as they came.
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        order.sort_by_key(|at| &items[*at].key);
+        let mut numbers = vec![0; items.len()];
+        for at in order {
+            let counted = count(&mut tx, &items[at], now).await?;
+            store(&mut tx, &items[at], &counted, now).await?;
+            numbers[at] = counted.turns;
+        }
+        tx.commit().await?;
+        Ok(numbers)
+    }
 }
 
 /// A turn; one that another build kept in a way that this one does not know is left out.
@@ -173,20 +214,15 @@ impl ThreadStore for SqlThreads {
     }
 
     async fn append(&self, append: Append<'_>) -> Result<u64, ThreadError> {
-        let text = append.turn.encode()?;
-        let db = self.tables.db().await?;
-        let mut tx = db.begin().await?;
-        let now = tx.fetch_optional(&format!("SELECT {} AS now", db.dialect().now()), &[]).await?;
-        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
-        let counted = count(&mut tx, append, text.len() as u64, now).await?;
-        store(&mut tx, append, &text, &counted, now).await?;
-        tx.commit().await?;
+        let (key, turn) = (append.key.clone(), append.turn);
+        let (title, asker, text) = (turn.title(), turn.asker.clone(), turn.encode()?);
+        let number = self.appending.write(Incoming { key, title, asker, text, keep: append.keep() }).await?;
         if self.is_time_to_sweep()
             && let Err(error) = self.sweep().await
         {
             tracing::debug!(%error, "old conversations are removed later");
         }
-        Ok(counted.turns)
+        Ok(number)
     }
 
     async fn list(&self, channel: &ChannelKey, limit: usize) -> Result<Vec<ThreadEntry>, ThreadError> {
@@ -233,7 +269,7 @@ impl ThreadStore for SqlThreads {
 
     async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError> {
         let text = summary.encode()?;
-        let db = self.tables.db().await?;
+        let db = self.tables().db().await?;
         let sql = format!(
             "INSERT INTO thread_summaries (thread_id, through, through_at, summary)
              SELECT t.id, u.number, u.created_at, ? FROM threads t JOIN thread_turns u ON u.thread_id = t.id

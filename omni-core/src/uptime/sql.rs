@@ -42,7 +42,7 @@ impl UptimeStore for SqlUptime {
             DO UPDATE SET last_at = excluded.last_at, is_up = excluded.is_up, reason = excluded.reason";
         let rows: Vec<_> = spells.iter().map(row).collect();
         let mut tx = self.tables.db().await?.begin().await?;
-        tx.insert_many(INTO, &rows, REST).await?;
+        tx.insert_many(INTO, rows, REST).await?;
         Ok(tx.commit().await?)
     }
 

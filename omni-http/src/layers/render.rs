@@ -36,7 +36,7 @@ pub(super) async fn render<A: Future<Output = Response>>(
     error.log();
     #[cfg(feature = "dashboard")]
     if let Some(asked) = asked {
-        let mut page = ui::failed(app, &asked, &error, response.status(), &id).await;
+        let mut page = Box::pin(ui::failed(app, &asked, &error, response.status(), &id)).await;
         if let Some(after) = response.headers_mut().remove(header::RETRY_AFTER) {
             page.headers_mut().insert(header::RETRY_AFTER, after);
         }

@@ -9,15 +9,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, ready},
-    stream,
-};
+use futures::{FutureExt as _, StreamExt as _, future::ready, stream};
 use omni_core::gateway::{Gateway, Logs, PlainCall, PlainResult, Visitor};
 use serde_json::{Map, Value, json};
 use tokio::select;
-use tracing::Instrument as _;
 
 use super::{
     envelope::Message,
@@ -34,8 +29,6 @@ const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 /// What makes a request one with which the client wants to hear more than its answer.
 const WANTS_MORE: [&str; 2] = ["progressToken", "io.modelcontextprotocol/logLevel"];
-/// JSON-RPC: something is wrong on this side.
-const INTERNAL: i32 = -32_603;
 /// JSON-RPC: there is no such method.
 const METHOD_NOT_FOUND: i32 = -32_601;
 /// MCP: the headers are unlike the body, the client lacks a capability, its revision is not spoken.
@@ -88,11 +81,11 @@ impl Plain {
             Asks::List => return whole(&id, &gateway.list_plain(&visitor, is_new).await, is_new),
             Asks::Call(call) => call,
         };
-        let (call, mut logs) = gateway.call_plain(visitor, call, is_new);
-        let mut call = match running {
-            Some(running) => on_its_own(running, call),
-            None => call.boxed(),
-        };
+        // That the connection of a session's call is lost does not say that its client wants no answer.
+        let until = running.map(Running::is_given_up);
+        let (call, mut logs) = gateway.call_plain(visitor, call, is_new, until);
+        // In a box: it may go on behind a stream.
+        let mut call = call.boxed();
         select! {
             biased;
             Some(first) = logs.next() => {
@@ -106,21 +99,6 @@ impl Plain {
             },
         }
     }
-}
-
-/// A call of a session: that its connection is lost does not say that its client wants no answer, and it goes on until
-/// the client says so, or ends the session.
-fn on_its_own(
-    running: Running,
-    call: impl Future<Output = PlainResult> + Send + 'static,
-) -> BoxFuture<'static, PlainResult> {
-    // In a box before it is handed on: it is large, and moves several times.
-    let call = Box::pin(async move {
-        let given_up = || failed("the client gave the call up");
-        running.carry(call).await.unwrap_or_else(given_up)
-    });
-    let task = tokio::spawn(call.in_current_span());
-    task.map(|ended| ended.unwrap_or_else(|_| failed("the call broke off"))).boxed()
 }
 
 /// Which revision is spoken; `None` where it is not plain, or the client can be asked something.
@@ -162,11 +140,6 @@ fn call(message: &mut Message) -> Option<PlainCall> {
     let (arguments, meta) = (taken("arguments"), taken("_meta"));
     let name = params.get("name")?.as_str()?;
     Some(PlainCall::new(name).with(arguments, meta))
-}
-
-fn failed(why: &str) -> PlainResult {
-    let ended = json!({ "code": INTERNAL, "message": why });
-    Err(serde_json::from_value(ended).unwrap_or_else(|_| unreachable!("an error of JSON-RPC is one")))
 }
 
 /// The answer as one text. Since 2026-07-28 the status says of some errors what they are.

@@ -115,12 +115,11 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Does something while the client waits for it, which keeps its session alive; `None` once it does not any more.
-    pub(super) async fn carry<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Keeps its session alive until the client does not wait for it any more.
+    pub(super) async fn is_given_up(self) {
         select! {
-            biased;
-            done = self.given_up.run_until_cancelled(work) => done,
-            () = self.keeps_alive() => None,
+            () = self.given_up.cancelled() => {}
+            () = self.keeps_alive() => {}
         }
     }
 

@@ -79,7 +79,7 @@ async fn insert(tx: &mut Tx, seen: &BTreeMap<(&str, &str), Seen<'_>>, people: &m
     let is_new = |(tenant, email): &(&str, &str)| !people.contains_key(&((*tenant).to_owned(), (*email).to_owned()));
     let new = seen.iter().filter(|(person, _)| is_new(person));
     let rows: Vec<_> = new.map(|((tenant, email), seen)| row(tenant, email, seen)).collect();
-    for (sql, values) in insert_many(tx.dialect(), INTO, &rows, REST) {
+    for (sql, values) in insert_many(tx.dialect(), INTO, rows, REST) {
         for row in tx.fetch_all(&sql, &values).await? {
             people.insert((row.text("tenant")?, row.text("email")?), row.int("id")?);
         }

@@ -26,7 +26,7 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn new(sealed: &'a SealedRecord) -> Self {
         // What a later build wrote into a file may be unknown here; the truth is stored all the same.
-        match serde_json::from_slice::<Record>(&sealed.bytes) {
+        match Record::read(&sealed.bytes) {
             Ok(record) => Self { sealed, at: record.at, entries: Entries::of(&record) },
             Err(_) => Self { sealed, at: Utc::now(), entries: Entries::default() },
         }
@@ -111,7 +111,7 @@ async fn insert(db: &Db, entries: &mut Vec<Entry<'_>>) -> Result<bool, DbError> 
         return Ok(true);
     }
     let rows: Vec<_> = entries.iter().map(record_row).collect();
-    let stored = tx.insert_many(INTO, &rows, "ON CONFLICT (chain_id, seq) DO NOTHING").await?;
+    let stored = tx.insert_many(INTO, rows, "ON CONFLICT (chain_id, seq) DO NOTHING").await?;
     if stored != entries.len() as u64 {
         return Ok(false);
     }
@@ -135,10 +135,10 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
     let people = people(tx, entries.iter().filter_map(|entry| entry.entries.log.as_ref())).await?;
     let logs = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.log.as_ref()?)));
     let rows: Vec<_> = logs.map(|(sealed, log)| log_row(sealed, log, &people)).collect();
-    tx.insert_many(LOG_INTO, &rows, "").await?;
+    tx.insert_many(LOG_INTO, rows, "").await?;
     let calls = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.call.as_ref()?)));
     let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
-    tx.insert_many(CALL_INTO, &rows, "").await?;
+    tx.insert_many(CALL_INTO, rows, "").await?;
     counters::add(tx, entries.iter().filter_map(|entry| entry.entries.call.as_ref())).await
 }
 

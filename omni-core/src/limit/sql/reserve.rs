@@ -161,7 +161,7 @@ async fn write(tx: &mut Tx, request: &Reserve, taken: &[Taken], state: &State) -
         entries.push(vec![tenant, name, taken.kind.to_string().into(), (&reservation).into(), amount, ends.into()]);
     }
     let into = "INSERT INTO limit_entries (tenant, name, kind, reservation, amount, ends) VALUES";
-    tx.insert_many(into, &entries, "").await?;
+    tx.insert_many(into, entries, "").await?;
     for ((key, kind), (used, ends)) in &state.used {
         if matches!(kind, CountKind::Budget(_)) {
             set(tx, key, *kind, *used, *ends).await?;

@@ -88,7 +88,7 @@ async fn one_operation_removes_no_more_than_somebody_can_wait_for_and_the_next_g
             .collect();
         let into = "INSERT INTO limit_entries (tenant, name, kind, reservation, amount, ends) VALUES";
         let mut tx = limiter.db.begin().await.unwrap();
-        tx.insert_many(into, &rows, "").await.unwrap();
+        tx.insert_many(into, rows, "").await.unwrap();
         tx.commit().await.unwrap();
         let left = async || {
             let sql = "SELECT count(*) AS n FROM limit_entries WHERE reservation = 'r'";

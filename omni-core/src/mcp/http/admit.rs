@@ -16,9 +16,18 @@ pub(in crate::mcp) async fn admitted(
     source: Option<&Arc<dyn CredentialSource>>,
     tap: &Tap,
 ) -> Result<Response, McpError> {
-    let Some(source) = source else {
-        return request.send().await.map_err(|error| send_error(&error));
-    };
+    match source {
+        None => request.send().await.map_err(|error| send_error(&error)),
+        // In a box: whoever needs nothing to be let in carries nothing of it.
+        Some(source) => Box::pin(with_credential(request, source, tap)).await,
+    }
+}
+
+async fn with_credential(
+    request: RequestBuilder,
+    source: &Arc<dyn CredentialSource>,
+    tap: &Tap,
+) -> Result<Response, McpError> {
     let again = request.try_clone();
     let used = source.credential().await?;
     let response = send(request, &used, tap).await?;

@@ -150,7 +150,8 @@ impl Short {
     ) -> Result<Box<RawValue>, McpError> {
         if is(&response, EVENT_STREAM) {
             self.wire.learned.answers_json(false);
-            return self.listen(response, id, call).await;
+            // In a box: whoever gets one text carries nothing of a stream.
+            return Box::pin(self.listen(response, id, call)).await;
         }
         let body = body::whole(response, MAX_MESSAGE_BYTES).await.map_err(|error| protocol(&error))?;
         answer(&body, id)?.ok_or_else(|| protocol(&"the answer is to another request than the one that was sent"))
@@ -284,7 +285,7 @@ impl ShortWay for Short {
             match response.status() {
                 StatusCode::NOT_FOUND if has_session => Err(lost(FORGOTTEN)),
                 status if status.is_success() => self.answer(response, id, &call).await,
-                _ => Err(self.refusal(response, id, has_session).await),
+                _ => Err(Box::pin(self.refusal(response, id, has_session)).await),
             }
         };
         let exchanged = self.wire.tap.closed().run_until_cancelled(exchange).await;

@@ -28,7 +28,7 @@ pub(super) async fn resolve(
     let mut found = of_offered(parts, &parts.pool.catalog(), grant, names, &call.tool);
     if found.is_none() {
         let until = deadline.min(Instant::now() + DISCOVER_WITHIN);
-        let _ = timeout_at(until, parts.pool.discover_for(token)).await;
+        let _ = timeout_at(until, Box::pin(parts.pool.discover_for(token))).await;
         let catalog = parts.pool.catalog();
         found = of_offered(parts, &catalog, grant, names, &call.tool)
             .or_else(|| find(&parts.tool_sets.of_rules(&catalog, &RuleSet::allow_all(), names), &call.tool));

@@ -47,6 +47,11 @@ impl Server {
         {
             return Ok(in_use);
         }
+        // In a box: whoever finds a connection carries nothing of making one.
+        Box::pin(self.connected_anew(lane, deadline, began)).await
+    }
+
+    async fn connected_anew(&self, lane: &Arc<Lane>, deadline: Instant, began: Instant) -> Result<InUse, McpError> {
         let late = |_| McpError::Timeout { after_ms: millis(began.elapsed()) };
         let mut attempts = timeout_at(deadline, lane.connecting.lock()).await.map_err(late)?;
         if let Some(connection) = lane.present()
