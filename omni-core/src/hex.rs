@@ -10,10 +10,10 @@ pub(crate) fn to_hex(bytes: impl AsRef<[u8]>) -> String {
 /// The same at the end of a text.
 pub(crate) fn push_hex(text: &mut Vec<u8>, bytes: impl AsRef<[u8]>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let bytes = bytes.as_ref();
-    text.reserve(2 * bytes.len());
-    for byte in bytes {
-        text.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    let (bytes, begin) = (bytes.as_ref(), text.len());
+    text.resize(begin + 2 * bytes.len(), 0);
+    for (pair, byte) in text[begin..].chunks_exact_mut(2).zip(bytes) {
+        (pair[0], pair[1]) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
     }
 }
 

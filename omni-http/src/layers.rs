@@ -42,10 +42,12 @@ async fn outermost(mut request: Request, next: Next) -> Response {
 
 async fn within(State(app): State<App>, mut request: Request, next: Next) -> Response {
     DefaultBodyLimit::max(app.config.max_body_bytes).apply(&mut request);
-    // Whoever is not let in learns of no route, and takes no room.
-    let admitted = async |request| {
-        let request = caller::admit(&app, request).await?;
-        bounds::admit(&app, request, next).await
+    // Whoever is not let in learns of no route, and takes no room. In a box: each function around it would move it.
+    let admitted = |request| {
+        Box::pin(async {
+            let request = caller::admit(&app, request).await?;
+            bounds::admit(&app, request, next).await
+        })
     };
     let guarded = |request| mcp::guard(&app, request, admitted);
     render::render(&app, request, |request| caught(bounds::keep(&app.config, request, guarded))).await
