@@ -84,7 +84,7 @@ impl Tables {
     }
 
     async fn lazy(&self) -> Result<&Db, DbError> {
-        self.inner.db.get_or_try_init(|| Db::lazy(&self.inner.url)).await
+        self.inner.db.get_or_try_init(|| Db::lazy_for_all(&self.inner.url)).await
     }
 
     /// The database, if there is one: whoever only reads makes none.

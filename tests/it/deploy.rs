@@ -12,6 +12,7 @@ use serde_json::Value;
 
 mod commands;
 mod compose;
+mod features;
 mod image;
 mod kubernetes;
 mod metrics;

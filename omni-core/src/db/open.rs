@@ -19,9 +19,9 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Most connections that read an SQLite database.
 #[cfg(feature = "sqlite")]
 const READERS: u32 = 6;
-/// Most connections to PostgreSQL.
-#[cfg(feature = "postgres")]
-const CONNECTIONS: u32 = 20;
+/// Most connections to PostgreSQL, of one user of it and of all who share some.
+const CONNECTIONS: u32 = 10;
+const SHARED: u32 = 20;
 
 impl Db {
     /// Connects to the database of a URL: `postgres://…` (also `postgresql://`, and with the Python
@@ -43,10 +43,21 @@ impl Db {
     /// # Errors
     /// As [`Db::connect`], save that nothing is [`DbError::Unavailable`].
     pub async fn lazy(url: &str) -> Result<Self, DbError> {
+        Self::lazy_with(url, CONNECTIONS).await
+    }
+
+    /// The same for all who use the database.
+    pub(crate) async fn lazy_for_all(url: &str) -> Result<Self, DbError> {
+        Self::lazy_with(url, SHARED).await
+    }
+
+    async fn lazy_with(url: &str, connections: u32) -> Result<Self, DbError> {
         #[cfg(feature = "postgres")]
         if is_postgres(url) {
-            return Ok(Self::over(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)), url));
+            let pool = pg_pool(connections).connect_lazy_with(pg_options(url)?);
+            return Ok(Self::over(Pool::Postgres(pool), url));
         }
+        let _ = connections;
         Self::connect(url).await
     }
 
@@ -123,14 +134,14 @@ fn pg_place(url: &str) -> String {
 }
 
 #[cfg(feature = "postgres")]
-fn pg_pool() -> sqlx::postgres::PgPoolOptions {
-    sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE)
+fn pg_pool(connections: u32) -> sqlx::postgres::PgPoolOptions {
+    sqlx::postgres::PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE)
 }
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str) -> Result<Pool, DbError> {
     Db::probe(url).await?;
-    Ok(Pool::Postgres(pg_pool().connect_lazy_with(pg_options(url)?)))
+    Ok(Pool::Postgres(pg_pool(CONNECTIONS).connect_lazy_with(pg_options(url)?)))
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -128,3 +128,22 @@ async fn a_step_that_is_missing_in_the_middle_is_counted() {
     let status = db.migration_status().await.unwrap();
     assert_eq!((status.current == status.latest, status.missing, status.is_up_to_date()), (true, 1, false));
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_to_sqlite_waits_for_its_turn_and_who_reads_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::connect(&dir.path().join("turns.db").display().to_string()).await.unwrap();
+    db.execute("CREATE TABLE turns (n INTEGER)", &[]).await.unwrap();
+    let mut first = db.begin().await.unwrap();
+    first.execute("INSERT INTO turns (n) VALUES (1)", &[]).await.unwrap();
+    let second = tokio::spawn({
+        let db = db.clone();
+        async move { db.execute("INSERT INTO turns (n) SELECT n + 1 FROM turns", &[]).await }
+    });
+    let seen = async || db.fetch_all("SELECT n FROM turns ORDER BY n", &[]).await.unwrap().len();
+    assert_eq!(seen().await, 0);
+    first.commit().await.unwrap();
+    assert_eq!(second.await.unwrap().unwrap(), 1, "it saw the first one");
+    assert_eq!(seen().await, 2);
+}

@@ -175,7 +175,12 @@ pub fn register(registry: &mut Registry) {
                 let message = format!("the limiter `sql` needs a database, and the ledger's kind is {kind:?}");
                 return Err(BuildError::invalid(message));
             };
-            let (db, ready) = tables.opened().await.map_err(|error| BuildError::invalid(error.to_string()))?;
+            let opened = match config.audit.kind.as_str() {
+                // Those who wait for a row's lock take nobody's connection but its own.
+                "postgres" => Db::lazy(&config.audit.url).await.map(|db| (db, Arc::default())),
+                _ => tables.opened().await,
+            };
+            let (db, ready) = opened.map_err(|error| BuildError::invalid(error.to_string()))?;
             Ok(Arc::new(SqlLimiter::over(db, ready)) as Arc<dyn RateLimiter>)
         })
     });

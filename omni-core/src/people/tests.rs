@@ -159,3 +159,17 @@ async fn an_import_lets_in_nobody_whom_an_administrator_keeps_out_and_says_whom_
         assert_eq!((all.let_in, all.still_blocked), (vec!["a@x".into(), "never@x".into()], vec![]));
     }
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_configuration_and_its_clones_have_one_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = |name: &str| dir.path().join(name).display().to_string();
+    let mut config = config("", "");
+    config.audit = crate::config::AuditConfig::new("sqlite", url("one.db"), dir.path());
+    let (one, same) = (Tables::of_config(&config).unwrap(), Tables::of_config(&config.clone()).unwrap());
+    assert!(std::ptr::eq(one.db().await.unwrap(), same.db().await.unwrap()));
+    config.audit.url = url("other.db");
+    let other = Tables::of_config(&config).unwrap();
+    assert_ne!(one.db().await.unwrap().place(), other.db().await.unwrap().place());
+}

@@ -28,6 +28,7 @@ pub(super) const SESSION: Cookie = Cookie { secure: "__Host-omni", plain: "omni-
 pub(super) const FORM: Cookie = Cookie { secure: "__Host-omni-login", plain: "omni-login", same_site: "Strict" };
 /// Which login at the issuer's page this browser began. That page sends the browser back: `Strict` would leave the
 /// cookie behind. `Lax` brings it along where somebody is sent here, and with no form of another site's.
+#[cfg(feature = "oidc")]
 pub(super) const TRIP: Cookie = Cookie { secure: "__Host-omni-trip", plain: "omni-trip", same_site: "Lax" };
 
 impl Cookie {

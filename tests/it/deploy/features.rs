@@ -1,0 +1,51 @@
+//! What the program is built with reaches the doors that it is made of: a door built without one of its parts says
+//! nothing of what is missing.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use super::root;
+
+type Features = BTreeMap<String, Vec<String>>;
+
+/// The features of every package of the workspace.
+fn features() -> BTreeMap<String, Features> {
+    let told = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let package = |package: &Value| {
+        let features = serde_json::from_value(package["features"].clone()).unwrap();
+        (package["name"].as_str().unwrap().to_owned(), features)
+    };
+    told["packages"].as_array().unwrap().iter().map(package).collect()
+}
+
+/// Whether the code below a directory asks for a feature.
+fn asks_for(dir: &Path, feature: &str) -> bool {
+    let asked = format!("feature = \"{feature}\"");
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| match path.is_dir() {
+        true => asks_for(&path, feature),
+        false => fs::read_to_string(path).unwrap().contains(&asked),
+    })
+}
+
+#[test]
+fn every_feature_of_the_program_reaches_the_doors_that_ask_for_it() {
+    let features = features();
+    let mut passed_on = 0;
+    for door in ["omni-http", "omni-slack"] {
+        for (name, brings) in &features["omni-cli"] {
+            let is_theirs = name != "default" && features[door].contains_key(name);
+            if is_theirs && asks_for(&root().join(door).join("src"), name) {
+                let ways = [format!("{door}?/{name}"), format!("{door}/{name}")];
+                assert!(ways.iter().any(|way| brings.contains(way)), "`{name}` of omni-cli is not that of {door}");
+                passed_on += 1;
+            }
+        }
+    }
+    assert!(passed_on >= 4, "{passed_on}");
+}
