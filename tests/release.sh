@@ -9,16 +9,28 @@ cd "$(dirname "$0")/.."
 command=$(sed -n 's/^RUN \(cargo build .*\)$/\1/p' Dockerfile)
 [ -n "$command" ] || { echo "the Dockerfile builds nothing" >&2; exit 1; }
 
-place=${CARGO_TARGET_DIR:-$PWD/target}/checkout
-# What was compiled there before stays: cargo looks at what changed.
+place=${CARGO_TARGET_DIR:-target}/checkout
 mkdir -p "$place"
+# Tests look for the program from another directory.
+place=$(cd "$place" && pwd)
+# What was compiled of other packages stays. Files are as new as this checkout and not as their commit, which may be
+# older than what was compiled here before: cargo would take that for theirs.
 find "$place" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
-git archive HEAD | tar -x -C "$place"
-while read -r pattern; do
-  case $pattern in '' | '#'* | *'*'*) ;; *) rm -rf "${place:?}/$pattern" ;; esac
-done <.dockerignore
+git archive HEAD | tar -x -m -C "$place"
 
-(cd "$place" && env -u CARGO_TARGET_DIR -u RUSTFLAGS bash -c "$command") >&2
+# What a line of .dockerignore names goes: at the top, or wherever it is.
+ignored() {
+  case $1 in
+    '' | '#'*) ;;
+    '**/'*) find "$place" -mindepth 1 -path "$place/target" -prune -o -name "${1#'**/'}" -prune -exec rm -rf {} + ;;
+    '!'* | *'*'*) echo ".dockerignore: what ${1} leaves out is not known here" >&2 && exit 1 ;;
+    *) rm -rf "${place:?}/${1#/}" ;;
+  esac
+}
+while read -r pattern || [ -n "$pattern" ]; do ignored "$pattern"; done <.dockerignore
+
+# Nothing of the caller's has it build elsewhere, or for another machine, or otherwise.
+(cd "$place" && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_TARGET CARGO_TARGET_DIR="$place/target" bash -c "$command") >&2
 built=$place/target/release/omni
 said=$(env -i "$built" --version)
 case $said in "omni "[0-9]*) ;; *) echo "omni --version said: $said" >&2 && exit 1 ;; esac

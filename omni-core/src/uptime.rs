@@ -94,7 +94,8 @@ pub trait UptimeStore: Send + Sync + fmt::Debug {
     /// An [`UptimeError`], as of all others.
     async fn keep(&self, spells: &[Spell]) -> Result<(), UptimeError>;
 
-    /// What was seen at `since` or later, of one server or of all: the latest first, at most [`MAX_READ`].
+    /// What was seen at `since` or later, of one server or of all: the latest first, at most [`MAX_READ`]. How far back
+    /// that is, [`complete_since`] says.
     async fn since(&self, since: DateTime<Utc>, server: Option<&str>) -> Result<Vec<Spell>, UptimeError>;
 
     /// Removes what was last seen before a time, at most [`SWEPT_AT_ONCE`]; how many there were.
@@ -167,6 +168,18 @@ pub fn absences(spells: &[Spell], server: &str, most: usize) -> Vec<Spell> {
     absences.reverse();
     absences.truncate(most);
     absences
+}
+
+/// Since when spells, the latest first, tell all that was seen; `None`: as far back as was asked. Of [`MAX_READ`] nobody
+/// knows whether there is more before them.
+#[must_use]
+pub fn complete_since(spells: &[Spell]) -> Option<DateTime<Utc>> {
+    cut_at(spells, MAX_READ)
+}
+
+fn cut_at(spells: &[Spell], most: u64) -> Option<DateTime<Utc>> {
+    let earliest = spells.last()?;
+    (spells.len() as u64 >= most).then_some(earliest.last_at)
 }
 
 /// How much of a spell is between two moments.

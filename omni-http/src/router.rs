@@ -14,7 +14,7 @@ use crate::ui;
 use crate::{docs, error::ApiError, layers, mcp, openapi, options::DoorOptions, state::App};
 
 /// Who may ask nothing of somebody without a credential: every route that is not listed here.
-const OPEN: [(Method, &str); 23] = [
+const OPEN: [(Method, &str); 25] = [
     (Method::GET, "/"),
     (Method::GET, "/health"),
     (Method::GET, "/healthz"),
@@ -32,7 +32,9 @@ const OPEN: [(Method, &str); 23] = [
     (Method::GET, "/ui"),
     (Method::GET, "/ui/"),
     (Method::GET, "/ui/login"),
+    (Method::GET, "/ui/login.json"),
     (Method::POST, "/ui/login"),
+    (Method::POST, "/ui/login.json"),
     (Method::GET, "/ui/oidc"),
     (Method::GET, "/ui/callback"),
     (Method::GET, "/ui/assets/{name}"),

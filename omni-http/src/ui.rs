@@ -188,15 +188,18 @@ pub(crate) fn routes() -> Router<App> {
     let routes = Router::new()
         .route(ROOT, get(|| std::future::ready((StatusCode::SEE_OTHER, [(header::LOCATION, "ui/overview")]))))
         .route("/ui/", get(|| std::future::ready((StatusCode::SEE_OTHER, [(header::LOCATION, "overview")]))))
-        .route("/ui/login", get(login::show).post(login::enter))
-        .route("/ui/logout", post(login::leave))
         .route("/ui/events", get(live::events))
         .route("/ui/assets/{name}", get(assets::one))
         .route("/ui/{page}", any(failed::nothing));
     #[cfg(feature = "oidc")]
     let routes = routes.route("/ui/oidc", get(oidc::begin)).route("/ui/callback", get(oidc::finish));
-    pages.into_iter().fold(routes, |routes, (page, methods)| {
-        let path = format!("{ROOT}/{}", page.name());
+    let pages = pages.into_iter().map(|(page, methods)| (page.name(), methods));
+    let doors = [("login", get(login::show).post(login::enter)), ("logout", post(login::leave))];
+    pages.chain(doors).fold(routes, |routes, (name, methods)| {
+        let path = format!("{ROOT}/{name}");
         routes.route(&format!("{path}.json"), methods.clone()).route(&path, methods)
     })
 }
+
+#[cfg(test)]
+mod tests;

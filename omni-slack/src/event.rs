@@ -198,8 +198,8 @@ fn some_of(kind: &str, id: &str, of: &str) -> Option<String> {
     (!id.is_empty()).then(|| format!("{kind} {id} {of}"))
 }
 
-/// Events of which a channel is another one after them.
-const CHANGED: [&str; 10] = [
+/// Events of which a channel is another one after them. The app subscribes to each.
+pub(crate) const CHANGED: [&str; 10] = [
     "channel_archive",
     "channel_deleted",
     "channel_left",

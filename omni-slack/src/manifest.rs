@@ -1,6 +1,10 @@
 //! The app at Slack that this build needs: its manifest, and what it asks people to grant.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+
+use crate::event::CHANGED;
 
 /// What the app is granted: all of it is used.
 pub const SCOPES: [&str; 15] = [
@@ -28,12 +32,12 @@ pub fn purpose(scope: &str) -> Option<&'static str> {
         "app_mentions:read" => "to hear that somebody mentions it",
         "assistant:write" => "to stream answers, and to say what it is doing",
         "channels:history" => "to read the threads in public channels that it is called into",
-        "channels:read" => "to tell public channels from private ones",
+        "channels:read" => "to tell public channels from private ones, and to hear what becomes of them",
         "chat:write" => "to post answers",
         "commands" => "for /omni, /omni-help, /omni-status and the shortcut on messages",
         "files:write" => "to send tables as files",
         "groups:history" => "to read the threads in private channels that it is called into",
-        "groups:read" => "to tell private channels from public ones",
+        "groups:read" => "to tell private channels from public ones, and to hear what becomes of them",
         "im:history" => "to read what people write to it directly",
         "im:read" => "to know its direct messages",
         "im:write" => "to write to people directly",
@@ -44,27 +48,22 @@ pub fn purpose(scope: &str) -> Option<&'static str> {
     })
 }
 
-/// What the app hears of.
-const EVENTS: [&str; 18] = [
+/// What the app hears of, beside what makes a channel another one.
+const EVENTS: [&str; 8] = [
     "agent_session_stopped",
     "app_home_opened",
     "app_mention",
-    "channel_archive",
-    "channel_deleted",
-    "channel_left",
-    "channel_rename",
-    "channel_unarchive",
-    "group_archive",
-    "group_deleted",
-    "group_left",
-    "group_rename",
-    "group_unarchive",
     "member_left_channel",
     "message.channels",
     "message.groups",
     "message.im",
     "reaction_added",
 ];
+
+/// All that the app hears of: each once, in order.
+fn events() -> BTreeSet<&'static str> {
+    EVENTS.into_iter().chain(CHANGED).collect()
+}
 
 /// The manifest: for Socket Mode, or for requests to an address such as `https://omni.company.com`.
 #[must_use]
@@ -81,7 +80,7 @@ pub fn manifest(address: Option<&str>) -> Value {
         command
     };
     let mut settings = json!({
-        "event_subscriptions": { "bot_events": EVENTS },
+        "event_subscriptions": { "bot_events": events() },
         "interactivity": { "is_enabled": true },
         "org_deploy_enabled": false,
         "socket_mode_enabled": address.is_none(),
@@ -145,6 +144,25 @@ mod tests {
         assert_eq!(events, "https://omni.company.com/slack/events");
         let commands = manifest["features"]["slash_commands"].as_array().unwrap();
         assert!(commands.iter().all(|one| one["url"] == "https://omni.company.com/slack/commands"));
+    }
+
+    #[test]
+    fn the_app_hears_of_whatever_makes_a_channel_another_one_each_once_and_in_order() {
+        let manifest = manifest(None);
+        let heard: Vec<&str> = manifest["settings"]["event_subscriptions"]["bot_events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event.as_str().unwrap())
+            .collect();
+        assert!(CHANGED.iter().all(|event| heard.contains(event)), "{heard:?}");
+        assert!(heard.is_sorted_by(|one, next| one < next), "{heard:?}");
+        assert_eq!(heard.len(), EVENTS.len() + CHANGED.len());
+    }
+
+    #[test]
+    fn what_people_paste_at_slack_is_this() {
+        insta::assert_json_snapshot!("manifest", manifest(None));
     }
 
     #[test]

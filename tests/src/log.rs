@@ -2,10 +2,15 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{Dispatch, Level, level_filters::LevelFilter, subscriber::DefaultGuard};
+
+/// Somebody else who listens, and hears nothing. Where there is one listener alone, whether a line is ever logged is up
+/// to the thread that comes to it first, which may be one of another test where nobody listens.
+static OTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
 
 /// Everything that was logged.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +20,7 @@ impl Log {
     /// Listens on this thread, for as long as the guard is there.
     #[must_use]
     pub fn of(most: Level) -> (Self, DefaultGuard) {
+        LazyLock::force(&OTHER);
         let log = Self::default();
         let writer = log.clone();
         let subscriber =

@@ -152,6 +152,14 @@ fn portions_say_how_long_a_server_was_watched_and_how_long_it_was_away() {
 }
 
 #[test]
+fn as_many_spells_as_are_read_at_most_are_complete_since_the_earliest_of_them() {
+    let spell = |minute| Spell::new("a", Uuid::nil(), at(minute), None);
+    let spells = [spell(9), spell(7), spell(4)];
+    assert_eq!(cut_at(&spells, 3), Some(at(4)));
+    assert_eq!([cut_at(&spells, 4), cut_at(&[], 3), complete_since(&spells)], [None; 3]);
+}
+
+#[test]
 fn what_several_saw_of_one_absence_is_one_with_the_reason_of_whoever_saw_it_last() {
     let seen = |watcher: u128, from: i64, to: i64, why: &str| {
         let mut spell = Spell::new("lab", Uuid::from_u128(watcher), at(from), Some(why.into()));

@@ -14,6 +14,8 @@ const BELOW: f64 = 28.0;
 const ABOVE: f64 = 10.0;
 /// How many names stand below.
 const NAMES: usize = 6;
+/// How far a cell of a strip is from the next one, however many there are.
+const BETWEEN: f64 = 3.0;
 
 /// A picture. It is safe to be written into a page as it is.
 #[derive(Debug, Clone, Default)]
@@ -168,17 +170,19 @@ pub(super) fn lines(told: Told<'_>, columns: &[Column]) -> Svg {
 
 /// How something went over time: a cell for each portion, its class and what is told of it.
 pub(super) fn strip(title: &str, cells: &[(&'static str, String)]) -> Svg {
+    // It ends where its last cell does.
+    let step = (WIDTH + BETWEEN) / cells.len().max(1) as f64;
     let mut svg = format!(
-        "<svg class=\"strip\" viewBox=\"0 0 {} 16\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
-        cells.len() * 8,
+        "<svg class=\"strip\" viewBox=\"0 0 {WIDTH} 16\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">",
         escaped(title)
     );
     for (at, (class, told)) in cells.iter().enumerate() {
         let told = escaped(told);
         let _ = write!(
             svg,
-            "<rect class=\"{class}\" x=\"{}\" width=\"6.5\" height=\"16\"><title>{told}</title></rect>",
-            at * 8
+            "<rect class=\"{class}\" x=\"{:.2}\" width=\"{:.2}\" height=\"16\"><title>{told}</title></rect>",
+            at as f64 * step,
+            step - BETWEEN
         );
     }
     Svg(svg + "</svg>")
@@ -244,6 +248,17 @@ mod tests {
     #[test]
     fn a_scale_ends_at_a_round_number_above_everything() {
         assert_eq!([0.0, 0.3, 7.0, 10.0, 1_200.0].map(ceiling), [2.0, 0.4, 8.0, 20.0, 2_000.0]);
+    }
+
+    #[test]
+    fn a_strip_begins_with_its_first_cell_and_ends_with_its_last() {
+        for cells in [1, 7, 24, 30] {
+            let svg = strip("health", &vec![("ok", String::new()); cells]).to_string();
+            assert!(svg.contains("viewBox=\"0 0 640 16\"") && svg.contains("<rect class=\"ok\" x=\"0.00\""), "{svg}");
+            let last = svg.rsplit("<rect").next().unwrap();
+            let of = |name: &str| last.split(name).nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
+            assert!((of("x=\"") + of("width=\"") - WIDTH).abs() < 0.02, "{svg}");
+        }
     }
 
     #[test]

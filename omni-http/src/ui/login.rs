@@ -143,7 +143,7 @@ pub(super) async fn known(app: &App, parts: &Parts, who: Who) -> Result<Session,
 }
 
 /// The session is over.
-pub(super) async fn leave(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn leave(State(app): State<App>, as_json: AsJson, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let fields = form(Request::from_parts(parts.clone(), body)).await?;
     if let Some(session) = parts.extensions.get::<Session>() {
@@ -151,14 +151,14 @@ pub(super) async fn leave(State(app): State<App>, request: Request) -> Result<Re
         session.end(&app).await?;
     }
     let gone = SESSION.unset()?.map(|cookie| (header::SET_COOKIE, cookie));
-    Ok((AppendHeaders(gone), left(&app, &parts).await?).into_response())
+    Ok((AppendHeaders(gone), left(&app, &parts, as_json).await?).into_response())
 }
 
 /// Where whoever left goes: to the issuer's page, where the session began at it and it has one for that.
 #[cfg(feature = "oidc")]
-async fn left(app: &App, parts: &Parts) -> Result<Response, ApiError> {
+async fn left(app: &App, parts: &Parts, as_json: AsJson) -> Result<Response, ApiError> {
     if parts.extensions.get::<Session>().is_some_and(Session::is_of_issuer)
-        && let Some(response) = super::oidc::left(app, parts).await?
+        && let Some(response) = super::oidc::left(app, parts, as_json).await?
     {
         return Ok(response);
     }
@@ -167,7 +167,7 @@ async fn left(app: &App, parts: &Parts) -> Result<Response, ApiError> {
 
 #[cfg(not(feature = "oidc"))]
 #[allow(clippy::unused_async, reason = "where there are issuers, one is asked")]
-async fn left(_: &App, _: &Parts) -> Result<Response, ApiError> {
+async fn left(_: &App, _: &Parts, _: AsJson) -> Result<Response, ApiError> {
     moved("login")
 }
 

@@ -9,7 +9,7 @@ use askama::Template;
 use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, header, request::Parts},
-    response::{AppendHeaders, Html, IntoResponse as _, Response},
+    response::{AppendHeaders, IntoResponse as _, Response},
 };
 use chrono::Utc;
 use omni_core::identity::{LoginError, PendingLogin};
@@ -18,7 +18,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    answer::{AsJson, Frame, moved, secured, shown},
+    answer::{AsJson, Frame, moved, shown},
     cookie::{self, MAX_VALUE, TRIP},
     fields::{Fields, link},
     login::{self, next},
@@ -161,21 +161,21 @@ fn welcomed(app: &App, parts: &Parts, as_json: AsJson, session: &Session, next: 
 }
 
 /// They have left omni, and leave the issuer too. A page sends the browser on: a form may be sent on to no other host.
-#[derive(Template)]
+#[derive(Template, Serialize)]
 #[template(path = "left.html")]
 struct Left {
+    #[serde(skip)]
     frame: Frame,
+    /// The issuer's page.
     to: String,
 }
 
 /// The page that sends whoever left to the issuer's; `None` where it has none, or does not say so in time.
-pub(super) async fn left(app: &App, parts: &Parts) -> Result<Option<Response>, ApiError> {
+pub(super) async fn left(app: &App, parts: &Parts, as_json: AsJson) -> Result<Option<Response>, ApiError> {
     let Some(back) = place::address(app, parts, "login") else { return Ok(None) };
     let Ok(Some(to)) = timeout(SAYS_WITHIN, app.omni.logout_url(&back)).await else { return Ok(None) };
     let frame = Frame { title: "Logged out".into(), ..Frame::default() };
-    let page = Left { frame, to: to.as_str().into() }.render();
-    let page = page.map_err(|error| ApiError::internal(&format!("a page cannot be written: {error}")))?;
-    let mut response = secured(Html(page).into_response());
+    let mut response = shown(as_json, Left { frame, to: to.as_str().into() })?;
     response.headers_mut().insert(REFRESH, sent_on(to.as_str())?);
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(Some(response))

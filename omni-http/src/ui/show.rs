@@ -73,10 +73,14 @@ pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// How long ago something was, or how long it is until then.
+/// How long ago something was, or how long it is until then; within a second of it, that it is now.
 pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let passed = now - at;
-    if passed < TimeDelta::zero() { format!("in {}", rough(-passed)) } else { format!("{} ago", rough(passed)) }
+    match passed.num_seconds() {
+        0 => "now".into(),
+        ..0 => format!("in {}", rough(-passed)),
+        _ => format!("{} ago", rough(passed)),
+    }
 }
 
 fn rough(time: TimeDelta) -> String {
@@ -131,10 +135,16 @@ mod tests {
         assert_eq!(change(1.0, 2.0).as_deref(), Some("50 % less than before"));
         assert_eq!([change(3.0, 2.0), change(1.0, 0.0)], [Some("50 % more than before".into()), None]);
         assert_eq!([duration(950), duration(1_500), duration(61_000)], ["950 ms", "1.5 s", "1 min 1 s"]);
+    }
+
+    #[test]
+    fn a_moment_is_told_by_how_far_it_is_and_one_that_has_come_is_now() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::hours(3);
+        let told = |ms| ago(now + TimeDelta::milliseconds(ms), now);
         assert_eq!(
-            [ago(now - TimeDelta::minutes(5), now), ago(now + TimeDelta::seconds(9), now)],
-            ["5 min ago", "in 9 s"]
+            [told(-300_000), told(9_000), told(-1_000), told(1_000)],
+            ["5 min ago", "in 9 s", "1 s ago", "in 1 s"]
         );
+        assert_eq!([told(-999), told(0), told(999)], ["now"; 3]);
     }
 }

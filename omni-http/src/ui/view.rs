@@ -33,10 +33,13 @@ fn mark_of(status: &str) -> &'static str {
     }
 }
 
+/// The class of a portion of time in which nothing was called.
+const NO_CALL: &str = "none";
+
 /// How calls went in a portion of time: so many, and so many of them failed.
 fn cell(name: &str, (calls, failed): (u64, u64)) -> (&'static str, String) {
     let class = match failed {
-        _ if calls == 0 => "none",
+        _ if calls == 0 => NO_CALL,
         0 => "ok",
         some if some * 5 < calls => "warn",
         _ => "bad",

@@ -145,7 +145,9 @@ impl Container {
 /// The program under test, or the one that was built as the image builds it.
 fn program() -> PathBuf {
     let built = std::env::var_os("OMNI_TEST_RELEASE").filter(|path| !path.is_empty());
-    built.map_or_else(|| env!("CARGO_BIN_EXE_omni-under-test").into(), PathBuf::from)
+    let built = built.map_or_else(|| env!("CARGO_BIN_EXE_omni-under-test").into(), PathBuf::from);
+    assert!(built.is_file(), "there is no program at {}, which is to be looked at", built.display());
+    built
 }
 
 /// A service in a container.

@@ -186,24 +186,50 @@ fn panels_have_places_of_their_own_and_the_source_that_is_provisioned() {
     assert_eq!(dashboard()["templating"]["list"][0]["query"], "prometheus");
 }
 
+/// The value of a label that a query asks for, wherever it does.
+fn selected<'a>(query: &'a str, label: &str) -> BTreeSet<&'a str> {
+    query.split(&format!("{label}=\"")).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn whatever_is_asked_has_an_alert_of_its_own_and_a_bot_that_nobody_started_alarms_nobody() {
+    let scrape = document(&deploy("prometheus/prometheus.yml"));
+    let jobs: Vec<&str> =
+        scrape["scrape_configs"].as_array().unwrap().iter().map(|job| job["job_name"].as_str().unwrap()).collect();
+    let away: BTreeMap<String, String> = queries()
+        .into_iter()
+        .filter(|query| query.text.contains("up{") && query.text.contains("== 0"))
+        .map(|query| (query.place, query.text))
+        .collect();
+    assert_eq!(away.keys().collect::<Vec<_>>(), ["OmniDown", "OmniSlackDown"]);
+    assert_eq!(away.values().flat_map(|text| selected(text, "job")).collect::<Vec<_>>(), jobs);
+    assert!(away["OmniSlackDown"].ends_with("and max_over_time(up{job=\"omni-slack\"}[1d]) == 1"), "{away:?}");
+    for Query { place, text } in queries() {
+        assert!(selected(&text, "job").iter().all(|job| jobs.contains(job)), "{place}: {text}");
+    }
+}
+
 #[test]
 fn prometheus_and_grafana_find_each_other_and_the_service() {
     let services = document(&deploy("docker-compose.yml"))["services"].clone();
     let scrape = document(&deploy("prometheus/prometheus.yml"));
-    let job = &scrape["scrape_configs"][0];
-    let mut targets = texts(&job["static_configs"][0]["targets"]);
-    for target in &targets {
-        let (service, port) = target.split_once(':').unwrap();
-        let own = compose::own(&json!({ "services": services.clone() }));
-        let (_, own) = own.into_iter().find(|(name, _)| name == service).unwrap();
-        assert!(texts(&own["command"]).join(" ").ends_with(&format!(":{port}")), "{own}");
-    }
-    targets.sort();
-    assert_eq!(targets, ["omni2-slack-bot:8000", "omni2:8000"], "each that counts is asked");
-    assert_eq!(job["metrics_path"], "/metrics");
     let prometheus = &services["omni2-prometheus"];
-    let secret = job["authorization"]["credentials_file"].as_str().unwrap().strip_prefix("/run/secrets/").unwrap();
-    assert!(texts(&prometheus["secrets"]).contains(&secret.to_owned()), "{prometheus}");
+    let own = compose::own(&json!({ "services": services.clone() }));
+    let mut targets = BTreeMap::new();
+    for job in scrape["scrape_configs"].as_array().unwrap() {
+        assert_eq!(job["metrics_path"], "/metrics");
+        let secret = job["authorization"]["credentials_file"].as_str().unwrap().strip_prefix("/run/secrets/").unwrap();
+        assert!(texts(&prometheus["secrets"]).contains(&secret.to_owned()), "{prometheus}");
+        let of_job = texts(&job["static_configs"][0]["targets"]);
+        for target in &of_job {
+            let (service, port) = target.split_once(':').unwrap();
+            let (_, own) = own.iter().find(|(name, _)| name == service).unwrap();
+            assert!(texts(&own["command"]).join(" ").ends_with(&format!(":{port}")), "{own}");
+        }
+        targets.insert(job["job_name"].as_str().unwrap(), of_job);
+    }
+    let expected = [("omni", vec!["omni2:8000".to_owned()]), ("omni-slack", vec!["omni2-slack-bot:8000".to_owned()])];
+    assert_eq!(targets, BTreeMap::from(expected), "each that counts is asked, and the bot by itself");
     // Below the directory that is mounted at /etc/prometheus.
     assert!(texts(&prometheus["volumes"])[0].starts_with("./prometheus:/etc/prometheus"));
     for path in texts(&scrape["rule_files"]) {

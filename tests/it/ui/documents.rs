@@ -21,6 +21,10 @@ async fn every_page_has_its_document_by_either_name() {
         let by_key = site.office.get(&site.key, &format!("/ui/{name}.json?{query}")).await.is(200);
         assert_eq!(keys(&by_key.json()), keys(&by_header), "{page}");
     }
+    let by_header =
+        Reply::of(site.office.stranger(Method::GET, "/ui/login").header("accept", "application/json")).await;
+    let by_name = Reply::of(site.office.stranger(Method::GET, "/ui/login.json")).await.is(200).json();
+    assert_eq!((&by_name, &by_name["next"]), (&by_header.is(200).json(), &json!("overview")));
     for (page, code) in
         [("server.json?name=nowhere", 404), ("tool.json?server=lab&tool=no", 404), ("ask.json?id=x", 404)]
     {

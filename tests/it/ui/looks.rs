@@ -13,7 +13,11 @@ use super::{
 /// How wide windows are, and whether it is night there.
 const LOOKS: [(u32, bool); 4] = [(1280, false), (390, true), (390, false), (1280, true)];
 /// Pages of which something is not right.
-const ODD: [(&str, &str); 2] = [("failed", "nowhere"), ("unread", "audit?since=yesterday&until=2026-01-31&limit=0")];
+const ODD: [(&str, &str); 3] = [
+    ("failed", "nowhere"),
+    ("unread", "audit?since=yesterday&until=2026-01-31&limit=0"),
+    ("pending", "user?email=viewer%40company.com"),
+];
 /// What is always looked at, and how.
 const ALWAYS: [&str; 3] = ["overview", "tool", "approvals"];
 

@@ -50,4 +50,8 @@ async fn an_entry_of_the_log_takes_three_lines_and_the_whole_menu_is_in_sight() 
     assert_eq!(browser.run(OUT_OF_SIGHT).await, json!([]));
     let is_table = "return getComputedStyle(document.querySelector('.list tbody tr')).display";
     assert_eq!(browser.run(is_table).await, "table-row");
+    // Where everything is in sight there is nothing to scroll to.
+    browser.open(&site.office.url("/ui/approvals")).await;
+    browser.says("#live", "Nothing waits").await;
+    assert_eq!(browser.run("return document.documentElement.scrollHeight - innerHeight").await, 0);
 }

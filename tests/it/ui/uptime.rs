@@ -1,5 +1,6 @@
 //! How servers did over time, also those that nobody calls.
 
+use omni_core::uptime::MAX_READ;
 use omni_tests::rig::until_some;
 
 use super::*;
@@ -72,4 +73,36 @@ async fn when_and_why_a_server_was_away_is_told_on_its_page_and_outlives_the_pro
     let overview = beside.office.get(&audrey, "/ui/overview.json").await.is(200).json();
     assert_eq!(overview["servers"], json!([]), "{overview}");
     beside.office.get(&audrey, "/ui/server.json?name=lab").await.is(403);
+}
+
+/// As many spells of a server as are read at once, one a minute.
+async fn fill(site: &Site) {
+    const SPELLS: &str = "INSERT INTO server_spells (server, watcher, began_at, last_at, is_up)
+        WITH RECURSIVE ago (minutes) AS (SELECT 1 UNION ALL SELECT minutes + 1 FROM ago WHERE minutes < ?1),
+            seen (at) AS (SELECT strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-' || minutes || ' minutes') FROM ago)
+        SELECT 'lab', ?2, at, at, 1 FROM seen";
+    let pool = sqlx::SqlitePool::connect(&site.office.database()).await.unwrap();
+    let (many, watcher) = (i64::try_from(MAX_READ).unwrap(), uuid::Uuid::nil().to_string());
+    sqlx::query(SPELLS).bind(many).bind(watcher).execute(&pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_history_of_which_more_is_kept_than_is_read_says_since_when_it_is_all() {
+    let site = Site::open().await;
+    newest(&site, "lab").await;
+    fill(&site).await;
+    let words = "is left out: there is too much of it";
+    let since = |when: &Value| when.as_str().unwrap().parse::<chrono::DateTime<Utc>>().unwrap();
+    let first = Utc::now() - chrono::TimeDelta::minutes(i64::try_from(MAX_READ).unwrap());
+    for (page, at) in [("server?name=lab", "/health/complete_since"), ("overview?period=30d", "/health_complete_since")]
+    {
+        let cut = since(site.document(page).await.pointer(at).unwrap());
+        assert!((cut - first).abs() < chrono::TimeDelta::minutes(10), "{page}: {cut}");
+        let told = format!("What was before {} UTC {words}", cut.format("%Y-%m-%d %H:%M:%S"));
+        assert!(site.get(page).await.reply.is(200).text.contains(&told), "{page}: {told}");
+    }
+    // Of a day there is no more than is read.
+    assert_eq!(site.document("overview?period=24h").await["health_complete_since"], Value::Null);
+    assert!(!site.get("overview?period=24h").await.reply.is(200).text.contains(words));
+    assert_eq!(site.document("server?name=away").await["health"]["complete_since"], Value::Null);
 }

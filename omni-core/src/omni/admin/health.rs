@@ -35,7 +35,8 @@ impl Admin {
     }
 
     /// How the servers did since a time, or one of them: the latest first, at most
-    /// [`MAX_READ`](crate::uptime::MAX_READ).
+    /// [`MAX_READ`](crate::uptime::MAX_READ); whether there may be more,
+    /// [`complete_since`](crate::uptime::complete_since) says.
     ///
     /// # Errors
     /// An [`Error`] when it may not be shown, or cannot be read.

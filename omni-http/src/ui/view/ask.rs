@@ -169,7 +169,7 @@ fn facts(entry: &LogEntry) -> Vec<(&'static str, String)> {
         ("Took", Some(show::duration(entry.duration_ms))),
         ("Role", entry.user_role.clone()),
         ("By whom", entry.actor.clone()),
-        ("Door", entry.source.clone()),
+        ("Source", entry.source.clone()),
         ("Called itself", entry.x_source.clone()),
         ("Address", entry.ip_address.map(|address| address.to_string())),
         ("Program", entry.user_agent.clone()),

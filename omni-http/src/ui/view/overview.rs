@@ -53,6 +53,8 @@ pub(in crate::ui) struct View {
     frame: Frame,
     usage: Option<Overview>,
     servers: Vec<Server>,
+    /// Since when how servers did is all there is; nothing where it all is.
+    health_complete_since: Option<DateTime<Utc>>,
     failures: Vec<LogDetail>,
     /// Calls that wait for a human.
     waiting: usize,
@@ -71,6 +73,8 @@ pub(in crate::ui) struct View {
     cards: Vec<Card>,
     #[serde(skip)]
     charts: Vec<Chart>,
+    #[serde(skip)]
+    cut: Option<String>,
     #[serde(skip)]
     people: Vec<Share>,
     #[serde(skip)]
@@ -169,6 +173,7 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
     let portions = seen.usage.as_ref().map(|usage| &*usage.portions).unwrap_or_default();
     let names = names(&seen.stretch.begins(now), seen.stretch);
     let servers: Vec<Server> = servers(&seen, portions, &names, now);
+    let cut = uptime::complete_since(&seen.spells);
     let door = seen.source.clone().unwrap_or_default();
     let (_, period, _, days) =
         STRETCHES.into_iter().find(|(stretch, ..)| *stretch == seen.stretch).unwrap_or(STRETCHES[0]);
@@ -190,6 +195,8 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, now: DateTime<Utc>) -> View {
         here: link("overview", &[("period", period), ("source", &door)]),
         all_failed: link("audit", &[("status", FAILED), ("days", &days.to_string()), ("source", logged(&door))]),
         cards: cards(&seen, &servers),
+        health_complete_since: cut,
+        cut: cut.map(show::moment),
         charts: seen.usage.iter().flat_map(|usage| charts(usage, &names)).collect(),
         people,
         other_people,
@@ -216,7 +223,8 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
         let requests = than_before(all.requests as f64, before.requests as f64);
         let cost = match all.unpriced {
             0 => than_before(all.cost as f64, before.cost as f64),
-            unpriced => format!("without {} asks of models without a price", show::count(unpriced)),
+            1 => "and an ask without a price".into(),
+            unpriced => format!("and {} asks without a price", show::count(unpriced)),
         };
         let refused = format!("{} failed, {} refused", show::count(all.failed), show::count(all.refused));
         let is_bad = all.failed * 20 > all.requests;
@@ -277,7 +285,10 @@ fn charts(usage: &Overview, names: &[String]) -> Vec<Chart> {
     let cost = |portion: &Portion| vec![Some(portion.all.cost as f64 / 1e9)];
     let latency = |portion: &Portion| vec![portion.p50_ms.map(|ms| ms as f64), portion.p95_ms.map(|ms| ms as f64)];
     let count = |value: f64| show::count(value.round() as u64);
-    let time = |value: f64| show::duration(value.round() as u64);
+    let time = |value: f64| match value.round() as u64 {
+        0 => "0 s".to_owned(),
+        ms => show::duration(ms).replace(".0 s", " s"),
+    };
     let columns = |values: &dyn Fn(&Portion) -> Vec<Option<f64>>| -> Vec<Column> {
         let column = |(name, portion): (&String, &Portion)| Column { name: name.clone(), values: values(portion) };
         names.iter().zip(&usage.portions).map(column).collect()
@@ -356,12 +367,12 @@ fn shares(sums: &[(String, Sum)], others: Option<Others>, none: &str) -> (Vec<Sh
     (sums.iter().map(share).collect(), others.as_ref().map(share))
 }
 
-/// All doors together, and each by which something came; the one that is looked at in any case.
 /// A source as the ledger is asked for it.
 pub(in crate::ui) fn logged(source: &str) -> &str {
     if source == show::NONE { UNKNOWN_SOURCE } else { source }
 }
 
+/// All doors together, and each by which something came; the one that is looked at in any case.
 fn doors(portions: &[Portion], here: &str, period: &str) -> Vec<Door> {
     let mut counts = BTreeMap::<&str, u64>::new();
     if !here.is_empty() {

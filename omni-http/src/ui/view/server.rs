@@ -33,6 +33,8 @@ pub(in crate::ui) struct View {
     #[serde(skip)]
     absences: Vec<Absence>,
     #[serde(skip)]
+    cut: Option<String>,
+    #[serde(skip)]
     name: String,
     #[serde(skip)]
     description: String,
@@ -55,6 +57,8 @@ struct Past {
     month: Vec<uptime::Portion>,
     /// When it was away, the latest first.
     away: Vec<Spell>,
+    /// Since when that is all there is; nothing where it all is.
+    complete_since: Option<DateTime<Utc>>,
 }
 
 /// When it was away.
@@ -134,6 +138,7 @@ pub(in crate::ui) fn of(
         pins: pins.into_iter().map(PinEntry::from).collect(),
         strips: strips(&health, &view.name),
         absences: health.away.iter().map(|spell| absence(spell, &offered.view, now)).collect(),
+        cut: health.complete_since.map(show::moment),
         health,
         held,
         server,
@@ -142,7 +147,12 @@ pub(in crate::ui) fn of(
 
 fn past(spells: &[Spell], server: &str, now: DateTime<Utc>) -> Past {
     let of = |stretch: Stretch| uptime::portions(spells, server, &stretch.begins(now), now);
-    Past { day: of(Stretch::Day), month: of(Stretch::Month), away: uptime::absences(spells, server, ABSENCES) }
+    Past {
+        day: of(Stretch::Day),
+        month: of(Stretch::Month),
+        away: uptime::absences(spells, server, ABSENCES),
+        complete_since: uptime::complete_since(spells),
+    }
 }
 
 fn strips(past: &Past, server: &str) -> Vec<(&'static str, Svg)> {

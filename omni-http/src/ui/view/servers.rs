@@ -49,6 +49,8 @@ struct Row {
     checked: String,
     #[serde(skip)]
     strip: Option<Svg>,
+    #[serde(skip)]
+    note: &'static str,
 }
 
 pub(in crate::ui) fn of(frame: Frame, servers: &[OfferedServer], portions: &[Portion], now: DateTime<Utc>) -> View {
@@ -58,6 +60,7 @@ pub(in crate::ui) fn of(frame: Frame, servers: &[OfferedServer], portions: &[Por
 fn row(offered: &OfferedServer, portions: &[Portion], now: DateTime<Utc>) -> Row {
     let (server, view) = (AdminServer::from(offered), &offered.view);
     let cells: Vec<_> = portions.iter().map(|portion| cell(portion, &view.name)).collect();
+    let is_called = cells.iter().any(|(class, _)| *class != super::NO_CALL);
     Row {
         held: view.withheld.len(),
         name: view.name.to_string(),
@@ -71,6 +74,7 @@ fn row(offered: &OfferedServer, portions: &[Portion], now: DateTime<Utc>) -> Row
         checked: server.last_check.map_or_else(|| "never".into(), |at| show::ago(at, now)),
         strip: (!cells.is_empty())
             .then(|| chart::strip(&format!("Calls of {} in the last 24 hours", view.name), &cells)),
+        note: if is_called { "Calls of the last 24 hours" } else { "No calls in the last 24 hours" },
         server,
     }
 }

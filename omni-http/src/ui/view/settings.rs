@@ -43,7 +43,8 @@ struct Finding {
     mark: &'static str,
     place: String,
     key: String,
-    message: String,
+    /// Piece by piece: whether it is code, and what it says.
+    message: Vec<(bool, String)>,
 }
 
 /// A part of the configuration, line by line.
@@ -65,7 +66,7 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen) -> View {
     View {
         frame,
         version,
-        facts: vec![("Version", version.into()), ("Up since", format!("{up} ago")), ("Ledger", ledger)],
+        facts: vec![("Version", version.into()), ("Started", format!("{up} ago")), ("Ledger", ledger)],
         found: findings.iter().map(finding).collect(),
         sections: config.iter().flat_map(sections).collect(),
         findings,
@@ -84,8 +85,17 @@ fn finding(found: &Diagnostic) -> Finding {
         mark,
         place: found.source.as_ref().map(ToString::to_string).unwrap_or_default(),
         key: found.key.clone(),
-        message: found.message.clone(),
+        message: pieces(&found.message),
     }
+}
+
+/// What is said, and what stands in backticks.
+fn pieces(text: &str) -> Vec<(bool, String)> {
+    let pieces: Vec<&str> = text.split('`').collect();
+    if pieces.len().is_multiple_of(2) {
+        return vec![(false, text.to_owned())];
+    }
+    pieces.into_iter().enumerate().map(|(at, piece)| (at % 2 == 1, piece.to_owned())).collect()
 }
 
 fn sections(config: &Value) -> Vec<Section> {
@@ -133,5 +143,20 @@ fn text(value: &Value) -> String {
         Value::Array(all) => all.iter().map(text).collect::<Vec<_>>().join(", "),
         Value::Object(all) if all.is_empty() => show::NONE.into(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_backticks_is_code_and_one_that_is_alone_is_a_backtick() {
+        let of = |text: &str| {
+            pieces(text).into_iter().map(|(is_code, piece)| format!("{is_code} {piece}")).collect::<Vec<_>>()
+        };
+        assert_eq!(of("set `a: b` there"), ["false set ", "true a: b", "false  there"]);
+        assert_eq!(of("plain"), ["false plain"]);
+        assert_eq!(of("a ` b"), ["false a ` b"]);
     }
 }

@@ -137,7 +137,7 @@ fn facts(profile: &Profile, rights: &Rights) -> Vec<(&'static str, String)> {
         list(&names)
     });
     let facts = [
-        ("Name", Some(profile.name.clone())),
+        ("Name", (profile.name != profile.email).then(|| profile.name.clone())),
         ("Role", profile.role.clone()),
         ("Teams", Some(list(&profile.teams))),
         ("Servers", Some(super::users::servers(profile.servers.as_deref()))),

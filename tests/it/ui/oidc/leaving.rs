@@ -5,7 +5,11 @@ use super::*;
 /// Logs out with a session.
 async fn leave(office: &Office, session: &str) -> Reply {
     let csrf = Shown { reply: page(office, "keys", session).await.is(200) }.csrf();
-    Reply::of(form(office.stranger(Method::POST, "/ui/logout").header("cookie", session), &[("csrf", &csrf)])).await
+    Reply::of(leaving(office, session, &csrf, "logout")).await
+}
+
+fn leaving(office: &Office, session: &str, csrf: &str, to: &str) -> RequestBuilder {
+    form(office.stranger(Method::POST, &format!("/ui/{to}")).header("cookie", session), &[("csrf", csrf)])
 }
 
 #[tokio::test]
@@ -29,6 +33,27 @@ async fn whoever_leaves_is_logged_out_at_the_provider_too_where_it_has_a_page_fo
     let key = lobby.office.key(BOSS).await;
     let session = cookie(&login(&lobby.office, &key).await.is(303), "omni-ui");
     assert_eq!(leave(&lobby.office, &session).await.is(303).header("location"), "login");
+}
+
+#[tokio::test]
+async fn where_whoever_left_goes_on_is_told_to_programs_too_by_either_name() {
+    let lobby = Lobby::open().await;
+    lobby.issuer.desk(|desk| desk.has_exit = true);
+    for by_name in [true, false] {
+        let session = cookie(&lobby.come(json!({})).await.is(200), "omni-ui");
+        let csrf = Shown { reply: page(&lobby.office, "keys", &session).await.is(200) }.csrf();
+        let left = match by_name {
+            true => leaving(&lobby.office, &session, &csrf, "logout.json"),
+            false => leaving(&lobby.office, &session, &csrf, "logout").header("accept", "application/json"),
+        };
+        let left = Reply::of(left).await.is(200);
+        assert!(left.header("content-type").starts_with("application/json"), "{:?}", left.headers);
+        let to = left.header("refresh").strip_prefix("0; url=").unwrap().to_owned();
+        assert!(to.starts_with(&format!("{}/exit?tenant=1&", lobby.issuer.url())), "{to}");
+        assert_eq!(left.json(), json!({ "to": to }));
+        assert!(left.headers.get_all("set-cookie").iter().all(|set| set.to_str().unwrap().contains("Max-Age=0")));
+        page(&lobby.office, "keys", &session).await.is(303);
+    }
 }
 
 #[tokio::test]
