@@ -68,6 +68,14 @@ impl Tables {
     /// # Errors
     /// As [`Db::open`].
     pub async fn db(&self) -> Result<&Db, DbError> {
+        match self.inner.db.get() {
+            Some(db) if self.inner.ready.initialized() => Ok(db),
+            // In a box: whoever finds them open carries nothing of opening them.
+            Some(_) | None => Box::pin(self.open()).await,
+        }
+    }
+
+    async fn open(&self) -> Result<&Db, DbError> {
         let inner = &*self.inner;
         let db = self.lazy().await?;
         let brought = async {
@@ -80,7 +88,7 @@ impl Tables {
 
     /// The database, which need not be there yet, and whether its tables are.
     pub(crate) async fn opened(&self) -> Result<(Db, Arc<OnceCell<()>>), DbError> {
-        Ok((self.lazy().await?.clone(), self.inner.ready.clone()))
+        Ok((Box::pin(self.lazy()).await?.clone(), self.inner.ready.clone()))
     }
 
     async fn lazy(&self) -> Result<&Db, DbError> {

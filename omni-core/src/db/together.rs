@@ -42,6 +42,9 @@ struct Desk<W: Writes> {
 /// Whoever waits for a write.
 type Told<W> = oneshot::Sender<Result<<W as Writes>::Done, DbError>>;
 
+/// What one transaction writes, and who waits for it.
+type Batch<W> = (Vec<<W as Writes>::Item>, Vec<Told<W>>);
+
 struct Waiting<W: Writes> {
     items: Vec<(W::Item, Told<W>)>,
     /// Whether a task takes them.
@@ -97,7 +100,7 @@ impl<W: Writes> Desk<W> {
         }
     }
 
-    fn next(&self) -> Option<(Vec<W::Item>, Vec<Told<W>>)> {
+    fn next(&self) -> Option<Batch<W>> {
         let mut waiting = self.waiting();
         let count = waiting.items.len().min(AT_ONCE);
         waiting.is_taken = count > 0;
