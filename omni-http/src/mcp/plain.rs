@@ -82,7 +82,7 @@ impl Plain {
             Asks::Call(call) => call,
         };
         // That the connection of a session's call is lost does not say that its client wants no answer.
-        let until = running.map(Running::is_given_up);
+        let until = running.map(Running::until_given_up);
         let (call, mut logs) = gateway.call_plain(visitor, call, is_new, until);
         // In a box: it may go on behind a stream.
         let mut call = call.boxed();

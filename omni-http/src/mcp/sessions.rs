@@ -116,7 +116,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Keeps its session alive until the client does not wait for it any more.
-    pub(super) async fn is_given_up(self) {
+    pub(super) async fn until_given_up(self) {
         select! {
             () = self.given_up.cancelled() => {}
             () = self.keeps_alive() => {}
