@@ -101,7 +101,12 @@ impl Gateway {
                 .with_approver(Arc::new(ByClient::new(line)))
                 .with_relay(relay);
             let reply = match until {
-                Some(until) => omni.call_tool_until(call, until).await,
+                Some(until) => match omni.call_tool_until(call, until).await {
+                    Err(Error::Cancelled) => {
+                        return Err(ErrorData::internal_error("the client gave the call up", None));
+                    }
+                    reply => reply,
+                },
                 None => omni.call_tool(call).await,
             };
             finished(reply.and_then(CallReply::into_raw), &name, is_new)
