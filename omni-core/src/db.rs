@@ -109,9 +109,9 @@ struct Sqlite {
 impl Sqlite {
     /// The connections for a statement.
     fn of(&self, sql: &str) -> &sqlx::SqlitePool {
+        // `WITH` may end in a statement that writes.
         let first = sql.split_whitespace().next().unwrap_or_default();
-        let is_read = ["SELECT", "WITH"].iter().any(|word| first.eq_ignore_ascii_case(word));
-        if is_read { &self.reads } else { &self.writes }
+        if first.eq_ignore_ascii_case("SELECT") { &self.reads } else { &self.writes }
     }
 }
 

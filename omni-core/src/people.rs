@@ -114,7 +114,8 @@ impl Tables {
     }
 }
 
-/// The tables that a configuration names: opened once, for all who use it and its clones.
+/// The tables that a configuration names: opened once, for all who use it and its clones, and open for as long as there is
+/// one of them. A clone of which the URL was changed has another database, and the two had better not take turns.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shared(Arc<Mutex<Option<Tables>>>);
 

@@ -40,6 +40,8 @@ pub struct SqlAudit {
     db: Db,
     /// The tables are there.
     ready: Arc<OnceCell<()>>,
+    /// Those that others use too.
+    tables: Option<Tables>,
 }
 
 impl SqlAudit {
@@ -58,7 +60,7 @@ impl SqlAudit {
     /// As [`SqlAudit::open`].
     pub async fn of(tables: &Tables) -> Result<Self, DbError> {
         let (db, ready) = tables.opened().await?;
-        let store = Self { db, ready };
+        let store = Self { db, ready, tables: Some(tables.clone()) };
         if store.db.dialect() == Dialect::Sqlite {
             store.ready().await?;
         }
@@ -68,7 +70,7 @@ impl SqlAudit {
     /// Over a database that is open already.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, ready: Arc::default() }
+        Self { db, ready: Arc::default(), tables: None }
     }
 
     /// The database, for whoever reads the projections.
@@ -78,6 +80,9 @@ impl SqlAudit {
     }
 
     async fn ready(&self) -> Result<&Db, DbError> {
+        if let Some(tables) = &self.tables {
+            return tables.db().await;
+        }
         self.ready.get_or_try_init(|| self.db.migrate()).await?;
         Ok(&self.db)
     }

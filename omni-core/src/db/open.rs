@@ -205,13 +205,18 @@ impl Target {
             let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
             pool.acquire_timeout(ACQUIRE).idle_timeout(None).max_lifetime(None)
         };
-        let writes = pool(1).connect_with(options.clone()).await?;
-        let reads = match self {
-            // In memory there is one database a connection.
-            Self::Memory => writes.clone(),
-            Self::File(_) => pool(READERS).connect_lazy_with(options),
-        };
-        Ok(Sqlite { writes, reads })
+        match self {
+            // In memory there is one database a connection, and one for as long as it lives.
+            Self::Memory => {
+                let only = pool(1).connect_with(options).await?;
+                Ok(Sqlite { writes: only.clone(), reads: only })
+            }
+            Self::File(_) => {
+                let writes = pool(1).after_release(|connection, _| Box::pin(is_as_before(connection)));
+                let writes = writes.connect_with(options.clone()).await?;
+                Ok(Sqlite { writes, reads: pool(READERS).connect_lazy_with(options) })
+            }
+        }
     }
 
     /// The file, by whatever name it was opened.
@@ -232,6 +237,16 @@ impl Target {
         };
         DbError::Url { message: format!("the database {path} cannot be opened: {message}") }
     }
+}
+
+/// Whether a connection that comes back can be used again. A disk that is full has SQLite end the transaction by itself,
+/// of which the driver learns nothing: it would begin no other one.
+#[cfg(feature = "sqlite")]
+async fn is_as_before(connection: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
+    use sqlx::Connection as _;
+    // What was dropped is undone first.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Whether opening may well work in a moment: BUSY, LOCKED or IOERR, by the low byte of SQLite's codes.

@@ -147,3 +147,21 @@ async fn who_writes_to_sqlite_waits_for_its_turn_and_who_reads_does_not_wait() {
     assert_eq!(second.await.unwrap().unwrap(), 1, "it saw the first one");
     assert_eq!(seen().await, 2);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::connect(&dir.path().join("full.db").display().to_string()).await.unwrap();
+    db.execute("CREATE TABLE things (body TEXT)", &[]).await.unwrap();
+    db.execute("PRAGMA max_page_count = 16", &[]).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let large = "x".repeat(1 << 20);
+    assert!(tx.execute("INSERT INTO things (body) VALUES (?)", &[large.as_str().into()]).await.is_err());
+    drop(tx);
+    // (Whether there is room each connection says for itself.)
+    db.execute("PRAGMA max_page_count = 100000", &[]).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    tx.execute("INSERT INTO things (body) VALUES (?)", &[large.as_str().into()]).await.unwrap();
+    tx.commit().await.unwrap();
+}

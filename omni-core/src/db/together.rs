@@ -61,10 +61,11 @@ impl<W: Writes> Together<W> {
         &self.desk.writes
     }
 
-    /// Has something written. Goes on when nobody waits for it any more.
+    /// Has something written. Once that has begun it goes on when nobody waits for it any more.
     ///
     /// # Errors
-    /// What the write says of it, alone: what fails together is tried one by one.
+    /// What the write says of it, alone: what fails together is tried one by one. A database that is away is away for
+    /// all of them.
     pub(crate) async fn write(&self, item: W::Item) -> Result<W::Done, DbError> {
         let (told, wait) = oneshot::channel();
         let is_first = {
@@ -73,7 +74,7 @@ impl<W: Writes> Together<W> {
             !std::mem::replace(&mut waiting.is_taken, true)
         };
         if is_first {
-            tokio::spawn(self.desk.clone().take());
+            tokio::spawn(Taking { desk: self.desk.clone(), has_ended: false }.run());
         }
         wait.await.unwrap_or_else(|_| Err(crashed()))
     }
@@ -84,32 +85,62 @@ impl<W: Writes> Desk<W> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes until nothing waits any more.
-    async fn take(self: Arc<Self>) {
-        while let Some((items, told)) = self.next() {
-            if items.len() > 1
-                && let Ok(done) = self.write(&items).await
-            {
-                told.into_iter().zip(done).for_each(|(told, done)| drop(told.send(Ok(done))));
-                continue;
-            }
-            for (item, told) in items.iter().zip(told) {
-                let done = self.write(slice::from_ref(item)).await;
-                let _ = told.send(done.and_then(|done| done.into_iter().next().ok_or_else(crashed)));
-            }
-        }
-    }
-
+    /// What is written next. Whoever does not wait any more was told that it is not.
     fn next(&self) -> Option<Batch<W>> {
         let mut waiting = self.waiting();
+        waiting.items.retain(|(_, told)| !told.is_closed());
         let count = waiting.items.len().min(AT_ONCE);
         waiting.is_taken = count > 0;
         waiting.is_taken.then(|| waiting.items.drain(..count).unzip())
     }
 
-    async fn write(&self, items: &[W::Item]) -> Result<Vec<W::Done>, DbError> {
-        let written = AssertUnwindSafe(self.writes.write(items)).catch_unwind().await;
-        written.unwrap_or_else(|_| Err(crashed()))
+    /// `None`: it panicked.
+    async fn write(&self, items: &[W::Item]) -> Option<Result<Vec<W::Done>, DbError>> {
+        AssertUnwindSafe(self.writes.write(items)).catch_unwind().await.ok()
+    }
+}
+
+/// Writes until nothing waits any more. Where it is dropped before that, whoever waits is told so.
+struct Taking<W: Writes> {
+    desk: Arc<Desk<W>>,
+    has_ended: bool,
+}
+
+impl<W: Writes> Taking<W> {
+    async fn run(mut self) {
+        while let Some((items, told)) = self.desk.next() {
+            match self.desk.write(&items).await {
+                Some(Ok(done)) => told.into_iter().zip(done).for_each(|(told, done)| drop(told.send(Ok(done)))),
+                Some(Err(away @ DbError::Unavailable { .. })) => {
+                    told.into_iter().for_each(|told| drop(told.send(Err(away.clone()))));
+                }
+                failed => self.one_by_one(&items, told, failed).await,
+            }
+        }
+        self.has_ended = true;
+    }
+
+    /// `failed` is how all of them together ended.
+    async fn one_by_one(&self, items: &[W::Item], told: Vec<Told<W>>, failed: Option<Result<Vec<W::Done>, DbError>>) {
+        let mut alone = (items.len() == 1).then_some(failed);
+        for (item, told) in items.iter().zip(told) {
+            let written = match alone.take() {
+                Some(written) => written,
+                None => self.desk.write(slice::from_ref(item)).await,
+            };
+            let done = written.unwrap_or_else(|| Err(crashed()));
+            let _ = told.send(done.and_then(|done| done.into_iter().next().ok_or_else(crashed)));
+        }
+    }
+}
+
+impl<W: Writes> Drop for Taking<W> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let mut waiting = self.desk.waiting();
+            waiting.is_taken = false;
+            waiting.items.clear();
+        }
     }
 }
 
@@ -130,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes numbers, none of them twice; each write is one entry.
+    /// Takes numbers, none of them twice; each write is one entry. 0 finds nobody there.
     #[derive(Default)]
     struct Numbers(Mutex<Vec<Vec<u32>>>);
 
@@ -142,6 +173,9 @@ mod tests {
         async fn write(&self, items: &[u32]) -> Result<Vec<u32>, DbError> {
             yield_now().await;
             assert!(!items.contains(&13), "unlucky");
+            if items.contains(&0) {
+                return Err(DbError::Unavailable { message: "away".into() });
+            }
             let mut written = self.0.lock().unwrap();
             if written.iter().flatten().any(|number| items.contains(number)) {
                 return Err(DbError::Constraint { message: "twice".into() });
@@ -168,5 +202,39 @@ mod tests {
         let all = join_all([1, 2, 13, 3].map(|number| together.write(number))).await;
         assert_eq!(all.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
         together.write(4).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_asked_once_for_all_of_them() {
+        let together = Together::new(Numbers::default());
+        let all = join_all([1, 0, 2].map(|number| together.write(number))).await;
+        assert!(all.iter().all(|told| matches!(told, Err(DbError::Unavailable { .. }))), "{all:?}");
+        assert!(together.writes().0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_nothing_behind_for_the_next_one() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let together = Arc::new(Together::new(Numbers::default()));
+        let first = runtime();
+        first.block_on(async {
+            tokio::spawn({
+                let together = together.clone();
+                async move { together.write(1).await }
+            });
+            yield_now().await;
+        });
+        drop(first);
+        assert_eq!(runtime().block_on(together.write(2)).unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_before_it_began_is_not_written() {
+        let together = Together::new(Numbers::default());
+        let (mut left, stays) = (Box::pin(together.write(1)), together.write(2));
+        assert!(futures::poll!(&mut left).is_pending());
+        drop(left);
+        stays.await.unwrap();
+        assert_eq!(*together.writes().0.lock().unwrap(), [[2]]);
     }
 }

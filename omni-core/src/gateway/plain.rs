@@ -103,7 +103,7 @@ impl Gateway {
             let reply = match until {
                 Some(until) => match omni.call_tool_until(call, until).await {
                     Err(Error::Cancelled) => {
-                        return Err(ErrorData::internal_error("the client gave the call up", None));
+                        return Err(ErrorData::internal_error("the call was given up", None));
                     }
                     reply => reply,
                 },
