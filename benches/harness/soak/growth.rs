@@ -18,7 +18,7 @@ pub(super) struct Sample {
 /// One figure of a sample, by how much it may be more at the end: a part of it, and so many beside. A killed server
 /// takes its connections along and gets new ones, and threads that wait for files come and go. When the machine stands
 /// still for a moment, calls wait for each other, and each gets a connection of its own: those are kept for as long as
-/// any idle one, which is most of a short run.
+/// any idle one, half a minute, which may be the whole last quarter of a short run.
 struct Kind {
     what: &'static str,
     of: fn(&Sample) -> f64,
