@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::ledger::{ChainHead, Checkpoint, TurnRecord};
+use crate::ledger::{ChainHead, Checkpoint, Record, TurnRecord};
 
 mod access;
 mod entry;
@@ -29,7 +29,8 @@ pub use entry::{CallEntry, LogEntry};
 pub use query::{AuditQuery, AuditStats, Cursor, FAILURES, LogPage, MAX_PAGE, Order, REQUEST_TYPES, UNKNOWN_SOURCE};
 
 /// One link of a chain: a record in canonical bytes, and its seal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SealedRecord {
     /// The chain: one per process start.
     pub chain_id: Uuid,
@@ -39,7 +40,40 @@ pub struct SealedRecord {
     pub bytes: Bytes,
     /// HMAC-SHA-256 over the previous seal, chain, place and bytes.
     pub mac: [u8; 32],
+    /// What the bytes say, where whoever sealed them is not far: nobody reads it from them again then.
+    pub(crate) said: Option<Arc<Record>>,
 }
+
+impl SealedRecord {
+    /// A link as it was sealed.
+    #[must_use]
+    pub fn new(chain_id: Uuid, seq: u64, bytes: impl Into<Bytes>, mac: [u8; 32]) -> Self {
+        Self { chain_id, seq, bytes: bytes.into(), mac, said: None }
+    }
+
+    /// The same, for whoever keeps it for long.
+    pub(crate) fn bare(&self) -> Self {
+        Self { said: None, ..self.clone() }
+    }
+
+    /// What the bytes say.
+    ///
+    /// # Errors
+    /// They hold no record that this build knows.
+    pub(crate) fn read(&self) -> serde_json::Result<Arc<Record>> {
+        self.said.clone().map_or_else(|| Record::read(&self.bytes).map(Arc::new), Ok)
+    }
+}
+
+/// Two are the same when they are so to the byte.
+impl PartialEq for SealedRecord {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { chain_id, seq, bytes, mac, said: _ } = self;
+        (*chain_id, *seq, bytes, mac) == (other.chain_id, other.seq, &other.bytes, &other.mac)
+    }
+}
+
+impl Eq for SealedRecord {}
 
 /// Why records could not be stored or read.
 #[derive(Debug, Clone, thiserror::Error)]

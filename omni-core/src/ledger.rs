@@ -72,6 +72,9 @@ use writer::{Accepted, Ended, Writer};
 /// Records that may wait for the disk, or for the sink beyond the longest backlog.
 const QUEUE: usize = 1024;
 
+/// Records that wait for the sink up to which they are carried to it as values beside their bytes.
+const CARRIED: usize = 4096;
+
 /// The one path of records. Clones are the same ledger.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -242,8 +245,9 @@ impl Ledger {
         drop(kept);
         let bytes = canonical::canonical(&record)?;
         let (done, wait) = oneshot::channel();
-        let role = Role::of(&record.event);
-        let accepted = Accepted { request_id: record.request_id, role, bytes, ack, done };
+        let (request_id, role) = (record.request_id, Role::of(&record.event));
+        let said = (inner.shared.backlog() < CARRIED).then(|| Arc::new(record));
+        let accepted = Accepted { request_id, role, bytes, said, ack, done };
         inner.desk.bring(accepted)?;
         match time::timeout(inner.ack_within, wait).await {
             Ok(assured) => assured.unwrap_or(Err(AuditError::Closed)),

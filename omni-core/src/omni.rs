@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     answer::{Answer, AnswerStream, CallSummary, EventSender},
@@ -241,35 +241,36 @@ impl Omni {
         self.call_tool_then(call, |reply| reply).await
     }
 
-    /// The same, where `then` sees the reply also when nobody waits for it any more.
-    pub(crate) async fn call_tool_then<T: Send + 'static>(
+    /// The same, where `then` sees the reply also when nobody waits for it any more. It begins at once.
+    pub(crate) fn call_tool_then<T: Send + 'static, F: FnOnce(CallReply) -> T + Send + 'static>(
         &self,
         call: DirectCall,
-        then: impl FnOnce(CallReply) -> T + Send + 'static,
-    ) -> Result<T, Error> {
-        let parts = self.parts();
-        let cancel = self.inner.kill.child_token();
+        then: F,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, F> {
+        let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
         let guard = cancel.clone().drop_guard();
         let span = trace::direct(&call);
-        // In a box before it is handed on: it is large, and moves several times.
-        let work = Box::pin(async move { direct::run(&parts, call, cancel).await.map(then) });
-        let task = self.inner.tasks.spawn(work.instrument(span));
-        let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
-        drop(guard);
-        reply
+        let mut call = Box::new(call);
+        let called = self.spawn(span, async move { direct::run(&parts, &mut call, cancel).await.map(then) });
+        async move {
+            let reply = called.await;
+            drop(guard);
+            reply
+        }
     }
 
     /// The same, which goes on when nobody waits for it any more, and is given up by `until`.
     #[cfg(feature = "gateway")]
-    pub(crate) async fn call_tool_until(
+    pub(crate) fn call_tool_until<U: Future<Output = ()> + Send + 'static>(
         &self,
         call: DirectCall,
-        until: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<CallReply, Error> {
+        until: U,
+    ) -> impl Future<Output = Result<CallReply, Error>> + Send + use<U> {
         let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
         let span = trace::direct(&call);
-        let work = Box::pin(async move {
-            let running = direct::run(&parts, call, cancel.clone());
+        let mut call = Box::new(call);
+        self.spawn(span, async move {
+            let running = direct::run(&parts, &mut call, cancel.clone());
             let given_up = async {
                 until.await;
                 cancel.cancel();
@@ -280,9 +281,18 @@ impl Omni {
                 reply = running => reply,
                 () = given_up => Err(Error::Cancelled),
             }
-        });
-        let task = self.inner.tasks.spawn(work.instrument(span));
-        task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }))
+        })
+    }
+
+    /// Runs a call as a task of its own.
+    fn spawn<T: Send + 'static, W: Future<Output = Result<T, Error>> + Send + 'static>(
+        &self,
+        span: Span,
+        work: W,
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, W> {
+        // In a box before it is handed on: it is large, and moves several times.
+        let task = self.inner.tasks.spawn(Box::pin(work).instrument(span));
+        async move { task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() })) }
     }
 
     /// Calls a tool for an MCP client, and gives its result as the server sent it. The call has a

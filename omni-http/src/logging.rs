@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 
 use omni_core::config::LogFormat;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::Targets,
+    fmt,
+    layer::{Filter, SubscriberExt as _},
+    util::SubscriberInitExt as _,
+};
 
 #[cfg(feature = "otel")]
 use crate::otel::{self, Export};
+
+mod fields;
 
 /// How a service logs.
 #[derive(Debug)]
@@ -66,7 +74,19 @@ const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info"
 
 fn log(options: &LogOptions<'_>) -> AnyLayer {
     let directives = options.directives.map_or_else(|| of_level(options.level), str::to_owned);
-    let filter = EnvFilter::builder().parse_lossy(discreet(&directives));
+    let directives = discreet(&directives);
+    match targets(&directives) {
+        Some(targets) => written(options, targets),
+        None => written(options, EnvFilter::builder().parse_lossy(directives)),
+    }
+}
+
+/// Directives that name no span: these are asked without a lock, and a request passes a dozen spans.
+fn targets(directives: &str) -> Option<Targets> {
+    if directives.contains('[') { None } else { directives.parse().ok() }
+}
+
+fn written<F: Filter<Registry> + Send + Sync + 'static>(options: &LogOptions<'_>, filter: F) -> AnyLayer {
     let log = fmt::layer().with_writer(std::io::stderr);
     match options.format {
         // All spans: the request's id is in the outer one.
@@ -74,7 +94,8 @@ fn log(options: &LogOptions<'_>) -> AnyLayer {
             let log = log.json().flatten_event(true).with_current_span(false).with_span_list(true);
             log.with_filter(filter).boxed()
         }
-        _ => log.with_ansi(options.color).with_filter(filter).boxed(),
+        _ if options.color => log.with_ansi(true).with_filter(filter).boxed(),
+        _ => log.with_ansi(false).fmt_fields(fields::Plain).with_filter(filter).boxed(),
     }
 }
 
@@ -83,7 +104,7 @@ fn discreet(directives: &str) -> String {
     let is_kept = |one: &&str| {
         !["slack_morphism", "tungstenite", "tokio_tungstenite"].iter().any(|name| one.trim().starts_with(name))
     };
-    let kept = directives.split(',').filter(is_kept).chain([NEVER]);
+    let kept = directives.split(',').filter(is_kept).filter(|one| !one.trim().is_empty()).chain([NEVER]);
     kept.collect::<Vec<_>>().join(",")
 }
 
@@ -109,6 +130,22 @@ mod tests {
         {
             assert!(of_level(level).starts_with(starts), "{level:?}");
         }
+    }
+
+    #[test]
+    fn directives_that_name_spans_are_understood_too() {
+        assert!(targets(&discreet("omni_core[omni.ask]=debug")).is_none());
+        let plain = targets(&discreet("info,rmcp=warn,omni_core::ledger=trace")).unwrap();
+        for (target, level, is) in [
+            ("omni_http", tracing::Level::INFO, true),
+            ("omni_http", tracing::Level::DEBUG, false),
+            ("rmcp::service", tracing::Level::INFO, false),
+            ("omni_core::ledger::drain", tracing::Level::TRACE, true),
+            ("slack_morphism", tracing::Level::ERROR, false),
+        ] {
+            assert_eq!(plain.would_enable(target, &level), is, "{target} {level}");
+        }
+        assert!(!targets(&discreet("")).unwrap().would_enable("omni_core", &tracing::Level::ERROR));
     }
 
     #[test]

@@ -200,7 +200,7 @@ fn scan(path: &Path, mut see: impl FnMut(SealedRecord) -> bool) -> Result<(), Au
 fn parse(line: &[u8]) -> Option<SealedRecord> {
     let line: Line<'_> = serde_json::from_slice(line).ok()?;
     let bytes = Bytes::copy_from_slice(line.record.get().as_bytes());
-    Some(SealedRecord { chain_id: line.chain_id, seq: line.seq, bytes, mac: from_hex(&line.mac)? })
+    Some(SealedRecord::new(line.chain_id, line.seq, bytes, from_hex(&line.mac)?))
 }
 
 #[async_trait]

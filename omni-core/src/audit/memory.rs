@@ -79,7 +79,7 @@ impl Kept {
             self.chains.push(record.chain_id);
         }
         self.order.push_back(place);
-        self.records.insert(place, record.clone());
+        self.records.insert(place, record.bare());
     }
 
     /// Records by the number that each keeps as long as it is here.

@@ -39,6 +39,21 @@ impl Val<'_> {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_null(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Int(number) => number.is_none(),
+            Self::Float(number) => number.is_none(),
+            Self::Bool(yes) => yes.is_none(),
+            Self::Bytes(bytes) => bytes.is_none(),
+            Self::Time(at) => at.is_none(),
+            Self::Json(json) => json.is_none(),
+            Self::Address(address) => address.is_none(),
+            Self::Texts(_) => false,
+        }
+    }
+
     /// About how many bytes it is on its way to PostgreSQL.
     pub(super) fn weight(&self) -> usize {
         let own = match self {
@@ -63,8 +78,23 @@ pub(super) fn stamp(at: DateTime<Utc>) -> String {
         return at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
     }
     // The same, without reading the pattern each time.
-    let (month, day, hour, minute, second) = (at.month(), at.day(), at.hour(), at.minute(), at.second());
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
+    let mut text = *b"0000-00-00 00:00:00.000000";
+    let parts = [
+        (0..4, year.unsigned_abs()),
+        (5..7, at.month()),
+        (8..10, at.day()),
+        (11..13, at.hour()),
+        (14..16, at.minute()),
+        (17..19, at.second()),
+        (20..26, micros),
+    ];
+    for (place, mut number) in parts {
+        for digit in text[place].iter_mut().rev() {
+            *digit = b"0123456789"[(number % 10) as usize];
+            number /= 10;
+        }
+    }
+    String::from_utf8(text.into()).unwrap_or_default()
 }
 
 #[cfg(feature = "sqlite")]
@@ -237,5 +267,20 @@ impl From<Value> for Val<'_> {
 impl From<Vec<String>> for Val<'_> {
     fn from(texts: Vec<String>) -> Self {
         Self::Texts(texts)
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_written_as_its_pattern_says(seconds in -62_167_219_200_i64..253_402_300_800, nanos in 0_u32..1_000_000_000) {
+            let at = DateTime::from_timestamp(seconds, nanos).unwrap();
+            prop_assert_eq!(stamp(at), at.format("%Y-%m-%d %H:%M:%S%.6f").to_string());
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
 use rmcp::model::{ErrorData, ResultType, ServerResult};
 use serde::Deserialize;
 use serde_json::{
@@ -16,7 +17,7 @@ use super::{
     Gateway, Visitor,
     call::ByClient,
     error,
-    line::{self, Said},
+    line::{self, Line, Said},
     list, result,
 };
 use crate::{
@@ -83,35 +84,39 @@ impl Gateway {
         until: Option<U>,
     ) -> (impl Future<Output = PlainResult> + Send + use<U>, Logs) {
         let (line, mut heard) = line::line(PeerCapabilities::default(), is_new, false);
+        let is_kept = until.is_some();
         if is_new {
             // Since 2026-07-28 only whoever asks for logs gets any, and that is none of these.
             heard.close();
         }
-        let (omni, names, name) = (self.omni.clone(), self.names, call.name.clone());
+        let name = call.name.clone();
+        // It is on its way before anybody waits for it, so that whoever does holds no more than its end.
+        let begun = self.direct(visitor, call, line).map(|call| match until {
+            Some(until) => self.omni.call_tool_until(call, until).left_future(),
+            None => self.omni.call_tool_then(call, |reply| reply).right_future(),
+        });
         let running = async move {
-            let arguments = raw(&call.arguments.as_ref().unwrap_or(&Map::new()))?;
-            let mut rest = BTreeMap::new();
-            if let Some(meta) = call.meta.filter(|meta| !meta.is_empty()) {
-                rest.insert("_meta".to_owned(), raw(&meta)?);
+            match begun?.await {
+                Err(Error::Cancelled) if is_kept => Err(ErrorData::internal_error("the call was given up", None)),
+                reply => finished(reply.and_then(CallReply::into_raw), &name, is_new),
             }
-            let relay = Relay::new(line.clone(), rest, call.arguments.is_none());
-            let call = DirectCall::offered(visitor.credential, &name, names, arguments)
-                .with_source(Source::Mcp)
-                .with_client(visitor.client)
-                .with_approver(Arc::new(ByClient::new(line)))
-                .with_relay(relay);
-            let reply = match until {
-                Some(until) => match omni.call_tool_until(call, until).await {
-                    Err(Error::Cancelled) => {
-                        return Err(ErrorData::internal_error("the call was given up", None));
-                    }
-                    reply => reply,
-                },
-                None => omni.call_tool(call).await,
-            };
-            finished(reply.and_then(CallReply::into_raw), &name, is_new)
         };
         (running, Logs(heard))
+    }
+
+    /// A client's call as one of the pipeline's.
+    fn direct(&self, visitor: Visitor, call: PlainCall, line: Arc<Line>) -> Result<DirectCall, ErrorData> {
+        let arguments = raw(&call.arguments.as_ref().unwrap_or(&Map::new()))?;
+        let mut rest = BTreeMap::new();
+        if let Some(meta) = call.meta.filter(|meta| !meta.is_empty()) {
+            rest.insert("_meta".to_owned(), raw(&meta)?);
+        }
+        let relay = Relay::new(line.clone(), rest, call.arguments.is_none());
+        Ok(DirectCall::offered(visitor.credential, &call.name, self.names, arguments)
+            .with_source(Source::Mcp)
+            .with_client(visitor.client)
+            .with_approver(Arc::new(ByClient::new(line)))
+            .with_relay(relay))
     }
 
     /// All tools that somebody may use: `tools/list`.

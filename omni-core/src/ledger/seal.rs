@@ -48,7 +48,7 @@ impl Sealer {
         let Place { seq, previous } = self.at;
         let mac = seal(&self.keyed, &previous, self.chain_id, seq, &bytes);
         self.at = Place { seq: seq + 1, previous: mac };
-        SealedRecord { chain_id: self.chain_id, seq, bytes, mac }
+        SealedRecord::new(self.chain_id, seq, bytes, mac)
     }
 }
 

@@ -374,7 +374,7 @@ async fn every_kind_of_tampering_is_found() {
 #[tokio::test]
 async fn a_record_forged_into_the_sink_stops_the_chain_there() {
     let (ledger, sink) = Ledger::in_memory();
-    let forged = SealedRecord { chain_id: ledger.chain_id(), seq: 0, bytes: "{}".into(), mac: [0; 32] };
+    let forged = SealedRecord::new(ledger.chain_id(), 0, "{}", [0; 32]);
     sink.append(&[forged]).await.unwrap();
     ledger.write(ask("1")).await.unwrap();
     assert!(ledger.flush(Duration::from_millis(100)).await.is_err());

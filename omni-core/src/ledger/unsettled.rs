@@ -41,7 +41,7 @@ impl Unsettled {
     pub(crate) fn observe(&mut self, request_id: Uuid, role: Role, record: &SealedRecord) {
         match role {
             Role::Continues if self.requests.len() < MAX_REQUESTS || self.requests.contains_key(&request_id) => {
-                self.requests.entry(request_id).or_default().push(record.clone());
+                self.requests.entry(request_id).or_default().push(record.bare());
             }
             Role::Closes => drop(self.requests.remove(&request_id)),
             Role::Continues | Role::None => {}

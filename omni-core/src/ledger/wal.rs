@@ -217,5 +217,5 @@ fn parse_line(chain_id: Uuid, line: &[u8]) -> Option<SealedRecord> {
     let seq = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
     let mac = from_hex(std::str::from_utf8(parts.next()?).ok()?)?;
     let bytes = parts.next().filter(|bytes| bytes.ends_with(b"}"))?;
-    Some(SealedRecord { chain_id, seq, bytes: Bytes::copy_from_slice(bytes), mac })
+    Some(SealedRecord::new(chain_id, seq, Bytes::copy_from_slice(bytes), mac))
 }

@@ -36,6 +36,8 @@ pub(crate) struct Accepted {
     pub(crate) request_id: Uuid,
     pub(crate) role: Role,
     pub(crate) bytes: Bytes,
+    /// What they say, for a sink that takes it soon.
+    pub(crate) said: Option<Arc<Record>>,
     pub(crate) ack: Ack,
     pub(crate) done: Done,
 }
@@ -134,7 +136,10 @@ impl Writer {
         for record in due.chain(own) {
             sealed.push(self.sealer.seal(canonical::canonical(&record)?));
         }
-        sealed.extend(batch.iter().map(|accepted| self.sealer.seal(accepted.bytes.clone())));
+        sealed.extend(batch.iter().map(|accepted| {
+            let record = self.sealer.seal(accepted.bytes.clone());
+            SealedRecord { said: accepted.said.clone(), ..record }
+        }));
         if let Some(wal) = &mut self.wal {
             // A write to the page cache takes microseconds: less than a hop to another thread.
             wal.append(&sealed)?;
@@ -174,7 +179,7 @@ impl Writer {
 
     fn hand_on(&mut self, mut batch: VecDeque<Accepted>, sealed: Vec<SealedRecord>) {
         self.shared.report_file(None);
-        self.last = sealed.last().cloned().or(self.last.take());
+        self.last = sealed.last().map(SealedRecord::bare).or(self.last.take());
         let own = sealed.len() - batch.len();
         for (index, record) in sealed.into_iter().enumerate() {
             let accepted = if index < own { None } else { batch.pop_front() };

@@ -46,19 +46,23 @@ struct Known {
 }
 
 /// Runs a direct call from its first step to its one record.
-pub(super) async fn run(parts: &Parts, mut call: DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
+pub(super) async fn run(
+    parts: &Parts,
+    call: &mut DirectCall,
+    cancel: CancellationToken,
+) -> Result<CallReply, Error> {
     let started = Instant::now();
     let mut known = Known {
         party: steps::nobody(call.source, &call.client),
         holder: None,
-        planned: planned(&call),
+        planned: planned(call),
         reservation: None,
         is_unsent: false,
     };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
-        ended = AssertUnwindSafe(steps(parts, &mut call, &mut known)).catch_unwind() => {
+        ended = AssertUnwindSafe(steps(parts, call, &mut known)).catch_unwind() => {
             ended.unwrap_or_else(|_| Err(Error::Internal { message: "the call panicked".into() }))
         }
     };

@@ -37,7 +37,7 @@ pub(super) async fn of_row(db: &Db, table: &'static str, id: i64) -> Result<Opti
 /// A record as it lies in the ledger.
 pub(super) fn sealed(chain_id: Uuid, row: &Row) -> Result<SealedRecord, DbError> {
     let bytes = Bytes::from(row.bytes("bytes")?);
-    Ok(SealedRecord { chain_id, seq: row.unsigned("seq")?, bytes, mac: seal(row, "mac")? })
+    Ok(SealedRecord::new(chain_id, row.unsigned("seq")?, bytes, seal(row, "mac")?))
 }
 
 /// A seal; the tables admit none of another length.

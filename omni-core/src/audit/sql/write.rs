@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     db::{Db, DbError, Tx, Val},
-    ledger::Record,
 };
 
 /// A record and what it says.
@@ -26,7 +25,7 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     fn new(sealed: &'a SealedRecord) -> Self {
         // What a later build wrote into a file may be unknown here; the truth is stored all the same.
-        match Record::read(&sealed.bytes) {
+        match sealed.read() {
             Ok(record) => Self { sealed, at: record.at, entries: Entries::of(&record) },
             Err(_) => Self { sealed, at: Utc::now(), entries: Entries::default() },
         }
@@ -135,10 +134,10 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
     let people = people(tx, entries.iter().filter_map(|entry| entry.entries.log.as_ref())).await?;
     let logs = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.log.as_ref()?)));
     let rows: Vec<_> = logs.map(|(sealed, log)| log_row(sealed, log, &people)).collect();
-    tx.insert_many(LOG_INTO, rows, "").await?;
+    tx.insert_sparse(LOG_INTO, rows, "").await?;
     let calls = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.call.as_ref()?)));
     let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
-    tx.insert_many(CALL_INTO, rows, "").await?;
+    tx.insert_sparse(CALL_INTO, rows, "").await?;
     counters::add(tx, entries.iter().filter_map(|entry| entry.entries.call.as_ref())).await
 }
 

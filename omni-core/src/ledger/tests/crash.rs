@@ -284,7 +284,7 @@ async fn a_file_that_contradicts_the_sink_is_set_aside() {
     let name = files_of(dir.path())[0].clone();
     let chain_id = name.split('.').next().unwrap().parse().unwrap();
     let sink = MemorySink::default();
-    sink.append(&[SealedRecord { chain_id, seq: 1, bytes: "{}".into(), mac: [0; 32] }]).await.unwrap();
+    sink.append(&[SealedRecord::new(chain_id, 1, "{}", [0; 32])]).await.unwrap();
     let ledger = open(options(dir.path()), sink.clone()).await;
     ledger.write(ask("2")).await.unwrap();
     ledger.flush(SOON).await.unwrap();

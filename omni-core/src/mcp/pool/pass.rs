@@ -80,7 +80,7 @@ impl Pool {
         let server = self.enabled(server)?;
         let cx = within_own_time(server, cx);
         server.lets_call(tool)?;
-        let params = params::without_meta_of_others(&params::of_call(tool, params)?)?;
+        let params = params::of_call(tool, params)?;
         let request = McpRequest::new("tools/call", Some(params));
         let once = || server.call_raw(tool, request.clone(), &cx);
         self.attempts(server, tool, cx.deadline, || !cx.once && self.is_harmless(server, tool), once).await
