@@ -14,6 +14,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, watch},
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -161,6 +162,11 @@ impl CallReply {
     }
 }
 
+/// What a task comes to, or why it did not end.
+async fn returned<T>(task: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
+    task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }))
+}
+
 impl Omni {
     /// Starts to build one.
     pub fn builder() -> OmniBuilder {
@@ -227,7 +233,7 @@ impl Omni {
         let parts = self.parts();
         // Made here, so that it is part of what the caller does.
         let span = trace::ask(&ask);
-        self.inner.tasks.spawn(async move { ask::run(&parts, &ask, None, cancel, events).await }.instrument(span));
+        self.spawn(span, async move { ask::run(&parts, &ask, None, cancel, events).await });
         stream
     }
 
@@ -251,9 +257,9 @@ impl Omni {
         let guard = cancel.clone().drop_guard();
         let span = trace::direct(&call);
         let mut call = Box::new(call);
-        let called = self.spawn(span, async move { direct::run(&parts, &mut call, cancel).await.map(then) });
+        let task = self.spawn(span, async move { direct::run(&parts, &mut call, cancel).await.map(then) });
         async move {
-            let reply = called.await;
+            let reply = returned(task).await;
             drop(guard);
             reply
         }
@@ -269,7 +275,7 @@ impl Omni {
         let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
         let span = trace::direct(&call);
         let mut call = Box::new(call);
-        self.spawn(span, async move {
+        returned(self.spawn(span, async move {
             let running = direct::run(&parts, &mut call, cancel.clone());
             let given_up = async {
                 until.await;
@@ -281,18 +287,13 @@ impl Omni {
                 reply = running => reply,
                 () = given_up => Err(Error::Cancelled),
             }
-        })
+        }))
     }
 
-    /// Runs a call as a task of its own.
-    fn spawn<T: Send + 'static, W: Future<Output = Result<T, Error>> + Send + 'static>(
-        &self,
-        span: Span,
-        work: W,
-    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, W> {
-        // In a box before it is handed on: it is large, and moves several times.
-        let task = self.inner.tasks.spawn(Box::pin(work).instrument(span));
-        async move { task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() })) }
+    /// Runs something under a span as a task of its own. In a box before it is handed on: it is large, and moves
+    /// several times.
+    fn spawn<W: Future<Output: Send> + Send + 'static>(&self, span: Span, work: W) -> JoinHandle<W::Output> {
+        self.inner.tasks.spawn(Box::pin(work).instrument(span))
     }
 
     /// Calls a tool for an MCP client, and gives its result as the server sent it. The call has a

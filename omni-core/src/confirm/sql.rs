@@ -73,12 +73,6 @@ fn timed(sql: &str, db: &Db) -> String {
     sql.replace("{now}", db.dialect().now())
 }
 
-async fn now(tx: &mut Tx) -> Result<DateTime<Utc>, DbError> {
-    let sql = format!("SELECT {} AS now", tx.dialect().now());
-    let row = tx.fetch_optional(&sql, &[]).await?;
-    row.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))
-}
-
 fn id(text: &str) -> Result<Uuid, DbError> {
     text.parse().map_err(|_| DbError::Schema { message: format!("{text:?} is no id") })
 }
@@ -184,7 +178,7 @@ async fn end_left(db: &Db, changed: &mut Vec<Confirmation>) -> Result<(), DbErro
     let left = timed(&format!("SELECT id FROM parked_runs WHERE {IS_LEFT_BEHIND} LIMIT ?"), db);
     for row in db.fetch_all(&left, &[AT_ONCE.into()]).await? {
         let mut tx = db.begin().await?;
-        let now = now(&mut tx).await?;
+        let now = tx.now().await?;
         let ended = end(&mut tx, &row.text("id")?, None, IS_LEFT_BEHIND, now).await?;
         tx.commit().await?;
         changed.extend(ended);
@@ -214,7 +208,7 @@ impl RunStore for SqlRuns {
             return Err(RunError::new(format!("a run may have {MAX_RUN_BYTES} bytes")));
         }
         let mut tx = self.tables.db().await?.begin().await?;
-        let (now, name) = (now(&mut tx).await?, run.id.to_string());
+        let (now, name) = (tx.now().await?, run.id.to_string());
         let (expires, lapses) = (now + run.expiry, now + run.expiry + GRACE);
         let insert = "INSERT INTO parked_runs (id, state, body, created_at, lapses_at) VALUES (?, 'parked', ?, ?, ?)";
         tx.execute(insert, &[name.as_str().into(), run.body.into(), now.into(), lapses.into()]).await?;
@@ -292,7 +286,7 @@ impl RunStore for SqlRuns {
 
     async fn claim(&self, run: Uuid, lease: Duration) -> Result<bool, RunError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let (until, name) = (now(&mut tx).await? + lease, run.to_string());
+        let (until, name) = (tx.now().await? + lease, run.to_string());
         let claim = "UPDATE parked_runs SET state = 'claimed', lease_until = ?
                      WHERE id = ? AND state = 'parked'
                          AND NOT EXISTS (SELECT 1 FROM confirmations WHERE run_id = ? AND state = 'pending')";
@@ -303,7 +297,7 @@ impl RunStore for SqlRuns {
 
     async fn renew(&self, run: Uuid, lease: Duration) -> Result<bool, RunError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let until = now(&mut tx).await? + lease;
+        let until = tx.now().await? + lease;
         let renew = "UPDATE parked_runs SET lease_until = ? WHERE id = ? AND state = 'claimed'";
         let renewed = tx.execute(renew, &[until.into(), run.to_string().into()]).await?;
         tx.commit().await?;
@@ -312,7 +306,7 @@ impl RunStore for SqlRuns {
 
     async fn end(&self, run: Uuid, result: Option<&str>) -> Result<Vec<Confirmation>, RunError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let now = now(&mut tx).await?;
+        let now = tx.now().await?;
         let left = end(&mut tx, &run.to_string(), result, "state <> 'ended'", now).await?;
         tx.commit().await?;
         Ok(left)

@@ -68,6 +68,7 @@ const STEPS: &[Step] = &[
     step!(15, "kept", "0015_kept.sql"),
     step!(16, "imported", "0016_imported.sql"),
     step!(17, "overview", "0017_overview.sql"),
+    step!(18, "room", "0018_room.sql"),
 ];
 
 /// The numbers of all steps.

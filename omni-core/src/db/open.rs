@@ -244,6 +244,9 @@ impl Target {
 #[cfg(feature = "sqlite")]
 async fn is_as_before(connection: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
     use sqlx::Connection as _;
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
     // What was dropped is undone first.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())

@@ -78,7 +78,8 @@ pub(super) fn without_nulls<'v>(into: &str, rows: Vec<Vec<Val<'v>>>) -> (String,
     let has_value = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|value| !value.is_null()));
     let (used, names): (Vec<bool>, Vec<&str>) = columns.enumerate().map(|(at, name)| (has_value(at), name)).unzip();
     let names: Vec<&str> = names.into_iter().zip(&used).filter_map(|(name, used)| used.then_some(name)).collect();
-    let only_used = |row: Vec<Val<'v>>| row.into_iter().zip(&used).filter_map(|(value, used)| used.then_some(value)).collect();
+    let only_used =
+        |row: Vec<Val<'v>>| row.into_iter().zip(&used).filter_map(|(value, used)| used.then_some(value)).collect();
     let rows = rows.into_iter().map(only_used).collect();
     (format!("{table}({}) VALUES", names.join(", ")), rows)
 }

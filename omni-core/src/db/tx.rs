@@ -1,5 +1,6 @@
 //! A transaction.
 
+use chrono::{DateTime, SubsecRound as _, Utc};
 use sqlx::SqlSafeStr as _;
 
 use super::{DbError, Dialect, Row, Val, sql, value};
@@ -25,6 +26,18 @@ impl Tx {
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => Dialect::Postgres,
         }
+    }
+
+    /// The database's present time. SQLite's is that of this machine, in milliseconds.
+    ///
+    /// # Errors
+    /// A [`DbError`].
+    pub async fn now(&mut self) -> Result<DateTime<Utc>, DbError> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(Utc::now().trunc_subsecs(3));
+        }
+        let row = self.fetch_optional(&format!("SELECT {} AS now", self.dialect().now()), &[]).await?;
+        row.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))
     }
 
     /// Runs a statement; returns how many rows it changed.

@@ -19,7 +19,7 @@ use crate::{
 /// Most records of one append.
 const BATCH: usize = 512;
 /// How long records that nobody waits for wait for others to go with: an append costs much, a record little.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(25);
 /// How long one append may take.
 const APPEND_WITHIN: Duration = Duration::from_secs(30);
 /// The first and the longest pause after a failure.

@@ -46,11 +46,7 @@ struct Known {
 }
 
 /// Runs a direct call from its first step to its one record.
-pub(super) async fn run(
-    parts: &Parts,
-    call: &mut DirectCall,
-    cancel: CancellationToken,
-) -> Result<CallReply, Error> {
+pub(super) async fn run(parts: &Parts, call: &mut DirectCall, cancel: CancellationToken) -> Result<CallReply, Error> {
     let started = Instant::now();
     let mut known = Known {
         party: steps::nobody(call.source, &call.client),

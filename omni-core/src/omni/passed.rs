@@ -17,7 +17,7 @@ use super::{
     Omni,
     handed::Purpose,
     offered::{Offer, Sight},
-    steps,
+    returned, steps,
 };
 use crate::{
     agent::plan::rule_text,
@@ -156,8 +156,7 @@ impl Omni {
         let cancel = self.inner.kill.child_token();
         let guard = cancel.clone().drop_guard();
         let span = trace::passed(passing.request_id);
-        let task = self.inner.tasks.spawn(async move { run(&parts, passing, cancel).await }.instrument(span));
-        let reply = task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }));
+        let reply = returned(self.spawn(span, async move { run(&parts, passing, cancel).await })).await;
         drop(guard);
         reply
     }

@@ -94,8 +94,7 @@ impl Writes for Keeping {
 
     async fn write(&self, items: &[Incoming]) -> Result<Vec<()>, DbError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let now = tx.fetch_optional(&format!("SELECT {} AS now", tx.dialect().now()), &[]).await?;
-        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
+        let now = tx.now().await?;
         let rows: Vec<_> = items.iter().map(|incoming| values(incoming, now)).collect();
         tx.insert_many(&format!("INSERT INTO results ({COLUMNS}, body) VALUES"), rows, "").await?;
         // In one order, so that two processes never wait for each other in a circle.

@@ -150,8 +150,7 @@ impl Writes for Appending {
     async fn write(&self, items: &[Incoming]) -> Result<Vec<u64>, DbError> {
         let db = self.tables.db().await?;
         let mut tx = db.begin().await?;
-        let now = tx.fetch_optional(&format!("SELECT {} AS now", db.dialect().now()), &[]).await?;
-        let now = now.map_or_else(|| Ok(Utc::now()), |row| row.time("now"))?;
+        let now = tx.now().await?;
         // In the order of their conversations, so that two processes never wait for each other in a circle; within one,
         // as they came.
         let mut order: Vec<usize> = (0..items.len()).collect();

@@ -51,7 +51,11 @@ impl Visit for Line<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { self.record_debug(field, &format_args!("{value}")) } else { self.record_debug(field, &value) }
+        if field.name() == "message" {
+            self.record_debug(field, &format_args!("{value}"))
+        } else {
+            self.record_debug(field, &value)
+        }
     }
 }
 
@@ -86,7 +90,8 @@ mod tests {
         let writer = log.clone();
         let lines = fmt::layer().fmt_fields(Plain).with_ansi(false).without_time().with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
-            let span = tracing::info_span!("ask", otel.name = "no", request_id = "r\"1", code = Empty, otel.kind = "no");
+            let span =
+                tracing::info_span!("ask", otel.name = "no", request_id = "r\"1", code = Empty, otel.kind = "no");
             span.record("code", 7);
             let error = io::Error::other("it broke");
             span.in_scope(|| tracing::warn!(%error, who = ?Some("ann"), n = 2, "it {} happen", "did"));

@@ -11,9 +11,7 @@ use super::{
     people::{People, people},
     truth,
 };
-use crate::{
-    db::{Db, DbError, Tx, Val},
-};
+use crate::db::{Db, DbError, Tx, Val};
 
 /// A record and what it says.
 struct Entry<'a> {

@@ -1,0 +1,3 @@
+-- What one person keeps is added up whenever there is more of it: from this alone.
+CREATE INDEX IF NOT EXISTS results_room ON results (tenant, subject, number, bytes);
+DROP INDEX IF EXISTS results_owner;
