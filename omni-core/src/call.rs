@@ -404,11 +404,13 @@ pub(crate) fn summary(
     error: Option<&str>,
     duration_ms: u64,
 ) -> CallSummary {
+    let mut arguments = call.arguments_json();
+    parts.redactor.clean_json(&mut arguments);
     CallSummary {
         id: call.id.clone(),
         server: call.server.clone(),
         tool: call.tool.clone(),
-        arguments: parts.redactor.json(&call.arguments_json()),
+        arguments,
         status,
         duration_ms,
         error: error.map(|error| parts.redactor.text(error)),

@@ -61,10 +61,21 @@ impl Redactor {
     /// The same text without what looks like a secret.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
+        self.without_secrets(text).into_owned()
+    }
+
+    /// Takes what looks like a secret out of a text.
+    pub(crate) fn clean(&self, text: &mut String) {
+        if let Cow::Owned(redacted) = self.without_secrets(text) {
+            *text = redacted;
+        }
+    }
+
+    fn without_secrets<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = self.known(Cow::Borrowed(text));
         // Most texts hold nothing, which one look tells; the first change would show there.
         if LOOK.as_ref().is_some_and(|look| !look.is_match(&text)) {
-            return text.into_owned();
+            return text;
         }
         for pattern in PATTERNS.iter() {
             if let Cow::Owned(redacted) = pattern.find.replace_all(&text, pattern.replace) {
@@ -72,41 +83,50 @@ impl Redactor {
             }
         }
         // A guess may have put two parts of a known value together.
-        self.known(text).into_owned()
+        self.known(text)
     }
 
     /// The same JSON without values of secret-named keys and without strings that look like one.
     #[must_use]
     pub fn json(&self, value: &Value) -> Value {
-        self.at_depth(value, 0)
+        let mut value = value.clone();
+        self.clean_json(&mut value);
+        value
     }
 
-    fn at_depth(&self, value: &Value, depth: usize) -> Value {
+    /// Takes them out of a value.
+    pub(crate) fn clean_json(&self, value: &mut Value) {
+        self.at_depth(value, 0);
+    }
+
+    fn at_depth(&self, value: &mut Value, depth: usize) {
         match value {
-            Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => REDACTED.into(),
-            Value::Array(items) => items.iter().map(|item| self.at_depth(item, depth + 1)).collect(),
-            Value::Object(map) => Value::Object(self.object(map, depth)),
-            Value::String(text) => self.text(text).into(),
+            Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => *value = REDACTED.into(),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.at_depth(item, depth + 1)),
+            Value::Object(map) => self.object(map, depth),
+            Value::String(text) => self.clean(text),
             Value::Number(number) => {
-                let text = number.to_string();
-                if matches!(self.known(Cow::Borrowed(&text)), Cow::Owned(_)) { REDACTED.into() } else { value.clone() }
+                let is_known = |text: String| matches!(self.known(Cow::Borrowed(&text)), Cow::Owned(_));
+                if !self.values.is_empty() && is_known(number.to_string()) {
+                    *value = REDACTED.into();
+                }
             }
-            Value::Bool(_) | Value::Null => value.clone(),
+            Value::Bool(_) | Value::Null => {}
         }
     }
 
-    fn object(&self, map: &Map<String, Value>, depth: usize) -> Map<String, Value> {
-        map.iter()
-            .map(|(key, value)| {
-                let value = match value {
-                    // Whether there is a password is no secret.
-                    Value::Bool(_) | Value::Null => value.clone(),
-                    _ if names_secret(key) => REDACTED.into(),
-                    value => self.at_depth(value, depth + 1),
-                };
-                (self.text(key), value)
-            })
-            .collect()
+    fn object(&self, map: &mut Map<String, Value>, depth: usize) {
+        for (key, value) in map.iter_mut() {
+            match value {
+                // Whether there is a password is no secret.
+                Value::Bool(_) | Value::Null => {}
+                value if names_secret(key) => *value = REDACTED.into(),
+                value => self.at_depth(value, depth + 1),
+            }
+        }
+        if map.keys().any(|key| matches!(self.without_secrets(key), Cow::Owned(_))) {
+            *map = std::mem::take(map).into_iter().map(|(key, value)| (self.text(&key), value)).collect();
+        }
     }
 
     fn known<'a>(&self, mut text: Cow<'a, str>) -> Cow<'a, str> {

@@ -112,7 +112,8 @@ async fn announce(parts: &Parts, call: &PlannedCall, progress: &mut Progress, ev
         return;
     }
     progress.in_flight.insert(call.id.clone(), InFlight { call: call.clone(), since: Instant::now() });
-    let arguments = parts.redactor.json(&call.arguments_json());
+    let mut arguments = call.arguments_json();
+    parts.redactor.clean_json(&mut arguments);
     let (id, server, tool) = (call.id.clone(), call.server.clone(), call.tool.clone());
     events.send(AnswerEvent::ToolStarted { id, server, tool, arguments }).await;
 }

@@ -54,7 +54,7 @@ fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
     match &mut record.event {
         Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
         Event::Ask(ask) => clean_ask(ask, redactor),
-        Event::AskStarted { question } => *question = cut(redactor.text(question), MAX_TEXT),
+        Event::AskStarted { question } => clean_text(question, redactor, MAX_TEXT),
         Event::Admin(admin) => clean_admin(admin, redactor),
         Event::ChainOpened { .. } | Event::Gap { .. } => {}
     }
@@ -62,51 +62,58 @@ fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
 }
 
 fn clean_admin(admin: &mut AdminRecord, redactor: &Redactor) {
-    admin.target = cut(redactor.text(&admin.target), MAX_NAME);
-    admin.details = cut_json(redactor.json(&admin.details), MAX_ARGUMENTS);
+    clean_text(&mut admin.target, redactor, MAX_NAME);
+    clean_json(&mut admin.details, redactor);
     clean_error(&mut admin.error, redactor);
 }
 
 fn clean_call(call: &mut CallRecord, redactor: &Redactor) {
     // A model or a caller made these up, perhaps.
     for name in [&mut call.server, &mut call.tool, &mut call.call_id].into_iter().chain(&mut call.rule) {
-        *name = cut(redactor.text(name), MAX_NAME);
+        clean_text(name, redactor, MAX_NAME);
     }
-    call.arguments = cut_json(redactor.json(&call.arguments), MAX_ARGUMENTS);
+    clean_json(&mut call.arguments, redactor);
     clean_error(&mut call.error, redactor);
 }
 
 fn clean_ask(ask: &mut AskRecord, redactor: &Redactor) {
     for text in [&mut ask.question, &mut ask.answer] {
-        *text = cut(redactor.text(text), MAX_TEXT);
+        clean_text(text, redactor, MAX_TEXT);
     }
     clean_error(&mut ask.error, redactor);
 }
 
 fn clean_error(error: &mut Option<String>, redactor: &Redactor) {
     if let Some(error) = error {
-        *error = cut(redactor.text(error), MAX_ERROR);
+        clean_text(error, redactor, MAX_ERROR);
     }
 }
 
-/// The first `max` characters, with a mark where more was.
-fn cut(mut text: String, max: usize) -> String {
+fn clean_text(text: &mut String, redactor: &Redactor, max: usize) {
+    redactor.clean(text);
+    cut(text, max);
+}
+
+fn clean_json(value: &mut Value, redactor: &Redactor) {
+    redactor.clean_json(value);
+    let mut text = value.to_string();
+    if text.len() > MAX_ARGUMENTS && text.chars().count() > MAX_ARGUMENTS {
+        cut(&mut text, MAX_ARGUMENTS);
+        *value = json!({ "_cut": text });
+    }
+}
+
+/// Leaves the first `max` characters, with a mark where more was.
+fn cut(text: &mut String, max: usize) {
     // As many bytes hold at most as many characters.
     if text.len() <= max {
-        return text;
+        return;
     }
     if let Some((end, _)) = text.char_indices().nth(max) {
         let all = text.chars().count();
         text.truncate(end);
         text.push_str(&format!("… [cut: {max} of {all} characters]"));
     }
-    text
-}
-
-/// The value, or the beginning of its JSON under `_cut` where it is too long.
-fn cut_json(value: Value, max: usize) -> Value {
-    let text = value.to_string();
-    if text.len() <= max || text.chars().count() <= max { value } else { json!({ "_cut": cut(text, max) }) }
 }
 
 /// Sorted keys, no spaces.
