@@ -148,6 +148,7 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
         Disposition::Run | Disposition::Answer { .. } | Disposition::Read(_) | Disposition::Refuse { .. } => None,
     };
     if let Some(asking) = planned {
+        // In a box, here and below: few calls ask anybody, and all would carry it.
         Box::pin(ask_human(parts, caller, call, asking)).await?;
     }
     // The grant is asked again after the human and right before the call: rights may have been taken away since.

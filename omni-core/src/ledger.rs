@@ -56,6 +56,8 @@ pub use key::{KeyId, SealKey, SealKeys};
 pub use options::LedgerOptions;
 pub use record::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Party, Record, TurnRecord};
 
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
+pub(crate) use canonical::written;
 #[cfg(any(test, feature = "testing", feature = "analytics"))]
 pub(crate) use seal::seal_all;
 
@@ -72,8 +74,10 @@ use writer::{Accepted, Ended, Writer};
 /// Records that may wait for the disk, or for the sink beyond the longest backlog.
 const QUEUE: usize = 1024;
 
-/// Records that wait for the sink up to which they are carried to it as values beside their bytes.
-const CARRIED: usize = 4096;
+/// Which records are carried to the sink as values beside their bytes: short ones, for a value may take a hundred times
+/// its bytes, and while few wait.
+const CARRIED_BYTES: usize = 4 << 10;
+const CARRIED_RECORDS: usize = 512;
 
 /// The one path of records. Clones are the same ledger.
 #[derive(Debug, Clone)]
@@ -241,12 +245,12 @@ impl Ledger {
             return Ok(());
         }
         let kept = inner.kept.load();
-        let record = canonical::clean(record, &kept.redactor, kept.content);
+        let (record, bytes) = canonical::written(record, &kept.redactor, kept.content)?;
         drop(kept);
-        let bytes = canonical::canonical(&record)?;
         let (done, wait) = oneshot::channel();
         let (request_id, role) = (record.request_id, Role::of(&record.event));
-        let said = (inner.shared.backlog() < CARRIED).then(|| Arc::new(record));
+        let is_carried = bytes.len() <= CARRIED_BYTES && inner.shared.backlog() < CARRIED_RECORDS;
+        let said = is_carried.then(|| Arc::new(record));
         let accepted = Accepted { request_id, role, bytes, said, ack, done };
         inner.desk.bring(accepted)?;
         match time::timeout(inner.ack_within, wait).await {

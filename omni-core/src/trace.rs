@@ -80,7 +80,7 @@ pub(crate) fn ended(outcome: Outcome, role: Option<&str>) {
 pub(crate) fn chat(model: &ModelInfo, known_as: &str, max_tokens: u32) -> Span {
     tracing::info_span!(
         "chat",
-        otel.name = %format_args!("chat {known_as}"),
+        otel.name = format!("chat {known_as}"),
         otel.kind = "client",
         gen_ai.operation.name = "chat",
         gen_ai.provider.name = model.provider,
@@ -115,7 +115,7 @@ pub(crate) fn chatted(span: &Span, made: &Result<ModelTurn, Error>) {
 pub(crate) fn tool(call: &PlannedCall) -> Span {
     tracing::info_span!(
         "tools/call",
-        otel.name = %format_args!("tools/call {}", call.tool),
+        otel.name = format!("tools/call {}", call.tool),
         otel.kind = "client",
         mcp.method.name = "tools/call",
         gen_ai.operation.name = "execute_tool",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use omni_core::config::LogFormat;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::Targets,
+    filter::{LevelFilter, Targets},
     fmt,
     layer::{Filter, SubscriberExt as _},
     util::SubscriberInitExt as _,
@@ -13,8 +13,6 @@ use tracing_subscriber::{
 
 #[cfg(feature = "otel")]
 use crate::otel::{self, Export};
-
-mod fields;
 
 /// How a service logs.
 #[derive(Debug)]
@@ -81,9 +79,16 @@ fn log(options: &LogOptions<'_>) -> AnyLayer {
     }
 }
 
-/// Directives that name no span: these are asked without a lock, and a request passes a dozen spans.
+/// Directives of which each is a level, or a target and perhaps its level: these are asked without a lock, and a request
+/// passes a dozen spans. `None` for all others.
 fn targets(directives: &str) -> Option<Targets> {
-    if directives.contains('[') { None } else { directives.parse().ok() }
+    let is_plain = |one: &str| {
+        let (target, level) = one.split_once('=').unwrap_or((one, "info"));
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
+        let is_level = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+        !target.is_empty() && target.bytes().all(is_name) && is_level
+    };
+    if directives.split(',').all(is_plain) { directives.parse().ok() } else { None }
 }
 
 fn written<F: Filter<Registry> + Send + Sync + 'static>(options: &LogOptions<'_>, filter: F) -> AnyLayer {
@@ -94,8 +99,7 @@ fn written<F: Filter<Registry> + Send + Sync + 'static>(options: &LogOptions<'_>
             let log = log.json().flatten_event(true).with_current_span(false).with_span_list(true);
             log.with_filter(filter).boxed()
         }
-        _ if options.color => log.with_ansi(true).with_filter(filter).boxed(),
-        _ => log.with_ansi(false).fmt_fields(fields::Plain).with_filter(filter).boxed(),
+        _ => log.with_ansi(options.color).with_filter(filter).boxed(),
     }
 }
 
@@ -134,7 +138,9 @@ mod tests {
 
     #[test]
     fn directives_that_name_spans_are_understood_too() {
-        assert!(targets(&discreet("omni_core[omni.ask]=debug")).is_none());
+        for other in ["omni_core[omni.ask]=debug", "omni_core=", "info, rmcp=warn", "*=info", "omni_core=loud"] {
+            assert!(targets(&discreet(other)).is_none(), "{other}");
+        }
         let plain = targets(&discreet("info,rmcp=warn,omni_core::ledger=trace")).unwrap();
         for (target, level, is) in [
             ("omni_http", tracing::Level::INFO, true),

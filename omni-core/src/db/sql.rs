@@ -71,19 +71,6 @@ pub fn insert_many<'v>(
     statements
 }
 
-/// The same insert without the columns for which no row has a value.
-pub(super) fn without_nulls<'v>(into: &str, rows: Vec<Vec<Val<'v>>>) -> (String, Vec<Vec<Val<'v>>>) {
-    let Some((table, columns)) = into.split_once('(') else { return (into.to_owned(), rows) };
-    let columns = columns.trim_end_matches("VALUES").trim_end().trim_end_matches(')').split(',').map(str::trim);
-    let has_value = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|value| !value.is_null()));
-    let (used, names): (Vec<bool>, Vec<&str>) = columns.enumerate().map(|(at, name)| (has_value(at), name)).unzip();
-    let names: Vec<&str> = names.into_iter().zip(&used).filter_map(|(name, used)| used.then_some(name)).collect();
-    let only_used =
-        |row: Vec<Val<'v>>| row.into_iter().zip(&used).filter_map(|(value, used)| used.then_some(value)).collect();
-    let rows = rows.into_iter().map(only_used).collect();
-    (format!("{table}({}) VALUES", names.join(", ")), rows)
-}
-
 /// How many of the first rows go together, of at most `most`, which is a power of two.
 fn fitting(dialect: Dialect, rows: &[Vec<Val<'_>>], most: usize) -> usize {
     if dialect == Dialect::Sqlite {
@@ -106,19 +93,6 @@ fn prev_power_of_two(number: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_column_for_which_no_row_has_a_value_is_not_named() {
-        let (text, none) = (|text| Val::Text(Some(text)), Val::Int(None));
-        let rows = vec![
-            vec![text("a".into()), none.clone(), Val::Bool(None)],
-            vec![text("b".into()), none, Val::Bool(Some(true))],
-        ];
-        let (into, rows) = without_nulls("INSERT INTO t (name,\n    count, is_new) VALUES", rows);
-        assert_eq!(into, "INSERT INTO t (name, is_new) VALUES");
-        assert_eq!(rows[1], [text("b".into()), Val::Bool(Some(true))]);
-        assert_eq!(rows[0], [text("a".into()), Val::Bool(None)]);
-    }
 
     #[test]
     fn an_insert_into_postgres_is_as_long_as_one_record_or_one_row() {

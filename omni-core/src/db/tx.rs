@@ -75,16 +75,6 @@ impl Tx {
         Ok(changed)
     }
 
-    /// The same, for rows that have no value for many columns: one for which none of them has any is not named. So a
-    /// column that may be `NULL` has no other default.
-    ///
-    /// # Errors
-    /// A [`DbError`].
-    pub async fn insert_sparse(&mut self, into: &str, rows: Vec<Vec<Val<'_>>>, rest: &str) -> Result<u64, DbError> {
-        let (into, rows) = sql::without_nulls(into, rows);
-        self.insert_many(&into, rows, rest).await
-    }
-
     /// All rows of a query.
     ///
     /// # Errors

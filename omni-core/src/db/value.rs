@@ -39,21 +39,6 @@ impl Val<'_> {
         }
     }
 
-    /// Whether there is none.
-    pub(super) fn is_null(&self) -> bool {
-        match self {
-            Self::Text(text) => text.is_none(),
-            Self::Int(number) => number.is_none(),
-            Self::Float(number) => number.is_none(),
-            Self::Bool(yes) => yes.is_none(),
-            Self::Bytes(bytes) => bytes.is_none(),
-            Self::Time(at) => at.is_none(),
-            Self::Json(json) => json.is_none(),
-            Self::Address(address) => address.is_none(),
-            Self::Texts(_) => false,
-        }
-    }
-
     /// About how many bytes it is on its way to PostgreSQL.
     pub(super) fn weight(&self) -> usize {
         let own = match self {

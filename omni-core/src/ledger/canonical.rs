@@ -18,6 +18,17 @@ const MAX_NAME: usize = 512;
 /// Most characters of a question or an answer of which only a preview is kept.
 const MAX_PREVIEW: usize = 200;
 
+/// A record as it is kept, and its bytes.
+pub(crate) fn written(
+    record: Record,
+    redactor: &Redactor,
+    content: StoreContent,
+) -> Result<(Record, Bytes), AuditError> {
+    let record = clean(record, redactor, content);
+    let bytes = canonical(&record)?;
+    Ok((record, bytes))
+}
+
 /// Takes secrets out of a record and cuts what is too long, or more than is to be kept.
 pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) -> Record {
     let mut record = without_secrets(record, redactor);

@@ -16,6 +16,7 @@ use crate::{
     hex::to_hex,
 };
 
+mod carried;
 mod crash;
 mod keys;
 mod stores;

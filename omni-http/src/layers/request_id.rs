@@ -95,7 +95,7 @@ fn span(id: &RequestId, method: &Method, route: Option<&MatchedPath>) -> Span {
     let route = route.map_or("", MatchedPath::as_str);
     tracing::info_span!(
         "http.request",
-        otel.name = %format_args!("{method}{}{route}", if route.is_empty() { "" } else { " " }),
+        otel.name = format!("{method} {route}").trim_end(),
         otel.kind = "server",
         http.request.method = %method,
         http.route = route,

@@ -15,6 +15,7 @@ use crate::{
     testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed},
 };
 
+mod carried;
 mod originals;
 mod sqlite;
 mod tampering;

@@ -132,10 +132,10 @@ async fn project(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<(), DbError> {
     let people = people(tx, entries.iter().filter_map(|entry| entry.entries.log.as_ref())).await?;
     let logs = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.log.as_ref()?)));
     let rows: Vec<_> = logs.map(|(sealed, log)| log_row(sealed, log, &people)).collect();
-    tx.insert_sparse(LOG_INTO, rows, "").await?;
+    tx.insert_many(LOG_INTO, rows, "").await?;
     let calls = entries.iter().filter_map(|entry| Some((entry.sealed, entry.entries.call.as_ref()?)));
     let rows: Vec<_> = calls.map(|(sealed, call)| call_row(sealed, call)).collect();
-    tx.insert_sparse(CALL_INTO, rows, "").await?;
+    tx.insert_many(CALL_INTO, rows, "").await?;
     counters::add(tx, entries.iter().filter_map(|entry| entry.entries.call.as_ref())).await
 }
 
