@@ -74,8 +74,8 @@ impl Logs {
 pub type PlainResult = Result<Arc<RawValue>, ErrorData>;
 
 impl Gateway {
-    /// Calls a tool, which begins at once; must be called within a Tokio runtime. `is_new`: the client speaks 2026-07-28. Dropping the future gives the call up; with `until` that
-    /// does, whenever it is ready, and nothing else.
+    /// Calls a tool, which begins at once; must be called within a Tokio runtime. `is_new`: the client speaks 2026-07-28.
+    /// Dropping the future gives the call up; with `until` that does, whenever it is ready, and nothing else.
     pub fn call_plain<U: Future<Output = ()> + Send + 'static>(
         &self,
         visitor: Visitor,
