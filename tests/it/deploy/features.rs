@@ -49,3 +49,14 @@ fn every_feature_of_the_program_reaches_the_doors_that_ask_for_it() {
     }
     assert!(passed_on >= 4, "{passed_on}");
 }
+
+#[test]
+fn no_package_with_a_program_has_a_release_profile_of_its_own_which_would_leave_it_unstripped() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, own) = manifest.split_once("[profile.release.package]\n").unwrap();
+    let own = own.split("\n[").next().unwrap();
+    let named: Vec<&str> = own.lines().filter_map(|line| line.split_once('.')).map(|(name, _)| name).collect();
+    assert!(named.contains(&"hyper"), "{named:?}");
+    let features = features();
+    assert_eq!(named.into_iter().filter(|name| features.contains_key(*name)).collect::<Vec<_>>(), Vec::<&str>::new());
+}
