@@ -11,8 +11,12 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use later::Later;
+
 #[cfg(feature = "otel")]
 use crate::otel::{self, Export};
+
+mod later;
 
 /// How a service logs.
 #[derive(Debug)]
@@ -97,9 +101,10 @@ fn written<F: Filter<Registry> + Send + Sync + 'static>(options: &LogOptions<'_>
         // All spans: the request's id is in the outer one.
         LogFormat::Json => {
             let log = log.json().flatten_event(true).with_current_span(false).with_span_list(true);
-            log.with_filter(filter).boxed()
+            Later::new(log).with_filter(filter).boxed()
         }
-        _ => log.with_ansi(options.color).with_filter(filter).boxed(),
+        _ if options.color => log.with_ansi(true).with_filter(filter).boxed(),
+        _ => Later::new(log.with_ansi(false)).with_filter(filter).boxed(),
     }
 }
 
