@@ -4,12 +4,16 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 
-/// A process that ends with this.
+/// How long a process has to end by itself: longer than omni gives those who still wait for an answer.
+const END_WITHIN: Duration = Duration::from_secs(40);
+
+/// A process that ends with this. It is asked to, for what it writes down of how it ran is written then.
 #[derive(Debug)]
 pub(super) struct Process(Child);
 
@@ -29,6 +33,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let asked = Instant::now();
+        if !self.has_ended() {
+            let _ = Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status();
+        }
+        while !self.has_ended() && asked.elapsed() < END_WITHIN {
+            sleep(Duration::from_millis(5));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -10,6 +10,7 @@ use omni_tests::program::Program;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+mod arranged;
 mod commands;
 mod compose;
 mod features;

@@ -1,7 +1,12 @@
 //! What the program is built with reaches the doors that it is made of: a door built without one of its parts says
 //! nothing of what is missing.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -9,19 +14,32 @@ use super::root;
 
 type Features = BTreeMap<String, Vec<String>>;
 
-/// The features of every package of the workspace.
-fn features() -> BTreeMap<String, Features> {
+/// What Cargo says of every package of the workspace.
+fn packages() -> Vec<Value> {
     let told = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root())
         .output()
         .unwrap();
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    let package = |package: &Value| {
-        let features = serde_json::from_value(package["features"].clone()).unwrap();
-        (package["name"].as_str().unwrap().to_owned(), features)
-    };
-    told["packages"].as_array().unwrap().iter().map(package).collect()
+    told["packages"].as_array().unwrap().clone()
+}
+
+fn name(package: &Value) -> String {
+    package["name"].as_str().unwrap().to_owned()
+}
+
+/// The features of every package.
+fn features() -> BTreeMap<String, Features> {
+    let features = |package: &Value| serde_json::from_value(package["features"].clone()).unwrap();
+    packages().iter().map(|package| (name(package), features(package))).collect()
+}
+
+/// The packages that people get a program of.
+fn with_programs() -> BTreeSet<String> {
+    let is_program = |target: &Value| target["kind"].as_array().unwrap().contains(&"bin".into());
+    let has_program = |package: &Value| package["targets"].as_array().unwrap().iter().any(is_program);
+    packages().iter().filter(|package| has_program(package)).map(name).collect()
 }
 
 /// Whether the code below a directory asks for a feature.
@@ -57,6 +75,7 @@ fn no_package_with_a_program_has_a_release_profile_of_its_own_which_would_leave_
     let own = own.split("\n[").next().unwrap();
     let named: Vec<&str> = own.lines().filter_map(|line| line.split_once('.')).map(|(name, _)| name).collect();
     assert!(named.contains(&"hyper"), "{named:?}");
-    let features = features();
-    assert_eq!(named.into_iter().filter(|name| features.contains_key(*name)).collect::<Vec<_>>(), Vec::<&str>::new());
+    let programs = with_programs();
+    assert!(programs.contains("omni-cli"), "{programs:?}");
+    assert_eq!(named.into_iter().filter(|name| programs.contains(*name)).collect::<Vec<_>>(), Vec::<&str>::new());
 }
