@@ -4,42 +4,58 @@
 #
 #   benches/arrange.sh PROGRAM OMNI_BENCH ARRANGED
 #
-# PROGRAM has its symbols and relocations, as README.md beside this says. Needs BOLT (Debian: bolt) and Rust; prints
-# what BOLT says where something fails.
+# PROGRAM has its symbols and relocations, as README.md beside this says. Needs BOLT and Rust, and half a gigabyte beside
+# ARRANGED for as long as it takes; says what was said where something fails.
 set -euo pipefail
 
+fail() { echo "arrange.sh: $1" >&2; exit 1; }
+
 [ $# -eq 3 ] || { sed -n 's/^#   //p' "$0" >&2; exit 2; }
-program=$(realpath "$1") bench=$(realpath "$2") arranged=$(realpath -m "$3")
+program=$(realpath -e "$1")
+bench=$(realpath -e "$2")
+arranged=$(realpath -m "$3")
+[ ! -d "$arranged" ] || fail "$arranged is a directory"
 # Not by a pipe into grep -q, which ends before readelf does.
-case $(readelf -SW "$program") in
+sections=$(readelf -SW "$program")
+case $sections in
   *' .rela.text '*) ;;
-  *) echo "arrange.sh: $program has no relocations; README.md beside this says how to build it" >&2 && exit 1 ;;
+  *) fail "$program has no relocations; README.md beside this says how to build it" ;;
 esac
 
-newest() { # newest TOOL: as it is called, or the newest that has its version in its name
-  command -v "$1" || compgen -c "$1-" | grep -x "$1-[0-9]*" | sort -t- -k3 -n | tail -1 | grep . \
-    || { echo "arrange.sh: there is no $1; Debian has it in the package bolt" >&2; return 1; }
-}
-bolt=$(newest llvm-bolt)
-merge=$(newest merge-fdata)
-# (That of binutils breaks what BOLT wrote.)
+# As it is called, or the newest that has its version in its name; what merges counts is of the same version.
+bolt=$(command -v llvm-bolt || compgen -c llvm-bolt- | grep -x 'llvm-bolt-[0-9][0-9]*' | sort -t- -k3 -n | tail -1) \
+  || fail "there is no llvm-bolt; Debian has it in packages like bolt-22"
+merge=merge-fdata${bolt##*llvm-bolt}
+command -v "$merge" >/dev/null || fail "there is no $merge, which comes with $bolt"
+# (The strip of binutils breaks what BOLT wrote.)
 rust=$(rustc --print sysroot)/lib
 strip=$rust/rustlib/$(rustc --print host-tuple)/bin/rust-objcopy
-[ -x "$strip" ] || { echo "arrange.sh: this Rust has no $strip" >&2; exit 1; }
+[ -x "$strip" ] || fail "this Rust has no $strip"
 
-work=$(mktemp -d)
+mkdir -p "$(dirname "$arranged")"
+work=$(mktemp -d "$arranged.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-quietly() { "$@" >"$work/said" 2>&1 || { cat "$work/said" >&2; return 1; }; }
+quietly() { # quietly COMMAND...: what it says is said where it fails, and how it ended
+  local ended=0
+  "$@" >"$work/said" 2>&1 || ended=$?
+  ((ended == 0)) || { cat "$work/said" >&2; fail "$1 ended with $ended"; }
+}
 
 echo "arrange.sh: counting which way the program takes" >&2
-quietly "$bolt" "$program" -instrument -instrumentation-file="$work/way" -instrumentation-file-append-pid -o "$work/counts"
+quietly "$bolt" "$program" -instrument -instrumentation-file="$work/way" -instrumentation-file-append-pid \
+  -o "$work/counts"
 quietly "$bench" --rounds 1 --seconds 1 --omni "$work/counts"
 quietly "$merge" -o "$work/ways" "$work"/way.*
+# What was ended before it wrote its counts is missing in them.
+grep -q '4call7perform' "$work/ways" || fail "nothing was counted of a service; is $bench older than this script?"
+rm "$work/counts" "$work"/way.*
 
 echo "arrange.sh: writing it anew" >&2
 quietly "$bolt" "$program" -data="$work/ways" -reorder-blocks=ext-tsp -reorder-functions=cdsort \
-  -split-functions -split-all-cold -split-eh -icf=all -plt=hot -no-huge-pages -align-text=4096 -o "$work/arranged"
-LD_LIBRARY_PATH=$rust quietly "$strip" --strip-all "$work/arranged" "$work/stripped"
-said=$(env -i "$work/stripped" --version)
-case $said in "omni "[0-9]*) ;; *) echo "arrange.sh: it says $said" >&2 && exit 1 ;; esac
-install -D -m 755 "$work/stripped" "$arranged"
+  -split-functions -split-all-cold -split-eh -plt=hot -no-huge-pages -align-text=4096 -o "$work/arranged"
+LD_LIBRARY_PATH=$rust quietly "$strip" --strip-all "$work/arranged" "$work/omni"
+
+echo "arrange.sh: trying it" >&2
+quietly env -i "$work/omni" --version
+quietly "$bench" --quick --omni "$work/omni"
+mv -T "$work/omni" "$arranged"

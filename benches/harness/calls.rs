@@ -92,9 +92,10 @@ impl Seen {
 /// What is measured of calls.
 #[derive(Debug)]
 pub(super) struct Calls {
+    // It ends before what it calls.
+    serving: Serving,
     upstream: Role,
     nginx: Option<Nginx>,
-    serving: Serving,
     loads: [(&'static str, Load); 2],
     _home: Home,
     pub(super) seen: Seen,

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 /// How long a process has to end by itself: longer than omni gives those who still wait for an answer.
 const END_WITHIN: Duration = Duration::from_secs(40);
 
-/// A process that ends with this. It is asked to, for what it writes down of how it ran is written then.
+/// A process that ends with this.
 #[derive(Debug)]
 pub(super) struct Process(Child);
 
@@ -29,17 +29,21 @@ impl Process {
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
-}
 
-impl Drop for Process {
-    fn drop(&mut self) {
+    /// Asks it to end, and gives it time: a program that counts which way it takes writes that down when it ends.
+    pub(super) fn ask_to_end(&mut self) {
         let asked = Instant::now();
-        if !self.has_ended() {
-            let _ = Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status();
+        if self.has_ended() || signal("-TERM", self.pid()).is_err() {
+            return;
         }
         while !self.has_ended() && asked.elapsed() < END_WITHIN {
             sleep(Duration::from_millis(5));
         }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -111,7 +115,11 @@ pub(super) fn children(pid: u32) -> Result<Vec<(u32, String)>> {
 
 /// Ends a process at once.
 pub(super) fn kill(pid: u32) -> Result<()> {
-    let killed = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status()?;
-    ensure!(killed.success(), "there is no process {pid}");
+    signal("-KILL", pid)
+}
+
+fn signal(signal: &str, pid: u32) -> Result<()> {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status()?;
+    ensure!(sent.success(), "there is no process {pid}");
     Ok(())
 }

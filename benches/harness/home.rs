@@ -139,6 +139,12 @@ pub(super) struct Serving {
     pub(super) ready_after: Duration,
 }
 
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.process.ask_to_end();
+    }
+}
+
 impl Serving {
     pub(super) fn pid(&self) -> u32 {
         self.process.pid()
