@@ -38,13 +38,13 @@ trap 'rm -rf "$work"' EXIT
 quietly() { # quietly COMMAND...: what it says is said where it fails, and how it ended
   local ended=0
   "$@" >"$work/said" 2>&1 || ended=$?
-  ((ended == 0)) || { cat "$work/said" >&2; fail "$1 ended with $ended"; }
+  ((ended == 0)) || { cat "$work/said" >&2; fail "$* ended with $ended"; }
 }
 
 echo "arrange.sh: counting which way the program takes" >&2
 quietly "$bolt" "$program" -instrument -instrumentation-file="$work/way" -instrumentation-file-append-pid \
   -o "$work/counts"
-quietly "$bench" --rounds 1 --seconds 1 --omni "$work/counts"
+quietly timeout 30m "$bench" --rounds 1 --seconds 1 --omni "$work/counts"
 quietly "$merge" -o "$work/ways" "$work"/way.*
 # What was ended before it wrote its counts is missing in them.
 grep -q '4call7perform' "$work/ways" || fail "nothing was counted of a service; is $bench older than this script?"
@@ -57,5 +57,5 @@ LD_LIBRARY_PATH=$rust quietly "$strip" --strip-all "$work/arranged" "$work/omni"
 
 echo "arrange.sh: trying it" >&2
 quietly env -i "$work/omni" --version
-quietly "$bench" --quick --omni "$work/omni"
+quietly timeout 10m "$bench" --quick --omni "$work/omni"
 mv -T "$work/omni" "$arranged"

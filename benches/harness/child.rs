@@ -123,3 +123,23 @@ fn signal(signal: &str, pid: u32) -> Result<()> {
     ensure!(sent.success(), "there is no process {pid}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_to_end_writes_down_what_it_has_to_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = dir.path().join("told");
+        let script = r#"trap 'echo all > "$0"; exit 0' TERM; echo ready; while :; do sleep 0.05; done"#;
+        let mut command = Command::new("sh");
+        let mut child = command.args(["-c", script]).arg(&told).stdout(Stdio::piped()).spawn().unwrap();
+        let out = child.stdout.take().unwrap();
+        let mut process = Process::of(child);
+        BufReader::new(out).read_line(&mut String::new()).unwrap();
+        process.ask_to_end();
+        assert!(process.has_ended());
+        assert_eq!(fs::read_to_string(told).unwrap(), "all\n");
+    }
+}
