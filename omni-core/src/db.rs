@@ -155,7 +155,7 @@ impl Db {
         match &self.pool {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pools) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
                 Ok(query.execute(&pools.writes).await?.rows_affected())
             }
             #[cfg(feature = "postgres")]
@@ -174,7 +174,7 @@ impl Db {
         match &self.pool {
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pools) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
                 Ok(query.fetch_all(pools.of(sql)).await?.into_iter().map(Row::from).collect())
             }
             #[cfg(feature = "postgres")]

@@ -377,11 +377,12 @@ fn dollars(cost: NanoUsd) -> f64 {
 
 /// PostgreSQL has no character 0 in texts.
 fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
 fn name(name: &str) -> String {
-    text(name).chars().take(MAX_NAME).collect()
+    let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(end, _)| end);
+    text(&name[..end])
 }
 
 /// The text, or its first `keep` characters and "..." where it has more than `max`.

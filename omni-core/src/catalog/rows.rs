@@ -152,7 +152,7 @@ fn tool_row(server: i64, tool: &ToolDef) -> Vec<Val<'_>> {
         server.into(),
         tool.name.to_string().into(),
         (&tool.description).into(),
-        Val::Json(serde_json::from_str(tool.input_schema.get()).ok()),
+        serde_json::from_str::<serde_json::Value>(tool.input_schema.get()).ok().into(),
         tool.rule_ref().is_destructive.into(),
         Utc::now().into(),
     ]

@@ -78,7 +78,7 @@ async fn what_is_missing_is_missing_in_either_database_and_a_dropped_transaction
             Val::Bool(Some(false)),
             Val::Time(None),
             Val::Json(None),
-            Val::Texts(Vec::new()),
+            Vec::new().into(),
             Val::Bytes(None),
         ];
         db.execute(&format!("{INTO} ({})", placeholders(8)), &nothing).await.unwrap();

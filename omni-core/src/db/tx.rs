@@ -45,10 +45,6 @@ impl Tx {
     /// # Errors
     /// A [`DbError`].
     pub async fn execute(&mut self, sql: &str, values: &[Val<'_>]) -> Result<u64, DbError> {
-        self.execute_with(sql, values.to_vec()).await
-    }
-
-    async fn execute_with(&mut self, sql: &str, values: Vec<Val<'_>>) -> Result<u64, DbError> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(tx) => {
@@ -57,7 +53,7 @@ impl Tx {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(tx) => {
-                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(&values)?);
+                let query = sqlx::query_with(sql::numbered(sql).into_sql_str(), value::postgres(values)?);
                 Ok(query.execute(&mut **tx).await?.rows_affected())
             }
         }
@@ -70,7 +66,7 @@ impl Tx {
     pub async fn insert_many(&mut self, into: &str, rows: Vec<Vec<Val<'_>>>, rest: &str) -> Result<u64, DbError> {
         let mut changed = 0;
         for (sql, values) in sql::insert_many(self.dialect(), into, rows, rest) {
-            changed += self.execute_with(&sql, values).await?;
+            changed += self.execute(&sql, &values).await?;
         }
         Ok(changed)
     }
@@ -83,7 +79,7 @@ impl Tx {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(tx) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values.to_vec())?);
+                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
                 Ok(query.fetch_all(&mut **tx).await?.into_iter().map(Row::from).collect())
             }
             #[cfg(feature = "postgres")]

@@ -110,5 +110,5 @@ fn object(something: &impl Serialize) -> Value {
 }
 
 fn json<T: Serialize>(value: &Option<T>) -> Val<'static> {
-    Val::Json(value.as_ref().map(object))
+    value.as_ref().map(object).into()
 }

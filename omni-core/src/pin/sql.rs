@@ -113,7 +113,7 @@ fn of_seen(seen: Option<&Seen>) -> Vec<Val<'_>> {
     vec![
         seen.map(|seen| seen.digest.as_str()).into(),
         seen.map(|seen| seen.definition.as_str()).into(),
-        Val::Json(findings),
+        findings.into(),
         seen.map(|seen| seen.at).into(),
     ]
 }
