@@ -69,6 +69,7 @@ const STEPS: &[Step] = &[
     step!(16, "imported", "0016_imported.sql"),
     step!(17, "overview", "0017_overview.sql"),
     step!(18, "room", "0018_room.sql"),
+    step!(19, "once", "0019_once.sql"),
 ];
 
 /// The numbers of all steps.
