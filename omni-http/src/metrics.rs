@@ -16,7 +16,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use omni_core::metrics::{DOLLARS, MODEL_TURN_COST, SECONDS};
 
@@ -106,11 +106,11 @@ fn describe() {
 
 /// A request was answered.
 pub(crate) fn answered(method: &Method, route: Option<&str>, status: StatusCode, took: Duration) {
-    let (method, route) = (known(method), route.unwrap_or(UNMATCHED).to_owned());
-    let labels = [("method", method.to_owned()), ("route", route)];
-    histogram!(REQUEST_DURATION, &labels).record(took.as_secs_f64());
-    let [method, route] = labels;
-    counter!(REQUESTS, &[method, route, ("status", status.as_str().to_owned())]).increment(1);
+    let method = Label::from_static_parts("method", known(method));
+    let route = Label::new("route", Arc::<str>::from(route.unwrap_or(UNMATCHED)));
+    let status = Label::new("status", status.as_str().to_owned());
+    histogram!(REQUEST_DURATION, vec![method.clone(), route.clone()]).record(took.as_secs_f64());
+    counter!(REQUESTS, vec![method, route, status]).increment(1);
 }
 
 /// Anybody may make up a method.

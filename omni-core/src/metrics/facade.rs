@@ -1,9 +1,23 @@
 //! The facade, or nothing in its place.
 
+use std::sync::Arc;
+
 use super::Kind;
 
 /// Labels of one series.
-pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
+pub(super) type Labels<'a> = &'a [(&'static str, Value<'a>)];
+
+/// A label's value. What is there for long is not copied each time something is counted.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "nothing is counted"))]
+pub(super) enum Value<'a> {
+    /// What the program itself calls something.
+    Fixed(&'static str),
+    /// A name that is kept.
+    Kept(&'a Arc<str>),
+    /// Any other.
+    Told(&'a str),
+}
 
 /// Whether anything is counted.
 pub(super) const IS_ON: bool = cfg!(feature = "metrics");
@@ -12,10 +26,15 @@ pub(super) const IS_ON: bool = cfg!(feature = "metrics");
 mod on {
     use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-    use super::{Kind, Labels};
+    use super::{Kind, Labels, Value};
 
     fn owned(labels: Labels<'_>) -> Vec<Label> {
-        labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect()
+        let label = |(name, value): &(&'static str, Value<'_>)| match *value {
+            Value::Fixed(value) => Label::from_static_parts(name, value),
+            Value::Kept(value) => Label::new(*name, value.clone()),
+            Value::Told(value) => Label::new(*name, value.to_owned()),
+        };
+        labels.iter().map(label).collect()
     }
 
     pub(in crate::metrics) fn add(name: &'static str, labels: Labels<'_>, count: u64) {

@@ -6,7 +6,11 @@ use super::{
     ASK_DURATION, ASKS, ASKS_RUNNING, CONFIG_RELOADS, LEDGER_BACKLOG, LEDGER_SINK_FAILURES, MODEL_TURN_COST,
     MODEL_TURN_DURATION, MODEL_TURNS, REFUSALS, SERVER_BREAKER, SERVER_UP, SUMMARIES, TOKENS, TOOL_CALL_DURATION,
     TOOL_CALLS, UNKNOWN,
-    facade::{IS_ON, Raised, add, observe, raise, set, shift},
+    facade::{
+        IS_ON, Raised,
+        Value::{Fixed, Kept, Told},
+        add, observe, raise, set, shift,
+    },
 };
 use crate::{
     catalog::{BreakerState, Catalog, Health},
@@ -24,13 +28,13 @@ pub(super) fn begin() {
     shift(LEDGER_BACKLOG, 0.0);
     add(LEDGER_SINK_FAILURES, &[], 0);
     for outcome in ["success", "error"] {
-        add(CONFIG_RELOADS, &[("outcome", outcome)], 0);
+        add(CONFIG_RELOADS, &[("outcome", Fixed(outcome))], 0);
     }
     for outcome in ["made", "skipped", "failed"] {
-        add(SUMMARIES, &[("outcome", outcome)], 0);
+        add(SUMMARIES, &[("outcome", Fixed(outcome))], 0);
     }
     for kind in ["policy", "identity", "rate", "concurrency", "budget"] {
-        add(REFUSALS, &[("kind", kind)], 0);
+        add(REFUSALS, &[("kind", Fixed(kind))], 0);
     }
 }
 
@@ -47,7 +51,7 @@ impl Running {
 pub(crate) fn asked(outcome: Outcome, party: Option<&Party>, took: Duration) {
     let source = party.map_or(UNKNOWN, |party| party.source.as_str());
     let role = party.and_then(|party| party.role.as_deref()).unwrap_or(UNKNOWN);
-    let labels = [("outcome", outcome.as_str()), ("source", source), ("role", role)];
+    let labels = [("outcome", Fixed(outcome.as_str())), ("source", Fixed(source)), ("role", Told(role))];
     add(ASKS, &labels, 1);
     observe(ASK_DURATION, &labels[..2], took.as_secs_f64());
 }
@@ -58,7 +62,7 @@ pub(crate) fn called(parts: &Parts, call: &CallRecord, took: Duration) {
         return;
     }
     let [server, tool] = parts.live.names.of(&parts.pool.catalog(), &call.server, &call.tool);
-    let labels = [("server", &*server), ("tool", &*tool), ("outcome", call.outcome.as_str())];
+    let labels = [("server", Kept(&server)), ("tool", Kept(&tool)), ("outcome", Fixed(call.outcome.as_str()))];
     add(TOOL_CALLS, &labels, 1);
     let was_sent = !matches!(call.outcome, Outcome::Denied | Outcome::RateLimited);
     if was_sent && *tool != *UNKNOWN {
@@ -70,7 +74,7 @@ pub(crate) fn called(parts: &Parts, call: &CallRecord, took: Duration) {
 /// it, where there is more to say.
 pub(crate) fn refused(outcome: Outcome, error: Option<ErrorKind>, refusal: Option<&Refusal>) {
     if let Some(kind) = kind_of_refusal(outcome, error, refusal) {
-        add(REFUSALS, &[("kind", kind)], 1);
+        add(REFUSALS, &[("kind", Fixed(kind))], 1);
     }
 }
 
@@ -97,9 +101,9 @@ fn kind_of_refusal(outcome: Outcome, error: Option<ErrorKind>, refusal: Option<&
 /// A turn of a model ended; one that was completed took so long.
 pub(crate) fn turn_ended(model: &str, completed: Option<Duration>) {
     let outcome = if completed.is_some() { "completed" } else { "failed" };
-    add(MODEL_TURNS, &[("model", model), ("outcome", outcome)], 1);
+    add(MODEL_TURNS, &[("model", Told(model)), ("outcome", Fixed(outcome))], 1);
     if let Some(took) = completed {
-        observe(MODEL_TURN_DURATION, &[("model", model)], took.as_secs_f64());
+        observe(MODEL_TURN_DURATION, &[("model", Told(model))], took.as_secs_f64());
     }
 }
 
@@ -112,10 +116,10 @@ pub(crate) fn usage(model: &str, usage: &Usage, cost: Option<NanoUsd>) {
         ("cache_write", usage.cache_write.saturating_add(usage.cache_write_1h)),
     ];
     for (kind, tokens) in kinds {
-        add(TOKENS, &[("model", model), ("kind", kind)], tokens);
+        add(TOKENS, &[("model", Told(model)), ("kind", Fixed(kind))], tokens);
     }
     if let Some(cost) = cost {
-        observe(MODEL_TURN_COST, &[("model", model)], cost.as_usd());
+        observe(MODEL_TURN_COST, &[("model", Told(model))], cost.as_usd());
     }
 }
 
@@ -123,8 +127,8 @@ pub(crate) fn usage(model: &str, usage: &Usage, cost: Option<NanoUsd>) {
 pub(crate) fn servers(catalog: &Catalog) {
     for view in &catalog.servers {
         match view.health {
-            Health::Healthy => set(SERVER_UP, &[("server", &view.name)], 1.0),
-            Health::Unhealthy { .. } => set(SERVER_UP, &[("server", &view.name)], 0.0),
+            Health::Healthy => set(SERVER_UP, &[("server", Kept(&view.name))], 1.0),
+            Health::Unhealthy { .. } => set(SERVER_UP, &[("server", Kept(&view.name))], 0.0),
             Health::Unknown | Health::Disabled => continue,
         }
         let breaker = match view.breaker {
@@ -132,7 +136,7 @@ pub(crate) fn servers(catalog: &Catalog) {
             BreakerState::HalfOpen => 1.0,
             BreakerState::Open { .. } => 2.0,
         };
-        set(SERVER_BREAKER, &[("server", &view.name)], breaker);
+        set(SERVER_BREAKER, &[("server", Kept(&view.name))], breaker);
     }
 }
 
@@ -141,8 +145,8 @@ pub(crate) fn servers_gone(before: &Catalog, now: &Catalog) {
     let is_there = |name: &str| now.servers.iter().any(|view| *view.name == *name && view.health != Health::Disabled);
     for view in before.servers.iter().filter(|view| !is_there(&view.name)) {
         if view.health != Health::Disabled {
-            set(SERVER_UP, &[("server", &view.name)], f64::NAN);
-            set(SERVER_BREAKER, &[("server", &view.name)], f64::NAN);
+            set(SERVER_UP, &[("server", Kept(&view.name))], f64::NAN);
+            set(SERVER_BREAKER, &[("server", Kept(&view.name))], f64::NAN);
         }
     }
 }
@@ -159,12 +163,12 @@ pub(crate) fn sink_failed() {
 
 /// The configuration was reloaded, or was not.
 pub(crate) fn reloaded(is_done: bool) {
-    add(CONFIG_RELOADS, &[("outcome", if is_done { "success" } else { "error" })], 1);
+    add(CONFIG_RELOADS, &[("outcome", Fixed(if is_done { "success" } else { "error" }))], 1);
 }
 
 /// A conversation was due to be told in short, and was, or was not.
 pub(crate) fn summarized(outcome: &'static str) {
-    add(SUMMARIES, &[("outcome", outcome)], 1);
+    add(SUMMARIES, &[("outcome", Fixed(outcome))], 1);
 }
 
 #[cfg(test)]

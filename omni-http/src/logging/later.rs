@@ -1,6 +1,6 @@
 //! What spans hold is written out when a line of the log shows it: every request has spans, and few have a line.
 
-use std::{error::Error, fmt, marker::PhantomData};
+use std::{error::Error, fmt, marker::PhantomData, ops::Range};
 
 use tracing::{
     Event, Subscriber,
@@ -38,18 +38,18 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, cx: Context<'_, S>) {
         let Some(span) = cx.span(id) else { return };
-        let mut held = Held::default();
+        let mut held = Held::with_capacity(attributes.fields().len());
         attributes.record(&mut held);
         span.extensions_mut().replace(held);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, cx: Context<'_, S>) {
         let Some(span) = cx.span(id) else { return };
-        let mut more = Held::default();
+        // Not in place: what writes itself may log something in the middle of that, which reads what the span holds.
+        let mut more = Held::with_capacity(values.len());
         values.record(&mut more);
         if let Some(held) = span.extensions_mut().get_mut::<Held>() {
-            held.values.append(&mut more.values);
-            held.is_written = false;
+            held.append(more);
         }
     }
 
@@ -99,9 +99,10 @@ impl Fields for JsonFields {
 }
 
 /// What a span holds, in the order in which it was told.
-#[derive(Default)]
 pub(super) struct Held {
     values: Vec<(Field, Value)>,
+    /// All texts, one after the other.
+    texts: String,
     is_written: bool,
 }
 
@@ -110,11 +111,24 @@ enum Value {
     Int(i64),
     Unsigned(u64),
     Float(f64),
-    Text(Box<str>),
+    /// Where it is among the texts.
+    Text(Range<usize>),
     Bytes(Box<[u8]>),
-    Error(Kept),
-    /// As it is to be written.
-    Written(String),
+    Error(Box<Kept>),
+    /// Where it is among the texts, as it is to be written.
+    Written(Range<usize>),
+}
+
+impl Value {
+    /// The same where so many bytes of other texts stand before its own.
+    fn behind(self, shift: usize) -> Self {
+        let moved = |at: Range<usize>| at.start + shift..at.end + shift;
+        match self {
+            Self::Text(at) => Self::Text(moved(at)),
+            Self::Written(at) => Self::Written(moved(at)),
+            other => other,
+        }
+    }
 }
 
 /// An error that was told.
@@ -143,6 +157,21 @@ impl Error for Kept {
 }
 
 impl Held {
+    fn with_capacity(fields: usize) -> Self {
+        Self { values: Vec::with_capacity(fields), texts: String::new(), is_written: false }
+    }
+
+    fn append(&mut self, more: Self) {
+        let shift = self.texts.len();
+        self.texts.push_str(&more.texts);
+        self.values.extend(more.values.into_iter().map(|(field, value)| (field, value.behind(shift))));
+        self.is_written = false;
+    }
+
+    fn text(&self, at: &Range<usize>) -> &str {
+        self.texts.get(at.clone()).unwrap_or_default()
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         self.values.push((field.clone(), value));
     }
@@ -154,10 +183,10 @@ impl Held {
                 Value::Int(value) => visitor.record_i64(field, *value),
                 Value::Unsigned(value) => visitor.record_u64(field, *value),
                 Value::Float(value) => visitor.record_f64(field, *value),
-                Value::Text(value) => visitor.record_str(field, value),
+                Value::Text(at) => visitor.record_str(field, self.text(at)),
                 Value::Bytes(value) => visitor.record_bytes(field, value),
-                Value::Error(value) => visitor.record_error(field, value),
-                Value::Written(value) => visitor.record_debug(field, &format_args!("{value}")),
+                Value::Error(value) => visitor.record_error(field, &**value),
+                Value::Written(at) => visitor.record_debug(field, &format_args!("{}", self.text(at))),
             }
         }
     }
@@ -181,7 +210,9 @@ impl Visit for Held {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value::Text(value.into()));
+        let from = self.texts.len();
+        self.texts.push_str(value);
+        self.put(field, Value::Text(from..self.texts.len()));
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
@@ -189,14 +220,14 @@ impl Visit for Held {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.put(field, Value::Error(Kept::of(value)));
+        self.put(field, Value::Error(Box::new(Kept::of(value))));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = String::new();
+        let from = self.texts.len();
         // What says no in the middle of itself is shown as far as it came.
-        let _ = fmt::write(&mut text, format_args!("{value:?}"));
-        self.put(field, Value::Written(text));
+        let _ = fmt::write(&mut self.texts, format_args!("{value:?}"));
+        self.put(field, Value::Written(from..self.texts.len()));
     }
 }
 
@@ -245,13 +276,15 @@ mod tests {
         let cause = io::Error::other("the \u{1b}[1mcause");
         let error = io::Error::other(Kept { text: "e\u{1b}[0m".into(), source: Some(Box::new(Kept::of(&cause))) });
         let error: &(dyn Error + 'static) = &error;
-        let outer = info_span!("outer", id = %"a\u{1b}[31mb", text = "c\u{1b}]0;d\n\"", b = Empty, a = Empty, error);
+        let outer = info_span!("outer", id = %"a\u{1b}[31mb", text = "c\u{1b}]0;d\n\"", b = Empty, a = Empty, late = Empty, error);
         let _outer = outer.enter();
         info!("first");
         info!(own = 1, "again");
         outer.record("a", -2.5);
         outer.record("b", 3_u64);
         outer.record("a", &[1_u8, 2][..]);
+        outer.record("late", "ë");
+        outer.record("late", tracing::field::debug("f\n"));
         let other = info_span!(parent: None, "other", big = u64::MAX);
         let inner = info_span!("inner", yes = true, debug = ?Some("x"), nothing = Empty, less = -1);
         inner.in_scope(|| info!(parent: &other, "elsewhere"));
@@ -274,6 +307,7 @@ mod tests {
         let (later, own) = (shown(|sink| Later::new(plain(sink))), shown(plain));
         assert_eq!(later, own);
         assert!(own.lines().count() == 6 && !own.contains("unseen"), "{own}");
+        assert!(own.contains("late=\"ë\" late=\"f\\n\""), "{own}");
         assert!(own.contains(r"error=e\x1b[0m error.sources=[") && own.contains("a=-2.5 b=3 a="), "{own}");
         let json = |sink| plain(sink).json().flatten_event(true).with_current_span(false);
         let (later, own) = (shown(|sink| Later::new(json(sink))), shown(json));
