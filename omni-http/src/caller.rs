@@ -1,10 +1,13 @@
 //! Who sent a request: the credential is taken from it here, and judged by the core alone.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request},
-    http::{Extensions, HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, header, request::Parts},
 };
 use omni_core::{
     Principal,
@@ -21,14 +24,17 @@ mod local;
 pub(crate) use local::{is_own_page, names_here};
 
 /// The header of the original for a key.
-pub(crate) const X_API_KEY: &str = "x-api-key";
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What the sender calls its origin.
-const X_SOURCE: &str = "x-source";
+pub(crate) const X_SOURCE: HeaderName = HeaderName::from_static("x-source");
 
 /// Somebody who was let in. A handler hands [`Caller::credential`] to the core, which decides
-/// what they may do.
+/// what they may do. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct Caller(Arc<LetIn>);
+
+#[derive(Debug)]
+struct LetIn {
     credential: Credential,
     principal: Principal,
     client: Client,
@@ -62,27 +68,27 @@ impl Caller {
     /// Somebody with a credential, wherever it comes from.
     pub(crate) async fn by(app: &App, parts: &Parts, credential: Credential) -> Result<Self, ApiError> {
         let principal = app.omni.authenticate(credential.clone()).await?;
-        Ok(Self { credential, principal, client: client(app, parts) })
+        Ok(Self(Arc::new(LetIn { credential, principal, client: client(app, parts) })))
     }
 
     /// The credential; for somebody else, where the request names one and the core agrees.
     pub(crate) fn credential(&self, act_as: Option<&str>) -> Credential {
-        self.credential.clone().acting_as(act_as.map(str::to_owned))
+        self.0.credential.clone().acting_as(act_as.map(str::to_owned))
     }
 
     /// Who they are, before they act for anybody.
     pub(crate) fn principal(&self) -> &Principal {
-        &self.principal
+        &self.0.principal
     }
 
     /// Whose what begins with this request is.
     pub(crate) fn holder(&self) -> Holder {
-        Holder::new(&self.principal, &self.credential)
+        Holder::new(&self.0.principal, &self.0.credential)
     }
 
     /// What the request says of itself, for the record.
     pub(crate) fn client(&self) -> Client {
-        self.client.clone()
+        self.0.client.clone()
     }
 }
 
@@ -127,8 +133,8 @@ pub(crate) async fn admit(app: &App, request: Request) -> Result<Request, ApiErr
 
 /// `Authorization: Bearer …`, which is a key or somebody's token, else `X-API-Key: …`.
 pub(crate) fn own(headers: &HeaderMap) -> Option<Credential> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|text| {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
+    let bearer = text(header::AUTHORIZATION).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Credential::bearer(token.trim()))
     });
@@ -136,9 +142,9 @@ pub(crate) fn own(headers: &HeaderMap) -> Option<Credential> {
 }
 
 fn client(app: &App, parts: &Parts) -> Client {
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let sender = sender(app, &parts.headers, &parts.extensions);
-    Client::new(sender).with_x_source(text(X_SOURCE)).with_user_agent(text(header::USER_AGENT.as_str()))
+    Client::new(sender).with_x_source(text(X_SOURCE)).with_user_agent(text(header::USER_AGENT))
 }
 
 /// Where a request comes from, as far as the proxies on the way are trusted.

@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 
 use crate::{caller, error::ApiError, mcp, state::App};
@@ -27,12 +28,13 @@ pub(crate) use request_id::RequestId;
 
 /// Everything around the routes.
 pub(crate) fn around(routes: Router<App>, app: &App) -> Router<App> {
-    let routes = routes.layer(from_fn_with_state(app.clone(), within)).layer(CompressionLayer::new().gzip(true));
-    let routes = match headers::cors(&app.config) {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    };
-    routes.layer(from_fn(outermost))
+    // As one: axum boxes what it is given to put around its routes, and what that answers.
+    let all = ServiceBuilder::new()
+        .layer(from_fn(outermost))
+        .option_layer(headers::cors(&app.config))
+        .layer(CompressionLayer::new().gzip(true))
+        .layer(from_fn_with_state(app.clone(), within));
+    routes.layer(all)
 }
 
 async fn outermost(mut request: Request, next: Next) -> Response {

@@ -42,7 +42,12 @@ use sessions::{Owner, Sessions, Stay};
 /// Where MCP clients connect.
 pub(crate) const PATH: &str = "/mcp";
 /// The header with a session's id.
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// Which revision is spoken.
+pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// What the message says, for whoever does not read it.
+pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// How long what was answered last has to leave before the streams end.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 

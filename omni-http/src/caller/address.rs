@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use omni_core::config::Cidr;
 
 /// Each proxy on the way adds the address that it was asked from.
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Most addresses of the way that are read.
 const MAX_HOPS: usize = 32;
 
@@ -36,13 +36,13 @@ fn parse(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 
     fn seen(peer: &str, forwarded: &[&'static str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-        let header = |text: &&'static str| (HeaderName::from_static(X_FORWARDED_FOR), HeaderValue::from_static(text));
+        let header = |text: &&'static str| (X_FORWARDED_FOR, HeaderValue::from_static(text));
         let headers = forwarded.iter().map(header).collect();
         sender(peer.parse().unwrap(), &headers, &trusted).to_string()
     }

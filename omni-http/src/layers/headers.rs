@@ -8,7 +8,10 @@ use omni_core::config::HttpConfig;
 use tower_http::cors::{Any, CorsLayer};
 
 use super::request_id::X_REQUEST_ID;
-use crate::caller::X_API_KEY;
+use crate::{
+    caller::{X_API_KEY, X_SOURCE},
+    mcp,
+};
 
 /// What every answer says that does not say otherwise itself.
 const SECURE: [(HeaderName, &str); 5] = [
@@ -20,7 +23,7 @@ const SECURE: [(HeaderName, &str); 5] = [
 ];
 
 /// What no log shows.
-const SECRET: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static(X_API_KEY)];
+const SECRET: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, X_API_KEY];
 
 /// Marks what is secret, for whoever prints a request's headers.
 pub(super) fn hide(headers: &mut HeaderMap) {
@@ -46,23 +49,23 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
     let asked = [
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
-        named(X_API_KEY),
-        named(X_REQUEST_ID),
-        named("x-source"),
+        X_API_KEY,
+        X_REQUEST_ID,
+        X_SOURCE,
         named("last-event-id"),
-        named("mcp-session-id"),
-        named("mcp-protocol-version"),
-        named("mcp-method"),
-        named("mcp-name"),
+        mcp::SESSION_ID,
+        mcp::PROTOCOL_VERSION,
+        mcp::METHOD,
+        mcp::NAME,
     ];
     let told = [
-        named(X_REQUEST_ID),
+        X_REQUEST_ID,
         header::RETRY_AFTER,
         named("ratelimit-limit"),
         named("ratelimit-remaining"),
         named("ratelimit-reset"),
         named("x-next-after"),
-        named("mcp-session-id"),
+        mcp::SESSION_ID,
     ];
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::DELETE])

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
-    http::{HeaderMap, HeaderValue, Method, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, request::Parts},
     response::Response,
 };
 use tracing::{Instrument as _, Span, field::Empty};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::metrics;
 
 /// The header of the id.
-pub(super) const X_REQUEST_ID: &str = "x-request-id";
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id that a sender may choose.
 const MAX_LEN: usize = 128;
 
@@ -114,10 +114,7 @@ mod tests {
         for (sent, is_taken) in
             [("abc-1_2.3", true), ("a b", false), ("", false), (&"a".repeat(129), false), ("é", false)]
         {
-            let headers = HeaderMap::from_iter([(
-                X_REQUEST_ID.parse().unwrap(),
-                HeaderValue::from_bytes(sent.as_bytes()).unwrap(),
-            )]);
+            let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_bytes(sent.as_bytes()).unwrap())]);
             let id = RequestId::of(&headers);
             assert_eq!(id.text == sent, is_taken, "{sent}");
             assert_ne!(id.ask.to_string(), sent);

@@ -1,6 +1,6 @@
 //! What headers say that is said in the message too (2026-07-28). Text that no header can hold stands in base64.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header::AsHeaderName};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 const BEFORE: &str = "=?base64?";
@@ -10,7 +10,7 @@ const AFTER: &str = "?=";
 ///
 /// # Errors
 /// Why it cannot be read: it is there twice, or is no text, or no base64.
-pub(super) fn read(headers: &HeaderMap, name: &str) -> Result<Option<String>, &'static str> {
+pub(super) fn read(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<String>, &'static str> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -28,25 +28,24 @@ pub(super) fn read(headers: &HeaderMap, name: &str) -> Result<Option<String>, &'
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderValue, header::HeaderName};
+    use axum::http::HeaderValue;
 
-    use super::*;
+    use super::{super::NAME, *};
 
     #[test]
     fn text_stands_as_it_is_or_in_base64_and_never_twice() {
-        const NAME: HeaderName = HeaderName::from_static("mcp-name");
         let one = |value: &'static str| {
             let headers = HeaderMap::from_iter([(NAME, HeaderValue::from_static(value))]);
-            read(&headers, "mcp-name")
+            read(&headers, NAME)
         };
         assert_eq!(one("echo"), Ok(Some("echo".into())));
         assert_eq!(one("=?base64?w6Q=?="), Ok(Some("ä".into())));
         assert_eq!(one("=?base64?w6Q="), Ok(Some("=?base64?w6Q=".into())));
         assert_eq!(one("=?base64?!?="), Err("is no base64"));
         assert_eq!(one("=?base64?/w==?="), Err("is no text"));
-        assert_eq!(read(&HeaderMap::new(), "mcp-name"), Ok(None));
+        assert_eq!(read(&HeaderMap::new(), NAME), Ok(None));
         let mut twice = HeaderMap::from_iter([(NAME, HeaderValue::from_static("a"))]);
         twice.append(NAME, HeaderValue::from_static("a"));
-        assert_eq!(read(&twice, "mcp-name"), Err("is there twice"));
+        assert_eq!(read(&twice, NAME), Err("is there twice"));
     }
 }

@@ -3,12 +3,12 @@
 
 use axum::{
     Json,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderName, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
 
-use super::encoded;
+use super::{METHOD, NAME, PROTOCOL_VERSION, encoded};
 use crate::extract::tree;
 
 /// JSON-RPC: the message is no request.
@@ -92,8 +92,8 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], depth: usize) -> Result<Mes
         Some("tasks/get" | "tasks/update" | "tasks/cancel") => param("taskId"),
         _ => None,
     };
-    for (header, own) in [("mcp-method", method), ("mcp-name", name)] {
-        if !agrees(headers, header, own) {
+    for (header, own) in [(METHOD, method), (NAME, name)] {
+        if !agrees(headers, &header, own) {
             return Err(message.mismatch(&format!("the header {header} is not what the message says")));
         }
     }
@@ -101,8 +101,8 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], depth: usize) -> Result<Mes
 }
 
 /// Whether a header is not there, or is there once and says the same. Only a name may stand in another form.
-fn agrees(headers: &HeaderMap, name: &str, own: Option<&str>) -> bool {
-    if name == "mcp-name" && says_all_in_headers(headers) {
+fn agrees(headers: &HeaderMap, name: &HeaderName, own: Option<&str>) -> bool {
+    if *name == NAME && says_all_in_headers(headers) {
         return encoded::read(headers, name).is_ok_and(|says| says.is_none() || says.as_deref() == own);
     }
     let mut values = headers.get_all(name).iter();
@@ -113,12 +113,12 @@ fn agrees(headers: &HeaderMap, name: &str, own: Option<&str>) -> bool {
 
 /// Whether a request is of a revision in which its headers say what its message does.
 pub(super) fn says_all_in_headers(headers: &HeaderMap) -> bool {
-    headers.get("mcp-protocol-version").is_some_and(|version| version.as_bytes() >= IN_HEADERS_SINCE)
+    headers.get(PROTOCOL_VERSION).is_some_and(|version| version.as_bytes() >= IN_HEADERS_SINCE)
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::{FutureExt as _, StreamExt as _, future::ready, stream};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::select;
 
 use super::{
+    METHOD, NAME, PROTOCOL_VERSION,
     envelope::Message,
     sessions::{Running, Stay},
 };
@@ -103,9 +104,9 @@ impl Plain {
 
 /// Which revision is spoken; `None` where it is not plain, or the client can be asked something.
 fn speaks(headers: &HeaderMap, message: &Message, session: Option<&Stay>) -> Option<bool> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_json = text(header::CONTENT_TYPE.as_str()).and_then(|kind| kind.split(';').next()).map(str::trim);
-    let accepts = text(header::ACCEPT.as_str()).unwrap_or_default();
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_json = text(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next()).map(str::trim);
+    let accepts = text(header::ACCEPT).unwrap_or_default();
     if !is_json?.eq_ignore_ascii_case(JSON) || !accepts.contains(JSON) || !accepts.contains(EVENTS) {
         return None;
     }
@@ -114,13 +115,13 @@ fn speaks(headers: &HeaderMap, message: &Message, session: Option<&Stay>) -> Opt
     if WANTS_MORE.iter().any(|key| told(key).is_some()) {
         return None;
     }
-    let version = text("mcp-protocol-version");
+    let version = text(PROTOCOL_VERSION);
     if let Some(session) = session {
         let is_known = version.is_none_or(|version| WITH_SESSIONS.contains(&version));
         return (is_known && session.is_plain && told(VERSION).is_none()).then_some(false);
     }
-    let is_named = message.method() != Some("tools/call") || headers.contains_key("mcp-name");
-    let is_whole = headers.contains_key("mcp-method") && is_named && told(CLIENT).is_some_and(Value::is_object);
+    let is_named = message.method() != Some("tools/call") || headers.contains_key(NAME);
+    let is_whole = headers.contains_key(METHOD) && is_named && told(CLIENT).is_some_and(Value::is_object);
     let is_asked_nothing = told(CAPABILITIES).and_then(Value::as_object).is_some_and(can_be_asked_nothing);
     let is_new = version == Some(STATELESS) && told(VERSION).and_then(Value::as_str) == version;
     (is_new && is_whole && is_asked_nothing).then_some(true)

@@ -101,6 +101,33 @@ async fn answers_are_made_for_browsers_that_are_careful() {
     assert_eq!(ask("https://evil.example").await.header("access-control-allow-origin"), "");
 }
 
+/// The head of an answer, as it comes for somebody who takes it small.
+async fn small_head(door: &Door, request: &str) -> String {
+    let mut stream = TcpStream::connect(door.address()).await.unwrap();
+    let more = "host: localhost\r\norigin: https://portal.company.com\r\naccept-encoding: gzip\r\nconnection: close";
+    stream.write_all(format!("{request} HTTP/1.1\r\n{more}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
+    String::from_utf8_lossy(&answer[..end]).to_lowercase()
+}
+
+#[tokio::test]
+async fn an_answer_is_made_small_for_who_takes_it_so_and_has_the_headers_of_every_other() {
+    const ALWAYS: [&str; 2] = ["x-request-id: ", "x-content-type-options: nosniff"];
+    for origins in [vec!["https://portal.company.com".to_owned()], Vec::new()] {
+        let door = Door::with(|config| config.cors_origins.clone_from(&origins), |builder| builder).await;
+        let large = small_head(&door, "GET /openapi.json").await;
+        let asked = small_head(&door, "OPTIONS /openapi.json").await;
+        assert!(large.contains("content-encoding: gzip"), "{large}");
+        for head in [large, asked] {
+            assert!(ALWAYS.iter().all(|header| head.contains(header)), "{head}");
+            let is_told = head.contains("access-control-allow-origin: https://portal.company.com");
+            assert_eq!(is_told, !origins.is_empty(), "{head}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_doors_in_one_process_know_nothing_of_each_other() {
     let (one, other) = (Door::new().await, Door::with(|config| config.docs = false, |builder| builder).await);
