@@ -276,16 +276,16 @@ impl Omni {
         let span = trace::direct(&call);
         let mut call = Box::new(call);
         returned(self.spawn(span, async move {
-            let running = direct::run(&parts, &mut call, cancel.clone());
-            let given_up = async {
-                until.await;
-                cancel.cancel();
-                std::future::pending().await
-            };
+            // Pinned where they are: handed to `select!` they would have a second place there.
+            let mut running = std::pin::pin!(direct::run(&parts, &mut call, cancel.clone()));
+            let mut until = std::pin::pin!(until);
             tokio::select! {
                 biased;
-                reply = running => reply,
-                () = given_up => Err(Error::Cancelled),
+                reply = &mut running => reply,
+                () = &mut until => {
+                    cancel.cancel();
+                    running.await
+                }
             }
         }))
     }

@@ -71,7 +71,8 @@ impl Formatter for Sorted {
 
 /// Puts the last object's entries in order; they are all that stands from the first of them on.
 fn sort(text: &mut Vec<u8>, keys: &[Range<usize>]) {
-    let key = |at: usize| without_quotes(&text[keys[at].clone()]);
+    // Without its quotes, which would count.
+    let key = |at: usize| text.get(keys[at].start + 1..keys[at].end - 1).unwrap_or_default();
     if (1..keys.len()).all(|at| key(at - 1) <= key(at)) {
         return;
     }
@@ -89,10 +90,6 @@ fn sort(text: &mut Vec<u8>, keys: &[Range<usize>]) {
     }
     text.truncate(begin);
     text.append(&mut sorted);
-}
-
-fn without_quotes(key: &[u8]) -> &[u8] {
-    key.strip_prefix(b"\"").and_then(|key| key.strip_suffix(b"\"")).unwrap_or(key)
 }
 
 #[cfg(test)]
