@@ -5,6 +5,8 @@
 #   docker run --rm omni --help
 
 FROM rust:1.94-slim-trixie AS build
+# The allocator is built with it.
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --package omni-cli --bin omni

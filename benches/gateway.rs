@@ -20,7 +20,7 @@ mod upstream;
 
 /// As the programs have it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Says which of the processes this is.
 const UPSTREAM: &str = "--upstream";

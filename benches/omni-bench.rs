@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// As the programs have it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     omni_benches::harness::main()

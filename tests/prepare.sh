@@ -6,6 +6,7 @@
 install_missing() {
   local packages=()
   have cc || packages+=(gcc libc6-dev)
+  have make || packages+=(make) # the allocator is built with it
   have git || packages+=(git)
   have curl || packages+=(curl ca-certificates)
   have script || packages+=(bsdutils)

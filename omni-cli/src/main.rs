@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use omni_cli::{App, Logging, Process, bootstrap, commands, registry};
 
 /// A request makes hundreds of small values that live as long as it does.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     bootstrap::install_tls();

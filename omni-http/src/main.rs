@@ -9,8 +9,9 @@ use omni_http::{program, run};
 mod args;
 
 /// A request makes hundreds of small values that live as long as it does.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     program::install_tls();

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 mod args;
 
-/// Many small values live for one request: an allocator that is made for that halves what they cost.
+/// A request makes hundreds of small values that live as long as it does.
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     program::install_tls();

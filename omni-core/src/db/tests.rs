@@ -43,6 +43,17 @@ fn row(id: i64, name: &str) -> Vec<Val<'_>> {
 
 const INTO: &str = "INSERT INTO things (id, name, ratio, on_off, at, body, tags, raw) VALUES";
 
+/// As `.cargo/config.toml` has it built.
+#[tokio::test]
+async fn sqlite_takes_no_lock_to_count_what_nobody_reads() {
+    let db = Db::connect("sqlite::memory:").await.unwrap();
+    let rows = db.fetch_all("PRAGMA compile_options", &[]).await.unwrap();
+    let options: Vec<String> = rows.iter().map(|row| row.text("compile_options").unwrap()).collect();
+    let has = |option: &str| options.iter().any(|own| own == option);
+    assert!(has("DEFAULT_MEMSTATUS=0") && has("DISABLE_PAGECACHE_OVERFLOW_STATS"), "{options:?}");
+    assert!(!has("ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
+}
+
 #[tokio::test]
 async fn what_goes_in_comes_out_of_either_database() {
     for db in databases().await {
