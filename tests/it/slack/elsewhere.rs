@@ -86,6 +86,8 @@ async fn the_apps_page_is_ones_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_direct_messages_is_proposed_what_one_may_use() {
     let bot = bot(says("It echoes.")).await;
+    // What is known by then is proposed: nobody waits there for servers that were not asked yet.
+    bot.omni.catalog().await;
     let direct = bot.slack.opens_messages(ANN).await;
     let proposed = bot.slack.until("prompts", |world| Some(world.prompts(&direct)).filter(|all| !all.is_empty())).await;
     let titles: Vec<&str> = proposed.iter().map(|(title, _)| title.as_str()).collect();
