@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 
 use super::ADA;
@@ -107,7 +108,7 @@ async fn small_head(door: &Door, request: &str) -> String {
     let more = "host: localhost\r\norigin: https://portal.company.com\r\naccept-encoding: gzip\r\nconnection: close";
     stream.write_all(format!("{request} HTTP/1.1\r\n{more}\r\n\r\n").as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await.unwrap().unwrap();
     let end = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
     String::from_utf8_lossy(&answer[..end]).to_lowercase()
 }
