@@ -41,7 +41,16 @@ pub struct SealedRecord {
     /// HMAC-SHA-256 over the previous seal, chain, place and bytes.
     pub mac: [u8; 32],
     /// What the bytes say, where whoever sealed them is not far: nobody reads it from them again then.
-    pub(crate) said: Option<Arc<Record>>,
+    pub(crate) said: Option<Said>,
+}
+
+/// What a record says, as far as whoever stores it beside its bytes wants to know.
+#[derive(Debug, Clone)]
+pub(crate) enum Said {
+    /// All of it.
+    Whole(Arc<Record>),
+    /// Nothing to people; it was written then.
+    Nothing(DateTime<Utc>),
 }
 
 impl SealedRecord {
@@ -60,8 +69,8 @@ impl SealedRecord {
     ///
     /// # Errors
     /// They hold no record that this build knows.
-    pub(crate) fn read(&self) -> serde_json::Result<Arc<Record>> {
-        self.said.clone().map_or_else(|| Record::read(&self.bytes).map(Arc::new), Ok)
+    pub(crate) fn read(&self) -> serde_json::Result<Said> {
+        self.said.clone().map_or_else(|| Record::read(&self.bytes).map(|record| Said::Whole(Arc::new(record))), Ok)
     }
 }
 

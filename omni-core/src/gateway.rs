@@ -88,7 +88,7 @@ impl Visitor {
     }
 
     fn token(&self) -> Option<&str> {
-        let Credential::Bearer { token, .. } = &self.credential else { return None };
+        let Credential::Bearer { token, .. } = self.credential.brought() else { return None };
         Some(token.expose_secret())
     }
 }

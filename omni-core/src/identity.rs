@@ -4,12 +4,13 @@
 //! is one. Frontends extract a [`Credential`] and hand it over; the core's [`Authenticator`] alone
 //! decides what it is worth.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 mod address;
+mod admitted;
 mod authenticator;
 mod caller_token;
 mod claimed;
@@ -19,10 +20,12 @@ pub mod keys;
 #[cfg(feature = "oidc")]
 pub mod oidc;
 mod proxy;
+mod scope;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use address::is_address;
 pub(crate) use address::is_subject;
+pub use admitted::Admitted;
 pub use authenticator::{AuthError, Authenticator};
 pub(crate) use caller_token::{CallerToken, TokenDigest};
 pub use claimed::RoleMap;
@@ -32,6 +35,7 @@ pub use keys::{ApiKey, KeyError, KeyStore, Keys};
 #[cfg(feature = "oidc")]
 pub use oidc::{LoginError, Oidc, PendingLogin};
 pub use proxy::ProxyHeaders;
+pub use scope::{Scope, Scopes};
 
 /// The channel by which an identity was established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,92 +58,6 @@ pub enum Via {
     ResumedRun,
     /// The program that embeds omni says so.
     Asserted,
-}
-
-/// What a credential may be used for. The rights of an ask are the subject's rights cut by these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Scope {
-    /// Ask questions. The model calls tools for the asker then; to call one directly takes
-    /// [`Scope::Tools`].
-    Ask,
-    /// List and call tools directly: over HTTP, over the MCP gateway, at the terminal. It is called
-    /// `mcp`; `tools` is understood too.
-    #[serde(rename = "mcp", alias = "tools")]
-    Tools,
-    /// Read what others asked, where the subject's role allows it. One's own everybody may read.
-    Audit,
-    /// Use admin operations, where the subject's role allows them too.
-    Admin,
-    /// Act for other subjects.
-    ActAs,
-}
-
-impl Scope {
-    /// The name in configurations and on the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ask => "ask",
-            Self::Tools => "mcp",
-            Self::Audit => "audit",
-            Self::Admin => "admin",
-            Self::ActAs => "act_as",
-        }
-    }
-
-    /// All scopes.
-    pub const ALL: [Self; 5] = [Self::Ask, Self::Tools, Self::Audit, Self::Admin, Self::ActAs];
-
-    /// The scope of a name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let is_called = |scope: &Self| scope.as_str() == name || (*scope == Self::Tools && name == "tools");
-        Self::ALL.into_iter().find(is_called)
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A set of [`Scope`]s.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(BTreeSet<Scope>);
-
-impl Scopes {
-    /// Every scope.
-    #[must_use]
-    pub fn all() -> Self {
-        Self(Scope::ALL.into())
-    }
-
-    /// Ask and call tools; nothing that concerns others.
-    #[must_use]
-    pub fn user() -> Self {
-        Self([Scope::Ask, Scope::Tools].into())
-    }
-
-    /// The scopes, in a fixed order.
-    pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// Whether `scope` is in the set.
-    #[must_use]
-    pub fn contains(&self, scope: Scope) -> bool {
-        self.0.contains(&scope)
-    }
-}
-
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
-    }
 }
 
 /// Who asks: the subject whose rights count, and how that was established.
@@ -292,6 +210,8 @@ pub enum Credential {
         /// Whom the request names, if anybody: nobody but the proxy's own user is accepted.
         act_as: Option<String>,
     },
+    /// Any of the others, judged a moment ago.
+    Admitted(Admitted),
 }
 
 impl Credential {
@@ -308,15 +228,40 @@ impl Credential {
     /// The same credential in a request that names whom it is for.
     #[must_use]
     pub fn acting_as(mut self, subject: Option<String>) -> Self {
+        if let Self::Admitted(admitted) = &self {
+            let brought = admitted.credential();
+            // Whoever acts for somebody else is judged as such.
+            return if subject.as_deref() == brought.act_as() { self } else { brought.clone().acting_as(subject) };
+        }
         match &mut self {
             Self::Local { act_as, .. }
             | Self::ApiKey { act_as, .. }
             | Self::Bearer { act_as, .. }
             | Self::LoggedIn { act_as, .. }
             | Self::Proxy { act_as, .. } => *act_as = subject,
-            Self::Asserted(_) => {}
+            Self::Asserted(_) | Self::Admitted(_) => {}
         }
         self
+    }
+
+    fn act_as(&self) -> Option<&str> {
+        match self {
+            Self::Local { act_as, .. }
+            | Self::ApiKey { act_as, .. }
+            | Self::Bearer { act_as, .. }
+            | Self::LoggedIn { act_as, .. }
+            | Self::Proxy { act_as, .. } => act_as.as_deref(),
+            Self::Asserted(_) => None,
+            Self::Admitted(admitted) => admitted.credential().act_as(),
+        }
+    }
+
+    /// What was brought, whether it was judged or not.
+    pub(crate) fn brought(&self) -> &Self {
+        match self {
+            Self::Admitted(admitted) => admitted.credential(),
+            other => other,
+        }
     }
 
     /// Somebody who logged in at an issuer's page.

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::{
-    audit::{AuditError, AuditSink, memory::MemorySink},
+    audit::{AuditError, AuditSink, Said, memory::MemorySink},
     config::{Ack, StoreContent},
     redact::Redactor,
 };
@@ -77,7 +77,7 @@ const QUEUE: usize = 1024;
 /// Which records are carried to the sink as values beside their bytes: short ones, for a value may take a hundred times
 /// its bytes, and while few wait.
 const CARRIED_BYTES: usize = 4 << 10;
-const CARRIED_RECORDS: usize = 512;
+const CARRIED_RECORDS: usize = 1024;
 
 /// The one path of records. Clones are the same ledger.
 #[derive(Debug, Clone)]
@@ -250,7 +250,10 @@ impl Ledger {
         let (done, wait) = oneshot::channel();
         let (request_id, role) = (record.request_id, Role::of(&record.event));
         let is_carried = bytes.len() <= CARRIED_BYTES && inner.shared.backlog() < CARRIED_RECORDS;
-        let said = is_carried.then(|| Arc::new(record));
+        let said = match record.event.is_told() {
+            true => is_carried.then(|| Said::Whole(Arc::new(record))),
+            false => Some(Said::Nothing(record.at)),
+        };
         let accepted = Accepted { request_id, role, bytes, said, ack, done };
         inner.desk.bring(accepted)?;
         match time::timeout(inner.ack_within, wait).await {

@@ -28,7 +28,7 @@ use crate::{
     catalog::{Catalog, NameRules, ToolSet},
     config::SlackConfig,
     error::Error,
-    identity::{Credential, Principal, Scope},
+    identity::{Admitted, Credential, Principal, Scope},
     kept::Kept,
     ledger::Ledger,
     llm::ModelInfo,
@@ -312,7 +312,7 @@ impl Omni {
     pub async fn tools(&self, who: impl Into<Credential>) -> Result<Arc<ToolSet>, Error> {
         let parts = self.parts();
         let who = who.into();
-        let principal = steps::identity(&parts, who.clone()).await?;
+        let principal = steps::identity(&parts, &who).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let token = steps::token(&parts, &who, &principal);
@@ -325,7 +325,19 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when the credential is not accepted.
     pub async fn authenticate(&self, who: impl Into<Credential>) -> Result<Principal, Error> {
-        steps::identity(&self.parts(), who.into()).await
+        steps::identity(&self.parts(), &who.into()).await
+    }
+
+    /// The same for a door that goes on with whoever it is: what it gives stands for the credential, and is not judged
+    /// again in the next moment.
+    ///
+    /// # Errors
+    /// As [`Omni::authenticate`].
+    pub async fn let_in(&self, who: impl Into<Credential>) -> Result<Admitted, Error> {
+        let (parts, who) = (self.parts(), who.into());
+        let brought = who.brought();
+        let principal = steps::identity(&parts, brought).await?;
+        Ok(Admitted::new(brought.clone(), principal, &parts))
     }
 
     /// Whether new asks are let in: this `Omni` is not closing, and its ledger has room.
@@ -397,7 +409,7 @@ impl Omni {
     /// An [`Error`] when the credential or the policy says no.
     pub async fn grant(&self, who: impl Into<Credential>) -> Result<Arc<Grant>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.into()).await?;
+        let principal = steps::identity(&parts, &who.into()).await?;
         steps::policy(&parts, &principal).await
     }
 

@@ -13,7 +13,7 @@ use omni_core::{
     Principal,
     ask::Client,
     config::SecurityMode,
-    identity::{Credential, Holder},
+    identity::{Admitted, Credential, Holder},
 };
 
 use crate::{error::ApiError, router, state::App};
@@ -35,8 +35,7 @@ pub(crate) struct Caller(Arc<LetIn>);
 
 #[derive(Debug)]
 struct LetIn {
-    credential: Credential,
-    principal: Principal,
+    admitted: Admitted,
     client: Client,
 }
 
@@ -67,23 +66,23 @@ impl Caller {
 
     /// Somebody with a credential, wherever it comes from.
     pub(crate) async fn by(app: &App, parts: &Parts, credential: Credential) -> Result<Self, ApiError> {
-        let principal = app.omni.authenticate(credential.clone()).await?;
-        Ok(Self(Arc::new(LetIn { credential, principal, client: client(app, parts) })))
+        let admitted = app.omni.let_in(credential).await?;
+        Ok(Self(Arc::new(LetIn { admitted, client: client(app, parts) })))
     }
 
     /// The credential; for somebody else, where the request names one and the core agrees.
     pub(crate) fn credential(&self, act_as: Option<&str>) -> Credential {
-        self.0.credential.clone().acting_as(act_as.map(str::to_owned))
+        Credential::Admitted(self.0.admitted.clone()).acting_as(act_as.map(str::to_owned))
     }
 
     /// Who they are, before they act for anybody.
     pub(crate) fn principal(&self) -> &Principal {
-        &self.0.principal
+        self.0.admitted.principal()
     }
 
     /// Whose what begins with this request is.
     pub(crate) fn holder(&self) -> Holder {
-        Holder::new(&self.0.principal, &self.0.credential)
+        self.0.admitted.holder().clone()
     }
 
     /// What the request says of itself, for the record.

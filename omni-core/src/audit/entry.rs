@@ -455,6 +455,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_has_a_row_and_nothing_else() {
+        let call = || CallRecord::new("db", "drop", json!({}), Outcome::Success);
+        let events = [
+            Event::AskStarted { question: "?".into() },
+            Event::Started(call()),
+            Event::ToolCall(call()),
+            Event::DirectCall(call()),
+            Event::Gap { count: 1 },
+        ];
+        for event in events {
+            let is_told = event.is_told();
+            let rows = Entries::of(&Record::new(Uuid::nil(), None, event));
+            assert_eq!(rows.call.is_some() || rows.log.is_some(), is_told, "{rows:?}");
+        }
+    }
+
+    #[test]
     fn a_decision_tells_its_owner_no_rule() {
         let mut admin = AdminRecord::new("confirmation.approved", "db.drop");
         admin.details = json!({ "rule": "mcps.db.confirm: drop", "arguments": {} });

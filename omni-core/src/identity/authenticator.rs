@@ -143,6 +143,7 @@ impl Authenticator {
     pub async fn authenticate(&self, credential: Credential) -> Result<Principal, AuthError> {
         match credential {
             Credential::Asserted(principal) => Ok(principal),
+            Credential::Admitted(admitted) => Box::pin(self.authenticate(admitted.credential().clone())).await,
             Credential::ApiKey { key, act_as } => {
                 let judged = timeout(STEP_TIMEOUT, self.by_key(&key, act_as.as_deref())).await;
                 judged.unwrap_or_else(|_| Err(KeyError::new("no answer in time").into()))
@@ -169,7 +170,7 @@ impl Authenticator {
     /// The token with which somebody came, after it was judged. Of whoever came by a key, a proxy or somebody's word
     /// there is none.
     pub(crate) fn own_token(&self, credential: &Credential, judged: &Principal) -> Option<CallerToken> {
-        let Credential::Bearer { token, .. } = credential else { return None };
+        let Credential::Bearer { token, .. } = credential.brought() else { return None };
         if judged.via == Via::Oidc { self.read(token) } else { None }
     }
 

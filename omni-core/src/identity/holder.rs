@@ -21,6 +21,7 @@ impl Holder {
     #[must_use]
     pub fn new(principal: &Principal, credential: &Credential) -> Self {
         let key = match credential {
+            Credential::Admitted(admitted) => admitted.holder().key,
             Credential::ApiKey { key, .. } => Some(Sha256::digest(key.expose_secret()).into()),
             Credential::Local { .. }
             | Credential::Asserted(_)

@@ -1,5 +1,7 @@
 //! What a record looks like when it is sealed: without secrets, capped, in one spelling.
 
+use std::io;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -107,10 +109,28 @@ fn clean_text(text: &mut String, redactor: &Redactor, max: usize) {
 
 fn clean_json(value: &mut Value, redactor: &Redactor) {
     redactor.clean_json(value);
+    let mut size = Size(0);
+    if serde_json::to_writer(&mut size, value).is_ok() && size.0 <= MAX_ARGUMENTS {
+        return;
+    }
     let mut text = value.to_string();
-    if text.len() > MAX_ARGUMENTS && text.chars().count() > MAX_ARGUMENTS {
+    if text.chars().count() > MAX_ARGUMENTS {
         cut(&mut text, MAX_ARGUMENTS);
         *value = json!({ "_cut": text });
+    }
+}
+
+/// How many bytes were written to it.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

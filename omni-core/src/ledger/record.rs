@@ -319,6 +319,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether people are told of it in a row of its own. What has only begun, and what a chain says of itself, is in
+    /// no list.
+    pub(crate) fn is_told(&self) -> bool {
+        match self {
+            Self::ToolCall(_) | Self::Ask(_) | Self::DirectCall(_) | Self::Admin(_) => true,
+            Self::ChainOpened { .. } | Self::AskStarted { .. } | Self::Started(_) | Self::Gap { .. } => false,
+        }
+    }
+}
+
 /// One entry of the ledger, before it is sealed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{verify::*, *};
 use crate::{
     Principal, Source,
-    audit::{LedgerStore as _, SealedRecord},
+    audit::{LedgerStore as _, Said, SealedRecord},
     hex::to_hex,
 };
 

@@ -17,7 +17,7 @@ use super::{
     wal::{Segment, Wal},
 };
 use crate::{
-    audit::{AuditError, SealedRecord},
+    audit::{AuditError, Said, SealedRecord},
     config::Ack,
     hex::to_hex,
 };
@@ -37,7 +37,7 @@ pub(crate) struct Accepted {
     pub(crate) role: Role,
     pub(crate) bytes: Bytes,
     /// What they say, for a sink that takes it soon.
-    pub(crate) said: Option<Arc<Record>>,
+    pub(crate) said: Option<Said>,
     pub(crate) ack: Ack,
     pub(crate) done: Done,
 }

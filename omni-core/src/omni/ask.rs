@@ -239,7 +239,7 @@ async fn admitted(
     known: &mut Known,
     progress: &mut Progress,
 ) -> Result<(Arc<Grant>, Instant), Error> {
-    let principal = steps::identity(parts, ask.credential.clone()).await?;
+    let principal = steps::identity(parts, &ask.credential).await?;
     progress.answer.user.clone_from(&principal.subject);
     known.party = Some(Party::new(&principal, ask.source).with_client(ask.client.clone()));
     steps::key(parts, ask.key).await?;
@@ -448,7 +448,7 @@ fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 
 /// What an ask would be given.
 pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
-    let principal = steps::identity(parts, ask.credential.clone()).await?;
+    let principal = steps::identity(parts, &ask.credential).await?;
     let grant = steps::policy(parts, &principal).await?;
     grant.require(Scope::Ask)?;
     check_question(&ask.question)?;

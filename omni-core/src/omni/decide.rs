@@ -93,7 +93,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no, or they cannot be read.
     pub async fn confirmations(&self, who: impl Into<Credential>) -> Result<Vec<ConfirmationView>, Error> {
         let parts = self.parts();
-        let grant = decider(&parts, who.into()).await?;
+        let grant = decider(&parts, &who.into()).await?;
         let principal = &grant.principal;
         let whose = match parts.approvals.decides_for_others(&grant) {
             true => Whose::all(&principal.tenant),
@@ -110,7 +110,7 @@ impl Omni {
     /// As [`Omni::confirmations`], and [`Error::NotFound`].
     pub async fn confirmation(&self, who: impl Into<Credential>, id: Uuid) -> Result<ConfirmationView, Error> {
         let parts = self.parts();
-        let grant = decider(&parts, who.into()).await?;
+        let grant = decider(&parts, &who.into()).await?;
         let one = self.look_up(&parts, &grant, id).await?;
         let result = match is_asker(&one, &grant) {
             true => parts.runs.result(one.run).await?,
@@ -145,7 +145,7 @@ impl Omni {
 
     async fn decide_on(&self, id: Uuid, verdict: &Verdict, by: &Decider) -> Result<AnswerStream, Error> {
         let parts = self.parts();
-        let grant = decider(&parts, by.credential.clone()).await?;
+        let grant = decider(&parts, &by.credential).await?;
         steps::admit(&parts)?;
         let one = self.look_up(&parts, &grant, id).await?;
         let is_own = is_asker(&one, &grant);
@@ -234,7 +234,7 @@ impl Omni {
     }
 }
 
-async fn decider(parts: &Parts, who: Credential) -> Result<Arc<Grant>, Error> {
+async fn decider(parts: &Parts, who: &Credential) -> Result<Arc<Grant>, Error> {
     let principal = steps::identity(parts, who).await?;
     let grant = steps::policy(parts, &principal).await?;
     grant.require(Scope::Ask)?;

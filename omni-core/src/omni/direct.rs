@@ -113,7 +113,7 @@ fn planned(call: &DirectCall) -> PlannedCall {
 }
 
 async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Result<CallEnd, Error> {
-    let principal = steps::identity(parts, call.credential.clone()).await?;
+    let principal = steps::identity(parts, &call.credential).await?;
     let holder = Holder::new(&principal, &call.credential);
     known.holder = Some(holder.clone());
     known.party = Party::new(&principal, call.source).with_client(call.client.clone());

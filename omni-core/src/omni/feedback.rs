@@ -23,7 +23,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no, there is no such ask ([`Error::NotFound`]), or there is no
     /// database to keep it in ([`Error::NoDatabase`]).
     pub async fn feedback(&self, who: impl Into<Credential>, mut feedback: Feedback) -> Result<(), Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let parts = self.parts();
         if !parts.has_tables() {
             return Err(Error::NoDatabase { what: "feedback" });

@@ -138,7 +138,7 @@ impl Omni {
         name: &str,
     ) -> Result<Option<OfferedTool>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.clone()).await?;
+        let principal = steps::identity(&parts, &who).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let find = || parts.tool_sets.of(&parts.pool.catalog(), &grant, names).by_llm_name(name).cloned();
@@ -163,7 +163,7 @@ impl Omni {
 
     pub(super) async fn visit(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>, Arc<Catalog>), Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.clone()).await?;
+        let principal = steps::identity(&parts, &who).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let token = steps::token(&parts, &who, &principal);

@@ -202,7 +202,7 @@ fn shown(passing: &Passing) -> Value {
 }
 
 async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Passed, Error> {
-    let principal = steps::identity(parts, passing.credential.clone()).await?;
+    let principal = steps::identity(parts, &passing.credential).await?;
     known.party = Party::new(&principal, Source::Mcp).with_client(passing.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());

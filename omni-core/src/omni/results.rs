@@ -18,7 +18,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.
     pub async fn results(&self, who: impl Into<Credential>, filter: &ResultFilter) -> Result<Vec<KeptCall>, Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let parts = self.parts();
         let mut calls = within(parts.results.list(Owner::of(&grant.principal), filter)).await?;
         let catalog = parts.pool.catalog();
@@ -32,7 +32,7 @@ impl Omni {
     /// As [`Omni::results`], and [`Error::NotFound`]: there is none of that name, its time is over, it is somebody
     /// else's, or of a tool that one may no longer use.
     pub async fn result(&self, who: impl Into<Credential>, id: &str) -> Result<KeptResult, Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         self.parts().result(&grant, id).await
     }
 

@@ -32,7 +32,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no, or the counts cannot be read.
     pub async fn standings(&self, who: impl Into<Credential>) -> Result<Vec<LimitStanding>, Error> {
         let parts = self.parts();
-        let principal = steps::identity(&parts, who.into()).await?;
+        let principal = steps::identity(&parts, &who.into()).await?;
         let grant = steps::policy(&parts, &principal).await?;
         standings(&parts, &grant).await
     }

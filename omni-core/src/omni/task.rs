@@ -120,7 +120,7 @@ impl Omni {
 }
 
 async fn carry(parts: &Parts, asked: &AboutTask, party: &mut Party) -> Result<McpReply, Error> {
-    let principal = steps::identity(parts, asked.credential.clone()).await?;
+    let principal = steps::identity(parts, &asked.credential).await?;
     *party = Party::new(&principal, Source::Mcp).with_client(asked.client.clone());
     let grant = steps::policy(parts, &principal).await?;
     party.role = Some(grant.role.name.to_string());

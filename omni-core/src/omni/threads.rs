@@ -19,7 +19,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.
     pub async fn threads(&self, who: impl Into<Credential>, source: Source) -> Result<Vec<ThreadEntry>, Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let channel = own_channel(&grant, source.as_str());
         Ok(self.parts().threads.list(&channel, MAX_LISTED).await?)
     }
@@ -29,7 +29,7 @@ impl Omni {
     /// # Errors
     /// As [`Omni::threads`], and [`Error::NotFound`].
     pub async fn thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<Vec<KeptTurn>, Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let parts = self.parts();
         let key = own_channel(&grant, source.as_str()).thread(name);
         let mut kept = parts.threads.history(&key, Most::ALL).await?;
@@ -52,7 +52,7 @@ impl Omni {
         source: Source,
         name: &str,
     ) -> Result<Option<Summary>, Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let key = own_channel(&grant, source.as_str()).thread(name);
         Ok(self.parts().threads.summary(&key).await?)
     }
@@ -62,7 +62,7 @@ impl Omni {
     /// # Errors
     /// As [`Omni::threads`], and [`Error::NotFound`].
     pub async fn delete_thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<(), Error> {
-        let grant = self.asker(who.into()).await?;
+        let grant = self.asker(&who.into()).await?;
         let key = own_channel(&grant, source.as_str()).thread(name);
         // First: whoever tries again after a failure finds what is left.
         self.forget_results(&grant, source, name).await?;
@@ -87,7 +87,7 @@ impl Omni {
         Ok(!self.parts().threads.history(key, Most::new(1, Most::ALL.bytes)).await?.is_empty())
     }
 
-    pub(super) async fn asker(&self, who: Credential) -> Result<std::sync::Arc<Grant>, Error> {
+    pub(super) async fn asker(&self, who: &Credential) -> Result<std::sync::Arc<Grant>, Error> {
         let parts = self.parts();
         let principal = steps::identity(&parts, who).await?;
         let grant = steps::policy(&parts, &principal).await?;

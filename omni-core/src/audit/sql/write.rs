@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    super::{AuditError, CallEntry, LogEntry, SealedRecord, entry::Entries},
+    super::{AuditError, CallEntry, LogEntry, Said, SealedRecord, entry::Entries},
     counters,
     people::{People, people},
     truth,
@@ -24,7 +24,8 @@ impl<'a> Entry<'a> {
     fn new(sealed: &'a SealedRecord) -> Self {
         // What a later build wrote into a file may be unknown here; the truth is stored all the same.
         match sealed.read() {
-            Ok(record) => Self { sealed, at: record.at, entries: Entries::of(&record) },
+            Ok(Said::Whole(record)) => Self { sealed, at: record.at, entries: Entries::of(&record) },
+            Ok(Said::Nothing(at)) => Self { sealed, at, entries: Entries::default() },
             Err(_) => Self { sealed, at: Utc::now(), entries: Entries::default() },
         }
     }

@@ -1,9 +1,6 @@
 //! The state behind one key.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::time::Instant;
@@ -13,20 +10,18 @@ use super::{
     Now,
 };
 
+mod leases;
+
+use leases::Leases;
+
 /// What is taken from one key, by kind of limit.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     /// By length of the window; seldom more than one.
     logs: Vec<Log>,
-    leases: HashMap<ReservationId, Lease>,
+    leases: Leases,
     day: Spent,
     month: Spent,
-}
-
-#[derive(Debug)]
-struct Lease {
-    amount: u64,
-    until: Instant,
 }
 
 /// One charge of a reservation, as it was taken.
@@ -61,12 +56,7 @@ impl Count {
     pub(super) fn standing(&mut self, limit: &Limit, now: Now) -> (u64, Duration) {
         match limit {
             Limit::Window { per, .. } => self.log(*per).standing(now.instant),
-            Limit::Concurrent { .. } => {
-                self.leases.retain(|_, lease| lease.until > now.instant);
-                let used = self.leases.values().fold(0_u64, |sum, lease| sum.saturating_add(lease.amount));
-                let next = self.leases.values().map(|lease| lease.until - now.instant).min();
-                (used, next.unwrap_or_default())
-            }
+            Limit::Concurrent { .. } => self.leases.standing(now.instant),
             Limit::Budget { period, .. } => (self.spent(*period).at(*period, now.utc), period.remaining(now.utc)),
         }
     }
@@ -78,8 +68,7 @@ impl Count {
                 None
             }
             Limit::Concurrent { .. } => {
-                let lease = self.leases.entry(id.clone()).or_insert(Lease { amount: 0, until });
-                lease.amount = lease.amount.saturating_add(charge.amount);
+                self.leases.take(id.id, charge.amount, until);
                 None
             }
             Limit::Budget { period, .. } => {
@@ -94,7 +83,7 @@ impl Count {
     /// Gives a lease back, and corrects a budget whose period is still running.
     pub(super) fn settle(&mut self, taken: &Taken, id: &ReservationId, actual: Option<u64>, now: Now) {
         match (taken.limit, actual) {
-            (Limit::Concurrent { .. }, _) => drop(self.leases.remove(id)),
+            (Limit::Concurrent { .. }, _) => self.leases.give_back(id.id),
             (Limit::Budget { period, .. }, Some(actual)) => {
                 let spent = self.spent(period);
                 let used = spent.at(period, now.utc);
@@ -115,16 +104,14 @@ impl Count {
     }
 
     pub(super) fn renew(&mut self, id: &ReservationId, until: Instant) {
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.until = until;
-        }
+        self.leases.renew(id.id, until);
     }
 
     pub(super) fn is_idle(&mut self, now: Now) -> bool {
-        self.leases.retain(|_, lease| lease.until > now.instant);
+        let (leased, _) = self.leases.standing(now.instant);
         let spent = self.day.at(Period::Day, now.utc) + self.month.at(Period::Month, now.utc);
         self.logs.retain_mut(|log| log.standing(now.instant).0 > 0);
-        self.logs.is_empty() && self.leases.is_empty() && spent == 0
+        self.logs.is_empty() && leased == 0 && spent == 0
     }
 
     fn log(&mut self, per: Duration) -> &mut Log {

@@ -176,7 +176,7 @@ async fn try_park(
 
 /// The key with which it was asked: an agreement does not outlive it.
 async fn key(parts: &Parts, ask: &Ask) -> Result<Option<i64>, String> {
-    let Credential::ApiKey { key, .. } = &ask.credential else { return Ok(ask.key) };
+    let Credential::ApiKey { key, .. } = ask.credential.brought() else { return Ok(ask.key) };
     let gone = || "the API key with which it was asked is not valid any more".to_owned();
     let keys = parts.authenticator.keys().ok_or_else(gone)?;
     let key = keys.judge(key).await.map_err(|error| unkept(&RunError::new(error.to_string())))?;

@@ -28,7 +28,7 @@ pub(in crate::omni) async fn refuse(parts: &Parts, ask: &Ask, why: Error) {
 }
 
 async fn party(parts: &Parts, ask: &Ask) -> Option<Party> {
-    let principal = steps::identity(parts, ask.credential.clone()).await.ok()?;
+    let principal = steps::identity(parts, &ask.credential).await.ok()?;
     let mut party = Party::new(&principal, ask.source).with_client(ask.client.clone());
     party.role = steps::policy(parts, &principal).await.ok().map(|grant| grant.role.name.to_string());
     Some(party)
