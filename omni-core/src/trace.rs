@@ -8,6 +8,8 @@
 //! | `tools/call {tool}` | info | a call, from the last look at the grant to the server's answer |
 //! | `omni.identity`, `.policy`, `.limit`, `.thread`, `.summary`, `.catalog`, `.confirm`, `.settle`, `.ledger`, `invoke_agent omni` | debug | the steps between |
 //!
+//! `omni.identity` is the door's own where that lets somebody in: it is not below the ask or the call then.
+//!
 //! No span holds a question, an answer, an argument or who somebody is, and no name is one that a request made up.
 
 use tracing::{Span, field::Empty};

@@ -1,16 +1,19 @@
-//! `benches/arrange.sh`, as far as it goes without BOLT and half an hour of building.
+//! `benches/tune.sh` and `benches/arrange.sh`, as far as they go without half an hour of building.
 
 use std::{
     fs,
     process::{Command, Output},
 };
 
-use super::root;
+use super::{recipe::Recipe, root};
+
+fn run(script: &str, args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = Command::new("bash").arg(root().join(script)).args(args).output().unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
 
 fn arrange(args: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } =
-        Command::new("bash").arg(root().join("benches/arrange.sh")).args(args).output().unwrap();
-    (status.code(), String::from_utf8(stderr).unwrap())
+    run("benches/arrange.sh", args)
 }
 
 #[test]
@@ -29,4 +32,26 @@ fn what_arranging_a_program_takes_is_told_to_whoever_does_not_say_it() {
     let (code, said) = arrange(&[]);
     assert_eq!(code, Some(2), "{said}");
     assert_eq!(said, "benches/arrange.sh PROGRAM OMNI_BENCH ARRANGED\n");
+}
+
+#[test]
+fn where_a_tuned_program_goes_has_to_be_said_and_nothing_stands_there() {
+    let (code, said) = run("benches/tune.sh", &[]);
+    assert_eq!((code, said.as_str()), (Some(2), "benches/tune.sh DIR\n"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (code, said) = run("benches/tune.sh", &[file.path().to_str().unwrap()]);
+    assert_eq!(
+        (code, said),
+        (Some(1), format!("tune.sh: {} is a file\n", file.path().canonicalize().unwrap().display()))
+    );
+}
+
+#[test]
+fn the_image_is_built_plainly_unless_somebody_asks_for_a_tuned_program() {
+    let recipe = Recipe::load();
+    assert_eq!(recipe.one("ARG"), "BUILD=plain");
+    assert!(recipe.all("FROM").contains(&"${BUILD} AS build"), "{:?}", recipe.all("FROM"));
+    let built = |part: &str| recipe.all("RUN").into_iter().filter(|line| line.contains(part)).count();
+    assert!(["plain", "tuned"].iter().all(|stage| recipe.stages().contains(stage)));
+    assert_eq!(["cargo build --release", "benches/tune.sh /tuned"].map(built), [1, 1]);
 }
