@@ -4,25 +4,19 @@
 #   docker run -p 8000:8000 -v omni-data:/data -v ./config:/app/config:ro --env-file .env omni
 #   docker run --rm omni --help
 #
-# With `--build-arg BUILD=tuned` it is built for the way that requests take through it, which takes some forty minutes more.
-ARG BUILD=plain
+# With `--build-arg BUILD=tuned` the program is built for the way that requests take through it, which takes long.
 
-FROM rust:1.94-slim-trixie AS source
+FROM rust:1.94-slim-trixie AS build
 # The allocator is built with it.
 RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-
-FROM source AS plain
-RUN cargo build --release --locked --package omni-cli --bin omni
-
-FROM source AS tuned
-RUN rustup component add llvm-tools \
-    && benches/tune.sh /tuned \
-    && install -D /tuned/omni target/release/omni \
-    && rm -r /tuned
-
-FROM ${BUILD} AS build
+ARG BUILD=plain
+RUN case $BUILD in \
+      plain) cargo build --release --locked --package omni-cli --bin omni ;; \
+      tuned) rustup component add llvm-tools && benches/tune.sh /tuned && install -D /tuned/omni target/release/omni ;; \
+      *) echo "BUILD is plain or tuned, and not $BUILD" >&2 && exit 2 ;; \
+    esac
 
 FROM debian:trixie-slim AS runtime
 # The same numbers everywhere, so that volumes keep their owner.

@@ -41,7 +41,7 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // Its workers end with it only when it is told to quit.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = Command::new("sh").args(["-c", r#"kill "$0""#, &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
 }

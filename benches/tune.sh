@@ -34,9 +34,10 @@ quietly() { # quietly COMMAND...: what it says is said where it fails, and how i
 }
 
 build() { # build NAME FLAGS...: the program, in DIR/build/NAME, with flags for what runs on the host and not while building
-  local name=$1 IFS=$'\x1f'
+  local name=$1 flags
   shift
-  quietly env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="$*" CARGO_PROFILE_RELEASE_STRIP=none \
+  flags=$(IFS=$'\x1f'; echo "$*")
+  quietly env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="$flags" CARGO_PROFILE_RELEASE_STRIP=none \
     cargo build --release --locked -p omni-cli --bin omni --target "$host" --target-dir "$place/build/$name"
 }
 
@@ -45,17 +46,20 @@ rm -rf "$ways"
 mkdir -p "$ways"
 echo "tune.sh: building what counts, and the load" >&2
 build counting "-Cprofile-generate=$ways"
-quietly cargo build --locked -p omni-benches --bin omni-bench --target-dir "$place/build"
+quietly env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_BUILD_TARGET \
+  cargo build --locked -p omni-benches --bin omni-bench --target-dir "$place/build"
 bench=$place/build/debug/omni-bench
 
 echo "tune.sh: counting which way the program takes" >&2
 quietly timeout 30m "$bench" --rounds 1 --seconds 1 --omni "$place/build/counting/$host/release/omni"
-quietly "$merge" merge -o "$place/build/counts" "$ways"
+LD_LIBRARY_PATH=$rust quietly "$merge" merge -o "$place/build/counts" "$ways"
 # What was ended before it wrote its counts is missing in them.
-counts=$("$merge" show --counts --function=omni_core4call7perform "$place/build/counts")
+counts=$(LD_LIBRARY_PATH=$rust "$merge" show --counts --function=omni_core4call7perform "$place/build/counts")
 grep -q 'Block counts: .*[1-9]' <<<"$counts" || fail "nothing was counted of a service"
 
 echo "tune.sh: building by that" >&2
+# Cargo does not look whether the counts are others than last time.
+rm -rf "$place/build/tuned"
 build tuned "-Cprofile-use=$place/build/counts" -Clink-arg=-Wl,--emit-relocs
 LD_LIBRARY_PATH=$rust quietly "$strip" --strip-all "$place/build/tuned/$host/release/omni" "$place/build/omni"
 

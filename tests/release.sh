@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-command=$(sed -n 's/^RUN \(cargo build .*\)$/\1/p' Dockerfile)
+command=$(sed -n 's/^ *plain) \(cargo build .*\) ;; .*$/\1/p' Dockerfile)
 [ -n "$command" ] || { echo "the Dockerfile builds nothing" >&2; exit 1; }
 
 place=${CARGO_TARGET_DIR:-target}/checkout

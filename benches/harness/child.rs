@@ -119,7 +119,9 @@ pub(super) fn kill(pid: u32) -> Result<()> {
 }
 
 fn signal(signal: &str, pid: u32) -> Result<()> {
-    let sent = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status()?;
+    // The shell's own, for not every machine has the program.
+    let mut command = Command::new("sh");
+    let sent = command.args(["-c", r#"kill "$0" "$1""#, signal, &pid.to_string()]).stderr(Stdio::null()).status()?;
     ensure!(sent.success(), "there is no process {pid}");
     Ok(())
 }

@@ -168,7 +168,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What a frontend extracted from its wire, before anybody judged it.
+/// What a frontend extracted from its wire, before anybody judged it or a moment after.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Credential {
@@ -227,13 +227,13 @@ impl Credential {
 
     /// The same credential in a request that names whom it is for.
     #[must_use]
-    pub fn acting_as(mut self, subject: Option<String>) -> Self {
-        if let Self::Admitted(admitted) = &self {
-            let brought = admitted.credential();
-            // Whoever acts for somebody else is judged as such.
-            return if subject.as_deref() == brought.act_as() { self } else { brought.clone().acting_as(subject) };
+    pub fn acting_as(self, subject: Option<String>) -> Self {
+        if self.act_as() == subject.as_deref() {
+            return self;
         }
-        match &mut self {
+        // Whoever acts for somebody else is judged as such.
+        let mut brought = self.brought().clone();
+        match &mut brought {
             Self::Local { act_as, .. }
             | Self::ApiKey { act_as, .. }
             | Self::Bearer { act_as, .. }
@@ -241,7 +241,7 @@ impl Credential {
             | Self::Proxy { act_as, .. } => *act_as = subject,
             Self::Asserted(_) | Self::Admitted(_) => {}
         }
-        self
+        brought
     }
 
     fn act_as(&self) -> Option<&str> {
@@ -274,6 +274,12 @@ impl Credential {
     #[must_use]
     pub fn api_key(key: impl Into<SecretString>) -> Self {
         Self::ApiKey { key: key.into(), act_as: None }
+    }
+}
+
+impl From<Admitted> for Credential {
+    fn from(admitted: Admitted) -> Self {
+        Self::Admitted(admitted)
     }
 }
 

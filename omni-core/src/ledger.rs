@@ -77,7 +77,7 @@ const QUEUE: usize = 1024;
 /// Which records are carried to the sink as values beside their bytes: short ones, for a value may take a hundred times
 /// its bytes, and while few wait.
 const CARRIED_BYTES: usize = 4 << 10;
-const CARRIED_RECORDS: usize = 1024;
+const CARRIED_RECORDS: usize = 512;
 
 /// The one path of records. Clones are the same ledger.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@
 //! | `tools/call {tool}` | info | a call, from the last look at the grant to the server's answer |
 //! | `omni.identity`, `.policy`, `.limit`, `.thread`, `.summary`, `.catalog`, `.confirm`, `.settle`, `.ledger`, `invoke_agent omni` | debug | the steps between |
 //!
-//! `omni.identity` is the door's own where that lets somebody in: it is not below the ask or the call then.
+//! `omni.identity` is the door's own where that lets somebody in. It is below the ask or the call where they name somebody
+//! else, or came to it late.
 //!
 //! No span holds a question, an answer, an argument or who somebody is, and no name is one that a request made up.
 

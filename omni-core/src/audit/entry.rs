@@ -458,7 +458,10 @@ mod tests {
     fn what_is_told_has_a_row_and_nothing_else() {
         let call = || CallRecord::new("db", "drop", json!({}), Outcome::Success);
         let events = [
+            Event::ChainOpened { previous: None, key: None },
             Event::AskStarted { question: "?".into() },
+            Event::Ask(Box::new(AskRecord::new("?", Outcome::Success))),
+            Event::Admin(AdminRecord::new("user.add", "ann@x.org")),
             Event::Started(call()),
             Event::ToolCall(call()),
             Event::DirectCall(call()),

@@ -37,7 +37,9 @@ impl Scope {
         }
     }
 
+    /// Where a set keeps it.
     fn bit(self) -> u8 {
+        const { assert!(Self::ALL.len() <= 8) };
         1 << self as u8
     }
 

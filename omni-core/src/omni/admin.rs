@@ -61,7 +61,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no.
     pub async fn admin(&self, who: impl Into<Credential>, source: Source) -> Result<Admin, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let principal = steps::identity(&parts, &who.into()).await?;
         let grant = match is_operator(&principal) {
             true => None,
             false => Some(steps::policy(&parts, &principal).await?),

@@ -165,7 +165,7 @@ impl Omni {
 
     async fn tool_user(&self, who: Credential) -> Result<(Arc<Parts>, Arc<Grant>, Option<Arc<CallerToken>>), Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.clone()).await?;
+        let principal = steps::identity(&parts, &who).await?;
         let grant = steps::policy(&parts, &principal).await?;
         grant.require(Scope::Tools)?;
         let token = steps::token(&parts, &who, &principal);

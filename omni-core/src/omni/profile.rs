@@ -107,7 +107,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no.
     pub async fn profile(&self, who: impl Into<Credential>) -> Result<Profile, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let principal = steps::identity(&parts, &who.into()).await?;
         Ok(own(&parts, &*steps::policy(&parts, &principal).await?))
     }
 
@@ -118,7 +118,7 @@ impl Omni {
     /// An [`Error`] when credential or policy say no, or they cannot be read.
     pub async fn people(&self, who: impl Into<Credential>, after: &str, limit: usize) -> Result<People, Error> {
         let parts = self.parts();
-        let principal = parts.authenticator.authenticate(who.into()).await?;
+        let principal = steps::identity(&parts, &who.into()).await?;
         if is_operator(&principal) {
             return people(&parts, after, limit).await;
         }

@@ -40,6 +40,12 @@ async fn whoever_stops_waiting_for_the_end_of_a_decision_stops_nothing() {
 
 #[tokio::test]
 async fn an_agreement_does_not_outlive_the_key_with_which_it_was_asked() {
+    key_is_revoked(async |_, key| key).await;
+    // As the HTTP door hands it on.
+    key_is_revoked(async |omni, key| omni.let_in(key).await.unwrap().into()).await;
+}
+
+async fn key_is_revoked(brought: impl AsyncFnOnce(&Omni, Credential) -> Credential) {
     let llm = Scripted::new().call(&[wipe("a")]).say("Done.");
     let keys = Keys::new(MemoryKeys::new());
     let issued = ApiKey::issue(ADA, Scopes::user());
@@ -47,7 +53,7 @@ async fn an_agreement_does_not_outlive_the_key_with_which_it_was_asked() {
     let authenticator = Authenticator::new().with_keys(keys.clone());
     let rig = rig(llm, Changing::new(), |builder| builder.authenticator(authenticator)).await;
     let mut question = ask();
-    question.credential = Credential::api_key(issued.secret);
+    question.credential = brought(&rig.omni, Credential::api_key(issued.secret)).await;
     let id = parked(&rig.omni, question).await.pending[0].id;
     keys.store().revoke(number, "boss@x.org").await.unwrap();
     let refused = approve(&rig.omni, id, ADA).await.unwrap_err();
