@@ -28,7 +28,7 @@ use crate::{
     catalog::{Catalog, NameRules, ToolSet},
     config::SlackConfig,
     error::Error,
-    identity::{Admitted, Credential, Principal, Scope},
+    identity::{Credential, Scope},
     kept::Kept,
     ledger::Ledger,
     llm::ModelInfo,
@@ -47,6 +47,7 @@ mod feedback;
 mod handed;
 mod inside;
 mod keeping;
+mod known;
 mod lapsing;
 pub(crate) mod noted;
 mod offer;
@@ -318,26 +319,6 @@ impl Omni {
         let token = steps::token(&parts, &who, &principal);
         let catalog = parts.pool.discover_for(token.as_ref()).await;
         Ok(parts.tool_sets.of(&catalog, &grant, NameRules::default()))
-    }
-
-    /// Who a credential belongs to; what they may do, [`Omni::grant`] says.
-    ///
-    /// # Errors
-    /// An [`Error`] when the credential is not accepted.
-    pub async fn authenticate(&self, who: impl Into<Credential>) -> Result<Principal, Error> {
-        steps::identity(&self.parts(), &who.into()).await
-    }
-
-    /// The same for a door that goes on with whoever it is: what it gives stands for the credential, and is not judged
-    /// again in the next moment.
-    ///
-    /// # Errors
-    /// As [`Omni::authenticate`].
-    pub async fn let_in(&self, who: impl Into<Credential>) -> Result<Admitted, Error> {
-        let (parts, who) = (self.parts(), who.into());
-        let brought = who.brought();
-        let principal = steps::identity(&parts, brought).await?;
-        Ok(Admitted::new(brought.clone(), principal, &parts))
     }
 
     /// Whether new asks are let in: this `Omni` is not closing, and its ledger has room.
