@@ -26,8 +26,8 @@ mod store;
 pub(crate) use bound::digest;
 pub use bound::{Bound, Broken};
 pub use confirmation::{Confirmation, State};
-pub(crate) use rules::is_asker;
 pub use rules::{ApprovalRules, MAX_EXPIRY};
+pub(crate) use rules::{is_asker, may_make};
 pub use store::{Change, ParkedRun, RunError, RunStore, Whose};
 
 /// Most bytes of a parked run, as it is stored.

@@ -6,6 +6,7 @@ mod held;
 mod http;
 mod killed;
 mod left;
+mod lesser;
 mod real;
 mod waits;
 

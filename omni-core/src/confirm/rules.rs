@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use super::Confirmation;
-use crate::{error::Error, policy::Grant};
+use crate::{
+    agent::plan::arguments,
+    catalog::Catalog,
+    error::Error,
+    policy::{Grant, ToolRef},
+};
 
 /// How long somebody has to decide, where nobody says otherwise.
 const EXPIRY: Duration = Duration::from_secs(15 * 60);
@@ -69,11 +74,14 @@ impl ApprovalRules {
         self.approvers.is_empty() || grant.role.is_one_of(&self.approvers)
     }
 
-    /// Whether somebody may see a confirmation at all: the asker, and those who may decide for others.
+    /// Whether somebody may see a confirmation at all: the asker, by a credential that may make the call itself, and
+    /// those who may decide for others. These the configuration names for calls that need not be theirs to make.
     #[must_use]
-    pub fn may_see(&self, confirmation: &Confirmation, grant: &Grant) -> bool {
-        let is_of_tenant = confirmation.tenant == grant.principal.tenant;
-        is_of_tenant && (is_asker(confirmation, grant) || self.decides_for_others(grant))
+    pub fn may_see(&self, confirmation: &Confirmation, grant: &Grant, catalog: &Catalog) -> bool {
+        if is_asker(confirmation, grant) {
+            return may_make(confirmation, grant, catalog);
+        }
+        confirmation.tenant == grant.principal.tenant && self.decides_for_others(grant)
     }
 
     /// Whether somebody may decide on what others asked.
@@ -102,6 +110,16 @@ impl ApprovalRules {
 /// Whether it is somebody's own call.
 pub(crate) fn is_asker(confirmation: &Confirmation, grant: &Grant) -> bool {
     confirmation.tenant == grant.principal.tenant && confirmation.subject == grant.principal.subject
+}
+
+/// Whether somebody may make such a call themselves by now: a lesser credential of the asker's brings no right that it
+/// has not. A tool that is not known to be what it was counts as one that may destroy something.
+pub(crate) fn may_make(confirmation: &Confirmation, grant: &Grant, catalog: &Catalog) -> bool {
+    let Confirmation { server, tool: name, .. } = confirmation;
+    let Ok(arguments) = arguments::object(&confirmation.arguments) else { return false };
+    let known = catalog.tool(server, name).filter(|def| def.digest() == confirmation.tool_digest);
+    let is_destructive = known.is_none_or(|def| def.rule_ref().is_destructive);
+    grant.decide_tool(ToolRef { server, name, is_destructive }, Some(&arguments)).is_allowed()
 }
 
 /// Whether asker and decider, or those who act for them, are the same person.

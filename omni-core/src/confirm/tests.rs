@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
 use crate::{
     Principal,
-    policy::{Grant, Role, RuleSet},
+    catalog::{Catalog, ServerView, ToolDef},
+    policy::{Grant, PolicyStore as _, Role, RuleSet, yaml::YamlPolicy},
     testing::{confirmation, run_store_contract},
 };
 
@@ -199,15 +202,54 @@ fn grant(subject: &str, actor: Option<&str>, role: &str) -> Grant {
     Grant::new(principal, Role::new(role), RuleSet::allow_all())
 }
 
+/// Whether somebody may see it where nothing is known of its tool.
+fn sees(rules: &ApprovalRules, one: &Confirmation, grant: &Grant) -> bool {
+    rules.may_see(one, grant, &Catalog::default())
+}
+
 #[test]
 fn by_default_the_asker_agrees_and_nobody_else_sees_it() {
     let rules = ApprovalRules::default();
     let mut one = confirmation(Uuid::now_v7(), "ada@x.org");
     let (ada, eve) = (grant("ada@x.org", None, "dba"), grant("eve@x.org", None, "dba"));
-    assert!(rules.may_see(&one, &ada) && rules.may_agree(&one, &ada).is_ok() && rules.may_agree_alone(&ada).is_ok());
-    assert!(!rules.may_see(&one, &eve));
+    assert!(sees(&rules, &one, &ada) && rules.may_agree(&one, &ada).is_ok() && rules.may_agree_alone(&ada).is_ok());
+    assert!(!sees(&rules, &one, &eve));
     one.tenant = "other".into();
-    assert!(!rules.may_see(&one, &ada));
+    assert!(!sees(&rules, &one, &ada));
+}
+
+#[tokio::test]
+async fn a_credential_of_the_askers_sees_what_it_may_call_itself_with_these_arguments() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let users = "users: [{ email: ada@x.org, role: dba }]\nroles:\n  \
+        careful: { permissions: { can_execute_dangerous_tools: false } }\n  \
+        small: { argument_rules: [{ tool: wipe, argument: table, allowed: 'test_*' }] }";
+    for (name, text) in [("mcps.yaml", "mcps: [{ name: lab, url: http://h }]"), ("users.yaml", users)] {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let policy = YamlPolicy::load(dir.path()).await.unwrap();
+    let (full, careful, small) = (None, Some("careful"), Some("small"));
+    let def = Arc::new(ToolDef::new("lab", "wipe", RawValue::from_string("{}".into()).unwrap()));
+    let mut view = ServerView::new("lab", "http");
+    view.tools.push(def.clone());
+    let (known, unknown) = (Catalog::new(1, vec![view]), Catalog::default());
+    for (ceiling, digest, catalog, arguments, may) in [
+        (full, def.digest(), &known, r#"{"table":"users"}"#, true),
+        (full, def.digest(), &unknown, r#"{"table":"users"}"#, true),
+        (full, def.digest(), &known, r#"{"table":"users","table":"test_a"}"#, false),
+        (careful, def.digest(), &known, r#"{"table":"users"}"#, true),
+        // What is not known to be harmless may not be.
+        (careful, def.digest(), &unknown, r#"{"table":"users"}"#, false),
+        (careful, "another", &known, r#"{"table":"users"}"#, false),
+        (small, def.digest(), &known, r#"{"table":"test_a"}"#, true),
+        (small, def.digest(), &known, r#"{"table":"users"}"#, false),
+    ] {
+        let (mut ada, mut one) = (Principal::email("ada@x.org"), confirmation(Uuid::now_v7(), "ada@x.org"));
+        ada.ceiling_role = ceiling.map(str::to_owned);
+        (one.tool_digest, one.arguments) = (digest.into(), RawValue::from_string(arguments.into()).unwrap());
+        let ada = policy.resolve(&ada).await.unwrap();
+        assert_eq!(ApprovalRules::default().may_see(&one, &ada, catalog), may, "{ceiling:?} {digest} {arguments}");
+    }
 }
 
 #[test]
@@ -215,8 +257,8 @@ fn where_roles_agree_an_asker_without_one_does_not() {
     let rules = ApprovalRules { approvers: vec!["dba".into()], ..ApprovalRules::default() };
     let one = confirmation(Uuid::now_v7(), "ada@x.org");
     let (ada, eve) = (grant("ada@x.org", None, "reader"), grant("eve@x.org", None, "dba"));
-    assert!(rules.may_see(&one, &ada) && rules.may_agree(&one, &ada).is_err() && rules.may_agree_alone(&ada).is_err());
-    assert!(rules.may_see(&one, &eve) && rules.may_agree(&one, &eve).is_ok());
+    assert!(sees(&rules, &one, &ada) && rules.may_agree(&one, &ada).is_err() && rules.may_agree_alone(&ada).is_err());
+    assert!(sees(&rules, &one, &eve) && rules.may_agree(&one, &eve).is_ok());
     let own = grant("ada@x.org", None, "dba");
     assert!(rules.may_agree(&one, &own).is_ok() && rules.may_agree_alone(&own).is_ok());
 }
@@ -235,11 +277,11 @@ fn a_credential_that_is_worth_less_than_an_approver_agrees_to_nothing_of_others(
     };
     for (ceiling, may) in [(Role::new("contractor"), false), (Role::new("dba"), true), (Role::super_admin(), true)] {
         let (rules, eve) = (rules(&["dba"]), under("dba", ceiling));
-        assert_eq!((rules.may_see(&one, &eve), rules.may_agree(&one, &eve).is_ok()), (may, may), "{:?}", eve.role);
+        assert_eq!((sees(&rules, &one, &eve), rules.may_agree(&one, &eve).is_ok()), (may, may), "{:?}", eve.role);
     }
     let mut twice = under("dba", Role::new("dba"));
     twice.role.lower(&under("dba", Role::new("contractor")).role);
-    assert!(!rules(&["dba"]).may_see(&one, &twice), "a limit has limits of its own");
+    assert!(!sees(&rules(&["dba"]), &one, &twice), "a limit has limits of its own");
 }
 
 #[test]

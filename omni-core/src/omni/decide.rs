@@ -20,7 +20,7 @@ use crate::{
     answer::{Answer, AnswerEvent, AnswerStream, EventSender, PendingCall, Status},
     ask::{Client, Source},
     audit::AuditError,
-    confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker},
+    confirm::{Change, Confirmation, MAX_LISTED, MAX_REASON, State, Verdict, Whose, is_asker, may_make},
     elicit::{Elicit, NobodyThere},
     error::Error,
     identity::{Credential, Scope},
@@ -80,14 +80,15 @@ pub struct ConfirmationView {
     pub arguments: Value,
     /// Whether this person may agree.
     pub may_approve: bool,
-    /// What came of the run, as [its last event](crate::answer::json::EventJson); for the asker, once it is over.
+    /// What came of the run, as [its last event](crate::answer::json::EventJson), once it is over; for the asker, by a
+    /// credential that may make all of its calls that took a human.
     pub result: Option<Value>,
 }
 
 impl Omni {
-    /// The calls that wait and that somebody may decide on, oldest first: their own, and those of others for
-    /// whoever has a role that decides. After them those that were agreed to and cannot go on yet: somebody may have
-    /// to say the same again.
+    /// The calls that wait and that somebody may decide on, oldest first: their own, as far as their credential may
+    /// make them, and those of others for whoever has a role that decides. After them those that were agreed to and
+    /// cannot go on yet: somebody may have to say the same again.
     ///
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.
@@ -101,6 +102,8 @@ impl Omni {
         };
         let mut found = parts.runs.pending(whose, MAX_LISTED).await?;
         found.extend(parts.runs.agreed(whose, MAX_LISTED).await?);
+        let catalog = parts.pool.catalog();
+        found.retain(|one| parts.approvals.may_see(one, &grant, &catalog));
         Ok(found.into_iter().map(|one| view(&parts, &grant, one, None)).collect())
     }
 
@@ -112,7 +115,8 @@ impl Omni {
         let parts = self.parts();
         let grant = decider(&parts, &who.into()).await?;
         let one = self.look_up(&parts, &grant, id).await?;
-        let result = match is_asker(&one, &grant) {
+        let is_told = is_asker(&one, &grant) && may_make_all(&parts, &grant, &parts.runs.of_run(one.run).await?);
+        let result = match is_told {
             true => parts.runs.result(one.run).await?,
             false => None,
         };
@@ -123,11 +127,11 @@ impl Omni {
     /// still wait the answer has the status [`Waiting`](Status::Waiting), and names them.
     ///
     /// The ask goes on whether the stream is read or dropped. Whoever decides for somebody else is not told the
-    /// answer: it is the asker's.
+    /// answer: it is the asker's, and not for a credential that may not make all of the run's calls.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none for this person, [`Error::Denied`] where they may not decide,
-    /// [`Error::Conflict`] where it is decided already.
+    /// [`Error::NotFound`] where there is none for this person by this credential, [`Error::Denied`] where they may
+    /// not decide, [`Error::Conflict`] where it is decided already.
     pub async fn confirm(&self, id: Uuid, verdict: Verdict, by: Decider) -> Result<AnswerStream, Error> {
         let omni = self.clone();
         // Whoever goes away in the middle leaves no decision without its record.
@@ -148,13 +152,12 @@ impl Omni {
         let grant = decider(&parts, &by.credential).await?;
         steps::admit(&parts)?;
         let one = self.look_up(&parts, &grant, id).await?;
-        let is_own = is_asker(&one, &grant);
         let to = match verdict {
             Verdict::Approve => State::Approved,
             Verdict::Decline { .. } => State::Denied,
         };
         // The asker may go on with what others agreed to.
-        if to == State::Approved && !(is_own && one.state == to) {
+        if to == State::Approved && !(is_asker(&one, &grant) && one.state == to) {
             parts.approvals.may_agree(&one, &grant)?;
         }
         let recorded = match one.state {
@@ -177,20 +180,34 @@ impl Omni {
             });
         }
         let all = recorded_by_now(&parts, one.run).await.map_err(kept)?;
-        let is_decided = all.iter().all(Confirmation::is_decided);
-        if !is_decided {
-            return Ok(AnswerStream::told(waits(&parts, &grant, &one, &all)));
+        match all.iter().all(Confirmation::is_decided) {
+            true => self.go_on(&parts, &grant, by, &one, &all, to).await,
+            false => Ok(AnswerStream::told(waits(&parts, &grant, &one, &all))),
         }
-        let elicit = is_own.then_some(&by.elicit);
-        let now = Present { grant: &grant, credential: &by.credential, elicit };
-        let mut stream = self.resume(&parts, one.run, Some(now)).await?;
-        if is_own {
+    }
+
+    /// Goes on with a run after the decision on one of its calls, which was the last. By a credential of the asker's
+    /// that may not make all of them it goes on as if nobody were there, and tells that credential nothing.
+    async fn go_on(
+        &self,
+        parts: &Arc<Parts>,
+        grant: &Arc<Grant>,
+        by: &Decider,
+        one: &Confirmation,
+        all: &[Confirmation],
+        to: State,
+    ) -> Result<AnswerStream, Error> {
+        let is_own = is_asker(one, grant);
+        let is_told = is_own && may_make_all(parts, grant, all);
+        let now = Present { grant, credential: &by.credential, elicit: is_told.then_some(&by.elicit) };
+        let mut stream = self.resume(parts, one.run, (is_told || !is_own).then_some(now)).await?;
+        if is_told {
             return Ok(stream);
         }
         // Where it is not let in, nobody else would learn of it.
         match stream.next().await {
             Some(AnswerEvent::Error(failure)) => Err(failure.error),
-            _ => Ok(AnswerStream::told(for_others(&one, &grant, to))),
+            _ => Ok(AnswerStream::told(for_others(one, grant, to))),
         }
     }
 
@@ -220,11 +237,13 @@ impl Omni {
         Ok(stream)
     }
 
-    /// A confirmation that somebody may see, as it is by now.
+    /// A confirmation that somebody may see, as it is by now. What is not there for a credential it cannot deny either:
+    /// a run goes on after a no as well, under the rights of whoever asked, and tells its answer.
     async fn look_up(&self, parts: &Arc<Parts>, grant: &Grant, id: Uuid) -> Result<Confirmation, Error> {
         let unknown = || Error::NotFound { message: format!("no call {id} waits for a decision") };
         let read = async || parts.runs.confirmation(id).await;
-        let mut one = read().await?.filter(|one| parts.approvals.may_see(one, grant)).ok_or_else(unknown)?;
+        let is_seen = |one: &Confirmation| parts.approvals.may_see(one, grant, &parts.pool.catalog());
+        let mut one = read().await?.filter(is_seen).ok_or_else(unknown)?;
         let is_due = one.state == State::Pending && one.expires_at <= Utc::now();
         if is_due || one.state == State::Running {
             self.lapse(parts).await?;
@@ -343,6 +362,12 @@ fn knows_rules(grant: &Grant) -> bool {
     grant.role.is_admin
 }
 
+/// Whether somebody may make all of these calls themselves by now.
+fn may_make_all(parts: &Parts, grant: &Grant, calls: &[Confirmation]) -> bool {
+    let catalog = parts.pool.catalog();
+    calls.iter().all(|one| may_make(one, grant, &catalog))
+}
+
 fn view(parts: &Parts, grant: &Grant, mut one: Confirmation, result: Option<Value>) -> ConfirmationView {
     let arguments = noted::arguments(parts, &one);
     let is_open = matches!(one.state, State::Pending | State::Approved);
@@ -353,11 +378,13 @@ fn view(parts: &Parts, grant: &Grant, mut one: Confirmation, result: Option<Valu
     ConfirmationView { confirmation: one, arguments, may_approve, result }
 }
 
-/// What is said while other calls of the same ask wait.
+/// What is said while other calls of the same ask wait; those are named that are there for whoever decides.
 fn waits(parts: &Parts, grant: &Grant, one: &Confirmation, all: &[Confirmation]) -> Answer {
     let mut answer = Answer::empty(one.run, &*one.subject);
     answer.status = Status::Waiting;
-    let pending = all.iter().filter(|one| !one.is_decided()).map(|one| PendingCall {
+    let catalog = parts.pool.catalog();
+    let is_named = |one: &&Confirmation| !one.is_decided() && parts.approvals.may_see(one, grant, &catalog);
+    let pending = all.iter().filter(is_named).map(|one| PendingCall {
         id: one.id,
         server: one.server.clone(),
         tool: one.tool.clone(),
@@ -369,7 +396,7 @@ fn waits(parts: &Parts, grant: &Grant, one: &Confirmation, all: &[Confirmation])
     answer
 }
 
-/// What somebody is told who decides for somebody else.
+/// What somebody is told who decides for somebody else, or by a credential that the answer is not for.
 fn for_others(one: &Confirmation, grant: &Grant, to: State) -> Answer {
     let mut answer = Answer::empty(one.run, &*grant.principal.subject);
     let Confirmation { server, tool, subject, .. } = one;

@@ -41,9 +41,20 @@ async fn a_rule_that_asks_nobody_any_more_makes_it_void() {
 }
 
 #[tokio::test]
-async fn a_denial_by_policy_makes_it_void() {
-    let other = RuleSet::builder().allow("lab", "echo").build().unwrap();
-    void_after(async |_, policy| policy.become_(other), "There is no tool").await;
+async fn a_denial_by_policy_makes_it_void_and_hides_it_from_the_asker() {
+    let llm = Scripted::new().call(&[wipe("a")]).say("Void.");
+    let policy = Changing::of(&[(EVE, "dba")]);
+    let rig = rig(llm.clone(), policy.clone(), |builder| builder.approvals(approvers(false))).await;
+    let id = parked(&rig.omni, ask()).await.pending[0].id;
+    policy.become_(RuleSet::builder().allow("lab", "echo").build().unwrap());
+    assert_eq!(rig.omni.confirmation(Principal::email(ADA), id).await.unwrap_err().kind(), ErrorKind::NotFound);
+    approve(&rig.omni, id, EVE).await.unwrap();
+    until(|| llm.requests().len() == 2).await;
+    assert!(told(&llm).contains("There is no tool"), "{}", told(&llm));
+    let view = rig.omni.confirmation(Principal::email(EVE), id).await.unwrap();
+    assert_eq!((view.confirmation.state.as_str(), rig.server.calls()), ("void", 0));
+    rig.omni.shutdown().await;
+    assert_eq!(recorded(&rig.recorder).pop().unwrap().0, "confirmation.void");
 }
 
 #[tokio::test]

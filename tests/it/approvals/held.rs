@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use omni_core::{
     Omni,
-    answer::Status,
     answer::json::EventJson,
     ledger::Outcome,
     llm::scripted::{Scripted, call_turn, text_turn},
@@ -15,14 +14,17 @@ use super::*;
 #[tokio::test]
 async fn invariant_01_rights_that_are_taken_away_while_it_waits_are_gone_when_it_goes_on() {
     let llm = Scripted::new().call(&[wipe("a")]).call(&[echo("hi")]).say("No.");
-    let policy = Changing::new();
-    let rig = rig(llm.clone(), policy.clone(), same).await;
+    let policy = Changing::of(&[(EVE, "dba")]);
+    let rig = rig(llm.clone(), policy.clone(), |builder| builder.approvals(approvers(false))).await;
     let id = parked(&rig.omni, ask()).await.pending[0].id;
     policy.become_(RuleSet::deny_all());
-    let answer = approve(&rig.omni, id, ADA).await.unwrap();
-    assert_eq!((answer.status, rig.server.calls()), (Status::Completed, 0));
+    let own = rig.omni.confirm(id, Verdict::Approve, by(ADA)).await.unwrap_err();
+    assert_eq!(own.kind(), omni_core::ErrorKind::NotFound, "what one may not call any more is not there for one");
+    approve(&rig.omni, id, EVE).await.unwrap();
+    omni_tests::rig::until(|| llm.requests().len() == 3).await;
     assert!(llm.requests()[1].tools.is_empty(), "nor is anything else on offer");
     rig.omni.shutdown().await;
+    assert_eq!(rig.server.calls(), 0);
 }
 
 #[tokio::test]
