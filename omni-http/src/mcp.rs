@@ -124,7 +124,7 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
             }
             match &stay {
                 Some(stay) => app.mcp.hears(&message, stay),
-                None if message.begins_session() => {
+                None if message.begins_session() && app.mcp.sessions.are_kept() => {
                     let place = app.mcp.sessions.reserve(&owner)?;
                     owner = owner.begins(message.is_of_plain_client(), newest.clone(), place);
                 }

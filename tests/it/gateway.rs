@@ -11,6 +11,7 @@ mod per_user;
 mod plain;
 mod records;
 mod security;
+mod sessions;
 mod stdio;
 mod subscriptions;
 mod tasks;

@@ -20,6 +20,8 @@ use crate::{
     policy::{Decision, Grant, PolicyVersion},
 };
 
+mod address;
+
 /// How long servers that were not asked yet may hold up a list.
 const DISCOVER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -52,9 +54,12 @@ impl<'a> Offer<'a> {
     }
 
     pub(super) fn seen(parts: &Parts, catalog: &'a Catalog, grant: &'a Grant, names: NameRules, sight: Sight) -> Self {
-        let is_seen = |decision: Decision| sight == Sight::Everything || decision.is_allowed();
         let is_on = |view: &&ServerView| parts.pool.options(&view.name).is_some_and(|options| options.enabled);
-        let servers: Vec<&ServerView> = catalog.servers.iter().filter(is_on).collect();
+        Self::over(catalog.servers.iter().filter(is_on).collect(), grant, names, sight)
+    }
+
+    fn over(servers: Vec<&'a ServerView>, grant: &'a Grant, names: NameRules, sight: Sight) -> Self {
+        let is_seen = |decision: Decision| sight == Sight::Everything || decision.is_allowed();
         let prompts: Vec<&Arc<PromptDef>> = servers
             .iter()
             .flat_map(|view| &view.prompts)
@@ -85,20 +90,18 @@ impl<'a> Offer<'a> {
     /// The server of a resource: the one that lists it, else the one of whose families it is, else the only one
     /// that has resources, for not every resource is listed.
     pub(crate) fn server_of(&self, uri: &str) -> Option<Arc<str>> {
-        let listed = || self.resources.iter().find(|def| *def.uri == *uri).map(|def| def.server.clone());
-        let family = || {
-            let is_of = |def: &&&Arc<ResourceTemplateDef>| Template::new(&def.uri_template).matches(uri);
-            self.templates.iter().find(is_of).map(|def| def.server.clone())
-        };
-        let only = || {
-            let mut having = self.servers.iter().filter(|view| {
-                let is_seen = || self.grant.decide_resource(&view.name, uri).is_allowed();
-                view.capabilities.resources() && (self.sight == Sight::Everything || is_seen())
-            });
-            having.next().filter(|_| having.next().is_none()).map(|view| view.name.clone())
-        };
-        let unlisted = || is_plain(uri).then(|| family().or_else(only)).flatten();
-        listed().or_else(unlisted)
+        let listed = self.resources.iter().find(|def| *def.uri == *uri).map(|def| def.server.clone());
+        listed.or_else(|| address::is_plain(uri).then(|| self.server_of_unlisted(uri)).flatten())
+    }
+
+    fn server_of_unlisted(&self, uri: &str) -> Option<Arc<str>> {
+        let is_seen = |server: &str| self.sight == Sight::Everything || self.decide_unlisted(server, uri).is_allowed();
+        let is_of = |def: &&&Arc<ResourceTemplateDef>| Template::new(&def.uri_template).matches(uri);
+        if let Some(family) = self.templates.iter().find(is_of) {
+            return Some(family.server.clone()).filter(|server| is_seen(server));
+        }
+        let mut having = self.servers.iter().filter(|view| view.capabilities.resources() && is_seen(&view.name));
+        having.next().filter(|_| having.next().is_none()).map(|view| view.name.clone())
     }
 
     /// The server of a family of resources.
@@ -111,8 +114,26 @@ impl<'a> Offer<'a> {
     pub(crate) fn decide(&self, server: &str, own: &str, is_prompt: bool) -> Decision {
         match is_prompt {
             true => self.grant.decide_prompt(server, own),
-            false => self.grant.decide_resource(server, own),
+            false if self.is_listed(server, own) => self.grant.decide_resource(server, own),
+            false => self.decide_unlisted(server, own),
         }
+    }
+
+    /// Whether a server lists a resource or a family of resources.
+    fn is_listed(&self, server: &str, own: &str) -> bool {
+        let is_it = |of: &str, key: &str| of == server && key == own;
+        self.resources.iter().any(|def| is_it(&def.server, &def.uri))
+            || self.templates.iter().any(|def| is_it(&def.server, &def.uri_template))
+    }
+
+    /// What is said of a resource that nobody lists: it is denied by whatever denies one that it may be read as.
+    fn decide_unlisted(&self, server: &str, uri: &str) -> Decision {
+        let decision = self.grant.decide_resource(server, uri);
+        if !decision.is_allowed() {
+            return decision;
+        }
+        let denying = |reading: &String| self.grant.rules.denial_of_resource(server, reading);
+        address::readings(uri).iter().find_map(denying).unwrap_or(decision)
     }
 }
 
@@ -214,21 +235,6 @@ impl Changed {
     }
 }
 
-/// Whether an address that nobody lists says where it leads: with steps upwards, escapes of what needs none, or
-/// backslashes a server may read another address than the one that the policy judged.
-fn is_plain(uri: &str) -> bool {
-    let is_dots = |segment: &str| matches!(segment, "." | "..");
-    !uri.contains('\\') && !uri.split(['/', '?', '#']).any(is_dots) && !hides(uri)
-}
-
-/// Whether an escape stands for what could be written as it is, or for what parts an address.
-fn hides(uri: &str) -> bool {
-    uri.match_indices('%').any(|(at, _)| {
-        let byte = uri.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        byte.is_none_or(|byte| byte.is_ascii_alphanumeric() || byte.is_ascii_control() || b"-._~/\\%".contains(&byte))
-    })
-}
-
 /// Waits for a change; for ever where nobody can tell of one any more.
 async fn told<T>(receiver: &mut watch::Receiver<T>) {
     if receiver.changed().await.is_err() {
@@ -237,31 +243,4 @@ async fn told<T>(receiver: &mut watch::Receiver<T>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_plain;
-
-    #[test]
-    fn an_address_that_hides_where_it_leads_is_of_no_family() {
-        for plain in
-            ["file:///notes/a.txt", "db://main/table?x=1", "note://caf%C3%A9/a%20b", "a:b..c/…", "x:a.b/.hidden"]
-        {
-            assert!(is_plain(plain), "{plain}");
-        }
-        for hidden in [
-            "file:///notes/../secret",
-            "file:///notes/./a",
-            "file:///notes/..",
-            "file:///notes/%2e%2e/secret",
-            "file:///notes/%2E./secret",
-            "file:///notes%2fsecret",
-            "file:///notes/%61",
-            "file:///notes/%",
-            "file:///notes/%zz",
-            "file:///notes/a%00.txt",
-            "file:///notes/%252e%252e/secret",
-            "file:///notes\\..\\secret",
-        ] {
-            assert!(!is_plain(hidden), "{hidden}");
-        }
-    }
-}
+mod tests;

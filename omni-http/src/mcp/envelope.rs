@@ -1,5 +1,8 @@
 //! A message before anybody acts on it: it can be read in one way only, and what its headers say of it
 //! is what it says itself. Whatever stands before omni may have gone by the headers.
+//!
+//! A request has one message. Batches, which 2025-03-26 alone has and the revisions after it took back, are refused for
+//! every revision: a client that gets the error sends its messages one by one.
 
 use axum::{
     Json,
@@ -81,7 +84,7 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8], depth: usize) -> Result<Mes
     let refused = |code, message, id| Refusal { code, message, id };
     let parsed = tree::parse(body, depth).map_err(|error| refused(PARSE_ERROR, error.to_string(), Value::Null))?;
     let Value::Object(message) = parsed else {
-        return Err(refused(INVALID_REQUEST, "a message is one JSON object".into(), Value::Null));
+        return Err(refused(INVALID_REQUEST, "a message is one JSON object, and no batch".into(), Value::Null));
     };
     let message = Message(message);
     let method = message.method();

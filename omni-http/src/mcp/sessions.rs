@@ -1,4 +1,5 @@
-//! Sessions of clients older than 2026-07-28: so many and no more, and each for whoever began it.
+//! Sessions of clients older than 2026-07-28: so many and no more, each for whoever began it, and for as long as its
+//! client uses it.
 
 use std::{
     collections::HashMap,
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use omni_core::{config::GatewayConfig, gateway::Newest, identity::Holder};
 use rmcp::{
     model::{ClientJsonRpcMessage, ClientNotification, CustomNotification, ServerJsonRpcMessage},
@@ -25,6 +26,12 @@ use tokio::{select, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{caller::Caller, error::ApiError};
+
+mod used;
+mod watched;
+
+use used::{Held, Used};
+use watched::Watched;
 
 /// After how many parts of its idle time a session is kept alive by a request that did not pass its transport.
 const PARTS_OF_IDLE: u32 = 4;
@@ -82,6 +89,7 @@ struct Known {
     newest: Newest,
     is_plain: bool,
     touched: Instant,
+    used: Arc<Used>,
     /// What runs outside its transport, by the client's own names.
     running: HashMap<String, CancellationToken>,
 }
@@ -92,6 +100,14 @@ struct Table {
     known: HashMap<SessionId, Known>,
     kept: HashMap<u64, Holder>,
     places: u64,
+}
+
+impl Table {
+    /// Frees the places of sessions that nobody uses any more; they end by themselves.
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        self.known.retain(|_, known| !known.used.ends_if_abandoned(now));
+    }
 }
 
 /// A place for a session that begins: nobody else takes it meanwhile. It is free again with this value.
@@ -112,6 +128,7 @@ pub(super) struct Running {
     session: SessionId,
     id: String,
     given_up: CancellationToken,
+    _held: Option<Held>,
 }
 
 impl Running {
@@ -158,6 +175,11 @@ impl Sessions {
         Self { local, table: Mutex::default(), idle: config.session_idle, most, most_each: (most / 4).max(1) }
     }
 
+    /// Whether there may be any; where there are none older clients are served request by request.
+    pub(super) fn are_kept(&self) -> bool {
+        self.most > 0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.table().known.is_empty()
     }
@@ -167,10 +189,11 @@ impl Sessions {
         self.table().known.get(id).is_some_and(|known| known.holder == owner.holder)
     }
 
-    /// A session that is there, for this one.
+    /// A session that is there, for this one, who uses it.
     pub(super) fn find(&self, id: &str, owner: &Owner) -> Option<Stay> {
         let table = self.table();
-        let (id, known) = table.known.get_key_value(id).filter(|(_, known)| known.holder == owner.holder)?;
+        let is_theirs = |known: &Known| known.holder == owner.holder && known.used.again();
+        let (id, known) = table.known.get_key_value(id).filter(|(_, known)| is_theirs(known))?;
         let is_quiet = known.touched.elapsed() >= self.idle / PARTS_OF_IDLE;
         Some(Stay { newest: known.newest.clone(), is_plain: known.is_plain, id: id.clone(), is_quiet })
     }
@@ -205,10 +228,11 @@ impl Sessions {
     /// A request runs outside the transport of its session.
     pub(super) fn runs(self: &Arc<Self>, stay: &Stay, id: &Value) -> Running {
         let (token, id) = (CancellationToken::new(), id.to_string());
-        if let Some(known) = self.table().known.get_mut(&stay.id) {
+        let held = self.table().known.get_mut(&stay.id).map(|known| {
             known.running.insert(id.clone(), token.clone());
-        }
-        Running { sessions: self.clone(), session: stay.id.clone(), id, given_up: token }
+            Held::of(&known.used)
+        });
+        Running { sessions: self.clone(), session: stay.id.clone(), id, given_up: token, _held: held }
     }
 
     /// The client does not wait any more for a request that it names.
@@ -222,6 +246,7 @@ impl Sessions {
     /// Keeps a place for another session, if there is one for this owner.
     pub(super) fn reserve(self: &Arc<Self>, owner: &Owner) -> Result<Place, ApiError> {
         let mut table = self.table();
+        table.sweep();
         if table.known.len() + table.kept.len() >= self.most {
             return Err(ApiError::full("there are too many sessions; one has to end before another begins"));
         }
@@ -234,6 +259,17 @@ impl Sessions {
         table.kept.insert(number, owner.holder.clone());
         drop(table);
         Ok(Place { sessions: self.clone(), number })
+    }
+
+    /// A stream of a session's, which is used while it is open.
+    fn holding<S>(&self, id: &SessionId, stream: S) -> impl Stream<Item = S::Item> + 'static + use<S>
+    where
+        S: Stream + 'static,
+    {
+        let held = self.table().known.get(id).map(|known| Held::of(&known.used));
+        stream.inspect(move |_| {
+            let _lasts = &held;
+        })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -257,13 +293,15 @@ impl fmt::Debug for Sessions {
 
 impl SessionManager for Sessions {
     type Error = LocalSessionManagerError;
-    type Transport = <LocalSessionManager as SessionManager>::Transport;
+    type Transport = Watched<<LocalSessionManager as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let (id, transport) = self.local.create_session().await?;
+        let used = Arc::new(Used::new(self.idle));
         if let Ok(owner) = OWNER.try_with(Clone::clone) {
             let Owner { holder, newest, is_plain, place } = owner;
-            let known = Known { holder, newest, is_plain, touched: Instant::now(), running: HashMap::new() };
+            let (touched, used, running) = (Instant::now(), used.clone(), HashMap::new());
+            let known = Known { holder, newest, is_plain, touched, used, running };
             let mut table = self.table();
             table.known.insert(id.clone(), known);
             // From here on the session itself takes the place.
@@ -271,7 +309,7 @@ impl SessionManager for Sessions {
                 table.kept.remove(&place.number);
             }
         }
-        Ok((id, transport))
+        Ok((id, Watched::new(transport, used)))
     }
 
     async fn initialize_session(
@@ -301,7 +339,7 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_stream(id, message).await
+        Ok(self.holding(id, self.local.create_stream(id, message).await?))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
@@ -312,7 +350,7 @@ impl SessionManager for Sessions {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_standalone_stream(id).await
+        Ok(self.holding(id, self.local.create_standalone_stream(id).await?))
     }
 
     async fn resume(
@@ -320,6 +358,6 @@ impl SessionManager for Sessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.resume(id, last_event_id).await
+        Ok(self.holding(id, self.local.resume(id, last_event_id).await?))
     }
 }

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use omni_core::{
     config::OidcConfig,
     identity::{Authenticator, Oidc, Scope},
-    ledger::{Event, Outcome},
+    ledger::{CallRecord, Event, Outcome},
     mcp::http::HttpServer,
     policy::yaml::YamlPolicy,
 };
@@ -15,6 +15,7 @@ use omni_tests::{
     door::{Door, Reply},
     fixture::FixtureServer,
     issuer::{Issuer, Signer},
+    recorder::Recorder,
     server::FakeServer,
 };
 use reqwest::Method;
@@ -23,14 +24,10 @@ use serde_json::json;
 
 use super::http::ADA;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_prompt_or_resource_that_is_denied_is_recorded_so_with_its_server_and_the_rule() {
-    let fixture = FixtureServer::start().await;
+/// A door to the fixture where something of it is denied, and a client that may use the rest.
+async fn denying(fixture: &FixtureServer, denied: &str) -> (Door, Agent) {
     let dir = tempfile::tempdir().unwrap();
-    let mcps = format!(
-        "mcps: [{{ name: fix, url: '{}', denied_prompts: ['test_simple*'], denied_resources: ['*binary'] }}]",
-        fixture.url
-    );
+    let mcps = format!("mcps: [{{ name: fix, url: '{}', {denied} }}]", fixture.url);
     let users = format!("users: [{{ email: {ADA}, role: dba, allowed_mcps: '*' }}]");
     for (name, text) in [("mcps.yaml", mcps), ("users.yaml", users)] {
         std::fs::write(dir.path().join(name), text).unwrap();
@@ -40,24 +37,62 @@ async fn a_prompt_or_resource_that_is_denied_is_recorded_so_with_its_server_and_
     let door = Door::with(|_| {}, |builder| builder.server("fix", front).policy(policy)).await;
     let key = door.key(ADA, &[Scope::Tools]).await;
     let agent = Agent::connect(&format!("http://{}/mcp", door.address()), &key, Speaks::New).await;
+    (door, agent)
+}
+
+fn calls(recorder: &Recorder) -> Vec<CallRecord> {
+    let call = |event| match event {
+        Event::DirectCall(call) => Some(call),
+        _ => None,
+    };
+    recorder.records().into_iter().filter_map(|record| call(record.event)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_or_resource_that_is_denied_is_recorded_so_with_its_server_and_the_rule() {
+    let fixture = FixtureServer::start().await;
+    let denied = "denied_prompts: ['test_simple*'], denied_resources: ['*binary']";
+    let (door, agent) = denying(&fixture, denied).await;
     let prompt = agent.get_prompt(GetPromptRequestParams::new("fix__test_simple_prompt")).await.unwrap_err();
     assert!(prompt.to_string().contains("there is no prompt"), "{prompt}");
     agent.read_resource(ReadResourceRequestParams::new("test://static-binary")).await.unwrap_err();
     agent.get_prompt(GetPromptRequestParams::new("fix__nowhere")).await.unwrap_err();
-    let records = door.end().await.records();
-    let called: Vec<_> = records
-        .iter()
-        .filter_map(|record| match &record.event {
-            Event::DirectCall(call) => Some((call.outcome, &*call.server, call.rule.clone().unwrap_or_default())),
-            _ => None,
-        })
-        .collect();
+    let calls = calls(&door.end().await);
+    let called: Vec<_> =
+        calls.iter().map(|call| (call.outcome, &*call.server, call.rule.clone().unwrap_or_default())).collect();
     let expected = [
         (Outcome::Denied, "fix", "mcps.fix.denied_prompts: test_simple* (mcps.yaml:1)".to_owned()),
         (Outcome::Denied, "fix", "mcps.fix.denied_resources: *binary (mcps.yaml:1)".to_owned()),
         (Outcome::Error, "", String::new()),
     ];
     assert_eq!(called, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_is_denied_is_not_asked_for_by_another_spelling_of_its_address() {
+    let fixture = FixtureServer::start().await;
+    let denied = "denied_resources: ['test://template/secret/data', 'test://static-binary']";
+    let (door, agent) = denying(&fixture, denied).await;
+    let read = async |uri: &str| agent.read_resource(ReadResourceRequestParams::new(uri)).await;
+    read("test://template/7/data").await.unwrap();
+    let spelled = [
+        ("test://static-binary?", "fix"),
+        ("test://static-binary/", "fix"),
+        ("test://Static-Binary", "fix"),
+        ("test://template/secret/data?at=1", "fix"),
+        ("test://static-binary#", ""),
+        ("TEST://static-binary", ""),
+        ("test://template//secret/data", ""),
+    ];
+    for (uri, _) in spelled {
+        read(uri).await.unwrap_err();
+    }
+    let calls = calls(&door.end().await);
+    assert!(calls[0].outcome == Outcome::Success && calls.len() == 1 + spelled.len(), "{calls:?}");
+    for (call, (uri, server)) in calls[1..].iter().zip(spelled) {
+        let outcome = if server.is_empty() { Outcome::Error } else { Outcome::Denied };
+        assert_eq!((call.outcome, &*call.server, call.unsent), (outcome, server, true), "{uri}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,17 @@ impl Door {
             Err(rule) => Decision::deny(rule.clone()),
         })
     }
+
+    /// The rule that denies something by its name, whatever else is allowed or not.
+    #[cfg(feature = "gateway")]
+    fn denying(&self, name: &str) -> Option<&Arc<Rule>> {
+        self.set.with_matches(name, |matches| {
+            self.gates.iter().find_map(|gate| match gate {
+                Gate::Deny(range) => super::first_in(matches, range).map(|at| &self.rules[at]),
+                Gate::Refuse(_) | Gate::Require(..) => None,
+            })
+        })
+    }
 }
 
 impl ServerRules {
@@ -70,6 +81,14 @@ impl RuleSet {
     #[must_use]
     pub fn decide_resource(&self, server: &str, uri: &str) -> Decision {
         self.decide_beside(Beside::Resource, server, uri)
+    }
+
+    /// The denial of a resource by a pattern of what is denied; that nothing allows it is none. So it can be asked of
+    /// every URI by which a server may know the resource.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn denial_of_resource(&self, server: &str, uri: &str) -> Option<Decision> {
+        let own = self.of(server).resources.denying(uri).map(|rule| Decision::deny(rule.clone()));
+        own.or_else(|| self.ceiling.as_ref()?.denial_of_resource(server, uri))
     }
 
     fn decide_beside(&self, kind: Beside, server: &str, name: &str) -> Decision {
