@@ -190,14 +190,33 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn what_is_not_the_protocol_is_told_as_such() {
-    for answer in [
-        (|m| is_call(m).then(|| json_text(StatusCode::OK, "<html>".into()))) as Answer,
-        |m| is_call(m).then(|| json_text(StatusCode::OK, "x".repeat(17 * 1024 * 1024))),
-        |m| is_call(m).then(|| rpc(m, &json!({ "content": 7 }))),
-    ] {
+    for answer in [(|m| is_call(m).then(|| json_text(StatusCode::OK, "<html>".into()))) as Answer, |m| {
+        is_call(m).then(|| rpc(m, &json!({ "content": 7 })))
+    }] {
         let error = error_of(answer).await;
         assert!(matches!(error, McpError::Protocol { .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_the_failure_of_its_call_and_not_of_the_connection() {
+    const STREAM: [(&str, &str); 1] = [("content-type", "text/event-stream")];
+    for answer in [
+        (|m| is_call(m).then(|| (StatusCode::PAYLOAD_TOO_LARGE, "<html>entity too large").into_response())) as Answer,
+        |m| is_call(m).then(|| StatusCode::URI_TOO_LONG.into_response()),
+        |m| is_call(m).then(|| StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()),
+        |m| is_call(m).then(|| json_text(StatusCode::OK, too_much())),
+        |m| is_call(m).then(|| (STREAM, format!("data: {}\n\n", too_much())).into_response()),
+        |m| is_call(m).then(|| (STREAM, format!("id: 1\ndata: \n\ndata: {}\n\n", too_much())).into_response()),
+    ] {
+        let error = error_of(answer).await;
+        assert!(matches!(error, McpError::Rpc { .. }), "{error}");
+    }
+}
+
+/// More than a server may send at once.
+fn too_much() -> String {
+    "x".repeat(17 * 1024 * 1024)
 }
 
 #[tokio::test]

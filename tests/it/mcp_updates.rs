@@ -1,12 +1,29 @@
 //! Resources whose contents change, told to whoever subscribed, in both ways of the protocol.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    convert::Infallible,
+    future::ready,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::StatusCode,
+    response::IntoResponse as _,
+    routing::post,
+};
 use omni_core::mcp::{
     CallContext, Connector, Heard, Hearing, Pool, ServerOptions, http::HttpServer, in_process::InProcess,
     pool::ServerEntry,
 };
+use omni_tests::rig::until;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -18,8 +35,13 @@ use rmcp::{
         StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
     },
 };
-use serde_json::{json, value::to_raw_value};
-use tokio::{sync::Notify, time::timeout};
+use serde_json::{Value, json, value::to_raw_value};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use crate::mcp_http::{listen, rpc};
 
 const LONG: Duration = Duration::from_secs(30);
 const URI: &str = "file:///plan";
@@ -29,11 +51,28 @@ const URI: &str = "file:///plan";
 struct Shelf {
     modern: bool,
     changed: Arc<Notify>,
+    /// How often it ends the telling as soon as it began.
+    ends: Arc<AtomicUsize>,
+    /// What became of the telling.
+    telling: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Shelf {
     fn new(modern: bool) -> Self {
-        Self { modern, changed: Arc::default() }
+        Self { modern, changed: Arc::default(), ends: Arc::default(), telling: Arc::default() }
+    }
+
+    /// One that ends the telling so often as soon as it began.
+    fn ending(times: usize) -> Self {
+        Self { ends: Arc::new(times.into()), ..Self::new(true) }
+    }
+
+    fn telling(&self) -> Vec<&'static str> {
+        self.telling.lock().unwrap().clone()
+    }
+
+    fn began(&self) -> usize {
+        self.telling().iter().filter(|what| **what == "begins").count()
     }
 }
 
@@ -58,9 +97,16 @@ impl ServerHandler for Shelf {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.telling.lock().unwrap().push("begins");
+        if self.ends.fetch_update(SeqCst, SeqCst, |times| times.checked_sub(1)).is_ok() {
+            return Ok(());
+        }
         loop {
             tokio::select! {
-                () = context.cancelled() => return Ok(()),
+                () = context.cancelled() => {
+                    self.telling.lock().unwrap().push("ends");
+                    return Ok(());
+                }
                 () = self.changed.notified() => {
                     context.sink().notify_resource_updated(URI).await.unwrap();
                 }
@@ -94,9 +140,13 @@ async fn serve(shelf: Shelf) -> Arc<dyn Connector> {
     Arc::new(HttpServer::new(url).unwrap())
 }
 
-async fn is_told(connector: Arc<dyn Connector>) {
+fn pool(connector: Arc<dyn Connector>) -> Pool {
     let entry = ServerEntry { connector, options: ServerOptions::default() };
-    let pool = Pool::new(BTreeMap::from([("s".to_owned(), entry)]));
+    Pool::new(BTreeMap::from([("s".to_owned(), entry)]))
+}
+
+async fn is_told(connector: Arc<dyn Connector>) {
+    let pool = pool(connector);
     let cx = CallContext::within(LONG);
     let hearing = Arc::new(Hearing::default());
     let subscription = pool.subscribe("s", URI, &hearing, &cx).await.unwrap();
@@ -112,4 +162,87 @@ async fn an_update_reaches_whoever_looks_before_and_since_2026_07_28() {
     is_told(serve(Shelf::new(false)).await).await;
     is_told(serve(Shelf::new(true)).await).await;
     is_told(Arc::new(InProcess::new(|| Shelf::new(false)))).await;
+}
+
+/// A server of 2025-11-25 whose stream of changes ends at once, is refused by what stands before it, and then stays.
+async fn breaking_off() -> Arc<dyn Connector> {
+    const STREAM: [(&str, &str); 1] = [("content-type", "text/event-stream")];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let get = move || {
+        ready(match asked.fetch_add(1, SeqCst) {
+            0 => (STREAM, ": hello\n\n").into_response(),
+            1 => StatusCode::BAD_GATEWAY.into_response(),
+            _ => {
+                let silence = futures::stream::pending::<Result<Bytes, Infallible>>();
+                (STREAM, Body::from_stream(silence)).into_response()
+            }
+        })
+    };
+    let answer = |body: Bytes| {
+        let message: Value = serde_json::from_slice(&body).unwrap();
+        ready(match message["method"].as_str().unwrap() {
+            "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+            "initialize" => {
+                let result = json!({
+                    "protocolVersion": "2025-11-25",
+                    "capabilities": { "resources": { "subscribe": true } },
+                    "serverInfo": { "name": "s", "version": "1" },
+                });
+                ([("mcp-session-id", "one")], rpc(&message, &result)).into_response()
+            }
+            _ if message["id"].is_null() => StatusCode::ACCEPTED.into_response(),
+            _ => rpc(&message, &json!({ "tools": [], "resources": [], "resourceTemplates": [] })),
+        })
+    };
+    let url = format!("{}/mcp", listen(Router::new().route("/mcp", post(answer).get(get))).await);
+    Arc::new(HttpServer::new(url).unwrap())
+}
+
+/// Whoever subscribed is told, although the server says nothing.
+async fn is_told_of_what_may_be(connector: Arc<dyn Connector>) {
+    let (pool, hearing) = (pool(connector), Arc::new(Hearing::default()));
+    let subscription = pool.subscribe("s", URI, &hearing, &CallContext::within(LONG)).await.unwrap();
+    assert_eq!(timeout(LONG, hearing.next()).await.unwrap(), (URI.to_owned(), Heard::Updated));
+    drop(subscription);
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_may_have_changed_while_a_stream_of_changes_was_broken_is_told() {
+    is_told_of_what_may_be(breaking_off().await).await;
+}
+
+#[tokio::test]
+async fn what_may_have_changed_while_a_server_told_of_nothing_is_told() {
+    is_told_of_what_may_be(serve(Shelf::ending(1)).await).await;
+}
+
+#[tokio::test]
+async fn a_resource_that_is_wanted_while_a_server_is_left_alone_is_not_waited_for() {
+    let shelf = Shelf::ending(4);
+    let (pool, hearing) = (pool(serve(shelf.clone()).await), Arc::new(Hearing::default()));
+    let cx = CallContext::within(LONG);
+    let one = pool.subscribe("s", URI, &hearing, &cx).await.unwrap();
+    until(|| shelf.began() == 4).await;
+    // It would be left alone for eight seconds.
+    let asked = Instant::now();
+    let other = pool.subscribe("s", "file:///other", &hearing, &cx).await.unwrap();
+    until(|| shelf.began() == 5).await;
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    drop((one, other));
+    pool.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_telling_goes_on_until_the_next_one_has_begun() {
+    let shelf = Shelf::new(true);
+    let (pool, hearing) = (pool(serve(shelf.clone()).await), Arc::new(Hearing::default()));
+    let cx = CallContext::within(LONG);
+    let one = pool.subscribe("s", URI, &hearing, &cx).await.unwrap();
+    until(|| shelf.began() == 1).await;
+    let other = pool.subscribe("s", "file:///other", &hearing, &cx).await.unwrap();
+    until(|| shelf.telling().len() == 3).await;
+    assert_eq!(shelf.telling(), ["begins", "begins", "ends"]);
+    drop((one, other));
+    pool.shutdown().await;
 }

@@ -27,7 +27,7 @@ use rmcp::{
 use secrecy::ExposeSecret;
 use serde_json::value::to_raw_value;
 use tokio::{
-    sync::{broadcast::error::RecvError, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
@@ -40,6 +40,7 @@ use super::{
 use crate::{catalog::ServerCapabilities, redact::Redactor};
 
 mod changes;
+mod events;
 mod handler;
 mod request;
 #[cfg(feature = "mcp-http")]
@@ -103,7 +104,7 @@ pub(super) struct Client {
     modern: bool,
     /// Whether its tools were listed on this connection: rmcp makes headers of their arguments.
     listed: AtomicBool,
-    /// Resources whose changes are wanted (2026-07-28).
+    /// Resources whose changes are wanted.
     subscriptions: changes::Wanted,
     tap: Arc<Tap>,
     /// Whether it is told for whom requests are made.
@@ -254,9 +255,7 @@ impl McpTransport for Client {
         if self.tap.closed().is_cancelled() {
             return Err(self.tap.lost(true));
         }
-        if self.modern
-            && let Some(reply) = changes::subscribed(&request, &self.subscriptions)
-        {
+        if let Some(reply) = changes::subscribed(&request, &self.subscriptions).filter(|_| self.modern) {
             return reply;
         }
         let started = Instant::now();
@@ -268,23 +267,7 @@ impl McpTransport for Client {
     }
 
     fn events(&self) -> BoxStream<'static, McpEvent> {
-        let (mut events, tap) = (self.tap.events(), self.tap.clone());
-        Box::pin(async_stream::stream! {
-            loop {
-                let event = tokio::select! {
-                    biased;
-                    event = events.recv() => event,
-                    () = tap.closed().cancelled() => break,
-                };
-                match event {
-                    Ok(event) => yield event,
-                    // A change of the lists may have been among what was missed; of one all are asked for again.
-                    Err(RecvError::Lagged(_)) => yield McpEvent::ToolsChanged,
-                    Err(RecvError::Closed) => break,
-                }
-            }
-            yield McpEvent::Closed { reason: tap.reason() };
-        })
+        events::heard(self.tap.clone(), self.subscriptions.subscribe())
     }
 
     fn capabilities(&self) -> Arc<ServerCapabilities> {

@@ -37,7 +37,7 @@ pub enum McpError {
         /// Whether no byte of the request was written.
         unsent: bool,
     },
-    /// The server answered with a JSON-RPC error.
+    /// The server answered with a JSON-RPC error; or the request or its answer was larger than somebody on the way takes.
     #[error("{message} (code {code})")]
     Rpc {
         /// The JSON-RPC code.
@@ -47,7 +47,7 @@ pub enum McpError {
         /// What else it says, at most 16 KiB of JSON.
         data: Option<Box<Value>>,
     },
-    /// The answer is not the protocol, or too large.
+    /// The answer is not the protocol.
     #[error("the server sent something that is not its protocol: {message}")]
     Protocol {
         /// What was wrong.

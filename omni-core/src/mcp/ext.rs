@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::{
-    json,
-    value::{RawValue, to_raw_value},
-};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, ToolOutput,
@@ -50,6 +48,13 @@ pub trait McpTransportExt: McpTransport {
     ) -> Result<ToolOutput, McpError>;
 }
 
+/// The parameters of a call. The arguments are the caller's bytes: a number that a float cannot hold stays what it is.
+#[derive(Serialize)]
+struct Call<'a> {
+    name: &'a str,
+    arguments: &'a RawValue,
+}
+
 #[async_trait]
 impl<T: McpTransport + ?Sized> McpTransportExt for T {
     async fn list_tools(&self, server: &Arc<str>, cx: &CallContext) -> Result<Vec<ToolDef>, McpError> {
@@ -67,8 +72,7 @@ impl<T: McpTransport + ?Sized> McpTransportExt for T {
         max_chars: usize,
         cx: &CallContext,
     ) -> Result<ToolOutput, McpError> {
-        let params =
-            to_raw_value(&json!({ "name": tool, "arguments": arguments })).map_err(|error| protocol(&error))?;
+        let params = to_raw_value(&Call { name: tool, arguments }).map_err(|error| protocol(&error))?;
         match rounds::request(self, McpRequest::new("tools/call", Some(params)), cx).await {
             Ok(McpReply::Complete(raw)) => from_wire(&raw, max_chars),
             Ok(McpReply::InputRequired(_) | McpReply::Task(_)) => {

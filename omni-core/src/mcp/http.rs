@@ -23,6 +23,7 @@ pub(super) mod admit;
 pub(super) mod capped;
 pub(super) mod endpoint;
 mod short;
+mod unasked;
 mod wire;
 
 use endpoint::Endpoint;
@@ -93,10 +94,11 @@ impl HttpServer {
         let tap = Tap::new(self.endpoint.redactor(), Reach::of(cx, Reach::ByStream));
         let wire = Wire::new(&self.endpoint, tap.clone(), cx)?;
         // The session is not renewed behind the pool's back: that would send a call twice.
-        let config = StreamableHttpClientTransportConfig::with_uri(self.endpoint.url().as_str())
+        let mut config = StreamableHttpClientTransportConfig::with_uri(self.endpoint.url().as_str())
             .max_sse_event_size(MAX_MESSAGE_BYTES)
             .max_concurrent_requests(MAX_REQUESTS)
             .reinit_on_expired_session(false);
+        config.retry_config = Arc::new(unasked::again());
         let short = Short::new(wire.clone(), self.endpoint.url().clone());
         let client = Client::start(StreamableHttpClientTransport::with_client(wire, config), tap, lifecycle).await?;
         Ok(client.with_short_way(short))

@@ -3,7 +3,6 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     error::Error as StdError,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,13 +30,17 @@ use super::{CallContext, McpError, McpEvent, Peer, PeerCapabilities, Progress, c
 use crate::redact::Redactor;
 
 mod people;
+mod questions;
 mod slot;
 mod tapped;
+mod told;
 
 use people::People;
+use questions::Questions;
 pub(super) use slot::{Asked, Slot};
 use slot::{SlotInner, Waiting};
 pub(super) use tapped::Tapped;
+pub(super) use told::Told;
 
 /// Largest message that a server may send, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -53,9 +56,6 @@ const TOLD: [&str; 2] = ["notifications/message", "notifications/elicitation/com
 
 /// Longest notification that is passed on, in bytes.
 const MAX_TOLD: usize = 64 * 1024;
-
-/// Most questions of a server that are kept as they came.
-const MAX_QUESTIONS: usize = 64;
 
 /// How long a peer with a connection of its own has for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(600);
@@ -99,7 +99,7 @@ impl Reach {
 /// One connection's ear.
 pub(super) struct Tap {
     waiting: Mutex<Waiting>,
-    events: broadcast::Sender<McpEvent>,
+    events: broadcast::Sender<Told>,
     closed: CancellationToken,
     reason: OnceLock<String>,
     redactor: Redactor,
@@ -109,7 +109,7 @@ pub(super) struct Tap {
     /// Ends once the server can speak unasked.
     heard: CancellationToken,
     /// What the server's questions say, as it came.
-    questions: Mutex<HashMap<RequestId, Box<RawValue>>>,
+    questions: Questions,
     /// The newest of the secrets that change with time.
     #[cfg(feature = "mcp-http")]
     passing: Mutex<std::collections::VecDeque<String>>,
@@ -137,7 +137,7 @@ impl Tap {
             reach,
             people: Mutex::default(),
             heard: CancellationToken::new(),
-            questions: Mutex::default(),
+            questions: Questions::default(),
             #[cfg(feature = "mcp-http")]
             passing: Mutex::default(),
         })
@@ -154,7 +154,7 @@ impl Tap {
         self.heard.cancel();
     }
 
-    pub(super) fn events(&self) -> broadcast::Receiver<McpEvent> {
+    pub(super) fn events(&self) -> broadcast::Receiver<Told> {
         self.events.subscribe()
     }
 
@@ -209,7 +209,7 @@ impl Tap {
 
     /// The parameters of a question as they came, once.
     pub(super) fn take_params(&self, id: &RequestId) -> Option<Box<RawValue>> {
-        self.questions.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+        self.questions.take(id)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -334,12 +334,7 @@ impl Tap {
     fn overhear(&self, method: &str, envelope: &Envelope<'_>, asked: Option<&RequestId>) {
         let Some(params) = envelope.params else { return };
         match &envelope.id {
-            Some(id) if peer::is_askable(method) => {
-                let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-                if questions.len() < MAX_QUESTIONS {
-                    questions.insert(id.clone(), params.to_owned());
-                }
-            }
+            Some(id) if peer::is_askable(method) => self.questions.keep(id, params),
             None if TOLD.contains(&method) && params.get().len() <= MAX_TOLD => {
                 if let Some(asked) = self.told(asked) {
                     // A peer that panics must not end a connection that others use.
@@ -384,7 +379,12 @@ impl Tap {
 
     /// Tells of something that the server said unasked.
     pub(super) fn event(&self, event: McpEvent) {
-        let _ = self.events.send(event);
+        let _ = self.events.send(Told::Event(event));
+    }
+
+    /// Tells that for a while nobody heard what it says.
+    pub(super) fn missed(&self) {
+        let _ = self.events.send(Told::Missed);
     }
 
     /// Takes what needs no answer; whatever is left goes to rmcp.

@@ -19,6 +19,8 @@ cases! {
     storm_of_500,
     storm_of_503,
     storm_of_401,
+    storm_of_413,
+    storm_of_answers_of_hundred_megabytes,
     storm_of_failures_of_the_tool,
     child_that_dies_in_every_call,
     one_probe_at_a_time,
@@ -70,6 +72,30 @@ async fn storm_of_401(name: &'static str) {
     server.heal();
     stand.call().await;
     stand.end().await;
+}
+
+/// Calls that fail because of their size, which takes nothing from whoever else uses the server.
+async fn oversized(name: &'static str, fault: Fault) {
+    let server = Faulty::start().await;
+    let mut stand = Stand::new(name, server.connector(), options()).await;
+    stand.call().await;
+    server.behave("tools/call", fault, usize::MAX);
+    for _ in 0..5 {
+        stand.call().await;
+    }
+    assert_eq!((stand.breaker(), stand.tools()), (BreakerState::Closed, vec!["t".to_owned()]));
+    server.heal();
+    stand.call().await;
+    stand.end().await;
+    assert_eq!((server.count("initialize"), server.count("tools/call")), (1, 7));
+}
+
+async fn storm_of_413(name: &'static str) {
+    oversized(name, Fault::Status(413)).await;
+}
+
+async fn storm_of_answers_of_hundred_megabytes(name: &'static str) {
+    oversized(name, Fault::Big).await;
 }
 
 async fn storm_of_failures_of_the_tool(name: &'static str) {

@@ -18,6 +18,7 @@ cases! {
     slow_drip,
     half_open_answer,
     half_open_stream_of_changes,
+    stream_of_changes_that_breaks_off,
     hang_over_http,
     asker_over_http_that_goes_away,
     reset_before_headers,
@@ -99,6 +100,22 @@ async fn half_open_stream_of_changes(name: &'static str) {
     server.offer(&["t", "u"]);
     server.announce();
     stand.until_tools(&["t", "u"]).await;
+    stand.call().await;
+    stand.end().await;
+}
+
+async fn stream_of_changes_that_breaks_off(name: &'static str) {
+    let server = Faulty::start().await;
+    let mut stand = well(name, &server, options()).await;
+    until(|| server.count("GET") == 1).await;
+    server.behave("GET", Fault::Status(503), 1);
+    server.offer(&["t", "u"]);
+    server.break_off();
+    stand.until_tools(&["t", "u"]).await;
+    assert_eq!(server.count("GET"), 3, "what changed meanwhile is asked for once there is a stream again");
+    server.offer(&["t", "u", "v"]);
+    server.announce();
+    stand.until_tools(&["t", "u", "v"]).await;
     stand.call().await;
     stand.end().await;
 }

@@ -42,6 +42,15 @@ pub enum Fault {
     Big,
 }
 
+/// What is said to whoever listens.
+#[derive(Debug, Clone, Copy)]
+enum News {
+    /// Its tools changed.
+    Changed,
+    /// It says nothing more.
+    Over,
+}
+
 /// Misbehaviour by method, and how often it is shown; that of the stream of changes is called `GET`.
 type Orders = BTreeMap<String, (Fault, usize)>;
 
@@ -58,7 +67,7 @@ struct State {
 pub struct Faulty {
     address: SocketAddr,
     state: Arc<State>,
-    news: broadcast::Sender<()>,
+    news: broadcast::Sender<News>,
     running: Mutex<Option<(JoinHandle<()>, watch::Sender<()>)>>,
 }
 
@@ -93,7 +102,12 @@ impl Faulty {
 
     /// Says to whoever listens that its tools changed.
     pub fn announce(&self) {
-        let _ = self.news.send(());
+        let _ = self.news.send(News::Changed);
+    }
+
+    /// Ends the streams of whoever listens.
+    pub fn break_off(&self) {
+        let _ = self.news.send(News::Over);
     }
 
     /// Knows none of its sessions any more.
@@ -208,7 +222,7 @@ impl State {
 struct Talk {
     stream: TcpStream,
     state: Arc<State>,
-    news: broadcast::Receiver<()>,
+    news: broadcast::Receiver<News>,
     read: Vec<u8>,
 }
 
@@ -225,7 +239,7 @@ impl Asked {
 }
 
 impl Talk {
-    fn new(stream: TcpStream, state: Arc<State>, news: broadcast::Receiver<()>) -> Self {
+    fn new(stream: TcpStream, state: Arc<State>, news: broadcast::Receiver<News>) -> Self {
         Self { stream, state, news, read: Vec::new() }
     }
 
@@ -336,8 +350,11 @@ impl Talk {
 
     /// The stream on which changes are told.
     async fn changes(&mut self) -> Option<()> {
+        // What was said before is not for this stream.
+        self.news = self.news.resubscribe();
         self.state.seen.lock().unwrap().push("GET".into());
         match self.state.order("GET") {
+            Some(Fault::Status(status)) => return self.status(status).await,
             Some(Fault::HalfOpen) => return self.misbehave(Fault::HalfOpen, &Value::Null).await,
             Some(_) => return self.status(405).await,
             None => {}
@@ -347,11 +364,13 @@ impl Talk {
         let mut ignored = [0; 64];
         loop {
             tokio::select! {
-                news = self.news.recv() => {
-                    news.ok()?;
-                    let note = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
-                    self.write(&format!("data: {note}\n\n")).await?;
-                }
+                news = self.news.recv() => match news.ok()? {
+                    News::Changed => {
+                        let note = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
+                        self.write(&format!("data: {note}\n\n")).await?;
+                    }
+                    News::Over => return None,
+                },
                 read = self.stream.read(&mut ignored) => if read.unwrap_or(0) == 0 { return None },
             }
         }

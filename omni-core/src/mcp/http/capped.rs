@@ -1,23 +1,60 @@
-//! Events that cannot grow without end.
+//! Answers and events that cannot grow without end.
 
-use std::io;
+use std::future::ready;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
+use reqwest::Response;
+use sse_stream::Error as SseError;
 
-/// A stream of server-sent events in which no event has more than `max` bytes.
-pub(in crate::mcp) fn events<S>(chunks: S, max: usize) -> impl Stream<Item = Result<Bytes, io::Error>> + Send
+use super::endpoint::too_large;
+use crate::{
+    mcp::{McpError, client::protocol},
+    net::{self, body},
+};
+
+/// Why no more of a stream comes.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::mcp) enum Broken {
+    #[error("{0}")]
+    Lost(String),
+    #[error("an event of more than {max} bytes")]
+    TooLarge { max: usize },
+}
+
+/// A whole answer of at most `max` bytes.
+pub(super) async fn answer(response: Response, max: usize) -> Result<Vec<u8>, McpError> {
+    match body::prefix(response, max).await {
+        Ok((bytes, true)) => Ok(bytes),
+        Ok((_, false)) => Err(too_large(format!("an answer of more than {max} bytes"))),
+        Err(error) => Err(protocol(&error)),
+    }
+}
+
+/// A stream of server-sent events in which no event has more than `max` bytes. It ends with one that has.
+pub(in crate::mcp) fn events<S>(chunks: S, max: usize) -> impl Stream<Item = Result<Bytes, Broken>> + Send
 where
     S: Stream<Item = Result<Bytes, reqwest::Error>> + Send,
 {
-    let mut size = EventSize::default();
-    chunks.map(move |chunk| {
-        let chunk = chunk.map_err(|error| io::Error::other(crate::net::describe(&error)))?;
-        if size.after(&chunk) > max {
-            return Err(io::Error::other(format!("an event of more than {max} bytes")));
+    chunks.scan((EventSize::default(), false), move |(size, is_over), chunk| {
+        if *is_over {
+            return ready(None);
         }
-        Ok(chunk)
+        let chunk = chunk.map_err(|error| Broken::Lost(net::describe(&error))).and_then(|chunk| {
+            *is_over = size.after(&chunk) > max;
+            if *is_over { Err(Broken::TooLarge { max }) } else { Ok(chunk) }
+        });
+        ready(Some(chunk))
     })
+}
+
+/// What it means for a request that its answer came in too large an event; `None` where the stream broke otherwise.
+pub(super) fn over(error: &SseError) -> Option<McpError> {
+    let SseError::Body(cause) = error else { return None };
+    match cause.downcast_ref::<Broken>()? {
+        broken @ Broken::TooLarge { .. } => Some(too_large(broken.to_string())),
+        Broken::Lost(_) => None,
+    }
 }
 
 /// The size of the event that is being received: an empty line ends one.

@@ -19,6 +19,9 @@ use crate::{
     registry::BuildError,
 };
 
+/// JSON-RPC: the server, or omni in its place, cannot do it.
+const INTERNAL: i64 = -32_603;
+
 /// An address, credentials, headers, and the client that is shared by all connections to it.
 #[derive(Clone)]
 pub(in crate::mcp) struct Endpoint {
@@ -191,12 +194,23 @@ pub(in crate::mcp) fn send_error(error: &reqwest::Error) -> McpError {
     McpError::Closed { message: words(&net::describe(error)), unsent: error.is_connect() }
 }
 
+/// That a request or its answer is larger than omni, the server or something before it takes. Nothing is wrong with the
+/// connection: whatever others ask for is not as large.
+pub(super) fn too_large(message: String) -> McpError {
+    McpError::rpc(INTERNAL, message)
+}
+
 /// What a status that is no success means; `body` is the server's explanation.
 pub(in crate::mcp) fn status_error(status: StatusCode, body: &str) -> McpError {
+    const TOO_LARGE: [StatusCode; 3] =
+        [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::URI_TOO_LONG, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
     let body = words(body.trim());
     let message = if body.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {body}") };
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return McpError::Unauthorized { message };
+    }
+    if TOO_LARGE.contains(&status) {
+        return too_large(message);
     }
     // The request went out whole, also where the answer is a redirect.
     let message = match status.is_redirection() {

@@ -153,7 +153,7 @@ impl Short {
             // In a box: whoever gets one text carries nothing of a stream.
             return Box::pin(self.listen(response, id, call)).await;
         }
-        let body = body::whole(response, MAX_MESSAGE_BYTES).await.map_err(|error| protocol(&error))?;
+        let body = capped::answer(response, MAX_MESSAGE_BYTES).await?;
         answer(&body, id)?.ok_or_else(|| protocol(&"the answer is to another request than the one that was sent"))
     }
 
@@ -198,7 +198,7 @@ impl Short {
         (response.status().is_success() && is(&response, EVENT_STREAM)).then_some(response)
     }
 
-    /// Hears a stream to the answer, or to its end. Whatever the server asks is answered as nobody would.
+    /// Hears a stream to the answer, or to its end.
     async fn hear(
         &self,
         response: Response,
@@ -211,30 +211,38 @@ impl Short {
         while let Some(event) = events.next().await {
             let event = match event {
                 Ok(event) => event,
-                Err(error) => return ControlFlow::Continue(broken(&error.to_string())),
+                // Asked for once more it would be as large.
+                Err(error) => match capped::over(&error) {
+                    Some(over) => return ControlFlow::Break(Err(over)),
+                    None => return ControlFlow::Continue(broken(&error.to_string())),
+                },
             };
             place.after(event.id.as_deref(), event.retry);
             let Some(data) = event.data.filter(|data| !data.is_empty()) else { continue };
             if let Some(answer) = answer(data.as_bytes(), id).transpose() {
                 return ControlFlow::Break(answer);
             }
-            // Logs reach whoever is behind the call.
-            self.wire.tap.catch(data.as_bytes(), Some(id));
             match serde_json::from_str::<ServerJsonRpcMessage>(&data) {
+                // The tap would keep it for whoever is asked, and nobody is.
                 Ok(JsonRpcMessage::Request(_)) => {
                     // The answer may come all the same.
-                    if let Err(error) = self.decline(&data, call).await {
-                        tracing::debug!(%error, "a server's question was not declined");
+                    if let Err(error) = self.reply(&data, call).await {
+                        tracing::debug!(%error, "a server's question was not answered");
                     }
                 }
-                Ok(message) => drop(self.wire.tap.hear(message)),
+                Ok(message) => {
+                    // Logs reach whoever is behind the call.
+                    self.wire.tap.catch(data.as_bytes(), Some(id));
+                    drop(self.wire.tap.hear(message));
+                }
                 Err(_) => {}
             }
         }
         ControlFlow::Continue(broken("the stream ended before the answer came"))
     }
 
-    async fn decline(&self, question: &str, call: &ShortCall<'_>) -> Result<(), McpError> {
+    /// Answers a server's question: that the connection lives, and all else as nobody would.
+    async fn reply(&self, question: &str, call: &ShortCall<'_>) -> Result<(), McpError> {
         #[derive(Deserialize)]
         struct Question<'a> {
             #[serde(borrow)]
@@ -243,7 +251,11 @@ impl Short {
         }
         let question: Question<'_> = serde_json::from_str(question).map_err(|error| protocol(&error))?;
         let nothing = RawValue::from_string("{}".into()).unwrap_or_default();
-        let answer = match peer::ask(&Nobody, &question.method, nothing).await {
+        let answer = match &*question.method {
+            "ping" => Ok(nothing),
+            method => peer::ask(&Nobody, method, nothing).await,
+        };
+        let answer = match answer {
             Ok(result) => json!({ "jsonrpc": "2.0", "id": question.id, "result": result }),
             Err(McpError::Rpc { code, message, .. }) => {
                 json!({ "jsonrpc": "2.0", "id": question.id, "error": { "code": code, "message": message } })
@@ -372,3 +384,6 @@ fn answer(message: &[u8], id: &RequestId) -> Result<Option<Box<RawValue>>, McpEr
         _ => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

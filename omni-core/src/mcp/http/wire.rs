@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -21,12 +24,13 @@ use super::{
     capped,
     endpoint::{self, Endpoint, status_error},
     short::{Learned, VERSION},
+    unasked::Unasked,
 };
 use crate::{
     mcp::{
         CallContext, CredentialSource, McpError,
         client::{own_headers, protocol},
-        tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap, words},
+        tap::{Caught, Fault, MAX_MESSAGE_BYTES, Slot, Tap},
     },
     net::body,
 };
@@ -41,6 +45,7 @@ pub(super) const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 type WireError = StreamableHttpError<Fault>;
 type Headers = HashMap<HeaderName, HeaderValue>;
+type Events = BoxStream<'static, Result<Sse, SseError>>;
 
 /// One connection's way to its server.
 #[derive(Clone)]
@@ -51,19 +56,20 @@ pub(super) struct Wire {
     pub(super) tap: Arc<Tap>,
     /// For whoever sends without rmcp.
     pub(super) learned: Arc<Learned>,
+    unasked: Arc<Unasked>,
 }
 
 impl Wire {
     /// What is sent on it has the headers of the endpoint, and those with which the connection is made.
     pub(super) fn new(endpoint: &Endpoint, tap: Arc<Tap>, cx: &CallContext) -> Result<Self, McpError> {
         let credentials = endpoint.credentials().cloned();
-        let learned = Arc::default();
+        let (learned, unasked) = (Arc::default(), Arc::default());
         let mut headers = endpoint.header_map()?;
         headers.extend(own_headers(cx)?);
         for secret in endpoint::own_secrets(cx) {
             tap.learn(&secret);
         }
-        Ok(Self { client: endpoint.client()?, headers, credentials, tap, learned })
+        Ok(Self { client: endpoint.client()?, headers, credentials, tap, learned, unasked })
     }
 
     /// Configured headers, then those of the caller's own credentials, then the protocol's.
@@ -135,9 +141,7 @@ impl Wire {
         if is(&response, EVENT_STREAM) {
             return Ok(StreamableHttpPostResponse::Sse(self.stream(response, asked), session));
         }
-        let body = body::whole(response, MAX_MESSAGE_BYTES)
-            .await
-            .map_err(|error| fault(McpError::Protocol { message: words(&error.to_string()) }))?;
+        let body = capped::answer(response, MAX_MESSAGE_BYTES).await.map_err(fault)?;
         // Nobody waits for the answer to a notification, whatever it is.
         let Some(asked) = asked else { return Ok(StreamableHttpPostResponse::Accepted) };
         let message = match self.tap.catch(&body, Some(&asked)) {
@@ -147,13 +151,29 @@ impl Wire {
         Ok(StreamableHttpPostResponse::Json(message, session))
     }
 
+    /// The stream on which the server speaks unasked. What was said while there was none nobody heard.
+    fn speaks(&self, response: Response, is_first: bool) -> Result<Events, WireError> {
+        let response = opened(response).map_err(|status| match self.unasked.may_come(status) {
+            true => fault(status_error(status, "")),
+            false => StreamableHttpError::ServerDoesNotSupportSse,
+        })?;
+        self.unasked.opens();
+        if !is_first {
+            self.tap.missed();
+        }
+        Ok(self.stream(response, None))
+    }
+
     /// Events, with results kept and replaced as in [`Tap::decode`].
-    fn stream(&self, response: Response, asked: Option<RequestId>) -> BoxStream<'static, Result<Sse, SseError>> {
+    fn stream(&self, response: Response, asked: Option<RequestId>) -> Events {
         let tap = self.tap.clone();
         let events = SseStream::from_bytes_stream(capped::events(response.bytes_stream(), MAX_MESSAGE_BYTES));
         events
             .map(move |event| {
-                let mut event = event?;
+                let mut event = match event {
+                    Ok(event) => event,
+                    Err(error) => return cut_off(&tap, error, asked.as_ref()),
+                };
                 if let (Some(asked), Some(id)) = (&asked, &event.id) {
                     tap.remember(asked, id);
                 }
@@ -183,6 +203,21 @@ fn rewritten(tap: &Tap, data: &str, asked: Option<&RequestId>) -> Option<String>
         (Caught::Answer | Caught::Other, _) => return None,
     };
     serde_json::to_string(&message).ok()
+}
+
+/// An answer that is a stream; the status of one that is none.
+fn opened(response: Response) -> Result<Response, StatusCode> {
+    let is_stream = response.status().is_success() && is(&response, EVENT_STREAM);
+    if is_stream { Ok(response) } else { Err(response.status()) }
+}
+
+/// What a broken stream is to rmcp. An answer that is too large is the failure of its request, and not asked for again.
+fn cut_off(tap: &Tap, error: SseError, asked: Option<&RequestId>) -> Result<Sse, SseError> {
+    let told = asked
+        .zip(capped::over(&error))
+        .filter(|(asked, over)| tap.fail(asked, over.clone()))
+        .and_then(|(asked, _)| serde_json::to_string(&kept(asked.clone())).ok());
+    told.map_or(Err(error), |told| Ok(Sse::default().data(told)))
 }
 
 /// What rmcp reads in place of a result that the tap has.
@@ -290,21 +325,29 @@ impl StreamableHttpClient for Wire {
         last_event_id: Option<String>,
         _auth: Option<String>,
         headers: Headers,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, WireError> {
+    ) -> Result<Events, WireError> {
         // A stream that goes on answers what the one before was opened by.
         let asked = last_event_id.as_deref().and_then(|id| self.tap.at(id));
         let slot = asked.as_ref().and_then(|asked| self.tap.slot(asked));
+        // Sessions alone have a stream that answers nothing.
+        let is_unasked = session_id.is_some() && asked.is_none();
+        let is_first = is_unasked && self.unasked.turn().await;
         let mut headers = self.headers(slot.as_ref(), session_id.as_deref(), headers);
         if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(LAST_EVENT, id);
         }
         let response = self.admitted(self.client.get(&*uri).headers(headers)).await;
         self.tap.hears();
-        let response = response?;
-        // A server need not have a stream of its own accord, and says so in many ways.
-        if !response.status().is_success() || !is(&response, EVENT_STREAM) {
-            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        if !is_unasked {
+            let response = opened(response?).map_err(|_| WireError::ServerDoesNotSupportSse)?;
+            return Ok(self.stream(response, asked));
         }
-        Ok(self.stream(response, asked))
+        match response.and_then(|response| self.speaks(response, is_first)) {
+            // rmcp asks again for one that ended, and never for one that was not there at first.
+            Err(error) if is_first && !matches!(error, StreamableHttpError::ServerDoesNotSupportSse) => {
+                Ok(stream::empty().boxed())
+            }
+            spoken => spoken,
+        }
     }
 }

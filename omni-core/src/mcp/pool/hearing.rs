@@ -135,10 +135,13 @@ impl Hearers {
         before.map(|((_, uri), _)| uri.clone()).collect()
     }
 
-    /// Tells those who hear of a resource on this connection, and nobody else.
+    /// Tells those who hear of a resource on this connection, and nobody else. Up to 2025-11-25 what changed may be a
+    /// part of what they subscribed to; they know nothing of parts.
     pub(super) fn tell(&self, lane: Option<TokenDigest>, uri: &str) {
-        if let Some(entry) = self.inner().entries.get(&(lane, uri.to_owned())) {
-            entry.hearers.values().for_each(|hearing| hearing.tell(uri, Heard::Updated));
+        let inner = self.inner();
+        let hear_of_it = inner.entries.iter().filter(|((own, whole), _)| *own == lane && is_within(uri, whole));
+        for ((_, whole), entry) in hear_of_it {
+            entry.hearers.values().for_each(|hearing| hearing.tell(whole, Heard::Updated));
         }
     }
 
@@ -164,6 +167,12 @@ impl Hearers {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a resource is another one, or a part of it.
+fn is_within(uri: &str, whole: &str) -> bool {
+    let rest = uri.strip_prefix(whole);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || whole.ends_with('/'))
 }
 
 /// Somebody wants to be told of a resource, for as long as this lives. When the last of them ends, the server need
@@ -214,6 +223,18 @@ mod tests {
         }
         assert_eq!(hearing.next().await, ("a".into(), Heard::Updated));
         assert_eq!(hearing.next().await, ("b".into(), Heard::Updated));
+        assert!(hearing.next().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_changes_within_a_resource_is_told_as_a_change_of_it() {
+        let (hearers, hearing) = (Hearers::default(), Arc::new(Hearing::default()));
+        for uri in ["file:///plan", "file:///plan/", "file:///plan/b", "file:///pl", "file:///plan/a/1"] {
+            hearers.add(None, uri, &hearing).unwrap();
+        }
+        hearers.tell(None, "file:///plan/a");
+        assert_eq!(hearing.next().await, ("file:///plan".into(), Heard::Updated));
+        assert_eq!(hearing.next().await, ("file:///plan/".into(), Heard::Updated));
         assert!(hearing.next().now_or_never().is_none());
     }
 
