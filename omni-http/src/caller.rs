@@ -20,13 +20,18 @@ use crate::{error::ApiError, router, state::App};
 
 mod address;
 mod local;
+mod page;
 
-pub(crate) use local::{is_own_page, names_here};
+pub(crate) use local::names_here;
+pub(crate) use page::{is_of_foreign_page, is_own_page};
 
 /// The header of the original for a key.
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What the sender calls its origin.
 pub(crate) const X_SOURCE: HeaderName = HeaderName::from_static("x-source");
+/// Said where a page of another site sends what it may not.
+const FOREIGN: &str = "a page of another origin sends this; the operator can allow it by app.cors_origins, or by \
+                       http.public_url where the page is omni's own";
 
 /// Somebody who was let in. A handler hands [`Caller::credential`] to the core, which decides
 /// what they may do. Clones are the same.
@@ -46,10 +51,13 @@ fn presented(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
 }
 
 /// What a request has without bringing anything: what a trusted proxy says, else nothing, where whoever comes is
-/// trusted.
+/// trusted. For what may change something, a proxy's word is that of the person and not of a page of another site.
 pub(crate) fn ambient(app: &App, parts: &Parts) -> Result<Credential, ApiError> {
     if let Some(told) = peer(parts).and_then(|peer| app.omni.proxy_credential(peer, &parts.headers)) {
-        return Ok(told);
+        return match parts.method.is_safe() || !is_of_foreign_page(app, parts) {
+            true => Ok(told),
+            false => Err(ApiError::denied(FOREIGN)),
+        };
     }
     match app.config.mode {
         SecurityMode::TrustedLocal if peer(parts).is_some_and(|peer| local::is_local(app, parts, peer)) => {

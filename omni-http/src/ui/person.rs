@@ -8,9 +8,9 @@ use axum::{
 use omni_core::{Source, omni::Admin};
 use subtle::ConstantTimeEq as _;
 
-use super::{Page, fields::Fields, place, session::Session};
+use super::{Page, fields::Fields, session::Session};
 use crate::{
-    caller::{Caller, is_own_page},
+    caller::{Caller, is_of_foreign_page},
     error::ApiError,
     state::App,
 };
@@ -73,11 +73,8 @@ impl FromRequest<App> for Posted {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let person = Person::from_request_parts(&mut parts, app).await?;
-        // Whatever vouches for them: a proxy may do so for every request of their browser, a page of another site's too.
-        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let is_own = host.is_some_and(|host| is_own_page(&parts.headers, host, &app.config.cors_origins));
-        // A proxy may ask under a name of its own; where the pages are, the configuration says.
-        if !is_own && !place::is_public(app, &parts.headers) {
+        // Whatever vouches for them: of what a proxy says this was asked before, of a session or a key it was not.
+        if is_of_foreign_page(app, &parts) {
             return Err(ApiError::denied("this form is of no page of ours: open the page again"));
         }
         let fields = form(Request::from_parts(parts.clone(), body)).await?;

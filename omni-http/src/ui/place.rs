@@ -2,7 +2,7 @@
 
 use axum::{
     extract::NestedPath,
-    http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Authority},
+    http::{HeaderValue, header, request::Parts, uri::Authority},
 };
 
 use super::ROOT;
@@ -29,14 +29,6 @@ pub(super) fn is_https(app: &App, parts: &Parts) -> bool {
     let origin = parts.headers.get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
     let told = || told_by_proxy(app, parts, X_FORWARDED_PROTO);
     origin.starts_with(b"https://") || told().is_some_and(|scheme| scheme.eq_ignore_ascii_case(HTTPS))
-}
-
-/// Whether a page sends something that lies where the pages are by the configuration.
-pub(super) fn is_public(app: &App, headers: &HeaderMap) -> bool {
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let own = app.config.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
-    let own = own.and_then(|url| Some(format!("{}://{}", url.scheme_str()?, url.authority()?)));
-    own.is_some_and(|own| origin.is_some_and(|origin| origin.eq_ignore_ascii_case(&own)))
 }
 
 /// Whether an issuer sends people back by https.

@@ -6,12 +6,16 @@ use omni_core::{Config, Omni, Registry, audit, config::LoadOptions, limit, llm, 
 use omni_tests::{
     door::{Door, Reply},
     issuer::{Issuer, Signer},
+    office::{MCPS, Office},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::BOSS;
+
 const USERS: &str =
     "users: [{ email: ann@company.com, role: contractor }]\nblocked_users: [{ email: bad@company.com }]";
+const PROXY: &str = "security: { proxy: { trusted: [127.0.0.1], email_header: X-Auth-Email } }\n";
 
 /// A pipeline of files, with these lines under `security`.
 async fn omni(dir: &Path, security: &str) -> Omni {
@@ -77,6 +81,62 @@ async fn headers_say_who_asks_only_where_a_trusted_proxy_is_at_the_other_end() {
         }
         door.end().await;
     }
+}
+
+/// What a browser posts without a body for an administrator whom a proxy vouches for.
+async fn posted(office: &Office, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let request = office.stranger(Method::POST, path).header("x-auth-email", BOSS);
+    Reply::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing_for_whom_a_proxy_vouches_for() {
+    let office = Office::with_settings(PROXY).await;
+    office.write("mcps.yaml", &format!("{MCPS}  - {{ name: new_mcp, transport: fake, url: 'http://new:1/mcp' }}\n"));
+    let has_new = || office.omni.known_catalog().servers.iter().any(|server| &*server.name == "new_mcp");
+    let foreign: [&[(&str, &str)]; 5] = [
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")],
+    ];
+    for headers in foreign {
+        for path in ["/admin/tools/refresh", "/admin/users/eve@company.com/enable", "/health/cache/invalidate"] {
+            let told = posted(&office, path, headers).await.error(403, "denied");
+            assert!(told.as_str().unwrap().contains("app.cors_origins"), "{told}");
+        }
+    }
+    // A page of another site may have something fetched: no browser shows it what comes.
+    let looked = office.stranger(Method::GET, "/admin/mcps").header("x-auth-email", BOSS);
+    Reply::of(looked.header("sec-fetch-site", "cross-site")).await.is(200);
+    assert!(!has_new());
+    posted(&office, "/admin/tools/refresh", &[]).await.is(200);
+    assert!(has_new());
+}
+
+#[tokio::test]
+async fn a_page_of_omnis_own_and_whoever_is_no_page_change_something_behind_a_proxy() {
+    let (public, portal) = ("public_url: 'https://omni.company.com'", "cors_origins: ['https://portal.company.com']");
+    let settings = format!("{PROXY}http: {{ {public} }}\napp: {{ {portal} }}\n");
+    let office = Office::with_settings(&settings).await;
+    let here = office.url("");
+    let own: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("origin", &*here)],
+        &[("origin", "https://omni.company.com")],
+        &[("origin", "https://portal.company.com"), ("sec-fetch-site", "cross-site")],
+        // The proxy asks under a name of its own, and the browser knows better.
+        &[("origin", "https://intranet.company.com"), ("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "none")],
+    ];
+    for headers in own {
+        posted(&office, "/health/cache/invalidate", headers).await.is(200);
+    }
+    // Whoever brings a key may come from anywhere: no page of another site has it.
+    let key = office.key(BOSS).await;
+    let brought = office.request(Method::POST, &key, "/health/cache/invalidate");
+    Reply::of(brought.header("origin", "https://evil.example")).await.is(200);
 }
 
 #[tokio::test]
