@@ -8,7 +8,7 @@ use omni_core::{
     reload::Reloader,
 };
 use serde_json::json;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,14 +16,11 @@ use crate::{
     people::Me,
     port::{EventSource, Intake, Pulse, SlackError, web},
     schedule::Clock,
-    signed,
+    signed::{self, Listening},
 };
 
 /// How long running answers have to finish at the end.
 pub(crate) const DRAIN: Duration = Duration::from_secs(30);
-
-/// How long open requests have at the end; an ack takes no time.
-const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Why the bot ended.
 #[derive(Debug, thiserror::Error)]
@@ -207,11 +204,6 @@ async fn answer_requests(config: &SlackConfig, bot: Bot, stop: CancellationToken
     let address = listener.local_addr().map_err(cannot)?;
     tracing::info!(%address, "the Slack bot listens at http://{address}/slack/events");
     let router = signed::router(Arc::new(bot), secret);
-    let stopped = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).into_future();
-    tokio::select! {
-        served = serving => served.map_err(cannot),
-        // Whoever does not finish a request keeps nobody's answer from its end.
-        () = async { stopped.cancelled().await; sleep(LAST_REQUESTS).await } => Ok(()),
-    }
+    Listening::new(listener).serve(router, stop).await;
+    Ok(())
 }

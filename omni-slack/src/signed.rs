@@ -1,17 +1,18 @@
 //! Deliveries by signed requests, where no socket is wanted: events, commands and clicks at one address.
 //!
 //! A request counts when its signature does and it is at most five minutes old; then it is what a socket would
-//! have brought. An address is as good as another: the bot knows by its body what a request is.
+//! have brought. An address is as good as another: the bot knows by its body what a request is. Who sends one is known
+//! once all of it is here, so whoever it is has little time and room for it.
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, FromRequest as _, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::post,
@@ -21,32 +22,50 @@ use omni_core::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+use tokio::time::timeout;
 
 use crate::port::{Ack, Delivery, DeliveryKind, Intake};
+
+mod listen;
+
+pub(crate) use listen::Listening;
 
 /// How old a request may be, or how far ahead its clock, in seconds.
 const MOST_SKEW: u64 = 5 * 60;
 /// Longest body of a request.
 const MOST_BODY: usize = 1 << 20;
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone)]
 struct Door {
     to: Arc<dyn Intake>,
     secret: SecretString,
+    body_within: Duration,
 }
 
 /// The routes that Slack posts to: `/slack/events`, `/slack/commands` and `/slack/interactivity`, which all take
-/// everything.
+/// everything. A body that takes longer than ten seconds to come is answered with 408; for the rest of a request, and
+/// for how many there are at once, whoever serves the routes sets the bounds.
 pub fn router(to: Arc<dyn Intake>, secret: SecretString) -> Router {
+    routes(Door { to, secret, body_within: BODY_WITHIN })
+}
+
+fn routes(door: Door) -> Router {
     Router::new()
         .route("/slack/events", post(take))
         .route("/slack/commands", post(take))
         .route("/slack/interactivity", post(take))
         .layer(DefaultBodyLimit::max(MOST_BODY))
-        .with_state(Door { to, secret })
+        .with_state(door)
 }
 
-async fn take(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Response {
+async fn take(State(door): State<Door>, headers: HeaderMap, request: Request) -> Response {
+    let body = match timeout(door.body_within, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return rejection.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     if !is_slacks(&door.secret, &headers, &body, now) {
         tracing::warn!("a request came that Slack did not sign, or long ago");
@@ -73,15 +92,19 @@ fn is_slacks(secret: &SecretString, headers: &HeaderMap, body: &[u8], now: u64) 
     let signed = || {
         let stamp = text(headers, "x-slack-request-timestamp")?;
         let at: u64 = stamp.parse().ok()?;
-        let signature = text(headers, "x-slack-signature")?.strip_prefix("v0=")?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
-        mac.update(format!("v0:{stamp}:").as_bytes());
-        mac.update(body);
-        let wanted: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let is_right: bool = wanted.as_bytes().ct_eq(signature.as_bytes()).into();
+        let brought = text(headers, "x-slack-signature")?.strip_prefix("v0=")?;
+        let is_right: bool = signature(secret, stamp, body)?.as_bytes().ct_eq(brought.as_bytes()).into();
         Some(is_right && at.abs_diff(now) <= MOST_SKEW)
     };
     !secret.expose_secret().is_empty() && signed().unwrap_or(false)
+}
+
+/// What Slack signs a request with that it sends at `stamp`; `None` where nothing can be signed with the secret.
+fn signature(secret: &SecretString, stamp: &str, body: &[u8]) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
+    mac.update(format!("v0:{stamp}:").as_bytes());
+    mac.update(body);
+    Some(mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What a request delivers: events are JSON, commands a form, and clicks JSON in a form.

@@ -29,7 +29,8 @@ pub(crate) use settings::{
 };
 pub(crate) use slack::{
     ChannelModeSpec, DiagnosticSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, ScheduledMessageSpec,
-    ScheduledMessagesSpec, SlackSpec, TemplatesSpec, UserInfoFormatSpec, UserInfoSpec,
+    ScheduledMessagesSpec, SignedTemplateSpec, SlackSpec, TemplateSpec, TemplatesSpec, UserInfoFormatSpec,
+    UserInfoSpec,
 };
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;

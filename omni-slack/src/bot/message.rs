@@ -175,8 +175,13 @@ impl Bot {
     }
 
     async fn greet(&self, person: &Person, to: &To) {
-        let role = self.omni().grant(person.credential()).await.map(|grant| grant.role.name.to_string());
-        let values = [("user", &*person.name), ("role", role.as_deref().unwrap_or_default())];
+        let grant = self.omni().grant(person.credential()).await.ok();
+        let role = grant.as_ref().map_or("", |grant| &*grant.role.name);
+        let limit = grant.as_ref().map_or(String::new(), |grant| match grant.quota.per_hour {
+            Some(limit) => limit.to_string(),
+            None => "unlimited".into(),
+        });
+        let values = [("user", &*person.name), ("role", role), ("user_role", role), ("rate_limit", &*limit)];
         let own = self.config().templates.welcome.map(|own| view::template::fill(&own, &values));
         let told = self.api().post(to, &view::person::greeting(own.as_deref())).await;
         if let Err(error) = told {

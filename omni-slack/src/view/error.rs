@@ -2,7 +2,7 @@
 
 use omni_core::{Error, ErrorKind, config::SlackTemplates, limit::Refusal};
 
-use super::{Message, block, ids, template, text, time};
+use super::{Message, block, help::Dot, ids, template, text, time};
 
 /// Most of what is said of it.
 const MESSAGE: usize = 1_000;
@@ -35,27 +35,55 @@ pub fn worded(templates: &SlackTemplates, error: &Error, id: Option<&str>, role:
     own.as_deref().map_or_else(|| text(error, id), |own| filled(own, error, id, role))
 }
 
+/// A text of the operator's with what is known of an error, by omni's names for it and by the original's.
 fn filled(own: &str, error: &Error, id: Option<&str>, role: Option<&str>) -> String {
-    let refusal = error.refusal();
-    let number = |of: fn(&Refusal) -> u64| refusal.map_or(String::new(), |refusal| of(refusal).to_string());
-    let server = match error {
-        Error::Server { server, .. } => server.as_str(),
-        _ => "",
-    };
-    let (message, limit, used) = (error.public_message(), number(Refusal::max), number(|refusal| refusal.used));
+    let number = |of: fn(&Refusal) -> u64| error.refusal().map_or(String::new(), |refusal| of(refusal).to_string());
+    let (limit, used) = (number(Refusal::max), number(|refusal| refusal.used));
+    let (message, role) = (error.public_message(), role.unwrap_or_default());
+    let hint = advice(error, id.is_some()).unwrap_or_default();
+    let (server, status) = server(error);
     template::fill(
         own,
         &[
+            ("emoji", sign(error)),
             ("error", &message),
             ("error_message", &message),
+            ("helpful_hint", &hint),
             ("error_id", id.unwrap_or_default()),
-            ("role", role.unwrap_or_default()),
+            ("role", role),
+            ("user_role", role),
+            ("tool_name", tool(error)),
             ("mcp_name", server),
+            ("mcp_status", status),
             ("rate_limit", &limit),
             ("requests_used", &used),
-            ("reset_in_minutes", &number(Refusal::reset_minutes)),
+            ("reset_in_minutes", &minutes(error)),
         ],
     )
+}
+
+/// The server that an error is about, and how that is doing; nothing where it is about none.
+fn server(error: &Error) -> (&str, &'static str) {
+    match error {
+        Error::Server { server, .. } | Error::Needed { server, .. } => {
+            let is_away = error.kind() == ErrorKind::Unavailable;
+            (server.as_str(), if is_away { Dot::Away.word() } else { "" })
+        }
+        _ => ("", ""),
+    }
+}
+
+/// The tool that an error is about, where it says so.
+fn tool(error: &Error) -> &str {
+    match error {
+        Error::UnknownTool { name, .. } => name.as_str(),
+        _ => "",
+    }
+}
+
+/// When to come back, in whole minutes; nothing where that is not known.
+fn minutes(error: &Error) -> String {
+    error.retry_after().map_or(String::new(), |after| after.as_millis().div_ceil(60_000).max(1).to_string())
 }
 
 /// The same as a message; `again` is the value of its button, where asking again may help.
@@ -75,15 +103,17 @@ fn refused(refusal: &Refusal) -> String {
 }
 
 fn happened(error: &Error) -> String {
-    let message = text::mrkdwn(&sentence(&error.public_message()), MESSAGE);
-    let sign = match error.kind() {
+    format!("{} {}", sign(error), text::mrkdwn(&sentence(&error.public_message()), MESSAGE))
+}
+
+fn sign(error: &Error) -> &'static str {
+    match error.kind() {
         ErrorKind::Denied | ErrorKind::Unauthenticated | ErrorKind::RateLimited => "🚫",
         ErrorKind::Timeout => "⌛",
         ErrorKind::Unavailable => "🔌",
         ErrorKind::Cancelled => "⏹",
         _ => "❌",
-    };
-    format!("{sign} {message}")
+    }
 }
 
 fn advice(error: &Error, has_id: bool) -> Option<String> {
@@ -126,4 +156,74 @@ pub fn away(server: &str) -> String {
         "🔌 {} is away at the moment. Other servers can be used; `/omni-status` shows how it stands.",
         text::code(server, 100)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use omni_core::{
+        limit::{Limit, LimitError, LimitKey},
+        mcp::McpError,
+    };
+
+    use super::*;
+
+    /// The placeholders that each template of the original's `slack.yaml` has, in other words.
+    fn templates() -> SlackTemplates {
+        let mut templates = SlackTemplates::default();
+        templates.query_error = Some("{emoji} *Oh*\n{error_message}\n{helpful_hint}\nID: {error_id}".into());
+        templates.permission_denied =
+            Some("{emoji} *No*\nYours: *{user_role}*\nIt takes: *{required_role}*\nBlocked: `{tool_name}`".into());
+        templates.rate_limit = Some(
+            "{emoji} *Slowly*\nLimit: *{rate_limit} an hour*\nUsed: *{requests_used}*\nAgain in *{reset_in_minutes} \
+             minutes*"
+                .into(),
+        );
+        templates.mcp_unavailable =
+            Some("{emoji} The *{mcp_name}* service is down.\nStatus: {mcp_status} | Last seen: {last_seen}".into());
+        templates
+    }
+
+    fn denied() -> Error {
+        Error::Denied { message: "not for you".into() }
+    }
+
+    fn away() -> Error {
+        Error::Server { server: "db".into(), source: McpError::Connect { message: "refused".into() } }
+    }
+
+    fn refused() -> Error {
+        let hourly = Limit::Window { max: 20, per: Duration::from_secs(3_600) };
+        let refusal = Refusal::new(LimitKey::new("default", "ask:a"), hourly, 20, Duration::from_secs(1_261));
+        LimitError::Refused(Box::new(refusal)).into()
+    }
+
+    #[test]
+    fn the_originals_templates_say_what_is_known_and_read_where_nothing_is() {
+        let said = |error: &Error, role| worded(&templates(), error, Some("e1"), role);
+        assert_eq!(
+            said(&denied(), Some("qa_tester")),
+            "🚫 *No*\nYours: *qa_tester*\nIt takes: *another role*\nBlocked: `what you asked for`"
+        );
+        assert_eq!(said(&refused(), None), "🚫 *Slowly*\nLimit: *20 an hour*\nUsed: *20*\nAgain in *22 minutes*");
+        assert_eq!(said(&away(), None), "🔌 The *db* service is down.\nStatus: away | Last seen: unknown");
+        assert_eq!(
+            said(&Error::Internal { message: "x".into() }, None),
+            "❌ *Oh*\nan internal error; the operator finds it in the log\nTell an administrator the error id.\nID: e1"
+        );
+    }
+
+    #[test]
+    fn no_placeholder_of_the_originals_is_left_whatever_went_wrong() {
+        let all = templates();
+        let all = [all.query_error, all.permission_denied, all.rate_limit, all.mcp_unavailable];
+        let all: String = all.into_iter().flatten().collect();
+        let unknown = Error::UnknownTool { name: "drop_table".into(), near: None };
+        for error in [denied(), refused(), away(), unknown.clone(), Error::Cancelled, Error::ShuttingDown] {
+            let filled = filled(&all, &error, None, None);
+            assert!(!filled.contains(['{', '}']), "{error:?}: {filled}");
+        }
+        assert!(filled(&all, &unknown, None, None).contains("Blocked: `drop_table`"));
+    }
 }

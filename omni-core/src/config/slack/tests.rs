@@ -63,6 +63,22 @@ fn an_operator_has_texts_of_their_own() {
 }
 
 #[test]
+fn templates_of_the_original_are_texts_with_a_sign_of_their_own() {
+    let text = "templates:
+  welcome: { enabled: false, message: Hello }
+  query_error: { emoji: '💥', format: \"{emoji} **Oh**\\n{error_id}\\n\" }
+  permission_denied: { format: '{emoji} No' }
+  mcp_unavailable: { enabled: true, message: Away }
+  query_success: { emoji: '✅', format: '{result}' }
+  help: { format: '{commands_list}' }";
+    let templates = config(text, &[]).0.templates;
+    assert_eq!((templates.welcome, templates.rate_limit), (None, None));
+    assert_eq!(templates.query_error.as_deref(), Some("💥 *Oh*\n{error_id}"));
+    assert_eq!(templates.permission_denied.as_deref(), Some("{emoji} No"), "what it is there omni knows best");
+    assert_eq!(templates.mcp_unavailable.as_deref(), Some("Away"));
+}
+
+#[test]
 fn what_is_shown_of_somebody_is_what_the_elements_say() {
     let (config, told) = config(
         "user_info_display:\n  format: detailed\n  elements: { show_role: false, show_email: true }\n  role_emojis: { \

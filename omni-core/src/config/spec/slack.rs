@@ -160,16 +160,45 @@ pub(crate) struct FormattingSpec {
 #[serde(default)]
 #[schemars(extend("x-ignored" = ["query_success", "help", "status"]))]
 pub(crate) struct TemplatesSpec {
-    /// To whoever greets the bot: `{role}`, `{user}`.
-    pub(crate) welcome: Option<String>,
+    /// To whoever greets the bot: `{role}`, `{user}`, `{rate_limit}`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) welcome: Option<TemplateSpec>,
     /// A question failed: `{error}`, `{error_id}`.
-    pub(crate) query_error: Option<String>,
-    /// The policy said no: `{error}`, `{error_id}`, `{role}`.
-    pub(crate) permission_denied: Option<String>,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) query_error: Option<TemplateSpec>,
+    /// The policy said no: `{error}`, `{error_id}`, `{role}`, `{tool_name}`.
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) permission_denied: Option<TemplateSpec>,
     /// A limit was reached: `{rate_limit}`, `{requests_used}`, `{reset_in_minutes}`, `{role}`.
-    pub(crate) rate_limit: Option<String>,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) rate_limit: Option<TemplateSpec>,
     /// A server is away: `{mcp_name}`, `{error}`, `{error_id}`.
-    pub(crate) mcp_unavailable: Option<String>,
+    #[schemars(extend("x-enforced" = true))]
+    pub(crate) mcp_unavailable: Option<TemplateSpec>,
+}
+
+/// A text of the operator's own.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum TemplateSpec {
+    /// The text.
+    Text(String),
+    /// The same with more about it.
+    Signed(SignedTemplateSpec),
+}
+
+/// A text with what stands for `{emoji}` in it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct SignedTemplateSpec {
+    /// Whether it counts; absent: it does.
+    pub(crate) enabled: Option<bool>,
+    /// What `{emoji}` is; absent: what omni puts there.
+    pub(crate) emoji: Option<String>,
+    /// The text.
+    pub(crate) format: Option<String>,
+    /// The same, as the original calls that of `welcome`.
+    pub(crate) message: Option<String>,
 }
 
 /// Whom the bot listens to.
