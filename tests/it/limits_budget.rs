@@ -8,7 +8,7 @@ use omni_core::{
     Answer, Ask, Error, ErrorKind, Omni, OmniBuilder, Principal,
     answer::Status,
     cost::{NanoUsd, Price, Rates},
-    ledger::Outcome,
+    ledger::{AskRecord, Event, Outcome},
     limit::{Budget, BudgetScope, LimitKey, Period, RateLimiter, Reserve, Spend, memory::MemoryLimiter},
     limit::{Charge, Limit},
     llm::{
@@ -17,12 +17,15 @@ use omni_core::{
     },
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
-use omni_tests::{rig::Rig, server::FakeServer};
+use omni_tests::{recorder::Recorder, rig::Rig, server::FakeServer};
 use serde_json::json;
 
 /// Nano-dollars a token, in and out.
 const IN: u64 = 1_000;
 const OUT: u64 = 5_000;
+
+/// The count of what Ada may spend.
+const OF_ADA: &str = "budget:usd:user:ada@company.com";
 
 fn priced() -> ModelInfo {
     let mut model = ModelInfo::new("scripted", "scripted");
@@ -171,7 +174,7 @@ async fn a_budget_that_is_used_up_in_the_middle_leaves_the_answer_so_far() {
     assert!(answer.text.starts_with("Let me see.") && answer.text.contains("is used up"), "{}", answer.text);
     assert_eq!(answer.warnings.last().unwrap().code, "max_cost");
     assert_eq!(closings, [Outcome::Warning]);
-    assert_eq!(spent(&limiter, "budget:usd:user:ada@company.com").await, answer.cost.unwrap().0);
+    assert_eq!(spent(&limiter, OF_ADA).await, answer.cost.unwrap().0);
 }
 
 #[tokio::test]
@@ -184,6 +187,15 @@ async fn a_model_without_a_price_is_refused_under_a_budget_of_money_and_not_unde
         let (_, closings, _) = rig.run(ask("ada")).await;
         assert_eq!(closings, [outcome]);
     }
+}
+
+/// The one ask in the ledger.
+fn recorded(recorder: &Recorder) -> AskRecord {
+    let ask = recorder.records().into_iter().find_map(|record| match record.event {
+        Event::Ask(ask) => Some(*ask),
+        _ => None,
+    });
+    ask.unwrap()
 }
 
 /// A model that says something and then hangs.
@@ -212,17 +224,13 @@ async fn a_cancelled_turn_settles_at_its_bound_and_one_that_was_refused_at_nothi
             break;
         }
     }
-    let put_aside = spent(&limiter, "budget:usd:user:ada@company.com").await;
+    let put_aside = spent(&limiter, OF_ADA).await;
     drop(stream);
     rig.omni.shutdown().await;
-    let used = spent(&limiter, "budget:usd:user:ada@company.com").await;
+    let used = spent(&limiter, OF_ADA).await;
     assert!((4_096 * OUT..=BUDGET).contains(&used), "{used}: all that the turn may have taken");
     assert_eq!(used, put_aside, "the vendor told of no usage: nothing is given back");
-    let recorded = rig.recorder.records().into_iter().find_map(|record| match record.event {
-        omni_core::ledger::Event::Ask(ask) => Some(*ask),
-        _ => None,
-    });
-    let recorded = recorded.unwrap();
+    let recorded = recorded(&rig.recorder);
     assert!(recorded.usage.estimated && recorded.cost.unwrap() <= NanoUsd(used), "{recorded:?}");
 
     let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
@@ -233,5 +241,74 @@ async fn a_cancelled_turn_settles_at_its_bound_and_one_that_was_refused_at_nothi
     });
     let rig = Rig::new(failing, FakeServer::echo(), change).await;
     rig.run(ask("ada")).await.0.unwrap_err();
-    assert_eq!(spent(&limiter, "budget:usd:user:ada@company.com").await, 0);
+    assert_eq!(spent(&limiter, OF_ADA).await, 0);
+}
+
+#[tokio::test]
+async fn what_no_vendor_counted_is_recorded_as_an_estimate_and_gives_a_budget_nothing_back() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let mut estimate = Usage::new(100, 2);
+    estimate.estimated = true;
+    let said = [ChatEvent::Text("hi".into()), ChatEvent::Block(Block::text("hi"))];
+    let end = [ChatEvent::Usage(estimate), ChatEvent::Done(StopReason::EndTurn)];
+    let llm = Scripted::new().with_model(priced()).turn(said.into_iter().chain(end).collect());
+    let (answer, closings, recorder) = Rig::new(llm, FakeServer::echo(), change).await.run(ask("ada")).await;
+    let (answer, recorded) = (answer.unwrap(), recorded(&recorder));
+    assert_eq!((answer.usage, answer.cost), (estimate, Some(NanoUsd(100 * IN + 2 * OUT))));
+    assert_eq!((recorded.usage, recorded.cost, closings), (estimate, answer.cost, vec![Outcome::Success]));
+    let used = spent(&limiter, OF_ADA).await;
+    assert!(used > 4_096 * OUT, "{used}: what was thought and not said is charged too");
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_not_counted_when_the_turn_broke_off_is_not_given_back() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let cut = vec![ChatEvent::Usage(Usage::default()), ChatEvent::Text("The answer is".into())];
+    let rig = Rig::new(Scripted::new().with_model(priced()).turn(cut), FakeServer::echo(), change).await;
+    let (_, partial) = rig.run(ask("ada")).await.0.unwrap_err();
+    assert!(partial.usage.estimated && partial.usage.input > 0, "{:?}", partial.usage);
+    let used = spent(&limiter, OF_ADA).await;
+    assert!(used > 4_096 * OUT && partial.cost.unwrap() <= NanoUsd(used), "{used}");
+}
+
+/// The connection broke behind the request.
+fn lost() -> LlmError {
+    LlmError::Cut { provider: "scripted", message: "connection reset".into() }
+}
+
+#[tokio::test]
+async fn a_turn_of_which_nothing_came_is_made_once_more_and_both_are_paid_for() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let llm = Scripted::new().with_model(priced()).fail(lost()).say("hi");
+    let (answer, _, recorder) = Rig::new(llm, FakeServer::echo(), change).await.run(ask("ada")).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.text.as_str(), answer.status, answer.iterations), ("hi", Status::Completed, 2));
+    assert!(answer.usage.estimated && answer.usage.output == 4_096 + 5, "{:?}", answer.usage);
+    let estimated: Vec<bool> = recorded(&recorder).turns.iter().map(|turn| turn.usage.estimated).collect();
+    assert_eq!(estimated, [true, false]);
+    let used = spent(&limiter, OF_ADA).await;
+    assert!(used > 4_096 * OUT + 10 * IN + 5 * OUT && answer.cost.unwrap() <= NanoUsd(used), "{used}");
+}
+
+#[tokio::test]
+async fn a_turn_that_is_lost_twice_fails_and_settles_at_both_bounds() {
+    let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let llm = Scripted::new().with_model(priced()).fail(lost()).fail(lost()).say("never");
+    let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
+    let (kind, partial) = rig.run(ask("ada")).await.0.unwrap_err();
+    assert_eq!((kind, partial.usage.output, llm.requests().len()), (ErrorKind::Failed, 2 * 4_096, 2));
+    let used = spent(&limiter, OF_ADA).await;
+    assert!(used > 2 * 4_096 * OUT && partial.cost.unwrap() <= NanoUsd(used), "{used}");
+}
+
+#[tokio::test]
+async fn a_lost_turn_that_used_the_budget_up_is_not_made_again() {
+    let budget = 4_200 * OUT;
+    let (limiter, change) = with(&[usd(BudgetScope::User, budget)]);
+    let llm = Scripted::new().with_model(priced()).fail(lost()).say("never");
+    let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
+    let answer = rig.run(ask("ada")).await.0.unwrap();
+    assert_eq!((answer.status, llm.requests().len()), (Status::RateLimited, 1));
+    let used = spent(&limiter, OF_ADA).await;
+    assert!(used > budget * 9 / 10 && used <= budget, "{used} of {budget}");
 }

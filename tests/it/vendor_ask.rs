@@ -193,6 +193,18 @@ async fn a_rate_limit_an_overload_and_a_fault_are_waited_out() {
 }
 
 #[tokio::test]
+async fn an_answer_of_which_nothing_came_is_asked_for_once_more_and_both_are_counted() {
+    for rig in rigs().await {
+        rig.vendor.push(Reply::Raw(": nothing\n\n".into()));
+        let answer = rig.ask("#plain Good morning.").await.unwrap();
+        assert_eq!((answer.text.as_str(), answer.iterations), ("Good morning.", 2), "{}", rig.name);
+        assert!(answer.usage.estimated && answer.usage.output > 4_096, "{}: {:?}", rig.name, answer.usage);
+        assert_eq!(rig.vendor.requests().len(), 2, "{}", rig.name);
+        assert_eq!(rig.done(1).await, [Outcome::Success]);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_cut_malformed_or_ends_in_an_error_fails_with_what_there_was() {
     for rig in rigs().await {
         for question in ["#cut", "#malformed", "#streamerror"] {

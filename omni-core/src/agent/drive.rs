@@ -25,7 +25,7 @@ use crate::{
     identity::CallerToken,
     ledger::{Ledger, Party, Record, TurnRecord},
     limit::{LimitError, TurnSpend},
-    llm::{Message, ModelInfo, Usage},
+    llm::{LlmError, Message, ModelInfo, ModelTurn, ToolChoice, Usage},
     metrics,
     parts::Parts,
     policy::Grant,
@@ -73,14 +73,26 @@ pub(crate) struct InFlight {
 struct OpenTurn {
     prompt: u64,
     max_tokens: u32,
+    /// Whether anything of the answer came.
+    has_begun: bool,
     usage: Option<Usage>,
     since: Instant,
 }
 
 impl OpenTurn {
+    /// What the vendor said that the turn took. An estimate is nobody's word.
+    fn told(&self) -> Option<Usage> {
+        self.usage.filter(|usage| !usage.estimated)
+    }
+
+    /// The same of a turn that broke off. No prompt is of nothing: some servers say so until they have counted.
+    fn told_so_far(&self) -> Option<Usage> {
+        self.told().filter(|usage| usage.prompt() > 0)
+    }
+
     /// What the turn may have taken at most, beginning with what the vendor said.
     fn bound(&self) -> Usage {
-        let mut usage = self.usage.unwrap_or_else(|| Usage::new(self.prompt, 0));
+        let mut usage = self.told_so_far().unwrap_or_else(|| Usage::new(self.prompt, 0));
         usage.output = usage.output.max(self.max_tokens.into());
         usage.estimated = true;
         usage
@@ -176,8 +188,21 @@ impl Progress {
     }
 
     pub(super) fn begin_turn(&mut self, prompt: u64, max_tokens: u32) {
-        self.turn = Some(OpenTurn { prompt, max_tokens, usage: None, since: Instant::now() });
+        self.turn = Some(OpenTurn { prompt, max_tokens, has_begun: false, usage: None, since: Instant::now() });
         self.said_in_turn = false;
+    }
+
+    /// The vendor answers.
+    pub(super) fn answer_begins(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.has_begun = true;
+        }
+    }
+
+    /// Whether the vendor may have made the turn though nothing of it came.
+    fn is_lost(&self, error: &Error) -> bool {
+        let is_unanswered = self.turn.as_ref().is_some_and(|turn| !turn.has_begun);
+        is_unanswered && matches!(error, Error::Llm(LlmError::Cut { .. }))
     }
 
     /// The turn was refused at the door: there is nothing to settle.
@@ -208,7 +233,7 @@ impl Progress {
 
     pub(super) fn end_turn(&mut self, model: &ModelInfo) -> Usage {
         let turn = self.turn.take();
-        let is_told = turn.as_ref().is_some_and(|turn| turn.usage.is_some());
+        let is_told = turn.as_ref().is_some_and(|turn| turn.told().is_some());
         let took = turn.as_ref().map_or(Duration::ZERO, |turn| turn.since.elapsed());
         metrics::turn_ended(&self.known_model, Some(took));
         let usage = turn.map(|turn| turn.usage.unwrap_or_else(|| turn.bound())).unwrap_or_default();
@@ -220,7 +245,7 @@ impl Progress {
     pub(crate) fn abandon_turn(&mut self, model: &ModelInfo) {
         let Some(turn) = self.turn.take() else { return };
         metrics::turn_ended(&self.known_model, None);
-        self.settle(turn.bound(), turn.usage.is_some(), turn.since.elapsed(), model);
+        self.settle(turn.bound(), turn.told_so_far().is_some(), turn.since.elapsed(), model);
     }
 
     /// What the record says is estimated where the vendor told of no usage. Budgets settle at what was put
@@ -264,18 +289,12 @@ pub(crate) async fn drive(
     loop {
         match run.step() {
             Step::CallModel { messages, tool_choice } => {
-                let spent = progress.answer.cost.unwrap_or_default();
-                let Some(mut request) = turn::request(parts, cx, messages, tool_choice, spent, run.tokens_left())
-                else {
-                    return Ok(Ended::MaxCost);
+                let due = Due { messages, tool_choice, tokens_left: run.tokens_left() };
+                let made = match model_turn(parts, cx, due, progress, events).await? {
+                    Ok(made) => made,
+                    Err(ended) => return Ok(ended),
                 };
-                if let Err(exhausted) = budget::reserve(parts, cx, &mut request, progress).await? {
-                    return out_of_budget(exhausted, progress);
-                }
-                let made = turn::make(parts, cx, request, progress, events).await?;
-                budget::settle(parts, progress).await;
-                let (usage, cost) = (progress.answer.usage, progress.answer.cost);
-                events.send(AnswerEvent::Usage { usage, cost }).await;
+                settle(parts, progress, events).await;
                 let judge = Judge { tools: &cx.tools, catalog: cx.catalog, grants: &[cx.grant] };
                 run.model_answered(made, |id, name, input| judge.plan(id, name, input));
             }
@@ -292,6 +311,77 @@ pub(crate) async fn drive(
             }
         }
     }
+}
+
+/// What a turn of the model is made of.
+#[derive(Debug, Clone)]
+struct Due {
+    messages: Arc<Vec<Message>>,
+    tool_choice: ToolChoice,
+    tokens_left: Option<u64>,
+}
+
+impl Due {
+    /// The same when so many tokens of what the ask may take are gone; `None` where that leaves nothing.
+    fn without(mut self, tokens: u64) -> Option<Self> {
+        if let Some(left) = &mut self.tokens_left {
+            *left = left.checked_sub(tokens).filter(|left| *left > 0)?;
+        }
+        Some(self)
+    }
+}
+
+/// Makes a turn, and once more where nothing of it came though it was sent.
+///
+/// The vendor may charge for the one that was lost, so it is settled at its bound and is a turn of its own in the
+/// record. It is made again here and not where requests are sent, because here all that it may take is put aside
+/// first: a retry down there would be paid for by nobody, and told only would still overspend a budget.
+async fn model_turn(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    due: Due,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<Result<ModelTurn, Ended>, Error> {
+    let before = progress.answer.usage;
+    let made = attempt(parts, cx, due.clone(), progress, events).await;
+    let Some(error) = made.as_ref().err().filter(|error| progress.is_lost(error)) else { return made };
+    tracing::warn!(provider = cx.model.provider, %error, "a turn of the model was lost; it is charged at its bound");
+    progress.abandon_turn(cx.model);
+    settle(parts, progress, events).await;
+    let lost = progress.answer.usage.since(before);
+    let Some(due) = due.without(lost.total()) else { return made };
+    let made = attempt(parts, cx, due, progress, events).await?;
+    Ok(made.map(|mut turn| {
+        // The bound on the tokens of an ask counts what was lost as well.
+        turn.usage += lost;
+        turn
+    }))
+}
+
+/// Makes a turn once, out of the budgets.
+async fn attempt(
+    parts: &Parts,
+    cx: &AskContext<'_>,
+    due: Due,
+    progress: &mut Progress,
+    events: &mut EventSender,
+) -> Result<Result<ModelTurn, Ended>, Error> {
+    let spent = progress.answer.cost.unwrap_or_default();
+    let Some(mut request) = turn::request(parts, cx, due.messages, due.tool_choice, spent, due.tokens_left) else {
+        return Ok(Err(Ended::MaxCost));
+    };
+    if let Err(exhausted) = budget::reserve(parts, cx, &mut request, progress).await? {
+        return out_of_budget(exhausted, progress).map(Err);
+    }
+    turn::make(parts, cx, request, progress, events).await.map(Ok)
+}
+
+/// A turn is over: its budgets are settled, and the asker is told what was used until now.
+async fn settle(parts: &Parts, progress: &mut Progress, events: &mut EventSender) {
+    budget::settle(parts, progress).await;
+    let (usage, cost) = (progress.answer.usage, progress.answer.cost);
+    events.send(AnswerEvent::Usage { usage, cost }).await;
 }
 
 /// Calls that need a human who answers later wait, and the others go on without them.
@@ -332,5 +422,45 @@ mod tests {
     #[test]
     fn a_dispatch_of_nothing_is_an_error_and_no_endless_loop() {
         assert!(matches!(some(Vec::new()), Err(Error::Internal { .. })));
+    }
+
+    fn open(usage: Option<Usage>) -> OpenTurn {
+        OpenTurn { prompt: 700, max_tokens: 50, has_begun: true, usage, since: Instant::now() }
+    }
+
+    #[test]
+    fn an_estimate_and_a_prompt_of_nothing_are_not_the_vendors_word() {
+        let estimate = Usage { estimated: true, ..Usage::new(3, 2) };
+        for (usage, is_told, is_told_so_far, prompt) in [
+            (None, false, false, 700),
+            (Some(estimate), false, false, 700),
+            (Some(Usage::default()), true, false, 700),
+            (Some(Usage::new(9, 2)), true, true, 9),
+        ] {
+            let turn = open(usage);
+            assert_eq!((turn.told().is_some(), turn.told_so_far().is_some()), (is_told, is_told_so_far), "{usage:?}");
+            assert_eq!(turn.bound(), Usage { estimated: true, ..Usage::new(prompt, 50) }, "{usage:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_turn_that_was_sent_and_never_answered_is_lost() {
+        let cut = Error::Llm(LlmError::Cut { provider: "scripted", message: "reset".into() });
+        let mut progress = Progress::new(Answer::empty(Uuid::nil(), ""));
+        assert!(!progress.is_lost(&cut), "there is no turn");
+        progress.begin_turn(1, 1);
+        assert!(progress.is_lost(&cut));
+        assert!(!progress.is_lost(&Error::Llm(LlmError::Timeout { provider: "scripted" })), "its time is used up");
+        progress.answer_begins();
+        assert!(!progress.is_lost(&cut));
+    }
+
+    #[test]
+    fn what_was_lost_is_gone_from_what_the_ask_may_take() {
+        let after = |tokens_left| {
+            let due = Due { messages: Arc::default(), tool_choice: ToolChoice::Auto, tokens_left };
+            due.without(100).map(|due| due.tokens_left)
+        };
+        assert_eq!([None, Some(101), Some(100), Some(7)].map(after), [Some(None), Some(Some(1)), None, None]);
     }
 }

@@ -157,9 +157,7 @@ async fn stream(
     events: &mut EventSender,
 ) -> Result<ModelTurn, Error> {
     let mut stream = open(parts, request, progress).await?;
-    if progress.answer.iterations == 0 {
-        note_price(cx.model, progress, events).await;
-    }
+    note_price(cx.model, progress, events).await;
     let mut blocks = Vec::new();
     let mut bytes = 0;
     let mut streamed = false;
@@ -193,12 +191,18 @@ async fn stream(
 pub(super) async fn open(parts: &Parts, request: ChatRequest, progress: &mut Progress) -> Result<ChatStream, Error> {
     let llm = parts.llm()?;
     progress.begin_turn(prompt_estimate(&request), request.max_tokens);
-    llm.stream(request).await.map_err(|error| {
-        if !error.may_be_charged() {
-            progress.forget_turn();
+    match llm.stream(request).await {
+        Ok(stream) => {
+            progress.answer_begins();
+            Ok(stream)
         }
-        error.into()
-    })
+        Err(error) => {
+            if !error.may_be_charged() {
+                progress.forget_turn();
+            }
+            Err(error.into())
+        }
+    }
 }
 
 /// A turn without an end.
@@ -208,7 +212,8 @@ pub(super) fn cut(model: &ModelInfo) -> LlmError {
 
 /// Says once that what this ask costs will not be known.
 async fn note_price(model: &ModelInfo, progress: &mut Progress, events: &mut EventSender) {
-    if model.price.is_none() && cost::is_vendor(model.provider) {
+    let is_said = progress.answer.warnings.iter().any(|warning| warning.code == "unknown_price");
+    if model.price.is_none() && cost::is_vendor(model.provider) && !is_said {
         let message = format!("the price of {} is not known; set it in llm.prices", model.id);
         note(Warning::new("unknown_price", message), progress, events).await;
     }

@@ -148,10 +148,23 @@ async fn an_answer_that_is_cut_after_its_first_event_is_an_error_and_no_second_r
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_first_event_is_tried_again() {
-    let fake = Fake::start(vec![Canned::Cut(vec!["event: mess".into()]), Canned::events(HELLO)]).await;
-    let seen = turn(&provider(&fake), ask()).await;
-    assert_eq!(seen.text, "Hello", "{:?}", seen.error);
+async fn a_request_that_may_be_charged_is_made_again_by_who_pays_and_not_here() {
+    for broken in [Canned::Cut(vec!["event: mess".into()]), Canned::Cut(Vec::new()), Canned::Close] {
+        let fake = Fake::start(vec![broken.clone(), Canned::events(HELLO)]).await;
+        let error = provider(&fake).stream(ask()).await.err();
+        assert!(matches!(error, Some(LlmError::Cut { .. })), "{broken:?}: {error:?}");
+        assert_eq!(fake.asked().len(), 1, "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_retries_are_wanted_what_broke_off_has_begun() {
+    let fake = Fake::start(vec![Canned::Close]).await;
+    let mut config = fake.config("anthropic");
+    config.max_retries = 0;
+    let mut events = Anthropic::from_config(&config).unwrap().stream(ask()).await.unwrap();
+    let event = futures::StreamExt::next(&mut events).await;
+    assert!(matches!(event, Some(Err(LlmError::Cut { .. }))), "{event:?}");
 }
 
 #[tokio::test]

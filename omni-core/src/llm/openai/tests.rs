@@ -98,6 +98,15 @@ async fn a_call_that_has_begun_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_before_it_says_anything_is_not_asked_for_again_here() {
+    let role = &HELLO[..HELLO.find("\n\n").unwrap() + 2];
+    let fake = Fake::start(vec![Canned::events(role), Canned::events(HELLO)]).await;
+    let error = provider(&fake).stream(ask()).await.err();
+    assert!(matches!(error, Some(LlmError::Cut { .. })), "{error:?}");
+    assert_eq!(fake.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_document_that_is_no_answer_is_no_empty_answer() {
     let fake = Fake::start(vec![Canned::json(200, r#"{"status":"ok"}"#)]).await;
     assert!(matches!(turn(&provider(&fake), ask()).await.error, Some(LlmError::Protocol { .. })));

@@ -87,7 +87,14 @@ impl Endpoint {
         let begins_by = deadline.map_or(own, |deadline| deadline.min(own));
         let body = Bytes::from(body);
         let attempt = || self.attempt(model, body.clone(), deadline, decoder());
-        let turn = self.retries.run(self.vendor.kind, begins_by, attempt).await?;
+        let turn = match self.retries.run(self.vendor.kind, begins_by, attempt).await {
+            // What fails here is made again by who pays for it, and what has begun is not: nor is it where no
+            // retries are wanted.
+            Err(cut @ LlmError::Cut { .. }) if self.retries.max == 0 => {
+                return Ok(Box::pin(stream::iter([Err::<ChatEvent, _>(cut)])));
+            }
+            turn => turn?,
+        };
         let warnings = stream::iter(warnings.into_iter().map(|warning| Ok(ChatEvent::Warning(warning))));
         let redactor = self.redactor.clone();
         let events = turn.into_stream().map(move |event| event.map_err(|error| error.redacted(&redactor)));
@@ -113,7 +120,7 @@ impl Endpoint {
         decoder: D,
     ) -> Result<Turn<D>, Failed> {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
-        let response = request.send().await.map_err(|error| Failed::later(self.unreachable(&error)))?;
+        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let response = self.accepted(model, response).await?;
         let provider = self.vendor.kind;
         let mut turn = match media_type(response.headers()) {
@@ -138,12 +145,17 @@ impl Endpoint {
         Err(refusal::refused(self.vendor, model, status, &headers, &body))
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> LlmError {
-        LlmError::Network { provider: self.vendor.kind, url: self.shown(), message: net::describe(error) }
+    /// Once there was a connection the request may have reached the vendor, and be carried out and charged.
+    fn unanswered(&self, error: &reqwest::Error) -> Failed {
+        let message = net::describe(error);
+        if error.is_request() && !error.is_connect() {
+            return self.cut(format!("nothing came from {}: {message}", self.shown()));
+        }
+        refusal::failed(LlmError::Network { provider: self.vendor.kind, url: self.shown(), message })
     }
 
     fn cut(&self, message: String) -> Failed {
-        Failed::later(LlmError::Cut { provider: self.vendor.kind, message })
+        refusal::failed(LlmError::Cut { provider: self.vendor.kind, message })
     }
 
     fn not_an_api(&self) -> LlmError {

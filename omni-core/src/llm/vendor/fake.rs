@@ -40,6 +40,8 @@ pub(in crate::llm) enum Canned {
     Stall(Vec<String>),
     /// Nothing at all, for long.
     Hang,
+    /// Nothing at all: the connection closes.
+    Close,
 }
 
 impl Canned {
@@ -135,6 +137,7 @@ async fn reply(mut socket: TcpStream, answer: Canned) -> std::io::Result<()> {
             tokio::time::sleep(Duration::from_secs(60)).await;
             return Ok(());
         }
+        Canned::Close => return Ok(()),
         Canned::Drip(pieces, pause) => (pieces, pause, "0\r\n\r\n"),
         Canned::Stall(ref pieces) | Canned::Cut(ref pieces) => (pieces.clone(), Duration::ZERO, ""),
     };

@@ -71,11 +71,10 @@ pub(in crate::llm) fn in_answer(vendor: &Vendor, model: &str, body: &Value) -> L
 /// An error before the first event, with what it means for another attempt.
 pub(super) fn failed(error: LlmError) -> Failed {
     match error {
-        LlmError::RateLimited { .. }
-        | LlmError::Unavailable { .. }
-        | LlmError::Network { .. }
-        | LlmError::Cut { .. } => Failed::later(error),
-        LlmError::Auth { .. }
+        LlmError::RateLimited { .. } | LlmError::Unavailable { .. } | LlmError::Network { .. } => Failed::later(error),
+        // What broke off may be charged: it is made again by who pays for it, who would not know of it otherwise.
+        LlmError::Cut { .. }
+        | LlmError::Auth { .. }
         | LlmError::Quota { .. }
         | LlmError::UnknownModel { .. }
         | LlmError::ContextExceeded { .. }

@@ -44,7 +44,7 @@ impl<D: Decoder> Turn<D> {
         Ok(Self { provider, deadline: None, events: Box::pin(stream::empty()), decoder, ready, over: true })
     }
 
-    /// Waits for the first event: until then the request can be made again.
+    /// Waits for the first event: until then the request can be made again, here or by who pays for it.
     pub(super) async fn begin(&mut self) -> Result<(), LlmError> {
         while self.ready.is_empty() && !self.decoder.has_begun() && !self.over {
             self.read().await?;
