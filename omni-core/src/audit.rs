@@ -215,6 +215,11 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
         Ok(0)
     }
 
+    /// Removes what people said of answers before `before`: it names questions and who asked them.
+    async fn forget_feedback(&self, _before: DateTime<Utc>) -> Result<(), AuditError> {
+        Ok(())
+    }
+
     /// Keeps a checkpoint, and removes what it stands for. Returns how many records went.
     async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError>;
 

@@ -334,6 +334,7 @@ async fn finish(ended: Ended, dir: Option<PathBuf>, store: Option<StoreTag>, cha
     let (Some(wal), Some(dir)) = (ended.wal, dir) else { return };
     let left = files::blocking(move || {
         if !drained {
+            // Older segments were made durable before others followed them, or the log has why not.
             return wal.segment().sync();
         }
         if ended.at != seal::Place::START {

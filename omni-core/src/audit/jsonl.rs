@@ -137,7 +137,7 @@ impl Appending {
         let mut found = 0;
         scan(&self.path, |record| {
             if record.chain_id == chain_id {
-                found = record.seq + 1;
+                found = found.max(record.seq.saturating_add(1));
             }
             true
         })?;
@@ -181,20 +181,42 @@ fn write_line(text: &mut Vec<u8>, record: &SealedRecord) -> Result<(), AuditErro
 }
 
 /// Shows every record to `see`, until it has seen enough (`false`). What is no record is skipped:
-/// the verification misses it.
+/// the verification finds it.
 fn scan(path: &Path, mut see: impl FnMut(SealedRecord) -> bool) -> Result<(), AuditError> {
+    lines(path, |line| parse(line).is_none_or(&mut see))
+}
+
+/// Shows every line to `see`, until it has seen enough (`false`). One without an end is the last: somebody writes it,
+/// or died while doing so, and what follows it on the disk is its rest.
+fn lines(path: &Path, mut see: impl FnMut(&[u8]) -> bool) -> Result<(), AuditError> {
     let failed = |error: std::io::Error| files::failed(path, &error);
     let mut reader = BufReader::new(File::open(path).map_err(failed)?);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-        if let Some(record) = parse(&line)
-            && !see(record)
-        {
-            break;
-        }
+    while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 && see(&line) && line.ends_with(b"\n") {
         line.clear();
     }
     Ok(())
+}
+
+/// The place of the first line that stands behind a later one of its chain. Whoever reads the file sees it, and whoever
+/// reads a chain by its places may not. Of a line that is no record, the nil chain and the line's number.
+fn first_stray(path: &Path) -> Result<Option<(Uuid, u64)>, AuditError> {
+    // All that is kept of the file.
+    let mut last: HashMap<Uuid, u64> = HashMap::new();
+    let (mut number, mut found) = (0, None);
+    lines(path, |line| {
+        number += 1;
+        found = match parse(line) {
+            Some(SealedRecord { chain_id, seq, .. }) => {
+                let before = last.insert(chain_id, seq);
+                before.filter(|before| seq <= *before).map(|_| (chain_id, seq))
+            }
+            // Nobody was told that one without an end is written, and whoever writes next removes it.
+            None => line.ends_with(b"\n").then_some((Uuid::nil(), number)),
+        };
+        found.is_none()
+    })?;
+    Ok(found)
 }
 
 fn parse(line: &[u8]) -> Option<SealedRecord> {
@@ -266,7 +288,12 @@ impl LedgerStore for JsonlSink {
     async fn heads(&self) -> Result<Vec<ChainHead>, AuditError> {
         // Ids of chains grow with time.
         let heads = self.each(BTreeMap::new(), |heads, _, record| {
-            heads.insert(record.chain_id, ChainHead::new(record.chain_id, record.seq, record.mac));
+            let head = ChainHead::new(record.chain_id, record.seq, record.mac);
+            let known = heads.entry(record.chain_id).or_insert(head);
+            // Where a line stands in the file proves nothing: somebody may have put it there.
+            if known.seq < head.seq {
+                *known = head;
+            }
         });
         Ok(heads.await?.into_values().collect())
     }
@@ -280,7 +307,8 @@ impl LedgerStore for JsonlSink {
     }
 
     async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError> {
-        Ok(None)
+        let path = self.path.clone();
+        files::blocking(move || first_stray(&path)).await
     }
 
     async fn forget(&self, _: &Checkpoint) -> Result<u64, AuditError> {

@@ -146,6 +146,10 @@ impl LedgerStore for SqlAudit {
         log::forget_unproved(self.ready().await?, before).await
     }
 
+    async fn forget_feedback(&self, before: DateTime<Utc>) -> Result<(), AuditError> {
+        log::forget_feedback(self.ready().await?, before).await
+    }
+
     async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError> {
         truth::forget(self.ready().await?, checkpoint).await
     }

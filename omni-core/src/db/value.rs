@@ -53,6 +53,19 @@ impl Val<'_> {
         // Its length and its format.
         own + 6
     }
+
+    /// A value as PostgreSQL has it: `jsonb` refuses the character 0, which JSON writes as `\u0000`. Keys that differ
+    /// in nothing else are one then.
+    pub(crate) fn jsonb(value: &Value) -> Value {
+        match value {
+            Value::String(text) => text.replace('\0', "\u{fffd}").into(),
+            Value::Array(items) => items.iter().map(Self::jsonb).collect(),
+            Value::Object(map) => {
+                map.iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), Self::jsonb(value))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
 }
 
 /// A time as SQLite's tables hold it.
@@ -118,7 +131,7 @@ pub(super) fn postgres(values: &[Val<'_>]) -> Result<sqlx::postgres::PgArguments
             Val::Bool(yes) => arguments.add(*yes),
             Val::Bytes(bytes) => arguments.add(bytes.as_deref().map(<[u8]>::to_vec)),
             Val::Time(at) => arguments.add(*at),
-            Val::Json(json) => arguments.add(json.as_deref().map(without_nul)),
+            Val::Json(json) => arguments.add(json.as_deref().map(Val::jsonb)),
             Val::Address(address) => arguments.add(address.map(|address| address.to_string())),
             Val::Texts(texts) => {
                 arguments.add(texts.iter().map(|text| text.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
@@ -127,19 +140,6 @@ pub(super) fn postgres(values: &[Val<'_>]) -> Result<sqlx::postgres::PgArguments
         .map_err(sqlx::Error::Encode)?;
     }
     Ok(arguments)
-}
-
-/// `jsonb` refuses the character 0, which JSON writes as `\u0000`.
-#[cfg(feature = "postgres")]
-fn without_nul(value: &Value) -> Value {
-    match value {
-        Value::String(text) => text.replace('\0', "\u{fffd}").into(),
-        Value::Array(items) => items.iter().map(without_nul).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.replace('\0', "\u{fffd}"), without_nul(value))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
 }
 
 impl<'a> From<&'a str> for Val<'a> {

@@ -93,6 +93,10 @@ fn clean_ask(ask: &mut AskRecord, redactor: &Redactor) {
     for text in [&mut ask.question, &mut ask.answer] {
         clean_text(text, redactor, MAX_TEXT);
     }
+    // A caller may have made it up.
+    if let Some(model) = &mut ask.model {
+        clean_text(model, redactor, MAX_NAME);
+    }
     clean_error(&mut ask.error, redactor);
 }
 
@@ -239,6 +243,18 @@ mod tests {
         let bytes = canonical(&clean(record, &Redactor::new(), StoreContent::Full)).unwrap();
         assert!(bytes.len() < 2_000, "{}", bytes.len());
         assert!(!String::from_utf8_lossy(&bytes).contains("abcdefghijklmnop"));
+    }
+
+    #[test]
+    fn a_models_name_is_cut_and_holds_no_secret() {
+        for name in ["sk-abcdefghijklmnopqrstuvwxyz".to_owned(), "x".repeat(1_000_000)] {
+            let mut asked = AskRecord::new("?", Outcome::Error);
+            asked.model = Some(name);
+            let record = Record::new(Uuid::nil(), None, Event::Ask(Box::new(asked)));
+            let bytes = canonical(&clean(record, &Redactor::new(), StoreContent::Full)).unwrap();
+            assert!(bytes.len() < 2_000, "{}", bytes.len());
+            assert!(!String::from_utf8_lossy(&bytes).contains("abcdefghijklmnop"));
+        }
     }
 
     #[test]

@@ -208,7 +208,7 @@ pub struct AskRecord {
     /// What went wrong, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The model.
+    /// The model, redacted and capped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Model turns.

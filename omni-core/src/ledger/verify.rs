@@ -51,7 +51,7 @@ pub enum Fault {
     HeadMissing,
     /// A row of the tables that people query does not say what the record says, or is missing.
     RowDiffers,
-    /// Those tables have a row for a record that is not there.
+    /// Those tables have a row for a record that is not there, or a file has a line that is none of its chain.
     RowStray,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Fault {
             Self::BelowCheckpoint => "a record stands before the checkpoint from which the chain begins",
             Self::HeadMissing => "the exported head is not in the chain",
             Self::RowDiffers => "its row in audit_logs or tool_calls does not say what the record says",
-            Self::RowStray => "audit_logs or tool_calls has a row for it, and there is no record",
+            Self::RowStray => "a row of audit_logs or tool_calls, or a line of the file, stands there for no record",
         })
     }
 }
@@ -186,7 +186,7 @@ async fn read_chain(
     match broken {
         Some(broken) if broken.missing_key().is_some() => {
             // A later chain may name it all the same.
-            ends.last.insert(chain_id, Place { seq: head.seq + 1, previous: head.mac });
+            ends.last.insert(chain_id, Place { seq: head.seq.saturating_add(1), previous: head.mac });
             if verified.not_provable.iter().all(|known| known.chain_id != chain_id) {
                 verified.not_provable.push(broken);
             }
@@ -411,7 +411,9 @@ impl Ends {
             if page.iter().any(|record| record.mac == *head) {
                 return Ok(true);
             }
-            from = last.seq + 1;
+            // Who forges a chain may have given it a record of the last place that there is.
+            let Some(next) = last.seq.checked_add(1) else { return Ok(false) };
+            from = next;
         }
     }
 

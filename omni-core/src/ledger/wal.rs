@@ -58,7 +58,7 @@ impl Segment {
             Some(dir) if !self.named.load(Ordering::Acquire) => files::sync_dir(dir),
             Some(_) | None => Ok(()),
         };
-        if self.failed.load(Ordering::Acquire) {
+        if self.has_failed() {
             return Err(files::failed(&self.path, &std::io::Error::other("the disk did not take an earlier write")));
         }
         let synced = self.file.sync_data().and_then(|()| named());
@@ -68,6 +68,10 @@ impl Segment {
         })?;
         self.named.store(true, Ordering::Release);
         Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 }
 
@@ -136,12 +140,14 @@ impl Wal {
 
     /// Whether the next append belongs into a new segment.
     pub(crate) fn is_full(&self) -> bool {
-        self.torn || self.current.failed.load(Ordering::Acquire) || self.len >= self.limit
+        self.torn || self.current.has_failed() || self.len >= self.limit
     }
 
     /// Begins a new segment with the records that the next start must see: those of requests that
-    /// are not closed, and the chain's last one. `next` is the place after the last record.
+    /// are not closed, and the chain's last one. `next` is the place after the last record. What the full one holds is
+    /// durable by then: a power cut that took its end and left what follows would leave a hole in the chain for ever.
     pub(crate) fn rotate(&mut self, next: u64, carried: &[SealedRecord]) -> Result<(), AuditError> {
+        self.settle();
         let segment = Segment::create(&self.dir, self.chain_id, self.store.as_ref(), self.number + 1)?;
         let text = lines(carried);
         (&segment.file).write_all(&text).map_err(|error| files::failed(&segment.path, &error))?;
@@ -152,6 +158,16 @@ impl Wal {
         self.len = text.len() as u64;
         self.torn = false;
         Ok(())
+    }
+
+    /// Makes the current segment durable. The chain goes on behind one that the disk does not take, as behind one that
+    /// it did not take before: that is told once, and whoever waits for it is told too.
+    fn settle(&self) {
+        if !self.current.has_failed()
+            && let Err(error) = self.current.sync()
+        {
+            tracing::error!(%error, "the ledger's file cannot be made durable; a power cut can take what the audit store does not have yet");
+        }
     }
 
     /// Removes older segments of which the sink has every record below `taken`.
@@ -219,3 +235,6 @@ fn parse_line(chain_id: Uuid, line: &[u8]) -> Option<SealedRecord> {
     let bytes = parts.next().filter(|bytes| bytes.ends_with(b"}"))?;
     Some(SealedRecord::new(chain_id, seq, Bytes::copy_from_slice(bytes), mac))
 }
+
+#[cfg(test)]
+mod tests;

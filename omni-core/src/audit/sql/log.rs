@@ -320,10 +320,13 @@ pub(super) async fn forget_unproved(db: &Db, before: DateTime<Utc>) -> Result<u6
     let mut tx = db.begin().await?;
     stale::mark(&mut tx, "audit_logs", "chain_id IS NULL AND created_at < ?", &[before.into()]).await?;
     let gone = tx.execute(DELETE, &[before.into()]).await?;
-    // What people said of answers goes with them: it names the question and who asked.
-    tx.execute("DELETE FROM ask_feedback WHERE created_at < ?", &[before.into()]).await?;
     tx.commit().await?;
     Ok(gone)
+}
+
+pub(super) async fn forget_feedback(db: &Db, before: DateTime<Utc>) -> Result<(), AuditError> {
+    db.execute("DELETE FROM ask_feedback WHERE created_at < ?", &[before.into()]).await?;
+    Ok(())
 }
 
 pub(super) async fn stray(db: &Db) -> Result<Option<(Uuid, u64)>, AuditError> {

@@ -1,6 +1,9 @@
 //! What users of the original have: its queries, its views, and perhaps its database.
 
+use std::time::Duration;
+
 use super::*;
+use crate::{Ask, Omni};
 
 /// The queries of the original's README, word for word.
 const README: [&str; 4] = [
@@ -121,6 +124,32 @@ async fn a_database_of_the_original_is_taken_over_with_its_rows() {
     let pruned = crate::ledger::prune::prune(&store, &key, chrono::Utc::now() - chrono::TimeDelta::days(30)).await;
     assert_eq!(pruned.unwrap().unproved, 1);
     assert_eq!(verify(&store, &key).await.unwrap().unproved, 1);
+}
+
+#[tokio::test]
+async fn the_daily_job_leaves_rows_of_the_original_to_whoever_prunes_by_hand() {
+    const OWN: &str = "SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NOT NULL AND request_type = 'chat'";
+    let Some(store) = postgres().await else { return };
+    for statement in ORIGINAL {
+        store.db.execute(statement, &[]).await.unwrap();
+    }
+    let backend = AuditBackend::new(store.clone());
+    let omni = Omni::builder().audit_backend(backend).retention_days(Some(0)).build().await.unwrap();
+    omni.ask(Ask::new(Principal::email("ada@company.com"), "What can you do?")).await.unwrap();
+    omni.ledger().flush(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(number(&store, OWN).await, 1);
+    // The job runs for the first time when a minute has passed; the database answers in real time.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let gone = async {
+        while number(&store, OWN).await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+    assert_eq!(number(&store, "SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NULL").await, 2);
+    omni.shutdown().await;
 }
 
 #[tokio::test]

@@ -63,6 +63,18 @@ async fn every_kind_of_tampering_with_the_tables_is_found() {
 }
 
 #[tokio::test]
+async fn arguments_with_keys_that_a_database_takes_for_one_are_no_tampering() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let call = CallRecord::new("db", "query", json!({ "x\0": 1, "x\u{fffd}": 2 }), Outcome::Success);
+        write(&store, &key, vec![Event::DirectCall(call)]).await;
+        assert_eq!(found(&store, &key).await, None);
+        store.db.execute("UPDATE tool_calls SET arguments = '{}'", &[]).await.unwrap();
+        assert_eq!(found(&store, &key).await, Some((1, Fault::RowDiffers)));
+    }
+}
+
+#[tokio::test]
 async fn somebody_whose_row_was_deleted_may_ask_again_and_the_ledger_is_proved_all_the_same() {
     for store in stores().await {
         let key = SealKey::generate();
