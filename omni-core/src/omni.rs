@@ -13,16 +13,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{Mutex as AsyncMutex, mpsc, watch},
-    task::JoinHandle,
+    sync::{Mutex as AsyncMutex, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, Span};
 
 use crate::{
-    answer::{Answer, AnswerStream, CallSummary, EventSender},
-    ask::{Ask, DirectCall},
+    ask::Ask,
     audit::AuditAccess,
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
@@ -32,15 +29,14 @@ use crate::{
     kept::Kept,
     ledger::Ledger,
     llm::ModelInfo,
-    mcp::{McpReply, ToolOutput},
     metrics,
     parts::Parts,
     policy::Grant,
-    trace,
 };
 
 mod admin;
 mod ask;
+mod begun;
 mod decide;
 mod direct;
 mod feedback;
@@ -75,6 +71,8 @@ mod told;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use admin::ListedUser;
 pub use admin::{Admin, Explanation, KeyPage, NewKey, Refreshed, Rights, ToolRight};
+pub use begun::CallReply;
+use begun::EVENT_BUFFER;
 pub use decide::{ConfirmationView, Decider};
 pub(crate) use handed::Handed;
 pub use inside::Inside;
@@ -89,8 +87,6 @@ pub use standings::LimitStanding;
 #[cfg(feature = "gateway")]
 pub(crate) use task::{AboutTask, BackgroundTask};
 
-/// Events that wait for a slow reader, and the last one.
-const EVENT_BUFFER: usize = 32 + 1;
 /// How long `shutdown` lets running asks finish before it cancels them.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
@@ -138,36 +134,6 @@ pub struct Preview {
     pub catalog: Arc<Catalog>,
 }
 
-/// The end of a direct call.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct CallReply {
-    /// The call in short.
-    pub summary: CallSummary,
-    /// What the tool returned.
-    pub output: ToolOutput,
-    /// The same as the server sent it, where the call has a [`Relay`](crate::ask::Relay); there is no `output` then.
-    pub raw: Option<McpReply>,
-}
-
-impl CallReply {
-    /// What a person reads of the result.
-    #[must_use]
-    pub fn text(&self) -> String {
-        self.output.for_person()
-    }
-
-    /// The result as the server sent it.
-    pub(crate) fn into_raw(self) -> Result<McpReply, Error> {
-        self.raw.ok_or_else(|| Error::Invalid { message: "the call has no client behind it".into() })
-    }
-}
-
-/// What a task comes to, or why it did not end.
-async fn returned<T>(task: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
-    task.await.unwrap_or_else(|error| Err(Error::Internal { message: error.to_string() }))
-}
-
 impl Omni {
     /// Starts to build one.
     pub fn builder() -> OmniBuilder {
@@ -211,99 +177,6 @@ impl Omni {
         self.inner.parts.store(Arc::new(parts));
         self.parts().pool.take_over();
         self.inner.replaced.send_modify(|times| *times += 1);
-    }
-
-    /// Asks, and waits for the whole answer.
-    ///
-    /// # Errors
-    /// An [`Error`] when the ask was refused or failed. An ask that ran into one of its bounds is
-    /// no error: its answer has what there was, and a warning.
-    pub async fn ask(&self, ask: Ask) -> Result<Answer, Error> {
-        self.ask_stream(ask).collect().await.map_err(|failure| failure.error)
-    }
-
-    /// Asks, event by event. Must be called within a Tokio runtime.
-    ///
-    /// Dropping the stream gives the ask up; its record is written all the same.
-    #[must_use]
-    pub fn ask_stream(&self, ask: Ask) -> AnswerStream {
-        let (sender, receiver) = mpsc::channel(EVENT_BUFFER);
-        let cancel = self.inner.kill.child_token();
-        let stream = AnswerStream::new(ask.request_id, receiver, cancel.clone());
-        let events = EventSender::new(sender);
-        let parts = self.parts();
-        // Made here, so that it is part of what the caller does.
-        let span = trace::ask(&ask);
-        self.spawn(span, async move { ask::run(&parts, &ask, None, cancel, events).await });
-        stream
-    }
-
-    /// Calls a tool without a model. Passes the same steps as an ask, save thread and agent.
-    ///
-    /// Dropping the future gives the call up; its record is written all the same.
-    ///
-    /// # Errors
-    /// An [`Error`]. A tool that says it failed is an `Ok` whose output says so.
-    pub async fn call_tool(&self, call: DirectCall) -> Result<CallReply, Error> {
-        self.call_tool_then(call, |reply| reply).await
-    }
-
-    /// The same, where `then` sees the reply also when nobody waits for it any more. It begins at once.
-    pub(crate) fn call_tool_then<T: Send + 'static, F: FnOnce(CallReply) -> T + Send + 'static>(
-        &self,
-        call: DirectCall,
-        then: F,
-    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, F> {
-        let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
-        let guard = cancel.clone().drop_guard();
-        let span = trace::direct(&call);
-        let mut call = Box::new(call);
-        let task = self.spawn(span, async move { direct::run(&parts, &mut call, cancel).await.map(then) });
-        async move {
-            let reply = returned(task).await;
-            drop(guard);
-            reply
-        }
-    }
-
-    /// The same, which goes on when nobody waits for it any more, and is given up by `until`.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn call_tool_until<U: Future<Output = ()> + Send + 'static>(
-        &self,
-        call: DirectCall,
-        until: U,
-    ) -> impl Future<Output = Result<CallReply, Error>> + Send + use<U> {
-        let (parts, cancel) = (self.parts(), self.inner.kill.child_token());
-        let span = trace::direct(&call);
-        let mut call = Box::new(call);
-        returned(self.spawn(span, async move {
-            // Pinned where they are: handed to `select!` they would have a second place there.
-            let mut running = std::pin::pin!(direct::run(&parts, &mut call, cancel.clone()));
-            let mut until = std::pin::pin!(until);
-            tokio::select! {
-                biased;
-                reply = &mut running => reply,
-                () = &mut until => {
-                    cancel.cancel();
-                    running.await
-                }
-            }
-        }))
-    }
-
-    /// Runs something under a span as a task of its own. In a box before it is handed on: it is large, and moves
-    /// several times.
-    fn spawn<W: Future<Output: Send> + Send + 'static>(&self, span: Span, work: W) -> JoinHandle<W::Output> {
-        self.inner.tasks.spawn(Box::pin(work).instrument(span))
-    }
-
-    /// Calls a tool for an MCP client, and gives its result as the server sent it. The call has a
-    /// [`Relay`](crate::ask::Relay).
-    ///
-    /// # Errors
-    /// As [`Omni::call_tool`].
-    pub async fn call_tool_raw(&self, call: DirectCall) -> Result<McpReply, Error> {
-        self.call_tool(call).await?.into_raw()
     }
 
     /// The tools that somebody may use, after every server was asked.

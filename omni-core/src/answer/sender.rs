@@ -13,17 +13,27 @@ pub(crate) struct EventSender {
     /// The place of the last event: whoever reads at all learns how it ended.
     last: Option<mpsc::OwnedPermit<AnswerEvent>>,
     pending: String,
+    /// Whether anybody looks at what comes before the last event.
+    is_followed: bool,
 }
 
 impl EventSender {
     /// A sender into a channel, one place of which it keeps for the last event.
     pub(crate) fn new(events: mpsc::Sender<AnswerEvent>) -> Self {
         let last = events.clone().try_reserve_owned().ok();
-        Self { events, last, pending: String::new() }
+        Self { events, last, pending: String::new(), is_followed: true }
+    }
+
+    /// A sender for somebody who waits for the last event alone: each one before it would wake them for nothing.
+    pub(crate) fn of_the_end(events: mpsc::Sender<AnswerEvent>) -> Self {
+        Self { is_followed: false, ..Self::new(events) }
     }
 
     /// Sends text now if there is room; otherwise it is joined to what waits.
     pub(crate) fn text(&mut self, text: &str) {
+        if !self.is_followed {
+            return;
+        }
         self.pending.push_str(text);
         if self.pending.is_empty() {
             return;
@@ -55,7 +65,9 @@ impl EventSender {
     /// Sends an event after all text before it; waits for room. A reader who is gone is no error.
     pub(crate) async fn send(&mut self, event: AnswerEvent) {
         self.flush().await;
-        let _ = self.events.send(event).await;
+        if self.is_followed {
+            let _ = self.events.send(event).await;
+        }
     }
 
     async fn flush(&mut self) {
@@ -98,6 +110,19 @@ mod tests {
         events.end(ends.into(), Duration::from_millis(20)).await;
         drop(events);
         assert_eq!(text(receiver.recv().await), "fills the channel");
+        assert_eq!(text(receiver.recv().await), "the last");
+        assert!(receiver.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_end_is_told_nothing_before_it() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let mut events = EventSender::of_the_end(sender);
+        events.text("a word");
+        let ends = ["a warning", "the last"].map(|text| AnswerEvent::Text { text: text.into() });
+        events.send(AnswerEvent::Text { text: "more".into() }).await;
+        events.end(ends.into(), Duration::from_millis(20)).await;
+        drop(events);
         assert_eq!(text(receiver.recv().await), "the last");
         assert!(receiver.recv().await.is_none());
     }

@@ -70,6 +70,7 @@ const STEPS: &[Step] = &[
     step!(17, "overview", "0017_overview.sql"),
     step!(18, "room", "0018_room.sql"),
     step!(19, "once", "0019_once.sql"),
+    step!(20, "whose", "0020_whose.sql"),
 ];
 
 /// The numbers of all steps.

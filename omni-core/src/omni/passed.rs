@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::{
     Omni,
+    begun::returned,
     handed::Purpose,
     offered::{Offer, Sight},
-    returned, steps,
+    steps,
 };
 use crate::{
     agent::plan::rule_text,

@@ -129,15 +129,27 @@ fn values(Incoming { call, body, expiry }: &Incoming, now: DateTime<Utc>) -> Vec
     ]
 }
 
-/// Removes what is too much of one person.
+/// Removes what is too much of one person. Windows over all that they have are looked through only where it is too much
+/// in bytes; else an index leads to the one after the last that stays.
 async fn bound(tx: &mut Tx, owner: Owner<'_>) -> Result<(), DbError> {
-    let sql = "DELETE FROM results WHERE number IN (
-        SELECT number FROM (
+    let sql = "DELETE FROM results WHERE tenant = ? AND subject = ? AND number <= CASE
+        WHEN (SELECT sum(bytes) FROM results WHERE tenant = ? AND subject = ?) > ?
+        THEN (SELECT max(number) FROM (
             SELECT number, row_number() OVER newest AS place, sum(bytes) OVER newest AS total
             FROM results WHERE tenant = ? AND subject = ?
             WINDOW newest AS (ORDER BY number DESC)
-        ) AS own WHERE place > ? OR total > ?)";
-    let values = [owner.tenant.into(), owner.subject.into(), MAX_KEPT.into(), MAX_KEPT_BYTES.into()];
+        ) AS own WHERE place > ? OR total > ?)
+        ELSE (SELECT number FROM results WHERE tenant = ? AND subject = ? ORDER BY number DESC LIMIT 1 OFFSET ?) END";
+    let whose = || [owner.tenant.into(), owner.subject.into()];
+    let most = || [MAX_KEPT.into(), MAX_KEPT_BYTES.into()];
+    let values: Vec<Val<'_>> = (whose().into_iter())
+        .chain(whose())
+        .chain([MAX_KEPT_BYTES.into()])
+        .chain(whose())
+        .chain(most())
+        .chain(whose())
+        .chain([MAX_KEPT.into()])
+        .collect();
     tx.execute(sql, &values).await.map(drop)
 }
 

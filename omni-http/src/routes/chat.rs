@@ -42,7 +42,7 @@ async fn ask(
     Json(body): Json<AskRequest>,
 ) -> Result<Response, ApiError> {
     let question = question(&app, &caller, &request_id, body)?;
-    Ok(answered(&app.omni.ask_stream(question).collect().await?))
+    Ok(answered(&app.omni.ask_whole(question).await?))
 }
 
 /// An answer, or what it waits for.
@@ -65,7 +65,7 @@ async fn short(
     is_asked("question", &body.question)?;
     let act_as = named(&app, &caller, body.user_id.as_deref(), body.slack_user_id.as_deref())?;
     let question = plain(&caller, act_as.as_deref(), &request_id, body.question);
-    let answer = app.omni.ask_stream(question).collect().await?;
+    let answer = app.omni.ask_whole(question).await?;
     Ok(Json((&answer).into()))
 }
 
