@@ -227,8 +227,8 @@ impl OmniBuilder {
         self
     }
 
-    /// How many days records are kept: a daily job removes what is older. `None`, the default,
-    /// keeps them all. Needs a backend that can be read.
+    /// How many days records are kept: a daily job removes what is older, and no row that was there before
+    /// omni. `None`, the default, keeps them all. Needs a backend that can be read.
     pub fn retention_days(mut self, days: Option<u32>) -> Self {
         self.retention_days = days;
         self

@@ -99,7 +99,7 @@ impl Reload {
         let id = |key: &Option<SealKey>| key.as_ref().map(SealKey::id);
         let ids = |keys: &[SealKey]| keys.iter().map(SealKey::id).collect::<Vec<_>>();
         let ledger = [
-            ("app, http, security", old.http != new.http),
+            ("app, http, mcp_gateway, security.mode", old.http != new.http),
             ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
             ("data_dir", old.audit.dir != new.audit.dir),
             ("security.egress", old.egress != new.egress),

@@ -264,7 +264,7 @@ pub struct AuditConfig {
     pub ack: Option<Ack>,
     /// Whether asks are refused when the ledger cannot take them.
     pub required: bool,
-    /// How many days records are kept; `None` is for ever.
+    /// How many days records are kept; `None` is for ever. Rows that were there before omni stay.
     pub retention_days: Option<u32>,
     /// What seals the ledger; `None` is the directory's own key.
     pub key: Option<SealKey>,

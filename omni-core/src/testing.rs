@@ -18,7 +18,7 @@ mod threads;
 mod tokens;
 mod uptime;
 
-pub use audit::{audit_sink_contract, sealed};
+pub use audit::{audit_sink_contract, sealed, sealed_days_ago};
 pub use audit_reader::{audit_prune_contract, audit_reader_contract};
 pub use kept::kept_store_contract;
 pub use keys::key_store_contract;

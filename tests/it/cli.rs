@@ -7,6 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use omni_core::{
+    audit::{AuditSink as _, sql::SqlAudit},
+    ledger::SealKey,
+    testing::sealed_days_ago,
+};
 use omni_tests::{
     loopback::Loopback,
     program::{Program, Ran},
@@ -54,6 +59,17 @@ fn statuses(home: &Program) -> Vec<String> {
         let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
         sqlx::query_scalar("SELECT status FROM audit_logs ORDER BY id").fetch_all(&pool).await.unwrap()
     })
+}
+
+/// Puts two records into a database that the program in a home sealed two days ago, one of them an ask.
+fn aged(home: &Program, url: &str) {
+    let key = SealKey::load(&home.home().join("xdg/data/omni")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqlAudit::open(url).await.unwrap();
+        store.append(&sealed_days_ago(&key, 2)).await.unwrap();
+        store.db().close().await;
+    });
 }
 
 /// A vendor that takes the connection and says nothing; then `settings.yaml` that names it.

@@ -25,12 +25,14 @@ use omni_core::{
 };
 use omni_http::Metrics;
 use omni_tests::{
+    log::Log,
     rig::until,
     scrape::Scrape,
     server::{FakeServer, any, text},
 };
 use serde_json::{json, value::RawValue};
 use tempfile::TempDir;
+use tracing::Level;
 
 /// Counts how often somebody connects.
 #[derive(Debug, Clone)]
@@ -240,7 +242,7 @@ async fn an_address_of_the_command_line_is_no_change_of_the_files() {
     let reloader = Reloader::new(started.clone(), registry, options);
     assert_eq!(reloader.reload().await.unwrap().after_restart, Vec::<&str>::new());
     lab.write("settings.yaml", "data_dir: data\nllm: { provider: script }\nhttp: { max_concurrent: 7 }");
-    assert_eq!(reloader.reload().await.unwrap().after_restart, ["app, http, security"]);
+    assert_eq!(reloader.reload().await.unwrap().after_restart, ["app, http, mcp_gateway, security.mode"]);
     started.shutdown().await;
     lab.omni.shutdown().await;
 }
@@ -455,6 +457,13 @@ async fn a_changed_file_is_live_by_itself_and_so_is_a_hangup() {
     assert!(outcome.borrow_and_update().as_ref().is_some_and(|outcome| outcome.is_ok()));
     until(|| outcome.has_changed().is_ok_and(|changed| !changed)).await;
     assert!(lab.omni.call_tool(echo()).await.is_ok());
+
+    let (log, listening) = Log::of(Level::WARN);
+    lab.write("settings.yaml", "data_dir: data\nllm: { provider: script }\nhttp: { max_concurrent: 7 }");
+    outcome.changed().await.unwrap();
+    let told = log.take();
+    assert!(told.contains("waits for a restart: app, http, mcp_gateway, security.mode"), "{told}");
+    drop(listening);
 
     let me = std::process::id();
     assert!(std::process::Command::new("sh").args(["-c", &format!("kill -HUP {me}")]).status().unwrap().success());

@@ -43,11 +43,19 @@ pub struct MigrateArgs {
 
 /// Remove old records of the ledger, and leave a signed checkpoint in their place.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  omni db prune --older-than 90")]
+#[command(after_help = "Examples:\n  omni db prune --older-than 90\n  omni db prune --older-than 90 --yes")]
 pub struct PruneArgs {
     /// Older than this
-    #[arg(long, value_name = "DAYS", help = "Older than this [default: audit.retention_days of settings.yaml]")]
+    #[arg(
+        long,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help = "Older than this [default: audit.retention_days of settings.yaml]"
+    )]
     pub older_than: Option<u32>,
+    /// Do not ask at the terminal whether it may go
+    #[arg(short, long)]
+    pub yes: bool,
     /// Print a JSON document
     #[arg(long)]
     pub json: bool,

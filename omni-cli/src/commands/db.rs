@@ -14,6 +14,7 @@ use crate::{
     args::{MigrateArgs, PruneArgs},
     exit::Exit,
     fault::Fault,
+    typed::Terminal,
 };
 
 /// Brings the tables up to date, or prints how.
@@ -62,6 +63,10 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
         Fault::usage("nobody says how old").hint("add --older-than DAYS, or set audit.retention_days in settings.yaml")
     })?;
     let keys = audit::proof::keys(&config)?;
+    // A script has nobody who could answer, and says what it means by what it is given.
+    if app.process.stdin_tty && !args.yes && !agreed(&app.terminal(), days).await {
+        return Err(Fault::with_exit("nothing was removed", Exit::Denied).hint("--yes removes without asking"));
+    }
     app.console.spinner.show("pruning …");
     let pruned = administer(app, async |admin| admin.prune(&keys, days_ago(days)).await).await?;
     if pruned.not_provable > 0 {
@@ -85,6 +90,16 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     Ok(if pruned.refused.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
+/// Whether the person at the terminal wants it gone; anything but a clear yes is no.
+async fn agreed(terminal: &Terminal, days: u32) -> bool {
+    let Some(turn) = terminal.turn().await else { return false };
+    turn.say(&format!(
+        "What is older than {days} days goes for good, in the ledger and in rows that were there before it."
+    ));
+    let answer = turn.line("Remove it? [y]es / [N]o: ").await;
+    answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
 fn dialect(config: &Config) -> Result<Dialect, Fault> {
     match config.audit.kind.as_str() {
         "sqlite" => Ok(Dialect::Sqlite),
@@ -97,5 +112,29 @@ fn failed(error: DbError) -> Fault {
     match error {
         DbError::Url { .. } | DbError::Schema { .. } => Fault::with_exit(error.to_string(), Exit::Config),
         other => Error::from(AuditError::from(other)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::typed::testing::terminal;
+
+    #[tokio::test]
+    async fn only_a_clear_yes_removes_what_the_question_names() {
+        for (typed, goes) in [
+            (&["y"][..], true),
+            (&["YES"], true),
+            (&[" yes "], true),
+            (&[][..], false),
+            (&[""], false),
+            (&["n"], false),
+            (&["yess"], false),
+        ] {
+            let (terminal, shown) = terminal(typed);
+            assert_eq!(agreed(&terminal, 90).await, goes, "{typed:?}");
+            let shown = shown.text();
+            assert!(shown.contains("older than 90 days goes for good") && shown.contains("[N]o"), "{shown}");
+        }
     }
 }

@@ -53,6 +53,9 @@ pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> LlmConfig {
     llm.api_key = key(spec).or_else(|| from_env(|own| own.key).filter(|key| !is_placeholder(key)).map(Into::into));
     llm.api_version = filled(spec.api_version.as_ref());
     llm.max_tokens = spec.max_tokens.unwrap_or_else(|| max_tokens(variables, source, findings, llm.max_tokens));
+    if let Some(own) = variables {
+        report_overruled(own, source, findings);
+    }
     llm.timeout = seconds(source, findings, llm.timeout);
     llm.max_retries = spec.max_retries.unwrap_or(llm.max_retries);
     llm.extra = extra(spec);
@@ -152,6 +155,29 @@ fn report_missing_key(source: &Source<'_>, findings: &mut Findings) {
     if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "llm.api_key") {
         findings.needed(Need::Llm, source.settings_lines, unset, "the language model");
     }
+}
+
+/// The original read the environment alone, so whoever sets it there as well may think that it counts.
+fn report_overruled(own: &Variables, source: &Source<'_>, findings: &mut Findings) {
+    let spec = &source.settings.llm;
+    let set = [
+        ("llm.model", filled(spec.model.as_ref()), own.model),
+        ("llm.max_tokens", spec.max_tokens.map(|tokens| tokens.to_string()), own.max_tokens),
+    ];
+    for (key, in_file, variable) in set {
+        let (Some(in_file), Some(in_env)) = (in_file, text(source.env, variable)) else { continue };
+        if means(&in_file) != means(&in_env) {
+            let message = format!(
+                "{in_file} counts, and {variable} of the environment ({in_env}) does not; remove what is not meant"
+            );
+            findings.all.push(source.settings_lines.finding(Severity::Warning, key, message));
+        }
+    }
+}
+
+/// A value in its long form.
+fn means(value: &str) -> &str {
+    alias(value.trim()).unwrap_or(value.trim())
 }
 
 /// A variable that is set to something.

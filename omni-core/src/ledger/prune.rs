@@ -34,12 +34,25 @@ pub fn days_ago(days: u32) -> DateTime<Utc> {
     before.unwrap_or_default().max(DateTime::UNIX_EPOCH)
 }
 
-/// Removes what is older than `before`, the beginnings of chains only, and nothing that was not
-/// proved to be as the ledger wrote it.
+/// Removes what is older than `before`: what [`prune_proved`] does, and the rows that were there before omni.
 ///
 /// # Errors
 /// An [`AuditError`] when the store cannot be read or written; what went before stays gone.
 pub async fn prune(
+    store: &dyn LedgerStore,
+    keys: impl Into<SealKeys>,
+    before: DateTime<Utc>,
+) -> Result<Pruned, AuditError> {
+    let unproved = store.forget_unproved(before).await?;
+    Ok(Pruned { unproved, ..prune_proved(store, keys, before).await? })
+}
+
+/// Removes what the ledger wrote and what is older than `before`, the beginnings of chains only, and nothing
+/// that was not proved to be as the ledger wrote it. What people said of answers goes by its own age.
+///
+/// # Errors
+/// As of [`prune`].
+pub async fn prune_proved(
     store: &dyn LedgerStore,
     keys: impl Into<SealKeys>,
     before: DateTime<Utc>,
@@ -52,7 +65,8 @@ pub async fn prune(
         let first = store.read(*chain_id, 0, 1).await?;
         named.extend(first.first().filter(|first| first.seq == 0).and_then(named_previous));
     }
-    let mut pruned = Pruned { unproved: store.forget_unproved(before).await?, ..Pruned::default() };
+    store.forget_feedback(before).await?;
+    let mut pruned = Pruned::default();
     for chain_id in chains {
         let mut pruning = Pruning {
             store,

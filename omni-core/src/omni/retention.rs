@@ -13,7 +13,7 @@ use crate::{
     config::Ack,
     ledger::{
         AdminRecord, Event, Ledger, Record, SealKeys,
-        prune::{Pruned, days_ago, prune},
+        prune::{Pruned, days_ago, prune_proved},
     },
 };
 
@@ -23,7 +23,8 @@ const FIRST: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Omni {
-    /// Prunes what is older than `days`, soon and then daily, until this `Omni` ends.
+    /// Prunes what is older than `days`, soon and then daily, until this `Omni` ends. Rows that were there before
+    /// omni stay: nobody has said yet that they may go, and nothing brings them back.
     pub(crate) fn keep_for(&self, days: u32, keys: SealKeys) {
         let Some(reader) = self.parts().reader.clone() else {
             return tracing::warn!("the ledger's store cannot be read, so nothing of it is pruned");
@@ -35,7 +36,7 @@ impl Omni {
             loop {
                 ticks.tick().await;
                 let before = days_ago(days);
-                report(&ledger, before, prune(&*reader, &keys, before).await).await;
+                report(&ledger, before, prune_proved(&*reader, &keys, before).await).await;
             }
         });
     }
@@ -43,14 +44,14 @@ impl Omni {
 
 /// What goes leaves a record of that, as if an administrator had pruned.
 async fn report(ledger: &Ledger, before: DateTime<Utc>, pruned: Result<Pruned, AuditError>) {
-    let (records, unproved) = match pruned {
-        Ok(pruned) if pruned.records + pruned.unproved > 0 => (pruned.records, pruned.unproved),
+    let records = match pruned {
+        Ok(pruned) if pruned.records > 0 => pruned.records,
         Ok(_) => return,
         Err(error) => return tracing::error!(%error, "old records could not be pruned; the next day tries again"),
     };
-    tracing::info!(%before, records, unproved, "old records were pruned");
+    tracing::info!(%before, records, "old records were pruned");
     let mut said = AdminRecord::new("ledger.prune", "retention");
-    said.details = json!({ "before": before, "records": records, "unproved": unproved });
+    said.details = json!({ "before": before, "records": records });
     let record = Record::new(Uuid::now_v7(), None, Event::Admin(said));
     if let Err(error) = ledger.write_with(record, Ack::Local).await {
         tracing::error!(%error, "that old records were pruned is not in the ledger");

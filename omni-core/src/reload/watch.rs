@@ -54,9 +54,7 @@ impl Reloader {
             while changes.try_recv().is_ok() {}
             let outcome = self.reload().await;
             match &outcome {
-                Ok(reload) => {
-                    tracing::info!(servers = ?reload.servers, after_restart = ?reload.after_restart, "the configuration was reloaded");
-                }
+                Ok(reload) => tell(reload),
                 Err(error) => {
                     tracing::error!(%error, "the configuration is not reloaded; the one before stays in place")
                 }
@@ -64,6 +62,16 @@ impl Reloader {
             outcomes.send_replace(Some(Arc::new(outcome)));
         }
     }
+}
+
+/// Says what was reloaded. What waits for a restart would be taken for live by whoever changed it.
+fn tell(reload: &Reload) {
+    let Reload { servers, after_restart } = reload;
+    if after_restart.is_empty() {
+        return tracing::info!(?servers, "the configuration was reloaded");
+    }
+    let waits = after_restart.join("; ");
+    tracing::warn!(?servers, ?after_restart, "the configuration was reloaded, save what waits for a restart: {waits}");
 }
 
 /// A configuration that is watched. Dropping it ends that.

@@ -1,5 +1,6 @@
 //! The contract of audit sinks, and of what gives their records back.
 
+use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,6 +24,20 @@ pub fn sealed(count: usize) -> Vec<SealedRecord> {
         Record::new(Uuid::now_v7(), Some(party.clone()), event)
     });
     seal_all(&SealKey::generate(), records)
+}
+
+/// A chain of two records that a host with this key sealed so many days ago: its opening, and an ask.
+#[must_use]
+pub fn sealed_days_ago(key: &SealKey, days: u32) -> Vec<SealedRecord> {
+    let party = Party::new(&Principal::email("dba@company.com"), Source::Cli);
+    let opened = Event::ChainOpened { previous: None, key: Some(key.id()) };
+    let asked = Event::Ask(Box::new(AskRecord::new("Which databases are up?", Outcome::Success)));
+    let records = [(opened, None), (asked, Some(party))].map(|(event, party)| {
+        let mut record = Record::new(Uuid::now_v7(), party, event);
+        record.at = Utc::now() - TimeDelta::days(days.into());
+        record
+    });
+    seal_all(key, records.into_iter())
 }
 
 /// Checks a sink, and what gives the records of the same store back.

@@ -1,7 +1,7 @@
 use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
 
-use super::omni;
+use super::{aged, omni};
 
 const RETENTION: &str = "audit:\n  retention_days: 30\n";
 
@@ -43,13 +43,30 @@ fn records_are_pruned_when_somebody_says_how_old_they_may_be() {
     for days in ["99999999", "4294967295"] {
         assert!(home.run(&["db", "prune", "--older-than", days]).exits(0).out.starts_with("0 records"), "{days}");
     }
-    let gone = home.run(&["db", "prune", "--older-than", "0", "--json"]).exits(0).json();
-    assert!(gone["records"].as_u64().unwrap() > 0, "{gone}");
+    aged(&home, &format!("sqlite://{}", home.home().join("xdg/data/omni/omni.db").display()));
+    assert_eq!(asks(&logs(&home)), 2);
+    let gone = home.run(&["db", "prune", "--older-than", "1", "--json"]).exits(0).json();
+    assert_eq!((&gone["records"], &gone["unproved"]), (&json!(2), &json!(0)), "{gone}");
     home.run(&["audit", "verify"]).exits(0);
     let left = logs(&home);
-    let types: Vec<_> = left.iter().map(|entry| entry["request_type"].clone()).collect();
-    assert_eq!(types, [json!("admin")], "what is left is the record of the pruning");
-    assert_eq!(left[0]["tool_params"]["records"], gone["records"], "which says how much went");
+    assert_eq!(asks(&left), 1, "what is younger stays");
+    assert_eq!(left[0]["request_type"], "admin");
+    assert_eq!(left[0]["tool_params"]["records"], gone["records"], "the record of the pruning says how much went");
+}
+
+#[test]
+fn nobody_removes_all_of_the_ledger_by_a_number_that_is_none() {
+    let home = omni();
+    for days in ["0", "-1", "ninety"] {
+        let refused = home.run(&["db", "prune", &format!("--older-than={days}"), "--yes"]).exits(2);
+        assert!(refused.err.contains(days) && refused.err.contains("--older-than <DAYS>"), "{refused:?}");
+    }
+    assert!(home.run(&["db", "prune", "--older-than", "0"]).exits(2).err.contains("0 is not in 1.."));
+}
+
+/// How many asks are among the entries of a log.
+fn asks(logs: &[Value]) -> usize {
+    logs.iter().filter(|entry| entry["request_type"] == "chat").count()
 }
 
 fn logs(home: &Program) -> Vec<Value> {

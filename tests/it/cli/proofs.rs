@@ -3,7 +3,7 @@
 use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
 
-use super::with_server;
+use super::{aged, with_server};
 
 const CALL: [&str; 3] = ["tools", "call", "db.get_health"];
 
@@ -72,12 +72,15 @@ fn a_host_proves_its_own_chains_beside_those_of_hosts_whose_key_it_lacks() {
     assert!(text.contains(key.as_str().unwrap()) && text.contains("audit.verify_keys"), "{text}");
 
     // What others sealed is theirs to prune, and no reason to fail.
-    let pruned = mine.run_with(&env, &["db", "prune", "--older-than", "0"]).exits(0);
+    aged(&theirs, &shared);
+    aged(&theirs, &shared);
+    let pruned = mine.run_with(&env, &["db", "prune", "--older-than", "1"]).exits(0);
     assert!(pruned.err.contains("2 chains") && !pruned.err.contains("not as omni wrote"), "{pruned:?}");
-    let json = mine.run_with(&env, &["db", "prune", "--older-than", "0", "--json"]).exits(0).json();
+    let json = mine.run_with(&env, &["db", "prune", "--older-than", "1", "--json"]).exits(0).json();
     assert_eq!((&json["refused"], &json["not_provable"]), (&json!([]), &json!(2)), "{json}");
     // What they pruned is signed with their key, and no forgery.
-    theirs.run_with(&env, &["db", "prune", "--older-than", "0"]).exits(0);
+    let pruned = theirs.run_with(&env, &["db", "prune", "--older-than", "1", "--json"]).exits(0).json();
+    assert_eq!(pruned["records"], 4, "{pruned}");
     let seen = verified(&mine, &shared, 1);
     assert_eq!(seen["first_break"], json!(null), "{seen}");
 

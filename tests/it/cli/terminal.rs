@@ -10,7 +10,7 @@ use omni_tests::{
     program::{Program, Ran},
 };
 
-use super::{omni, with_server};
+use super::{aged, omni, with_server};
 
 /// Runs it at a terminal where this is typed. Answer and messages come on one screen.
 fn at_terminal(program: &Program, env: &[(&str, &str)], args: &[&str], typed: &str) -> Ran {
@@ -81,4 +81,20 @@ fn a_call_that_needs_approval_is_asked_for_at_the_terminal() {
 fn a_question_that_is_not_there_is_a_mistake_of_whoever_sits_at_the_terminal() {
     let ran = at_terminal(&omni(), &[], &["ask"], "").exits(2);
     assert!(ran.out.contains("no question"), "{ran:?}");
+}
+
+#[test]
+fn what_goes_for_good_is_asked_for_at_the_terminal_unless_somebody_says_yes_before() {
+    let home = omni();
+    home.run(&["ask", "What can you do?"]).exits(0);
+    aged(&home, &format!("sqlite://{}", home.home().join("xdg/data/omni/omni.db").display()));
+    let prune = ["db", "prune", "--older-than", "1"];
+    for typed in ["n\n", "\n"] {
+        let kept = at_terminal(&home, &[], &prune, typed).exits(5);
+        assert!(kept.out.contains("goes for good") && kept.out.contains("nothing was removed"), "{kept:?}");
+    }
+    let gone = at_terminal(&home, &[], &prune, "y\n").exits(0);
+    assert!(gone.out.contains("2 records older than 1 days were removed"), "{gone:?}");
+    let unasked = at_terminal(&home, &[], &["db", "prune", "--older-than", "1", "--yes"], "").exits(0);
+    assert!(unasked.out.contains("0 records") && !unasked.out.contains("goes for good"), "{unasked:?}");
 }

@@ -14,6 +14,10 @@ use super::{
     variables_of_omni,
 };
 
+/// What the mcps.yaml that OMNI2 came with refers to.
+const OF_OMNI2: [&str; 4] =
+    ["GITHUB_PERSONAL_ACCESS_TOKEN", "INFORMATICA_MCP_TOKEN", "MCP_FILESYSTEM_PATH", "MCP_ORACLE_API_KEY"];
+
 fn compose() -> Value {
     document(&deploy("docker-compose.yml"))
 }
@@ -157,10 +161,13 @@ fn every_variable_is_one_that_omni_knows_and_that_the_sample_of_env_names() {
     let config =
         ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yaml"].map(|name| read(&deploy("config").join(name)));
     known.extend(references(&config.concat()).into_iter().map(|(name, _)| name));
+    known.extend(OF_OMNI2.map(str::to_owned));
+    let mut passed_on = BTreeSet::new();
     for (name, service) in own(&compose) {
         let set = keys(&service["environment"]);
         assert!(set.len() > 10, "{name}: {set:?}");
         assert_eq!(set.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+        passed_on.extend(set.into_iter().filter(|variable| service["environment"][variable].is_null()));
     }
     for (name, _) in Recipe::load().env() {
         assert!(known.contains(name), "{name} of the image");
@@ -169,7 +176,9 @@ fn every_variable_is_one_that_omni_knows_and_that_the_sample_of_env_names() {
     let sample = read(&deploy(".env.example"));
     let lines = sample.lines().filter_map(|line| line.trim_start_matches("# ").split_once('='));
     let named: Vec<&str> = lines.map(|(name, _)| name).filter(|name| is_variable(name)).collect();
-    let used = references(&read(&deploy("docker-compose.yml")));
+    let mut used = references(&read(&deploy("docker-compose.yml")));
+    // One without a value is what .env says, and nothing where that says nothing.
+    used.extend(passed_on.into_iter().map(|name| (name, true)));
     for (name, has_default) in &used {
         assert!(*has_default, "{name} has neither a default nor a word on what is missing");
         assert!(named.contains(&name.as_str()), "{name} is not in .env.example");
@@ -212,7 +221,10 @@ fn the_configuration_of_the_containers_is_right_with_what_the_sample_of_env_sets
             .as_object()
             .unwrap()
             .iter()
-            .map(|(name, value)| (name.clone(), interpolated(value.as_str().unwrap(), &sample)))
+            .filter_map(|(name, value)| match value.as_str() {
+                Some(value) => Some((name.clone(), interpolated(value, &sample))),
+                None => Some((name.clone(), sample.get(name)?.clone())),
+            })
             .collect();
         let checked: Ran = home.command(&["config", "check", "--strict"]).envs(env).output().unwrap().into();
         assert_eq!(checked.code, 0, "{name}: {checked:#?}");
@@ -236,4 +248,24 @@ fn a_build_is_given_what_it_needs_and_no_secret() {
         is_kept && (name == ".env" || name.ends_with(".key") || name.ends_with(".pem") || name.ends_with(".db"))
     };
     assert_eq!(listed.lines().filter(left_out).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[test]
+fn what_omni2_read_of_its_env_reaches_the_service_and_the_bot_alone_has_what_is_slacks() {
+    let compose = compose();
+    let given = |service: &str| keys(&compose["services"][service]["environment"]);
+    for name in ["omni2", "omni2-slack-bot"] {
+        let set = given(name);
+        for variable in OF_OMNI2 {
+            // Not even empty where nobody sets it: omni tells of a variable that is not there.
+            assert!(compose["services"][name]["environment"][variable].is_null(), "{name}: {variable}");
+            assert!(set.contains(variable), "{name}: {variable}");
+        }
+        for variable in ["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "ANTHROPIC_MAX_TOKENS", "APP_ENV", "LOG_LEVEL"] {
+            assert!(set.contains(variable), "{name}: {variable}");
+        }
+        assert!(!set.contains("POSTGRES_PASSWORD"), "{name}");
+    }
+    let slacks = |service: &str| given(service).iter().filter(|variable| variable.starts_with("SLACK_")).count();
+    assert_eq!(["omni2", "omni2-slack-bot", "omni2-analytics-mcp"].map(slacks), [0, 3, 0]);
 }

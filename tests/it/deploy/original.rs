@@ -149,6 +149,20 @@ async fn everybody_reads_their_own_of_a_dump_and_filters_find_what_is_in_it() {
         let found = moved.get(owner, &format!("/audit/logs?{SINCE}&{filter}")).await.is(200).json();
         assert_eq!(ids(&found), expected, "{filter}");
     }
+    // A page is of the last days; all of it is all that there is.
+    let page = moved.get(owner, "/audit/logs?until=2026-01-01").await.is(200).json();
+    assert_eq!(page["total"], 0);
+    let all = moved.get(owner, "/audit/logs?until=2026-01-01&format=ndjson").await.is(200);
+    assert_eq!(all.text.lines().count(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_dump_go_when_somebody_prunes_them() {
+    let Some(moved) = Moved::start().await else { return };
+    let pruned = moved.run(&["db", "prune", "--older-than", "1", "--json"]).exits(0).json();
+    assert_eq!((&pruned["records"], &pruned["unproved"]), (&json!(0), &json!(12)));
+    let left = moved.get(&moved.keys[0], &format!("/audit/logs?{SINCE}")).await.is(200).json();
+    assert_eq!(left["total"], 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

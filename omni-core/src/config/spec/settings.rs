@@ -142,7 +142,7 @@ pub(crate) struct AuditSpec {
     pub(crate) ack: Option<AckSpec>,
     /// How much of questions and answers is kept.
     pub(crate) store_content: Option<StoreContentSpec>,
-    /// How many days records are kept; 0 or absent: for ever.
+    /// How many days omni's records are kept; 0 or absent: for ever. Rows that were there before omni stay.
     #[schemars(extend("x-enforced" = true))]
     pub(crate) retention_days: Option<u32>,
     /// `DEBUG`, `INFO`, `WARNING`, `ERROR`.

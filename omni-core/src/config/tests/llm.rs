@@ -1,8 +1,11 @@
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{Config, env, load};
-use crate::{config::LlmConfig, cost::Rates};
+use super::{Config, env, findings, load};
+use crate::{
+    config::{LlmConfig, Severity},
+    cost::Rates,
+};
 
 fn from_env(variables: &[(&str, &str)]) -> LlmConfig {
     Config::embedded(&env(variables), "/nowhere".as_ref()).llm
@@ -52,6 +55,28 @@ fn settings_win_for_what_they_set_and_the_environment_fills_the_rest() {
     let llm = from_settings("llm: { provider: openai, api_key: mine, model: my-model }", &variables);
     assert_eq!((key(&llm), llm.model.as_deref()), (Some("mine"), Some("my-model")));
     assert_eq!(from_settings("llm: { api_key: mine }", &[]).provider, "anthropic");
+}
+
+#[test]
+fn what_the_environment_says_and_the_file_overrules_is_told() {
+    let settings = "llm:\n  api_key: mine\n  model: haiku\n  max_tokens: 4096\n";
+    let load = |variables: &[(&str, &str)]| load(&[("settings.yaml", settings)], variables).unwrap();
+    let config = load(&[("ANTHROPIC_MODEL", "my-model"), ("ANTHROPIC_MAX_TOKENS", "8192")]);
+    assert_eq!((config.llm.model.as_deref(), config.llm.max_tokens), (Some("claude-haiku-5-5"), 4_096));
+    let told = findings(&config, Severity::Warning);
+    for says in [
+        "settings.yaml:3: llm.model: haiku counts, and ANTHROPIC_MODEL of the environment (my-model) does not",
+        "settings.yaml:4: llm.max_tokens: 4096 counts, and ANTHROPIC_MAX_TOKENS of the environment (8192) does not",
+    ] {
+        assert!(told.iter().any(|finding| finding.starts_with(says)), "{told:?}");
+    }
+    for same in [
+        &[("ANTHROPIC_MODEL", "claude-haiku-5-5"), ("ANTHROPIC_MAX_TOKENS", " 4096 ")][..],
+        &[("ANTHROPIC_MODEL", ""), ("OPENAI_MODEL", "my-model")],
+    ] {
+        let told = findings(&load(same), Severity::Warning);
+        assert!(!told.iter().any(|finding| finding.contains("of the environment")), "{told:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use omni_core::audit::{AuditQuery, Cursor};
 use utoipa::{IntoParams, ToSchema};
 
@@ -54,7 +54,7 @@ pub(crate) struct LogQuery {
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
-    /// At this time or later. Absent: `days` ago.
+    /// At this time or later. Absent: `days` ago, if those are said or a page is wanted.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31")]
     pub(crate) since: Option<Moment>,
@@ -62,7 +62,7 @@ pub(crate) struct LogQuery {
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31T08:00:00Z")]
     pub(crate) until: Option<Moment>,
-    /// Since so many days; 7 unless it is said.
+    /// Since so many days; 7 unless it is said, and in other forms than JSON all.
     #[serde(default)]
     #[param(minimum = 1, maximum = 90)]
     pub(crate) days: Option<u32>,
@@ -106,7 +106,7 @@ pub(crate) struct MyLogQuery {
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
-    /// At this time or later. Absent: `days` ago.
+    /// At this time or later. Absent: `days` ago, if those are said or a page is wanted.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31")]
     pub(crate) since: Option<Moment>,
@@ -114,7 +114,7 @@ pub(crate) struct MyLogQuery {
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31T08:00:00Z")]
     pub(crate) until: Option<Moment>,
-    /// Since so many days; 7 unless it is said.
+    /// Since so many days; 7 unless it is said, and in other forms than JSON all.
     #[serde(default)]
     #[param(minimum = 1, maximum = 90)]
     pub(crate) days: Option<u32>,
@@ -178,13 +178,20 @@ impl LogQuery {
         query.tool = set(&self.tool);
         query.source = set(&self.source);
         query.request_type = set(&self.request_type);
-        let days = days(self.days)?;
-        query.since = Some(self.since.map_or_else(|| Utc::now() - TimeDelta::days(days.into()), |since| since.0));
+        query.since = self.begin()?;
         query.until = self.until.map(|until| until.0);
         query.limit = self.limit.map(|limit| within("limit", limit, 1..=most)).transpose()?;
         query.offset = self.offset.map_or(Ok(0), |offset| within("offset", offset, 0..=MAX_OFFSET))?;
         query.after = set(&self.after).map(|after| place(&after)).transpose()?;
         Ok(query)
+    }
+
+    /// Where it begins: a page unasked with the last days, and what is no page with the first entry.
+    fn begin(&self) -> Result<Option<DateTime<Utc>>, ApiError> {
+        let days = days(self.days)?;
+        let is_page = self.format.unwrap_or_default() == Format::Json;
+        let by_days = (is_page || self.days.is_some()).then(|| Utc::now() - TimeDelta::days(days.into()));
+        Ok(self.since.map(|since| since.0).or(by_days))
     }
 }
 
@@ -241,4 +248,30 @@ pub(crate) fn within<N: Copy + PartialOrd + Display>(
     }
     let message = format!("expected a number from {} to {}, found {number}", range.start(), range.end());
     Err(Invalid::new("value_error", message).within(name).within("query").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// How many days ago it begins that a query asks for.
+    fn begins(query: Value) -> Option<i64> {
+        let query: LogQuery = serde_json::from_value(query).unwrap();
+        let since = query.read(1_000).unwrap().since;
+        since.map(|since| (Utc::now() - since).num_days())
+    }
+
+    #[test]
+    fn a_page_is_of_the_last_days_and_all_of_it_has_no_beginning() {
+        assert_eq!(begins(json!({})), Some(7));
+        assert_eq!(begins(json!({ "format": "json", "days": 3 })), Some(3));
+        for format in ["csv", "ndjson"] {
+            assert_eq!(begins(json!({ "format": format })), None, "{format}");
+            assert_eq!(begins(json!({ "format": format, "days": 7 })), Some(7), "{format}");
+            let since = Utc::now() - TimeDelta::days(400);
+            assert_eq!(begins(json!({ "format": format, "since": since })), Some(400), "{format}");
+        }
+    }
 }
