@@ -223,7 +223,7 @@ pub struct LlmConfig {
     pub max_tokens: u32,
     /// How long until an answer begins, retries included, and how long it may be silent after that.
     pub timeout: Duration,
-    /// Most retries before the first event.
+    /// Most retries before the first event, none of which is charged.
     pub max_retries: u32,
     /// Parameters put into every request as they are, such as `temperature`. Empty unless set.
     pub extra: Map<String, Value>,

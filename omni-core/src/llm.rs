@@ -306,6 +306,8 @@ impl ModelTurn {
 /// * `models` is never empty; the first is the default.
 /// * `stream` retries (with jitter, within `request.deadline`) only before the first event; after
 ///   it, a fault is the stream's last item.
+/// * What may be charged though nothing of it came is no retry of `stream`, but [`LlmError::Cut`]: whoever pays
+///   makes it again, if `makes_again` lets it.
 /// * Dropping the stream cancels the request at the vendor.
 /// * The prefix (system, tools, earlier messages) of two requests of one run is byte-equal on the wire.
 /// * A tool that the vendor would refuse is repaired or left out alone, with a `Warning` event.
@@ -319,6 +321,11 @@ pub trait LlmProvider: Send + Sync + fmt::Debug {
     /// # Errors
     /// An [`LlmError`], after retries where these make sense.
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, LlmError>;
+
+    /// Whether a turn of which nothing came though it was sent is made once more: both may be charged.
+    fn makes_again(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]
@@ -329,5 +336,9 @@ impl<T: LlmProvider + ?Sized> LlmProvider for Arc<T> {
 
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
         (**self).stream(request).await
+    }
+
+    fn makes_again(&self) -> bool {
+        (**self).makes_again()
     }
 }

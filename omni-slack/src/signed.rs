@@ -34,8 +34,8 @@ pub(crate) use listen::Listening;
 const MOST_SKEW: u64 = 5 * 60;
 /// Longest body of a request.
 const MOST_BODY: usize = 1 << 20;
-/// How long a body may take to come.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long a body may take to come: Slack itself waits no longer for an answer.
+const BODY_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
 struct Door {
@@ -45,7 +45,7 @@ struct Door {
 }
 
 /// The routes that Slack posts to: `/slack/events`, `/slack/commands` and `/slack/interactivity`, which all take
-/// everything. A body that takes longer than ten seconds to come is answered with 408; for the rest of a request, and
+/// everything. A body that takes longer than three seconds to come is answered with 408; for the rest of a request, and
 /// for how many there are at once, whoever serves the routes sets the bounds.
 pub fn router(to: Arc<dyn Intake>, secret: SecretString) -> Router {
     routes(Door { to, secret, body_within: BODY_WITHIN })

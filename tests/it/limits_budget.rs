@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use omni_core::{
-    Answer, Ask, Error, ErrorKind, Omni, OmniBuilder, Principal,
+    Answer, Ask, Error, ErrorKind, Omni, OmniBuilder, Principal, Source,
     answer::Status,
+    ask::AskOptions,
     cost::{NanoUsd, Price, Rates},
     ledger::{AskRecord, Event, Outcome},
     limit::{Budget, BudgetScope, LimitKey, Period, RateLimiter, Reserve, Spend, memory::MemoryLimiter},
@@ -16,9 +17,12 @@ use omni_core::{
         scripted::Scripted,
     },
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+    thread::{SummaryRules, ThreadRules},
 };
 use omni_tests::{recorder::Recorder, rig::Rig, server::FakeServer};
 use serde_json::json;
+
+use super::threads::bringing;
 
 /// Nano-dollars a token, in and out.
 const IN: u64 = 1_000;
@@ -311,4 +315,59 @@ async fn a_lost_turn_that_used_the_budget_up_is_not_made_again() {
     assert_eq!((answer.status, llm.requests().len()), (Status::RateLimited, 1));
     let used = spent(&limiter, OF_ADA).await;
     assert!(used > budget * 9 / 10 && used <= budget, "{used} of {budget}");
+}
+
+/// A model that answers twice and then loses the summary that the second answer made due.
+fn losing_a_summary() -> Scripted {
+    Scripted::new().with_model(priced()).say("One.").say("Two.").fail(lost())
+}
+
+/// Whatever no question brings along any more is told in short, in at most so many tokens.
+fn told_in(max_tokens: u32) -> ThreadRules {
+    let mut summary = SummaryRules::default();
+    (summary.above_tokens, summary.max_tokens) = (0, max_tokens);
+    let mut rules = bringing(2);
+    rules.summary = Some(summary);
+    rules
+}
+
+/// Asks twice in one conversation: the second answer, and the summary that is kept.
+async fn converse(omni: &Omni, options: &AskOptions) -> (Answer, Option<String>) {
+    let question = || ask("ada").with_session("s").with_options(options.clone());
+    omni.ask(question()).await.unwrap();
+    let second = omni.ask(question()).await.unwrap();
+    let kept = omni.thread_summary(Principal::email("ada@company.com"), Source::Embed, "s").await.unwrap();
+    omni.shutdown().await;
+    assert_eq!((second.text.as_str(), second.status, second.warnings.len()), ("Two.", Status::Completed, 0));
+    (second, kept.map(|summary| summary.text))
+}
+
+#[tokio::test]
+async fn a_summary_of_which_nothing_came_is_made_once_more_and_both_are_paid_for() {
+    let again = losing_a_summary().say("One in short.");
+    let twice = losing_a_summary().fail(lost()).say("never");
+    for (llm, text, output) in [(again, Some("One in short."), 5 + 800 + 5), (twice, None, 5 + 800 + 800)] {
+        let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+        let change = |builder| change(builder).thread_rules(told_in(800));
+        let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
+        let (second, kept) = converse(&rig.omni, &AskOptions::default()).await;
+        assert_eq!((kept.as_deref(), second.usage.output, llm.requests().len()), (text, output, 4));
+        let (used, cost) = (spent(&limiter, OF_ADA).await, second.cost.unwrap());
+        assert!(second.usage.estimated && cost > NanoUsd(output * OUT), "{text:?}: {cost:?}");
+        assert!(used > cost.0, "{text:?}: {used}: nothing of what was lost is given back");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_summary_that_leaves_too_little_for_another_is_not_made_again() {
+    let mut options = AskOptions::default();
+    options.max_cost = Some(NanoUsd(3_000 * OUT));
+    for (budgets, options) in [(vec![tokens(3_900)], AskOptions::default()), (vec![], options)] {
+        let (_, change) = with(&budgets);
+        let llm = losing_a_summary().say("never");
+        let change = |builder| change(builder).thread_rules(told_in(1_500));
+        let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
+        let (second, kept) = converse(&rig.omni, &options).await;
+        assert_eq!((kept, second.usage.output, llm.requests().len()), (None, 5 + 1_500, 3), "{budgets:?}");
+    }
 }

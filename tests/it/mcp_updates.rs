@@ -36,10 +36,7 @@ use rmcp::{
     },
 };
 use serde_json::{Value, json, value::to_raw_value};
-use tokio::{
-    sync::Notify,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 
 use crate::mcp_http::{listen, rpc};
 
@@ -215,22 +212,6 @@ async fn what_may_have_changed_while_a_stream_of_changes_was_broken_is_told() {
 #[tokio::test]
 async fn what_may_have_changed_while_a_server_told_of_nothing_is_told() {
     is_told_of_what_may_be(serve(Shelf::ending(1)).await).await;
-}
-
-#[tokio::test]
-async fn a_resource_that_is_wanted_while_a_server_is_left_alone_is_not_waited_for() {
-    let shelf = Shelf::ending(4);
-    let (pool, hearing) = (pool(serve(shelf.clone()).await), Arc::new(Hearing::default()));
-    let cx = CallContext::within(LONG);
-    let one = pool.subscribe("s", URI, &hearing, &cx).await.unwrap();
-    until(|| shelf.began() == 4).await;
-    // It would be left alone for eight seconds.
-    let asked = Instant::now();
-    let other = pool.subscribe("s", "file:///other", &hearing, &cx).await.unwrap();
-    until(|| shelf.began() == 5).await;
-    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
-    drop((one, other));
-    pool.shutdown().await;
 }
 
 #[tokio::test]

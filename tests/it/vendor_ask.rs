@@ -205,6 +205,27 @@ async fn an_answer_of_which_nothing_came_is_asked_for_once_more_and_both_are_cou
 }
 
 #[tokio::test]
+async fn an_answer_of_which_nothing_came_is_not_asked_for_again_where_no_retries_are_wanted() {
+    for name in ["anthropic", "openai"] {
+        let vendor = Vendor::start().await;
+        let llm: Arc<dyn LlmProvider> = match name {
+            "anthropic" => {
+                let builder = Anthropic::builder().base_url(vendor.base_url()).api_key(KEY);
+                Arc::new(builder.max_retries(0).build().unwrap())
+            }
+            _ => Arc::new(OpenAi::builder().base_url(vendor.base_url()).api_key(KEY).max_retries(0).build().unwrap()),
+        };
+        vendor.push(Reply::Raw(": nothing\n\n".into()));
+        let omni = Omni::builder().llm(llm).build().await.unwrap();
+        let ask = Ask::new(Principal::email("ada@company.com"), "#plain Good morning.");
+        let failure = omni.ask_stream(ask).collect().await.unwrap_err();
+        assert_eq!((failure.error.kind(), vendor.requests().len()), (ErrorKind::Failed, 1), "{name}");
+        assert_eq!((failure.answer.usage.output, failure.answer.iterations), (4_096, 1), "{name}: it may be charged");
+        omni.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_cut_malformed_or_ends_in_an_error_fails_with_what_there_was() {
     for rig in rigs().await {
         for question in ["#cut", "#malformed", "#streamerror"] {

@@ -331,11 +331,23 @@ impl Due {
     }
 }
 
-/// Makes a turn, and once more where nothing of it came though it was sent.
+/// Gives up a turn of which nothing came though it was sent, if it is to be made once more: so much it may have
+/// taken. It is for the caller to settle it and to put aside anew.
 ///
-/// The vendor may charge for the one that was lost, so it is settled at its bound and is a turn of its own in the
-/// record. It is made again here and not where requests are sent, because here all that it may take is put aside
+/// The vendor may charge for the one that was lost, so it is counted at its bound and is a turn of its own in the
+/// record. It is made again by who pays and not where requests are sent, because all that it may take is put aside
 /// first: a retry down there would be paid for by nobody, and told only would still overspend a budget.
+pub(super) fn give_up_lost(parts: &Parts, model: &ModelInfo, error: &Error, progress: &mut Progress) -> Option<Usage> {
+    if !progress.is_lost(error) || !parts.llm.as_ref().is_ok_and(|llm| llm.makes_again()) {
+        return None;
+    }
+    tracing::warn!(provider = model.provider, %error, "a turn of the model was lost; it is charged at its bound");
+    let before = progress.answer.usage;
+    progress.abandon_turn(model);
+    Some(progress.answer.usage.since(before))
+}
+
+/// Makes a turn, and once more where it was lost.
 async fn model_turn(
     parts: &Parts,
     cx: &AskContext<'_>,
@@ -343,13 +355,10 @@ async fn model_turn(
     progress: &mut Progress,
     events: &mut EventSender,
 ) -> Result<Result<ModelTurn, Ended>, Error> {
-    let before = progress.answer.usage;
     let made = attempt(parts, cx, due.clone(), progress, events).await;
-    let Some(error) = made.as_ref().err().filter(|error| progress.is_lost(error)) else { return made };
-    tracing::warn!(provider = cx.model.provider, %error, "a turn of the model was lost; it is charged at its bound");
-    progress.abandon_turn(cx.model);
+    let error = made.as_ref().err();
+    let Some(lost) = error.and_then(|error| give_up_lost(parts, cx.model, error, progress)) else { return made };
     settle(parts, progress, events).await;
-    let lost = progress.answer.usage.since(before);
     let Some(due) = due.without(lost.total()) else { return made };
     let made = attempt(parts, cx, due, progress, events).await?;
     Ok(made.map(|mut turn| {

@@ -6,11 +6,12 @@ use tracing::Instrument as _;
 
 use super::{
     budget::{self, Payer},
-    drive::Progress,
+    drive::{self, Progress},
     prompt::{attribute, cut, person},
     turn,
 };
 use crate::{
+    cost::NanoUsd,
     error::Error,
     limit::Spend,
     llm::{Block, CachePlan, ChatEvent, ChatRequest, LlmError, Message, ModelInfo, ModelTurn, Speaker, StopReason},
@@ -32,7 +33,7 @@ You keep the summary of a conversation between people and an assistant. Whoever 
 /// Why there is no summary.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unwritten {
-    /// It was not tried, because of what may be spent.
+    /// It was not tried, or not once more, because of what may be spent.
     #[error("{0}")]
     Unaffordable(&'static str),
     /// It did not work.
@@ -42,7 +43,7 @@ pub(crate) enum Unwritten {
 
 /// Has the model tell of `turns`, and of what was told `before`, in at most `max_tokens`. It takes no more than
 /// each of `left` and than the payer's budgets leave, or it is not made at all: half a summary would stand in
-/// the place of a whole one.
+/// the place of a whole one. Where nothing of it came though it was sent, it is made once more.
 pub(crate) async fn write(
     parts: &Parts,
     payer: Payer<'_>,
@@ -62,19 +63,48 @@ pub(crate) async fn write(
     if payer.model.price.is_none() && is_money {
         return Err(Unwritten::Unaffordable("the price of its model is not known, and there is a limit in money"));
     }
+    let mut made = attempt(parts, payer, left, request.clone(), progress).await;
+    if let Err(Unwritten::Failed(error)) = &made
+        && drive::give_up_lost(parts, payer.model, error, progress).is_some()
+    {
+        budget::settle(parts, progress).await;
+        made = attempt(parts, payer, left, request, progress).await;
+    }
+    Ok(text(payer.model, &made?)?)
+}
+
+/// Makes it once, if it can be paid for whole.
+async fn attempt(
+    parts: &Parts,
+    payer: Payer<'_>,
+    left: &[Spend],
+    request: ChatRequest,
+    progress: &mut Progress,
+) -> Result<ModelTurn, Unwritten> {
     let fits = |spend: &Spend| {
-        turn::output_within(&request, payer.model, *spend).is_some_and(|output| output >= request.max_tokens)
+        let output = turn::output_within(&request, payer.model, still(*spend, progress));
+        output.is_some_and(|output| output >= request.max_tokens)
     };
     if !left.iter().all(fits) {
         return Err(Unwritten::Unaffordable("the bounds of the ask leave too little"));
     }
-    if !budgets.is_empty() && budget::put_aside(parts, payer, &request, progress).await?.is_some() {
+    let has_budgets = !payer.grant.quota.budgets.is_empty();
+    if has_budgets && budget::put_aside(parts, payer, &request, progress).await?.is_some() {
         return Err(Unwritten::Unaffordable("a budget of the asker leaves too little"));
     }
     let span = trace::chat(payer.model, progress.known_model(), request.max_tokens);
     let made = collect(parts, payer.model, request, progress).instrument(span.clone()).await;
     trace::chatted(&span, &made);
-    Ok(text(payer.model, &made?)?)
+    Ok(made?)
+}
+
+/// What is left of it after what was made until now.
+fn still(left: Spend, progress: &Progress) -> Spend {
+    let spent = progress.answer.cost.unwrap_or_default();
+    match left {
+        Spend::Usd(left) => Spend::Usd(NanoUsd(left.0.saturating_sub(spent.0))),
+        Spend::Tokens(left) => Spend::Tokens(left.saturating_sub(progress.answer.usage.total())),
+    }
 }
 
 fn request(model: &ModelInfo, before: Option<&str>, said: Vec<String>, max_tokens: u32) -> ChatRequest {

@@ -118,7 +118,8 @@ impl OpenAiBuilder {
         self
     }
 
-    /// Most attempts beyond the first.
+    /// Most attempts beyond the first, none of which is charged; where it is not 0, a turn of which nothing came
+    /// though it was sent is made once more as well.
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.config.max_retries = retries;
@@ -157,5 +158,9 @@ impl LlmProvider for OpenAi {
         let decoder = || stream::Completion::new(&model, prompt_bytes);
         let warnings = told_once(made.warnings, &request.messages);
         inner.endpoint.turn(&model, made.body, request.deadline, warnings, decoder).await
+    }
+
+    fn makes_again(&self) -> bool {
+        self.inner.endpoint.retries()
     }
 }

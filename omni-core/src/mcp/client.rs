@@ -42,11 +42,14 @@ use crate::{catalog::ServerCapabilities, redact::Redactor};
 mod changes;
 mod events;
 mod handler;
+mod pause;
 mod request;
 #[cfg(feature = "mcp-http")]
 mod short;
 
 use handler::Handler;
+#[cfg(feature = "mcp-http")]
+pub(super) use pause::Pause;
 #[cfg(feature = "mcp-http")]
 pub(super) use request::own_headers;
 #[cfg(feature = "mcp-http")]

@@ -88,7 +88,7 @@ pub struct ConfirmationView {
 impl Omni {
     /// The calls that wait and that somebody may decide on, oldest first: their own, as far as their credential may
     /// make them, and those of others for whoever has a role that decides. After them those that were agreed to and
-    /// cannot go on yet: somebody may have to say the same again.
+    /// cannot go on yet: somebody may have to say the same again. At most [`MAX_LISTED`] of each are looked at.
     ///
     /// # Errors
     /// An [`Error`] when credential or policy say no, or they cannot be read.

@@ -16,8 +16,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long the head of a request may take.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long the head of a request may take: Slack itself waits no longer for an answer.
+const HEAD_WITHIN: Duration = Duration::from_secs(3);
 /// Most connections at a time.
 const MOST: usize = 256;
 /// How long open requests have at the end; an ack takes no time.

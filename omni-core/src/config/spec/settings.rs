@@ -81,7 +81,8 @@ pub(crate) struct LlmSpec {
     pub(crate) max_tokens: Option<u32>,
     /// How long until an answer begins, retries included, and how long it may be silent after that.
     pub(crate) timeout_seconds: Option<f64>,
-    /// Most retries before the first event.
+    /// Most retries before the first event. Where it is not 0, a request that was sent and got no answer, which may
+    /// be charged, is made once more as well.
     pub(crate) max_retries: Option<u32>,
     /// Sent only if set.
     pub(crate) temperature: Option<f64>,

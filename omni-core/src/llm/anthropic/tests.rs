@@ -158,13 +158,14 @@ async fn a_request_that_may_be_charged_is_made_again_by_who_pays_and_not_here() 
 }
 
 #[tokio::test]
-async fn where_no_retries_are_wanted_what_broke_off_has_begun() {
-    let fake = Fake::start(vec![Canned::Close]).await;
+async fn whoever_pays_makes_nothing_again_where_no_retries_are_wanted() {
+    let fake = Fake::start(Vec::new()).await;
     let mut config = fake.config("anthropic");
-    config.max_retries = 0;
-    let mut events = Anthropic::from_config(&config).unwrap().stream(ask()).await.unwrap();
-    let event = futures::StreamExt::next(&mut events).await;
-    assert!(matches!(event, Some(Err(LlmError::Cut { .. }))), "{event:?}");
+    for (max_retries, makes_again) in [(0, false), (1, true)] {
+        config.max_retries = max_retries;
+        let provider: Arc<dyn LlmProvider> = Arc::new(Anthropic::from_config(&config).unwrap());
+        assert_eq!(LlmProvider::makes_again(&provider), makes_again, "through an Arc too");
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,11 @@ impl Endpoint {
         self.url.host_str().unwrap_or_default()
     }
 
+    /// Whether any retries are wanted.
+    pub(in crate::llm) fn retries(&self) -> bool {
+        self.retries.max > 0
+    }
+
     /// Makes one turn: sends `body` until the answer begins, then streams it. An answer that has begun
     /// may take as long as `deadline` lets it, unless it falls silent.
     pub(in crate::llm) async fn turn<D: Decoder>(
@@ -87,14 +92,7 @@ impl Endpoint {
         let begins_by = deadline.map_or(own, |deadline| deadline.min(own));
         let body = Bytes::from(body);
         let attempt = || self.attempt(model, body.clone(), deadline, decoder());
-        let turn = match self.retries.run(self.vendor.kind, begins_by, attempt).await {
-            // What fails here is made again by who pays for it, and what has begun is not: nor is it where no
-            // retries are wanted.
-            Err(cut @ LlmError::Cut { .. }) if self.retries.max == 0 => {
-                return Ok(Box::pin(stream::iter([Err::<ChatEvent, _>(cut)])));
-            }
-            turn => turn?,
-        };
+        let turn = self.retries.run(self.vendor.kind, begins_by, attempt).await?;
         let warnings = stream::iter(warnings.into_iter().map(|warning| Ok(ChatEvent::Warning(warning))));
         let redactor = self.redactor.clone();
         let events = turn.into_stream().map(move |event| event.map_err(|error| error.redacted(&redactor)));

@@ -1,6 +1,6 @@
 //! Changes that a server tells of only whoever asks to be told, since 2026-07-28.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, future::pending, pin::pin, time::Duration};
 
 use rmcp::{
     Peer, RoleClient,
@@ -11,18 +11,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
-use super::protocol;
+use super::{pause::Pause, protocol};
 use crate::mcp::{McpError, McpReply, McpRequest, ext::METHOD_NOT_FOUND, tap::Tap};
 
-/// How long a server that ended the telling of changes is left alone at first, and at most.
-const LISTEN_AGAIN: Duration = Duration::from_secs(1);
-const LISTEN_AGAIN_AT_LAST: Duration = Duration::from_secs(300);
-
-/// A telling that lasted so long was none in vain, whatever ended it: streams are cut off on the way too.
-const LONG_ENOUGH: Duration = Duration::from_secs(10);
+/// How long a server may take to begin the telling. One that begins none while another goes on is asked again without.
+const LISTEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Most resources that one connection is told of.
 const MAX_RESOURCES: usize = 1_000;
@@ -70,7 +66,8 @@ pub(super) async fn hear(peer: &Peer<RoleClient>, tap: &Tap, mut wanted: watch::
             }
             continue;
         }
-        let opened = peer.listen(filter).await;
+        let (opened, is_over) = open(peer.listen(filter), over(before.as_mut())).await;
+        is_gap |= is_over;
         // Only now: what changes until then is told on the one before.
         end(before.take()).await;
         let lasted = match opened.inspect_err(|error| tracing::debug!(%error, "a server tells of no changes")) {
@@ -89,24 +86,50 @@ pub(super) async fn hear(peer: &Peer<RoleClient>, tap: &Tap, mut wanted: watch::
             Err(_) => Duration::ZERO,
         };
         is_gap = true;
+        rest(pause.after(lasted), &mut wanted).await;
+    }
+}
+
+/// Waits for the telling to begin, and listens to the one before meanwhile: what came of it, and whether the one before
+/// was over by then.
+async fn open<T>(
+    opening: impl Future<Output = Result<T, ServiceError>>,
+    before: impl Future<Output = ()>,
+) -> (Result<T, ServiceError>, bool) {
+    let mut opening = pin!(timeout(LISTEN_WITHIN, opening));
+    let mut before = pin!(before);
+    let mut is_over = false;
+    loop {
         tokio::select! {
-            () = sleep(pause.after(lasted)) => {}
-            Ok(()) = wanted.changed() => {}
+            biased;
+            () = &mut before, if !is_over => is_over = true,
+            opened = &mut opening => {
+                let late = ServiceError::Timeout { timeout: LISTEN_WITHIN };
+                return (opened.unwrap_or(Err(late)), is_over);
+            }
         }
     }
 }
 
 /// Listens until the server ends it, or something else is wanted: whether that is so.
 async fn listen(changes: &mut Subscription, wanted: &mut watch::Receiver<BTreeSet<String>>) -> bool {
-    loop {
-        tokio::select! {
-            change = changes.next() => {
-                if !matches!(change, Ok(Some(_))) {
-                    return false;
-                }
-            }
-            Ok(()) = wanted.changed() => return true,
-        }
+    tokio::select! {
+        () = over(Some(changes)) => false,
+        Ok(()) = wanted.changed() => true,
+    }
+}
+
+/// Listens until it ends, and for ever where there is none.
+async fn over(changes: Option<&mut Subscription>) {
+    let Some(changes) = changes else { return pending().await };
+    while matches!(changes.next().await, Ok(Some(_))) {}
+}
+
+/// Leaves the server alone for so long, or until something else is wanted.
+async fn rest(pause: Duration, wanted: &mut watch::Receiver<BTreeSet<String>>) {
+    tokio::select! {
+        () = sleep(pause) => {}
+        Ok(()) = wanted.changed() => {}
     }
 }
 
@@ -119,28 +142,6 @@ async fn end(changes: Option<Subscription>) {
 /// Whether the server does not tell at all.
 fn is_unknown(error: &ServiceError) -> bool {
     matches!(error, ServiceError::McpError(error) if i64::from(error.code.0) == METHOD_NOT_FOUND)
-}
-
-/// How long a server that ended the telling is left alone.
-#[derive(Debug)]
-struct Pause(Duration);
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self(LISTEN_AGAIN)
-    }
-}
-
-impl Pause {
-    /// After it told for so long.
-    fn after(&mut self, lasted: Duration) -> Duration {
-        if lasted >= self.0.min(LONG_ENOUGH) {
-            *self = Self::default();
-        }
-        let pause = self.0;
-        self.0 = (pause * 2).min(LISTEN_AGAIN_AT_LAST);
-        pause
-    }
 }
 
 /// What is listened to where these resources are wanted.
@@ -164,17 +165,40 @@ fn told_of(capabilities: &ServerCapabilities) -> SubscriptionFilter {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_that_tells_for_a_while_is_asked_again_soon_and_one_that_does_not_less_and_less() {
-        let seconds = Duration::from_secs;
-        let mut pause = Pause::default();
-        let pauses = [0, 0, 0].map(|lasted| pause.after(seconds(lasted)));
-        assert_eq!(pauses, [1, 2, 4].map(seconds));
-        assert_eq!(pause.after(seconds(60)), LISTEN_AGAIN, "streams are cut off after a minute there");
-        for _ in 0..20 {
-            pause.after(seconds(0));
-        }
-        assert_eq!(pause.after(seconds(5)), LISTEN_AGAIN_AT_LAST);
-        assert_eq!(pause.after(seconds(60)), LISTEN_AGAIN, "however long it was away before");
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resource_that_is_wanted_while_a_server_is_left_alone_is_not_waited_for() {
+        let (wanted, mut hears) = watch::channel(BTreeSet::new());
+        let began = Instant::now();
+        rest(SECOND * 5, &mut hears).await;
+        assert!(began.elapsed() >= SECOND * 5, "nothing else is wanted");
+        let began = Instant::now();
+        let want = async {
+            sleep(SECOND).await;
+            wanted.send_replace(BTreeSet::from(["file:///plan".to_owned()]));
+        };
+        tokio::join!(rest(SECOND * 300, &mut hears), want);
+        assert!(began.elapsed() < SECOND * 2, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_does_not_begin_to_tell_is_not_waited_for_without_an_end() {
+        let began = Instant::now();
+        let (opened, is_over) = open(pending::<Result<(), ServiceError>>(), pending()).await;
+        assert!(matches!(opened, Err(ServiceError::Timeout { .. })), "{opened:?}");
+        assert!(!is_over && began.elapsed() < LISTEN_WITHIN * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_telling_that_ends_before_the_next_one_has_begun_is_noticed() {
+        let begins = || async {
+            sleep(SECOND).await;
+            Ok::<_, ServiceError>(())
+        };
+        let (opened, is_over) = open(begins(), sleep(SECOND / 2)).await;
+        assert!(opened.is_ok() && is_over);
+        let (opened, is_over) = open(begins(), pending()).await;
+        assert!(opened.is_ok() && !is_over);
     }
 }

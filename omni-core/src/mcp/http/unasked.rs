@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -12,6 +12,8 @@ use http::StatusCode;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use tokio::time::{Instant, sleep_until};
 
+use crate::mcp::client::Pause;
+
 /// How long after it was asked for it is asked for again at the soonest, and at the latest where it does not come.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAIN_AT_LAST: Duration = Duration::from_secs(30);
@@ -19,16 +21,37 @@ const AGAIN_AT_LAST: Duration = Duration::from_secs(30);
 /// What became of a connection's stream so far.
 #[derive(Debug, Default)]
 pub(super) struct Unasked {
-    /// When it may be asked for; `None` before the first time.
-    next: Mutex<Option<Instant>>,
+    turns: Mutex<Turns>,
     was_open: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct Turns {
+    /// When it was asked for; `None` before the first time.
+    asked: Option<Instant>,
+    /// Until when a server that ended it is left alone.
+    rests: Option<Instant>,
+    pause: Pause,
+}
+
+/// A stream that is there, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Open {
+    unasked: Arc<Unasked>,
+    began: Instant,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.unasked.ends(self.began);
+    }
+}
+
 impl Unasked {
-    /// Waits until it may be asked for; whether that is the first time. One that breaks as soon as it is open is not
-    /// asked for as fast as it breaks.
-    pub(super) async fn turn(&self) -> bool {
-        let due = self.due(Instant::now());
+    /// Waits until it may be asked for; whether that is the first time. One that ends as soon as it is open is asked for
+    /// less and less often, for all is read again then; but one that goes on where it ended as often as the server says.
+    pub(super) async fn turn(&self, is_resumed: bool) -> bool {
+        let due = self.due(Instant::now(), is_resumed);
         if let Some(at) = due {
             sleep_until(at).await;
         }
@@ -36,16 +59,27 @@ impl Unasked {
     }
 
     /// When it is asked for, if not for the first time.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = next.map(|at| at.max(now));
-        *next = Some(at.unwrap_or(now) + AGAIN);
+    fn due(&self, now: Instant, is_resumed: bool) -> Option<Instant> {
+        let mut turns = self.turns();
+        let rests = turns.rests.filter(|_| !is_resumed).unwrap_or(now);
+        let at = turns.asked.map(|asked| (asked + AGAIN).max(rests).max(now));
+        turns.asked = Some(at.unwrap_or(now));
         at
     }
 
-    /// It is there.
-    pub(super) fn opens(&self) {
+    /// It is there, for as long as this is kept.
+    pub(super) fn opens(self: &Arc<Self>) -> Open {
         self.was_open.store(true, Relaxed);
+        Open { unasked: self.clone(), began: Instant::now() }
+    }
+
+    fn ends(&self, began: Instant) {
+        let (mut turns, now) = (self.turns(), Instant::now());
+        turns.rests = Some(now + turns.pause.after(now - began));
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it may come later, where a server or what stands before it answers like this. A server that has none
@@ -75,17 +109,46 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_breaks_at_once_is_asked_for_once_a_second() {
+    async fn a_stream_that_does_not_come_is_asked_for_once_a_second_at_most() {
         let (unasked, began) = (Unasked::default(), Instant::now());
-        assert!(unasked.turn().await);
+        assert!(unasked.turn(false).await);
         for seconds in 1..4 {
-            assert!(!unasked.turn().await);
+            assert!(!unasked.turn(false).await);
             assert_eq!(began.elapsed().as_secs(), seconds);
         }
         tokio::time::sleep(AGAIN * 60).await;
         let later = Instant::now();
-        assert!(!unasked.turn().await);
-        assert!(later.elapsed() < AGAIN, "it held for a minute");
+        assert!(!unasked.turn(false).await);
+        assert!(later.elapsed() < AGAIN, "it was asked for a minute ago");
+    }
+
+    /// How long it is waited for after it lasted so long.
+    async fn waits(unasked: &Arc<Unasked>, lasts: Duration, is_resumed: bool) -> u64 {
+        let open = unasked.opens();
+        tokio::time::sleep(lasts).await;
+        drop(open);
+        let ended = Instant::now();
+        assert!(!unasked.turn(is_resumed).await);
+        ended.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_ends_at_once_is_asked_for_less_and_less_often_until_it_holds() {
+        let unasked = Arc::new(Unasked::default());
+        assert!(unasked.turn(false).await);
+        for seconds in [1, 2, 4] {
+            assert_eq!(waits(&unasked, Duration::ZERO, false).await, seconds);
+        }
+        assert_eq!(waits(&unasked, AGAIN * 60, false).await, 1, "it held for a minute");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_goes_on_where_it_ended_is_asked_for_each_second() {
+        let unasked = Arc::new(Unasked::default());
+        assert!(unasked.turn(false).await);
+        for _ in 0..4 {
+            assert!(waits(&unasked, Duration::ZERO, true).await <= 1);
+        }
     }
 
     #[test]
@@ -97,11 +160,11 @@ mod tests {
 
     #[test]
     fn a_server_that_had_one_has_it_whatever_fails() {
-        let unasked = Unasked::default();
+        let unasked = Arc::new(Unasked::default());
         let may_come = |status: u16| unasked.may_come(StatusCode::from_u16(status).unwrap());
         assert!([429, 502, 503, 504].into_iter().all(may_come), "what stands before a server says so");
         assert!(![400, 404, 405, 500, 501].into_iter().any(may_come), "it has none");
-        unasked.opens();
+        drop(unasked.opens());
         assert!([429, 500, 502, 503].into_iter().all(may_come) && ![404, 405].into_iter().any(may_come));
     }
 }

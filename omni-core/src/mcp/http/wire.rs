@@ -151,17 +151,21 @@ impl Wire {
         Ok(StreamableHttpPostResponse::Json(message, session))
     }
 
-    /// The stream on which the server speaks unasked. What was said while there was none nobody heard.
-    fn speaks(&self, response: Response, is_first: bool) -> Result<Events, WireError> {
+    /// The stream on which the server speaks unasked. What was said while there was none nobody heard, unless it goes on
+    /// where the one before ended.
+    fn speaks(&self, response: Response, has_missed: bool) -> Result<Events, WireError> {
         let response = opened(response).map_err(|status| match self.unasked.may_come(status) {
             true => fault(status_error(status, "")),
             false => StreamableHttpError::ServerDoesNotSupportSse,
         })?;
-        self.unasked.opens();
-        if !is_first {
+        let open = self.unasked.opens();
+        if has_missed {
             self.tap.missed();
         }
-        Ok(self.stream(response, None))
+        let events = self.stream(response, None).inspect(move |_| {
+            let _ = &open;
+        });
+        Ok(events.boxed())
     }
 
     /// Events, with results kept and replaced as in [`Tap::decode`].
@@ -331,9 +335,11 @@ impl StreamableHttpClient for Wire {
         let slot = asked.as_ref().and_then(|asked| self.tap.slot(asked));
         // Sessions alone have a stream that answers nothing.
         let is_unasked = session_id.is_some() && asked.is_none();
-        let is_first = is_unasked && self.unasked.turn().await;
+        let last = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok());
+        let is_resumed = last.is_some();
+        let is_first = is_unasked && self.unasked.turn(is_resumed).await;
         let mut headers = self.headers(slot.as_ref(), session_id.as_deref(), headers);
-        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+        if let Some(id) = last {
             headers.insert(LAST_EVENT, id);
         }
         let response = self.admitted(self.client.get(&*uri).headers(headers)).await;
@@ -342,7 +348,7 @@ impl StreamableHttpClient for Wire {
             let response = opened(response?).map_err(|_| WireError::ServerDoesNotSupportSse)?;
             return Ok(self.stream(response, asked));
         }
-        match response.and_then(|response| self.speaks(response, is_first)) {
+        match response.and_then(|response| self.speaks(response, !is_first && !is_resumed)) {
             // rmcp asks again for one that ended, and never for one that was not there at first.
             Err(error) if is_first && !matches!(error, StreamableHttpError::ServerDoesNotSupportSse) => {
                 Ok(stream::empty().boxed())

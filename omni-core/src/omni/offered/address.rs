@@ -3,8 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use url::Host;
+
 /// Longest address that nobody lists and that is asked for all the same, in bytes.
 const MAX_LEN: usize = 8_192;
+
+/// Schemes whose addresses all have a host, with the port that none stands for.
+const WEB: [(&str, &str); 5] = [("http:", "80"), ("https:", "443"), ("ws:", "80"), ("wss:", "443"), ("ftp:", "21")];
 
 /// Signs that no address can hold as they are.
 const NOT_HELD: &[u8] = b"\"<>\\^`{|}";
@@ -28,22 +33,39 @@ fn hides(uri: &str) -> bool {
     })
 }
 
-/// Whether scheme and path have one form. Which host a file is on some servers read and others do not: it is on none.
+/// Whether an address, and one within it, is of the only form that its scheme has.
 fn is_short(uri: &str) -> bool {
-    let (scheme, rest) = bare(uri).split_once(':').unwrap_or(("", bare(uri)));
-    let path = match rest.strip_prefix("//") {
-        Some(rest) => rest.split_at(host_len(rest)).1,
-        None => rest,
-    };
-    let is_of_no_host = scheme != "file" || rest.starts_with("///");
-    is_of_no_host && !scheme.bytes().any(|byte| byte.is_ascii_uppercase()) && !path.contains("//")
+    is_of_one_form(uri) && nested(uri).is_none_or(|(_, inner)| is_of_one_form(inner))
 }
 
-/// What a server may read in an address: also without its query or the slash at its end, with its host in small
-/// letters, with nothing escaped, and with everything escaped that has to be.
+/// Whether scheme and host have one form. Which host a file is on some servers read and others do not: it is on none.
+/// An address of the web has the same host with slashes too few or too many, and with letters that stand for others.
+fn is_of_one_form(uri: &str) -> bool {
+    let (scheme, host, path) = parts(uri);
+    let is_formed = match scheme {
+        "file:" => host == Some("") && path.starts_with('/') && !bare(path).contains("//"),
+        _ => default_port(scheme).is_none() || host.is_some_and(is_host),
+    };
+    is_formed && !scheme.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether something names a host in one way, perhaps with a user and a port.
+fn is_host(authority: &str) -> bool {
+    let host = split_port(authority.split_once('@').map_or(authority, |(_, host)| host)).0;
+    let is_held = |byte: u8| byte.is_ascii_graphic() && !b"%@".contains(&byte);
+    !host.is_empty() && !host.ends_with('.') && host.bytes().all(is_held)
+}
+
+/// What a server may read in an address: also without its query or the slash at its end, with one slash for many, with
+/// its host in small letters and without user and port, with nothing escaped, and with everything escaped that has to
+/// be; and each of them together with the others.
 pub(super) fn readings(uri: &str) -> BTreeSet<String> {
+    let mut written = forms(uri);
+    if let Some((outer, inner)) = nested(uri) {
+        written.extend(forms(inner).iter().map(|inner| format!("{outer}{inner}")));
+    }
     let mut readings = BTreeSet::new();
-    for uri in [uri.to_owned(), with_small_host(uri)] {
+    for uri in written {
         let bare = bare(&uri);
         for cut in [&*uri, bare, bare.strip_suffix('/').unwrap_or(bare)] {
             let open = unescaped(cut);
@@ -51,6 +73,75 @@ pub(super) fn readings(uri: &str) -> BTreeSet<String> {
         }
     }
     readings
+}
+
+/// An address with its host and its slashes as others may write them.
+fn forms(uri: &str) -> BTreeSet<String> {
+    let (scheme, host, path) = parts(uri);
+    let starts: Vec<String> = match host {
+        Some(host) => hosts(scheme, host).iter().map(|host| format!("{scheme}//{host}")).collect(),
+        None => vec![scheme.to_owned()],
+    };
+    let paths = [path.to_owned(), with_single_slashes(path)];
+    starts.iter().flat_map(|start| paths.iter().map(move |path| format!("{start}{path}"))).collect()
+}
+
+/// A host as others may write it: without its user and in small letters too.
+fn hosts(scheme: &str, authority: &str) -> BTreeSet<String> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let written = [authority, host].into_iter().flat_map(|host| with_ports(scheme, host));
+    written.flat_map(|host| [host.to_ascii_lowercase(), host]).collect()
+}
+
+/// A host as it is, without its port, and with its port in one form; numbers for a host as they are read too.
+fn with_ports(scheme: &str, whole: &str) -> Vec<String> {
+    let (host, port) = split_port(whole);
+    let (number, default) = (port.trim_start_matches('0'), default_port(scheme));
+    let port = Some(number).filter(|number| !number.is_empty()).or(default);
+    let number_host = default.and_then(|_| Host::parse(host).ok()).map(|host| host.to_string());
+    let mut written = vec![whole.to_owned()];
+    for host in [Some(host.to_owned()), number_host].into_iter().flatten() {
+        written.extend(port.map(|port| format!("{host}:{port}")));
+        written.push(host);
+    }
+    written
+}
+
+/// A host, and the digits after it.
+fn split_port(authority: &str) -> (&str, &str) {
+    let is_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
+    authority.rsplit_once(':').filter(is_port).unwrap_or((authority, ""))
+}
+
+fn default_port(scheme: &str) -> Option<&'static str> {
+    WEB.iter().find(|(web, _)| *web == scheme).map(|(_, port)| *port)
+}
+
+/// A path with one slash for many, and its query as it is.
+fn with_single_slashes(path: &str) -> String {
+    let (path, query) = path.split_at(bare(path).len());
+    let mut single = path.to_owned();
+    while single.contains("//") {
+        single = single.replace("//", "/");
+    }
+    single + query
+}
+
+/// The scheme of an address with its colon, its host with user and port where it may have one, and its path with its
+/// query.
+fn parts(uri: &str) -> (&str, Option<&str>, &str) {
+    let (scheme, rest) = uri.split_at(bare(uri).find(':').map_or(0, |at| at + 1));
+    let Some(rest) = rest.strip_prefix("//") else { return (scheme, None, rest) };
+    let (host, path) = rest.split_at(host_len(rest));
+    (scheme, Some(host), path)
+}
+
+/// An address of the web or of a file that another one consists of, after what comes before it.
+fn nested(uri: &str) -> Option<(&str, &str)> {
+    let is_common = |scheme: &str| scheme == "file:" || default_port(scheme).is_some();
+    let (scheme, host, _) = parts(uri);
+    let (outer, inner) = uri.split_at(scheme.len() + host.map_or(0, |_| "//".len()));
+    (!is_common(scheme) && is_common(&parts(inner).0.to_ascii_lowercase())).then_some((outer, inner))
 }
 
 /// An address without its query.
@@ -61,12 +152,6 @@ fn bare(uri: &str) -> &str {
 /// How long the host is at the beginning of what comes after `//`.
 fn host_len(rest: &str) -> usize {
     rest.find(['/', '?']).unwrap_or(rest.len())
-}
-
-fn with_small_host(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
-    let (host, path) = rest.split_at(host_len(rest));
-    format!("{scheme}://{}{path}", host.to_ascii_lowercase())
 }
 
 /// The byte that the two digits after a `%` stand for, and what follows them.
@@ -110,6 +195,10 @@ mod tests {
             "x:a.b/.hidden",
             "page://one?at=http://host//a",
             "note://",
+            "note://main//x",
+            "web://https://example.com/a",
+            "https://me@Vault:8443//x",
+            "https://[::1]:443/x",
         ] {
             assert!(is_plain(plain), "{plain}");
         }
@@ -137,7 +226,6 @@ mod tests {
             "file:////secrets/x",
             "file:///secrets//x",
             "file:///secrets/x//",
-            "note://main//x",
             "FILE:///secrets/x",
             "fIle:///secrets/x",
             "file://localhost/secrets/x",
@@ -157,6 +245,64 @@ mod tests {
             assert!(!is_plain(other), "{other:?}");
         }
         assert!(!is_plain(&format!("file:///{}", "a".repeat(MAX_LEN))));
+    }
+
+    #[test]
+    fn an_address_of_the_web_has_one_host_after_two_slashes() {
+        for other in [
+            "https:vault/x",
+            "https:/vault/x",
+            "https:///vault/x",
+            "https:////vault/x",
+            "http:vault",
+            "ws:///vault/x",
+            "wss:vault",
+            "ftp:/vault/x",
+            "HTTPS://vault/x",
+            "https://",
+            "https://?x",
+            "https://:443/x",
+            "https://me@/x",
+            "https://me@vault@elsewhere/x",
+            "https://vault./x",
+            "https://ｖault/x",
+            "https://%EF%BD%96ault/x",
+            "https://me%40vault/x",
+            "web://https:/vault/x",
+            "web://https:///vault/x",
+            "web://HTTPS://vault/x",
+            "web:https:vault/x",
+            "web://file:/secrets/x",
+            "web://file:///secrets//x",
+        ] {
+            assert!(!is_plain(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_without_user_and_port_and_with_one_slash_for_many() {
+        for (uri, reading) in [
+            ("https://vault:443/x", "https://vault/x"),
+            ("https://vault:/x", "https://vault/x"),
+            ("https://vault:8443/x", "https://vault/x"),
+            ("https://me@vault:08443/x", "https://vault:8443/x"),
+            ("https://vault/x", "https://vault:443/x"),
+            ("ftp://vault:/x", "ftp://vault:21/x"),
+            ("https://me:key@VAULT:443//x//?a", "https://vault/x"),
+            ("https://0x7f.1/x", "https://127.0.0.1/x"),
+            ("https://[::1]:443/x", "https://[::1]/x"),
+            ("note://vault:/x", "note://vault/x"),
+            ("note://me@vault/x", "note://vault/x"),
+            ("note://me@vault:7/x", "note://vault:7/x"),
+            ("note://main//x///y", "note://main/x/y"),
+            ("note://main//x%21?a=//b", "note://main/x!?a=//b"),
+            ("note:main//x?a", "note:main/x"),
+            ("web://https://example.com/a", "web://https:/example.com/a"),
+            ("web://https://me@Vault:443//a?b", "web://https://vault/a"),
+        ] {
+            let readings = readings(uri);
+            assert!(is_plain(uri) && readings.contains(reading) && readings.contains(uri), "{uri}: {readings:?}");
+        }
     }
 
     #[test]

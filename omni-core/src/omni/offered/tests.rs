@@ -80,6 +80,30 @@ fn a_denial_holds_for_hosts_in_any_case_and_for_what_is_escaped_or_not() {
 }
 
 #[test]
+fn a_denial_holds_for_a_host_with_user_and_port_and_for_slashes_too_many() {
+    let rules = denying(&["https://vault/*", "note://vault/*", "web://https://vault/*"]);
+    let view = files(&[], &[]);
+    let denied = [
+        "https:vault/x",
+        "https:///vault/x",
+        "https://vault:443/x",
+        "https://vault//x?a",
+        "note://vault:/x",
+        "note://me@vault/x",
+        "note://me@VAULT:7//x",
+        "web://https://vault:443/x",
+        "web://https:///vault/x",
+    ];
+    for uri in denied {
+        assert!(!reads(&view, &rules, uri), "{uri}");
+    }
+    for uri in ["https://notes:443/x", "note://me@notes//x", "web://https://example.com/a"] {
+        assert!(reads(&view, &rules, uri), "{uri}");
+    }
+    assert!(reads(&files(&[], &["web://{+url}"]), &rules, "web://https://example.com/a"));
+}
+
+#[test]
 fn an_address_that_a_server_lists_is_judged_as_it_lists_it() {
     let view = files(&SPELLED, &["file:///{+path}"]);
     let rules = denying(&["file:///secrets/*", "file:///s.txt"]);

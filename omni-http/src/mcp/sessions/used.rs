@@ -2,13 +2,17 @@
 //! told unasked: one that went without a word would be told for ever.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use rmcp::model::RequestId;
 use tokio_util::sync::CancellationToken;
+
+/// The longest that a call may take, as no time-out of a configuration is longer: what has no answer by then gets none,
+/// for whatever should give it has failed.
+const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a session is used, and its end when it is not.
 pub(super) struct Used {
@@ -22,14 +26,14 @@ struct State {
     last: Instant,
     /// Streams that are open, and requests that run outside the transport.
     held: usize,
-    /// Requests that came by the transport and have no answer yet.
-    unanswered: HashSet<RequestId>,
+    /// Requests that came by the transport and have no answer yet, and when they came.
+    unanswered: HashMap<RequestId, Instant>,
 }
 
 impl Used {
     /// A session that ends when it is not used for so long.
     pub(super) fn new(idle: Duration) -> Self {
-        let state = State { last: Instant::now(), held: 0, unanswered: HashSet::new() };
+        let state = State { last: Instant::now(), held: 0, unanswered: HashMap::new() };
         Self { idle, state: Mutex::new(state), ended: CancellationToken::new() }
     }
 
@@ -42,20 +46,21 @@ impl Used {
 
     /// Its client waits for an answer.
     pub(super) fn asks(&self, id: RequestId) {
-        self.state().unanswered.insert(id);
+        self.state().unanswered.insert(id, Instant::now());
     }
 
     /// Its client waits for an answer no more.
     pub(super) fn answered(&self, id: &RequestId) {
         let mut state = self.state();
-        if state.unanswered.remove(id) {
+        if state.unanswered.remove(id).is_some() {
             state.last = Instant::now();
         }
     }
 
     /// Ends it where nobody used it for too long; whether it has ended.
     pub(super) fn ends_if_abandoned(&self, now: Instant) -> bool {
-        let state = self.state();
+        let mut state = self.state();
+        state.unanswered.retain(|_, came| now.saturating_duration_since(*came) < LONGEST_CALL);
         let is_idle = now.saturating_duration_since(state.last) >= self.idle;
         if is_idle && state.held == 0 && state.unanswered.is_empty() {
             self.ended.cancel();
@@ -122,5 +127,13 @@ mod tests {
         used.answered(&RequestId::Number(1));
         assert!(used.again() && !used.ends_if_abandoned(Instant::now()));
         assert!(used.ends_if_abandoned(later()));
+    }
+
+    #[test]
+    fn a_request_that_is_never_answered_keeps_its_session_no_longer_than_a_call_may_take() {
+        let used = Used::new(IDLE);
+        used.asks(RequestId::Number(1));
+        assert!(!used.ends_if_abandoned(Instant::now() + LONGEST_CALL - IDLE));
+        assert!(used.ends_if_abandoned(Instant::now() + LONGEST_CALL));
     }
 }
