@@ -15,30 +15,40 @@ const MOST: u64 = 20_000;
 /// The channels that the bot has met.
 #[derive(Debug, Clone)]
 pub(crate) struct Channels {
-    private: Known<bool>,
+    places: Known<Place>,
+}
+
+/// A channel as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) is_private: bool,
+    /// What it is called; `None` where that is not known.
+    pub(crate) name: Option<String>,
 }
 
 impl Default for Channels {
     fn default() -> Self {
-        Self { private: Known::new(MOST, KNOWN_FOR) }
+        Self { places: Known::new(MOST, KNOWN_FOR) }
     }
 }
 
 impl Channels {
-    /// Whether a channel is private. What cannot be looked at is taken for that.
-    pub(crate) async fn is_private(&self, api: &Api, channel: &str) -> bool {
+    /// What a channel is. One that cannot be looked at is taken for a private one without a name.
+    pub(crate) async fn look_at(&self, api: &Api, channel: &str) -> Place {
         let asked = async {
             let found = api.call("conversations.info", &json!({ "channel": channel })).await?;
-            Ok(found["channel"]["is_private"].as_bool() != Some(false))
+            let found = &found["channel"];
+            let is_private = found["is_private"].as_bool() != Some(false);
+            Ok(Place { is_private, name: found["name"].as_str().map(str::to_owned) })
         };
-        self.private.of(channel, asked).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "it is not known whether a channel is private; it counts as one");
-            true
+        self.places.of(channel, asked).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known what a channel is; it counts as a private one without a name");
+            Place { is_private: true, name: None }
         })
     }
 
     /// Something of a channel is another now: it is asked anew next.
     pub(crate) fn forget(&self, channel: &str) {
-        self.private.forget(channel);
+        self.places.forget(channel);
     }
 }

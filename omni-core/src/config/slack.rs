@@ -8,17 +8,14 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::{
-    Severity,
-    load::Findings,
-    spec::{ChannelModeSpec, SlackSpec},
-    yaml::Lines,
-};
+use super::{Severity, load::Findings, spec::SlackSpec, yaml::Lines};
 
+mod channels;
 mod schedules;
 mod shown;
 mod words;
 
+pub use channels::ChannelRules;
 pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
 pub use shown::{DiagnosticRules, UserInfoFormat, UserInfoRules};
 pub use words::SlackTemplates;
@@ -79,18 +76,6 @@ pub struct SlackConfig {
     pub schedules: Vec<SlackSchedule>,
 }
 
-/// Which channels the bot answers in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ChannelRules {
-    /// The only ones, by id; `None`: all.
-    pub only: Option<BTreeSet<String>>,
-    /// All but these.
-    pub except: BTreeSet<String>,
-    /// Whether private channels are none of them.
-    pub no_private: bool,
-}
-
 /// What a slash command takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -134,14 +119,11 @@ impl fmt::Debug for SlackConfig {
 }
 
 impl SlackConfig {
-    /// Whether the bot answers in a channel.
+    /// Whether the bot answers in a channel. `name` is what it is called now, without `#`, where that is known.
     #[must_use]
-    pub fn allows(&self, channel: &str, is_private: bool) -> bool {
-        if let Some(enabled) = self.places.get(channel).and_then(|place| place.enabled) {
-            return enabled;
-        }
-        let is_listed = self.channels.only.as_ref().is_none_or(|only| only.contains(channel));
-        is_listed && !self.channels.except.contains(channel) && !(is_private && self.channels.no_private)
+    pub fn allows(&self, channel: &str, name: Option<&str>, is_private: bool) -> bool {
+        let own = self.places.get(channel).and_then(|place| place.enabled);
+        own.unwrap_or_else(|| self.channels.allow(channel, name, is_private))
     }
 
     /// Whether replies in threads of a channel are answered without a mention.
@@ -196,7 +178,7 @@ pub(super) fn build(
         api_url: api_url(text(&app.api_url).or_else(|| variable("SLACK_API_URL")), lines, findings),
         tenant: text(&app.tenant),
         commands: commands(spec),
-        channels: channels(spec, lines, findings),
+        channels: channels::build(&spec.allowed_channels, lines, findings),
         places: places(spec),
         mentions: spec.mentions.respond_to_mentions.unwrap_or(true),
         direct: spec.allowed_channels.allow_direct_messages.unwrap_or(true)
@@ -236,21 +218,6 @@ fn commands(spec: &SlackSpec) -> BTreeMap<String, CommandRules> {
         (command.command.trim().to_owned(), rules)
     });
     rules.collect()
-}
-
-fn channels(spec: &SlackSpec, lines: &Lines, findings: &mut Findings) -> ChannelRules {
-    let channels = &spec.allowed_channels;
-    let ids = |list: &[String]| list.iter().map(|id| id.trim().to_owned()).collect::<BTreeSet<_>>();
-    let (only, except) = match channels.mode {
-        ChannelModeSpec::Any => (None, BTreeSet::new()),
-        ChannelModeSpec::Whitelist => (Some(ids(&channels.whitelist)), BTreeSet::new()),
-        ChannelModeSpec::Blacklist => (None, ids(&channels.blacklist)),
-    };
-    for name in only.iter().flatten().chain(&except).filter(|id| !id.starts_with(['C', 'G'])) {
-        let message = format!("{name:?} is no channel's id such as C0123456789, so it is no channel");
-        findings.all.push(lines.finding(Severity::Warning, "allowed_channels", message));
-    }
-    ChannelRules { only, except, no_private: channels.allow_private_channels == Some(false) }
 }
 
 fn places(spec: &SlackSpec) -> BTreeMap<String, SlackPlaceRules> {

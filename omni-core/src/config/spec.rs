@@ -28,9 +28,9 @@ pub(crate) use settings::{
     SettingsSpec, StoreContentSpec,
 };
 pub(crate) use slack::{
-    ChannelModeSpec, DiagnosticSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec, ScheduledMessageSpec,
-    ScheduledMessagesSpec, SignedTemplateSpec, SlackSpec, TemplateSpec, TemplatesSpec, UserInfoFormatSpec,
-    UserInfoSpec,
+    AllowedChannelsSpec, ChannelModeSpec, DiagnosticSpec, NamedReactionSpec, ReactionSpec, ReactionTriggersSpec,
+    ScheduledMessageSpec, ScheduledMessagesSpec, SignedTemplateSpec, SlackSpec, TemplateSpec, TemplatesSpec,
+    UserInfoFormatSpec, UserInfoSpec,
 };
 pub(crate) use threading::{ChannelSpec, ContextSpec, SummarySpec, ThreadingSpec};
 pub(crate) use tools::PinSpec;

@@ -110,13 +110,17 @@ impl Bot {
     /// Whether the bot answers in a channel.
     pub(super) async fn answers_in(&self, channel: &str, kind: ChannelKind) -> bool {
         let config = self.config();
-        let is_private = match kind {
-            ChannelKind::Direct => return config.direct,
-            ChannelKind::Private => true,
-            // Mentions do not say what kind of channel they are in.
-            ChannelKind::Public => config.channels.no_private && self.0.channels.is_private(self.api(), channel).await,
+        if kind == ChannelKind::Direct {
+            return config.direct;
+        }
+        // Mentions do not say what kind of channel they are in.
+        let is_public = kind == ChannelKind::Public;
+        let place = match config.channels.have_names() || (is_public && config.channels.no_private) {
+            true => Some(self.0.channels.look_at(self.api(), channel).await),
+            false => None,
         };
-        config.allows(channel, is_private)
+        let is_private = !is_public || place.as_ref().is_some_and(|place| place.is_private);
+        config.allows(channel, place.and_then(|place| place.name).as_deref(), is_private)
     }
 
     /// Where the answer to a message stands.

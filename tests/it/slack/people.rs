@@ -67,6 +67,17 @@ async fn private_channels_can_be_left_out() {
     bot.behaved();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_listed_by_the_name_that_it_has_now() {
+    let bot = bot_with(|config| config.channels.only = Some(["#general".to_owned()].into())).await;
+    bot.slack.private_channel("C0SECRET", "secret", &[ANN]);
+    bot.slack.mentions(ANN, "C0SECRET", "Where?").await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
 /// Asks by a command, which does not say what kind of channel it is in.
 async fn asks(bot: &Bot) {
     bot.slack.slash(ANN, GENERAL, "/omni", "Where?").await.acked().await.unwrap();

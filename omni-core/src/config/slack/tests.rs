@@ -25,13 +25,34 @@ fn a_channel_is_allowed_by_its_list_and_by_its_own_word_before_that() {
          channel_overrides: { C2: { enabled: true }, C1: { required_role: dba } }",
         &[],
     );
-    assert!(listed.allows("C1", false) && listed.allows("C2", false) && !listed.allows("C3", false));
-    assert!(!listed.allows("C1", true), "a private one");
+    let allows = |config: &SlackConfig, id: &str, is_private: bool| config.allows(id, None, is_private);
+    assert!(allows(&listed, "C1", false) && allows(&listed, "C2", false) && !allows(&listed, "C3", false));
+    assert!(!allows(&listed, "C1", true), "a private one");
     assert_eq!(listed.places["C1"].required_role.as_deref(), Some("dba"));
-    let (others, _) = config("allowed_channels: { mode: blacklist, blacklist: [C1], whitelist: [C9] }", &[]);
-    assert!(!others.allows("C1", false) && others.allows("C2", true));
-    let (any, told) = config("allowed_channels: { mode: whitelist, whitelist: ['#general'] }", &[]);
-    assert!(!any.allows("C1", false) && told[0].contains("no channel's id"), "{told:?}");
+    let (others, told) = config("allowed_channels: { mode: blacklist, blacklist: [C1], whitelist: [C9] }", &[]);
+    assert!(!allows(&others, "C1", false) && allows(&others, "C2", true));
+    assert!(told.is_empty() && !others.channels.have_names());
+}
+
+#[test]
+fn a_channel_is_listed_by_its_name_too_and_one_of_an_unknown_name_is_none_that_is_allowed() {
+    let (listed, told) = config("allowed_channels: { mode: whitelist, whitelist: ['#Database', dev-ops, C1] }", &[]);
+    assert!(listed.channels.have_names() && told.len() == 2 && told[0].contains("may rename channels"), "{told:?}");
+    for (id, name, is_allowed) in [
+        ("C7", Some("database"), true),
+        ("C7", Some("dev-ops"), true),
+        ("C1", Some("anything"), true),
+        ("C1", None, true),
+        ("C7", Some("c1"), false),
+        ("C7", Some("random"), false),
+        ("C7", None, false),
+    ] {
+        assert_eq!(listed.allows(id, name, false), is_allowed, "{id} {name:?}");
+    }
+    let (others, _) = config("allowed_channels: { mode: blacklist, blacklist: ['#random'] }", &[]);
+    for (name, is_allowed) in [(Some("random"), false), (Some("database"), true), (None, false)] {
+        assert_eq!(others.allows("C7", name, false), is_allowed, "{name:?}");
+    }
 }
 
 #[test]

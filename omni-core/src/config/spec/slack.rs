@@ -74,9 +74,9 @@ pub(crate) struct AllowedChannelsSpec {
     /// Which list counts; absent: `any`.
     #[schemars(extend("x-enforced" = true))]
     pub(crate) mode: ChannelModeSpec,
-    /// The channels of the mode `whitelist`, by id.
+    /// The channels of the mode `whitelist`, by id, or by name as `#database`.
     pub(crate) whitelist: Vec<String>,
-    /// The channels of the mode `blacklist`, by id.
+    /// The channels of the mode `blacklist`, the same way.
     pub(crate) blacklist: Vec<String>,
     /// Whether direct messages are answered; absent: they are.
     #[schemars(extend("x-enforced" = true))]
