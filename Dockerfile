@@ -22,13 +22,14 @@ FROM debian:trixie-slim AS runtime
 # The same numbers everywhere, so that volumes keep their owner.
 RUN groupadd --gid 10001 omni \
     && useradd --uid 10001 --gid omni --home-dir /data --no-create-home --shell /usr/sbin/nologin omni \
-    && install --directory --owner omni --group omni --mode 0700 /data
+    && install --directory --owner omni --group omni --mode 0700 /data \
+    && install --directory /app/config
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/omni /usr/local/bin/omni
 
-# Everything that is written is below /data: the ledger's write-ahead file, its key, SQLite. The
-# configuration is looked for in /app/config. The root may be read-only.
-ENV HOME=/data XDG_DATA_HOME=/data LOG_FORMAT=json
+# Everything that is written is below /data: the ledger's write-ahead file, its key, SQLite. The root may be
+# read-only. The configuration is in /app/config and nowhere else: where none was mounted, nobody is let in.
+ENV HOME=/data XDG_DATA_HOME=/data LOG_FORMAT=json OMNI_CONFIG=/app/config
 WORKDIR /app
 VOLUME ["/data"]
 USER 10001:10001

@@ -11,7 +11,7 @@ use crate::identity::Oidc;
 use crate::mcp::auth::OAuth;
 use crate::{
     builder::OmniBuilder,
-    config::{AuditConfig, Config, Need, ServerConfig},
+    config::{AuditConfig, Config, ConfigError, Need, ServerConfig},
     error::Error,
     identity::Authenticator,
     ledger::{SealKey, SealKeys},
@@ -50,10 +50,11 @@ impl Omni {
     /// their connections, and limits that are the same keep their counts.
     ///
     /// # Errors
-    /// As of [`Omni::from_config`].
+    /// As of [`Omni::from_config`]; and when there is no directory any more where there was one.
     pub async fn reload(&self, config: &Config, registry: &Registry) -> Result<Reload, Error> {
         let _one_at_a_time = self.reloading().await;
         let old = self.parts();
+        is_still_there(old.config.as_deref(), config)?;
         let mut config = config.clone();
         let reload = Reload::between(old.config.as_deref(), &config);
         if let Some(old) = &old.config {
@@ -76,6 +77,16 @@ impl Omni {
         parts.ledger.keep(parts.redactor.clone(), config.store_content);
         self.replace_parts(parts);
         Ok(reload)
+    }
+}
+
+/// Where there are no files everybody at this machine may do everything: right for whoever never had any.
+fn is_still_there(old: Option<&Config>, new: &Config) -> Result<(), ConfigError> {
+    match old.and_then(|old| old.dir.as_ref()) {
+        Some(dir) if new.dir.is_none() => {
+            Err(ConfigError::Read { path: dir.display().to_string(), message: "it is not found any more".into() })
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -31,7 +31,7 @@ mod oauth;
 mod place;
 mod process;
 mod results;
-mod search;
+pub(crate) mod search;
 pub(crate) mod secrets;
 pub(crate) mod security;
 mod server;

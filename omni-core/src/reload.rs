@@ -1,7 +1,7 @@
 //! Live configuration: its files are read again when somebody asks for it, when they change, and at
 //! `SIGHUP`, and put a new one in place.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Config, Error, Omni, Registry,
     compose::Reload,
-    config::{Ack, LoadOptions},
+    config::{Ack, ConfigError, LoadOptions, search::holds_configuration},
     ledger::{self, AdminRecord, Event, Record},
     metrics,
 };
@@ -29,10 +29,12 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// A reloader that finds its files as `options` says, as the first time.
+    /// A reloader that finds its files as `options` says, as the first time. A directory that was searched for stays the
+    /// one that was found: another one, or none, would let in others.
     #[must_use]
     pub fn new(omni: Omni, registry: Arc<Registry>, options: LoadOptions) -> Self {
-        Self { omni, registry, options }
+        let found = omni.parts().config.as_ref().and_then(|config| config.dir.clone());
+        Self { omni, registry, options: staying(options, found) }
     }
 
     /// The pipeline whose configuration it is.
@@ -44,7 +46,7 @@ impl Reloader {
     /// Reads the files and puts what they say in place; see [`Omni::reload`].
     ///
     /// # Errors
-    /// What is wrong with the files, with file and line. Nothing is changed then.
+    /// What is wrong with the files, with file and line, or that none is there. Nothing is changed then.
     pub async fn reload(&self) -> Result<Reload, Error> {
         let reloaded = self.load_and_replace().await;
         metrics::reloaded(reloaded.is_ok());
@@ -55,7 +57,7 @@ impl Reloader {
     async fn load_and_replace(&self) -> Result<Reload, Error> {
         let options = self.options.clone();
         let broken = |error: tokio::task::JoinError| Error::Internal { message: error.to_string() };
-        let config = tokio::task::spawn_blocking(move || Config::load(options)).await.map_err(broken)??;
+        let config = tokio::task::spawn_blocking(move || load(options)).await.map_err(broken)??;
         self.omni.reload(&config, &self.registry).await
     }
 
@@ -77,4 +79,28 @@ impl Reloader {
         let record = Record::new(Uuid::now_v7(), None, Event::Admin(record));
         Ok(self.omni.ledger().write_with(record, Ack::Local).await?)
     }
+}
+
+/// The same options without a search, where there was one.
+fn staying(mut options: LoadOptions, found: Option<PathBuf>) -> LoadOptions {
+    // A relative one was found below the working directory, and is looked for there again.
+    let named = |dir: PathBuf| match dir.strip_prefix(&options.cwd) {
+        Ok(below) if dir.is_relative() => below.to_path_buf(),
+        Ok(_) | Err(_) => dir,
+    };
+    if options.dir.is_none() {
+        options.dir = found.map(named);
+    }
+    options
+}
+
+/// A directory without any of its files is on its way to others. Read as it is, it would be a configuration with other
+/// people and servers.
+fn load(options: LoadOptions) -> Result<Config, ConfigError> {
+    let config = Config::load(options)?;
+    if let Some(dir) = config.dir.as_ref().filter(|dir| !holds_configuration(dir)) {
+        let message = "none of its files is there".into();
+        return Err(ConfigError::Read { path: dir.display().to_string(), message });
+    }
+    Ok(config)
 }

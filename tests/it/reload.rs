@@ -34,6 +34,8 @@ use serde_json::{json, value::RawValue};
 use tempfile::TempDir;
 use tracing::Level;
 
+mod directory;
+
 /// Counts how often somebody connects.
 #[derive(Debug, Clone)]
 struct Counted {
@@ -76,6 +78,7 @@ impl Lab {
         let counted = Counted { server, connects: connects.clone() };
         let mut registry = Registry::empty();
         policy::yaml::register(&mut registry);
+        policy::memory::register(&mut registry);
         limit::memory::register(&mut registry);
         audit::sql::register(&mut registry);
         registry.llm.register("script", move |_| {

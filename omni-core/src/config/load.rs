@@ -132,11 +132,7 @@ impl Config {
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
         let slack_file = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
         let slack_file = slack_file.unwrap_or_else(|| Loaded::empty("slack.yaml"));
-        slack_file
-            .variables
-            .unset
-            .iter()
-            .for_each(|unset| findings.unset(Severity::Info, &slack_file.lines, unset, ""));
+        slack::report_unset(&slack_file.spec, &slack_file.lines, &slack_file.variables.unset, &mut findings);
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.threading = threading.map(|file| threads(&file, &config.llm, &mut findings)).unwrap_or_default();
@@ -364,14 +360,20 @@ fn threads(file: &Loaded<ThreadingSpec>, llm: &LlmConfig, findings: &mut Finding
     threading::build(&file.spec, &llm.provider, &file.lines, findings)
 }
 
-/// Variables that no part above has spoken of.
 /// Keys that have a say of their own where their variable is not set.
 const SAID_ELSEWHERE: [&str; 5] =
     ["llm.api_key", "database.url", "audit.key", "security.secret_key", security::LOGIN_SECRET];
+/// How keys of `settings.yaml` begin that say how much is too much, and who agrees to it: without the text of its
+/// variable a bound would bound nothing.
+const BOUNDS: [&str; 5] =
+    ["agent.max_", "approvals.", "budgets[", "performance.max_concurrent_requests_per_user", "rate_limiting.default_"];
 
+/// Variables that no part above has spoken of.
 fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
     for unset in source.settings_unset {
-        if !SAID_ELSEWHERE.contains(&unset.path.as_str()) {
+        if BOUNDS.iter().any(|start| unset.path.starts_with(*start)) {
+            findings.needed(Need::Policy, source.settings_lines, unset, POLICY);
+        } else if !SAID_ELSEWHERE.contains(&unset.path.as_str()) {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }
@@ -400,11 +402,25 @@ fn report_unset_of_users(users: &Loaded<UsersSpec>, findings: &mut Findings) {
 fn has_a_say(path: &str) -> bool {
     let key = |part: &str| part.split('[').next().unwrap_or_default().to_owned();
     let (first, last) = (path.split('.').next().map(key), path.rsplit('.').next().map(key));
-    matches!(first.as_deref(), Some("default_user" | "super_admins" | "users" | "roles"))
-        && !matches!(
-            last.as_deref(),
-            Some("name" | "description" | "slack_user_id" | "teams" | "display_name" | "color")
+    let is_about_rights = matches!(
+        first.as_deref(),
+        Some("default_user" | "super_admins" | "users" | "blocked_users" | "roles" | "auto_provisioning")
+    );
+    let is_text = matches!(
+        last.as_deref(),
+        Some(
+            "name"
+                | "description"
+                | "slack_user_id"
+                | "teams"
+                | "display_name"
+                | "color"
+                | "message"
+                | "notify_admins"
+                | "notification_channel"
         )
+    );
+    is_about_rights && !is_text
 }
 
 fn store_content(settings: &SettingsSpec) -> StoreContent {

@@ -44,6 +44,6 @@ fn existing(dir: PathBuf) -> Result<PathBuf, ConfigError> {
 }
 
 /// Many projects have a `config` directory of their own; omni's holds one of its files.
-fn holds_configuration(dir: &Path) -> bool {
+pub(crate) fn holds_configuration(dir: &Path) -> bool {
     FILES.iter().any(|file| dir.join(file).is_file())
 }

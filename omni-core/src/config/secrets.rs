@@ -10,7 +10,7 @@ use crate::redact::Redactor;
 /// too ordinary to be removed from everything.
 const SECRET_NAMES: [&str; 7] = ["key", "token", "secret", "passw", "pwd", "credential", "auth"];
 
-/// How an option's name ends that takes a secret.
+/// How the name of an option or a setting ends that takes a secret.
 const SECRET_OPTIONS: [&str; 5] = ["key", "token", "secret", "password", "pwd"];
 
 impl Config {
@@ -19,15 +19,17 @@ impl Config {
     pub fn redactor(&self) -> Redactor {
         let mut secrets: Vec<String> = self.llm.api_key.iter().map(|key| key.expose_secret().to_owned()).collect();
         secrets.extend(self.servers.iter().flat_map(of_server));
-        secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).filter_map(|url| password(url)));
+        secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).flat_map(|url| in_address(url)));
         for key in self.audit.key.iter().chain(&self.audit.verify_keys).chain(&self.tokens.key) {
             secrets.extend([key.expose_hex(), key.expose_hex().to_uppercase()]);
         }
         let login = self.oidc.iter().filter_map(|oidc| oidc.login.as_ref()?.client_secret.as_ref());
         secrets.extend(login.map(|secret| secret.expose_secret().to_owned()));
         secrets.extend(self.slack.secrets());
-        secrets.extend(self.redis_url.iter().filter_map(|url| password(url.expose_secret())));
-        secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
+        secrets.extend(self.redis_url.iter().flat_map(|url| in_address(url.expose_secret())));
+        // A switch is no secret, whatever it is called: `auth=true`.
+        let secrets = secrets.iter().filter(|secret| secret.parse::<bool>().is_err());
+        secrets.fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
     }
 }
 
@@ -58,7 +60,7 @@ fn of_server(server: &ServerConfig) -> Vec<String> {
     let named = named.map(|(_, value)| value.expose_secret().to_owned());
     let variables = server.arg_variables.iter().filter(|variable| is_secret(&variable.name));
     let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
-    let in_urls = server.url.iter().chain(&server.args).filter_map(|text| password(text));
+    let in_urls = server.url.iter().chain(&server.args).flat_map(|text| in_address(text));
     let flagged = flagged(&server.args).map(|(_, value)| value.to_owned());
     own.chain(named).chain(variables).chain(in_urls).chain(flagged).collect()
 }
@@ -66,10 +68,7 @@ fn of_server(server: &ServerConfig) -> Vec<String> {
 /// The values of options whose names tell of a secret, as in `--token X` and `--api-key=X`, each
 /// with the position of the argument that it is in.
 pub(super) fn flagged(args: &[String]) -> impl Iterator<Item = (usize, &str)> {
-    let is_flag = |arg: &str| {
-        let name = arg.to_lowercase();
-        name.starts_with('-') && SECRET_OPTIONS.iter().any(|end| name.ends_with(end))
-    };
+    let is_flag = |arg: &str| arg.starts_with('-') && is_option(arg);
     args.iter().enumerate().filter_map(move |(at, arg)| match arg.split_once('=') {
         Some((flag, value)) if is_flag(flag) => Some((at, value)),
         _ => {
@@ -85,9 +84,26 @@ pub(crate) fn is_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-/// The password within an address.
-fn password(url: &str) -> Option<String> {
-    Url::parse(url).ok()?.password().map(str::to_owned)
+/// Whether an option or a setting of this name takes a secret.
+fn is_option(name: &str) -> bool {
+    let name = name.to_lowercase();
+    SECRET_OPTIONS.iter().any(|end| name.ends_with(end))
+}
+
+/// What nobody may see of an address: its password, and what its query says under the name of a secret.
+fn in_address(text: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(text) else { return Vec::new() };
+    let mut secrets: Vec<String> = queried(&url).collect();
+    secrets.extend(url.password().map(str::to_owned));
+    secrets
+}
+
+/// What the query of an address says under the name of a secret. That of a database holds settings, of which
+/// `authSource` and `allowPublicKeyRetrieval` are no secrets.
+pub(crate) fn queried(url: &Url) -> impl Iterator<Item = String> {
+    let is_web = matches!(url.scheme(), "http" | "https");
+    let is_hidden: fn(&str) -> bool = if is_web { is_secret } else { is_option };
+    url.query_pairs().filter(move |(name, _)| is_hidden(name)).map(|(_, value)| value.into_owned())
 }
 
 #[cfg(test)]
@@ -102,6 +118,7 @@ mod tests {
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut config = Config::embedded(&env, Path::new("/work"));
         let mut server = ServerConfig::new("a", "http");
+        server.url = Some("https://mcp.example/mcp?apiKey=query-value-7&key=query-value-8&auth=true".into());
         server.auth = ServerAuth::Bearer("bearer-value-2".to_owned().into());
         server.env = [("MY_TOKEN", "env-value-3"), ("PORT", "8080")]
             .map(|(name, value)| (name.to_owned(), value.to_owned().into()))
@@ -112,9 +129,12 @@ mod tests {
             ["--token", "flag-value-4", "--port", "8080", "--api-key=flag-value-5", "http://u:url-value-6@h"]
                 .map(str::to_owned)
                 .into();
+        program.args.push("mongodb://h/d?authSource=admin&proxyPassword=query-value-9".into());
         config.servers.push(program);
         let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);
         assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] [redacted] 8080");
+        let text = "query-value-7 query-value-8 query-value-9 true admin";
+        assert_eq!(config.redactor().text(text), "[redacted] [redacted] [redacted] true admin");
     }
 }

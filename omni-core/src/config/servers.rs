@@ -235,14 +235,19 @@ impl Entry<'_> {
 }
 
 /// Whether a key of a server, or of all servers, holds rules: without the text of its variable a
-/// deny would deny nothing.
+/// deny would deny nothing, and what was to be off would be on.
 pub(super) fn is_rule(key: &str) -> bool {
     matches!(
         first(key),
-        "blocked_tools"
+        "enabled"
+            | "blocked_tools"
             | "admin_only_tools"
             | "allowed_tools"
             | "denied_tools"
+            | "prompts"
+            | "denied_prompts"
+            | "resources"
+            | "denied_resources"
             | "confirm"
             | "tool_policy"
             | "role_restrictions"

@@ -4,7 +4,8 @@
 //! Only what the schema generator makes of the types in [`spec`](super::spec) is understood. Four
 //! annotations steer it: `x-own` (a mapping that only omni has, by its type or by its key, where an
 //! unknown key is an error), `x-ignored` (keys that are accepted and not used), `x-enforced` (a key that the original
-//! ignored) and `x-keep-empty` (a key without a value names an empty entry).
+//! ignored) and `x-keep-empty` (a key without a value names an empty entry, or one in which the key that the annotation
+//! names is true).
 
 use serde_json::{Map, Value};
 
@@ -98,11 +99,8 @@ impl<'a> Shaper<'a> {
 
     fn walk_mapping(&mut self, entries: &mut Map<String, Value>, schema: &'a Value, path: &str) {
         if let Some(values) = schema.get("additionalProperties") {
-            if schema.get("x-keep-empty").is_some() {
-                entries
-                    .values_mut()
-                    .filter(|value| value.is_null())
-                    .for_each(|value| *value = Value::Object(Map::new()));
+            if let Some(kept) = schema.get("x-keep-empty") {
+                self.fill_empty(entries, kept.as_str(), path);
             }
             entries.retain(|_, value| !value.is_null() || self.all_kinds(values).is_empty());
             for (key, value) in entries.iter_mut() {
@@ -139,6 +137,18 @@ impl<'a> Shaper<'a> {
         }
         for name in list(schema, "required").filter(|name| !entries.contains_key(*name)) {
             self.report(Severity::Error, path, format!("the key {name:?} is missing"));
+        }
+    }
+
+    /// Gives every key without a value an entry: an empty one, or one in which `rule` is true.
+    fn fill_empty(&mut self, entries: &mut Map<String, Value>, rule: Option<&str>, path: &str) {
+        for (key, value) in entries.iter_mut().filter(|(_, value)| value.is_null()) {
+            let entry = rule.map(|rule| (rule.to_owned(), Value::Bool(true)));
+            *value = Value::Object(entry.into_iter().collect());
+            if let Some(rule) = rule {
+                let message = format!("it has no value, which counts as {rule}: true");
+                self.report(Severity::Warning, &join(path, key), message);
+            }
         }
     }
 

@@ -110,7 +110,7 @@ fn declare_ignored(value: &mut Value) {
 }
 
 impl ServerConfig {
-    /// Its address as people may see it: without a password and the values of its query.
+    /// Its address as people may see it: without credentials and the values of its query.
     #[must_use]
     pub fn shown_url(&self) -> Option<String> {
         self.url.as_deref().map(without_password)
@@ -295,10 +295,18 @@ fn args(server: &ServerConfig) -> Vec<String> {
     shown
 }
 
-/// An address without its password and without the values of its query, where keys like to travel.
+/// An address without its password, or else its user name, which a token may be, and without the values of its query,
+/// where keys like to travel.
 pub(super) fn without_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return text.into() };
-    if url.password().is_some() && url.set_password(Some(HIDDEN)).is_err() {
+    let hidden = if url.password().is_some() {
+        url.set_password(Some(HIDDEN))
+    } else if url.username().is_empty() {
+        Ok(())
+    } else {
+        url.set_username(HIDDEN)
+    };
+    if hidden.is_err() {
         return HIDDEN.into();
     }
     if url.query().is_some() {

@@ -13,11 +13,13 @@ use super::{Severity, load::Findings, spec::SlackSpec, yaml::Lines};
 mod channels;
 mod schedules;
 mod shown;
+mod unset;
 mod words;
 
 pub use channels::ChannelRules;
 pub use schedules::{SlackCommand, SlackSchedule, SlackTask};
 pub use shown::{DiagnosticRules, UserInfoFormat, UserInfoRules};
+pub(super) use unset::report as report_unset;
 pub use words::SlackTemplates;
 
 /// Slack's Web API.

@@ -82,7 +82,8 @@ fn show_hides_every_secret_and_schema_covers_the_five_files() {
             "mcps:\n- { name: a, url: 'http://h?key=secret3', headers: { X: secret4 }, \
              authentication: { api_key: secret5 }, env: { T: secret6 } }\n\
              - { name: b, command: sh, args: ['--token', secret-a, '--api-key=secret-b', 'postgresql://u:secret-c@h/d', \
-             '${VALUE}', 'x-${A_KEY}', '--port', 8080] }",
+             '${VALUE}', 'x-${A_KEY}', '--port', 8080] }\n\
+             - { name: c, url: 'https://secret-t@h/mcp' }",
         ),
     ];
     let variables = [("DATABASE_URL", "postgresql://u:secret7@h/db"), ("VALUE", "secret-d"), ("A_KEY", "secret-e")];

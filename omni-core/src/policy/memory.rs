@@ -7,18 +7,19 @@ use tokio::sync::watch;
 
 use super::{Ceiling, Grant, PolicyError, PolicyStore, PolicyVersion, Quota, Role, RuleSet};
 use crate::{
-    identity::Principal,
+    identity::{Principal, Via},
     registry::{BuildError, Registry},
 };
 
-/// Adds the kind `memory`: everybody is super admin. Only where no configuration says otherwise.
+/// Adds the kind `memory`: everybody for whom this machine speaks is super admin, and nobody else is known. Only where no
+/// configuration says otherwise.
 pub fn register(registry: &mut Registry) {
     registry.policies.register("memory", |config| {
         Box::pin(async move {
             if config.dir.is_some() {
                 return Err(BuildError::invalid("the policy `memory` allows everything; a configuration needs `yaml`"));
             }
-            Ok(Arc::new(MemoryPolicy::allow_all()) as Arc<dyn PolicyStore>)
+            Ok(Arc::new(MemoryPolicy::of_this_machine()) as Arc<dyn PolicyStore>)
         })
     });
 }
@@ -36,6 +37,8 @@ struct Entry {
 pub struct MemoryPolicy {
     subjects: HashMap<String, Entry>,
     everybody: Option<Entry>,
+    /// Whether `everybody` are only those for whom this machine speaks.
+    is_local: bool,
     version: watch::Sender<PolicyVersion>,
 }
 
@@ -43,7 +46,7 @@ impl MemoryPolicy {
     /// A policy that knows nobody.
     #[must_use]
     pub fn new() -> Self {
-        Self { subjects: HashMap::new(), everybody: None, version: watch::Sender::new(1) }
+        Self { subjects: HashMap::new(), everybody: None, is_local: false, version: watch::Sender::new(1) }
     }
 
     /// Everybody is super admin: right for one person at a terminal or a service that has its own gate.
@@ -53,6 +56,16 @@ impl MemoryPolicy {
         policy.everybody =
             Some(Entry { role: Role::super_admin(), rules: RuleSet::allow_all(), quota: Quota::default() });
         policy
+    }
+
+    /// The same, of those who come by this machine alone: whom Slack, an issuer or a proxy vouches for is nobody here.
+    fn of_this_machine() -> Self {
+        Self { is_local: true, ..Self::allow_all() }
+    }
+
+    /// What anybody gets who is not named.
+    fn unnamed(&self, via: Via) -> Option<&Entry> {
+        self.everybody.as_ref().filter(|_| !self.is_local || speaks_for(via))
     }
 
     /// Adds a subject, by e-mail address in any spelling.
@@ -69,13 +82,22 @@ impl Default for MemoryPolicy {
     }
 }
 
+/// Whether this machine speaks for somebody: they are at its terminal, have a key that was made there, or the program
+/// itself names them. Schedules are Slack's, and a run is `ResumedRun` where a token or a proxy spoke for its asker.
+fn speaks_for(via: Via) -> bool {
+    match via {
+        Via::LocalUser | Via::ApiKey | Via::Asserted => true,
+        Via::Oidc | Via::ProxyHeader | Via::Slack | Via::Schedule | Via::ResumedRun => false,
+    }
+}
+
 #[async_trait]
 impl PolicyStore for MemoryPolicy {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
         let entry = self
             .subjects
             .get(&principal.subject)
-            .or(self.everybody.as_ref())
+            .or_else(|| self.unnamed(principal.via))
             .ok_or_else(|| PolicyError::UnknownSubject { subject: principal.subject.clone() })?;
         let mut grant = Grant::new(principal.clone(), entry.role.clone(), entry.rules.clone());
         grant.quota = entry.quota.clone();
@@ -90,5 +112,32 @@ impl PolicyStore for MemoryPolicy {
 
     fn version(&self) -> watch::Receiver<PolicyVersion> {
         self.version.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::Path};
+
+    use super::*;
+    use crate::Config;
+
+    #[tokio::test]
+    async fn without_a_configuration_nobody_in_slack_is_known_and_whoever_is_at_the_terminal_or_has_a_key_still_is() {
+        let mut registry = Registry::empty();
+        register(&mut registry);
+        let config = Arc::new(Config::embedded(&BTreeMap::new(), Path::new("/work")));
+        let policy = registry.policies.build(&config.policy_kind, config.clone()).await.unwrap();
+        let role = async |via| match policy.resolve(&Principal::new("ann@x.org", via)).await {
+            Ok(grant) => Some(grant.role.name.to_string()),
+            Err(PolicyError::UnknownSubject { .. }) => None,
+            Err(other) => panic!("{other}"),
+        };
+        for via in [Via::LocalUser, Via::ApiKey, Via::Asserted] {
+            assert_eq!(role(via).await, Some("super_admin".into()), "{via:?}");
+        }
+        for via in [Via::Slack, Via::Schedule, Via::Oidc, Via::ProxyHeader, Via::ResumedRun] {
+            assert_eq!(role(via).await, None, "{via:?}");
+        }
     }
 }

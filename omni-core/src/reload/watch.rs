@@ -1,11 +1,19 @@
 //! Files that change and `SIGHUP` have the configuration read again.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs::{self, Metadata},
+    mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::{
     sync::{mpsc, watch},
-    time::sleep,
+    task::spawn_blocking,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -15,6 +23,10 @@ use crate::{Error, compose::Reload, config::ConfigError};
 /// Editors and deployments touch several files, and each more than once.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// How often it is looked whether the path leads to another directory by now. Of a link on the way that is swapped
+/// nothing in the directory tells.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// The files that are looked at; `..data` is what a mounted configuration map swaps.
 const FILES: [&str; 7] = ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yaml", "threading.yaml", ".env", "..data"];
 
@@ -22,8 +34,8 @@ const FILES: [&str; 7] = ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yam
 pub type Outcome = Arc<Result<Reload, Error>>;
 
 impl Reloader {
-    /// Reloads whenever one of the files changes, and at `SIGHUP`, for as long as the result lives.
-    /// A bad file is reported and changes nothing. Must be called within a Tokio runtime.
+    /// Reloads whenever one of the files changes or their directory is replaced, and at `SIGHUP`, for as long as the
+    /// result lives. A bad file is reported and changes nothing. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// When there is no directory to watch, or it cannot be watched.
@@ -33,24 +45,31 @@ impl Reloader {
             return Err(Error::Invalid { message: "there is no configuration directory to watch".into() });
         };
         let (changed, changes) = mpsc::channel(1);
-        let watcher = watcher(&dir, changed.clone()).map_err(|error| unwatched(&dir, &error))?;
+        let watched = Watched::new(&dir, changed.clone()).map_err(|error| unwatched(&dir, &error))?;
         let hangups = hangups(changed).map_err(|error| unwatched(&dir, &error))?;
         let (outcomes, outcome) = watch::channel(None);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         self.omni().clone().in_background(async move {
             let work = async {
-                tokio::join!(hangups, self.follow(changes, outcomes));
+                tokio::join!(hangups, self.follow(watched, changes, outcomes));
             };
             Box::pin(stopped.run_until_cancelled(work)).await;
-            drop(watcher);
         });
         Ok(Watching { outcome, _stop: stop.drop_guard() })
     }
 
-    async fn follow(&self, mut changes: mpsc::Receiver<()>, outcomes: watch::Sender<Option<Outcome>>) {
-        while changes.recv().await.is_some() {
+    async fn follow(
+        &self,
+        mut watched: Watched,
+        mut changes: mpsc::Receiver<()>,
+        outcomes: watch::Sender<Option<Outcome>>,
+    ) {
+        loop {
+            watched.changes(&mut changes).await;
             sleep(SETTLE).await;
+            // Before the files are read: what changes meanwhile is read again.
+            watched.renew().await;
             while changes.try_recv().is_ok() {}
             let outcome = self.reload().await;
             match &outcome {
@@ -89,17 +108,78 @@ impl Watching {
     }
 }
 
+/// The directory that a path leads to, and whatever takes its place.
+struct Watched {
+    dir: PathBuf,
+    changed: mpsc::Sender<()>,
+    place: Option<Place>,
+    watcher: notify::RecommendedWatcher,
+}
+
+impl Watched {
+    fn new(dir: &Path, changed: mpsc::Sender<()>) -> notify::Result<Self> {
+        // First: what takes its place meanwhile is another one.
+        let place = place(dir);
+        let watcher = watcher(dir, changed.clone())?;
+        Ok(Self { dir: dir.to_path_buf(), changed, place, watcher })
+    }
+
+    /// Waits until something changed.
+    async fn changes(&self, changes: &mut mpsc::Receiver<()>) {
+        while timeout(LOOK, changes.recv()).await.is_err() && !self.is_elsewhere().await {}
+    }
+
+    async fn is_elsewhere(&self) -> bool {
+        let dir = self.dir.clone();
+        spawn_blocking(move || place(&dir)).await.is_ok_and(|place| place != self.place)
+    }
+
+    /// Watches the directory that the path leads to by now. Where there is none, the one of before stays until there is.
+    async fn renew(&mut self) {
+        let (dir, changed) = (self.dir.clone(), self.changed.clone());
+        let Ok((place, watcher)) = spawn_blocking(move || (place(&dir), watcher(&dir, changed))).await else { return };
+        self.place = place;
+        match watcher {
+            Ok(watcher) => drop(mem::replace(&mut self.watcher, watcher)),
+            Err(error) => {
+                let dir = self.dir.display();
+                tracing::warn!(%dir, %error, "the configuration in {dir} cannot be watched anew; SIGHUP has it read again");
+            }
+        }
+    }
+}
+
+/// What tells a directory from the one that stands in its place later, which may have its number.
+type Place = ((u64, u64), Option<SystemTime>);
+
+fn place(dir: &Path) -> Option<Place> {
+    let found = fs::metadata(dir).ok()?;
+    Some((number(&found), found.created().ok()))
+}
+
+#[cfg(unix)]
+fn number(found: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (found.dev(), found.ino())
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
 /// Watches the directory, not its files: editors and deployments put new files in their places.
 fn watcher(dir: &Path, changed: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    let own = dir.to_path_buf();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let of_ours = |event: &notify::Event| {
-            let names = event.paths.iter().filter_map(|path| path.file_name()?.to_str());
-            names.into_iter().any(|name| FILES.contains(&name))
+        // Of the directory itself it is told that it was moved away, or is no more.
+        let is_ours = |path: &PathBuf| {
+            *path == own || path.file_name().and_then(OsStr::to_str).is_some_and(|name| FILES.contains(&name))
         };
+        let is_change =
+            |event: &notify::Event| !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(is_ours);
         // Reading is no change; a queue that overflowed may have been one.
-        if event
-            .is_ok_and(|event| event.need_rescan() || (!matches!(event.kind, EventKind::Access(_)) && of_ours(&event)))
-        {
+        if event.is_ok_and(|event| event.need_rescan() || is_change(&event)) {
             // One that waits stands for all.
             let _ = changed.try_send(());
         }

@@ -67,7 +67,8 @@ impl Container {
         made
     }
 
-    /// The program, which its user may only run; the directory it begins in, which nobody may write to; the volume.
+    /// The program, which its user may only run; the directory it begins in, which nobody may write to; the volume; a
+    /// configuration without files.
     fn lay_out(&self) {
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         mode(self.dir.path(), 0o755);
@@ -77,10 +78,11 @@ impl Container {
             fs::copy(&built, &own).unwrap();
         }
         mode(&own, 0o755);
-        for dir in [self.begin(), self.volume()] {
+        for dir in [self.begin(), self.volume(), self.config()] {
             fs::create_dir(dir).unwrap();
         }
         mode(&self.volume(), 0o700);
+        mode(&self.config(), 0o755);
         if self.is_root {
             let (user, group) = self.recipe.user();
             std::os::unix::fs::chown(self.volume(), Some(user), Some(group)).unwrap();
@@ -96,12 +98,25 @@ impl Container {
         self.dir.path().join("volume")
     }
 
-    /// The image's environment, with the volume where it is here.
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("config")
+    }
+
+    /// Mounts a configuration with a file.
+    fn configure(&self, name: &str, text: &str) {
+        let file = self.config().join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    /// The image's environment, with volume and configuration where they are here.
     fn env(&self) -> BTreeMap<String, String> {
-        let volume = self.volume().display().to_string();
-        let here = |value: &str| match value.strip_prefix(&self.recipe.volume()) {
-            Some(below) => format!("{volume}{below}"),
-            None => value.to_owned(),
+        let places = [(self.recipe.volume(), self.volume()), (self.recipe.config_dir(), self.config())];
+        let here = |value: &str| {
+            let below = |(there, here): &(String, PathBuf)| {
+                value.strip_prefix(there.as_str()).map(|below| format!("{}{below}", here.display()))
+            };
+            places.iter().find_map(below).unwrap_or_else(|| value.to_owned())
         };
         self.recipe.env().into_iter().map(|(name, value)| (name.to_owned(), here(value))).collect()
     }
@@ -197,6 +212,7 @@ fn client(url: &str) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_image_serves_as_nobody_over_a_root_that_is_read_only_and_keeps_what_it_has_in_its_volume() {
     let container = Container::new();
+    container.configure("users.yaml", "users: [{ email: owner@company.com, role: dba, allowed_mcps: '*' }]\n");
     let service = container.start();
     let status = read(Path::new(&format!("/proc/{}/status", service.child.id())));
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
@@ -235,6 +251,17 @@ async fn the_image_serves_as_nobody_over_a_root_that_is_read_only_and_keeps_what
     assert!(kept.contains(&"omni.db".to_owned()) && kept.contains(&"ledger.key".to_owned()), "{kept:?}");
     assert!(files(&container.begin()).is_empty());
     assert!(container.run(&["audit", "verify"]).exits(0).out.contains("as the ledger wrote it"));
+}
+
+#[test]
+fn the_image_lets_in_nobody_where_its_configuration_was_not_mounted() {
+    let container = Container::new();
+    let owner = ["keys", "create", "--user", "owner@company.com", "--scope", "ask"];
+    let refused = container.run(&owner).exits(5);
+    assert!(refused.err.contains("nobody is called"), "{refused:?}");
+    // What is not mounted is there as well, and empty.
+    let (made, dir) = (container.recipe.all("RUN").join(" "), container.recipe.config_dir());
+    assert!(made.contains(&format!("install --directory {dir}")), "{made}");
 }
 
 #[test]

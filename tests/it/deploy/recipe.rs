@@ -66,9 +66,9 @@ impl Recipe {
         self.one("EXPOSE").parse().unwrap()
     }
 
-    /// Where the configuration is looked for.
+    /// Where the configuration is.
     pub(super) fn config_dir(&self) -> String {
-        format!("{}/config", self.all("WORKDIR").last().unwrap())
+        self.env()["OMNI_CONFIG"].to_owned()
     }
 
     /// The words that ask whether the service in the container is ready.

@@ -180,8 +180,9 @@ pub(crate) struct ServerSpec {
     /// Tools that only admins may use.
     #[serde(default)]
     pub(crate) admin_only_tools: Vec<String>,
-    /// Rules by role. With any, a role that has none may do nothing.
+    /// Rules by role. With any, a role that has none may do nothing, and neither may one whose rule has no value.
     #[serde(default)]
+    #[schemars(extend("x-keep-empty" = "deny_all"))]
     pub(crate) role_restrictions: BTreeMap<String, RoleRule>,
     #[serde(flatten)]
     pub(crate) beside: BesideSpec,

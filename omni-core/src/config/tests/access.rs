@@ -18,6 +18,9 @@ fn a_role_or_a_server_that_fails_open_is_said_with_its_line() {
         let found = of_server(&format!("role_restrictions: {{ dba: {meant} }}"), Severity::Warning);
         assert_eq!(found, [""; 0], "{meant}");
     }
+    let blank = of_server("role_restrictions: { dba: ~ }", Severity::Warning);
+    assert_eq!(blank.len(), 1, "{blank:?}");
+    assert!(blank[0].contains("mcps.yaml:2: mcps[0].role_restrictions.dba: it has no value"), "{blank:?}");
     let open = of_server("enabled: true", Severity::Info);
     assert!(open.iter().any(|finding| finding.contains("every known role may use all of it")), "{open:?}");
 }

@@ -156,23 +156,82 @@ global: { blocked_tools: ['${A}'], confirm: ['x_${B}'], default_timeout_seconds:
 mcps:
   - { name: a, url: http://x, denied_tools: ['${C}'], tool_policy: { mode: allow_all_except, exclude: ['${D}'] } }
   - { name: b, url: http://x, role_restrictions: { dba: { deny: ['${E}'] } }, rate_limit: { requests_per_minute: '${F}' } }
+  - { name: d, url: http://x, denied_prompts: ['${I}'], denied_resources: ['${J}'] }
   - { name: c, url: http://x, enabled: false, denied_tools: ['${OFF}'] }
 ";
     let users = "
 users: [{ email: a@b.c, description: '${NO_RULE}', rate_limit: { requests_per_hour: '${G}' } }]
 roles: { dba: { denied_tools: ['${H}'] } }
 teams: { x: { slack_channel: '${NO_RULE}' } }
+blocked_users: [{ email: '${K}', message: '${NO_RULE}' }]
+auto_provisioning: { enabled: true, default_role: read_only, require_approval: '${L}' }
 ";
     let config = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &[]).unwrap();
     let error = config.require(Need::Policy).unwrap_err().to_string();
-    for variable in ["A", "B", "C", "D", "E", "F", "G", "H"] {
+    let variables = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"];
+    for variable in variables {
         let said = format!("the environment variable {variable} is not set, and the policy needs it");
         assert!(error.contains(&said), "{variable} in {error}");
     }
     assert!(!error.contains("NO_RULE") && !error.contains("OFF"), "{error}");
-    let set = ["A", "B", "C", "D", "E", "F", "G", "H"].map(|name| (name, "1"));
+    let set = variables.map(|name| (name, "1"));
     let config = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &set).unwrap();
     assert!(config.require(Need::Policy).is_ok());
+}
+
+#[test]
+fn a_bound_whose_variable_is_not_set_is_not_no_bound() {
+    let settings = "
+approvals: { approvers: [dba], four_eyes: '${A}' }
+agent: { max_cost_usd: '${B}' }
+budgets: [{ per: user, period: day, usd: '${C}', tokens: 1000000 }]
+rate_limiting: { default_burst: '${D}', cleanup_interval_seconds: '${NO_BOUND}' }
+performance: { max_concurrent_requests_per_user: '${E}' }
+notifications: { smtp_user: '${NO_BOUND}' }
+";
+    let files = [("settings.yaml", settings), ("mcps.yaml", "mcps: [{ name: a, url: http://x, enabled: '${F}' }]")];
+    let error = load(&files, &[]).unwrap().require(Need::Policy).unwrap_err().to_string();
+    let variables = ["A", "B", "C", "D", "E", "F"];
+    for variable in variables {
+        let said = format!("the environment variable {variable} is not set, and the policy needs it");
+        assert!(error.contains(&said), "{variable} in {error}");
+    }
+    assert!(!error.contains("NO_BOUND"), "{error}");
+    assert!(load(&files, &variables.map(|name| (name, "1"))).unwrap().require(Need::Policy).is_ok());
+}
+
+#[test]
+fn what_slack_lets_in_is_not_wider_because_a_variable_is_not_set() {
+    for rule in [
+        "commands: [{ command: /omni, required_role: '${X}' }]",
+        "commands: [{ command: /omni, enabled: '${X}' }]",
+        "commands: [{ command: '/omni${X}', required_role: admin }]",
+        "allowed_channels: { mode: blacklist, blacklist: ['${X}'] }",
+        "allowed_channels: { mode: whitelist, whitelist: ['#team-${X}'] }",
+        "allowed_channels: { allow_private_channels: '${X}' }",
+        "security: { workspace_restriction: { enabled: '${X}', allowed_workspaces: [T1] } }",
+        "security: { workspace_restriction: { enabled: true, allowed_workspaces: ['T${X}'] } }",
+        "channel_overrides: { C1: { enabled: '${X}' } }",
+        "channel_overrides: { C1: { required_role: '${X}' } }",
+        "mentions: { respond_to_dm_without_command: '${X}' }",
+        "interactive: { require_confirmation: { actions: ['drop_*', '${X}'] } }",
+        "diagnostic_info: { enabled: true, show_for_roles: '${X}' }",
+        "advanced: { scheduled_messages: { enabled: true, schedules: [{ max_cost_usd: '${X}' }] } }",
+    ] {
+        let error = load(&[("slack.yaml", rule)], &[]).unwrap().require(Need::Policy).unwrap_err().to_string();
+        assert!(error.contains("the environment variable X is not set, and the policy needs it"), "{rule}: {error}");
+    }
+    // What the original's file says of variables, and lists that are not in force.
+    let tokens = "
+slack: { bot_token: '${X}', app_token: '${X}', signing_secret: '${X}', workspace_id: '${X}' }
+commands: [{ command: /omni, description: '${X}' }]
+allowed_channels: { mode: whitelist, whitelist: [C1], blacklist: ['${X}'] }
+security: { workspace_restriction: { enabled: false, allowed_workspaces: ['${X}'] } }
+templates: { welcome: '${X}' }
+";
+    let config = load(&[("slack.yaml", tokens)], &[]).unwrap();
+    assert!(config.require(Need::Policy).is_ok());
+    assert_eq!(findings(&config, Severity::Warning), [""; 0]);
 }
 
 #[test]

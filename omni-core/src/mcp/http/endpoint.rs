@@ -11,7 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    config::{PassThrough, ServerAuth, ServerConfig, secrets::is_secret},
+    config::{
+        PassThrough, ServerAuth, ServerConfig,
+        secrets::{is_secret, queried},
+    },
     loopback::is_loopback,
     mcp::{CallContext, CredentialSource, McpError, tap::words},
     net::{self, ClientOptions},
@@ -94,8 +97,8 @@ impl Endpoint {
         let auth = self.auth.secrets();
         let named = self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
         let values = auth.into_iter().chain(named).map(|secret| secret.expose_secret().to_owned());
-        let queried = self.url.query_pairs().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.into_owned());
-        let values = values.chain(queried).chain(self.url.password().map(str::to_owned)).chain(self.basic_value());
+        let values = values.chain(queried(&self.url));
+        let values = values.chain(self.url.password().map(str::to_owned)).chain(self.basic_value());
         values.fold(Redactor::new(), |redactor, secret| redactor.with_value(&secret))
     }
 

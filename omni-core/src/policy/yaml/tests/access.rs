@@ -48,6 +48,13 @@ fn a_server_with_rules_for_other_roles_only_is_closed() {
 }
 
 #[test]
+fn a_role_that_is_named_without_a_value_still_shuts_out_the_others() {
+    for named in ["read_only", "dba"] {
+        assert_eq!(dba(&format!("role_restrictions: {{ {named}: ~ }}"), ""), [""; 0], "{named}");
+    }
+}
+
+#[test]
 fn what_is_denied_on_every_server_is_denied_on_one_with_an_entry_of_its_own() {
     for every in ["{ deny: [drop_*] }", "{ denied_tools: [drop_*] }", "{ mode: none, deny: [drop_*] }"] {
         for own in ["'*'", "{ mode: all }", "{ mode: inherit }", "{ mode: custom, tools: ['*'] }"] {
