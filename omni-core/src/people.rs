@@ -27,6 +27,7 @@ mod write;
 mod tests;
 
 pub use import::{Blocks, Imported};
+pub(crate) use read::Stored;
 pub use users::{KnownUser, UserState};
 
 /// The tables of people, and all others of their database. They are opened, and brought up to date, when they are used

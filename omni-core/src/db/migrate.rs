@@ -47,6 +47,8 @@ const COLUMNS: &[(i64, &[Column])] = &[
     ),
     // When the ledger had the decision on a call.
     (14, &[("confirmations", "recorded_at", "TEXT")]),
+    // What an entry of `allowed_mcps` says of prompts and resources: the keys of `users.yaml` as a JSON object.
+    (21, &[("user_mcp_permissions", "beside", "TEXT NOT NULL DEFAULT '{}'")]),
 ];
 
 /// Every step, in order. One that was released is never changed.
@@ -71,6 +73,7 @@ const STEPS: &[Step] = &[
     step!(18, "room", "0018_room.sql"),
     step!(19, "once", "0019_once.sql"),
     step!(20, "whose", "0020_whose.sql"),
+    step!(21, "beside", "0021_beside.sql"),
 ];
 
 /// The numbers of all steps.

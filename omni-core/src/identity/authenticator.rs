@@ -7,7 +7,9 @@ use tokio::time::timeout;
 
 #[cfg(feature = "oidc")]
 use super::Oidc;
-use super::{ApiKey, CallerToken, Credential, IdClaims, KeyError, Keys, Principal, Scope, Scopes, Via, normalise};
+use super::{
+    ApiKey, CallerToken, Credential, IdClaims, KeyError, Keys, Principal, Scope, Scopes, Via, is_subject, normalise,
+};
 use crate::{config::ProxyConfig, parts::STEP_TIMEOUT};
 
 /// Why a credential was not accepted.
@@ -28,7 +30,7 @@ pub enum AuthError {
     /// The key may act for others, and not for this one.
     #[error("the API key may not act for {subject}")]
     NotListed {
-        /// For whom.
+        /// For whom; what is no name is cut.
         subject: String,
     },
     /// No token that counts. Why is in the log: whoever has a good one knows what they sent.
@@ -47,6 +49,13 @@ pub enum AuthError {
         message: String,
     },
 }
+
+/// What an entry of a key's list begins with that names all who have a role.
+const OF_ROLE: &str = "role:";
+/// The entry that names everybody.
+const EVERYBODY: &str = "*";
+/// Most characters of what is no name that an error repeats.
+const MAX_TOLD: usize = 100;
 
 /// Turns a [`Credential`] into a [`Principal`].
 #[derive(Debug, Clone, Default)]
@@ -154,16 +163,7 @@ impl Authenticator {
                 let config = self.proxy.as_ref().ok_or(AuthError::Unnamed)?;
                 themselves(headers.principal(config).ok_or(AuthError::Unnamed)?, act_as.as_deref())
             }
-            Credential::Local { os_user, act_as: None } => Ok(self.local(&os_user)),
-            Credential::Local { os_user, act_as: Some(subject) } => {
-                let actor = self.local(&os_user);
-                if !actor.scopes.contains(Scope::ActAs) {
-                    return Err(AuthError::MissingScope { subject: actor.subject, scope: Scope::ActAs });
-                }
-                // What the subject would have at this terminal; nobody acts for others in their place.
-                let scopes = actor.scopes.iter().filter(|scope| *scope != Scope::ActAs).collect();
-                Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject).with_scopes(scopes))
-            }
+            Credential::Local { os_user, act_as } => self.at_terminal(&os_user, act_as.as_deref()),
         }
     }
 
@@ -224,6 +224,18 @@ impl Authenticator {
         }
     }
 
+    fn at_terminal(&self, os_user: &str, act_as: Option<&str>) -> Result<Principal, AuthError> {
+        let actor = self.local(os_user);
+        // Whoever names themselves acts for nobody else.
+        let Some(subject) = act_as.map(normalise).filter(|subject| *subject != actor.subject) else { return Ok(actor) };
+        if !actor.scopes.contains(Scope::ActAs) {
+            return Err(AuthError::MissingScope { subject: actor.subject, scope: Scope::ActAs });
+        }
+        // What the subject would have at this terminal; nobody acts for others in their place.
+        let scopes = actor.scopes.iter().filter(|scope| *scope != Scope::ActAs).collect();
+        Ok(Principal::new(&subject, Via::LocalUser).with_actor(actor.subject).with_scopes(scopes))
+    }
+
     fn local(&self, os_user: &str) -> Principal {
         let principal = match self.os_users.get(os_user) {
             Some(subject) => Principal::new(subject, Via::LocalUser),
@@ -256,15 +268,24 @@ fn of_key(key: &ApiKey, subject: &str) -> Principal {
 
 /// Somebody whom the key's list names, or who has a role that it names: the policy knows that.
 fn for_another(key: &ApiKey, subject: &str) -> Result<Principal, AuthError> {
+    if !is_somebody(subject) {
+        return Err(AuthError::NotListed { subject: subject.chars().take(MAX_TOLD).collect() });
+    }
     let principal = of_key(key, subject).with_actor(&*key.owner);
-    let is_named = |entry: &String| entry == "*" || normalise(entry) == subject;
+    let is_named = |entry: &String| entry == EVERYBODY || normalise(entry) == subject;
     if key.act_as.iter().any(is_named) {
         return Ok(principal);
     }
     let roles: Vec<String> =
-        key.act_as.iter().filter_map(|entry| entry.strip_prefix("role:")).map(str::to_owned).collect();
+        key.act_as.iter().filter_map(|entry| entry.strip_prefix(OF_ROLE)).map(str::to_owned).collect();
     if roles.is_empty() {
         return Err(AuthError::NotListed { subject: subject.into() });
     }
     Ok(Principal { subject_roles: Some(roles), ..principal })
+}
+
+/// Whether it can be a person's name, and is none of the words by which a list names several: whoever goes by one of
+/// those would be named by it, whatever their role.
+fn is_somebody(subject: &str) -> bool {
+    is_subject(subject) && subject != EVERYBODY && !subject.starts_with(OF_ROLE)
 }

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use uuid::Uuid;
 
 use super::{DEFAULT_TENANT, Scopes};
@@ -36,6 +36,12 @@ const SECRET: usize = 64;
 const RECENT: Duration = Duration::from_secs(1);
 /// Most keys that count as looked up.
 const MAX_RECENT: u64 = 10_000;
+/// How many keys are looked for at once that did not count lately: fewer than any database has connections for, so that
+/// whoever makes keys up does not take them all. How long any of them waits for its turn.
+const FINDING: usize = 5;
+const FIND_WITHIN: Duration = Duration::from_secs(1);
+/// How long a key that counted waits for no turn.
+const LATELY: Duration = Duration::from_secs(60);
 /// How often the use of a key is written down at most.
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// How long writing that down may take, and how many such writings are under way at most.
@@ -199,6 +205,9 @@ pub struct Keys {
     store: Arc<dyn KeyStore>,
     /// By the SHA-256 of the key, so that no secret is kept.
     recent: Cache<String, Arc<ApiKey>>,
+    /// Those that counted lately, likewise. They are looked up like any other, and do not wait for a turn.
+    counted: Cache<String, ()>,
+    finding: Arc<Semaphore>,
     touched: Cache<i64, ()>,
     touching: Arc<Mutex<JoinSet<()>>>,
 }
@@ -210,6 +219,8 @@ impl Keys {
         Self {
             store: Arc::new(store),
             recent: Cache::builder().max_capacity(MAX_RECENT).time_to_live(RECENT).build(),
+            counted: Cache::builder().max_capacity(MAX_RECENT).time_to_live(LATELY).build(),
+            finding: Arc::new(Semaphore::new(FINDING)),
             touched: Cache::builder().max_capacity(MAX_RECENT).time_to_live(TOUCH_EVERY).build(),
             touching: Arc::default(),
         }
@@ -249,14 +260,29 @@ impl Keys {
     }
 
     async fn look_up(&self, prefix: &str, hash: &str) -> Result<Option<Arc<ApiKey>>, KeyError> {
-        let candidates = self.store.find(prefix).await?;
+        let candidates = self.find(prefix, hash).await?;
         // Every candidate is compared, in the time that all of them take.
         let is_same = |key: &ApiKey| bool::from(key.hash.as_bytes().ct_eq(hash.as_bytes()));
         let found = candidates.into_iter().filter(is_same).fold(None, |_, key| Some(Arc::new(key)));
         if let Some(key) = &found {
             self.recent.insert(hash.to_owned(), key.clone());
         }
+        if found.as_ref().is_some_and(|key| key.is_valid(Utc::now())) {
+            self.counted.insert(hash.to_owned(), ());
+        } else {
+            self.counted.invalidate(hash);
+        }
         Ok(found)
+    }
+
+    async fn find(&self, prefix: &str, hash: &str) -> Result<Vec<ApiKey>, KeyError> {
+        if self.counted.contains_key(hash) {
+            return self.store.find(prefix).await;
+        }
+        let Ok(Ok(_turn)) = timeout(FIND_WITHIN, self.finding.acquire()).await else {
+            return Err(KeyError::new("too many others are looked for"));
+        };
+        self.store.find(prefix).await
     }
 
     /// A use that cannot be written down is no reason to refuse it.

@@ -1,8 +1,8 @@
 //! `allowed_mcps` as rows of `user_mcp_permissions`, and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::spec::{AllowedMcps, McpAccess, McpAccessSpec, McpMode};
+use crate::config::spec::{AllowedMcps, BesideSpec, McpAccess, McpAccessSpec, McpMode};
 
 /// The name that stands for every server.
 const EVERY: &str = "*";
@@ -14,11 +14,14 @@ pub(super) struct Permission {
     pub(super) mode: McpMode,
     pub(super) allowed: Vec<String>,
     pub(super) denied: Vec<String>,
+    /// What it says of prompts and resources.
+    pub(super) beside: BesideSpec,
 }
 
 impl Permission {
     fn new(server: &str, mode: McpMode) -> Self {
-        Self { server: server.into(), mode, allowed: Vec::new(), denied: Vec::new() }
+        let (server, beside) = (server.into(), BesideSpec::default());
+        Self { server, mode, allowed: Vec::new(), denied: Vec::new(), beside }
     }
 }
 
@@ -28,7 +31,12 @@ pub(super) fn to_rows(allowed: Option<&AllowedMcps>) -> Vec<Permission> {
         None => return Vec::new(),
         Some(AllowedMcps::Word(word)) if word == EVERY => vec![Permission::new(EVERY, McpMode::All)],
         Some(AllowedMcps::Word(name)) => vec![Permission::new(name, McpMode::Inherit)],
-        Some(AllowedMcps::Names(names)) => names.iter().map(|name| Permission::new(name, McpMode::Inherit)).collect(),
+        Some(AllowedMcps::Names(names)) => {
+            // A list may name a server twice, which says no more than once.
+            let mut known = BTreeSet::new();
+            let names = names.iter().filter(|name| known.insert(name.as_str()));
+            names.map(|name| Permission::new(name, McpMode::Inherit)).collect()
+        }
         Some(AllowedMcps::Map(map)) => map.iter().map(|(name, access)| of_access(name, access)).collect(),
     };
     if rows.is_empty() { vec![Permission::new(EVERY, McpMode::None)] } else { rows }
@@ -47,6 +55,7 @@ fn of_access(name: &str, access: &McpAccess) -> Permission {
         mode: rules.mode,
         allowed: both(&list(&rules.tools), &list(&rules.allowed_tools)),
         denied: both(&rules.deny, &rules.denied_tools),
+        beside: rules.beside.clone(),
     }
 }
 
@@ -60,7 +69,8 @@ pub(super) fn of_rows(rows: Vec<Permission>) -> Option<AllowedMcps> {
     }
     let entry = |row: Permission| {
         let tools = (row.mode == McpMode::Custom).then_some(row.allowed);
-        let rules = McpAccessSpec { mode: row.mode, tools, deny: row.denied, ..McpAccessSpec::default() };
+        let (mode, deny, beside) = (row.mode, row.denied, row.beside);
+        let rules = McpAccessSpec { mode, tools, deny, beside, ..McpAccessSpec::default() };
         (row.server, McpAccess::Rules(rules))
     };
     Some(AllowedMcps::Map(rows.into_iter().map(entry).collect::<BTreeMap<_, _>>()))

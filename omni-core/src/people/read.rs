@@ -140,25 +140,27 @@ fn user(row: &Row, rest: UserSpec, allowed: Option<AllowedMcps>, teams: Vec<Stri
 
 /// The rows of each person; `None` where one of them cannot be read.
 async fn permissions(tx: &mut Tx) -> Result<HashMap<i64, Option<Vec<Permission>>>, DbError> {
-    let sql = "SELECT user_id, mcp_name, mode, allowed_tools, denied_tools FROM user_mcp_permissions ORDER BY mcp_name";
+    let sql = "SELECT user_id, mcp_name, mode, allowed_tools, denied_tools, beside FROM user_mcp_permissions
+               ORDER BY mcp_name";
     let mut by_user: HashMap<i64, Option<Vec<Permission>>> = HashMap::new();
     for row in tx.fetch_all(sql, &[]).await? {
         let rows = by_user.entry(row.int("user_id")?).or_insert_with(|| Some(Vec::new()));
         match (permission(&row), rows.as_mut()) {
-            (Ok(permission), Some(rows)) => rows.push(permission),
-            (Ok(_), None) => {}
-            (Err(_), _) => *rows = None,
+            (Some(permission), Some(rows)) => rows.push(permission),
+            (Some(_), None) => {}
+            (None, _) => *rows = None,
         }
     }
     Ok(by_user)
 }
 
-fn permission(row: &Row) -> Result<Permission, DbError> {
-    Ok(Permission {
-        server: row.text("mcp_name")?,
-        mode: mode_of(&row.text("mode")?),
-        allowed: row.texts("allowed_tools")?,
-        denied: row.texts("denied_tools")?,
+fn permission(row: &Row) -> Option<Permission> {
+    Some(Permission {
+        server: row.text("mcp_name").ok()?,
+        mode: mode_of(&row.text("mode").ok()?),
+        allowed: row.texts("allowed_tools").ok()?,
+        denied: row.texts("denied_tools").ok()?,
+        beside: parsed(object(row, "beside")?)?,
     })
 }
 

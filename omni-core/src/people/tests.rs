@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use super::{Blocks, Tables, UserState};
 use crate::policy::yaml::tests::config;
 
@@ -65,6 +67,22 @@ async fn accounts_are_counted_and_listed_without_reading_all_of_them() {
     }
 }
 
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn addresses_come_in_the_order_of_their_bytes_whatever_the_language_of_the_database() {
+    let Some(url) = crate::testing::postgres_schema().await else { return };
+    let tables = Tables::at(url);
+    let db = tables.db().await.unwrap();
+    db.execute("DROP VIEW v_user_activity", &[]).await.unwrap();
+    db.execute("ALTER TABLE users ALTER COLUMN email TYPE VARCHAR(255) COLLATE \"und-x-icu\"", &[]).await.unwrap();
+    for email in ["ann@x", "ann_b@x", "ann1@x"] {
+        tables.assign(email, None, "dba").await.unwrap();
+    }
+    assert_eq!(tables.addresses("", 9).await.unwrap(), ["ann1@x", "ann@x", "ann_b@x"]);
+    assert_eq!(tables.addresses("ann1@x", 1).await.unwrap(), ["ann@x"]);
+    assert_eq!(tables.addresses("ann@x", 1).await.unwrap(), ["ann_b@x"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_a_file_names_is_counted_once_while_they_come_into_the_table() {
     for tables in databases().await {
@@ -116,6 +134,36 @@ async fn a_new_role_keeps_the_overrides_that_somebody_had_and_lifts_a_block() {
         tables.assign("A@x", None, "super_admin").await.unwrap();
         let spec = tables.read().await.unwrap().users;
         assert!(spec.blocked_users.is_empty() && spec.super_admins[0].allowed_mcps.is_some());
+    }
+}
+
+/// What the tables say of the servers of the first of the users.
+async fn allowed(tables: &Tables) -> Value {
+    serde_json::to_value(&tables.read().await.unwrap().users.users[0].allowed_mcps).unwrap()
+}
+
+#[tokio::test]
+async fn what_a_persons_entry_says_of_prompts_and_resources_is_imported_too() {
+    let said = json!({
+        "docs": { "mode": "inherit", "prompts": ["get_*"], "denied_prompts": ["*_b"], "denied_resources": ["*secret*"] },
+        "files": { "mode": "all", "resources": [] },
+    });
+    let users = json!({ "users": [{ "email": "a@x", "role": "dba", "allowed_mcps": said }] }).to_string();
+    for tables in databases().await {
+        import(&tables, &users).await;
+        assert_eq!(allowed(&tables).await, said);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_a_list_names_twice_and_an_id_in_slack_that_is_left_empty_are_imported_as_the_file_means_them() {
+    let users = "users: [{ email: a@x, role: dba, allowed_mcps: [two, one, two], slack_user_id: '' }, \
+                 { email: b@x, role: dba, slack_user_id: '' }]";
+    for tables in databases().await {
+        import(&tables, users).await;
+        assert_eq!(allowed(&tables).await, json!({ "one": { "mode": "inherit" }, "two": { "mode": "inherit" } }));
+        let spec = tables.read().await.unwrap().users;
+        assert!(spec.users.len() == 2 && spec.users.iter().all(|user| user.slack_user_id.is_none()));
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Tables, normalise, raise_version, user_id, write::block};
 use crate::{
-    db::{DbError, Row},
+    db::{DbError, Row, Tx},
     identity::DEFAULT_TENANT,
 };
 
@@ -56,8 +56,11 @@ impl Tables {
     /// # Errors
     /// A [`DbError`].
     pub async fn addresses(&self, after: &str, limit: u32) -> Result<Vec<String>, DbError> {
-        let sql = format!("SELECT email FROM users WHERE {ACCOUNTS} AND email > ? ORDER BY email LIMIT ?");
-        let rows = self.db().await?.fetch_all(&sql, &[DEFAULT_TENANT.into(), after.into(), limit.into()]).await?;
+        let db = self.db().await?;
+        // Whoever puts them together with others compares bytes.
+        let email = db.dialect().by_bytes("email");
+        let sql = format!("SELECT email FROM users WHERE {ACCOUNTS} AND {email} > ? ORDER BY {email} LIMIT ?");
+        let rows = db.fetch_all(&sql, &[DEFAULT_TENANT.into(), after.into(), limit.into()]).await?;
         rows.iter().map(|row| row.text("email")).collect()
     }
 
@@ -78,21 +81,21 @@ impl Tables {
         db.fetch_optional(&sql, &values).await?.map_or(Ok(0), |row| row.unsigned("n"))
     }
 
-    /// Gives somebody a role, whether or not they ever asked, and lifts what keeps them out.
+    /// Gives somebody a role, whether or not they ever asked, and lifts what keeps them out. Whether anything did.
     ///
     /// # Errors
     /// A [`DbError`].
-    pub async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), DbError> {
+    pub async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<bool, DbError> {
         let email = normalise(email);
         let mut tx = self.db().await?.begin().await?;
         let id = user_id(&mut tx, &email, name).await?;
-        let sql = "UPDATE users SET role = ?, role_source = 'assigned', is_active = ?, is_super_admin = ? WHERE id = ?";
+        let sql = "UPDATE users SET role = ?, role_source = 'assigned', is_super_admin = ? WHERE id = ?";
         let is_super_admin = role == crate::policy::Role::super_admin().name.as_ref();
-        tx.execute(sql, &[role.into(), true.into(), is_super_admin.into(), id.into()]).await?;
-        let unblock = "DELETE FROM user_blocks WHERE tenant = ? AND email = ?";
-        tx.execute(unblock, &[DEFAULT_TENANT.into(), email.into()]).await?;
+        tx.execute(sql, &[role.into(), is_super_admin.into(), id.into()]).await?;
+        let was_out = let_in(&mut tx, &email).await?;
         raise_version(&mut tx).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(was_out)
     }
 
     /// Keeps somebody out, whoever they are to the policy; `message` is what they read.
@@ -112,15 +115,21 @@ impl Tables {
     /// A [`DbError`].
     pub async fn enable(&self, email: &str) -> Result<bool, DbError> {
         let mut tx = self.db().await?.begin().await?;
-        let values = [DEFAULT_TENANT.into(), normalise(email).into()];
-        let unblocked = tx.execute("DELETE FROM user_blocks WHERE tenant = ? AND email = ?", &values).await?;
-        let [tenant, email] = values;
-        let sql = "UPDATE users SET is_active = ? WHERE tenant = ? AND email = ? AND is_active IS NOT TRUE";
-        let activated = tx.execute(sql, &[true.into(), tenant, email]).await?;
+        let was_out = let_in(&mut tx, &normalise(email)).await?;
         raise_version(&mut tx).await?;
         tx.commit().await?;
-        Ok(unblocked + activated > 0)
+        Ok(was_out)
     }
+}
+
+/// Lifts what keeps somebody out. Whether anything did.
+async fn let_in(tx: &mut Tx, email: &str) -> Result<bool, DbError> {
+    let values = [DEFAULT_TENANT.into(), email.into()];
+    let unblocked = tx.execute("DELETE FROM user_blocks WHERE tenant = ? AND email = ?", &values).await?;
+    let [tenant, email] = values;
+    let sql = "UPDATE users SET is_active = ? WHERE tenant = ? AND email = ? AND is_active IS NOT TRUE";
+    let activated = tx.execute(sql, &[true.into(), tenant, email]).await?;
+    Ok(unblocked + activated > 0)
 }
 
 fn known(row: &Row) -> Result<KnownUser, DbError> {

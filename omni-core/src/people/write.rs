@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    access::{mode_name, to_rows},
+    access::{Permission, mode_name, to_rows},
     normalise, user_id,
 };
 use crate::{
@@ -52,11 +52,13 @@ pub(super) async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bo
         return Ok(());
     }
     let id = user_id(tx, &email, user.name.as_deref()).await?;
+    // An id that is left empty is nobody's, however many have it.
+    let slack_user_id = user.slack_user_id.as_deref().filter(|id| !id.trim().is_empty());
     let values = [
         (&user.role).into(),
         is_super_admin.into(),
         user.is_active.unwrap_or(true).into(),
-        (&user.slack_user_id).into(),
+        slack_user_id.into(),
         id.into(),
     ];
     let sql =
@@ -72,17 +74,27 @@ pub(super) async fn insert_user(tx: &mut Tx, user: &UserSpec, is_super_admin: bo
     }
     tx.execute("INSERT INTO user_access (user_id, settings) VALUES (?, ?)", &[id.into(), settings.into()]).await?;
     for row in to_rows(user.allowed_mcps.as_ref()) {
-        let mode = mode_name(row.mode).into();
-        let values: [Val<'_>; 5] = [id.into(), row.server.into(), mode, row.allowed.into(), row.denied.into()];
-        let sql = "INSERT INTO user_mcp_permissions (user_id, mcp_name, mode, allowed_tools, denied_tools)
-                   VALUES (?, ?, ?, ?, ?)";
-        tx.execute(sql, &values).await?;
+        insert_permission(tx, id, row).await?;
     }
     for team in &user.teams {
         let sql = "INSERT INTO user_teams (user_id, team_name) VALUES (?, ?) ON CONFLICT DO NOTHING";
         tx.execute(sql, &[id.into(), team.into()]).await?;
     }
     Ok(())
+}
+
+async fn insert_permission(tx: &mut Tx, user_id: i64, row: Permission) -> Result<(), DbError> {
+    let values: [Val<'_>; 6] = [
+        user_id.into(),
+        row.server.into(),
+        mode_name(row.mode).into(),
+        row.allowed.into(),
+        row.denied.into(),
+        object(&row.beside).into(),
+    ];
+    let sql = "INSERT INTO user_mcp_permissions (user_id, mcp_name, mode, allowed_tools, denied_tools, beside)
+               VALUES (?, ?, ?, ?, ?, ?)";
+    tx.execute(sql, &values).await.map(drop)
 }
 
 /// The one row of settings.

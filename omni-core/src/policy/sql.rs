@@ -26,7 +26,7 @@ use crate::{
     config::{Config, ConfigError},
     db::DbError,
     identity::Principal,
-    people::Tables,
+    people::{Stored, Tables},
     registry::{BuildError, Registry},
 };
 
@@ -35,7 +35,7 @@ mod tests;
 
 /// How often changes by other instances are looked for.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long one look may take.
+/// How long the tables may take to say what is asked of them in one look.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long the last look counts while the database is away.
 const MAX_STALE: Duration = Duration::from_secs(60);
@@ -178,7 +178,7 @@ async fn follow(tables: Tables, live: Weak<Live>, looks: watch::Sender<Looks>, w
     loop {
         looks.send_modify(|looks| looks.started += 1);
         let Some(live) = live.upgrade() else { return };
-        let failure = ended(look(&tables, &live, &mut known)).await.err();
+        let failure = look(&tables, &live, &mut known).await.err();
         drop(live);
         match &failure {
             Some(failure) if !was_away => {
@@ -200,29 +200,41 @@ async fn follow(tables: Tables, live: Weak<Live>, looks: watch::Sender<Looks>, w
     }
 }
 
-/// How a look ends. One that panics has failed like any other: the next one may go well, and until
+/// Takes what the tables say, if it is something new.
+async fn look(tables: &Tables, live: &Arc<Live>, known: &mut Option<i64>) -> Result<(), String> {
+    let Some(stored) = ended(news(tables, *known)).await? else { return Ok(()) };
+    let version = stored.version;
+    // Many people take a while to compile. That is none of the database's time: what was read counts, however long it
+    // takes to make a policy of it.
+    compiled(stored, live.clone()).await?;
+    *known = Some(version);
+    Ok(())
+}
+
+/// How reading ends. That which panics has failed like any other: the next look may go well, and until
 /// then what was seen counts for as long as it may.
-async fn ended(look: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-    match timeout(LOOK, AssertUnwindSafe(look).catch_unwind()).await {
-        Ok(Ok(looked)) => looked,
+async fn ended<T>(reading: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match timeout(LOOK, AssertUnwindSafe(reading).catch_unwind()).await {
+        Ok(Ok(read)) => read,
         Ok(Err(_)) => Err("reading it panicked".into()),
         Err(_) => Err("the database did not answer in time".into()),
     }
 }
 
-/// Takes what the tables say, if it is something new.
-async fn look(tables: &Tables, live: &Arc<Live>, known: &mut Option<i64>) -> Result<(), String> {
+/// What the tables say, if it is not what is known.
+async fn news(tables: &Tables, known: Option<i64>) -> Result<Option<Stored>, String> {
     let said = |error: DbError| error.to_string();
     let version = tables.version().await.map_err(said)?;
-    if *known == Some(version) {
-        return Ok(());
+    if known == Some(version) {
+        return Ok(None);
     }
-    let stored = tables.read().await.map_err(said)?;
+    tables.read().await.map(Some).map_err(said)
+}
+
+/// Makes a policy of it, which is the one that holds from then on. One that panics is an error of the task's.
+async fn compiled(stored: Stored, live: Arc<Live>) -> Result<(), String> {
     let rows = Arc::new(Rows { broken_roles: stored.broken_roles().cloned().collect(), users: stored.users });
-    let live = live.clone();
-    // Many people take a while to compile.
     let updating = tokio::task::spawn_blocking(move || live.update(|sources| sources.table = Some(rows)));
-    updating.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    *known = Some(stored.version);
-    Ok(())
+    let updated = updating.await.map_err(|error| error.to_string())?;
+    updated.map(drop).map_err(|error| error.to_string())
 }

@@ -46,6 +46,7 @@ pub async fn policy_store_contract(store: &dyn PolicyStore) {
     equal_rules_share_a_fingerprint(store).await;
     what_may_be_called_may_be_listed(store).await;
     a_credentials_role_cuts_and_never_adds(store).await;
+    the_highest_ceiling_cuts_nothing_of_the_highest_role(store).await;
     an_actor_stays_within_its_list_of_roles(store).await;
     a_grant_names_the_version_it_is_from(store).await;
 }
@@ -141,6 +142,17 @@ async fn a_credentials_role_cuts_and_never_adds(store: &dyn PolicyStore) {
             nothing_else && allowed(&cut, "one", &TOOLS) == allowed(&ann, "one", &TOOLS)
         }));
     }
+}
+
+async fn the_highest_ceiling_cuts_nothing_of_the_highest_role(store: &dyn PolicyStore) {
+    let boss = grant(store, "boss@x.org").await;
+    let mut principal = person("boss@x.org");
+    principal.ceiling_role = Some("super_admin".into());
+    let same = resolve(store, &principal).await;
+    assert!(same.is_ok_and(|same| {
+        let may = |grant: &Grant| ["one", "two", "nowhere"].map(|server| allowed(grant, server, &TOOLS));
+        same.role == boss.role && may(&same) == may(&boss)
+    }));
 }
 
 async fn an_actor_stays_within_its_list_of_roles(store: &dyn PolicyStore) {

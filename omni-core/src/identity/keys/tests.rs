@@ -1,9 +1,14 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use futures::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
-use super::{ApiKey, KeyStore, Keys, memory::MemoryKeys};
+use super::{ApiKey, FIND_WITHIN, FINDING, KeyStore, Keys, memory::MemoryKeys};
 use crate::{
     identity::{AuthError, Authenticator, Credential, Scope, Scopes},
     testing::key_store_contract,
@@ -107,6 +112,20 @@ async fn a_key_acts_for_those_on_its_list_and_keeps_its_ceiling() {
     assert!(judge.authenticate(as_somebody(&key, "bob@x.org")).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_key_names_nobody_by_an_entrys_own_words_nor_by_what_is_no_name() {
+    let long = "a".repeat(300);
+    for list in ["role:dba", "*"] {
+        let (judge, key) = with(|key| key.act_as = vec![list.into()], &[Scope::ActAs]).await;
+        for no_name in ["role:dba", "Role:DBA", "*", "", " ", "a b", "a\nb", "a\0", &long] {
+            let refused = judge.authenticate(as_somebody(&key, no_name)).await.unwrap_err();
+            assert!(matches!(refused, AuthError::NotListed { .. }), "{list} {no_name:?}: {refused}");
+            assert!(refused.to_string().len() < 150, "{refused}");
+        }
+        assert!(judge.authenticate(as_somebody(&key, "bob@x.org")).await.is_ok(), "{list}");
+    }
+}
+
 #[derive(Debug)]
 struct Away;
 
@@ -150,16 +169,16 @@ fn scopes_have_the_names_of_the_command_line() {
     assert_eq!(Scope::from_name("root"), None);
 }
 
-/// A store that answers no look-up, or takes no note.
+/// A store that takes no note, and answers no look-up but that of one key.
 #[derive(Debug)]
 struct Hung(Option<ApiKey>);
 
 #[async_trait::async_trait]
 impl KeyStore for Hung {
-    async fn find(&self, _: &str) -> Result<Vec<ApiKey>, super::KeyError> {
+    async fn find(&self, prefix: &str) -> Result<Vec<ApiKey>, super::KeyError> {
         match &self.0 {
-            Some(key) => Ok(vec![key.clone()]),
-            None => std::future::pending().await,
+            Some(key) if key.prefix == prefix => Ok(vec![key.clone()]),
+            Some(_) | None => std::future::pending().await,
         }
     }
     async fn get(&self, _: i64) -> Result<Option<ApiKey>, super::KeyError> {
@@ -189,6 +208,27 @@ async fn a_store_that_hangs_keeps_nobody_waiting_for_ever_and_its_notes_nobody_a
     assert!(judge.authenticate(Credential::api_key(issued.secret)).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_keys_that_nobody_has_delays_nobody_whose_key_counted_a_moment_ago() {
+    let issued = ApiKey::issue("a@x", Scopes::all());
+    let keys = Keys::new(Hung(Some(issued.key)));
+    assert!(keys.judge(&issued.secret).await.unwrap().is_some());
+    let mut flood = JoinSet::new();
+    for _ in 0..20 {
+        let (keys, made_up) = (keys.clone(), ApiKey::issue("b@x", Scopes::all()).secret);
+        flood.spawn(async move { keys.judge(&made_up).await });
+    }
+    // By then each of them is looked for, or waits for its turn.
+    sleep(FIND_WITHIN / 2).await;
+    keys.forget();
+    let judged = keys.judge(&issued.secret).now_or_never().expect("nobody is waited for");
+    assert!(judged.unwrap().is_some());
+    for _ in FINDING..20 {
+        let refused = timeout(FIND_WITHIN * 2, flood.join_next()).await.expect("a turn is not waited for for ever");
+        assert!(refused.unwrap().unwrap().is_err());
+    }
+}
+
 #[tokio::test]
 async fn whoever_looks_as_somebody_else_has_what_a_terminal_gives_them_and_acts_for_nobody() {
     let judge = Authenticator::new().with_local_act_as();
@@ -199,5 +239,18 @@ async fn whoever_looks_as_somebody_else_has_what_a_terminal_gives_them_and_acts_
     for scope in Scope::ALL {
         assert!(own.scopes.contains(scope), "{scope}");
         assert_eq!(other.scopes.contains(scope), scope != Scope::ActAs, "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_names_themselves_at_the_terminal_acts_for_nobody() {
+    let mapped = Authenticator::new().with_os_user("root", "Ann@x.org");
+    for (judge, own_name) in [(mapped, " ANN@x.org"), (Authenticator::new(), "local:root")] {
+        let local =
+            |act_as: Option<&str>| Credential::Local { os_user: "root".into(), act_as: act_as.map(str::to_owned) };
+        let own = judge.authenticate(local(None)).await.unwrap();
+        assert_eq!(judge.authenticate(local(Some(own_name))).await.unwrap(), own);
+        let refused = judge.authenticate(local(Some("bob@x.org"))).await.unwrap_err();
+        assert!(matches!(refused, AuthError::MissingScope { scope: Scope::ActAs, .. }));
     }
 }

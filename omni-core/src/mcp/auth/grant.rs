@@ -52,6 +52,11 @@ impl Access {
         })
     }
 
+    /// Whether it still counts, as far as anybody said.
+    pub(super) fn counts(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+
     pub(super) fn secret(&self) -> SecretString {
         self.token.0.clone().into()
     }

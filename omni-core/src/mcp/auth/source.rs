@@ -275,6 +275,18 @@ impl OAuth {
         timeout(RENEW_WITHIN, flight).await.unwrap_or_else(|_| Err(late()))
     }
 
+    /// A new token; the last one, while it counts, where nobody can renew it now. Where somebody has to log in there
+    /// is none.
+    async fn renewed_or_last(&self) -> Renewed {
+        match self.renew(None).await {
+            Err(error) if !matches!(error, OAuthError::LoginNeeded { .. } | OAuthError::ScopeNeeded { .. }) => {
+                let last = self.inner.cached.load_full().filter(|cached| cached.access.counts(Utc::now()));
+                last.ok_or(error)
+            }
+            renewed => renewed,
+        }
+    }
+
     fn flight(&self, refused: Option<&SecretString>) -> Flight {
         let mut flying = lock(&self.inner.flight);
         if let Some(flight) = flying.as_ref().filter(|flight| flight.peek().is_none()) {
@@ -344,7 +356,7 @@ impl CredentialSource for OAuth {
         {
             return Ok(cached.credential.clone());
         }
-        Ok(self.renew(None).await?.credential.clone())
+        Ok(self.renewed_or_last().await?.credential.clone())
     }
 
     async fn renewed(

@@ -1,6 +1,9 @@
-use std::time::Duration;
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
-use super::SqlPolicy;
+use super::{LOOK, SqlPolicy};
 use crate::{
     config::Config,
     identity::{Principal, Via},
@@ -80,6 +83,34 @@ async fn what_another_instance_changes_is_noticed_by_itself() {
         let new = policy.resolve(&Principal::email("bob@x.org")).await.unwrap();
         assert!(new.version > old.version && new.role.is_admin && !old.role.is_admin);
     }
+}
+
+#[tokio::test]
+async fn people_that_take_longer_to_compile_than_a_look_may_take_are_still_let_in_and_are_compiled_once() {
+    let policy = filled(&Tables::at("sqlite::memory:")).await;
+    let (began, has_begun) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let live = policy.live.clone();
+    // One policy is made after the other: that of the tables waits for this one.
+    let slow = std::thread::spawn(move || {
+        live.update(|_| {
+            began.send(()).unwrap();
+            ended.recv().unwrap();
+        })
+    });
+    has_begun.recv().unwrap();
+    // Held by the policy, by the thread, by whoever looks, and then by whoever makes the next one.
+    while Arc::strong_count(&policy.live) < 4 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(LOOK * 2).await;
+    tokio::time::resume();
+    end.send(()).unwrap();
+    slow.join().unwrap().unwrap();
+    assert!(policy.resolve(&Principal::email("ann@x.org")).await.is_ok());
+    policy.refresh().await.unwrap();
+    assert_eq!(*policy.version().borrow(), 3, "the first one, that of the thread, and one of the tables");
 }
 
 #[tokio::test]

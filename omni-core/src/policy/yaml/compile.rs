@@ -105,7 +105,9 @@ impl<'a> Compiler<'a> {
         }
         for name in self.known.clone() {
             let user = UserSpec { role: Some(name.clone()), ..UserSpec::default() };
-            let subject = (SubjectKind::User, format!("roles.{name}"), &files.users_lines);
+            // A bare person of the highest role is one of `super_admins`: as a ceiling it cuts nothing of what they may.
+            let kind = if name == role::SUPER_ADMIN { SubjectKind::SuperAdmin } else { SubjectKind::User };
+            let subject = (kind, format!("roles.{name}"), &files.users_lines);
             let person = self.person_or_nobody(&user, subject)?;
             people.ceilings.insert(name, person);
         }

@@ -31,7 +31,7 @@ const PER_HOUR: u64 = 30;
 /// The role of a person who has none.
 pub(crate) const NO_ROLE: &str = "read_only";
 const ADMIN: &str = "admin";
-const SUPER_ADMIN: &str = "super_admin";
+pub(super) const SUPER_ADMIN: &str = "super_admin";
 
 /// Every role that may be given to a person.
 pub(crate) fn known_roles(files: &ConfigFiles) -> BTreeSet<String> {

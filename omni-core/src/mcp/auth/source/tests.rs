@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use secrecy::ExposeSecret as _;
 use tokio::time::advance;
 
@@ -33,6 +34,27 @@ async fn a_login_and_a_logout_in_another_process_are_noticed_after_a_while() {
     advance(Duration::from_secs(31)).await;
     let error = oauth.credential().await.unwrap_err().to_string();
     assert!(error.contains("nobody is logged in"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_that_counts_for_a_while_yet_is_used_while_nobody_can_renew_it() {
+    let vault = Vault::in_memory();
+    let oauth = oauth(&vault);
+    let ending_in = |seconds: i64| {
+        let end = Utc::now() + TimeDelta::seconds(seconds);
+        let token = Hidden("access-1".into());
+        Access { token, obtained_at: end - TimeDelta::hours(1), expires_at: Some(end) }
+    };
+    let mut login = grant();
+    // A server that is elsewhere has its tokens nowhere on this machine.
+    (login.token_endpoint, login.access) = ("http://127.0.0.1:1/token".into(), Some(ending_in(50)));
+    let revision = vault.save(&TokenKey::shared("a"), URL, &login, None).await.unwrap().unwrap();
+    let last = |seconds| Cached::of(ending_in(seconds), Origin::Stored(revision)).unwrap();
+    oauth.inner.cached.store(Some(last(50)));
+    assert_eq!(sent(&oauth).await, "access-1");
+    oauth.inner.cached.store(Some(last(0)));
+    let error = oauth.credential().await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -81,6 +81,11 @@ async fn an_odd_row_of_one_person_keeps_nobody_else_out() {
             assert_eq!(wipes(&policy, &Principal::email("ann@x.org")).await, None, "{broken}");
             assert_eq!(wipes(&policy, &Principal::email("bob@x.org")).await, Some(true), "{broken}");
         }
+        for broken in ["[]", "7", r#"{"denied_resources": "*"}"#] {
+            change(&tables, &policy, &format!("UPDATE user_mcp_permissions SET beside = '{broken}'")).await;
+            assert_eq!(wipes(&policy, &Principal::email("bob@x.org")).await, None, "{broken}");
+            assert_eq!(wipes(&policy, &Principal::email("ann@x.org")).await, Some(false), "{broken}");
+        }
     }
     let tables = Tables::at("sqlite::memory:");
     let policy = policy_of(&tables);
@@ -127,8 +132,8 @@ async fn settings_that_cannot_be_read_let_nobody_in() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_panics_or_hangs_has_failed_and_the_next_one_may_go_well() {
     assert_eq!(super::super::ended(async { Ok(()) }).await, Ok(()));
-    let panicked = super::super::ended(async { panic!("an odd row") }).await;
+    let panicked = super::super::ended::<()>(async { panic!("an odd row") }).await;
     assert_eq!(panicked.unwrap_err(), "reading it panicked");
-    let hung = super::super::ended(std::future::pending()).await;
+    let hung = super::super::ended::<()>(std::future::pending()).await;
     assert_eq!(hung.unwrap_err(), "the database did not answer in time");
 }

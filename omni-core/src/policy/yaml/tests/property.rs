@@ -42,14 +42,28 @@ pub(super) fn server(name: &'static str) -> impl Strategy<Value = Value> {
     )
 }
 
+/// What a person's entry says of a server's prompts and resources.
+fn beside() -> impl Strategy<Value = Value> {
+    let only = || prop::option::of(globs());
+    (only(), globs(), only(), globs()).prop_map(|(prompts, denied_prompts, resources, denied_resources)| {
+        let mut said = json!({ "denied_prompts": denied_prompts, "denied_resources": denied_resources });
+        for (key, only) in [("prompts", prompts), ("resources", resources)] {
+            if let Some(only) = only {
+                said[key] = json!(only);
+            }
+        }
+        said
+    })
+}
+
 fn allowed_mcps() -> impl Strategy<Value = Value> {
     let mode = prop::sample::select(vec!["inherit", "custom", "all", "none"]);
-    let entry = (mode, globs(), globs()).prop_map(|(mode, tools, deny)| {
+    let entry = (mode, globs(), globs(), beside()).prop_map(|(mode, tools, deny, mut entry)| {
+        (entry["mode"], entry["deny"]) = (json!(mode), json!(deny));
         if mode == "custom" {
-            json!({ "mode": mode, "tools": tools, "deny": deny })
-        } else {
-            json!({ "mode": mode, "deny": deny })
+            entry["tools"] = json!(tools);
         }
+        entry
     });
     prop_oneof![
         Just(json!("*")),

@@ -27,7 +27,7 @@ async fn stored(config: &Config) -> (SqlPolicy, String) {
     (policy, to_yaml(&serde_json::to_value(users).unwrap()))
 }
 
-/// Everything that a grant says of these servers and tools.
+/// Everything that a grant says of these servers, and of tools, prompts and resources with these names.
 fn said(grant: &Grant) -> Vec<Value> {
     let arguments = [
         None,
@@ -46,6 +46,8 @@ fn said(grant: &Grant) -> Vec<Value> {
             assert!(decisions[0].0 || decisions.iter().all(|called| !called.0), "{tool:?} is called and not listed");
             said.push(json!([server, tool.name, is_destructive, decisions]));
         }
+        let beside = [grant.decide_prompt(server, tool), grant.decide_resource(server, tool)];
+        said.push(json!([server, tool, beside.map(|decision| decision.is_allowed())]));
     }
     said
 }
