@@ -235,6 +235,7 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
 /// * Entries come in the order of (time, number), or of their numbers, which grow as entries are stored;
 ///   a page goes on exactly where the last one ended.
 /// * What a query names is a condition; an empty query is everything.
+/// * Entries of a brief query have neither `message` nor `tool_params`.
 #[async_trait]
 pub trait AuditReader: LedgerStore {
     /// A page of asks and direct calls.

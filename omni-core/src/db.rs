@@ -69,6 +69,15 @@ impl Dialect {
         }
     }
 
+    /// A text in the order of its bytes, which is Rust's and SQLite's; PostgreSQL's is that of the database's language.
+    #[must_use]
+    pub fn by_bytes(self, text: &str) -> String {
+        match self {
+            Self::Sqlite => text.to_owned(),
+            Self::Postgres => format!("{text} COLLATE \"C\""),
+        }
+    }
+
     /// Most values of one statement.
     fn max_values(self) -> usize {
         match self {

@@ -79,6 +79,9 @@ const QUEUE: usize = 1024;
 const CARRIED_BYTES: usize = 4 << 10;
 const CARRIED_RECORDS: usize = 512;
 
+/// Tells when a record is as safe as was asked for, or why it is not.
+type Assurance = oneshot::Receiver<Result<(), AuditError>>;
+
 /// The one path of records. Clones are the same ledger.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -240,9 +243,27 @@ impl Ledger {
     /// (the record may still arrive), [`AuditError::Closed`] after `shutdown`. Where the ledger is
     /// not required, a record without room is counted and `Ok`.
     pub async fn write_with(&self, record: Record, ack: Ack) -> Result<(), AuditError> {
+        let Some(wait) = self.bring(record, ack)? else { return Ok(()) };
+        match time::timeout(self.inner.ack_within, wait).await {
+            Ok(assured) => assured.unwrap_or(Err(AuditError::Closed)),
+            Err(_) => Err(late(ack)),
+        }
+    }
+
+    /// Writes a record of which nobody learns whether it is safe: it is accepted when this returns.
+    ///
+    /// # Errors
+    /// As [`Ledger::write_with`], save what only shows later.
+    pub(crate) fn leave(&self, record: Record) -> Result<(), AuditError> {
+        self.bring(record, Ack::Local).map(drop)
+    }
+
+    /// Has a record accepted, and gives what tells when it is safe; `None` where there is no room for it and it is
+    /// only counted.
+    fn bring(&self, record: Record, ack: Ack) -> Result<Option<Assurance>, AuditError> {
         let inner = &self.inner;
         if inner.shared.place()? == Place::Dropped {
-            return Ok(());
+            return Ok(None);
         }
         let kept = inner.kept.load();
         let (record, bytes) = canonical::written(record, &kept.redactor, kept.content)?;
@@ -256,10 +277,7 @@ impl Ledger {
         };
         let accepted = Accepted { request_id, role, bytes, said, ack, done };
         inner.desk.bring(accepted)?;
-        match time::timeout(inner.ack_within, wait).await {
-            Ok(assured) => assured.unwrap_or(Err(AuditError::Closed)),
-            Err(_) => Err(late(ack)),
-        }
+        Ok(Some(wait))
     }
 
     /// Waits until the sink has every record that was accepted before the call, and those of dead

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::{
-    identity::{Principal, Scope, Via},
+    identity::{DEFAULT_TENANT, Principal, Scope, Via},
     limit::BudgetScope,
 };
 
@@ -29,6 +29,10 @@ pub use live::LivePolicy;
 pub use pattern::{Pattern, PatternError, PatternSet};
 pub use role::{Permission, Role};
 pub use rules::{RuleSet, RuleSetBuilder, ToolRef};
+
+/// What is done with these is done to everybody, whatever their tenant.
+const OF_ALL_TENANTS: [Permission; 3] =
+    [Permission::CanManageUsers, Permission::CanModifyConfig, Permission::CanDeleteData];
 
 /// Grows by one whenever anything that a grant depends on changes.
 pub type PolicyVersion = u64;
@@ -142,18 +146,32 @@ impl Grant {
         Err(PolicyError::MissingScope { subject: self.principal.subject.clone(), scope })
     }
 
-    /// Whether somebody may use an operation of administrators: the credential is made for it, and
-    /// the role is an admin's or has the permission.
+    /// Whether somebody may use an operation of administrators: the credential is made for it, the role is an
+    /// admin's or has the permission, and what concerns all tenants is done by one of the tenant [`DEFAULT_TENANT`].
     ///
     /// # Errors
-    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`].
+    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`], [`PolicyError::OtherTenant`].
     pub fn require_admin(&self, permission: Permission) -> Result<(), PolicyError> {
         self.require(Scope::Admin)?;
-        if self.role.may(permission) {
-            return Ok(());
+        let subject = self.principal.subject.clone();
+        if !self.role.may(permission) {
+            return Err(PolicyError::MissingPermission { subject, role: self.role.name.to_string(), permission });
         }
-        let (subject, role) = (self.principal.subject.clone(), self.role.name.to_string());
-        Err(PolicyError::MissingPermission { subject, role, permission })
+        if OF_ALL_TENANTS.contains(&permission) && !self.is_of_default_tenant() {
+            return Err(PolicyError::OtherTenant { subject, tenant: self.principal.tenant.clone() });
+        }
+        Ok(())
+    }
+
+    /// Whether somebody is an administrator of what all tenants share, such as the servers and where they are: by role,
+    /// by a credential that is made for it, and of the tenant [`DEFAULT_TENANT`].
+    #[must_use]
+    pub fn administers_all_tenants(&self) -> bool {
+        self.role.is_admin && self.principal.scopes.contains(Scope::Admin) && self.is_of_default_tenant()
+    }
+
+    fn is_of_default_tenant(&self) -> bool {
+        self.principal.tenant == DEFAULT_TENANT
     }
 
     /// Whether somebody may read what others asked: the credential is made for it, and the role has
@@ -309,6 +327,18 @@ pub enum PolicyError {
         role: String,
         /// What is missing.
         permission: Permission,
+    },
+    /// What is to be done concerns all tenants.
+    #[error(
+        "{subject} is of the tenant {tenant}; people, keys, configuration and how long records are kept are all \
+         tenants' own, and take an administrator of the tenant {}",
+        DEFAULT_TENANT
+    )]
+    OtherTenant {
+        /// Who asked.
+        subject: String,
+        /// Their tenant.
+        tenant: String,
     },
     /// The person is new, and somebody has to let them in.
     #[error("{subject} is not approved yet: an administrator has to approve the account first")]

@@ -12,6 +12,7 @@ mod health;
 mod identity;
 mod instances;
 mod keys;
+mod lists;
 mod local;
 mod metrics;
 mod people;

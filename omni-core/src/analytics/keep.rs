@@ -13,6 +13,8 @@ use crate::db::{Db, DbError, Dialect, Tx, Val};
 const FEW: i64 = 2_000;
 /// How long one question may sum up for the next ones.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one question may sum up again what it cannot be answered without; the next one goes on from there.
+const RENEWED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How far a table is summed up, and which state of the sums that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +31,12 @@ impl Mark {
     }
 }
 
-/// Brings the sums up to date, as far as that is worth it and takes no longer than one may wait.
+/// Brings the sums up to date, as far as that is worth it and takes no longer than one may wait. Where rows of so many
+/// days were removed that it has to take longer, there is no answer yet.
 pub(super) async fn refresh(db: &Db) -> Result<(), DbError> {
     let began = Instant::now();
     for source in Source::ALL {
-        renew(db, source).await?;
+        renew(db, source, Some(began + RENEWED_WITHIN)).await?;
         loop {
             let (mark, last) = (Mark::of(db, source).await?, last(db, source).await?);
             if last - mark.id < FEW || began.elapsed() > PATIENCE {
@@ -56,7 +59,7 @@ pub(super) async fn refresh(db: &Db) -> Result<(), DbError> {
 /// Sums up everything that there is, however long that takes.
 pub(super) async fn catch_up(db: &Db) -> Result<(), DbError> {
     for source in Source::ALL {
-        renew(db, source).await?;
+        renew(db, source, None).await?;
         while Mark::of(db, source).await?.id < last(db, source).await? && add(db, source).await? {}
     }
     Ok(())
@@ -162,10 +165,13 @@ fn merged(Rollup { table, keys, sums, .. }: &Rollup, dialect: Dialect) -> String
     )
 }
 
-/// Sums up again the days of which rows were removed.
-async fn renew(db: &Db, source: Source) -> Result<(), DbError> {
+/// Sums up again the days of which rows were removed, all of them, or until then.
+async fn renew(db: &Db, source: Source, until: Option<Instant>) -> Result<(), DbError> {
     const STALE: &str = "SELECT day FROM analytics_stale WHERE source = ? ORDER BY day";
     for row in db.fetch_all(STALE, &[source.table().into()]).await? {
+        if until.is_some_and(|until| Instant::now() > until) {
+            return Err(DbError::Unavailable { message: "too many days are summed up again".into() });
+        }
         renew_day(db, source, row.int("day")?).await?;
     }
     Ok(())
@@ -173,9 +179,11 @@ async fn renew(db: &Db, source: Source) -> Result<(), DbError> {
 
 async fn renew_day(db: &Db, source: Source, day: i64) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
-    // First: whoever removes rows of that day is waited for.
+    // First: whoever removes rows of that day is waited for, and so is whoever sums it up.
     let done = "DELETE FROM analytics_stale WHERE source = ? AND day = ?";
-    tx.execute(done, &[source.table().into(), day.into()]).await?;
+    if tx.execute(done, &[source.table().into(), day.into()]).await? == 0 {
+        return Ok(());
+    }
     let mark = locked_mark(&mut tx, source).await?;
     for rollup in rollups_of(source) {
         for grain in rollup.grains {

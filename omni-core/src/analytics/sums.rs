@@ -60,7 +60,7 @@ impl<'a> Wanted<'a> {
 
     /// The largest of a sum first, so many; where they are equal, by the keys.
     pub(super) fn top(mut self, sum: &str, limit: u64, dialect: Dialect) -> Self {
-        let keys: Vec<String> = self.by.iter().map(|key| ordered(key, dialect)).collect();
+        let keys: Vec<String> = self.by.iter().map(|key| dialect.by_bytes(key)).collect();
         self.rest = format!("ORDER BY {sum} DESC, {} LIMIT {limit}", keys.join(", "));
         self
     }
@@ -186,13 +186,5 @@ pub(super) fn start_of(grain: Grain, dialect: Dialect) -> String {
         (Grain::Month, Dialect::Postgres) => {
             "CAST(to_char(r.created_at AT TIME ZONE 'UTC', 'YYYYMM') AS BIGINT)".into()
         }
-    }
-}
-
-/// A text in the order of its bytes, which is SQLite's.
-fn ordered(key: &str, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::Sqlite => key.to_owned(),
-        Dialect::Postgres => format!("{key} COLLATE \"C\""),
     }
 }

@@ -252,6 +252,26 @@ async fn a_day_is_not_summed_up_while_its_rows_are_removed() {
 }
 
 #[tokio::test]
+async fn two_who_ask_at_once_after_a_pruning_sum_up_each_of_its_days_once() {
+    for store in stores().await {
+        append(&store, &history().chain(&SealKey::generate())).await;
+        keep::catch_up(store.db()).await.unwrap();
+        let stale = "INSERT INTO analytics_stale (source, day)
+            SELECT DISTINCT 'audit_logs', start FROM analytics_requests WHERE grain = 1";
+        let days = store.db().execute(stale, &[]).await.unwrap();
+        let version = async || {
+            let sql = "SELECT version FROM analytics_marks WHERE source = 'audit_logs'";
+            store.db().fetch_optional(sql, &[]).await.unwrap().unwrap().unsigned("version").unwrap()
+        };
+        let before = version().await;
+        let (one, other) = tokio::join!(keep::refresh(store.db()), keep::refresh(store.db()));
+        one.and(other).unwrap();
+        assert!(days > 9, "{days}");
+        assert_eq!(version().await - before, days);
+    }
+}
+
+#[tokio::test]
 async fn a_forecast_goes_by_the_days_before_whatever_period_is_asked_for() {
     let store = SqlAudit::open("sqlite::memory:").await.unwrap();
     append(&store, &history().chain(&SealKey::generate())).await;

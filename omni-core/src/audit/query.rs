@@ -86,6 +86,8 @@ pub struct AuditQuery {
     pub offset: usize,
     /// At most so many, and never more than [`MAX_PAGE`]; `None` is a hundred.
     pub limit: Option<usize>,
+    /// Without `message` and `tool_params`, which may be long: for lists that do not show them.
+    pub brief: bool,
 }
 
 impl AuditQuery {

@@ -32,7 +32,10 @@ impl Paging {
     /// Sees the record with the number `id`.
     pub(super) fn see(&mut self, id: i64, sealed: &SealedRecord) {
         let log = entries(id, sealed).log;
-        let Some(log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
+        let Some(mut log) = log.filter(|log| self.query.finds(log) && self.query.follows(log)) else { return };
+        if self.query.brief {
+            (log.message, log.tool_params) = (None, None);
+        }
         let order = self.query.order;
         self.found.insert(order.place(Cursor::of(&log)), log);
         if self.found.len() > self.query.offset.saturating_add(self.query.page_size() + 1) {

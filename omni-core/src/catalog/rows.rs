@@ -90,11 +90,12 @@ fn server_row<'a>(seen: &Seen<'a>) -> Vec<Val<'a>> {
 /// Switches off what a configuration has no more, of what omni wrote. Rows in the order of their names, as
 /// everybody takes them; where there are none, which is nearly always, nothing is locked.
 pub(super) async fn disable_others(tables: &Tables, names: &BTreeSet<Arc<str>>) -> Result<(), DbError> {
-    const KNOWN: &str = "SELECT id, name FROM mcp_servers WHERE is_enabled AND written_by = ? ORDER BY name";
     const DISABLE: &str = "UPDATE mcp_servers SET is_enabled = ?, is_healthy = ?, updated_at = ? WHERE id = ?";
     let db = tables.db().await?;
+    let order = db.dialect().by_bytes("name");
+    let known = format!("SELECT id, name FROM mcp_servers WHERE is_enabled AND written_by = ? ORDER BY {order}");
     let mut gone = Vec::new();
-    for row in db.fetch_all(KNOWN, &[WRITER.into()]).await? {
+    for row in db.fetch_all(&known, &[WRITER.into()]).await? {
         if !names.contains(&*row.text("name")?) {
             gone.push(row.int("id")?);
         }

@@ -101,6 +101,7 @@ impl Drain {
         // until a human looked.
         while let Err(error) = self.append(&records).await {
             tracing::error!(%error, "the audit store holds what this ledger never wrote; nothing more is stored");
+            self.shared.report_sink(Some(error));
             time::sleep(PAUSES.1).await;
         }
         if let Some(last) = records.last() {

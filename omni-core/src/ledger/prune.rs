@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     Checkpoint, Record, SealKeys,
     seal::Seal,
-    verify::{Break, Chain, PAGE, by_chain, named_previous},
+    verify::{Break, Chain, Fault, PAGE, by_chain, named_previous},
 };
 use crate::audit::{AuditError, LedgerStore, SealedRecord};
 
@@ -68,18 +68,8 @@ pub async fn prune_proved(
     store.forget_feedback(before).await?;
     let mut pruned = Pruned::default();
     for chain_id in chains {
-        let mut pruning = Pruning {
-            store,
-            before,
-            chain: Chain::new(keys, chain_id),
-            wanted: named.get(&chain_id).copied(),
-            named: checkpoints.get(&chain_id).and_then(|checkpoint| checkpoint.named),
-        };
-        let broken = match pruning.chain.begin_at(checkpoints.get(&chain_id)) {
-            Some(fault) => Some(pruning.chain.broken(fault)),
-            None => pruning.run(chain_id, &mut pruned.records).await?,
-        };
-        match broken {
+        let pruning = Pruning { store, keys, before, chain_id, wanted: named.get(&chain_id).copied() };
+        match pruning.run(checkpoints.get(&chain_id).copied(), &mut pruned.records).await? {
             Some(unknown) if unknown.missing_key().is_some() => pruned.not_provable += 1,
             Some(broken) => {
                 tracing::error!(%broken, "the ledger is not what omni wrote; nothing of this chain is pruned");
@@ -95,34 +85,55 @@ pub async fn prune_proved(
     Ok(pruned)
 }
 
+/// The pruning of one chain.
 struct Pruning<'a> {
     store: &'a dyn LedgerStore,
+    keys: &'a SealKeys,
     before: DateTime<Utc>,
-    chain: Chain<'a>,
+    chain_id: Uuid,
     /// The seal by which a later chain names this one.
     wanted: Option<Seal>,
-    /// The same, once it was among what went.
-    named: Option<Seal>,
 }
 
 impl Pruning<'_> {
-    async fn run(&mut self, chain_id: Uuid, gone: &mut u64) -> Result<Option<Break>, AuditError> {
+    async fn run(&self, mut checkpoint: Option<Checkpoint>, gone: &mut u64) -> Result<Option<Break>, AuditError> {
         loop {
-            let from = self.chain.at.seq;
-            let page = self.store.read(chain_id, from, PAGE).await?;
+            let broken = self.run_from(checkpoint.as_ref(), gone).await?;
+            // Somebody else may have pruned in the meantime.
+            if broken.as_ref().is_some_and(|found| found.fault == Fault::Missing) {
+                let present = by_chain(self.store.checkpoints().await?).remove(&self.chain_id);
+                if present != checkpoint {
+                    checkpoint = present;
+                    continue;
+                }
+            }
+            return Ok(broken);
+        }
+    }
+
+    async fn run_from(&self, checkpoint: Option<&Checkpoint>, gone: &mut u64) -> Result<Option<Break>, AuditError> {
+        let mut chain = Chain::new(self.keys, self.chain_id);
+        if let Some(fault) = chain.begin_at(checkpoint) {
+            return Ok(Some(chain.broken(fault)));
+        }
+        // The seal that is wanted, once it was among what went.
+        let mut named = checkpoint.and_then(|checkpoint| checkpoint.named);
+        loop {
+            let from = chain.at.seq;
+            let page = self.store.read(self.chain_id, from, PAGE).await?;
             for record in page.iter().take_while(|record| self.before > age(record).unwrap_or(DateTime::<Utc>::MAX_UTC))
             {
-                if let Some(fault) = self.chain.check(record) {
-                    return Ok(Some(self.chain.broken(fault)));
+                if let Some(fault) = chain.check(record) {
+                    return Ok(Some(chain.broken(fault)));
                 }
-                self.named = self.named.or(self.wanted.filter(|wanted| *wanted == record.mac));
+                named = named.or(self.wanted.filter(|wanted| *wanted == record.mac));
             }
-            let next = self.chain.at;
+            let next = chain.at;
             if next.seq == from {
                 return Ok(None);
             }
             // With the key that proved it, so that one key is enough for all of a chain.
-            let checkpoint = Checkpoint::sign(self.chain.key(), chain_id, next.seq, next.previous, self.named);
+            let checkpoint = Checkpoint::sign(chain.key(), self.chain_id, next.seq, next.previous, named);
             *gone += self.store.forget(&checkpoint).await?;
         }
     }

@@ -33,7 +33,7 @@ pub enum Outcome {
     Cancelled,
     /// Ran out of time.
     Timeout,
-    /// The process died in the middle; nobody knows.
+    /// It broke off in the middle, or the process died; nobody knows.
     UnknownOutcome,
 }
 

@@ -130,13 +130,17 @@ impl Shared {
     }
 
     fn full(&self) -> AuditError {
-        let cause = locked(&self.away).as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-        AuditError::Full {
-            message: format!(
-                "{} records wait for the audit store{cause}; make it available again, or set audit.required: false",
-                self.backlog()
-            ),
-        }
+        let fault = self.sink_fault();
+        let cause = fault.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+        let advice = match fault {
+            // It is there, and takes nothing more of this chain.
+            Some(AuditError::Conflict { .. }) => {
+                "see with `omni audit verify` what is wrong there, and start omni again"
+            }
+            Some(_) | None => "make it available again, or set audit.required: false",
+        };
+        let message = format!("{} records wait for the audit store{cause}; {advice}", self.backlog());
+        AuditError::Full { message }
     }
 
     pub(crate) fn take(&self, bytes: usize) {

@@ -19,6 +19,7 @@ use crate::{
 mod carried;
 mod crash;
 mod keys;
+mod pruned;
 mod stores;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -198,6 +199,18 @@ async fn the_refusal_of_a_full_ledger_says_why_and_what_to_do() {
     let _ = ledger.flush(Duration::from_millis(200)).await;
     let error = ledger.admit().unwrap_err().to_string();
     assert!(error.contains("gone fishing") && error.contains("audit.required: false"), "{error}");
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_ledger_whose_store_holds_another_record_says_where_and_what_to_do() {
+    let sink = MemorySink::default();
+    let ledger = open(LedgerOptions::new(key()).with_max_backlog(1), sink.clone()).await;
+    sink.append(&[SealedRecord::new(ledger.chain_id(), 0, "{}", [0; 32])]).await.unwrap();
+    ledger.write(ask("1")).await.unwrap();
+    let _ = ledger.flush(Duration::from_millis(200)).await;
+    assert!(matches!(ledger.sink_fault(), Some(AuditError::Conflict { seq: 0, .. })), "{:?}", ledger.sink_fault());
+    let error = ledger.admit().unwrap_err().to_string();
+    assert!(error.contains("holds another record at") && error.contains("start omni again"), "{error}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::{Omni, steps};
 use crate::{
     ask::{Client, Source},
     error::Error,
-    identity::{Credential, DEFAULT_TENANT, Principal, Scope, Scopes},
+    identity::{Credential, Principal, Scope, Scopes},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
     parts::Parts,
     policy::{Grant, Permission, PolicyError, Role, Standing, is_operator},
@@ -34,12 +34,12 @@ pub use policy::{Explanation, Rights, ToolRight};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::ListedUser;
 
-/// What is done with these is done to everybody, whatever their tenant.
-const OF_ALL_TENANTS: [Permission; 2] = [Permission::CanManageUsers, Permission::CanModifyConfig];
 /// Longest name of a person or a key, in bytes.
 const MAX_NAME: usize = 255;
 /// Most characters of what somebody wrote that an error repeats.
 const MAX_QUOTED: usize = 100;
+/// What is written down of an operation that nobody saw the end of.
+const LEFT: &str = "whoever did it went away before it was done, or it broke off; how far it came is not known";
 
 /// An administrator at work.
 #[derive(Debug)]
@@ -50,6 +50,27 @@ pub struct Admin {
     client: Client,
     /// `None` for whoever can read configuration and database anyway: nothing is refused them.
     grant: Option<Arc<Grant>>,
+}
+
+/// An operation under way. Where its future is dropped before it has an end, as a door does with the request of whoever
+/// hangs up, some of it may be done: it is in the ledger all the same.
+struct UnderWay<'a> {
+    admin: &'a Admin,
+    record: AdminRecord,
+    has_ended: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let (outcome, error) = (Outcome::UnknownOutcome, Some(LEFT.to_owned()));
+        let record = AdminRecord { outcome, error, ..self.record.clone() };
+        if let Err(error) = self.admin.parts.ledger.leave(self.admin.entry(record)) {
+            tracing::error!(%error, action = %self.record.action, "an operation that broke off is not recorded");
+        }
+    }
 }
 
 impl Omni {
@@ -106,17 +127,7 @@ impl Admin {
     /// Refuses whoever may not look at something.
     pub(super) fn require(&self, permission: Permission) -> Result<(), Error> {
         let Some(grant) = &self.grant else { return Ok(()) };
-        grant.require_admin(permission)?;
-        let tenant = &self.principal.tenant;
-        if OF_ALL_TENANTS.contains(&permission) && tenant != DEFAULT_TENANT {
-            let message = format!(
-                "{} is of the tenant {tenant}; people, keys and configuration are all tenants' own, and take an \
-                 administrator of the tenant {DEFAULT_TENANT}",
-                self.principal.subject
-            );
-            return Err(Error::Denied { message });
-        }
-        Ok(())
+        Ok(grant.require_admin(permission)?)
     }
 
     /// Does something and records how it ended; if it may not be done, that.
@@ -137,11 +148,14 @@ impl Admin {
         work: impl Future<Output = Result<T, Error>>,
         tell: impl FnOnce(&mut AdminRecord, &T),
     ) -> Result<T, Error> {
+        let mut under_way = UnderWay { admin: self, record: record.clone(), has_ended: false };
         let done = match self.require(permission).and_then(|()| steps::admit(&self.parts)) {
             // On the heap: what there is to do is large, and whoever waits for it would carry it.
             Ok(()) => Box::pin(work).await,
             Err(refused) => Err(refused),
         };
+        // The ledger has taken its record before anything is waited for again.
+        under_way.has_ended = true;
         if let Ok(done) = &done {
             tell(&mut record, done);
         }
@@ -154,10 +168,13 @@ impl Admin {
             record.outcome = if error.kind() == crate::ErrorKind::Denied { Outcome::Denied } else { Outcome::Error };
             record.error = Some(error.to_string());
         }
+        Ok(self.parts.ledger.write_with(self.entry(record), self.parts.acks.ask).await?)
+    }
+
+    fn entry(&self, record: AdminRecord) -> Record {
         let mut party = Party::new(&self.principal, self.source).with_client(self.client.clone());
         party.role = self.grant.as_ref().map(|grant| grant.role.name.to_string());
-        let record = Record::new(Uuid::now_v7(), Some(party), Event::Admin(record));
-        Ok(self.parts.ledger.write_with(record, self.parts.acks.ask).await?)
+        Record::new(Uuid::now_v7(), Some(party), Event::Admin(record))
     }
 
     /// Refuses to give out more than one has.

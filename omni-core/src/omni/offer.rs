@@ -55,7 +55,7 @@ pub struct ServerPlace {
 pub(super) enum Eyes<'a> {
     /// An administrator at work, to whom all tools of all servers are shown.
     All,
-    /// A person, who is shown what they may use. An administrator is told of every server.
+    /// A person, who is shown what they may use. An administrator of all tenants is told of every server.
     Of(&'a Grant),
 }
 
@@ -63,7 +63,7 @@ impl Eyes<'_> {
     fn is_admin(self) -> bool {
         match self {
             Self::All => true,
-            Self::Of(grant) => grant.role.is_admin && grant.principal.scopes.contains(Scope::Admin),
+            Self::Of(grant) => grant.administers_all_tenants(),
         }
     }
 

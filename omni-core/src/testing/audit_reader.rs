@@ -24,6 +24,7 @@ pub async fn audit_reader_contract(sink: &dyn AuditSink, reader: &dyn AuditReade
     let history = History::store(sink).await;
     history.every_condition_narrows_what_is_found(reader).await;
     history.pages_follow_each_other_without_gap_or_repetition(reader).await;
+    history.a_brief_page_is_without_what_may_be_long(reader).await;
     what_is_stored_late_comes_late_by_number(sink, reader).await;
     what_came_by_no_door_is_found_as_unknown(sink, reader).await;
     history.sums_are_those_of_the_entries(reader).await;
@@ -127,6 +128,15 @@ impl History {
                 Some(Err(_)) | None => return all,
             }
         }
+    }
+
+    async fn a_brief_page_is_without_what_may_be_long(&self, reader: &dyn AuditReader) {
+        let whole = self.all(reader, Order::NewestFirst).await;
+        let has_long = |entry: &LogEntry| (entry.message.is_some(), entry.tool_params.is_some());
+        assert!(whole.iter().any(|entry| has_long(entry).0) && whole.iter().any(|entry| has_long(entry).1));
+        let short = |entry: LogEntry| LogEntry { message: None, tool_params: None, ..entry };
+        let page = reader.logs(&AuditQuery { brief: true, ..self.query() }).await.unwrap_or_default();
+        assert_eq!(page.entries, whole.into_iter().map(short).collect::<Vec<_>>(), "the rest is as it was");
     }
 
     async fn sums_are_those_of_the_entries(&self, reader: &dyn AuditReader) {

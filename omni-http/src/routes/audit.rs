@@ -135,12 +135,13 @@ async fn page(
         return export::respond(access, query, form).await;
     }
     let limit = *query.limit.get_or_insert(default_size);
-    let found = access.logs(&query).await.map_err(|error| refused(error, OWN_LOGS))?;
-    // Whoever goes on by `after` was told before.
+    query.brief = true;
+    // Before the page is read, so that nobody holds one while they wait. Whoever goes on by `after` was told before.
     let total = match query.after {
         None => Some(access.count(&query).await.map_err(|error| refused(error, OWN_LOGS))?),
         Some(_) => None,
     };
+    let found = access.logs(&query).await.map_err(|error| refused(error, OWN_LOGS))?;
     let next = found.next.map(|next| next.to_string());
     let logs = found.entries.into_iter().map(Into::into).collect();
     Ok(Json(LogList { logs, total, limit, offset: query.offset, next }).into_response())

@@ -6,7 +6,6 @@ use chrono::Utc;
 use omni_core::{
     Error, Source,
     catalog::{Catalog, Health as ServerHealth, ServerView},
-    identity::Scope,
     omni::Inside,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -112,7 +111,7 @@ async fn invalidate(
 async fn is_admin(app: &App, visitor: &Visitor) -> bool {
     let Some(caller) = &visitor.0 else { return false };
     let grant = app.omni.grant(caller.credential(None)).await;
-    grant.is_ok_and(|grant| grant.role.is_admin && grant.require(Scope::Admin).is_ok())
+    grant.is_ok_and(|grant| grant.administers_all_tenants())
 }
 
 fn database(app: &App, is_admin: bool, inside: Option<&Inside>) -> Database {

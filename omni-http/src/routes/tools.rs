@@ -82,7 +82,8 @@ async fn call(
 
 /// List servers
 ///
-/// Those of which the caller may use something; administrators see all, and how each is reached.
+/// Those of which the caller may use something; administrators of the tenant `default` see all, and how each is
+/// reached.
 #[utoipa::path(get, path = "/mcp/tools/servers", tag = "tools", params(ListServers),
     responses((status = 200, body = ServerList)))]
 async fn servers(

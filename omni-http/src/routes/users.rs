@@ -18,8 +18,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// List people
 ///
-/// All of them takes the scope `admin` and the permission `can_manage_users`; whoever lacks that finds
-/// themselves.
+/// All of them takes the scope `admin` and the permission `can_manage_users`, in the tenant `default`; whoever
+/// lacks that finds themselves.
 #[utoipa::path(get, path = "/users", tag = "users", params(PageOfUsers), responses((status = 200, body = UserList)))]
 async fn list(
     State(app): State<App>,

@@ -16,13 +16,14 @@ use crate::{
 };
 
 /// What a page tells of what was just done, by its name in addresses.
-const NOTICES: [(&str, &str); 9] = [
+const NOTICES: [(&str, &str); 10] = [
     ("approved", "The tool may be used again."),
     ("refreshed", "The configuration was read again, and every server was asked again."),
     ("agreed", "You agreed to the call. The ask goes on."),
     ("denied", "You denied the call. The ask goes on without it."),
     ("revoked", "The key opens nothing any more."),
     ("role", "They have another role from now on."),
+    ("role-let-in", "They have another role from now on. It lets them in again: they were kept out."),
     ("disabled", "They are kept out from now on."),
     ("enabled", "They are let in again."),
     ("let-in", "They are let in from now on."),

@@ -85,6 +85,21 @@ async fn administrators_are_told_where_things_are_without_credentials() {
 }
 
 #[tokio::test]
+async fn administrators_of_another_tenant_are_told_where_nothing_is() {
+    let office = Office::open().await;
+    let other = office.key_elsewhere("boss@company.com").await;
+    let health = office.get(&other, "/health").await.is(200).json();
+    assert_eq!((&health["environment"], &health["database"]["database"]), (&json!(null), &json!(null)));
+    assert_eq!(health["database"]["host"], json!(null));
+    assert!(health["mcps"]["servers"].as_array().unwrap().iter().all(|server| server["url"].is_null()), "{health}");
+    for path in ["/health", "/mcp/tools/servers?include_health=true", "/mcp/tools/health/away"] {
+        let told = office.get(&other, path).await.is(200).text;
+        assert!(told.contains("away"), "{path}: {told}");
+        assert!(!told.contains("10.0.0.") && !told.contains("/opt/prog"), "{path}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn looking_asks_no_server() {
     let door = half().await;
     // One that is away is looked at again by and by, whoever looks here.

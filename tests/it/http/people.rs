@@ -53,6 +53,17 @@ async fn of_others_only_those_learn_who_may_manage_people() {
 }
 
 #[tokio::test]
+async fn an_administrator_of_another_tenant_lists_themselves_only() {
+    let office = Office::open().await;
+    let other = office.key_elsewhere(BOSS).await;
+    let list = office.get(&other, "/users").await.is(200).json();
+    assert_eq!((&list["total_users"], emails(&list["users"])), (&json!(1), vec![BOSS]));
+    for path in ["/admin/users", "/users/ada@company.com"] {
+        office.get(&other, path).await.error(403, "denied");
+    }
+}
+
+#[tokio::test]
 async fn a_key_for_others_learns_who_they_are() {
     let office = Office::open().await;
     let bot = office.key_with("chief@company.com", &[Scope::Ask, Scope::ActAs]).await;

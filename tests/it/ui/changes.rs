@@ -133,6 +133,13 @@ async fn people_get_roles_and_are_kept_out() {
     assert!(page.text.contains("They are kept out from now on") && page.text.contains("blocked"), "{}", page.text);
     change(&[("do", "enable")]).await.is(303);
     assert_eq!(site.document("user?email=new%40company.com").await["user"]["status"], "active");
+    change(&[("do", "disable")]).await.is(303);
+    assert!(site.get("user?email=new%40company.com").await.reply.text.contains("A role lets them in again"));
+    let given = change(&[("do", "role"), ("role", "dba")]).await.is(303);
+    assert_eq!(given.header("location"), "user?email=new%40company.com&notice=role-let-in");
+    let page = site.get(given.header("location")).await.reply.is(200);
+    assert!(page.text.contains("It lets them in again: they were kept out."), "{}", page.text);
+    assert_eq!(site.document("user?email=new%40company.com").await["user"]["status"], "active");
     change(&[("do", "role"), ("role", "emperor")]).await.is(422);
     // Whom a file names, only the file changes.
     site.post("user", &[("csrf", &csrf), ("email", ADA), ("do", "disable")]).await.is(409);

@@ -89,11 +89,7 @@ async fn an_administrator_of_another_tenant_sees_nothing_of_this_one_and_changes
     let site = Site::open().await;
     let id = site.park("Drop it").await;
     let asked = site.newest().await;
-    let other = site.office.key(BOSS).await;
-    let prefix = &other["omni_".len()..][..8];
-    let pool = sqlx::SqlitePool::connect(&site.office.database()).await.unwrap();
-    let moved = sqlx::query("UPDATE api_keys SET tenant = 'other' WHERE key_prefix = ?").bind(prefix);
-    assert_eq!(moved.execute(&pool).await.unwrap().rows_affected(), 1);
+    let other = site.office.key_elsewhere(BOSS).await;
     let who = site.office.omni.authenticate(Credential::api_key(other.clone())).await.unwrap();
     assert_eq!(who.tenant, "other");
     let keys = site.document("keys").await["keys"].as_array().unwrap().len();

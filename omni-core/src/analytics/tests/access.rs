@@ -101,3 +101,19 @@ async fn a_role_that_was_taken_away_counts_at_the_next_call() {
     )));
     assert!(ask().await.is_err());
 }
+
+#[tokio::test]
+async fn where_servers_are_is_told_to_nobody_of_another_tenant() {
+    let store = SqlAudit::open("sqlite::memory:").await.unwrap();
+    store.db().migrate().await.unwrap();
+    let known = "INSERT INTO mcp_servers (name, url) VALUES ('lab', 'http://10.0.0.7:8300/mcp')";
+    store.db().execute(known, &[]).await.unwrap();
+    let analytics = Analytics::new(store.db().clone());
+    for (tenant, is_told) in [("default", true), ("other", false)] {
+        let caller = Principal::email("owner@company.com").with_tenant(tenant);
+        let found = analytics.ask(&caller, "get_mcp_health_summary", arguments(json!({}))).await.unwrap();
+        let whole = format!("{} {}", found.text, found.document);
+        assert!(whole.contains("lab"), "{tenant}: {whole}");
+        assert_eq!(whole.contains("10.0.0.7"), is_told, "{tenant}: {whole}");
+    }
+}

@@ -22,11 +22,15 @@ const LOG: &str =
     "l.id, l.request_id, l.created_at, l.tenant, l.user_email, l.user_role, l.actor, l.source, l.x_source,
     l.user_agent, CAST(l.ip_address AS TEXT) AS ip_address,
     l.slack_channel, l.slack_user_id, l.slack_message_ts, l.slack_thread_ts,
-    l.request_type, l.message, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
+    l.request_type, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
     l.mcps_accessed, l.tokens_input, l.tokens_output, l.tokens_cached, l.tokens_cache_write,
     CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.mcp_target, l.tool_called,
-    l.tool_params, l.success, l.status, l.warning, l.duration_ms, l.response_preview, l.error_message, l.was_blocked,
+    l.success, l.status, l.warning, l.duration_ms, l.response_preview, l.error_message, l.was_blocked,
     l.block_reason";
+
+/// What of an entry may be long, and what stands in its place where it is not wanted.
+const LONG: &str = "l.message, l.tool_params";
+const NOT_LONG: &str = "NULL AS message, NULL AS tool_params";
 
 fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
     let number = |column| Ok::<_, DbError>(row.optional_int(column)?.and_then(|n| u64::try_from(n).ok()));
@@ -193,7 +197,8 @@ pub(super) fn page(query: &AuditQuery, dialect: Dialect) -> (String, Vec<Val<'_>
     let places = if by_number { format!("l.id {order}") } else { format!("l.created_at {order}, l.id {order}") };
     let limit = format!("LIMIT {} OFFSET {}", query.page_size() + 1, query.offset);
     let rest = format!("ORDER BY {places} {limit}");
-    (format!("SELECT {LOG} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
+    let long = if query.brief { NOT_LONG } else { LONG };
+    (format!("SELECT {LOG}, {long} FROM audit_logs l {} {rest}", conditions.to_sql()), conditions.values)
 }
 
 pub(super) async fn count(db: &Db, query: &AuditQuery) -> Result<u64, AuditError> {
@@ -260,7 +265,7 @@ pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Optio
     let values = [first.chain_id.to_string().into(), first.seq.into(), last.seq.into()];
     let range = "chain_id = ? AND seq BETWEEN ? AND ?";
     let logs = format!(
-        "SELECT l.seq, {INTACT}, {LOG} FROM audit_logs l LEFT JOIN users u ON u.id = l.user_id WHERE l.{range}"
+        "SELECT l.seq, {INTACT}, {LOG}, {LONG} FROM audit_logs l LEFT JOIN users u ON u.id = l.user_id WHERE l.{range}"
     );
     let calls = format!("SELECT seq, {CALL} FROM tool_calls WHERE {range}");
     let (logs, calls) = (db.fetch_all(&logs, &values).await?, db.fetch_all(&calls, &values).await?);

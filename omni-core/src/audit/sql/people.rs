@@ -45,13 +45,14 @@ async fn known(tx: &mut Tx, seen: &BTreeMap<(&str, &str), Seen<'_>>) -> Result<P
         updated_at = CASE WHEN updated_at < ? THEN ? ELSE updated_at END WHERE id = ?";
     let mut people = People::new();
     let all: Vec<(&str, &str)> = seen.keys().copied().collect();
+    let [tenant, email] = ["tenant", "email"].map(|column| tx.dialect().by_bytes(column));
     for some in all.chunks(AT_ONCE) {
         // Few different statements: the last pair fills up to a power of two.
         let size = some.len().next_power_of_two();
         let pairs = vec![format!("({})", placeholders(2)); size].join(", ");
         let sql = format!(
             "SELECT id, tenant, email, role, role_source, updated_at FROM users WHERE (tenant, email) IN (VALUES {pairs})
-             ORDER BY tenant, email"
+             ORDER BY {tenant}, {email}"
         );
         let filled = some.iter().chain(some.last().into_iter().cycle()).take(size);
         let values: Vec<Val<'_>> = filled.flat_map(|(tenant, email)| [(*tenant).into(), (*email).into()]).collect();

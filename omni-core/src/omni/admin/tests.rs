@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use serde_json::json;
+use futures::FutureExt as _;
+use serde_json::{Value, json};
 
-use super::{super::UserStatus, Admin, NewKey};
+use super::{super::UserStatus, Admin, NewKey, record};
 use crate::{
     Ask, Error, ErrorKind, Omni, Principal, Source,
     audit::{AuditBackend, memory::MemorySink},
@@ -16,6 +17,7 @@ use crate::{
 };
 
 mod input;
+mod tenants;
 
 const USERS: &str = "\
 super_admins: [{ email: boss@x.org }]
@@ -92,7 +94,7 @@ async fn whom_users_yaml_names_is_changed_there() {
     let (omni, sink) = omni().await;
     let boss = admin(&omni, "boss@x.org").await;
     for refused in [
-        boss.add_user("DBA@x.org", None, "admin").await,
+        boss.add_user("DBA@x.org", None, "admin").await.map(drop),
         boss.approve_user("dba@x.org", Some("admin")).await.map(drop),
         boss.disable_user("dba@x.org", None).await,
         boss.enable_user("dba@x.org").await,
@@ -376,4 +378,35 @@ async fn limits_are_looked_at_without_taking_any() {
     assert_eq!(dba.standings_of("dba@x.org").await.unwrap_err().kind(), ErrorKind::Denied);
     assert!(boss.may(Permission::CanManageUsers) && !dba.may(Permission::CanManageUsers));
     assert_eq!((boss.role_name(), dba.role_name()), (Some("super_admin"), Some("dba")));
+}
+
+#[tokio::test]
+async fn an_operation_whose_administrator_went_away_is_in_the_log_all_the_same() {
+    let (omni, sink) = omni().await;
+    let boss = admin(&omni, "boss@x.org").await;
+    let said = record("user.add", "new@x.org", Value::Null);
+    let endless = std::future::pending::<Result<(), Error>>();
+    assert!(boss.run(Permission::CanManageUsers, said, endless).now_or_never().is_none());
+    boss.add_user("new@x.org", None, "dba").await.unwrap();
+    let outcomes: Vec<_> = records(&omni, &sink).await.into_iter().map(|it| (it.target, it.outcome)).collect();
+    let expected = [Outcome::UnknownOutcome, Outcome::Success].map(|outcome| ("new@x.org".into(), outcome));
+    assert_eq!(outcomes, expected);
+}
+
+#[tokio::test]
+async fn the_record_of_a_role_says_whether_it_let_somebody_in_who_was_kept_out() {
+    let (omni, sink) = omni().await;
+    let operator = operator(&omni).await;
+    operator.disable_user("new@x.org", None).await.unwrap();
+    assert!(operator.add_user("new@x.org", None, "dba").await.unwrap());
+    assert!(!operator.add_user("new@x.org", None, "read_only").await.unwrap());
+    operator.disable_user("two@x.org", None).await.unwrap();
+    operator.approve_user("two@x.org", Some("dba")).await.unwrap();
+    let given = records(&omni, &sink).await.into_iter().filter(|it| it.action != "user.disable");
+    let expected = [
+        json!({ "role": "dba", "unblocked": true }),
+        json!({ "role": "read_only" }),
+        json!({ "role": "dba", "unblocked": true }),
+    ];
+    assert_eq!(given.map(|it| it.details).collect::<Vec<_>>(), expected);
 }

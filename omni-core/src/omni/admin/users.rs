@@ -13,6 +13,7 @@ use crate::{
     db::DbError,
     error::Error,
     identity::{is_address, normalise},
+    ledger::AdminRecord,
     people::{Blocks, Imported, KnownUser, Tables, UserState},
     policy::{Permission, yaml::YamlPolicy},
 };
@@ -80,20 +81,21 @@ impl Admin {
             }
             self.assign(email, name, role).await
         };
-        self.run(Permission::CanManageUsers, said, adding).await
+        self.run_and_tell(Permission::CanManageUsers, said, adding, unblocked).await.map(drop)
     }
 
-    /// Gives somebody a role, or another one; they need not have asked before. It holds for their next ask.
+    /// Gives somebody a role, or another one; they need not have asked before. It holds for their next ask, also where
+    /// they were kept out until now: returns whether they were.
     ///
     /// # Errors
     /// [`Error::NamedInFile`] for somebody whom `users.yaml` names, [`Error::Invalid`] for a role
     /// that nobody knows, [`Error::Denied`] for one that is more than one's own.
-    pub async fn add_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
+    pub async fn add_user(&self, email: &str, name: Option<&str>, role: &str) -> Result<bool, Error> {
         let said = record("user.add", &normalise(email), json!({ "role": role }));
-        self.run(Permission::CanManageUsers, said, self.assign(email, name, role)).await
+        self.run_and_tell(Permission::CanManageUsers, said, self.assign(email, name, role), unblocked).await
     }
 
-    async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<(), Error> {
+    async fn assign(&self, email: &str, name: Option<&str>, role: &str) -> Result<bool, Error> {
         address(email)?;
         name.map_or(Ok(()), |name| within("the name", name, MAX_NAME))?;
         self.require(Permission::CanPromoteUsers)?;
@@ -104,9 +106,9 @@ impl Admin {
         self.may_change(email).await?;
         let known = self.parts.policy.role(role).ok_or_else(|| no_role(role))?;
         self.may_give(&known)?;
-        tables.assign(email, name, role).await?;
+        let was_out = tables.assign(email, name, role).await?;
         self.refresh().await;
-        Ok(())
+        Ok(was_out)
     }
 
     /// Lets in somebody who waits for it, with the role that is on offer for them or another one.
@@ -123,10 +125,12 @@ impl Admin {
             let none = || format!("no role is on offer for {email}: name one");
             let role = role.map(str::to_owned).or_else(|| self.standing(email).offered_role);
             let role = role.ok_or_else(|| Error::Invalid { message: none() })?;
-            self.assign(email, None, &role).await?;
-            Ok(role)
+            let was_out = self.assign(email, None, &role).await?;
+            Ok((role, was_out))
         };
-        self.run(Permission::CanManageUsers, said, approving).await
+        let tell = |said: &mut AdminRecord, (_, was_out): &(String, bool)| unblocked(said, was_out);
+        let (role, _) = self.run_and_tell(Permission::CanManageUsers, said, approving, tell).await?;
+        Ok(role)
     }
 
     /// Keeps somebody out; `message` is what they read.
@@ -269,6 +273,13 @@ fn address(email: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Invalid { message: format!("{} is no e-mail address", quoted(email)) })
+}
+
+/// That a role let somebody in who was kept out, for its record.
+fn unblocked(said: &mut AdminRecord, was_out: &bool) {
+    if *was_out {
+        said.details["unblocked"] = true.into();
+    }
 }
 
 /// Of an import, for its record: all numbers, and some of the names.

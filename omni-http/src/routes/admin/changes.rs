@@ -23,7 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Give somebody a role who may not have asked before
 ///
-/// Whoever has one keeps it: `POST /admin/users/{id}/role` gives them another.
+/// Whoever has one keeps it: `POST /admin/users/{id}/role` gives them another. A role lets in whoever was kept out.
 #[utoipa::path(post, path = "/admin/users", tag = "admin", request_body = AddUser, responses(
     (status = 201, body = AdminUser),
     (status = 409, description = "They have a role already, which another route changes; or a file names them: it says where"),
@@ -40,7 +40,7 @@ async fn add(
 
 /// Give somebody another role
 ///
-/// It holds for their next ask.
+/// It holds for their next ask. A role lets in whoever was kept out.
 #[utoipa::path(post, path = "/admin/users/{id}/role", tag = "admin",
     params(("id" = String, Path, description = "The e-mail address")), request_body = SetRole, responses(
     (status = 200, body = AdminUser),

@@ -54,10 +54,10 @@ fn asked(query: &Fields) -> Option<Result<Asked, String>> {
 pub(in crate::ui) async fn change(Posted(person, fields): Posted) -> Result<Response, ApiError> {
     let (admin, email) = (&person.admin, fields.text("email"));
     let notice = match fields.of("do") {
-        Some("role") => {
-            admin.add_user(&email, None, &fields.text("role")).await?;
-            "role"
-        }
+        Some("role") => match admin.add_user(&email, None, &fields.text("role")).await? {
+            true => "role-let-in",
+            false => "role",
+        },
         Some("disable") => {
             admin.disable_user(&email, fields.of("message")).await?;
             "disabled"

@@ -25,14 +25,14 @@ async fn what_has_no_room_or_cannot_be_seen_is_refused_by_every_database_alike()
         let boss = admin(&omni, "boss@x.org").await;
         for email in [&*long, "a@b\0c", "ann", "a@b@c"] {
             let (added, enabled) = (boss.add_user(email, None, "dba").await, boss.enable_user(email).await);
-            for refused in [added, enabled, boss.disable_user(email, None).await] {
+            for refused in [added.map(drop), enabled, boss.disable_user(email, None).await] {
                 assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid, "{email:?}");
             }
         }
         let named = NewKey { name: Some("a".repeat(256)), ..key_of("dba@x.org", &[Scope::Ask]) };
         let invisible = NewKey { name: Some("a\0".into()), ..key_of("dba@x.org", &[Scope::Ask]) };
         for refused in [
-            boss.add_user("a@x.org", Some(&text), "dba").await,
+            boss.add_user("a@x.org", Some(&text), "dba").await.map(drop),
             boss.disable_user("a@x.org", Some(&text)).await,
             boss.create_key(named).await.map(drop),
             boss.create_key(invisible).await.map(drop),
