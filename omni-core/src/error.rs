@@ -338,7 +338,9 @@ fn llm_message(error: &LlmError) -> &'static str {
         LlmError::Timeout { .. } => "the language model did not answer in time",
         LlmError::ContextExceeded { .. } => "the conversation is too long for the language model",
         LlmError::InvalidRequest { .. } => "the language model refused the request",
-        LlmError::Cut { .. } | LlmError::Protocol { .. } => "the language model's answer broke off",
+        LlmError::NotAnApi { .. } | LlmError::Cut { .. } | LlmError::Protocol { .. } => {
+            "the language model's answer broke off"
+        }
     }
 }
 
@@ -364,6 +366,7 @@ fn llm_kind(error: &LlmError) -> ErrorKind {
         LlmError::Timeout { .. } => ErrorKind::Timeout,
         LlmError::ContextExceeded { .. }
         | LlmError::InvalidRequest { .. }
+        | LlmError::NotAnApi { .. }
         | LlmError::Cut { .. }
         | LlmError::Protocol { .. } => ErrorKind::Failed,
     }

@@ -309,7 +309,8 @@ impl ModelTurn {
 /// * What may be charged though nothing of it came is no retry of `stream`, but [`LlmError::Cut`]: whoever pays
 ///   makes it again, if `makes_again` lets it.
 /// * Dropping the stream cancels the request at the vendor.
-/// * The prefix (system, tools, earlier messages) of two requests of one run is byte-equal on the wire.
+/// * The prefix (system, tools, earlier messages) of two requests of one run is byte-equal on the wire, but for thoughts
+///   that the vendor does not take back.
 /// * A tool that the vendor would refuse is repaired or left out alone, with a `Warning` event.
 #[async_trait]
 pub trait LlmProvider: Send + Sync + fmt::Debug {

@@ -14,7 +14,7 @@ use omni_core::{
     limit::{Charge, Limit},
     llm::{
         Block, ChatEvent, ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo, Speaker, StopReason, Usage,
-        scripted::Scripted,
+        scripted::{Scripted, text_turn},
     },
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
     thread::{SummaryRules, ThreadRules},
@@ -317,6 +317,9 @@ async fn a_lost_turn_that_used_the_budget_up_is_not_made_again() {
     assert!(used > budget * 9 / 10 && used <= budget, "{used} of {budget}");
 }
 
+/// What a summary may take of a model's output beside its own words.
+const THOUGHTS: u64 = 4_096;
+
 /// A model that answers twice and then loses the summary that the second answer made due.
 fn losing_a_summary() -> Scripted {
     Scripted::new().with_model(priced()).say("One.").say("Two.").fail(lost())
@@ -346,7 +349,8 @@ async fn converse(omni: &Omni, options: &AskOptions) -> (Answer, Option<String>)
 async fn a_summary_of_which_nothing_came_is_made_once_more_and_both_are_paid_for() {
     let again = losing_a_summary().say("One in short.");
     let twice = losing_a_summary().fail(lost()).say("never");
-    for (llm, text, output) in [(again, Some("One in short."), 5 + 800 + 5), (twice, None, 5 + 800 + 800)] {
+    let most = 800 + THOUGHTS;
+    for (llm, text, output) in [(again, Some("One in short."), 5 + most + 5), (twice, None, 5 + most + most)] {
         let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
         let change = |builder| change(builder).thread_rules(told_in(800));
         let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
@@ -361,13 +365,32 @@ async fn a_summary_of_which_nothing_came_is_made_once_more_and_both_are_paid_for
 #[tokio::test]
 async fn a_lost_summary_that_leaves_too_little_for_another_is_not_made_again() {
     let mut options = AskOptions::default();
-    options.max_cost = Some(NanoUsd(3_000 * OUT));
-    for (budgets, options) in [(vec![tokens(3_900)], AskOptions::default()), (vec![], options)] {
+    options.max_cost = Some(NanoUsd(9_000 * OUT));
+    for (budgets, options) in [(vec![tokens(10_000)], AskOptions::default()), (vec![], options)] {
         let (_, change) = with(&budgets);
         let llm = losing_a_summary().say("never");
         let change = |builder| change(builder).thread_rules(told_in(1_500));
         let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
         let (second, kept) = converse(&rig.omni, &options).await;
-        assert_eq!((kept, second.usage.output, llm.requests().len()), (None, 5 + 1_500, 3), "{budgets:?}");
+        assert_eq!((kept, second.usage.output, llm.requests().len()), (None, 5 + 1_500 + THOUGHTS, 3), "{budgets:?}");
     }
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_before_it_writes_leaves_a_summary() {
+    // The limit cuts it off in the middle of its thoughts, where there is one that low.
+    let play = |request: &ChatRequest| {
+        let is_summary = request.system.starts_with("You keep the summary");
+        let cut_off = vec![ChatEvent::Usage(Usage::new(10, 2_000)), ChatEvent::Done(StopReason::MaxTokens)];
+        Ok(match is_summary {
+            true if request.max_tokens <= 2_000 => cut_off,
+            true => text_turn("One in short."),
+            false => text_turn("Two."),
+        })
+    };
+    let (_, change) = with(&[usd(BudgetScope::User, BUDGET)]);
+    let change = |builder| change(builder).thread_rules(told_in(800));
+    let rig = Rig::new(Scripted::from_fn(play).with_model(priced()), FakeServer::echo(), change).await;
+    let (_, kept) = converse(&rig.omni, &AskOptions::default()).await;
+    assert_eq!(kept.as_deref(), Some("One in short."));
 }

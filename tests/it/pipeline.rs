@@ -10,7 +10,7 @@ use omni_core::{
     ledger::{Event, Outcome},
     llm::{ChatEvent, LlmError, ModelInfo, ResultPart, scripted::Scripted},
     mcp::McpError,
-    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
+    policy::{AskBounds, Quota, Role, RuleSet, memory::MemoryPolicy},
     redact::Redactor,
 };
 use omni_tests::{
@@ -304,6 +304,20 @@ async fn a_cost_limit_stops_before_the_turn_that_it_cannot_pay() {
     let answer = answer.unwrap();
     assert!(answer.cost.unwrap() <= bound, "{:?}", answer.cost);
     assert!(llm.requests().iter().all(|request| request.max_tokens < 4_096));
+}
+
+#[tokio::test]
+async fn the_bound_on_tokens_leaves_no_turn_whose_prompt_alone_passes_it() {
+    let call = [("lab__echo", json!({ "message": "x".repeat(8_000) }))];
+    let llm = Scripted::new().call(&call).say("never");
+    let mut bounds = AskBounds::default();
+    bounds.max_tokens = Some(3_000);
+    let rig = rig(llm.clone(), FakeServer::echo(), |builder| builder.bounds(bounds)).await;
+    let (answer, _, _) = rig.run(ask("q")).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, answer.warnings[0].code.as_str()), (Status::RateLimited, "max_tokens_budget"));
+    assert_eq!((answer.tool_calls[0].status, llm.requests().len()), (CallStatus::Ok, 1));
+    assert!(answer.text.contains("leaves nothing for another turn") && answer.text.contains("xxx"), "{}", answer.text);
 }
 
 #[tokio::test]

@@ -94,6 +94,21 @@ async fn a_model_finds_looks_and_calls_and_the_record_has_the_real_tool() {
 }
 
 #[tokio::test]
+async fn a_tool_with_a_huge_schema_takes_no_other_tool_out_of_what_is_found() {
+    let names: Vec<String> = (0..400).map(|n| format!("{n:064}")).collect();
+    let properties: serde_json::Map<String, Value> = names.iter().map(|name| (name.clone(), json!({}))).collect();
+    let huge = json!({ "type": "object", "properties": properties, "required": names });
+    let server = lab().tool("huge_report", huge, |_| Box::pin(async { Ok(text("huge")) }));
+    let server = server.tool("get_report", any(), |_| Box::pin(async { Ok(text("small")) }));
+    let llm = Scripted::new().call(&[("find_tools", json!({ "query": "report" }))]).say("Found.");
+    let rig = Rig::new(llm.clone(), server, above(2)).await;
+    rig.run(ask("Which reports are there?")).await.0.unwrap();
+    let found = read(&llm, 1);
+    assert!(found.contains("lab__huge_report") && found.contains("lab__get_report"), "{found}");
+    assert_eq!(found.matches("… 369 more").count(), 2, "arguments, and those that it takes: {found}");
+}
+
+#[tokio::test]
 async fn what_one_may_not_use_is_not_found_and_is_unknown() {
     let llm = Scripted::new()
         .call(&[("find_tools", json!({ "query": "drop table", "limit": 20 }))])

@@ -239,16 +239,28 @@ async fn two_people_in_one_thread_are_each_told_what_they_may_know() {
 }
 
 #[tokio::test]
-async fn with_what_may_not_be_shown_goes_what_the_model_thought_of_it() {
+async fn what_the_model_thought_is_told_to_nobody_and_its_calls_to_those_who_may_use_them() {
     let vendor = Vendor::start().await;
     let change = |builder: OmniBuilder| builder.policy(roles(RuleSet::allow_all())).thread_rules(bringing(50));
     let omni = omni_with("anthropic", &vendor, change).await;
     shared(&omni, BOB, r#"#thinktool lab__salaries {"of":"Eve"}"#).await;
-    shared(&omni, ADA, "#plain Hello.").await;
-    let told = Value::from(messages(&vendor)).to_string();
-    assert!(!told.contains("I should call a tool") && !told.contains("tool_use"), "{told}");
-    shared(&omni, BOB, "#plain Hello.").await;
-    assert!(Value::from(messages(&vendor)).to_string().contains("I should call a tool"));
+    for (who, is_told) in [(ADA, false), (BOB, true)] {
+        shared(&omni, who, "#plain Hello.").await;
+        let told = Value::from(messages(&vendor)).to_string();
+        assert!(!told.contains("I should call a tool") && told.contains("tool_use") == is_told, "{who}: {told}");
+    }
+    assert_eq!(vendor.violations(), Vec::<String>::new());
+    omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_third_question_in_a_channel_whose_model_thinks_is_answered() {
+    let vendor = Vendor::start().await;
+    let omni = omni_with("anthropic", &vendor, |builder| builder).await;
+    for who in [ADA, BOB, ADA, BOB] {
+        let answer = shared(&omni, who, r#"#thinktool lab__echo {"message":"hello"}"#).await;
+        assert_eq!((answer.status, answer.iterations), (Status::Completed, 2), "{who}");
+    }
     assert_eq!(vendor.violations(), Vec::<String>::new());
     omni.shutdown().await;
 }

@@ -226,6 +226,24 @@ async fn an_answer_of_which_nothing_came_is_not_asked_for_again_where_no_retries
 }
 
 #[tokio::test]
+async fn an_answer_that_came_and_could_not_be_read_is_counted_at_its_bound_and_a_web_page_at_nothing() {
+    for rig in rigs().await {
+        for (kind, body, iterations) in [
+            ("application/json", r#"{"status":"ok"}"#, 1_u32),
+            ("text/event-stream", "data: {\n\n", 1),
+            ("text/html", "<p>", 0),
+        ] {
+            rig.vendor.push(Reply::Body(200, kind.into(), body.into()));
+            let failure = rig.ask("#plain Good morning.").await.unwrap_err();
+            assert_eq!(failure.error.kind(), ErrorKind::Failed, "{} {kind}", rig.name);
+            let counted = (failure.answer.iterations, failure.answer.usage.output);
+            assert_eq!(counted, (iterations, u64::from(iterations) * 4_096), "{} {kind}", rig.name);
+        }
+        assert_eq!(rig.done(3).await, [Outcome::Error; 3]);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_cut_malformed_or_ends_in_an_error_fails_with_what_there_was() {
     for rig in rigs().await {
         for question in ["#cut", "#malformed", "#streamerror"] {

@@ -200,7 +200,7 @@ async fn call_is_answered_and_told() {
 }
 
 #[tokio::test]
-async fn thought_must_come_back_as_it_was() {
+async fn thought_must_come_back_as_and_where_it_was_while_its_question_runs() {
     let vendor = Vendor::start().await;
     let question = user("#thinktool s__echo");
     let (_, stream) = post(&vendor, ANTHROPIC, &anthropic(json!([question]))).await;
@@ -221,6 +221,12 @@ async fn thought_must_come_back_as_it_was() {
     assert_eq!(post(&vendor, ANTHROPIC, &history(json!([used]))).await.0, 400);
     let altered = changed(json!([thought, used]), "/0/thinking", json!("another thought"));
     assert_eq!(post(&vendor, ANTHROPIC, &history(altered)).await.0, 400);
+    let elsewhere = changed(history(json!([thought, used])), "/system", json!("Another prompt."));
+    let (status, refusal) = post(&vendor, ANTHROPIC, &elsewhere).await;
+    assert!(status == 400 && refusal.contains("bound to a different conversation"), "{refusal}");
+    let mut later = history(json!([used]));
+    later["messages"].as_array_mut().unwrap().extend([json!({ "role": "assistant", "content": "ok" }), user("y")]);
+    assert_eq!(post(&vendor, ANTHROPIC, &later).await.0, 200);
 }
 
 #[tokio::test]

@@ -101,11 +101,19 @@ struct Memory {
     /// Attempts by conversation.
     attempts: HashMap<String, u32>,
     /// Thinking by signature.
-    thoughts: HashMap<String, Value>,
+    thoughts: HashMap<String, Thought>,
     /// Signature of the thinking that preceded a call, by the call's id.
     thought_before: HashMap<String, String>,
     /// How many ids were given out.
     ids: u64,
+}
+
+/// A signed thought.
+#[derive(Debug)]
+struct Thought {
+    block: Value,
+    /// All that it came after: it is taken back nowhere else.
+    behind: Vec<Value>,
 }
 
 impl Memory {

@@ -268,7 +268,7 @@ impl Progress {
 /// Why the loop ended without an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The machine came to its end.
+    /// The machine came to its end, or its bound on tokens leaves nothing for another turn.
     Finished(Finish),
     /// The cost bound leaves nothing for another turn.
     MaxCost,
@@ -377,8 +377,9 @@ async fn attempt(
     events: &mut EventSender,
 ) -> Result<Result<ModelTurn, Ended>, Error> {
     let spent = progress.answer.cost.unwrap_or_default();
-    let Some(mut request) = turn::request(parts, cx, due.messages, due.tool_choice, spent, due.tokens_left) else {
-        return Ok(Err(Ended::MaxCost));
+    let mut request = match turn::request(parts, cx, due.messages, due.tool_choice, spent, due.tokens_left) {
+        Ok(request) => request,
+        Err(ended) => return Ok(Err(ended)),
     };
     if let Err(exhausted) = budget::reserve(parts, cx, &mut request, progress).await? {
         return out_of_budget(exhausted, progress).map(Err);

@@ -15,7 +15,6 @@ use serde_json::{
 
 use super::plan::{Disposition, Judge, PlannedCall, Refused, arguments};
 use crate::{
-    answer::CallSummary,
     catalog::{OfferedTool, ToolDef, ToolSet, empty_schema},
     policy::Grant,
 };
@@ -32,7 +31,7 @@ const FOUND: usize = 5;
 const MAX_FOUND: usize = 20;
 /// Most characters of a description in a list of found tools.
 const MAX_SUMMARY: usize = 300;
-/// Largest schema that stands in such a list, in bytes: of a larger one only the names of arguments do.
+/// Largest schema that stands in such a list, in bytes: of a larger one only names of arguments do, in as many bytes.
 const MAX_SCHEMA: usize = 2_000;
 /// Most bytes of what the menu says.
 const MAX_TEXT: usize = 48 * 1024;
@@ -42,11 +41,6 @@ static MENU: LazyLock<Arc<ToolSet>> = LazyLock::new(|| Arc::new(ToolSet::of_own(
 /// What the model gets in place of its tools.
 pub(crate) fn menu() -> Arc<ToolSet> {
     MENU.clone()
-}
-
-/// Whether a call is one of the menu's own, which is none of a server's tool.
-pub(crate) fn is_own(call: &CallSummary) -> bool {
-    call.unsent && call.server == OWN && MENU.by_llm_name(&call.tool).is_some()
 }
 
 /// What the system prompt says beside the menu.
@@ -127,11 +121,11 @@ impl Judge<'_> {
         let mut text = String::new();
         for tool in tools {
             let line = tool.to_string();
-            if text.len() + line.len() > MAX_TEXT {
-                break;
+            // One that has no room takes none from those after it.
+            if text.len() + line.len() < MAX_TEXT {
+                text.push_str(&line);
+                text.push('\n');
             }
-            text.push_str(&line);
-            text.push('\n');
         }
         text
     }
@@ -206,12 +200,26 @@ fn summary(tool: &OfferedTool) -> Value {
     if def.input_schema.get().len() <= MAX_SCHEMA {
         summary["input_schema"] = schema;
     } else {
-        let names: Vec<&String> =
-            schema["properties"].as_object().into_iter().flat_map(serde_json::Map::keys).collect();
-        summary["arguments"] = json!(names);
-        summary["required"] = schema["required"].clone();
+        let arguments = schema["properties"].as_object().into_iter().flat_map(serde_json::Map::keys);
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        summary["arguments"] = json!(listed(&arguments.map(String::as_str).collect::<Vec<_>>()));
+        summary["required"] = json!(listed(&required.collect::<Vec<_>>()));
     }
     summary
+}
+
+/// As many of the names as a list has room for, and how many more there are.
+fn listed(names: &[&str]) -> Vec<String> {
+    let fitting = names.iter().scan(0_usize, |bytes, name| {
+        *bytes += name.len();
+        (*bytes <= MAX_SCHEMA).then(|| (*name).to_owned())
+    });
+    let mut listed: Vec<String> = fitting.collect();
+    let more = names.len() - listed.len();
+    if more > 0 {
+        listed.push(format!("… {more} more"));
+    }
+    listed
 }
 
 fn description(tool: &OfferedTool) -> Value {

@@ -23,6 +23,10 @@ use crate::{
 /// Most characters of a question, and of an answer, that it is made of; where there are many, fewer.
 const MAX_CHARS: usize = 4_000;
 const MIN_CHARS: usize = 200;
+/// How many tokens a model that thinks before it writes may take for that: a vendor counts both as one output.
+const THOUGHTS: u32 = 4_096;
+/// Most bytes of a summary for each of its tokens: on the average they are shorter in every language.
+const MOST_BYTES_A_TOKEN: usize = 8;
 
 const TASK: &str = "\
 You keep the summary of a conversation between people and an assistant. Whoever goes on with the conversation reads it in place of the turns that it tells of.
@@ -41,9 +45,10 @@ pub(crate) enum Unwritten {
     Failed(#[from] Error),
 }
 
-/// Has the model tell of `turns`, and of what was told `before`, in at most `max_tokens`. It takes no more than
-/// each of `left` and than the payer's budgets leave, or it is not made at all: half a summary would stand in
-/// the place of a whole one. Where nothing of it came though it was sent, it is made once more.
+/// Has the model tell of `turns`, and of what was told `before`, in at most `max_tokens`, without secrets. With what
+/// it may think before, it takes no more than each of `left` and than the payer's budgets leave, or it is not made at
+/// all: half a summary would stand in the place of a whole one. Where nothing of it came though it was sent, it is
+/// made once more.
 pub(crate) async fn write(
     parts: &Parts,
     payer: Payer<'_>,
@@ -70,7 +75,16 @@ pub(crate) async fn write(
         budget::settle(parts, progress).await;
         made = attempt(parts, payer, left, request, progress).await;
     }
-    Ok(text(payer.model, &made?)?)
+    let text = text(payer.model, &made?)?;
+    // What is cut in two is found by no redactor.
+    Ok(within(parts.redactor.text(&text), max_tokens))
+}
+
+/// As much of it as was asked for: what the limit gives beyond that is for thoughts.
+fn within(mut text: String, max_tokens: u32) -> String {
+    let most = (max_tokens as usize).saturating_mul(MOST_BYTES_A_TOKEN);
+    text.truncate(text.floor_char_boundary(most));
+    text
 }
 
 /// Makes it once, if it can be paid for whole.
@@ -111,9 +125,10 @@ fn request(model: &ModelInfo, before: Option<&str>, said: Vec<String>, max_token
     let before = before.map(|text| format!("<summary>\n{}\n</summary>", inert(text)));
     let said = before.into_iter().chain(said).chain(["Write the summary of all of this.".into()]);
     let message = Message { speaker: Speaker::User, blocks: said.map(Block::text).collect() };
-    let max_tokens = model.max_output.map_or(max_tokens, |most| most.min(max_tokens));
-    let mut request = ChatRequest::new(model.id.clone(), vec![message], max_tokens);
-    request.system = format!("{TASK}\n- Write at most {} words.", max_tokens / 2).into();
+    let most = model.max_output.unwrap_or(u32::MAX);
+    let with_thoughts = max_tokens.saturating_add(THOUGHTS).min(most);
+    let mut request = ChatRequest::new(model.id.clone(), vec![message], with_thoughts);
+    request.system = format!("{TASK}\n- Write at most {} words.", max_tokens.min(most) / 2).into();
     // It is read once.
     request.cache = CachePlan::off();
     request
@@ -245,6 +260,15 @@ mod tests {
         assert!(request.tools.is_empty() && request.messages.len() == 1);
         assert_eq!(request.max_tokens, 100, "no more than the model can");
         assert!(request.system.ends_with("at most 50 words."));
+    }
+
+    #[test]
+    fn what_a_model_may_think_is_asked_for_beside_the_words_and_is_no_room_for_more_of_them() {
+        let request = request(&ModelInfo::new("scripted", "m"), None, vec!["A turn.".into()], 800);
+        assert_eq!(request.max_tokens, 800 + THOUGHTS);
+        assert!(request.system.ends_with("at most 400 words."));
+        assert_eq!(within("Short.".into(), 800), "Short.");
+        assert_eq!(within("€".repeat(9_000), 800).len(), 6_399, "and no character is cut in two");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use futures::StreamExt as _;
 use tracing::Instrument as _;
 
 use super::{
-    drive::{AskContext, Progress},
+    drive::{AskContext, Ended, Progress},
+    run::Finish,
     uncalled,
 };
 use crate::{
@@ -26,8 +27,13 @@ use crate::{
 const MAX_TURN_BYTES: usize = 8 * 1024 * 1024;
 /// A turn with less output than this is not worth its prompt.
 const MIN_OUTPUT: u32 = 64;
+/// Bytes of a token where there are many: a prompt that is too long by them is so by every vendor's count, or nearly.
+const LONG_TOKEN: u64 = 4;
 
-/// The request of the next turn; `None` when the cost bound leaves nothing for it.
+/// The request of the next turn.
+///
+/// # Errors
+/// How the ask ends, when a bound on its tokens or its cost leaves nothing for it.
 pub(super) fn request(
     parts: &Parts,
     cx: &AskContext<'_>,
@@ -35,8 +41,8 @@ pub(super) fn request(
     tool_choice: ToolChoice,
     spent: NanoUsd,
     tokens_left: Option<u64>,
-) -> Option<ChatRequest> {
-    let left = tokens_left.map(|left| u32::try_from(left).unwrap_or(u32::MAX).max(1));
+) -> Result<ChatRequest, Ended> {
+    let left = tokens_left.map(|left| u32::try_from(left).unwrap_or(u32::MAX));
     let max_tokens = [cx.model.max_output, left].into_iter().flatten().fold(parts.max_output, u32::min);
     let mut request = ChatRequest::new(cx.model.id.clone(), Vec::new(), max_tokens);
     request.system = cx.system.clone();
@@ -46,11 +52,15 @@ pub(super) fn request(
     request.cache = if cx.model.cache_min_tokens.is_some() { CachePlan::full() } else { CachePlan::off() };
     request.deadline = Some(cx.deadline);
     request.extra = parts.extra.clone();
+    if tokens_left.is_some_and(|left| left < prompt_bytes(&request) / LONG_TOKEN + u64::from(MIN_OUTPUT)) {
+        return Err(Ended::Finished(Finish::MaxTokens));
+    }
     if let Some(max_cost) = cx.max_cost {
         let left = NanoUsd(max_cost.0.saturating_sub(spent.0));
-        request.max_tokens = request.max_tokens.min(output_within(&request, cx.model, Spend::Usd(left))?);
+        let output = output_within(&request, cx.model, Spend::Usd(left)).ok_or(Ended::MaxCost)?;
+        request.max_tokens = request.max_tokens.min(output);
     }
-    Some(request)
+    Ok(request)
 }
 
 /// Most output tokens of the request within what is left; `None` when that is not worth the prompt.

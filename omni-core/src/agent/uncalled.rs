@@ -3,7 +3,7 @@
 
 use super::{
     drive::{AskContext, Progress},
-    menu, reading,
+    reading,
 };
 use crate::{
     answer::{CallStatus, CallSummary, EventSender},
@@ -15,11 +15,13 @@ const MAX_NAMED: usize = 20;
 
 /// Whether the model's text is kept back for now.
 pub(super) fn is_kept_back(cx: &AskContext<'_>, progress: &Progress) -> bool {
-    // To have looked for a tool is not to have called one, and neither is to have made one up. What a tool returned
-    // before counts where it was read.
-    let is_unread = |call: &CallSummary| reading::is_own(call) && call.status != CallStatus::Ok;
-    let is_none = |call: &CallSummary| menu::is_own(call) || is_unread(call) || call.server.is_empty();
-    cx.grant.answers_by_tools_only() && progress.answer.tool_calls.iter().all(is_none)
+    cx.grant.answers_by_tools_only() && !progress.answer.tool_calls.iter().any(stands_behind)
+}
+
+/// Whether there is a tool behind what is said after this call. To have looked for one is not to have called it, and
+/// neither is to have made one up, or to have been refused. What a tool returned before counts where it was read.
+fn stands_behind(call: &CallSummary) -> bool {
+    call.was_sent() || (reading::is_own(call) && call.status == CallStatus::Ok)
 }
 
 /// The end of an ask whose text was kept back.

@@ -85,6 +85,17 @@ impl Anthropic {
         let inner = Inner { models: VENDOR.models(config), endpoint, api_version, extra: config.extra.clone() };
         Ok(Self { inner: Arc::new(inner) })
     }
+
+    async fn turn(&self, request: &ChatRequest) -> Result<ChatStream, LlmError> {
+        let inner = &*self.inner;
+        let given = if request.model.is_empty() { &inner.models[0].id } else { &request.model };
+        let model = alias(given).unwrap_or(given).to_owned();
+        let extra = merged(&inner.extra, &request.extra);
+        let made = request::make(request, &model, &inner.api_version, extra)?;
+        let decoder = || stream::Messages::new(&model);
+        let warnings = told_once(made.warnings, &request.messages);
+        inner.endpoint.turn(&model, made.body, request.deadline, warnings, decoder).await
+    }
 }
 
 /// Sets up an [`Anthropic`].
@@ -159,18 +170,27 @@ impl LlmProvider for Anthropic {
         &self.inner.models
     }
 
+    /// A thought is taken back only behind the very text that it came after, and of a run that goes on later other
+    /// tools or another prompt may stand before it. Then the turn is made without any; what was refused is not charged.
     async fn stream(&self, request: ChatRequest) -> Result<ChatStream, LlmError> {
-        let inner = &*self.inner;
-        let given = if request.model.is_empty() { &inner.models[0].id } else { &request.model };
-        let model = alias(given).unwrap_or(given).to_owned();
-        let extra = merged(&inner.extra, &request.extra);
-        let made = request::make(&request, &model, &inner.api_version, extra)?;
-        let decoder = || stream::Messages::new(&model);
-        let warnings = told_once(made.warnings, &request.messages);
-        inner.endpoint.turn(&model, made.body, request.deadline, warnings, decoder).await
+        let refused = match self.turn(&request).await {
+            Err(error) if is_of_a_thought(&error) => error,
+            made => return made,
+        };
+        let Some(plain) = request::without_thoughts(&request) else { return Err(refused) };
+        tracing::info!(error = %refused, "the model's thoughts of before are not taken back; the turn is made without them");
+        self.turn(&plain).await
     }
 
     fn makes_again(&self) -> bool {
         self.inner.endpoint.retries()
     }
+}
+
+/// Whether a request was refused for a thought in it that belongs to another text. Only the words tell.
+fn is_of_a_thought(error: &LlmError) -> bool {
+    const SAID: [&str; 2] = ["bound to a different conversation", "invalid `signature` in `thinking` block"];
+    let LlmError::InvalidRequest { status: 400, message, .. } = error else { return false };
+    let message = message.to_lowercase();
+    SAID.iter().any(|words| message.contains(words))
 }

@@ -99,6 +99,14 @@ pub enum LlmError {
         /// What went wrong.
         message: String,
     },
+    /// Something else than the API answered, such as a web page: no turn was made.
+    #[error("{provider} sent something that is not its API: {message}")]
+    NotAnApi {
+        /// The provider's kind.
+        provider: &'static str,
+        /// What came, and from where, without credentials.
+        message: String,
+    },
     /// The answer cannot be understood.
     #[error("{provider} sent something that is not its protocol: {message}")]
     Protocol {
@@ -113,7 +121,7 @@ impl LlmError {
     /// Whether the vendor may have begun the turn, and charge for it.
     pub(crate) fn may_be_charged(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Cut { .. } => true,
+            Self::Timeout { .. } | Self::Cut { .. } | Self::Protocol { .. } => true,
             Self::Auth { .. }
             | Self::RateLimited { .. }
             | Self::Quota { .. }
@@ -122,7 +130,7 @@ impl LlmError {
             | Self::ContextExceeded { .. }
             | Self::InvalidRequest { .. }
             | Self::Network { .. }
-            | Self::Protocol { .. } => false,
+            | Self::NotAnApi { .. } => false,
         }
     }
 
@@ -139,6 +147,7 @@ impl LlmError {
             | Self::InvalidRequest { message, .. }
             | Self::Network { message, .. }
             | Self::Cut { message, .. }
+            | Self::NotAnApi { message, .. }
             | Self::Protocol { message, .. } => *message = redactor.text(message),
             Self::Timeout { .. } => {}
         }

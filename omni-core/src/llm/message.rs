@@ -62,7 +62,7 @@ pub enum Block {
         is_error: bool,
     },
     /// What only its vendor understands, such as signed thinking: replayed byte for byte to the
-    /// same model, dropped for any other.
+    /// same model while its ask runs, dropped for any other and for the questions that follow.
     Opaque {
         /// The provider's kind.
         provider: String,

@@ -88,7 +88,8 @@ impl Scripted {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let queued = self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         queued.unwrap_or_else(|| {
-            Err(LlmError::Protocol { provider: "scripted", message: "the script has no more turns".into() })
+            let message = "the script has no more turns".into();
+            Err(LlmError::InvalidRequest { provider: "scripted", status: 400, message })
         })
     }
 }

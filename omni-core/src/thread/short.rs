@@ -1,11 +1,15 @@
 //! A turn in short: what is kept of it for the questions that follow.
 //!
 //! What is short enough is kept as the model read it, so that the next request begins with the same bytes
-//! and a vendor's prompt cache hits.
+//! and a vendor's prompt cache hits. What the model thought is not kept: its vendor takes it back only behind the very
+//! text that it came after, which is another one for the next question.
 
 use std::{borrow::Cow, collections::HashSet};
 
-use serde_json::{Value, value::to_raw_value};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{MAX_TURN_BYTES, Turn};
 use crate::{
@@ -31,51 +35,49 @@ const READ_ON: &str = "read_result reads the rest";
 /// The turn without secrets, and without what is too long to be kept.
 pub(crate) fn shorten(mut turn: Turn, redactor: &Redactor) -> Turn {
     let answer = turn.answer();
-    let mut short = Shortener { redactor, changed: HashSet::new(), thought_a_secret: false };
+    let mut short = Shortener { redactor, changed: HashSet::new() };
     for message in &mut turn.messages {
-        message.blocks.iter_mut().for_each(|block| short.block(block));
+        message.blocks.retain_mut(|block| short.keeps(block));
     }
+    turn.messages.retain(|message| !message.blocks.is_empty());
     for call in &mut turn.calls {
         call.is_whole &= !short.changed.contains(&call.id);
     }
     let fits = serde_json::to_string(&turn).is_ok_and(|text| text.len() <= MAX_TURN_BYTES);
-    if fits && !short.thought_a_secret { turn } else { short.only_said(turn, &answer) }
+    if fits { turn } else { short.only_said(turn, &answer) }
 }
 
 struct Shortener<'a> {
     redactor: &'a Redactor,
     /// Calls whose arguments are not kept as they were.
     changed: HashSet<String>,
-    /// Whether a secret stands in what the model thought.
-    thought_a_secret: bool,
 }
 
 impl Shortener<'_> {
-    fn block(&mut self, block: &mut Block) {
+    /// Makes a block short; whether anything of it is kept.
+    fn keeps(&mut self, block: &mut Block) -> bool {
         match block {
             Block::Text { text } => *text = self.text(text, MAX_TEXT),
             Block::ToolResult { content, .. } => self.result(content),
-            Block::ToolUse { id, input, .. } => {
-                let kept = if input.get().len() > MAX_ARGUMENTS {
-                    serde_json::json!({ "omitted": format!("{} bytes", input.get().len()) })
-                } else {
-                    let said: Value = serde_json::from_str(input.get()).unwrap_or_default();
-                    let kept = self.redactor.json(&said);
-                    if kept == said {
-                        return;
-                    }
-                    kept
-                };
-                *input = to_raw_value(&kept).unwrap_or_default();
-                self.changed.insert(id.clone());
-            }
-            // Signed by its vendor: as it is, or not at all. A call without its thought is no longer one that
-            // vendors take, so that all goes that was not said.
-            Block::Opaque { raw, .. } => {
-                let thought: Result<Value, _> = serde_json::from_str(raw.get());
-                self.thought_a_secret |= !thought.is_ok_and(|thought| self.redactor.json(&thought) == thought);
-            }
+            Block::ToolUse { id, input, .. } => self.arguments(id, input),
+            Block::Opaque { .. } => return false,
         }
+        true
+    }
+
+    fn arguments(&mut self, id: &str, input: &mut Box<RawValue>) {
+        let kept = if input.get().len() > MAX_ARGUMENTS {
+            serde_json::json!({ "omitted": format!("{} bytes", input.get().len()) })
+        } else {
+            let said: Value = serde_json::from_str(input.get()).unwrap_or_default();
+            let kept = self.redactor.json(&said);
+            if kept == said {
+                return;
+            }
+            kept
+        };
+        *input = to_raw_value(&kept).unwrap_or_default();
+        self.changed.insert(id.to_owned());
     }
 
     fn text(&self, text: &str, most: usize) -> String {
@@ -99,7 +101,7 @@ impl Shortener<'_> {
         }
     }
 
-    /// The question and the answer, where what stood between them is too long or cannot be kept.
+    /// The question and the answer, where what stood between them is too long.
     fn only_said(&self, turn: Turn, answer: &str) -> Turn {
         let question = Message::user(self.text(turn.question(), MAX_LAST_TEXT));
         let answer =
@@ -121,8 +123,13 @@ mod tests {
     use crate::thread::Called;
 
     fn call(id: &str, input: &str) -> Message {
-        let input = serde_json::value::RawValue::from_string(input.to_owned()).unwrap();
+        let input = RawValue::from_string(input.to_owned()).unwrap();
         Message::assistant(vec![Block::ToolUse { id: id.into(), name: "lab__echo".into(), input }])
+    }
+
+    fn thought(text: &str) -> Block {
+        let raw = to_raw_value(&serde_json::json!({ "type": "thinking", "thinking": text, "signature": "x+/" }));
+        Block::Opaque { provider: "anthropic".into(), model: "m".into(), raw: raw.unwrap() }
     }
 
     fn result(id: &str, parts: Vec<ResultPart>) -> Message {
@@ -152,11 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_short_is_kept_byte_for_byte() {
-        let raw = serde_json::value::RawValue::from_string(r#"{ "type":"thinking",  "signature" : "x+/" }"#.into());
-        let thought = Block::Opaque { provider: "anthropic".into(), model: "m".into(), raw: raw.unwrap() };
-        let mut called = call("a", r#"{ "b" : 1,  "a":2 }"#);
-        called.blocks.insert(0, thought);
-        let before = turn(vec![called, result("a", vec![text("é\0")])]);
+        let before = turn(vec![call("a", r#"{ "b" : 1,  "a":2 }"#), result("a", vec![text("é\0")])]);
         let after = shorten(before.clone(), &Redactor::new());
         assert_eq!(after.encode().unwrap(), before.encode().unwrap());
         assert_eq!(Turn::decode(&after.encode().unwrap()).unwrap().encode().unwrap(), before.encode().unwrap());
@@ -191,23 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thought_with_a_secret_goes_with_all_that_was_not_said() {
-        let redactor = Redactor::new().with_value("hunter22");
-        for (thought, stays) in [
-            (r#"{"type":"thinking","thinking":"they said hunter22","signature":"x+/"}"#, false),
-            (r#"{"type":"reasoning","summary":[{"text":"hunter\u00322"}],"encrypted_content":"x"}"#, false),
-            (r#"{"type":"thinking","thinking":"send 'Bearer abcdefgh'","signature":"x+/"}"#, false),
-            (r#"{"type":"thinking","thinking":"nothing of note","signature":"x+/"}"#, true),
-        ] {
-            let raw = serde_json::value::RawValue::from_string(thought.into()).unwrap();
-            let mut called = call("a", "{}");
-            called.blocks.insert(0, Block::Opaque { provider: "p".into(), model: "m".into(), raw });
-            let after = shorten(turn(vec![called, result("a", vec![text("fine")])]), &redactor);
-            let kept = if stays { (4, 1) } else { (2, 0) };
-            assert_eq!((after.messages.len(), after.calls.len()), kept, "{thought}");
-            assert_eq!((after.question(), after.answer().as_str()), ("Do it.", "Done."));
-            assert_eq!(after.encode().unwrap().contains("thinking"), stays, "{thought}");
-        }
+    fn what_the_model_thought_is_not_kept_and_the_calls_that_it_led_to_are() {
+        let mut called = call("a", "{}");
+        called.blocks.insert(0, thought("they said hunter22"));
+        let only_thought = Message::assistant(vec![thought("nothing of note")]);
+        let middle = vec![called, result("a", vec![text("fine")]), only_thought];
+        let after = shorten(turn(middle), &Redactor::new().with_value("hunter22"));
+        let without = turn(vec![call("a", "{}"), result("a", vec![text("fine")])]);
+        assert_eq!(after.encode().unwrap(), without.encode().unwrap());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::{
-    Dialect, KEY, Memory,
+    Dialect, KEY, Memory, Thought,
     check::{Judged, Refusal, array, bad, ensure, object, only_keys, schema, str_of, tool_names},
     plan::{Asked, Mischief, Part, Plan},
     stream::FRAMES_BEFORE,
@@ -167,9 +167,9 @@ pub(super) fn frames(plan: &Plan, body: &Value, memory: &mut Memory) -> Vec<Stri
     });
     let mut frames =
         vec![frame(&json!({ "type": "message_start", "message": message })), frame(&json!({ "type": "ping" }))];
-    let mut thought = None;
+    let (mut thought, behind) = (None, turns::said(body));
     for (index, part) in plan.parts.iter().enumerate() {
-        let (start, deltas) = block(part, &mut thought, memory);
+        let (start, deltas) = block(part, &behind, &mut thought, memory);
         frames.push(frame(&json!({ "type": "content_block_start", "index": index, "content_block": start })));
         let delta = |delta| frame(&json!({ "type": "content_block_delta", "index": index, "delta": delta }));
         frames.extend(deltas.into_iter().map(delta));
@@ -182,8 +182,8 @@ pub(super) fn frames(plan: &Plan, body: &Value, memory: &mut Memory) -> Vec<Stri
     frames
 }
 
-/// A block's beginning and the pieces that follow.
-fn block(part: &Part, thought: &mut Option<String>, memory: &mut Memory) -> (Value, Vec<Value>) {
+/// A block's beginning and the pieces that follow. A thought is signed together with what it comes `behind`.
+fn block(part: &Part, behind: &[Value], thought: &mut Option<String>, memory: &mut Memory) -> (Value, Vec<Value>) {
     match part {
         Part::Text(text) => {
             let deltas = pieces(text, 9).map(|text| json!({ "type": "text_delta", "text": text })).collect();
@@ -192,7 +192,7 @@ fn block(part: &Part, thought: &mut Option<String>, memory: &mut Memory) -> (Val
         Part::Thought(text) => {
             let signature = memory.id("sig+/");
             let block = json!({ "type": "thinking", "thinking": text, "signature": signature });
-            memory.thoughts.insert(signature.clone(), block);
+            memory.thoughts.insert(signature.clone(), Thought { block, behind: behind.to_vec() });
             *thought = Some(signature.clone());
             let mut deltas: Vec<Value> =
                 pieces(text, 9).map(|text| json!({ "type": "thinking_delta", "thinking": text })).collect();

@@ -11,7 +11,7 @@
 //! | `#notoffered` | calls a tool that was not offered |
 //! | `#badargs [NAME]` | calls with arguments that are no JSON |
 //! | `#schemaargs [NAME] {json}` | calls with arguments that break the schema; after an error with these |
-//! | `#thinktool [NAME] [{json}]` | thinks (signed) and calls; the thought must come back as it was |
+//! | `#thinktool [NAME] [{json}]` | thinks (signed) and calls; the thought must come back as and where it was |
 //! | `#max_tokens` `#refusal` `#pause` `#context` `#empty` `#unicode` | as named |
 //! | `#max_tokens_tool [NAME]` | calls, and meets the output limit before the first argument |
 //! | `#pause_tool` | pauses in a tool of the vendor's own; the turn must come back as it was |

@@ -23,7 +23,8 @@ impl Prefixes {
         let parts: HashMap<String, Box<RawValue>> =
             serde_json::from_slice(raw).map_err(|error| bad(format!("not a JSON object: {error}")))?;
         let part = |key: &str| parts.get(key).map(|raw| raw.get().to_owned()).unwrap_or_default();
-        let messages: Vec<Value> = body["messages"].as_array().into_iter().flatten().map(unmarked).collect();
+        let messages = body["messages"].as_array().into_iter().flatten();
+        let messages: Vec<Value> = messages.map(|message| without_thoughts(unmarked(message))).collect();
         let first =
             messages.iter().find(|message| message["role"] == "user").map(ToString::to_string).unwrap_or_default();
         let conversation = format!("{} {first}", body["model"]);
@@ -38,8 +39,16 @@ impl Prefixes {
     }
 }
 
+/// A message without what the model thought, which is for the question that it thought about alone.
+fn without_thoughts(mut message: Value) -> Value {
+    if let Some(blocks) = message.get_mut("content").and_then(Value::as_array_mut) {
+        blocks.retain(|block| block["type"] != "thinking");
+    }
+    message
+}
+
 /// A message without its cache breakpoints, which wander.
-fn unmarked(message: &Value) -> Value {
+pub(super) fn unmarked(message: &Value) -> Value {
     match message {
         Value::Object(map) => {
             let rest = map.iter().filter(|(key, _)| *key != "cache_control");

@@ -157,6 +157,19 @@ pub(super) fn make(
     Ok(Made { body, warnings })
 }
 
+/// The same request without what the model thought; `None` where nothing of that is in it.
+pub(super) fn without_thoughts(request: &ChatRequest) -> Option<ChatRequest> {
+    let is_thought = |block: &Block| matches!(block, Block::Opaque { .. });
+    if !request.messages.iter().any(|message| message.blocks.iter().any(is_thought)) {
+        return None;
+    }
+    let mut messages = (*request.messages).clone();
+    for message in &mut messages {
+        message.blocks.retain(|block| !is_thought(block));
+    }
+    Some(ChatRequest { messages: Arc::new(messages), ..request.clone() })
+}
+
 fn drop_reserved(extra: &mut Map<String, Value>, warnings: &mut Vec<String>) {
     for key in RESERVED {
         if extra.remove(key).is_some() {
@@ -226,16 +239,21 @@ fn part<'a>(block: &'a Block, model: &str, with_tools: bool) -> Option<Part<'a>>
             Known::Text { text: format!("[the tool answered: {}]", words.join("\n")).into() }
         }
         Block::ToolUse { id, name, input } => {
-            Known::ToolUse { id: legal::id(id), name: legal::name(name), input: legal::object(input) }
+            Known::ToolUse { id: call_id(id), name: legal::name(name, TOOLS.max_name), input: legal::object(input) }
         }
         Block::ToolResult { id, content, is_error } => {
-            Known::ToolResult { tool_use_id: legal::id(id), content: results(content, *is_error), is_error: *is_error }
+            Known::ToolResult { tool_use_id: call_id(id), content: results(content, *is_error), is_error: *is_error }
         }
         Block::Opaque { provider, model: of, raw } => {
             return (provider == VENDOR.kind && of == model).then_some(Part::Raw(raw));
         }
     };
     Some(Part::Known { block, cache_control: None })
+}
+
+/// The id of a call in characters that the API takes; one that is legal stays as it is.
+fn call_id(id: &str) -> Cow<'_, str> {
+    legal::word(id, usize::MAX, "call")
 }
 
 /// Text, unless it is blank: the API itself may send blank text, and refuses it in a request.

@@ -297,7 +297,44 @@ async fn a_web_page_in_place_of_an_answer_names_the_address() {
     let page = Canned::Whole(200, vec![("content-type", "text/html".into())], "<html>".into());
     let fake = Fake::start(vec![page]).await;
     let error = turn(&provider(&fake), ask()).await.error.unwrap();
-    assert!(matches!(error, LlmError::Protocol { .. }) && error.to_string().contains(&fake.url), "{error}");
+    assert!(matches!(error, LlmError::NotAnApi { .. }) && error.to_string().contains(&fake.url), "{error}");
+    assert!(!error.may_be_charged());
+}
+
+/// As the vendor words it.
+fn another_conversation() -> Canned {
+    let message = "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different \
+        conversation. Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to \"drop_block\".";
+    let body = json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}});
+    Canned::json(400, &body.to_string())
+}
+
+#[tokio::test]
+async fn an_approved_run_whose_tool_list_changed_since_goes_on() {
+    let fake = Fake::start(vec![another_conversation(), Canned::events(HELLO)]).await;
+
+    let seen = turn(&provider(&fake), requests::second_turn()).await;
+
+    assert_eq!((seen.text.as_str(), seen.stop), ("Hello", Some(StopReason::EndTurn)), "{:?}", seen.error);
+    let bodies: Vec<String> = fake.asked().iter().map(|(_, body)| body.to_string()).collect();
+    assert_eq!(bodies.len(), 2);
+    assert!(bodies[0].contains("\"thinking\"") && !bodies[1].contains("\"thinking\""), "{bodies:?}");
+    assert!(bodies[1].contains("Let me look.") && bodies[1].contains("tool_use"), "all else is said again");
+}
+
+#[tokio::test]
+async fn a_turn_is_made_without_thoughts_once_and_for_no_other_refusal() {
+    let other = r#"{"type":"error","error":{"type":"invalid_request_error","message":"tools.0: no"}}"#;
+    for (refusal, request, times) in [
+        (another_conversation(), requests::second_turn(), 2),
+        (another_conversation(), ask(), 1),
+        (Canned::json(400, other), requests::second_turn(), 1),
+    ] {
+        let fake = Fake::start(vec![refusal.clone(), refusal, Canned::events(HELLO)]).await;
+        let seen = turn(&provider(&fake), request).await;
+        assert!(matches!(seen.error, Some(LlmError::InvalidRequest { .. })), "{seen:?}");
+        assert_eq!(fake.asked().len(), times);
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ enum Wire<'a> {
         tool_calls: Vec<Call<'a>>,
     },
     Tool {
-        tool_call_id: Cow<'a, str>,
+        tool_call_id: &'a str,
         content: String,
     },
 }
@@ -60,7 +60,7 @@ enum Wire<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "function")]
 struct Call<'a> {
-    id: Cow<'a, str>,
+    id: &'a str,
     function: Function<'a>,
 }
 
@@ -167,7 +167,7 @@ fn said(block: &Block) -> Option<&Block> {
 fn user<'a>(blocks: impl Iterator<Item = &'a Block> + Clone, wire: &mut Vec<Wire<'a>>) {
     wire.extend(blocks.clone().filter_map(|block| match block {
         Block::ToolResult { id, content, is_error } => {
-            Some(Wire::Tool { tool_call_id: legal::id(id), content: result(content, *is_error) })
+            Some(Wire::Tool { tool_call_id: call_id(id), content: result(content, *is_error) })
         }
         Block::Text { .. } | Block::ToolUse { .. } | Block::Opaque { .. } => None,
     }));
@@ -184,8 +184,13 @@ fn assistant<'a>(blocks: impl Iterator<Item = &'a Block> + Clone, wire: &mut Vec
 
 fn call(block: &Block) -> Option<Call<'_>> {
     let Block::ToolUse { id, name, input } = block else { return None };
-    let function = Function { name: legal::name(name), arguments: legal::object(input).get().to_owned() };
-    Some(Call { id: legal::id(id), function })
+    let name = legal::name(name, TOOLS.max_name);
+    Some(Call { id: call_id(id), function: Function { name, arguments: legal::object(input).get().to_owned() } })
+}
+
+/// The id of a call as the server made it: some servers keep in it what they have to know of the call again.
+fn call_id(id: &str) -> &str {
+    if id.is_empty() { "call" } else { id }
 }
 
 fn text<'a>(blocks: impl Iterator<Item = &'a Block>) -> Option<String> {

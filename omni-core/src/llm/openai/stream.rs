@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
@@ -24,6 +24,8 @@ pub(super) struct Completion {
     prompt_bytes: usize,
     text: String,
     refused: bool,
+    /// Whether it thought aloud.
+    thought: bool,
     calls: Calls,
     usage: Option<Usage>,
     finish: Option<String>,
@@ -54,6 +56,9 @@ struct Said {
     content: Option<Content>,
     refusal: Option<String>,
     tool_calls: Option<Vec<Piece>>,
+    /// What the model thinks, by the two names that servers have for it. It is not kept, and it is charged.
+    reasoning_content: Option<IgnoredAny>,
+    reasoning: Option<IgnoredAny>,
 }
 
 /// Text, or a list of parts in which some servers put it.
@@ -97,6 +102,7 @@ impl Completion {
             prompt_bytes,
             text: String::new(),
             refused: false,
+            thought: false,
             calls: Calls::default(),
             usage: None,
             finish: None,
@@ -126,6 +132,7 @@ impl Completion {
     /// A refusal is text like any other, and known as what it is by how the answer ends.
     fn say(&mut self, said: Said, out: &mut VecDeque<ChatEvent>) {
         self.refused |= said.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
+        self.thought |= said.reasoning_content.is_some() || said.reasoning.is_some();
         for more in
             [said.content.map(Content::text), said.refusal].into_iter().flatten().filter(|more| !more.is_empty())
         {
@@ -195,7 +202,7 @@ impl Decoder for Completion {
     }
 
     fn has_begun(&self) -> bool {
-        !self.calls.is_empty()
+        self.thought || !self.calls.is_empty()
     }
 
     fn is_done(&self) -> bool {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json, value::RawValue};
 
@@ -104,6 +104,38 @@ async fn a_stream_that_ends_before_it_says_anything_is_not_asked_for_again_here(
     let error = provider(&fake).stream(ask()).await.err();
     assert!(matches!(error, Some(LlmError::Cut { .. })), "{error:?}");
     assert_eq!(fake.asked().len(), 1);
+}
+
+/// A chunk in which the model thinks aloud.
+fn thinking(delta: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",{delta}}}}}]}}\n\n")
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_aloud_longer_than_the_time_to_begin_is_not_given_up() {
+    let pause = Duration::from_millis(300);
+    let mut pieces = vec![thinking(r#""reasoning_content":"Hm. ""#); 6];
+    pieces.push(HELLO.into());
+    let fake = Fake::start(vec![Canned::Drip(pieces, pause)]).await;
+    let mut config = fake.config("openai");
+    config.timeout = pause * 5;
+    let seen = turn(&OpenAi::from_config(&config).unwrap(), ask()).await;
+    assert_eq!((seen.text.as_str(), seen.stop), ("Hello", Some(StopReason::EndTurn)), "{:?}", seen.error);
+}
+
+#[tokio::test]
+async fn what_breaks_off_while_the_model_thinks_aloud_is_asked_for_once() {
+    let error = r#"data: {"error":{"message":"The server had an error","type":"server_error","code":null}}"#;
+    for (delta, times) in [
+        (r#""reasoning_content":"Hm. ""#, 1),
+        (r#""reasoning":"Hm. ","content":"""#, 1),
+        (r#""reasoning_content":null,"reasoning":null"#, 2),
+    ] {
+        let broken = format!("{}{error}\n\n", thinking(delta));
+        let fake = Fake::start(vec![Canned::events(&broken), Canned::events(HELLO)]).await;
+        let seen = turn(&provider(&fake), ask()).await;
+        assert_eq!((seen.error.is_some(), fake.asked().len()), (times == 1, times), "{delta}: {seen:?}");
+    }
 }
 
 #[tokio::test]

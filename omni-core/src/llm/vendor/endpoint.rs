@@ -158,7 +158,7 @@ impl Endpoint {
 
     fn not_an_api(&self) -> LlmError {
         let message = format!("a web page; is {} the API's address?", self.shown());
-        LlmError::Protocol { provider: self.vendor.kind, message }
+        LlmError::NotAnApi { provider: self.vendor.kind, message }
     }
 
     /// The address without credentials.

@@ -9,20 +9,13 @@ use serde_json::{
 
 use crate::llm::{Block, Message, Speaker};
 
-/// Longest name of a called tool.
-const MAX_NAME: usize = 128;
-
-/// The id of a call in characters that every vendor takes; ids that are legal stay as they are.
-pub(in crate::llm) fn id(id: &str) -> Cow<'_, str> {
-    word(id, usize::MAX, "call")
+/// The name of a called tool, which may be one that the model made up, in at most `max_len` characters.
+pub(in crate::llm) fn name(name: &str, max_len: usize) -> Cow<'_, str> {
+    word(name, max_len, "unknown")
 }
 
-/// The name of a called tool, which may be one that the model made up.
-pub(in crate::llm) fn name(name: &str) -> Cow<'_, str> {
-    word(name, MAX_NAME, "unknown")
-}
-
-fn word<'a>(text: &'a str, max_len: usize, empty: &'a str) -> Cow<'a, str> {
+/// A text in the characters that vendors take in names; what is legal stays as it is, and nothing becomes `empty`.
+pub(in crate::llm) fn word<'a>(text: &'a str, max_len: usize, empty: &'a str) -> Cow<'a, str> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if text.is_empty() {
         return Cow::Borrowed(empty);

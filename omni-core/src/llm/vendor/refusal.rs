@@ -80,6 +80,7 @@ pub(super) fn failed(error: LlmError) -> Failed {
         | LlmError::ContextExceeded { .. }
         | LlmError::InvalidRequest { .. }
         | LlmError::Timeout { .. }
+        | LlmError::NotAnApi { .. }
         | LlmError::Protocol { .. } => Failed::never(error),
     }
 }

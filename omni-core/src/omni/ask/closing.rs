@@ -82,7 +82,9 @@ pub(super) fn conclude(end: End, results: Option<String>, answer: &mut Answer) -
             (Status::Timeout, "max_iterations_reached", format!("stopped after {} model turns", answer.iterations))
         }
         End::Ran(Ended::Finished(Finish::MaxTokens)) => {
-            (Status::RateLimited, "max_tokens_budget", format!("stopped after {} tokens", answer.usage.total()))
+            let tokens = answer.usage.total();
+            let message = format!("stopped after {tokens} tokens: the token limit leaves nothing for another turn");
+            (Status::RateLimited, "max_tokens_budget", message)
         }
         End::Ran(Ended::Finished(Finish::ToolLoop)) => {
             (Status::Failed, "tool_loop", "stopped because the model made the same call again and again".into())

@@ -111,7 +111,7 @@ async fn try_roll(
     let Some(newest) = due.turns.last() else { return Ok(false) };
     let before = due.before.as_ref().map(|before| before.text.as_str());
     let text = summary::write(parts, payer, left, before, &due.turns, rules.max_tokens, progress).await?;
-    let summary = Summary::new(parts.redactor.text(&text), newest);
+    let summary = Summary::new(text, newest);
     Ok(parts.threads.summarize(&talk.key, &summary).await.map_err(Error::from)?)
 }
 

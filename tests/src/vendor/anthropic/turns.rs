@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     super::{
         Memory,
         check::{Judged, array, bad, ensure, only_keys, str_of},
+        prefix::unmarked,
     },
     blocks,
 };
@@ -17,6 +18,8 @@ pub(super) fn check(body: &Value, memory: &Memory) -> Judged {
     let first = messages.first().ok_or_else(|| bad("messages: at least one message is required"))?;
     ensure(first["role"] == "user", || "messages: first message must use the \"user\" role".into())?;
     let turns: Vec<(&str, Vec<Value>)> = messages.iter().map(|m| (str_of(m, "role"), blocks(m))).collect();
+    let asked =
+        turns.iter().rposition(|(role, blocks)| *role == "user" && ids_of(blocks, "tool_result", "type").is_empty());
     let mut ids = HashSet::new();
     for (i, (role, blocks)) in turns.iter().enumerate() {
         let at = format!("messages.{i}");
@@ -30,8 +33,12 @@ pub(super) fn check(body: &Value, memory: &Memory) -> Judged {
             ensure(ids.insert(id.to_owned()), || "messages: `tool_use` ids must be unique".into())?;
         }
         check_pairing(&turns, i)?;
-        check_thoughts(blocks, &at, memory)?;
+        // Thoughts about former questions may be left out.
+        if Some(i) > asked {
+            check_thoughts(blocks, &at, memory)?;
+        }
     }
+    check_places(body, memory)?;
     let has_calls =
         turns.iter().any(|(_, blocks)| blocks.iter().any(|block| str_of(block, "type").starts_with("tool_")));
     let tools = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
@@ -71,7 +78,9 @@ fn check_block(block: &Value, role: &str, at: &str, memory: &Memory) -> Judged {
         "server_tool_use" if role == "assistant" => Ok(()),
         "thinking" if role == "assistant" => {
             let known = memory.thoughts.get(str_of(block, "signature"));
-            ensure(known == Some(block), || format!("{at}: Invalid `signature` in `thinking` block"))
+            ensure(known.is_some_and(|thought| thought.block == *block), || {
+                format!("{at}: Invalid `signature` in `thinking` block")
+            })
         }
         _ => Err(bad(format!("{at}: a block of type {kind:?} cannot be in a message of role {role:?}"))),
     }
@@ -119,6 +128,28 @@ fn check_pairing(turns: &[(&str, Vec<Value>)], i: usize) -> Judged {
     for id in ids_of(blocks, "tool_result", "tool_use_id") {
         ensure(calls.contains(&id), || format!("{at}: unexpected `tool_use_id` found in `tool_result` blocks: {id}"))?;
         ensure(seen.insert(id), || format!("{at}: each tool_use must have a single result: {id}"))?;
+    }
+    Ok(())
+}
+
+/// The prompt, the tools and every block with who says it, in order.
+pub(super) fn said(body: &Value) -> Vec<Value> {
+    let messages = body["messages"].as_array().into_iter().flatten();
+    let blocks = messages
+        .flat_map(|message| blocks(message).into_iter().map(move |block| json!([message["role"], unmarked(&block)])));
+    ["system", "tools"].iter().map(|key| unmarked(&body[*key])).chain(blocks).collect()
+}
+
+/// A thought comes back behind all that it came after, or not at all.
+fn check_places(body: &Value, memory: &Memory) -> Judged {
+    let said = said(body);
+    for (at, one) in said.iter().enumerate() {
+        let Some(thought) = memory.thoughts.get(str_of(&one[1], "signature")) else { continue };
+        ensure(said[..at].starts_with(&thought.behind), || {
+            "messages: Invalid `signature` in `thinking` block. The block is bound to a different conversation. Remove \
+             the block, or set `thinking.block_binding.prefix_mismatch_behavior` to \"drop_block\"."
+                .into()
+        })?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ fn first_turn() -> ChatRequest {
     request
 }
 
-fn second_turn() -> ChatRequest {
+pub(super) fn second_turn() -> ChatRequest {
     let mut request = first_turn();
     let mut messages = (*request.messages).clone();
     messages.push(Message::assistant(vec![
@@ -158,6 +158,14 @@ fn a_call_that_was_no_json_is_replayed_as_an_object_with_legal_names() {
     assert_eq!(call["input"], json!({"input": "{\"sql"}));
     assert_eq!((&call["id"], &call["name"]), (&json!("call_1"), &json!("no_such_tool_")));
     assert_eq!(json["messages"][2]["content"][0]["tool_use_id"], "call_1");
+}
+
+#[test]
+fn a_name_that_the_model_made_up_may_be_as_long_as_the_vendor_takes() {
+    let mut request = second_turn();
+    let odd = Block::ToolUse { id: "t1".into(), name: "x".repeat(200), input: raw("{}") };
+    request.messages = Arc::new(vec![Message::user("go"), Message::assistant(vec![odd])]);
+    assert_eq!(json(&request)["messages"][1]["content"][0]["name"], "x".repeat(128));
 }
 
 #[test]

@@ -52,6 +52,32 @@ fn a_second_turn_after_parallel_results() {
 }
 
 #[test]
+fn an_id_goes_back_to_an_openai_server_byte_for_byte() {
+    let signed = "call_1__thought__CiQB/x+9Zw==";
+    let result = |id: &str| Block::ToolResult { id: id.into(), content: vec![], is_error: false };
+    let mut request = conversation();
+    request.messages = Arc::new(vec![
+        Message::user("go"),
+        Message::assistant(vec![call(signed, "{}"), call("", "{}")]),
+        Message { speaker: Speaker::User, blocks: vec![result(signed), result("")] },
+    ]);
+    let (body, _) = made(&request, "localhost");
+    for (at, id) in [(0_usize, signed), (1, "call")] {
+        assert_eq!(body["messages"][2]["tool_calls"][at]["id"], id);
+        assert_eq!(body["messages"][3 + at]["tool_call_id"], id);
+    }
+}
+
+#[test]
+fn a_long_name_that_the_model_made_up_is_sent_back_no_longer_than_the_vendor_takes() {
+    let odd = Block::ToolUse { id: "t1".into(), name: "x".repeat(100), input: raw("{}") };
+    let mut request = conversation();
+    request.messages = Arc::new(vec![Message::user("go"), Message::assistant(vec![odd])]);
+    let (body, _) = made(&request, "localhost");
+    assert_eq!(body["messages"][2]["tool_calls"][0]["function"]["name"], "x".repeat(64));
+}
+
+#[test]
 fn the_output_limit_has_the_name_that_the_host_knows() {
     let request = conversation();
     for (host, name, other) in [
