@@ -22,14 +22,15 @@ pub(crate) mod wire;
 use pace::Pace;
 use rest::Rests;
 
-/// How often a call is made that gets no answer.
+/// How often a call is made that gets no answer and tells nothing.
 const TRIES: u32 = 4;
 /// The longest that is waited with one call, while Slack wants no more of its method.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The same where an answer is lost that is not told.
+/// The same where an answer is lost that is not told, also while Slack is away.
 const LONGEST_FOR_ANSWERS: Duration = Duration::from_secs(180);
-/// How long a call is not made again that got no answer.
+/// How long a call is not made again that got no answer: at first, and at most.
 const BREATH: Duration = Duration::from_millis(500);
+const LONGEST_BREATH: Duration = Duration::from_secs(10);
 /// Most messages of a thread that are read at once, and how many times for one thread.
 const PAGE: u64 = 200;
 const MOST_PAGES: u32 = 20;
@@ -105,8 +106,24 @@ fn ts_of(answer: &Value) -> String {
     answer["ts"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Whether it may be an answer, or a part of one.
+fn tells(method: &str) -> bool {
+    method.starts_with("chat.")
+}
+
 fn patience(method: &str) -> Duration {
-    if method.starts_with("chat.") { LONGEST_FOR_ANSWERS } else { LONGEST_PAUSE }
+    if tells(method) { LONGEST_FOR_ANSWERS } else { LONGEST_PAUSE }
+}
+
+/// After how long a call is made again that got no answer so many times; `None` where it is not.
+fn breath(method: &str, is_untaken: bool, tries: u32, until: Instant) -> Option<Duration> {
+    let pause = (BREATH * 2_u32.saturating_pow(tries - 1)).min(LONGEST_BREATH);
+    let is_harmless = HARMLESS.contains(&method);
+    let is_made = match tells(method) {
+        true => (is_untaken || is_harmless) && Instant::now() + pause <= until,
+        false => is_harmless && tries < TRIES,
+    };
+    is_made.then_some(pause)
 }
 
 impl Api {
@@ -119,7 +136,8 @@ impl Api {
         self.call_until(method, arguments, &CancellationToken::new()).await
     }
 
-    /// The same, where pauses that Slack wants are made until `stop` alone: then its word counts that it takes nothing.
+    /// The same, where pauses that Slack wants, or that are made while it is away, are made until `stop` alone: then it
+    /// counts that it takes nothing.
     pub(crate) async fn call_until(
         &self,
         method: &str,
@@ -128,7 +146,7 @@ impl Api {
     ) -> Result<Value, SlackError> {
         let rest = self.rests.of(method, arguments);
         let until = Instant::now() + patience(method);
-        let (mut tries, mut turn) = (1, None);
+        let (mut tries, mut turn) = (0, None);
         loop {
             let error = match self.call_once(method, arguments).await {
                 Ok(answer) => return Ok(answer),
@@ -141,9 +159,12 @@ impl Api {
                         return Err(error);
                     }
                 }
-                SlackError::Away { .. } if tries < TRIES && HARMLESS.contains(&method) => {
-                    sleep(BREATH * tries).await;
+                SlackError::Away { is_untaken, .. } => {
                     tries += 1;
+                    let Some(pause) = breath(method, is_untaken, tries, until) else { return Err(error) };
+                    if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+                        return Err(error);
+                    }
                 }
                 error => return Err(error),
             }

@@ -40,8 +40,7 @@ impl Me {
         let enterprise = Some(text("enterprise_id")).filter(|id| !id.is_empty());
         let me = Self { user: text("user_id"), team: text("team_id"), enterprise, url: text("url") };
         if me.user.is_empty() || me.team.is_empty() {
-            let message = "it does not say who the bot is".into();
-            return Err(SlackError::Away { method: "auth.test".into(), message });
+            return Err(SlackError::away("auth.test", "it does not say who the bot is"));
         }
         Ok(me)
     }

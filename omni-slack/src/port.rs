@@ -53,6 +53,9 @@ pub enum SlackError {
         method: String,
         /// What went wrong, without a word of a body.
         message: String,
+        /// Whether Slack has not taken it: there was no connection, or what stands before Slack says that it is not
+        /// there (status 503).
+        is_untaken: bool,
     },
     /// Something that the bot needs is not configured.
     #[error("{message}")]
@@ -67,6 +70,11 @@ impl SlackError {
     #[must_use]
     pub fn api(method: &str, code: &str) -> Self {
         Self::Api { method: method.into(), code: code.into() }
+    }
+
+    /// No answer to something that Slack may have taken.
+    pub(crate) fn away(method: &str, message: impl Into<String>) -> Self {
+        Self::Away { method: method.into(), message: message.into(), is_untaken: false }
     }
 
     /// Slack's code, where it said one.

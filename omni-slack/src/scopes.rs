@@ -45,7 +45,7 @@ impl Scopes {
 /// # Errors
 /// A [`SlackError`] when there is no token, or no answer.
 pub async fn scopes(config: &SlackConfig) -> Result<Option<Scopes>, SlackError> {
-    let away = |message: String| SlackError::Away { method: METHOD.into(), message };
+    let away = |message: String| SlackError::away(METHOD, message);
     let token = config.bot_token.as_ref().ok_or_else(|| SlackError::Config {
         message: "there is no bot token (slack.bot_token, SLACK_BOT_TOKEN)".into(),
     })?;

@@ -54,3 +54,45 @@ async fn a_channel_that_rests_keeps_no_other_from_its_messages() {
     api.post(&to("C1"), &Body::of("There.")).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(20));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_slack_has_not_taken_is_told_again_until_it_is_back_and_then_once() {
+    let (to, body) = (To { channel: "C1".into(), thread: None }, Body::of("Done."));
+    for method in ["chat.postMessage", "chat.postEphemeral", UPDATE, "chat.delete"] {
+        let wire = Arc::new(Wire::default());
+        let (api, began) = (Api::new(wire.clone()), Instant::now());
+        wire.away(Duration::from_secs(10), true);
+        let told = match method {
+            "chat.postMessage" => api.post(&to, &body).await.map(drop),
+            "chat.postEphemeral" => api.whisper(&to, "U1", &body).await,
+            UPDATE => api.update("C1", "1.0", &body).await,
+            _ => api.delete("C1", "1.0").await,
+        };
+        assert_eq!(told, Ok(()), "{method}");
+        assert_eq!(wire.calls(method).iter().filter(|call| call.is_taken).count(), 1, "{method}");
+        assert!(began.elapsed() < Duration::from_secs(25) && wire.calls(method).len() < 10, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_slack_may_have_taken_is_told_again_only_where_that_comes_to_the_same() {
+    let (to, body) = (To { channel: "C1".into(), thread: None }, Body::of("Done."));
+    let wire = Arc::new(Wire::default());
+    let api = Api::new(wire.clone());
+    wire.away(Duration::from_secs(10), false);
+    assert!(api.post(&to, &body).await.is_err());
+    assert_eq!(wire.calls("chat.postMessage").len(), 1);
+    api.update("C1", "1.0", &body).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slack_that_stays_away_is_waited_for_no_longer_than_one_that_wants_a_pause() {
+    let wire = Arc::new(Wire::default());
+    let (api, began) = (Api::new(wire.clone()), Instant::now());
+    wire.away(Duration::from_secs(3_600), true);
+    assert!(api.call("users.info", &json!({})).await.is_err());
+    assert!(began.elapsed() < LONGEST_PAUSE);
+    let began = Instant::now();
+    assert!(api.delete("C1", "1.0").await.is_err());
+    assert!(began.elapsed() > LONGEST_PAUSE && began.elapsed() <= LONGEST_FOR_ANSWERS);
+}

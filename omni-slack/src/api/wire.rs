@@ -29,6 +29,8 @@ struct Noted {
     taken: HashMap<String, Vec<Instant>>,
     resting: HashMap<String, Instant>,
     early: usize,
+    /// Until when nothing is answered, and whether callers know that nothing was taken.
+    away: Option<(Instant, bool)>,
 }
 
 /// See the module.
@@ -47,6 +49,11 @@ impl Wire {
     /// How the next calls of a method end.
     pub(crate) fn next(&self, method: &'static str, ends: impl IntoIterator<Item = Option<SlackError>>) {
         self.noted().planned.extend(ends.into_iter().map(|end| (method, end)));
+    }
+
+    /// Nothing is answered for so long; whether callers know that nothing was taken.
+    pub(crate) fn away(&self, time: Duration, is_untaken: bool) {
+        self.noted().away = Some((Instant::now() + time, is_untaken));
     }
 
     /// The calls of a method, those that were refused as well.
@@ -77,6 +84,9 @@ impl Wire {
 impl Noted {
     /// Why a call is refused now, if it is.
     fn refusal(&mut self, method: &str, per_minute: usize) -> Option<SlackError> {
+        if let Some((_, is_untaken)) = self.away.filter(|(until, _)| *until > Instant::now()) {
+            return Some(SlackError::Away { method: method.into(), message: "nobody is there".into(), is_untaken });
+        }
         if let Some(at) = self.planned.iter().position(|(planned, _)| *planned == method) {
             return self.planned.remove(at).1;
         }

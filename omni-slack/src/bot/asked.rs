@@ -13,11 +13,14 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Bot, question::Question};
+use super::{
+    Bot,
+    question::{Aside, Question},
+};
 use crate::{
     api::{Body, To},
     event::{Action, Submission},
-    port::Ack,
+    port::{Ack, SlackError},
     view::{self, elicit::Outcome},
 };
 
@@ -95,12 +98,41 @@ pub(super) struct Asking {
     user: String,
     /// Nobody else reads where they asked.
     is_direct: bool,
+    /// How they are told what nobody else is to read.
+    private: Option<Aside>,
 }
 
 impl Asking {
     pub(super) fn new(bot: Bot, question: &Question) -> Self {
         let is_direct = question.kind == crate::event::ChannelKind::Direct;
-        Self { bot, to: question.to(), user: question.person.user.id.clone(), is_direct }
+        let (to, user) = (question.to(), question.person.user.id.clone());
+        Self { bot, to, user, is_direct, private: question.private.clone() }
+    }
+
+    /// Puts a card to the person, by another way where the bot is not; how it is changed, where that is known.
+    async fn show(&self, card: &Body) -> Result<Option<Shown>, SlackError> {
+        let api = self.bot.api();
+        let here = match self.is_direct {
+            true => self.post(&self.to, card).await.map(Some),
+            false => api.whisper(&self.to, &self.user, card).await.map(|()| None),
+        };
+        let error = match here {
+            Err(error) => error,
+            shown => return shown,
+        };
+        if let Some(Aside::Url(url)) = &self.private
+            && api.respond(url, card, false).await.is_ok()
+        {
+            return Ok(None);
+        }
+        tracing::info!(%error, "somebody is asked by a server in their direct messages");
+        let to = To { channel: api.direct(&self.user).await?, thread: None };
+        self.post(&to, card).await.map(Some)
+    }
+
+    async fn post(&self, to: &To, card: &Body) -> Result<Shown, SlackError> {
+        let ts = self.bot.api().post(to, card).await?;
+        Ok(Shown::Posted { channel: to.channel.clone(), ts })
     }
 }
 
@@ -143,15 +175,13 @@ impl Elicit for Asking {
         let Some(receiver) = elicited.wait(&self.user, question) else { return Reply::Cancel };
         let _forgets = Forgets(&self.bot, question.id);
         let card = view::elicit::card(question, &question.id.to_string());
-        let told = match self.is_direct {
-            true => self.bot.api().post(&self.to, &card).await.map(|ts| {
-                elicited.shown(question.id, Shown::Posted { channel: self.to.channel.clone(), ts });
-            }),
-            false => self.bot.api().whisper(&self.to, &self.user, &card).await,
-        };
-        if let Err(error) = told {
-            tracing::warn!(%error, "a server's question could not be put to the person");
-            return Reply::Cancel;
+        match self.show(&card).await {
+            Ok(Some(shown)) => elicited.shown(question.id, shown),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a server's question could not be put to the person");
+                return Reply::Cancel;
+            }
         }
         receiver.await.unwrap_or(Reply::Cancel)
     }

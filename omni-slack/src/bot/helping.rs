@@ -22,6 +22,7 @@ use crate::{
         help::{Dot, Menu, Server, Target, Tool},
         ids,
         status::{Counts, Operation, Quota, Shared, Standing, Status},
+        time,
     },
 };
 
@@ -155,6 +156,7 @@ impl Bot {
         let log = self.omni().audit(reader).await.ok().filter(AuditAccess::sees_all)?;
         let mut query = AuditQuery::default();
         (query.since, query.request_type, query.limit) = (Some(since), Some("chat".into()), Some(MAX_PAGE));
+        query.brief = true;
         let (page, stats) = tokio::try_join!(log.logs(&query), log.stats(&query)).ok()?;
         let count = |outcome: Outcome| stats.by_status.get(outcome.as_str()).copied().unwrap_or(0);
         let failed = [Outcome::Error, Outcome::Timeout, Outcome::UnknownOutcome].map(count).iter().sum();
@@ -186,7 +188,7 @@ fn quota(standing: &LimitStanding) -> Option<Quota> {
         Limit::Window { .. } | Limit::Concurrent { .. } => return None,
     };
     let state = &standing.state;
-    let resets_in = (state.used > 0).then_some(state.reset_after.as_secs());
+    let resets_in = (state.used > 0).then_some(time::seconds(state.reset_after));
     let shared = standing.scope.and_then(shared);
     Some(Quota { counts, shared, used: Some(state.used), limit: state.max, resets_in })
 }

@@ -17,10 +17,14 @@ use uuid::Uuid;
 use super::Bot;
 use crate::event::User;
 
-/// How often it is looked at what others ask and decide, at other doors too; and how long it is not looked at again,
-/// however much happens here.
+/// How often it is looked at whether others ask or decide something, at other doors too; and how long it is not looked at
+/// again, however much happens here.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_secs(1);
+/// For how long after that pages are looked at again and again: another process may yet write down where an answer is told.
+const SETTLED_AFTER: Duration = Duration::from_secs(15);
+/// How often a page is looked at although nothing happened: rights change too.
+const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 /// How long a page is looked after that nobody opened again, and how many are; the one that was opened first goes first.
 const LOOKED_AFTER: Duration = Duration::from_secs(2 * 60 * 60);
 const MOST: usize = 200;
@@ -42,6 +46,31 @@ struct Page {
     shown: Shown,
     /// When somebody made it, by opening it or by a click.
     since: Instant,
+    /// When it was known last that it shows what is so; `None`: it is not.
+    right_at: Option<Instant>,
+}
+
+impl Page {
+    fn is_due(&self) -> bool {
+        self.right_at.is_none_or(|at| at.elapsed() >= LOOK_ANYWAY)
+    }
+}
+
+/// What waits for anybody's decision, as a number, and when it was another one.
+#[derive(Debug, Default)]
+struct Waiting {
+    number: Option<u64>,
+    changed_at: Option<Instant>,
+}
+
+impl Waiting {
+    /// Whether that changes, or did a moment ago. What is not known may be anything.
+    fn changes(&mut self, number: Option<u64>) -> bool {
+        if number.is_none() || number != self.number {
+            (self.number, self.changed_at) = (number, Some(Instant::now()));
+        }
+        self.changed_at.is_some_and(|at| at.elapsed() < SETTLED_AFTER)
+    }
 }
 
 impl Pages {
@@ -56,15 +85,19 @@ impl Pages {
             let oldest = all.iter().min_by_key(|(_, page)| page.since).map(|(user, _)| user.clone());
             oldest.and_then(|user| all.remove(&user));
         }
-        all.insert(user.clone(), Page { shown, since: Instant::now() });
+        let (is_first, now) = (all.is_empty(), Instant::now());
+        let right_at = shown.is_some().then_some(now);
+        all.insert(user.clone(), Page { shown, since: now, right_at });
         drop(all);
-        self.ring.notify_one();
+        if is_first {
+            self.ring.notify_one();
+        }
     }
 
-    /// It shows something else by now, though nobody opened it again.
+    /// It shows this, which is so, though nobody opened it again.
     fn show(&self, user: &User, shown: Shown) {
         if let Some(page) = self.all().get_mut(user) {
-            page.shown = shown;
+            (page.shown, page.right_at) = (shown, Some(Instant::now()));
         }
     }
 
@@ -78,20 +111,35 @@ impl Pages {
         self.ring.notify_one();
     }
 
-    /// Waits until the pages are to be looked at, where there are any.
-    async fn time(&self) {
+    /// Waits until it is to be looked whether something happened, where there are pages; whether it is known that it did.
+    async fn time(&self) -> bool {
         sleep(BREATH).await;
         if self.all().is_empty() {
-            return self.ring.notified().await;
+            self.ring.notified().await;
+            return true;
         }
-        let _ = timeout(LOOK_EVERY, self.ring.notified()).await;
+        timeout(LOOK_EVERY, self.ring.notified()).await.is_ok()
     }
 
-    /// All of them, without those that nobody looks at any more.
-    fn young(&self) -> Vec<(User, Shown)> {
+    /// Waits until pages are to be looked at, where there are any; `number` is what waits by then. However many pages
+    /// there are, that is read once, and most of them only where it changed.
+    async fn next(&self, waiting: &mut Waiting, number: impl Future<Output = Option<u64>>) -> Vec<(User, Shown)> {
+        let rang = self.time().await;
+        let changes = waiting.changes(number.await);
+        self.due(rang || changes)
+    }
+
+    /// Those that are to be looked at, without those that nobody looks at any more. Until it is known that one is right
+    /// it is due again.
+    fn due(&self, all_are: bool) -> Vec<(User, Shown)> {
         let mut all = self.all();
         all.retain(|_, page| page.since.elapsed() < LOOKED_AFTER);
-        all.iter().map(|(user, page)| (user.clone(), page.shown.clone())).collect()
+        let due = all.iter_mut().filter(|(_, page)| all_are || page.is_due());
+        let looked_at = due.map(|(user, page)| {
+            page.right_at = None;
+            (user.clone(), page.shown.clone())
+        });
+        looked_at.collect()
     }
 }
 
@@ -100,19 +148,33 @@ impl Bot {
     pub(crate) fn keep_pages(&self) {
         let bot = self.clone();
         self.0.timers.spawn(async move {
-            while bot.0.closing.run_until_cancelled(bot.0.pages.time()).await.is_some() {
-                for (user, shown) in bot.0.pages.young() {
+            let mut waiting = Waiting::default();
+            loop {
+                let due = bot.0.pages.next(&mut waiting, bot.what_waits());
+                let Some(due) = bot.0.closing.run_until_cancelled(due).await else { return };
+                for (user, shown) in due {
                     bot.look_after(&user, &shown).await;
                 }
             }
         });
     }
 
+    /// What waits for anybody's decision, as a number; `None` where that cannot be read.
+    async fn what_waits(&self) -> Option<u64> {
+        match self.omni().pulse(&self.config().tenant_of(&self.me().team)).await {
+            Ok(pulse) => Some(pulse.waiting),
+            Err(error) => {
+                tracing::debug!(%error, "it is not known whether somebody's page shows what is so");
+                None
+            }
+        }
+    }
+
     /// Makes a page again that shows something else than there is. What cannot be read takes nothing from it.
     async fn look_after(&self, user: &User, shown: &Shown) {
         let Ok(person) = self.resolve(user, "").await else { return };
         let found = match self.decides_on(&person).await {
-            Ok(found) if found.shown() == *shown => return,
+            Ok(found) if found.shown() == *shown => return self.0.pages.show(user, found.shown()),
             Ok(found) => self.omni().grant(person.credential()).await.map(|grant| (grant, found)),
             Err(error) => Err(error),
         };
@@ -146,12 +208,12 @@ mod tests {
         let (pages, nothing) = (Pages::default(), Some(BTreeSet::new()));
         pages.open(&user(1), nothing.clone());
         tokio::time::advance(LOOKED_AFTER / 2).await;
-        assert_eq!(pages.young(), [(user(1), nothing)]);
+        assert_eq!(pages.due(true), [(user(1), nothing)]);
         let later = something();
         pages.show(&user(1), later.clone());
-        assert_eq!(pages.young(), [(user(1), later)]);
+        assert_eq!(pages.due(true), [(user(1), later)]);
         tokio::time::advance(LOOKED_AFTER / 2).await;
-        assert_eq!(pages.young(), [], "nobody opened it again");
+        assert_eq!(pages.due(true), [], "nobody opened it again");
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,7 +222,7 @@ mod tests {
         pages.open(&user(1), something());
         pages.close(&user(1));
         pages.show(&user(1), something());
-        assert_eq!(pages.young(), []);
+        assert_eq!(pages.due(true), []);
     }
 
     #[tokio::test(start_paused = true)]
@@ -170,8 +232,39 @@ mod tests {
             pages.open(&user(at), something());
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        let young = pages.young();
+        let young = pages.due(true);
         assert_eq!((young.len(), young.iter().any(|(one, _)| *one == user(0))), (MOST, false));
+    }
+
+    /// Pages that are looked at within some time, and how often it is read what waits; `number` is that.
+    async fn looks(pages: &Pages, waiting: &mut Waiting, within: Duration, number: Option<u64>) -> (usize, usize) {
+        let (began, mut looks, mut reads) = (Instant::now(), 0, 0);
+        while began.elapsed() < within {
+            for (user, shown) in pages.next(waiting, async { number }).await {
+                pages.show(&user, shown);
+                looks += 1;
+            }
+            reads += 1;
+        }
+        (looks, reads)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_of_whom_nothing_happens_are_seldom_looked_at_however_many_there_are() {
+        let (pages, mut waiting) = (Pages::default(), Waiting::default());
+        (0..50).for_each(|at| pages.open(&user(at), something()));
+        looks(&pages, &mut waiting, SETTLED_AFTER, Some(1)).await;
+        let (quiet, reads) = looks(&pages, &mut waiting, LOOK_ANYWAY, Some(1)).await;
+        assert!(quiet <= 50 && reads <= 12, "{quiet} looks, {reads} reads");
+        let (changed, _) = looks(&pages, &mut waiting, LOOK_EVERY, Some(2)).await;
+        assert_eq!(changed, 50, "something else waits");
+        looks(&pages, &mut waiting, SETTLED_AFTER, Some(2)).await;
+        pages.changed();
+        assert_eq!(pages.next(&mut waiting, async { Some(2) }).await.len(), 50, "something was decided here");
+        assert_eq!(pages.next(&mut waiting, async { Some(2) }).await.len(), 50, "of none it is known that it is right");
+        looks(&pages, &mut waiting, LOOK_EVERY, Some(2)).await;
+        let (unknown, _) = looks(&pages, &mut waiting, LOOK_EVERY, None).await;
+        assert_eq!(unknown, 50, "it is not known what waits");
     }
 
     #[tokio::test(start_paused = true)]

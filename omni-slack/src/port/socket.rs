@@ -114,10 +114,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
             .with_ping_interval_in_seconds(self.pulse.every_s)
             .with_ping_failure_threshold_times(self.pulse.missed);
         let registered = manager.register_new_token(&config, self.web.token.clone(), hearing.clone()).await;
-        registered.map_err(|_| SlackError::Away {
-            method: "apps.connections.open".into(),
-            message: "the sockets cannot be set up".into(),
-        })?;
+        registered.map_err(|_| SlackError::away("apps.connections.open", "the sockets cannot be set up"))?;
         manager.start().await;
         let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
         manager.shutdown().await;

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::{
+    self,
+    connect::{Connect, HttpConnector},
+};
 use omni_core::{ExposeSecret as _, SecretString, config::SlackConfig};
 use serde_json::Value;
 use slack_morphism::{
@@ -88,27 +91,34 @@ impl<H: Send + Sync + Clone + Connect + 'static> Web<H> {
     ) -> Result<T, SlackError> {
         match timeout(CALL_WITHIN, call).await {
             Ok(done) => done.map_err(|error| translated(method, error)),
-            Err(_) => Err(SlackError::Away { method: method.into(), message: "no answer in time".into() }),
+            Err(_) => Err(SlackError::away(method, "no answer in time")),
         }
     }
 }
 
 /// Errors of the library show bodies, which hold what people said.
 fn translated(method: &str, error: SlackClientError) -> SlackError {
-    let away = |message: String| SlackError::Away { method: method.into(), message };
+    let away = |message: String, is_untaken| SlackError::Away { method: method.into(), message, is_untaken };
     match error {
         SlackClientError::ApiError(error) => SlackError::api(method, &error.code),
         SlackClientError::RateLimitError(error) => {
             SlackError::Limited { method: method.into(), retry_after: error.retry_after.unwrap_or(PAUSE) }
         }
-        SlackClientError::HttpError(error) => away(format!("status {}", error.status_code)),
+        SlackClientError::HttpError(error) => {
+            away(format!("status {}", error.status_code), error.status_code.as_u16() == 503)
+        }
         SlackClientError::ProtocolError(_) | SlackClientError::SocketModeProtocolError(_) => {
-            away("an answer that is no JSON".into())
+            away("an answer that is no JSON".into(), false)
         }
         SlackClientError::HttpProtocolError(error) => {
-            away(format!("the connection failed{}", error.cause.as_deref().map_or_else(String::new, innermost)))
+            let cause = error.cause.as_deref();
+            let own = cause.and_then(|cause| cause.downcast_ref::<legacy::Error>());
+            let why = cause.map_or_else(String::new, innermost);
+            away(format!("the connection failed{why}"), own.is_some_and(legacy::Error::is_connect))
         }
-        SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) => away("the connection broke off".into()),
+        SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) => {
+            away("the connection broke off".into(), false)
+        }
     }
 }
 
@@ -125,12 +135,12 @@ fn innermost(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String 
 fn answered(method: &str, answer: Value) -> Result<Value, SlackError> {
     match answer["ok"].as_bool() {
         Some(true) => Ok(answer),
-        _ => Err(SlackError::Away { method: method.into(), message: "an answer that is none of Slack's".into() }),
+        _ => Err(SlackError::away(method, "an answer that is none of Slack's")),
     }
 }
 
 fn absolute(method: &str, url: &str) -> Result<Url, SlackError> {
-    Url::parse(url).map_err(|_| SlackError::Away { method: method.into(), message: "its address is none".into() })
+    Url::parse(url).map_err(|_| SlackError::away(method, "its address is none"))
 }
 
 /// Methods whose arguments Slack reads in no JSON body: those that only read, and those of files.
@@ -192,5 +202,49 @@ impl<H: Send + Sync + Clone + Connect + 'static> SlackPort for Web<H> {
         let kind = "application/octet-stream".to_owned();
         let done = self.client.http_api.connector.http_post_uri_binary::<Value>(url, kind, bytes, context);
         self.within(method, done).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::{Router, http::StatusCode};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn bound() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// Whether a Slack at this address has not taken a message that it does not answer.
+    async fn is_untaken(address: SocketAddr) -> bool {
+        let connector = SlackClientHyperConnector::with_connector(HttpConnector::new());
+        let client = Arc::new(SlackClient::new(connector.with_slack_api_url(&format!("http://{address}/api"))));
+        let web = Web { client, token: SlackApiToken::new(SlackApiTokenValue("xoxb-1".into())) };
+        match web.call("chat.postMessage", &json!({ "channel": "C1" })).await {
+            Err(SlackError::Away { is_untaken, .. }) => is_untaken,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_slack_has_not_taken_is_told_from_what_it_may_have_taken() {
+        for (status, is_known) in [(StatusCode::SERVICE_UNAVAILABLE, true), (StatusCode::BAD_GATEWAY, false)] {
+            let (listener, address) = bound().await;
+            let says = Router::new().fallback(move || async move { status });
+            let serving = tokio::spawn(async move { axum::serve(listener, says).await });
+            assert_eq!(is_untaken(address).await, is_known, "{status}");
+            serving.abort();
+        }
+        let (listener, address) = bound().await;
+        let cut = tokio::spawn(async move { drop(listener.accept().await) });
+        assert!(!is_untaken(address).await, "nobody knows");
+        cut.await.unwrap();
+        assert!(is_untaken(address).await, "there is nobody");
     }
 }

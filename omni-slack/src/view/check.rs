@@ -13,6 +13,7 @@ pub(crate) fn hostile() -> impl Strategy<Value = String> {
             "<#C1|general>", "@here", "@everyone", "@channel", "<https://evil.example|https://good.org>",
             "<mailto:a@b.c|x>", "[https://good.org](https://evil.example)", "[click](https://evil.example/(a))",
             "[a](javascript:alert(1))", "[x](slack://open)", "![p](https://evil.example/p.png)",
+            "![a\nb](https://evil.example/p.png)", "![",
             "[good.org]\n(https://evil.example)", "[r]: https://evil.example", "[r]", "[a](", "](https://evil.example)",
             "<https://evil.example>", "<javascript:x>", "```", "````rust", "~~~", "`", "``", "\n", "\n\n", "| a | b |\n",
             "|---|---|\n", "# h\n", "> ", "- ", "1. ", "**", "_", "&lt;!here&gt;", "&amp;", "&", "<", ">", "\\", "|",

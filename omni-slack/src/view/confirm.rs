@@ -1,6 +1,7 @@
 //! A call that waits for a human: the card, what becomes of it, and the modals beside it.
 
 use chrono::{DateTime, Utc};
+use omni_core::scan::visible_json;
 use serde_json::{Value, json};
 
 use super::{
@@ -130,7 +131,7 @@ pub(super) fn written(arguments: &Value) -> String {
     if is_empty {
         return "(no arguments)".into();
     }
-    text::visible(&serde_json::to_string_pretty(arguments).unwrap_or_default())
+    visible_json(&serde_json::to_string_pretty(arguments).unwrap_or_default())
 }
 
 impl Outcome {

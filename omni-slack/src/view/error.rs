@@ -83,7 +83,7 @@ fn tool(error: &Error) -> &str {
 
 /// When to come back, in whole minutes; nothing where that is not known.
 fn minutes(error: &Error) -> String {
-    error.retry_after().map_or(String::new(), |after| after.as_millis().div_ceil(60_000).max(1).to_string())
+    error.retry_after().map_or(String::new(), |after| time::seconds(after).div_ceil(60).max(1).to_string())
 }
 
 /// The same as a message; `again` is the value of its button, where asking again may help.
@@ -117,7 +117,7 @@ fn sign(error: &Error) -> &'static str {
 }
 
 fn advice(error: &Error, has_id: bool) -> Option<String> {
-    let after = error.retry_after().map(|after| time::wait(after.as_secs()));
+    let after = error.retry_after().map(|after| time::wait(time::seconds(after)));
     let advice = match error.kind() {
         ErrorKind::Denied => "An administrator can give you access; `/omni-help` shows what you can use.",
         ErrorKind::Unauthenticated => "Ask an administrator to add you.",
@@ -212,6 +212,18 @@ mod tests {
             said(&Error::Internal { message: "x".into() }, None),
             "❌ *Oh*\nan internal error; the operator finds it in the log\nTell an administrator the error id.\nID: e1"
         );
+    }
+
+    #[test]
+    fn nobody_is_told_to_come_back_too_early() {
+        let resting = |retry_after_ms| {
+            let source = McpError::Resting { reason: "refused".into(), retry_after_ms };
+            Error::Server { server: "db".into(), source }
+        };
+        let said = |ms| advice(&resting(ms), false).unwrap_or_default();
+        assert_eq!(said(60_000), "Please try again in 1 minute.");
+        assert_eq!(said(60_500), "Please try again in 2 minutes.");
+        assert_eq!([60_000, 60_500].map(|ms| minutes(&resting(ms))), ["1", "2"]);
     }
 
     #[test]

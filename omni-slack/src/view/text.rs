@@ -25,7 +25,7 @@ pub fn is_hidden(c: char) -> bool {
         | '\u{E0000}'..='\u{E007F}' | '\u{E0100}'..='\u{E01EF}')
 }
 
-/// The text with what cannot be seen written out: for whoever decides about it.
+/// Prose with what cannot be seen written out.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -1,5 +1,7 @@
 //! Spans of time, money and moments as people read them.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Milliseconds as people say them: `850 ms`, `8.3 s`, `2 min 5 s`.
@@ -10,6 +12,12 @@ pub fn duration(duration_ms: u64) -> String {
         1_000..60_000 => format!("{}.{} s", duration_ms / 1_000, duration_ms % 1_000 / 100),
         _ => format!("{} min {} s", duration_ms / 60_000, duration_ms % 60_000 / 1_000),
     }
+}
+
+/// Whole seconds, rounded up: who waits for less comes too early.
+#[must_use]
+pub fn seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 /// Seconds to wait, rounded up to minutes and at least one: `1 minute`, `22 minutes`, `3 hours`.
@@ -50,6 +58,7 @@ mod tests {
     fn spans_and_sums_are_short() {
         assert_eq!([duration(850), duration(8_349), duration(125_000)], ["850 ms", "8.3 s", "2 min 5 s"]);
         assert_eq!([wait(0), wait(1_261), wait(9_000)], ["1 minute", "22 minutes", "3 hours"]);
+        assert_eq!([0, 60_000, 60_001].map(|ms| seconds(Duration::from_millis(ms))), [0, 60, 61]);
         assert_eq!([dollars(0.0), dollars(0.002_1), dollars(3.5)], ["$0.00", "$0.0021", "$3.50"]);
     }
 }

@@ -14,7 +14,7 @@ use omni_tests::{
     agent::Speaks,
     fixture::FixtureServer,
     rig::until_some,
-    slack::{Slack, Submitted},
+    slack::{Message, Slack, Submitted},
 };
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
@@ -141,8 +141,8 @@ async fn a_thread_is_read_into_which_the_bot_is_called() {
     bot.behaved();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_asks_is_a_form_that_takes_no_nonsense() {
+/// A bot, and the server that its model has ask who somebody is.
+async fn asking() -> (Bot, FixtureServer) {
     let fixture = FixtureServer::speaking(Speaks::New).await;
     let llm = Scripted::from_fn(move |request| {
         let last = format!("{:?}", request.messages.last());
@@ -155,15 +155,49 @@ async fn what_a_server_asks_is_a_form_that_takes_no_nonsense() {
         let policy: Arc<Roles> = Roles::of_all(&[("ann@company.com", "dba")]);
         builder.server("fix", server).policy(policy)
     };
-    let bot = Bot::start(workspace().await, llm, lab(), change, |_| {}).await;
-    let post = bot.slack.mentions(ANN, GENERAL, "Ask me").await;
-    let card = bot.slack.whisper(ANN, "fix").await;
+    (Bot::start(workspace().await, llm, lab(), change, |_| {}).await, fixture)
+}
+
+/// Ann fills in what a server asks; the id of the card's button.
+async fn fills_in(bot: &Bot, card: &Message) -> String {
     let id = card.actions().into_iter().find(|id| id.starts_with("omni:elicit") && !id.ends_with("decline")).unwrap();
-    bot.slack.clicks(ANN, &card, &id).await.acked().await.unwrap();
+    bot.slack.clicks(ANN, card, &id).await.acked().await.unwrap();
     let modal = bot.slack.modal(ANN, "name").await;
     assert_eq!(bot.slack.submits(&modal, json!({ "value": "ada-in-slack" })).await, Submitted::Closed);
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_asks_is_a_form_that_takes_no_nonsense() {
+    let (bot, _fixture) = asking().await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Ask me").await;
+    let card = bot.slack.whisper(ANN, "fix").await;
+    let id = fills_in(&bot, &card).await;
     bot.slack.answer_saying(&post, "ada-in-slack").await;
     let over = bot.slack.whisper(ANN, "Answered").await;
     assert!(over.element(&id).is_none(), "nothing is left to be answered: {over:#?}");
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_by_a_command_where_the_bot_is_not_is_asked_by_the_server_all_the_same() {
+    let (bot, _fixture) = asking().await;
+    bot.slack.bot_leaves(GENERAL);
+    bot.slack.slash(ANN, GENERAL, "/omni", "Ask me").await.acked().await.unwrap();
+    let card = bot.slack.whisper(ANN, "asks you something").await;
+    fills_in(&bot, &card).await;
+    bot.slack.whisper(ANN, "ada-in-slack").await;
+    bot.slack.whisper(ANN, "Answered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_server_cannot_ask_in_the_channel_it_asks_in_their_direct_messages() {
+    let (bot, _fixture) = asking().await;
+    bot.slack.fail("chat.postEphemeral", "user_not_in_channel");
+    let post = bot.slack.mentions(ANN, GENERAL, "Ask me").await;
+    let card = bot.said_to(ANN, &post.ts, "asks you something").await;
+    fills_in(&bot, &card).await;
+    bot.slack.answer_saying(&post, "ada-in-slack").await;
+    bot.said_to(ANN, &post.ts, "Answered").await;
     bot.behaved();
 }

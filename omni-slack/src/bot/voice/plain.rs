@@ -131,3 +131,40 @@ impl Voice for Plain {
         told
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::api::wire::Wire;
+
+    fn voice(wire: &Arc<Wire>) -> Plain {
+        Plain {
+            api: Api::new(wire.clone()),
+            to: To { channel: "C1".into(), thread: None },
+            user: "U1".into(),
+            ts: None,
+            question: "Where?".into(),
+            text: String::new(),
+            doing: None,
+            spot: "C1 -".into(),
+            is_new: false,
+            last: Instant::now(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slack_is_away_for_ten_seconds_when_an_answer_ends_and_it_is_told_once() {
+        for is_untaken in [true, false] {
+            let wire = Arc::new(Wire::default());
+            let mut voice = voice(&wire);
+            voice.begin().await;
+            wire.away(Duration::from_secs(10), is_untaken);
+            let end = End { view: View { markdown: "An answer.".into(), ..View::default() }, is_waiting: false };
+            let told = voice.end(&end).await;
+            assert_eq!((wire.reads().trim(), told.len()), ("An answer.", 1));
+            assert_eq!(wire.calls("chat.postMessage").len(), 1, "that it is on its way");
+        }
+    }
+}

@@ -10,8 +10,8 @@ use crate::{
     view::{answer, task::Card},
 };
 
-/// Slack takes five messages by one address, one of which says that the answer is on its way; of others it is asked
-/// for a call that waits.
+/// Slack takes five messages by one address, one of which says that the answer is on its way; by others they are asked
+/// for a call that waits, or for a server.
 const MOST_BY_URL: usize = 3;
 
 /// See the module.

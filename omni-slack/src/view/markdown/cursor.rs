@@ -86,7 +86,7 @@ pub(super) fn has_entity(address: &str) -> bool {
 }
 
 /// The last place at which a beginning of a line can be told without its rest: after white space, outside of links,
-/// code and angles.
+/// code and angles, and not between a link and what says where it leads.
 pub(super) fn seam(text: &str) -> Option<usize> {
     let (mut found, mut open, mut at) = (None, 0_usize, 0);
     let mut in_angles = false;
@@ -110,7 +110,7 @@ pub(super) fn seam(text: &str) -> Option<usize> {
                 if text[next..].starts_with('(') {
                     match destination(&text[next + 1..]) {
                         Some((_, end)) => {
-                            at = next + 1 + end;
+                            at = linked(text, next + 1 + end);
                             continue;
                         }
                         None => return found,
@@ -118,11 +118,22 @@ pub(super) fn seam(text: &str) -> Option<usize> {
                 }
             }
             '<' => in_angles = text[next..].starts_with(|c: char| c.is_alphabetic() || matches!(c, '!' | '@' | '#')),
-            '>' => in_angles = false,
+            '>' if in_angles => {
+                in_angles = false;
+                at = linked(text, next);
+                continue;
+            }
             c if c.is_whitespace() && open == 0 && !in_angles => found = Some(next),
             _ => {}
         }
         at = next;
     }
     found
+}
+
+/// Where a text goes on after a link that ends at `end`: white space before a host in parentheses is none, also where
+/// that may still come.
+fn linked(text: &str, end: usize) -> usize {
+    let rest = &text[end..];
+    if rest == " " || rest.starts_with(" (") { end + 1 } else { end }
 }

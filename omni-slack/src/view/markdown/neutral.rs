@@ -111,19 +111,24 @@ impl Neutral {
 /// that lie are taken out as well.
 fn code(line: &str, safe: &mut String) {
     let line = without_others(&defused(line, false));
-    let mut rest = line.as_str();
+    let (mut rest, mut has_picture) = (line.as_str(), false);
     while let Some((before, after)) = rest.split_once(']') {
         safe.push_str(before);
         safe.push(']');
-        let (front, label) = before.rsplit_once('[').unwrap_or(("", before));
+        // A picture's words may have brackets of their own.
+        has_picture |= before.contains("![");
+        let mut brackets = before.rmatch_indices('[').map(|(at, _)| at);
+        let open = brackets.find(|&at| !before[..at].ends_with('\\'));
         let address = match after.chars().next() {
             Some('(') => cursor::destination(&after[1..]).map(|(address, _)| address),
             Some(':') => after[1..].split_whitespace().next().map(str::to_owned),
             _ => None,
         };
         let is_bad = |address: String| {
-            let lies = link::is_deceptive(label, link::web(&address).as_ref());
-            address.contains(':') && (lies || front.ends_with('!'))
+            let url = link::web(&address);
+            // A label that began elsewhere says nobody knows what.
+            let lies = open.map_or(url.is_some(), |open| link::is_deceptive(&before[open + 1..], url.as_ref()));
+            address.contains(':') && (lies || has_picture)
         };
         if address.is_some_and(is_bad) {
             safe.push(BREAK);
@@ -175,6 +180,12 @@ fn words(line: &str, safe: &mut String) {
                 Some(next)
             }
             ']' => bracket(rest, safe, begin).map(|taken| next + taken),
+            // A picture would be fetched, and where one ends is not read alike by everybody: none begins.
+            '!' if rest.starts_with('[') => {
+                safe.push('!');
+                safe.push(BREAK);
+                Some(next)
+            }
             '@' => {
                 safe.push('@');
                 if before.is_none_or(|c: char| !c.is_alphanumeric()) && is_call(rest) {
@@ -225,19 +236,20 @@ fn bracket(rest: &str, safe: &mut String, begin: usize) -> Option<usize> {
         return Some(0);
     }
     let inner = rest.strip_prefix('(')?;
-    let Some((address, end)) = cursor::destination(inner) else {
+    let link = cursor::destination(inner).and_then(|found| Some((found, begin + label_begin(&safe[begin..])?)));
+    let Some(((address, end), open)) = link else {
+        // It leads nowhere, or its label began in another line: nobody knows what that says.
         safe.push_str("]\u{200B}(");
         return Some(1);
     };
-    let open = label_begin(&safe[begin..]).map(|open| begin + open);
     match link::web(&address).filter(|_| !cursor::has_entity(&address)) {
         Some(url) => {
-            let label = open.map_or(String::new(), |open| safe[open + 1..].to_owned());
-            // A picture would be fetched; of several marks each would make one.
-            let mut mark = open.unwrap_or(begin);
-            while mark > begin && safe[..mark].ends_with('!') {
-                mark -= 1;
-                safe.remove(mark);
+            let label = safe[open + 1..].to_owned();
+            // What would be a picture is a link; of several marks each would make one.
+            let front = safe[begin..open].trim_end_matches(BREAK);
+            if front.ends_with('!') {
+                let kept = begin + front.trim_end_matches('!').len();
+                safe.replace_range(kept..open, "");
             }
             safe.push_str(&format!("]({})", link::address(&url)));
             if !link::says_host(&label, &url) {

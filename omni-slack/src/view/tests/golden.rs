@@ -1,3 +1,5 @@
+use omni_core::scan::visible_json;
+
 use super::*;
 
 fn message(name: &str, message: &Message) {
@@ -138,13 +140,29 @@ fn approvals_look_as_they_do() {
 #[test]
 fn whoever_decides_sees_what_is_hidden_and_that_something_is_left_out() {
     let shown = confirm::card(&call()).to_json().to_string();
-    assert!(shown.contains(r"\\u{202e}"), "{shown}");
+    assert!(shown.contains(r"\\u202e"), "{shown}");
     let long = confirm::Card { arguments: json!({ "sql": "x".repeat(9_000) }), ..call() };
     let card = confirm::card(&long);
     check::message(&card);
     assert!(card.to_json().to_string().contains("Not all of it is shown"));
     let details = confirm::details_modal(&long).to_string();
     assert!(details.matches('x').count() >= 9_000);
+}
+
+#[test]
+fn the_card_its_details_and_the_page_write_out_every_character_that_the_terminal_writes_out() {
+    let some = ('\u{7f}'..='\u{1ffff}').chain('\u{e0000}'..='\u{e0fff}');
+    let hidden: Vec<char> = some.filter(|c| visible_json(c.encode_utf8(&mut [0; 4])).starts_with('\\')).collect();
+    assert!(hidden.len() > 4_000, "{}", hidden.len());
+    for hidden in hidden.chunks(50) {
+        let path = format!("/srv/pro{}d", hidden.iter().collect::<String>());
+        let written = visible_json(&path).replace('\\', r"\\");
+        let card = confirm::Card { arguments: json!({ "path": path }), ..call() };
+        let page = home::Home { pending: vec![card.clone()], ..home::Home::default() };
+        for shown in [confirm::card(&card).to_json(), confirm::details_modal(&card), home::view(&page)] {
+            assert!(shown.to_string().contains(&written), "{written} {shown}");
+        }
+    }
 }
 
 #[test]

@@ -121,6 +121,22 @@ async fn a_stream_that_slack_lets_take_nothing_to_the_end_is_ended_and_its_rest_
 }
 
 #[tokio::test(start_paused = true)]
+async fn slack_is_away_for_ten_seconds_when_an_answer_ends_and_it_is_told_once() {
+    for is_open in [true, false] {
+        let wire = Arc::new(Wire::default());
+        let mut voice = voice(&wire);
+        let begin = if is_open { lines(0..10) } else { String::new() };
+        voice.text(&begin).await;
+        voice.text("And the end of it.\n").await;
+        assert_eq!(wire.calls(START).len(), usize::from(is_open));
+        wire.away(Duration::from_secs(10), true);
+        voice.end(&end()).await;
+        assert_eq!(words(&wire.reads()), words(&format!("{begin}And the end of it.")));
+        assert_eq!(wire.calls(POST).iter().filter(|call| call.is_taken).count(), usize::from(!is_open));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn under_an_answer_whose_stream_ended_in_good_time_stand_its_buttons_and_no_other_word() {
     let wire = Arc::new(Wire::default());
     let mut voice = voice(&wire);
