@@ -9,7 +9,7 @@ use super::{
     calls::AT_ONCE,
     child::Role,
     drive::{Caller, Driven, Load},
-    home::{Drained, Home, Serving, Setup, server},
+    home::{Home, Serving, Setup, server},
     model::{FIRST_TEXT, TALK},
     round::Sums,
 };
@@ -28,7 +28,6 @@ pub(super) struct Asks {
     _home: Home,
     _upstream: Role,
     _model: Role,
-    pub(super) drained: Drained,
 }
 
 impl Asks {
@@ -47,20 +46,17 @@ impl Asks {
         let (asking, stream) = (ask("/chat/ask", "Say hi"), ask("/chat/ask/stream", TALK));
         let own = format!(r#"{{"model":"instant","stream":true,"messages":[{{"role":"user","content":"{TALK}"}}]}}"#);
         let straight = Load::new(&model.address, "/v1/chat/completions", &[], &own);
-        let drained = Drained::default();
-        Ok(Self { serving, ask: asking, stream, straight, _home: home, _upstream: upstream, _model: model, drained })
+        Ok(Self { serving, ask: asking, stream, straight, _home: home, _upstream: upstream, _model: model })
     }
 
     /// One round.
-    pub(super) async fn round(&mut self, sums: &mut Sums, seconds: f64) -> Result<()> {
+    pub(super) async fn round(&self, sums: &mut Sums, seconds: f64) -> Result<()> {
         for at_once in AT_ONCE {
-            sums.measure((ASK, at_once), &self.ask, seconds, Some(self.serving.pid())).await?;
-            self.drained = self.drained.or_worse(self.serving.drained().await?);
+            sums.measure((ASK, at_once), &self.ask, seconds, Some(&self.serving)).await?;
         }
         sums.add((OWN_TOKEN, 1), &first_texts(&self.straight, FIRST_TEXT, seconds).await?, None);
         sums.add((TOKEN, 1), &first_texts(&self.stream, b"event: token", seconds).await?, None);
-        self.drained = self.drained.or_worse(self.serving.drained().await?);
-        Ok(())
+        sums.drain(&self.serving).await
     }
 }
 

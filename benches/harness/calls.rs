@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     child::Role,
     drive::{Load, get},
-    home::{Drained, Home, Serving, Setup, server},
+    home::{Home, Serving, Setup, server},
     round::Sums,
 };
 use crate::nginx::Nginx;
@@ -99,7 +99,6 @@ pub(super) struct Calls {
     loads: [(&'static str, Load); 2],
     _home: Home,
     pub(super) seen: Seen,
-    pub(super) drained: Drained,
 }
 
 impl Calls {
@@ -111,7 +110,7 @@ impl Calls {
         serving.knows(1).await?;
         let loads = [(SESSION, in_sessions(&serving.address, &key, "lab")), (MODERN, modern(&serving.address, &key))];
         let nginx = Nginx::start(&upstream.address);
-        Ok(Self { upstream, nginx, serving, loads, _home: home, seen: Seen::default(), drained: Drained::default() })
+        Ok(Self { upstream, nginx, serving, loads, _home: home, seen: Seen::default() })
     }
 
     /// One round.
@@ -124,8 +123,7 @@ impl Calls {
             }
             for (what, load) in &self.loads {
                 let before = Seen::at(&self.upstream).await?;
-                let driven = sums.measure((what, at_once), load, seconds, Some(self.serving.pid())).await?;
-                self.drained = self.drained.or_worse(self.serving.drained().await?);
+                let driven = sums.measure((what, at_once), load, seconds, Some(&self.serving)).await?;
                 self.seen.add(before, Seen::at(&self.upstream).await?, driven.results);
             }
         }

@@ -91,9 +91,7 @@ async fn compare(args: &Args, program: &Path, case: &Case) -> Result<Rows> {
     for _ in 0..args.turns() {
         for at_once in AT_ONCE {
             for side in [&few, &many] {
-                let (what, pid) = ((side.name, at_once), Some(side.serving.pid()));
-                sums.measure(what, &side.load, args.window(), pid).await?;
-                side.serving.drained().await?;
+                sums.measure((side.name, at_once), &side.load, args.window(), Some(&side.serving)).await?;
             }
         }
     }

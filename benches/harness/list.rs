@@ -42,7 +42,7 @@ impl Lists {
     /// One round.
     pub(super) async fn round(&self, sums: &mut Sums, seconds: f64) -> Result<()> {
         for (what, load) in [LIST, MODERN_LIST].into_iter().zip(&self.loads) {
-            sums.measure((what, 1), load, seconds, Some(self.serving.pid())).await?;
+            sums.measure((what, 1), load, seconds, Some(&self.serving)).await?;
         }
         Ok(())
     }

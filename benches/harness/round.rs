@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     child::cpu,
     drive::{Driven, Load, drive},
+    home::{Drained, Serving},
 };
 
 /// What is measured, and from how many connections at once.
@@ -19,6 +20,8 @@ pub(super) struct Sums {
     sums: BTreeMap<What, Sum>,
     /// In which order they first came.
     order: Vec<What>,
+    /// The worst of what waited for a ledger's store when a load ended.
+    pub(super) drained: Drained,
 }
 
 #[derive(Debug, Default)]
@@ -36,20 +39,38 @@ pub(super) struct Row {
     pub(super) p50_us: f64,
     pub(super) p95_us: f64,
     pub(super) p99_us: f64,
-    /// Processor time of omni for each.
+    /// Processor time of omni for each, until it is in the ledger's store.
     pub(super) cpu_us: Option<f64>,
     /// Those who were told to come back.
     pub(super) refused: u64,
 }
 
 impl Sums {
-    /// Drives a load and adds what comes of it; `pid` is whose processor time counts.
-    pub(super) async fn measure(&mut self, what: What, load: &Load, seconds: f64, pid: Option<u32>) -> Result<Driven> {
-        let before = pid.map(cpu).transpose()?;
+    /// Drives a load and adds what comes of it. `serving` is whose processor time counts: that of what the load left to
+    /// be written too.
+    pub(super) async fn measure(
+        &mut self,
+        what: What,
+        load: &Load,
+        seconds: f64,
+        serving: Option<&Serving>,
+    ) -> Result<Driven> {
+        let Some(serving) = serving else {
+            let driven = drive(load, what.1, seconds).await?;
+            self.add(what, &driven, None);
+            return Ok(driven);
+        };
+        let before = cpu(serving.pid())?;
         let driven = drive(load, what.1, seconds).await?;
-        let after = pid.map(cpu).transpose()?;
-        self.add(what, &driven, before.zip(after).map(|(before, after)| after.saturating_sub(before)));
+        self.drain(serving).await?;
+        self.add(what, &driven, Some(cpu(serving.pid())?.saturating_sub(before)));
         Ok(driven)
+    }
+
+    /// Waits until a ledger's store has all that was left to be written.
+    pub(super) async fn drain(&mut self, serving: &Serving) -> Result<()> {
+        self.drained = self.drained.or_worse(serving.drained().await?);
+        Ok(())
     }
 
     /// Adds what was measured otherwise.

@@ -70,23 +70,22 @@ async fn measure(args: &Args) -> Result<Figures> {
     for _ in 0..args.turns() {
         calls.round(&mut sums, seconds).await?;
     }
-    let (seen, drained) = (calls.seen, calls.drained);
+    let seen = calls.seen;
     // What is not measured is not there.
     drop(calls);
-    let mut asks = Asks::start(&program).await?;
+    let asks = Asks::start(&program).await?;
     for _ in 0..args.turns() {
         asks.round(&mut sums, seconds).await?;
     }
-    let drained = drained.or_worse(asks.drained);
     drop(asks);
     let lists = Lists::start(&program).await?;
     for _ in 0..args.turns() {
         lists.round(&mut sums, seconds).await?;
     }
     Ok(Figures {
+        drained: sums.drained,
         rows: sums.rows(),
         seen,
-        drained,
         memory,
         start,
         decision_us: decision_us(),

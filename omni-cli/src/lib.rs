@@ -20,6 +20,7 @@ mod input;
 pub mod logging;
 pub mod registry;
 pub mod render;
+mod tty;
 mod typed;
 
 pub use app::App;

@@ -8,11 +8,17 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::console::{Console, clean::Cleaner};
+use crate::{
+    console::{Console, clean::Cleaner},
+    tty,
+};
 
 /// Where a person types.
 #[async_trait]
 pub(crate) trait Typed: Send + Sync + std::fmt::Debug {
+    /// Forgets what was typed and nobody has read yet.
+    fn forget(&self);
+
     /// The next line after a prompt, which is shown as it is; `None` when nobody types any more.
     async fn line(&self, prompt: &str) -> Option<String>;
 }
@@ -31,10 +37,11 @@ impl Terminal {
         Arc::new(Self { console, typed, turn: Semaphore::new(1) })
     }
 
-    /// The terminal for as long as one question takes; `None` where it is closed.
+    /// The terminal for as long as one question takes; `None` where it is closed. What was typed before it is no answer.
     pub(crate) async fn turn(&self) -> Option<Turn<'_>> {
         let permit = self.turn.acquire().await.ok()?;
         self.console.spinner.hold();
+        self.typed.forget();
         Some(Turn { terminal: self, _permit: permit })
     }
 }
@@ -72,6 +79,10 @@ pub(crate) struct Stdin;
 
 #[async_trait]
 impl Typed for Stdin {
+    fn forget(&self) {
+        tty::forget_typed();
+    }
+
     async fn line(&self, prompt: &str) -> Option<String> {
         let prompt = prompt.to_owned();
         let read = tokio::task::spawn_blocking(move || {
@@ -100,6 +111,8 @@ pub(crate) mod testing {
 
     #[async_trait]
     impl Typed for Types {
+        fn forget(&self) {}
+
         async fn line(&self, prompt: &str) -> Option<String> {
             let _ = self.1.lock().unwrap().write_all(prompt.as_bytes());
             self.0.lock().unwrap().pop_front().map(str::to_owned)

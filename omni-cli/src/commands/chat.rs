@@ -25,6 +25,7 @@ use crate::{
     exit::Exit,
     fault::Fault,
     render::{Ending, Render as _, Text, error_lines},
+    tty::Modes,
     typed::Terminal,
 };
 
@@ -41,6 +42,8 @@ const PROMPT: &str = "omni> ";
 
 /// Talks until the person ends it.
 pub(super) async fn run(app: &App, args: &ChatArgs) -> Result<Exit, Fault> {
+    // A chat that is ended from outside does not end the reading of a line.
+    let _modes = Modes::keep();
     let config = app.config()?;
     let omni = app.build(&config).await?;
     let result = match Chat::begin(app, args, &config, &omni).await {

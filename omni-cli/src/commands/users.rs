@@ -54,8 +54,9 @@ fn address(given: &str) -> String {
 
 pub(super) async fn add(app: &App, args: &AddUserArgs) -> Result<Exit, Fault> {
     let (email, role) = (&*address(args.address()), &args.role);
-    administer(app, async |admin| admin.add_user(email, args.name.as_deref(), role).await).await?;
-    say(app, args.json, &json!({ "email": email, "role": role }), &format!("{email} has the role {role}"))
+    let was_out = administer(app, async |admin| admin.add_user(email, args.name.as_deref(), role).await).await?;
+    let more = if was_out { ", and is not kept out any more" } else { "" };
+    say(app, args.json, &json!({ "email": email, "role": role }), &format!("{email} has the role {role}{more}"))
 }
 
 pub(super) async fn list(app: &App, json: bool) -> Result<Exit, Fault> {

@@ -1,7 +1,7 @@
 //! What a terminal shows, and what is typed at it: `script` makes one.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
 };
 
@@ -12,19 +12,45 @@ use omni_tests::{
 
 use super::{aged, omni, with_server};
 
-/// Runs it at a terminal where this is typed. Answer and messages come on one screen.
+/// What a question ends with: whoever sees it is asked.
+const ASKED: &str = "[N]o";
+/// What begins and ends the marking of pasted text.
+const MARKED_PASTE: [&str; 2] = ["\u{1b}[?2004h", "\u{1b}[?2004l"];
+
+/// Runs it at a terminal where this is typed when something is asked. Answer and messages come on one screen.
 fn at_terminal(program: &Program, env: &[(&str, &str)], args: &[&str], typed: &str) -> Ran {
+    shell_at_terminal(program, env, &line(program, args), &[(ASKED, typed)])
+}
+
+/// The program and its arguments as a line of the shell.
+fn line(program: &Program, args: &[&str]) -> String {
     let prepared = program.command(args);
     let words = [prepared.get_program()].into_iter().chain(prepared.get_args());
-    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    words.join(" ")
+}
+
+/// Runs a line of the shell at a terminal. Each of these is typed when the words before it have been shown.
+fn shell_at_terminal(program: &Program, env: &[(&str, &str)], line: &str, typed: &[(&str, &str)]) -> Ran {
+    let prepared = program.command(&[]);
     let mut command = Command::new("script");
-    command.args(["-qec", &line.join(" "), "/dev/null"]).current_dir(program.home()).env_clear();
+    command.args(["-qec", line, "/dev/null"]).current_dir(program.home()).env_clear();
     command.envs(prepared.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.env("TERM", "xterm").env("SHELL", "/bin/sh").envs(env.iter().copied());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    keyboard.write_all(typed.as_bytes()).unwrap();
-    let ran = child.wait_with_output().unwrap().into();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut shown, mut part, mut typed) = (Vec::new(), [0; 4_096], typed.iter().peekable());
+    loop {
+        let count = screen.read(&mut part).unwrap();
+        if count == 0 {
+            break;
+        }
+        shown.extend_from_slice(&part[..count]);
+        while let Some((_, keys)) = typed.next_if(|(words, _)| String::from_utf8_lossy(&shown).contains(words)) {
+            keyboard.write_all(keys.as_bytes()).unwrap();
+        }
+    }
+    let ran = Ran { out: String::from_utf8(shown).unwrap(), ..child.wait_with_output().unwrap().into() };
     drop(keyboard);
     ran
 }
@@ -75,6 +101,34 @@ fn a_call_that_needs_approval_is_asked_for_at_the_terminal() {
     let details = at_terminal(&home, &[], &question, "d\ny\n").exits(0);
     assert!(details.out.contains("Rule: ") && details.out.contains("Arguments: {}"), "{details:?}");
     assert_eq!(server.calls().len(), 1);
+}
+
+#[test]
+fn a_yes_that_was_typed_before_the_question_is_no_answer_to_it() {
+    let server = Loopback::start();
+    let home = with_server(&server, "    confirm: [\"drop_*\"]\n");
+    // It begins when there is something to read.
+    let begin = "bash -c 'echo begin; until read -t 0; do sleep 0.05; done'";
+    let line = format!("{begin} && {}", line(&home, &["ask", "drop table \"users\""]));
+    let refused = shell_at_terminal(&home, &[], &line, &[("begin", "y\n"), (ASKED, "n\n")]).exits(5);
+    assert!(refused.out.contains("omni wants to run db.drop_table"), "{refused:?}");
+    assert_eq!(server.calls().len(), 0);
+}
+
+#[test]
+fn a_chat_that_is_ended_from_outside_leaves_the_terminal_as_it_was() {
+    let home = omni();
+    // What runs behind a shell reads nothing unless it is given what to read.
+    let line = format!(
+        "exec 3<&0; modes=$(stty -g); {} <&3 & \
+         tries=0; while [ \"$(stty -g)\" = \"$modes\" ] && [ $tries -lt 600 ]; do sleep 0.05; tries=$((tries + 1)); done; \
+         kill $!; wait $!; [ \"$(stty -g)\" = \"$modes\" ] && echo 'as it was'",
+        line(&home, &["chat"])
+    );
+    let ended = shell_at_terminal(&home, &[], &line, &[]).exits(0);
+    assert!(ended.out.contains("as it was"), "{ended:?}");
+    let [begun, over] = MARKED_PASTE.map(|marks| ended.out.rfind(marks));
+    assert!(begun.is_some() && over > begun, "{ended:?}");
 }
 
 #[test]

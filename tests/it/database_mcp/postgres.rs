@@ -88,6 +88,26 @@ async fn what_is_measured_is_told_beside_what_was_expected() {
 }
 
 #[tokio::test]
+async fn a_volatile_function_is_not_run_however_it_is_spelled() {
+    let Some(own) = OwnDatabase::postgres().await else { return };
+    let long = "a".repeat(63);
+    for name in ["does_things", "DoesThings", "TutÄrger", long.as_str()] {
+        own.run(&format!("CREATE FUNCTION \"{name}\"() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1'")).await;
+    }
+    own.run("CREATE FUNCTION computes() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'").await;
+    let config = DatabaseConfig::new("shop", Kind::Postgres, own.url()).with_explain_analyze();
+    let session = Session::of(Config::of([config])).await;
+    let longer = format!("{long}b");
+    for name in ["DOES_THINGS", "\"DoesThings\"", "public.\"DoesThings\"", "\"TutÄrger\"", longer.as_str()] {
+        let reply = session.answer("analyze_postgres_query", sql(&format!("SELECT {name}()"))).await;
+        assert!(reply.text.contains("The query was not run to measure it"), "{name}: {}", reply.text);
+        assert!(reply.document["plan"].get("actual_ms").is_none(), "{name}: {}", reply.text);
+    }
+    let reply = session.answer("analyze_postgres_query", sql("SELECT computes()")).await;
+    assert!(reply.document["plan"].get("actual_ms").is_some(), "{}", reply.text);
+}
+
+#[tokio::test]
 async fn costs_decide_which_plan_is_better() {
     let Some((_own, session)) = shop().await else { return };
     let arguments = json!({

@@ -21,7 +21,7 @@ use rustyline::{
 use tokio::sync::{Notify, oneshot};
 
 use super::command::NAMES;
-use crate::{app::App, fault::Fault, typed::Typed};
+use crate::{app::App, fault::Fault, tty, typed::Typed};
 
 /// Most lines that are kept for later.
 const KEPT: usize = 1_000;
@@ -47,16 +47,20 @@ impl Lines {
     /// Where content may be kept, lines of chats before are at hand.
     pub(super) fn open(app: &App, config: &Config) -> Result<Arc<Self>, Fault> {
         let cannot = |error: ReadlineError| Fault::usage(format!("the terminal cannot be read: {error}"));
-        let mut editor = Editor::new().map_err(cannot)?;
-        editor.set_helper(Some(Commands));
-        editor.history_mut().set_max_len(KEPT).map_err(cannot)?;
         let keeps = app.console.interactive && config.store_content == StoreContent::Full;
         let file = keeps.then(|| config.data_dir.join("chat_history"));
+        Ok(Arc::new(Self::of(file).map_err(cannot)?))
+    }
+
+    fn of(file: Option<PathBuf>) -> Result<Self, ReadlineError> {
+        let mut editor = Editor::new()?;
+        editor.set_helper(Some(Commands));
+        editor.history_mut().set_max_len(KEPT)?;
         if let Some(file) = &file {
             // There is none before the first chat.
             let _ = editor.load_history(file);
         }
-        Ok(Arc::new(Self { editor: Mutex::new(editor), file }))
+        Ok(Self { editor: Mutex::new(editor), file })
     }
 
     /// Reads the next line. One that `is_own` is at hand later. Dropping the future leaves the person at the
@@ -76,8 +80,7 @@ impl Lines {
         match editor.readline(prompt) {
             Ok(text) => {
                 if is_own && !text.trim().is_empty() {
-                    let _ = editor.add_history_entry(text.as_str());
-                    self.keep(&mut editor);
+                    self.keep(&mut editor, &text);
                 }
                 Ok(Line::Text(text))
             }
@@ -87,11 +90,12 @@ impl Lines {
         }
     }
 
-    /// Nobody else may read what was typed; rustyline makes the file like that.
-    fn keep(&self, editor: &mut Editor<Commands, FileHistory>) {
+    /// Keeps a line behind those of other chats. Nobody else may read what was typed; rustyline makes the file like that.
+    fn keep(&self, editor: &mut Editor<Commands, FileHistory>, text: &str) {
+        let _ = editor.add_history_entry(text);
         let Some(file) = &self.file else { return };
         let kept = file.parent().map_or(Ok(()), fs::create_dir_all).map_err(ReadlineError::from);
-        if let Err(error) = kept.and_then(|()| editor.save_history(file)) {
+        if let Err(error) = kept.and_then(|()| editor.append_history(file)) {
             tracing::debug!(%error, "what was typed is not kept");
         }
     }
@@ -118,6 +122,10 @@ impl Prompt {
 
 #[async_trait]
 impl Typed for Prompt {
+    fn forget(&self) {
+        tty::forget_typed();
+    }
+
     async fn line(&self, prompt: &str) -> Option<String> {
         match self.lines.next(prompt, false).await {
             Ok(Line::Text(text)) => Some(text),
@@ -151,3 +159,26 @@ impl Hinter for Commands {
 impl Highlighter for Commands {}
 impl Validator for Commands {}
 impl Helper for Commands {}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn what_two_chats_were_told_is_at_hand_in_the_third() {
+        let dir = std::env::temp_dir().join(format!("omni-chat-{}", Uuid::now_v7()));
+        let begin = || Lines::of(Some(dir.join("chat_history"))).unwrap();
+        let (one, other) = (begin(), begin());
+        for (chat, text) in [(&one, "a"), (&other, "b"), (&one, "c"), (&other, "d")] {
+            chat.keep(&mut chat.editor.lock().unwrap(), text);
+        }
+        let third = begin();
+        fs::remove_dir_all(&dir).unwrap();
+        let editor = third.editor.lock().unwrap();
+        let mut at_hand: Vec<&str> = editor.history().iter().map(String::as_str).collect();
+        at_hand.sort_unstable();
+        assert_eq!(at_hand, ["a", "b", "c", "d"]);
+    }
+}

@@ -26,6 +26,9 @@ mod health;
 mod statements;
 mod tables;
 
+/// Longest name that PostgreSQL knows, in bytes.
+const LONGEST_NAME: usize = 63;
+
 /// A PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct Postgres {
@@ -117,10 +120,22 @@ async fn generic(tx: &mut PgConnection, query: &Query, count: usize) -> Result<V
     Ok(sqlx::query_scalar(explain).persistent(false).fetch_one(tx).await?)
 }
 
-/// Which of some functions may do more than to compute a value.
+/// Which of some functions may do more than to compute a value, however the query spells them. They are compared here:
+/// what `lower` makes of a name depends on the database.
 async fn volatile(tx: &mut PgConnection, functions: &[String]) -> Result<Vec<String>, sqlx::Error> {
-    let sql = "SELECT DISTINCT proname::text FROM pg_proc WHERE proname = ANY($1) AND provolatile = 'v' ORDER BY 1";
-    sqlx::query_scalar(sql).bind(functions).fetch_all(tx).await
+    if functions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT DISTINCT proname::text FROM pg_proc WHERE provolatile = 'v' ORDER BY 1";
+    let mut volatile: Vec<String> = sqlx::query_scalar(sql).fetch_all(tx).await?;
+    volatile.retain(|name| functions.iter().any(|function| is_named(function, &name.to_lowercase())));
+    Ok(volatile)
+}
+
+/// Whether a function of a query may be one of this name, both in lower case. Of long names PostgreSQL reads the
+/// beginning.
+fn is_named(function: &str, name: &str) -> bool {
+    function == name || (function.len() > LONGEST_NAME && function.starts_with(name))
 }
 
 /// Ends a call that went well.
