@@ -16,6 +16,7 @@ use crate::scan::Finding;
 mod diff;
 mod judge;
 pub mod memory;
+mod others;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 pub(crate) mod vet;
@@ -29,7 +30,7 @@ pub enum PinMode {
     #[default]
     Auto,
     /// Every drift is kept back, and so is every tool that a known server has not had before, and
-    /// what scans suspicious at first sight.
+    /// what scans suspicious at first sight, or beside tools of other servers that came later.
     Strict,
     /// Nothing is pinned, looked at or kept back.
     Off,
@@ -142,6 +143,7 @@ impl Pin {
             tool: self.tool.clone(),
             revision: self.revision,
             pinned: self.pinned.as_ref().map(|seen| (seen.digest.clone(), seen.findings.clone())),
+            is_agreed: self.pinned_by.is_some(),
             held: self.held.as_ref().map(|(why, seen)| (*why, seen.digest.clone(), seen.findings.clone())),
         }
     }
@@ -159,6 +161,8 @@ pub struct Mark {
     pub revision: i64,
     /// The digest that is agreed to, and what was found in it.
     pub pinned: Option<(String, Vec<Finding>)>,
+    /// Whether it is somebody who agreed to that.
+    pub is_agreed: bool,
     /// Why, for which digest, and with what found in it, the tool is kept back.
     pub held: Option<(Why, String, Vec<Finding>)>,
 }

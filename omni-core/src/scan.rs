@@ -9,7 +9,7 @@
 //!   anything else is no finding;
 //! * **shadowing** (`shadow`): names that pass for another server's tool, and descriptions that name
 //!   one to direct its use;
-//! * **what is too large to be looked at** (`text`): behind it anything could stand.
+//! * **what is too large to be looked at** (`text`), or has too much to be decoded: behind it anything could stand.
 //!
 //! A scan that finds nothing proves nothing: it raises the price of the known tricks. What it finds
 //! is shown to administrators, and keeps a changed definition from being taken over by itself.
@@ -55,7 +55,7 @@ pub enum FindingKind {
     ConfusableName,
     /// It directs how another server's tool is used.
     DirectsOtherTool,
-    /// It is too large or too deep to be looked at whole.
+    /// It is too large, too deep or has too much in encodings to be looked at whole.
     Unread,
     /// Another server has a tool of this name. Common among honest servers, so it raises no suspicion.
     SameName,
@@ -73,6 +73,14 @@ impl FindingKind {
             Self::DirectsOtherTool => "directs_other_tool",
             Self::Unread => "unread",
             Self::SameName => "same_name",
+        }
+    }
+
+    /// Whether it depends on which other tools there are.
+    fn is_of_neighbours(self) -> bool {
+        match self {
+            Self::ConfusableName | Self::DirectsOtherTool | Self::SameName => true,
+            Self::HiddenText | Self::Instruction | Self::EncodedInstruction | Self::Unread => false,
         }
     }
 
@@ -120,21 +128,42 @@ pub fn is_suspicious(findings: &[Finding]) -> bool {
 pub fn scan(def: &ToolDef, neighbours: &Neighbours) -> Vec<Finding> {
     let texts = text::texts(def);
     let mut findings = shadow::names(def, neighbours);
-    findings.extend(texts.unread.map(|at| Finding::new(FindingKind::Unread, &at, UNREAD)));
+    let mut unread = texts.unread;
     for (at, text) in &texts.found {
         findings.extend(hidden::find(text).map(|excerpt| Finding::new(FindingKind::HiddenText, at, &excerpt)));
         let folded = text::fold(text);
         if let Some(excerpt) = phrases::find(&folded) {
             findings.push(Finding::new(FindingKind::Instruction, at, &excerpt));
-        } else if let Some(excerpt) = decode::find(text) {
-            findings.push(Finding::new(FindingKind::EncodedInstruction, at, &excerpt));
+        } else {
+            let decoded = decode::find(text);
+            findings.extend(decoded.order.map(|excerpt| Finding::new(FindingKind::EncodedInstruction, at, &excerpt)));
+            unread = unread.or_else(|| decoded.is_cut.then(|| at.clone()));
         }
-        if let Some(excerpt) = shadow::directs(def, &folded, neighbours) {
-            findings.push(Finding::new(FindingKind::DirectsOtherTool, at, &excerpt));
-        }
+        findings.extend(directs(def, at, &folded, neighbours));
     }
-    // The gravest stay where there are too many.
-    findings.sort_by_key(|finding| !finding.kind.is_suspicious());
+    findings.extend(unread.map(|at| Finding::new(FindingKind::Unread, &at, UNREAD)));
+    gravest(findings)
+}
+
+/// Looks at a tool again that is the same, beside others: `known` is what was found in it before.
+#[must_use]
+pub(crate) fn rescan(def: &ToolDef, neighbours: &Neighbours, known: &[Finding]) -> Vec<Finding> {
+    let mut findings = shadow::names(def, neighbours);
+    findings.extend(known.iter().filter(|finding| !finding.kind.is_of_neighbours()).cloned());
+    for (at, text) in &text::texts(def).found {
+        findings.extend(directs(def, at, &text::fold(text), neighbours));
+    }
+    gravest(findings)
+}
+
+fn directs(def: &ToolDef, at: &str, folded: &str, neighbours: &Neighbours) -> Option<Finding> {
+    let excerpt = shadow::directs(def, folded, neighbours)?;
+    Some(Finding::new(FindingKind::DirectsOtherTool, at, &excerpt))
+}
+
+/// The gravest stay where there are too many. What is found in whichever order is in one order.
+fn gravest(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| (!finding.kind.is_suspicious(), finding.kind));
     findings.truncate(MAX_FINDINGS);
     findings
 }

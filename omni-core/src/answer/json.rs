@@ -2,6 +2,8 @@
 //!
 //! Its JSON Schema is `schema/events.json` beside this crate's sources; a test holds both together.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,6 +14,7 @@ use super::{Answer, AnswerEvent, CallStatus, CallSummary, Denial, Failure, Pendi
 use crate::{
     error::{Error, ErrorKind},
     llm::Usage,
+    mcp::McpError,
 };
 
 /// One event, tagged by `event`.
@@ -346,8 +349,8 @@ impl From<&Error> for ErrorJson {
         Self {
             code: error.kind().as_str().into(),
             message: error.public_message(),
-            hint: hint(error.kind()).map(Into::into),
-            retry_after_s: error.retry_after().map(|after| after.as_secs().max(1)),
+            hint: hint(error).map(Into::into),
+            retry_after_s: error.retry_after().map(whole_seconds),
         }
     }
 }
@@ -358,13 +361,19 @@ impl From<&Failure> for FailureJson {
     }
 }
 
-fn hint(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
+/// Rounded up, and at least 1: whoever comes back sooner is refused again.
+fn whole_seconds(after: Duration) -> u64 {
+    after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1)
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error.kind() {
         ErrorKind::Config => Some("`omni config check` and `omni doctor` show what is wrong"),
         ErrorKind::Denied => Some("`omni policy explain` shows which rule decides"),
-        ErrorKind::NotFound => Some("`omni tools list` shows what there is"),
+        ErrorKind::NotFound if is_of_tools(error) => Some("`omni tools list` shows what there is"),
         ErrorKind::Unavailable | ErrorKind::Timeout => Some("it may work again in a while"),
-        ErrorKind::Invalid
+        ErrorKind::NotFound
+        | ErrorKind::Invalid
         | ErrorKind::Unauthenticated
         | ErrorKind::RateLimited
         | ErrorKind::Cancelled
@@ -373,8 +382,40 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
+/// Whether what is not there is a tool or a server.
+fn is_of_tools(error: &Error) -> bool {
+    matches!(error, Error::UnknownTool { .. } | Error::Server { source: McpError::UnknownServer { .. }, .. })
+}
+
 /// JSON Schema of [`EventJson`].
 #[must_use]
 pub fn schema() -> Value {
     schemars::schema_for!(EventJson).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_server(source: McpError) -> Error {
+        Error::Server { server: "db".into(), source }
+    }
+
+    #[test]
+    fn what_is_not_found_and_is_no_tool_is_not_looked_for_among_tools() {
+        let hint = |error: &Error| ErrorJson::from(error).hint;
+        let tools = Some("`omni tools list` shows what there is".to_owned());
+        assert_eq!(hint(&Error::UnknownTool { name: "db.get".into(), near: None }), tools);
+        assert_eq!(hint(&of_server(McpError::UnknownServer { server: "db".into() })), tools);
+        assert_eq!(hint(&Error::NotFound { message: "no result \"r_x\" is kept".into() }), None);
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_told_is_let_in() {
+        for (retry_after_ms, told_s) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (1_900, 2), (60_000, 60)] {
+            let resting = McpError::Resting { reason: "refused".into(), retry_after_ms };
+            let told = ErrorJson::from(&of_server(resting)).retry_after_s;
+            assert_eq!(told, Some(told_s), "{retry_after_ms} ms");
+        }
+    }
 }

@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use super::{Health, ServerView, ToolDef, stored};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::config::ServerConfig;
 use crate::parts::Parts;
 
 /// Keeps what changed since the last time.
@@ -32,7 +34,8 @@ struct Last {
 struct Kept {
     at: Option<DateTime<Utc>>,
     is_disabled: bool,
-    tools: Vec<Arc<ToolDef>>,
+    /// Its tools as they were written last; `None` where they never were.
+    tools: Option<Vec<Arc<ToolDef>>>,
 }
 
 impl Keeper {
@@ -49,13 +52,12 @@ impl Keeper {
         #[cfg(any(feature = "sqlite", feature = "postgres"))]
         if let Some(tables) = &parts.tables {
             let names = catalog.servers.iter().map(|view| view.name.clone()).collect();
-            if let Err(error) = write(tables, &new, names, &mut last, config).await {
+            if let Err(error) = write(tables, &new, names, &mut last, &config.servers).await {
                 return tracing::debug!(%error, "what is known of the servers is not in the database yet");
             }
         }
         for view in new {
-            let (at, is_disabled) = (view.checked_at, view.health == Health::Disabled);
-            last.servers.insert(view.name.clone(), Kept { at, is_disabled, tools: view.tools.clone() });
+            last.remember(view);
         }
     }
 }
@@ -67,6 +69,16 @@ impl Last {
         let is_same = |kept: &Kept| kept.at == view.checked_at && kept.is_disabled == is_disabled;
         (view.checked_at.is_some() || is_disabled) && !self.servers.get(&view.name).is_some_and(is_same)
     }
+
+    /// A server is kept as it is; of one that is away, the tools that were written before.
+    fn remember(&mut self, view: &ServerView) {
+        let tools = match view.health.is_healthy() {
+            true => Some(view.tools.clone()),
+            false => self.servers.remove(&view.name).and_then(|kept| kept.tools),
+        };
+        let kept = Kept { at: view.checked_at, is_disabled: view.health == Health::Disabled, tools };
+        self.servers.insert(view.name.clone(), kept);
+    }
 }
 
 /// Writes what is new, and switches off what is not among `names` any more.
@@ -76,10 +88,10 @@ async fn write(
     new: &[&ServerView],
     names: BTreeSet<Arc<str>>,
     last: &mut Last,
-    config: &crate::Config,
+    servers: &[ServerConfig],
 ) -> Result<(), crate::db::DbError> {
     if !new.is_empty() {
-        let seen: Vec<super::rows::Seen<'_>> = new.iter().map(|view| seen(view, last, config)).collect();
+        let seen: Vec<super::rows::Seen<'_>> = new.iter().map(|view| seen(view, last, servers)).collect();
         super::rows::keep(tables, &seen).await?;
     }
     if last.beside.as_ref() != Some(&names) {
@@ -91,12 +103,55 @@ async fn write(
 
 /// What is to be written of a server: its tools only where they are others than before.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn seen<'a>(view: &'a ServerView, last: &Last, config: &crate::Config) -> super::rows::Seen<'a> {
-    let place = config.servers.iter().find(|server| *server.name == *view.name).map(|server| server.place());
-    let is_same = |kept: &Kept| {
-        kept.tools.len() == view.tools.len() && kept.tools.iter().zip(&view.tools).all(|(a, b)| Arc::ptr_eq(a, b))
+fn seen<'a>(view: &'a ServerView, last: &Last, servers: &[ServerConfig]) -> super::rows::Seen<'a> {
+    let place = servers.iter().find(|server| *server.name == *view.name).map(|server| server.place());
+    let are_these = |tools: &[Arc<ToolDef>]| {
+        tools.len() == view.tools.len() && tools.iter().zip(&view.tools).all(|(a, b)| Arc::ptr_eq(a, b))
     };
+    let is_same = |kept: &Kept| kept.tools.as_deref().is_some_and(are_these);
     // Of a server that is away the tools that it had stay.
     let has_others = view.health.is_healthy() && !last.servers.get(&view.name).is_some_and(is_same);
     super::rows::Seen { view, place: place.unwrap_or_default(), tools: has_others.then_some(&view.tools) }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+    use crate::people::Tables;
+
+    fn view(health: Health, tools: &[Arc<ToolDef>]) -> ServerView {
+        let mut view = ServerView::new("db", "http");
+        view.checked_at = Some(Utc::now());
+        (view.health, view.tools) = (health, tools.to_vec());
+        view
+    }
+
+    fn tool(name: &str) -> Arc<ToolDef> {
+        Arc::new(ToolDef::new("db", name, to_raw_value(&json!({})).unwrap()))
+    }
+
+    /// Keeps a server, and says which tools the database has then.
+    async fn kept(tables: &Tables, last: &mut Last, view: &ServerView) -> Vec<String> {
+        write(tables, &[view], BTreeSet::from([view.name.clone()]), last, &[]).await.unwrap();
+        last.remember(view);
+        let rows = tables.db().await.unwrap().fetch_all("SELECT name FROM mcp_tools ORDER BY name", &[]).await.unwrap();
+        rows.iter().map(|row| row.text("name").unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn tools_that_could_not_be_written_are_written_when_their_server_is_back() {
+        let (tables, away) = (Tables::at("sqlite::memory:"), || Health::Unhealthy { reason: "away".into() });
+        let (old, new) = ([tool("get")], [tool("list")]);
+        let mut last = Last::default();
+        assert_eq!(kept(&tables, &mut last, &view(Health::Healthy, &old)).await, ["get"]);
+        assert_eq!(kept(&tables, &mut last, &view(away(), &new)).await, ["get"]);
+        assert_eq!(kept(&tables, &mut last, &view(Health::Healthy, &new)).await, ["list"]);
+
+        let mut of_the_next_process = Last::default();
+        assert_eq!(kept(&tables, &mut of_the_next_process, &view(away(), &[])).await, ["list"]);
+        assert!(kept(&tables, &mut of_the_next_process, &view(Health::Healthy, &[])).await.is_empty());
+    }
 }

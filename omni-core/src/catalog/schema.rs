@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
+mod effort;
 mod refs;
 mod sanitise;
 #[cfg(test)]
 mod tests;
 
+use effort::Effort;
 pub use sanitise::{Dialect, MAX_SCHEMA_BYTES, Sanitised, sanitise};
 
 /// Why arguments do not fit, in words that a model can act on; or why a schema cannot be offered.
@@ -44,11 +46,18 @@ const MAX_MISFIT_CHARS: usize = 300;
 const BACKTRACK_LIMIT: usize = 20_000;
 /// Most bytes of a compiled pattern.
 const PATTERN_BYTES: usize = 1 << 20;
+/// What is said where a misfit lies too deep among too much.
+const UNTOLD: &str = "the arguments do not fit the tool's schema, and are too many or too deep for it to be said where";
 
 /// Checks arguments against a schema; compiles it at most once, at the first check.
 pub struct SchemaCheck {
     schema: Box<RawValue>,
-    compiled: OnceLock<Option<Validator>>,
+    compiled: OnceLock<Option<Compiled>>,
+}
+
+struct Compiled {
+    validator: Validator,
+    effort: Effort,
 }
 
 impl SchemaCheck {
@@ -59,16 +68,18 @@ impl SchemaCheck {
     }
 
     /// Checks arguments, which must be an object whatever the schema says. A schema that cannot be
-    /// compiled, or that refers to anything outside itself, lets every object pass: the server judges.
+    /// compiled, that refers to anything outside itself, or whose references multiply so that judging these
+    /// arguments would take too long, lets every object pass: the server judges.
     ///
     /// # Errors
-    /// A [`SchemaError`] that names every misfit, up to a cap.
+    /// A [`SchemaError`] that names every misfit, up to a cap; those of the outermost object alone where finding
+    /// all of them would take too long.
     pub fn check(&self, arguments: &Value) -> Result<(), SchemaError> {
         if !arguments.is_object() {
             return Err(SchemaError::new(format!("the arguments must be a JSON object, not {}", kind_of(arguments))));
         }
-        match self.compiled() {
-            Some(validator) if !validator.is_valid(arguments) => Err(self.explain(validator, arguments)),
+        match self.compiled_for(arguments) {
+            Some(compiled) if !compiled.validator.is_valid(arguments) => Err(self.explain(compiled, arguments)),
             Some(_) | None => Ok(()),
         }
     }
@@ -76,22 +87,45 @@ impl SchemaCheck {
     /// What [`SchemaCheck::check`] finds, one by one, up to a cap.
     #[must_use]
     pub fn misfits(&self, arguments: &Value) -> Vec<Misfit> {
-        let Some(validator) = self.compiled() else { return Vec::new() };
-        let misfit = |error: ValidationError<'_>| Misfit { at: place(&error), message: self.wrong(&error) };
-        validator.iter_errors(arguments).take(MAX_MISFITS).map(misfit).collect()
+        let Some(compiled) = self.compiled_for(arguments) else { return Vec::new() };
+        let misfit = |error: &ValidationError<'_>| Misfit { at: place(error), message: self.wrong(error) };
+        let mut misfits = self.found(compiled, arguments, misfit);
+        misfits.truncate(MAX_MISFITS);
+        misfits
     }
 
-    fn compiled(&self) -> Option<&Validator> {
-        self.compiled.get_or_init(|| compile(&self.schema)).as_ref()
+    /// What arguments are judged by, where that can be done.
+    fn compiled_for(&self, arguments: &Value) -> Option<&Compiled> {
+        let compiled = self.compiled.get_or_init(|| compile(&self.schema)).as_ref();
+        compiled.filter(|compiled| compiled.effort.can_check(arguments))
     }
 
-    fn explain(&self, validator: &Validator, arguments: &Value) -> SchemaError {
-        let mut misfits: Vec<String> =
-            validator.iter_errors(arguments).take(MAX_MISFITS + 1).map(|error| self.describe(&error)).collect();
+    fn explain(&self, compiled: &Compiled, arguments: &Value) -> SchemaError {
+        let mut misfits = self.found(compiled, arguments, |error| self.describe(error));
+        if misfits.is_empty() {
+            misfits.push(UNTOLD.into());
+        }
         if misfits.len() > MAX_MISFITS {
             misfits[MAX_MISFITS] = "and more".into();
         }
         SchemaError::new(misfits.join("; "))
+    }
+
+    /// The first misfits, one more than are told. The validator makes all before it gives the first, so where they
+    /// could be too many only the outermost object is looked at.
+    fn found<T>(&self, compiled: &Compiled, arguments: &Value, told: impl Fn(&ValidationError<'_>) -> T) -> Vec<T> {
+        let first = |validator: &Validator| {
+            validator.iter_errors(arguments).take(MAX_MISFITS + 1).map(|error| told(&error)).collect::<Vec<T>>()
+        };
+        match compiled.effort.can_explain(arguments) {
+            true => first(&compiled.validator),
+            false => self.outermost().as_ref().map(first).unwrap_or_default(),
+        }
+    }
+
+    fn outermost(&self) -> Option<Validator> {
+        let schema: Value = serde_json::from_str(self.schema.get()).ok()?;
+        build(&outermost(&schema)?)
     }
 
     fn describe(&self, error: &ValidationError<'_>) -> String {
@@ -130,17 +164,48 @@ impl std::fmt::Debug for SchemaCheck {
     }
 }
 
-/// Compiles a schema without fetching anything; the draft is that of `$schema`, else 2020-12.
-fn compile(schema: &RawValue) -> Option<Validator> {
+fn compile(schema: &RawValue) -> Option<Compiled> {
     let schema: Value = serde_json::from_str(schema.get()).ok()?;
     if refs::is_unsafe(&schema) {
         return None;
     }
+    Some(Compiled { validator: build(&schema)?, effort: Effort::of(&schema) })
+}
+
+/// Compiles a schema without fetching anything; the draft is that of `$schema`, else 2020-12.
+fn build(schema: &Value) -> Option<Validator> {
     let patterns = PatternOptions::fancy_regex()
         .backtrack_limit(BACKTRACK_LIMIT)
         .size_limit(PATTERN_BYTES)
         .dfa_size_limit(PATTERN_BYTES);
-    jsonschema::options().offline().with_pattern_options(patterns).build(&schema).ok()
+    jsonschema::options().offline().with_pattern_options(patterns).build(schema).ok()
+}
+
+/// What a schema says of the outermost object itself: which names it has, and of what type each value is.
+fn outermost(schema: &Value) -> Option<Value> {
+    // Beside a reference older drafts read nothing.
+    let own = schema.as_object().filter(|own| !own.contains_key("$ref"))?;
+    let mut outermost = Map::new();
+    for (key, value) in own {
+        let value: Value = match (key.as_str(), value) {
+            ("$schema" | "required", _) | ("additionalProperties", Value::Bool(_)) => value.clone(),
+            ("properties", Value::Object(properties)) => {
+                properties.iter().map(|(name, property)| (name.clone(), typed(property))).collect()
+            }
+            ("patternProperties", Value::Object(patterns)) => {
+                patterns.keys().map(|pattern| (pattern.clone(), json!({}))).collect()
+            }
+            _ => continue,
+        };
+        outermost.insert(key.clone(), value);
+    }
+    Some(Value::Object(outermost))
+}
+
+/// What a schema says of a value's type alone.
+fn typed(schema: &Value) -> Value {
+    let kind = schema.get("type").filter(|_| schema.get("$ref").is_none());
+    kind.map_or_else(|| json!({}), |kind| json!({ "type": kind }))
 }
 
 /// The way to what does not fit, or to what is missing.

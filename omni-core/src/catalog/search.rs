@@ -10,6 +10,7 @@ use super::{OfferedTool, ToolSet};
 mod fields;
 mod index;
 pub(crate) mod text;
+mod typed;
 
 pub(crate) use index::{Hit, Index, sort};
 use text::{Word, words};

@@ -126,7 +126,8 @@ mod tests {
         let names: Vec<_> = (0..MOST_EACH).map(|_| background.keep(task(), owner("ada"), None).unwrap()).collect();
         assert!(background.keep(task(), owner("ada"), None).is_none());
         assert!(background.keep(task(), owner("eve"), None).is_some());
-        assert!(background.find(&names[0], &owner("ada")).unwrap().ends());
+        let ended = background.find(&names[0], &owner("ada")).unwrap();
+        ended.ends(async { Ok::<_, String>(()) }).await.unwrap();
         assert!(background.keep(task(), owner("ada"), None).is_some());
         assert!(background.find(&names[0], &owner("ada")).is_none());
     }

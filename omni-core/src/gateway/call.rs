@@ -35,8 +35,9 @@ use crate::{
     confirm::{Approver, ConfirmRequest, Verdict},
     error::Error,
     identity::{Holder, Scope},
-    mcp::{McpReply, Peer as _, PeerCapabilities, clean},
+    mcp::{McpReply, Peer as _, PeerCapabilities},
     omni::{Asked, Passing},
+    scan::visible_json,
 };
 
 /// Longest arguments that a person is asked to agree to, in bytes: what is not shown is not agreed to.
@@ -320,9 +321,9 @@ impl Approver for ByClient {
         if !self.0.can().fills_forms() {
             return declined("it takes a person's agreement, and this client can ask nobody (it has no elicitation)");
         }
-        let arguments = request.arguments.get();
-        if arguments.len() > MAX_SHOWN || clean(arguments, MAX_SHOWN) != arguments {
-            return declined("its arguments are too long, or hold what cannot be seen, for a person to agree to");
+        let arguments = visible_json(request.arguments.get());
+        if arguments.len() > MAX_SHOWN {
+            return declined("its arguments are too long for a person to agree to");
         }
         let message = format!("{}.{} may change something. Run it with {arguments}?", request.server, request.tool);
         let schema = json!({ "type": "object", "required": ["approve"],

@@ -15,6 +15,7 @@ use crate::catalog::{Definition, PromptDef, ResourceDef, ResourceTemplateDef, Se
 
 mod definition;
 mod headers;
+mod hints;
 #[cfg(feature = "gateway")]
 pub(super) mod param;
 

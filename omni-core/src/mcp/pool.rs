@@ -144,7 +144,7 @@ impl Pool {
     /// The same on behalf of somebody who came with a token: servers that tell omni itself nothing are asked with it,
     /// where it is for them.
     pub(crate) async fn discover_for(&self, token: Option<&Arc<CallerToken>>) -> Arc<Catalog> {
-        join_all(self.shared.servers.values().map(|server| self.ask(server, false, token))).await;
+        self.ask_all(false, token).await;
         self.shared.catch_up();
         self.catalog()
     }
@@ -196,7 +196,7 @@ impl Pool {
 
     /// Asks every enabled server again, whatever is known (`servers check`).
     pub async fn refresh(&self) -> Arc<Catalog> {
-        join_all(self.shared.servers.values().map(|server| self.ask(server, true, None))).await;
+        self.ask_all(true, None).await;
         self.catalog()
     }
 
@@ -281,6 +281,15 @@ impl Pool {
     fn enabled(&self, name: &str) -> Result<&Arc<Server>, McpError> {
         let unknown = || McpError::UnknownServer { server: name.into() };
         self.shared.servers.get(name).filter(|server| server.options().enabled).ok_or_else(unknown)
+    }
+
+    /// Asks every server. What one of them turned out to have may be what another one's tools pass for, which were
+    /// judged before that was known.
+    async fn ask_all(&self, again: bool, token: Option<&Arc<CallerToken>>) {
+        let servers = || self.shared.servers.values();
+        join_all(servers().map(|server| self.ask(server, again, token))).await;
+        let due = servers().filter(|server| server.is_judging_due());
+        join_all(due.map(|server| self.ask(server, false, token))).await;
     }
 
     /// Asks one server, unless it was; with `again` in any case. The question is a task of the

@@ -12,7 +12,7 @@ use super::{Inner, Omni, steps};
 use crate::{
     catalog::{
         Catalog, NameRules, OfferedTool, PromptDef, ResourceDef, ResourceTemplateDef, ServerView, ToolSet, name,
-        template::Template,
+        template,
     },
     error::Error,
     identity::{Credential, Scope},
@@ -96,7 +96,7 @@ impl<'a> Offer<'a> {
 
     fn server_of_unlisted(&self, uri: &str) -> Option<Arc<str>> {
         let is_seen = |server: &str| self.sight == Sight::Everything || self.decide_unlisted(server, uri).is_allowed();
-        let is_of = |def: &&&Arc<ResourceTemplateDef>| Template::new(&def.uri_template).matches(uri);
+        let is_of = |def: &&&Arc<ResourceTemplateDef>| template::has(&def.uri_template, uri);
         if let Some(family) = self.templates.iter().find(is_of) {
             return Some(family.server.clone()).filter(|server| is_seen(server));
         }

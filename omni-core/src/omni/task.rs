@@ -1,20 +1,14 @@
 //! What an MCP client wants of a task of its own: the same steps as a call, save that asking after a task is free, and
 //! cancelling it. How a task ended is recorded once, when its client learns of it; what a client tells it, each time.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{
     json,
     value::{RawValue, to_raw_value},
 };
-use tokio::time::Instant;
+use tokio::{sync::OnceCell, time::Instant};
 use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
@@ -45,14 +39,14 @@ pub(crate) struct BackgroundTask {
     /// The call that it came of.
     call: Uuid,
     since: Instant,
-    /// Whether its end is in the ledger.
-    has_ended: AtomicBool,
+    /// Set when its end is in the ledger.
+    ended: OnceCell<()>,
 }
 
 impl BackgroundTask {
     pub(crate) fn new(server: &str, tool: &str, id: &str, call: Uuid) -> Self {
         let (server, tool, id) = (server.to_owned(), tool.to_owned(), id.to_owned());
-        Self { server, tool, id, call, since: Instant::now(), has_ended: AtomicBool::new(false) }
+        Self { server, tool, id, call, since: Instant::now(), ended: OnceCell::new() }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -60,12 +54,12 @@ impl BackgroundTask {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Acquire)
+        self.ended.initialized()
     }
 
-    /// It has ended; whether that is news.
-    pub(crate) fn ends(&self) -> bool {
-        !self.has_ended.swap(true, Ordering::AcqRel)
+    /// It has ended: that is written unless it has been. Whoever comes meanwhile waits, and writes it if that failed.
+    pub(crate) async fn ends<E>(&self, written: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        self.ended.get_or_try_init(|| written).await.copied()
     }
 }
 
@@ -108,7 +102,12 @@ impl Omni {
             };
             if let Some(record) = record {
                 let record = Record::new(request_id, Some(party), Event::DirectCall(record));
-                parts.ledger.write_with(record, parts.acks.direct).instrument(debug_span!("omni.ledger")).await?;
+                let written = parts.ledger.write_with(record, parts.acks.direct);
+                let written = written.instrument(debug_span!("omni.ledger"));
+                match asked.method {
+                    ASKS_AFTER => asked.task.ends(written).await?,
+                    _ => written.await?,
+                }
             }
             ended
         };
@@ -189,8 +188,12 @@ fn told(asked: &AboutTask, ended: &Result<McpReply, Error>, started: Instant) ->
     record
 }
 
-/// How a task ended, if it has and that is news.
+/// How a task ended, if it has and the ledger does not know.
 fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
+    let task = &asked.task;
+    if task.has_ended() {
+        return None;
+    }
     let peek: Peek<'_> = serde_json::from_str(reply.raw().get()).ok()?;
     let said =
         |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Said>(raw.get()).ok()).unwrap_or_default();
@@ -203,13 +206,33 @@ fn end(asked: &AboutTask, reply: &McpReply) -> Option<CallRecord> {
         "cancelled" => (Outcome::Cancelled, peek.status_message),
         _ => return None,
     };
-    let task = &asked.task;
-    if !task.ends() {
-        return None;
-    }
     let mut record = CallRecord::new(&task.server, asked.method, shown(task), outcome);
     record.duration_ms = millis(task.since.elapsed());
     record.bytes = peek.result.map(|result| result.get().len() as u64);
     record.error = error;
     Some(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Ack, ledger::Ledger};
+
+    #[tokio::test]
+    async fn the_end_of_a_task_that_the_ledger_did_not_take_is_recorded_when_it_is_asked_again() {
+        let task = BackgroundTask::new("lab", "slow", "7", Uuid::now_v7());
+        let end = || {
+            let call = CallRecord::new("lab", ASKS_AFTER, shown(&task), Outcome::Success);
+            Record::new(Uuid::now_v7(), None, Event::DirectCall(call))
+        };
+        let ((closed, _), (ledger, sink)) = (Ledger::in_memory(), Ledger::in_memory());
+        closed.shutdown().await;
+        assert!(task.ends(closed.write_with(end(), Ack::Local)).await.is_err() && !task.has_ended());
+        for _ in 0..2 {
+            task.ends(ledger.write_with(end(), Ack::Database)).await.unwrap();
+        }
+        assert!(task.has_ended());
+        let is_end = |record: &&Record| matches!(&record.event, Event::DirectCall(call) if call.tool == ASKS_AFTER);
+        assert_eq!(sink.records().iter().filter(is_end).count(), 1);
+    }
 }

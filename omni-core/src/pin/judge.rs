@@ -12,6 +12,8 @@ pub(super) enum Verdict {
     Pin,
     /// It changed, and is pinned anew.
     Repin,
+    /// It is what it was, which was pinned before there was the tool that makes it suspicious.
+    Unpin,
     /// It is kept back. Whether that is already written.
     Hold { why: Why, is_written: bool },
 }
@@ -19,7 +21,7 @@ pub(super) enum Verdict {
 /// A tool as it is listed now.
 pub(super) struct Listed<'a> {
     pub(super) digest: &'a str,
-    /// What was found in it; empty where nobody looked, see [`needs_look`].
+    /// What is found in it by now.
     pub(super) findings: &'a [Finding],
     /// Whether its server has pins at all.
     pub(super) is_server_known: bool,
@@ -29,6 +31,15 @@ impl Verdict {
     /// Whether the pin is another one after it.
     pub(super) fn is_change(&self) -> bool {
         !matches!(self, Self::Known { lifted: false } | Self::Hold { is_written: true, .. })
+    }
+
+    /// Why the tool is kept back; `None` where it may be used.
+    pub(super) fn why(&self) -> Option<Why> {
+        match self {
+            Self::Known { .. } | Self::Pin | Self::Repin => None,
+            Self::Unpin => Some(Why::Suspicious),
+            Self::Hold { why, .. } => Some(*why),
+        }
     }
 }
 
@@ -46,10 +57,28 @@ impl Mark {
     }
 }
 
-/// Whether a definition is new, so that it has to be looked at.
-pub(super) fn needs_look(mark: Option<&Mark>, digest: &str) -> bool {
+/// What of a definition is to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All of it: it is new.
+    Whole,
+    /// What it has to do with other tools.
+    Beside,
+    Nothing,
+}
+
+/// `has_others` where there are other tools than when it was looked at.
+pub(super) fn look(mark: Option<&Mark>, digest: &str, has_others: bool) -> Look {
     let is_held = |mark: &Mark| mark.held.as_ref().is_some_and(|(_, known, _)| known == digest);
-    !mark.is_some_and(|mark| mark.is_pinned(digest) || is_held(mark))
+    match mark {
+        // Whoever agreed has decided about it.
+        Some(mark) if mark.is_pinned(digest) && mark.is_agreed => Look::Nothing,
+        Some(mark) if mark.is_pinned(digest) || is_held(mark) => match has_others {
+            true => Look::Beside,
+            false => Look::Nothing,
+        },
+        Some(_) | None => Look::Whole,
+    }
 }
 
 /// Decides. `mode` is never [`PinMode::Off`] here.
@@ -63,13 +92,17 @@ pub(super) fn judge(mode: PinMode, mark: Option<&Mark>, tool: &Listed<'_>) -> Ve
         };
     };
     if mark.is_pinned(tool.digest) {
-        return Verdict::Known { lifted: mark.held.is_some() };
+        let became_suspicious = is_suspicious(tool.findings) && !is_suspicious(&mark.findings_of(tool.digest));
+        return match is_strict && became_suspicious {
+            true => Verdict::Unpin,
+            false => Verdict::Known { lifted: mark.held.is_some() },
+        };
     }
-    if let Some((why, digest, findings)) = &mark.held
+    if let Some((why, digest, _)) = &mark.held
         && digest == tool.digest
     {
         // What only strictness keeps back goes on where the configuration is strict no more.
-        let goes_on = !is_strict && !is_suspicious(findings) && *why != Why::Suspicious;
+        let goes_on = !is_strict && !is_suspicious(tool.findings) && *why != Why::Suspicious;
         return if goes_on { taken_over(mark) } else { Verdict::Hold { why: *why, is_written: true } };
     }
     match is_strict {

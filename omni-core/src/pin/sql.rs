@@ -11,7 +11,7 @@ use crate::{
 };
 
 const MARK_COLUMNS: &str =
-    "server, tool, revision, pinned_digest, pinned_findings, held_why, held_digest, held_findings";
+    "server, tool, revision, pinned_digest, pinned_findings, pinned_by, held_why, held_digest, held_findings";
 const COLUMNS: &str = "server, tool, revision, pinned_digest, pinned_definition, pinned_findings, pinned_at, pinned_by,
     held_why, held_digest, held_definition, held_findings, held_at";
 
@@ -59,6 +59,7 @@ fn mark(row: &Row) -> Result<Mark, DbError> {
         tool: row.text("tool")?,
         revision: row.int("revision")?,
         pinned: pinned.transpose()?,
+        is_agreed: row.optional_text("pinned_by")?.is_some(),
         held: held.transpose()?,
     })
 }

@@ -2,25 +2,26 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use chrono::{SubsecRound as _, Utc};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
     Mark, Pin, PinError, PinMode, PinStore, Seen, Why,
-    judge::{Listed, Verdict, judge, needs_look},
+    judge::{Listed, Look, Verdict, judge, look},
+    others::Others,
 };
 use crate::{
     catalog::{ToolDef, Withheld},
     config::Ack,
     ledger::{AdminRecord, Event, Ledger, Record},
-    scan::{Finding, Neighbours, is_suspicious, scan},
+    scan::{Finding, Neighbours, is_suspicious, rescan, scan},
 };
 
 /// How long the store may take: a list that waits for it holds up whoever asks.
@@ -28,7 +29,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// How often what somebody else wrote meanwhile is taken in and judged anew.
 const ROUNDS: usize = 4;
 /// Most pins of one server: one that makes up names all the time fills no database.
-const MAX_PINS: usize = 20_000;
+pub(super) const MAX_PINS: usize = 20_000;
 /// Most tools that one record names.
 const MAX_NAMED: usize = 100;
 
@@ -54,6 +55,7 @@ pub(crate) struct Vetter {
     terms: ArcSwap<Terms>,
     /// What the store said last, by server, for when it is away.
     last: Mutex<HashMap<String, HashMap<String, Mark>>>,
+    others: Mutex<Others>,
 }
 
 /// What is the same for all servers of a configuration.
@@ -70,6 +72,20 @@ struct Item {
     def: Arc<ToolDef>,
     digest: String,
     findings: Vec<Finding>,
+    /// Whether that is something else than what its pin says.
+    has_news: bool,
+}
+
+/// What a server's tools are looked at beside.
+struct Around {
+    /// The tools of all servers.
+    all: Neighbours,
+    /// Those that are pinned.
+    pinned: Neighbours,
+    /// Of which version of [`Others`] they are.
+    version: u64,
+    /// Whether the server's were not looked at beside these.
+    is_news: bool,
 }
 
 /// What is to be told of, by what became of it.
@@ -83,13 +99,26 @@ struct Changes {
 
 impl Vetter {
     pub(crate) fn new(store: Arc<dyn PinStore>, ledger: Option<Ledger>) -> Self {
-        Self { store, ledger, terms: ArcSwap::default(), last: Mutex::default() }
+        Self { store, ledger, terms: ArcSwap::default(), last: Mutex::default(), others: Mutex::default() }
     }
 
     /// From now on the servers of the configuration are these. With `fail_open` tools may be used whose
     /// pins cannot be read or written.
     pub(crate) fn beside<'a>(&self, servers: impl Iterator<Item = &'a str>, fail_open: bool) {
-        self.terms.store(Arc::new(Terms { fail_open, servers: servers.map(str::to_owned).collect() }));
+        let terms = Arc::new(Terms { fail_open, servers: servers.map(str::to_owned).collect() });
+        let before = self.terms.swap(terms.clone());
+        if before.servers != terms.servers {
+            self.others().change();
+        }
+    }
+
+    /// Whether the tools of a server that was judged are to be judged again, because there are others beside them.
+    pub(crate) fn is_due(&self, server: &str) -> bool {
+        self.others().is_due(server, Instant::now())
+    }
+
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn store(&self) -> &dyn PinStore {
@@ -99,9 +128,11 @@ impl Vetter {
     /// Judges what `server` lists.
     pub(crate) async fn vet(&self, server: &str, tools: Vec<Arc<ToolDef>>, mode: PinMode) -> Vetted {
         if mode == PinMode::Off {
+            self.others().forget(server);
             return Vetted { tools, ..Vetted::default() };
         }
-        let item = |def: Arc<ToolDef>| Item { digest: def.digest().to_owned(), def, findings: Vec::new() };
+        let item =
+            |def: Arc<ToolDef>| Item { digest: def.digest().to_owned(), def, findings: Vec::new(), has_news: false };
         let mut items: Vec<Item> = tools.into_iter().map(item).collect();
         for _ in 0..ROUNDS {
             match self.round(server, &mut items, mode).await {
@@ -121,7 +152,7 @@ impl Vetter {
     async fn round(&self, server: &str, items: &mut [Item], mode: PinMode) -> Result<Option<Vetted>, PinError> {
         let marks = in_time(self.store.marks(Some(server))).await?;
         let marks: HashMap<String, Mark> = marks.into_iter().map(|mark| (mark.tool.clone(), mark)).collect();
-        self.look(items, &marks).await?;
+        let looked = self.look(server, items, &marks).await?;
         let room = MAX_PINS.saturating_sub(marks.len());
         let verdicts = verdicts(items, &marks, mode, room);
         let Some(pins) = self.changed(server, items, &marks, &verdicts).await? else { return Ok(None) };
@@ -129,6 +160,11 @@ impl Vetter {
             return Ok(None);
         }
         self.remember(server, marks, &pins);
+        if let Some(version) = looked {
+            let own =
+                items.iter().zip(&verdicts).map(|(item, verdict)| (item.def.name.to_string(), verdict.why().is_none()));
+            self.others().looked(server, version, own, Instant::now());
+        }
         let (mut vetted, mut changes) = (Vetted::default(), Changes::default());
         for (item, verdict) in items.iter().zip(&verdicts) {
             vetted.take(item, verdict);
@@ -138,27 +174,51 @@ impl Vetter {
         Ok(Some(vetted))
     }
 
-    /// Scans what is new or changed, beside the tools of all servers of the configuration.
-    async fn look(&self, items: &mut [Item], marks: &HashMap<String, Mark>) -> Result<(), PinError> {
-        let is_new = |item: &Item| needs_look(marks.get(&*item.def.name), &item.digest);
-        for item in items.iter_mut().filter(|item| !is_new(item)) {
-            item.findings = marks.get(&*item.def.name).map(|mark| mark.findings_of(&item.digest)).unwrap_or_default();
+    /// Scans what is new or changed beside the tools of all servers of the configuration, and what is known again
+    /// where those are others by now; the version of [`Others`] that it was looked at beside.
+    async fn look(
+        &self,
+        server: &str,
+        items: &mut [Item],
+        marks: &HashMap<String, Mark>,
+    ) -> Result<Option<u64>, PinError> {
+        let wanted = |item: &Item, has_others: bool| look(marks.get(&*item.def.name), &item.digest, has_others);
+        for item in items.iter_mut() {
+            let mark = marks.get(&*item.def.name);
+            item.findings = mark.map(|mark| mark.findings_of(&item.digest)).unwrap_or_default();
+            item.has_news = false;
         }
-        let mut unseen: Vec<&mut Item> = items.iter_mut().filter(|item| is_new(item)).collect();
-        if unseen.is_empty() {
-            return Ok(());
+        if !self.others().is_stale(server) && items.iter().all(|item| wanted(item, false) == Look::Nothing) {
+            return Ok(None);
         }
-        let all = in_time(self.store.marks(None)).await?;
-        let terms = self.terms.load_full();
-        let all = all.into_iter().filter(|mark| terms.servers.contains(&mark.server));
-        let listed = unseen.iter().map(|item| (item.def.server.to_string(), item.def.name.to_string()));
-        let neighbours = Neighbours::new(all.map(|mark| (mark.server, mark.tool)).chain(listed));
-        for item in &mut unseen {
-            item.findings = scan(&item.def, &neighbours);
+        let around = self.around(server, items).await?;
+        for item in items {
+            let is_pinned = marks.get(&*item.def.name).is_some_and(|mark| mark.is_pinned(&item.digest));
+            let others = if is_pinned { &around.pinned } else { &around.all };
+            match wanted(item, around.is_news) {
+                Look::Whole => item.findings = scan(&item.def, others),
+                Look::Beside => item.take_over(rescan(&item.def, others, &item.findings)),
+                Look::Nothing => continue,
+            }
             // A long list leaves others their turn.
             tokio::task::yield_now().await;
         }
-        Ok(())
+        Ok(Some(around.version))
+    }
+
+    /// The tools of all servers of the configuration, and those that the server lists.
+    async fn around(&self, server: &str, items: &[Item]) -> Result<Around, PinError> {
+        let marks = in_time(self.store.marks(None)).await?;
+        let known = marks.into_iter().map(|mark| (mark.server, mark.tool, mark.pinned.is_some()));
+        let terms = self.terms.load_full();
+        let mut others = self.others();
+        let (version, is_news) = (others.learn(known), others.is_stale(server));
+        let [all, pinned] = [false, true].map(|pinned| others.tools(&terms.servers, pinned));
+        drop(others);
+        // What a server has itself, its texts mean by a name that others have too.
+        let own = || items.iter().map(|item| (item.def.server.to_string(), item.def.name.to_string()));
+        let [all, pinned] = [all, pinned].map(|tools| Neighbours::new(tools.into_iter().chain(own())));
+        Ok(Around { all, pinned, version, is_news })
     }
 
     /// The pins as they are to be written; `None` where one is not what its mark said any more.
@@ -169,7 +229,8 @@ impl Vetter {
         marks: &HashMap<String, Mark>,
         verdicts: &[Verdict],
     ) -> Result<Option<Vec<Pin>>, PinError> {
-        let changed: Vec<_> = items.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_change()).collect();
+        let is_change = |(item, verdict): &(&Item, &Verdict)| verdict.is_change() || item.has_news;
+        let changed: Vec<_> = items.iter().zip(verdicts).filter(is_change).collect();
         let mut known: HashMap<String, Pin> = HashMap::new();
         if changed.iter().any(|(item, _)| marks.contains_key(&*item.def.name)) {
             let pins = in_time(self.store.pins(Some(server), None)).await?;
@@ -229,7 +290,7 @@ impl Vetter {
         }
         if !changes.flagged.is_empty() {
             let named = &changes.flagged[..changes.flagged.len().min(MAX_NAMED)];
-            tracing::warn!(server, tools = ?named, "new tools look suspicious; `omni tools pins` shows why");
+            tracing::warn!(server, tools = ?named, "tools look suspicious; `omni tools pins` shows why");
         }
     }
 }
@@ -251,6 +312,12 @@ fn verdicts(items: &[Item], marks: &HashMap<String, Mark>, mode: PinMode, mut ro
 }
 
 impl Item {
+    /// What is found in it beside others than before.
+    fn take_over(&mut self, findings: Vec<Finding>) {
+        self.has_news = self.findings != findings;
+        self.findings = findings;
+    }
+
     /// The pin after a verdict.
     fn written(&self, mut pin: Pin, verdict: &Verdict) -> Pin {
         let seen = || Seen {
@@ -260,9 +327,22 @@ impl Item {
             at: Utc::now().trunc_subsecs(6),
         };
         match verdict {
-            Verdict::Known { .. } => pin.held = None,
+            Verdict::Known { .. } => {
+                if let Some(seen) = &mut pin.pinned {
+                    seen.findings.clone_from(&self.findings);
+                }
+                pin.held = None;
+            }
             Verdict::Pin | Verdict::Repin => (pin.pinned, pin.pinned_by, pin.held) = (Some(seen()), None, None),
-            Verdict::Hold { why, .. } => pin.held = Some((*why, seen())),
+            Verdict::Unpin => {
+                (pin.pinned, pin.pinned_by, pin.held) = (None, None, Some((Why::Suspicious, seen())));
+            }
+            Verdict::Hold { is_written: true, .. } => {
+                if let Some((_, seen)) = &mut pin.held {
+                    seen.findings.clone_from(&self.findings);
+                }
+            }
+            Verdict::Hold { why, is_written: false } => pin.held = Some((*why, seen())),
         }
         pin
     }
@@ -270,8 +350,8 @@ impl Item {
 
 impl Vetted {
     fn take(&mut self, item: &Item, verdict: &Verdict) {
-        if let Verdict::Hold { why, .. } = verdict {
-            return self.withhold(item, *why, item.findings.clone());
+        if let Some(why) = verdict.why() {
+            return self.withhold(item, why, item.findings.clone());
         }
         self.tools.push(item.def.clone());
         if !item.findings.is_empty() {
@@ -290,8 +370,11 @@ impl Changes {
         match verdict {
             Verdict::Known { lifted: true } => self.lifted.push(name),
             Verdict::Repin => self.repinned.push(name),
-            Verdict::Hold { is_written: false, .. } => self.withheld.push(name),
+            Verdict::Unpin | Verdict::Hold { is_written: false, .. } => self.withheld.push(name),
             Verdict::Pin if is_suspicious(&item.findings) => self.flagged.push(name),
+            Verdict::Known { lifted: false } if item.has_news && is_suspicious(&item.findings) => {
+                self.flagged.push(name);
+            }
             Verdict::Pin | Verdict::Known { lifted: false } | Verdict::Hold { is_written: true, .. } => {}
         }
     }

@@ -29,8 +29,8 @@ pub fn of(result: &KeptResult) -> Result<String, Error> {
     if table.head.len() > MAX_COLUMNS {
         return Err(invalid(format!("what {name} returned has more than {MAX_COLUMNS} columns")));
     }
-    let mut text = String::new();
-    for row in std::iter::once(&table.head).chain(&table.rows) {
+    let mut text = csv::line(table.head.iter().map(|name| field(name)));
+    for row in &table.rows {
         text.push_str(&line(row, table.head.len()));
         if text.len() > MAX_CSV {
             return Err(invalid(format!("what {name} returned has more than {MAX_CSV} bytes as CSV")));
@@ -40,8 +40,11 @@ pub fn of(result: &KeptResult) -> Result<String, Error> {
 }
 
 /// A row of so many columns; what it lacks is empty.
-fn line(row: &[String], columns: usize) -> String {
-    csv::line((0..columns).map(|column| row.get(column).map_or_else(String::new, |text| field(text))))
+fn line(row: &[(usize, String)], columns: usize) -> String {
+    let mut cells = row.iter().peekable();
+    let text =
+        |column: usize| cells.next_if(|(place, _)| *place == column).map_or_else(String::new, |(_, text)| field(text));
+    csv::line((0..columns).map(text))
 }
 
 /// A number is no formula, be it negative.
@@ -57,10 +60,14 @@ mod tests {
     use super::*;
     use crate::results::{KeptCall, Owner};
 
-    fn csv_of(text: &str, structured: Option<Value>) -> Result<String, String> {
+    fn result(text: &str, structured: Option<Value>) -> KeptResult {
         let arguments = RawValue::from_string("{}".into()).unwrap();
         let call = KeptCall::new(Owner::new("default", "ada"), "lab", "rows", arguments);
-        of(&KeptResult::new(call, text, structured)).map_err(|error| error.to_string())
+        KeptResult::new(call, text, structured)
+    }
+
+    fn csv_of(text: &str, structured: Option<Value>) -> Result<String, String> {
+        of(&result(text, structured)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -114,5 +121,17 @@ mod tests {
     fn a_table_that_is_too_wide_is_refused() {
         let row: serde_json::Map<String, Value> = (0..=MAX_COLUMNS).map(|n| (format!("c{n}"), json!(n))).collect();
         assert!(csv_of("", Some(json!([row]))).unwrap_err().contains("columns"));
+    }
+
+    #[test]
+    fn a_wide_sparse_table_costs_no_more_than_its_csv() {
+        let wide = (0..MAX_COLUMNS).map(|n| (format!("c{n}"), json!(n))).collect();
+        let mut rows = vec![Value::Object(wide)];
+        rows.resize(100, json!({ "c999": 1 }));
+        let result = result("", Some(Value::Array(rows)));
+        let cells: usize = Table::of(&result).unwrap().rows.iter().map(Vec::len).sum();
+        assert_eq!(cells, MAX_COLUMNS + 99);
+        let csv = of(&result).unwrap();
+        assert!(csv.ends_with(&format!("\r\n{}1\r\n", ",".repeat(MAX_COLUMNS - 1))), "{csv}");
     }
 }

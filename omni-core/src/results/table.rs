@@ -9,12 +9,15 @@ use super::{KeptResult, csv::MAX_COLUMNS};
 /// How deep a list of objects may lie in others.
 const MAX_DEPTH: usize = 4;
 
-/// Rows under a head. A row may be shorter than it.
+/// Rows under a head.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
+    pub(super) rows: Vec<Row>,
 }
+
+/// The cells that a row fills, each with its column, from left to right: in a wide table they may be few.
+type Row = Vec<(usize, String)>;
 
 impl Table {
     pub(super) fn of(result: &KeptResult) -> Option<Self> {
@@ -62,8 +65,8 @@ fn of_objects(items: &[Value]) -> Table {
         return Table { head, rows: Vec::new() };
     }
     let row = |object: &Map<String, Value>| {
-        let mut row = vec![String::new(); object.keys().map(|key| places[key.as_str()] + 1).max().unwrap_or(0)];
-        object.iter().for_each(|(key, value)| row[places[key.as_str()]] = cell(value));
+        let mut row: Row = object.iter().map(|(key, value)| (places[key.as_str()], cell(value))).collect();
+        row.sort_unstable_by_key(|(place, _)| *place);
         row
     };
     Table { rows: objects.into_iter().map(row).collect(), head }
@@ -83,7 +86,7 @@ fn of_markdown(text: &str) -> Option<Table> {
     let rule = lines.windows(2).position(|two| two[0].contains('|') && is_rule(two[1]))?;
     let head = cells(lines[rule]);
     let body = lines[rule + 2..].iter().take_while(|line| line.contains('|'));
-    let rows = body.map(|line| cells(line).into_iter().take(head.len()).collect()).collect();
+    let rows = body.map(|line| cells(line).into_iter().take(head.len()).enumerate().collect()).collect();
     Some(Table { head, rows })
 }
 
@@ -121,7 +124,8 @@ fn of_fields(text: &str) -> Option<Table> {
         rows.retain(|row| row.iter().any(|field| !field.is_empty()));
         let columns = rows.first()?.len();
         let is_table = columns > 1 && rows.len() > 1 && rows.iter().all(|row| row.len() == columns);
-        is_table.then(|| Table { head: rows.remove(0), rows })
+        let row = |fields: Vec<String>| fields.into_iter().enumerate().collect();
+        is_table.then(|| Table { head: rows.remove(0), rows: rows.into_iter().map(row).collect() })
     })
 }
 

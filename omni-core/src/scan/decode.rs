@@ -2,7 +2,7 @@
 
 use super::{
     phrases,
-    text::{fold, shown},
+    text::{MAX_TEXT, fold, shown},
 };
 
 /// Shortest run that is worth decoding, in characters.
@@ -15,37 +15,48 @@ const MAX_DEPTH: usize = 3;
 const MAX_RUNS: usize = 64;
 /// Most bytes of what stands for one character, between its mark and its end: `&#x10FFFF;`, `\u{10FFFF}`.
 const MAX_ENTITY: usize = 12;
-/// Most bytes that are decoded at once.
-const MAX_BYTES: usize = 64 * 1024;
 
-/// The decoded text around an order, if there is one.
-pub(super) fn find(text: &str) -> Option<String> {
-    within(text, 0)
+/// What came of decoding a text.
+pub(super) struct Decoded {
+    /// The decoded text around an order, if there is one.
+    pub(super) order: Option<String>,
+    /// Whether there is more to decode than is decoded.
+    pub(super) is_cut: bool,
 }
 
-fn within(text: &str, depth: usize) -> Option<String> {
+/// Looks for an order in what a text says in encodings.
+pub(super) fn find(text: &str) -> Decoded {
+    let mut is_cut = false;
+    let order = within(text, 0, &mut is_cut);
+    Decoded { order, is_cut }
+}
+
+fn within(text: &str, depth: usize, is_cut: &mut bool) -> Option<String> {
     if depth >= MAX_DEPTH {
         return None;
     }
+    let mut runs = runs(text);
+    let first: Vec<String> = runs.by_ref().take(MAX_RUNS).collect();
+    *is_cut |= runs.next().is_some();
     // Turned round twice, a text is what it was.
     let turned = (depth == 0).then(|| rot13(text));
-    let decoded = runs(text).chain(whole(text)).chain(turned);
+    let decoded = first.into_iter().chain(whole(text)).chain(turned);
     decoded.filter(|decoded| decoded.chars().count() >= MIN_TEXT).find_map(|decoded| {
         let said = phrases::find(&fold(&decoded)).map(|said| shown(&said));
-        said.or_else(|| within(&decoded, depth + 1))
+        said.or_else(|| within(&decoded, depth + 1, is_cut))
     })
 }
 
 /// Runs of base64 and of hexadecimal digits, decoded.
 fn runs(text: &str) -> impl Iterator<Item = String> + '_ {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
-    let runs = text.split(move |c| !is_part(c)).filter(|run| (MIN_RUN..=MAX_BYTES).contains(&run.len()));
-    runs.flat_map(|run| [base64(run), hexadecimal(run)].into_iter().flatten()).take(MAX_RUNS)
+    let runs = text.split(move |c| !is_part(c)).filter(|run| (MIN_RUN..=MAX_TEXT).contains(&run.len()));
+    runs.flat_map(|run| [base64(run), hexadecimal(run)].into_iter().flatten())
 }
 
 /// The whole text with its escapes resolved, where it has any.
 fn whole(text: &str) -> impl Iterator<Item = String> + '_ {
-    let text = &text[..text.floor_char_boundary(MAX_BYTES)];
+    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
     [percent(text), entities(text), escapes(text)].into_iter().flatten()
 }
 

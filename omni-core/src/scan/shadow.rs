@@ -6,12 +6,10 @@ use regex::Regex;
 
 use super::{
     Finding, FindingKind, Neighbours,
-    text::{around, like_ascii},
+    text::{MAX_TEXT, around, like_ascii},
 };
 use crate::catalog::ToolDef;
 
-/// Most bytes of a text in which other tools are looked for.
-const MAX_TEXT: usize = 64 * 1024;
 /// How far from a tool's name an order may stand, in bytes.
 const BESIDE: usize = 60;
 

@@ -8,6 +8,8 @@ use crate::catalog::ToolDef;
 const MAX_BYTES: usize = 512 * 1024;
 /// Most texts of a definition that are looked at.
 const MAX_TEXTS: usize = 4_000;
+/// Most bytes of one text that are decoded, and in which other tools are looked for.
+pub(super) const MAX_TEXT: usize = 64 * 1024;
 /// How deep a schema is looked into.
 const MAX_DEPTH: usize = 48;
 
@@ -27,7 +29,7 @@ pub(super) fn texts(def: &ToolDef) -> Texts {
 /// The texts of a definition, each behind the place where it stands.
 pub(super) struct Texts {
     pub(super) found: Vec<(String, String)>,
-    /// Where the first one stands that is left out.
+    /// Where the first one stands that is left out, or is not looked at whole.
     pub(super) unread: Option<String>,
     bytes: usize,
 }
@@ -39,6 +41,9 @@ impl Texts {
         }
         if self.found.len() >= MAX_TEXTS || self.bytes > MAX_BYTES {
             return self.passed_over(at);
+        }
+        if text.len() > MAX_TEXT {
+            self.passed_over(at);
         }
         self.bytes += text.len();
         self.found.push((at.to_owned(), text.to_owned()));

@@ -55,6 +55,8 @@ async fn changes_are_all_or_nothing(store: &dyn PinStore, server: &str, one: &Pi
     assert!(store.put(&[held.clone(), third.clone(), agreed.clone()]).await.expect("pins can be written"));
     let next = |pin: Pin| Pin { revision: pin.revision + 1, ..pin };
     assert_eq!(of().await, [next(agreed), next(held), next(third)], "new ones and changed ones together");
+    let marks = store.marks(Some(server)).await.expect("marks can be read");
+    assert_eq!(marks, of().await.iter().map(Pin::mark).collect::<Vec<_>>(), "who agreed shows in a mark");
     assert!(store.put(&[]).await.expect("the store answers"), "nothing is as it is taken to be");
 }
 

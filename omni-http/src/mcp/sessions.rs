@@ -90,8 +90,9 @@ struct Known {
     is_plain: bool,
     touched: Instant,
     used: Arc<Used>,
-    /// What runs outside its transport, by the client's own names.
-    running: HashMap<String, CancellationToken>,
+    /// What runs outside its transport, each with the client's own name of it. A client should use a name once; of one
+    /// that does not, each request is one by itself.
+    running: HashMap<u64, (String, CancellationToken)>,
 }
 
 /// All sessions, and places that are kept for those that begin.
@@ -99,10 +100,16 @@ struct Known {
 struct Table {
     known: HashMap<SessionId, Known>,
     kept: HashMap<u64, Holder>,
-    places: u64,
+    numbers: u64,
 }
 
 impl Table {
+    /// A number that nothing else has.
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
     /// Frees the places of sessions that nobody uses any more; they end by themselves.
     fn sweep(&mut self) {
         let now = Instant::now();
@@ -126,7 +133,7 @@ impl Drop for Place {
 pub(super) struct Running {
     sessions: Arc<Sessions>,
     session: SessionId,
-    id: String,
+    number: u64,
     given_up: CancellationToken,
     _held: Option<Held>,
 }
@@ -152,7 +159,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(known) = self.sessions.table().known.get_mut(&self.session) {
-            known.running.remove(&self.id);
+            known.running.remove(&self.number);
         }
     }
 }
@@ -227,20 +234,24 @@ impl Sessions {
 
     /// A request runs outside the transport of its session.
     pub(super) fn runs(self: &Arc<Self>, stay: &Stay, id: &Value) -> Running {
-        let (token, id) = (CancellationToken::new(), id.to_string());
-        let held = self.table().known.get_mut(&stay.id).map(|known| {
-            known.running.insert(id.clone(), token.clone());
+        let given_up = CancellationToken::new();
+        let mut table = self.table();
+        let number = table.number();
+        let held = table.known.get_mut(&stay.id).map(|known| {
+            known.running.insert(number, (id.to_string(), given_up.clone()));
             Held::of(&known.used)
         });
-        Running { sessions: self.clone(), session: stay.id.clone(), id, given_up: token, _held: held }
+        drop(table);
+        Running { sessions: self.clone(), session: stay.id.clone(), number, given_up, _held: held }
     }
 
     /// The client does not wait any more for a request that it names.
     pub(super) fn give_up(&self, stay: &Stay, id: &Value) {
-        let running = self.table().known.get(&stay.id).and_then(|known| known.running.get(&id.to_string()).cloned());
-        if let Some(running) = running {
-            running.cancel();
-        }
+        let (table, id) = (self.table(), id.to_string());
+        let running = table.known.get(&stay.id).into_iter().flat_map(|known| known.running.values());
+        let named: Vec<_> = running.filter(|(own, _)| *own == id).map(|(_, token)| token.clone()).collect();
+        drop(table);
+        named.iter().for_each(CancellationToken::cancel);
     }
 
     /// Keeps a place for another session, if there is one for this owner.
@@ -254,8 +265,7 @@ impl Sessions {
         if holders.filter(|holder| **holder == owner.holder).count() >= self.most_each {
             return Err(ApiError::full("you have too many sessions; end one before you begin another"));
         }
-        table.places += 1;
-        let number = table.places;
+        let number = table.number();
         table.kept.insert(number, owner.holder.clone());
         drop(table);
         Ok(Place { sessions: self.clone(), number })
@@ -330,7 +340,7 @@ impl SessionManager for Sessions {
         }
         let ended = self.table().known.remove(id);
         // What still runs for it has nobody to tell.
-        ended.iter().flat_map(|known| known.running.values()).for_each(CancellationToken::cancel);
+        ended.iter().flat_map(|known| known.running.values()).for_each(|(_, token)| token.cancel());
         self.local.close_session(id).await
     }
 

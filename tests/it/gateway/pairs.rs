@@ -192,6 +192,22 @@ async fn a_call_that_takes_a_persons_agreement_asks_by_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clients_person_reads_what_does_not_show_before_they_agree_to_it() {
+    for client in BOTH {
+        let lab = omni_tests::server::FakeServer::echo().annotated("echo", json!({ "destructiveHint": true }));
+        let door = Door::with(|_| {}, |builder| builder.server("lab", lab.clone())).await;
+        let (url, key) = (format!("http://{}/mcp", door.address()), door.key(ADA, &[Scope::Tools]).await);
+        let agent = Agent::try_connect(&url, Some(&key), client, Some(json!({ "approve": true }))).await.unwrap();
+        let path = "/srv/pro\u{ad}d\u{2028}\u{3164}\u{202e}";
+        agent.text("lab__echo", json!({ "message": path })).await;
+        let asked = agent.heard.asked.lock().unwrap()[0].clone();
+        assert!(asked.contains(r"/srv/pro\u00add\u2028\u3164\u202e"), "{client:?} {asked}");
+        let long = agent.text("lab__echo", json!({ "message": "\u{3164}".repeat(400) })).await;
+        assert!(long.contains("too long") && lab.calls() == 1, "{client:?} {long}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_has_its_client_keep_comes_back_from_that_client_alone() {
     let pair = pair(Speaks::New, Speaks::New).await;
     let mut params = CallToolRequestParams::new("fix__test_input_required_result_request_state");

@@ -129,6 +129,33 @@ async fn a_call_in_a_session_goes_on_when_its_connection_is_lost_until_its_clien
     until(|| lab.running() == 0).await;
 }
 
+/// Two calls of a session with one id that wait at the server, after one with that id that ended.
+async fn two_of_one_id<'a>(door: &'a Door, lab: &FakeServer) -> Plain<'a> {
+    let client = Plain::begin(door).await;
+    client.ask(7, "tools/list", json!({})).await.is(200);
+    for count in 1..=2 {
+        tokio::select! {
+            reply = client.call(7, "lab__wait") => panic!("{reply:?}"),
+            () = until(|| lab.running() == count) => {}
+        }
+    }
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_requests_with_one_id_neither_outlives_its_session_or_what_its_client_cancels() {
+    let lab = FakeServer::new().hanging("wait");
+    let door = Door::with(|_| {}, |builder| builder.server("lab", lab.clone())).await;
+    let client = two_of_one_id(&door, &lab).await;
+    let request = door.request(Method::DELETE, "/mcp").bearer_auth(&client.key);
+    Reply::of(request.header("mcp-session-id", &client.session)).await.is(202);
+    until(|| lab.running() == 0).await;
+    let client = two_of_one_id(&door, &lab).await;
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
+    Reply::of(client.send(&note)).await.is(202);
+    until(|| lab.running() == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_clients_status_says_what_a_servers_error_is_and_the_error_is_whole() {
     for (code, status) in [(-32_021, 400), (-32_601, 404), (-32_000, 200)] {

@@ -137,7 +137,7 @@ fn ptr(value: &Value) -> *const Value {
 }
 
 /// The schemas that judge the very value that `schema` judges.
-fn same_value<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+pub(super) fn same_value<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     let Value::Object(map) = schema else { return Vec::new() };
     let mut found: Vec<&Value> = references(schema).filter_map(|reference| resolve(root, reference)).collect();
     for key in SAME_VALUE {
@@ -150,4 +150,24 @@ fn same_value<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     }
     found.retain(|child| child.is_object());
     found
+}
+
+/// The schemas that judge what lies in the value that `schema` judges, in groups: of one group only one judges
+/// the same.
+pub(super) fn below(schema: &Value) -> Vec<Vec<&Value>> {
+    let Value::Object(map) = schema else { return Vec::new() };
+    let (mut named, mut listed, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    for (key, value) in map {
+        match (key.as_str(), value) {
+            ("properties", Value::Object(children)) => named.extend(children.values()),
+            ("additionalProperties" | "unevaluatedProperties", child) => named.push(child),
+            ("items" | "prefixItems", Value::Array(children)) => listed.extend(children),
+            ("additionalItems" | "items" | "unevaluatedItems", child) => listed.push(child),
+            ("patternProperties", Value::Object(children)) => groups.extend(children.values().map(|child| vec![child])),
+            ("contains" | "propertyNames", child) => groups.push(vec![child]),
+            _ => {}
+        }
+    }
+    groups.extend([named, listed]);
+    groups
 }

@@ -95,6 +95,53 @@ fn references_that_multiply_do_not_stall_the_check() {
     assert_eq!(check(&schema, &json!({})), Ok(()));
 }
 
+/// An object that may be of two kinds, and what lies in it by the same schema.
+fn one_of_two(below: &str) -> Value {
+    let kind =
+        |kind: &str| json!({ "properties": { "t": { "const": kind }, "c": { "$ref": below } }, "required": ["t"] });
+    json!({ "anyOf": [kind("and"), kind("or")] })
+}
+
+/// Objects that lie in one another so deep, of which the innermost is of neither kind.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!({ "t": "nor" }), |inner, _| json!({ "t": "and", "c": inner }))
+}
+
+#[test]
+fn references_that_multiply_on_the_way_down_do_not_stall_the_check() {
+    let mut defs: serde_json::Map<String, Value> =
+        (0..60).map(|i| (format!("d{i}"), one_of_two(&format!("#/$defs/d{}", i + 1)))).collect();
+    defs.insert("d60".into(), json!({ "properties": { "t": { "const": "and" } } }));
+    let schema = json!({ "properties": { "f": { "$ref": "#/$defs/d0" } }, "$defs": defs });
+    assert!(check(&schema, &json!({ "f": nested(2) })).is_err(), "what lies near is checked");
+    assert_eq!(check(&schema, &json!({ "f": nested(60) })), Ok(()), "the server judges");
+}
+
+#[test]
+fn a_misfit_deep_in_a_recursive_union_is_explained_at_once() {
+    let schema = json!({ "properties": { "f": { "$ref": "#/$defs/n" } }, "$defs": { "n": one_of_two("#/$defs/n") } });
+    let near = check(&schema, &json!({ "f": nested(2) })).unwrap_err();
+    assert!(near.starts_with("\"/f\": "), "{near}");
+    let deep = json!({ "f": nested(50) });
+    assert_eq!(check(&schema, &deep).unwrap_err(), UNTOLD);
+    assert_eq!(SchemaCheck::new(&raw(&schema)).misfits(&deep), []);
+}
+
+#[test]
+fn of_too_many_misfits_those_of_the_outermost_object_are_told() {
+    let schema = json!({
+        "properties": { "list": { "items": { "type": "string" } }, "zone": { "type": "string" } },
+        "required": ["city"],
+        "additionalProperties": false
+    });
+    let arguments = json!({ "list": vec![1; 200_000], "zone": 5, "far": 1 });
+    let message = check(&schema, &arguments).unwrap_err();
+    for misfit in ["missing required property \"city\"", "unknown property \"far\"", "\"/zone\": 5 is not of type"] {
+        assert!(message.contains(misfit), "{misfit} in {message}");
+    }
+    assert_eq!(SchemaCheck::new(&raw(&schema)).misfits(&arguments).len(), 3);
+}
+
 #[test]
 fn recursive_schema_is_checked_at_every_level() {
     let schema = json!({ "properties": { "child": { "$ref": "#" }, "n": { "type": "integer" } } });

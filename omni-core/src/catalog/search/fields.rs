@@ -16,12 +16,28 @@ const IN_PARAM: f64 = 0.7;
 const IN_PARAM_TEXT: f64 = 0.3;
 const IN_OPTION: f64 = 0.6;
 
-/// The stems of a tool, and how much each counts. Everything that is summed up here is summed in one
-/// order: sums of fractions depend on it, and a tie must fall one way only.
-pub(super) fn weights(tool: &OfferedTool) -> BTreeMap<String, f64> {
-    let mut weights: BTreeMap<String, f64> = BTreeMap::new();
+/// Most words that are read of one server's tools, together, and of one tool.
+const MAX_WORDS: usize = 100_000;
+const MAX_TOOL_WORDS: usize = 1_000;
+/// So many are read of each tool, however many its server has: its name is among them.
+const MIN_TOOL_WORDS: usize = 10;
+/// As long as words are taken to be where there is too much text, in bytes.
+const WORD_BYTES: usize = 64;
+
+/// How many words are read of each tool of a server that has so many.
+pub(super) fn share(tools: usize) -> usize {
+    (MAX_WORDS / tools.max(1)).clamp(MIN_TOOL_WORDS, MAX_TOOL_WORDS)
+}
+
+/// The stems of a tool's first `most` words, those of its name before all, and how much each counts.
+/// Everything that is summed up here is summed in one order: sums of fractions depend on it, and a tie
+/// must fall one way only.
+pub(super) fn weights(tool: &OfferedTool, most: usize) -> BTreeMap<String, f64> {
+    let (mut weights, mut left): (BTreeMap<String, f64>, usize) = (BTreeMap::new(), most);
     let mut add = |text: &str, weight: f64| {
-        for word in words(text) {
+        let text = &text[..text.floor_char_boundary(left * WORD_BYTES)];
+        for word in words(text).into_iter().take(left) {
+            left -= 1;
             *weights.entry(word.stem).or_default() += weight;
         }
     };
@@ -39,4 +55,15 @@ pub(super) fn weights(tool: &OfferedTool) -> BTreeMap<String, f64> {
         options.filter_map(Value::as_str).for_each(|option| add(option, IN_OPTION));
     }
     weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_tools_a_server_has_no_more_words_of_it_are_read() {
+        assert_eq!(share(50), MAX_TOOL_WORDS);
+        assert!((1..=10_000).all(|tools| tools * share(tools) <= MAX_WORDS));
+    }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Asked,
-    fields::weights,
+    fields::{share, weights},
     text::{Word, synonyms},
+    typed::{MIN_TYPED, Typed, shortened},
 };
 use crate::catalog::OfferedTool;
 
@@ -19,8 +20,6 @@ const SYNONYM: f64 = 0.6;
 const NEAR: f64 = 0.6;
 /// A catalog counts as no smaller than this: in one of two tools no word would tell anything.
 const MIN_TOOLS: usize = 20;
-/// Shortest word that one wrong letter is forgiven, in bytes.
-const MIN_TYPED: usize = 5;
 /// Most words that one unknown word may stand for.
 const MAX_NEAR: usize = 64;
 /// The score of a tool that is called by its very name.
@@ -42,8 +41,7 @@ pub(crate) struct Index {
     tools: usize,
     /// By stem.
     terms: BTreeMap<String, Term>,
-    /// Stems by what is left of them without one letter: how a mistyped one is found.
-    mistyped: HashMap<String, Vec<String>>,
+    typed: Typed,
     /// Tools by the names that nobody writes by chance.
     names: HashMap<String, Vec<usize>>,
 }
@@ -66,7 +64,10 @@ struct Sums {
 
 impl Index {
     pub(crate) fn build(tools: &[OfferedTool]) -> Self {
-        let weights: Vec<BTreeMap<String, f64>> = tools.iter().map(weights).collect();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        tools.iter().for_each(|tool| *counts.entry(&tool.def.server).or_default() += 1);
+        let weights: Vec<BTreeMap<String, f64>> =
+            tools.iter().map(|tool| weights(tool, share(counts[&*tool.def.server]))).collect();
         let lengths: Vec<f64> = weights.iter().map(|weights| weights.values().sum()).collect();
         let mean = (lengths.iter().sum::<f64>() / tools.len().max(1) as f64).max(1.0);
         let mut postings: BTreeMap<String, Vec<(usize, f64)>> = BTreeMap::new();
@@ -79,7 +80,7 @@ impl Index {
         let term =
             |(stem, postings): (String, Vec<_>)| (stem, Term { idf: idf(tools.len(), postings.len()), postings });
         let terms: BTreeMap<String, Term> = postings.into_iter().map(term).collect();
-        Self { tools: tools.len(), mistyped: mistyped(&terms), names: names(tools), terms }
+        Self { tools: tools.len(), typed: Typed::of(terms.keys()), names: names(tools), terms }
     }
 
     /// The tools that share a word with the query, the best first.
@@ -129,8 +130,8 @@ impl Index {
         if word.len() >= MIN_TYPED {
             let forms = shortened(word).chain([word.to_owned()]);
             let candidates = forms.flat_map(|form| {
-                let same = self.terms.contains_key(&form).then(|| form.clone());
-                self.mistyped.get(&form).into_iter().flatten().cloned().chain(same)
+                let longer = self.typed.stems_of(&form).take(MAX_NEAR).cloned();
+                longer.chain(self.terms.contains_key(&form).then_some(form))
             });
             let is_typed = |stem: &String| stem.len() >= MIN_TYPED && strsim::damerau_levenshtein(word, stem) == 1;
             near.extend(candidates.filter(is_typed));
@@ -197,21 +198,6 @@ fn idf(tools: usize, having: usize) -> f64 {
     (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
 }
 
-fn mistyped(terms: &BTreeMap<String, Term>) -> HashMap<String, Vec<String>> {
-    let mut mistyped: HashMap<String, Vec<String>> = HashMap::new();
-    for stem in terms.keys().filter(|stem| (MIN_TYPED..=32).contains(&stem.len())) {
-        for form in shortened(stem) {
-            mistyped.entry(form).or_default().push(stem.clone());
-        }
-    }
-    mistyped
-}
-
-/// A word without each of its letters in turn.
-fn shortened(word: &str) -> impl Iterator<Item = String> + '_ {
-    word.char_indices().map(|(at, c)| format!("{}{}", &word[..at], &word[at + c.len_utf8()..]))
-}
-
 fn names(tools: &[OfferedTool]) -> HashMap<String, Vec<usize>> {
     let mut names: HashMap<String, Vec<usize>> = HashMap::new();
     for (i, tool) in tools.iter().enumerate() {
@@ -221,4 +207,34 @@ fn names(tools: &[OfferedTool]) -> HashMap<String, Vec<usize>> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+    use crate::{
+        catalog::{Catalog, NameRules, ServerView, ToolDef, ToolSet},
+        policy::RuleSet,
+    };
+
+    #[test]
+    fn a_server_that_floods_its_schemas_with_words_makes_no_larger_index() {
+        let words: Vec<String> = (0..20_000).map(|i| format!("word{i:05}")).collect();
+        let index = |count: usize| {
+            let text = words[..count].join(" ");
+            let schema = json!({ "properties": { "p": { "description": text, "enum": &words[..count] } } });
+            let tool = |t: usize| Arc::new(ToolDef::new("flood", format!("tool_{t}"), to_raw_value(&schema).unwrap()));
+            let mut view = ServerView::new("flood", "http");
+            view.tools = (0..10).map(tool).collect();
+            let tools = ToolSet::build(&Catalog::new(1, vec![view]), &RuleSet::allow_all(), NameRules::default());
+            Index::build(tools.tools())
+        };
+        let (much, flood) = (index(1_000), index(20_000));
+        assert_eq!(flood.terms.len(), much.terms.len());
+        assert!(flood.terms.contains_key("tool") && flood.terms.contains_key("word00001"));
+    }
 }

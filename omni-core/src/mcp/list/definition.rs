@@ -5,11 +5,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Entry, Page};
+use super::{Entry, Page, hints};
 use crate::{
-    catalog::{
-        MAX_DESCRIPTION_CHARS, PromptDef, ResourceDef, ResourceTemplateDef, ToolAnnotations, ToolDef, empty_schema,
-    },
+    catalog::{MAX_DESCRIPTION_CHARS, PromptDef, ResourceDef, ResourceTemplateDef, ToolDef, empty_schema},
     mcp::content::clean,
 };
 
@@ -79,11 +77,7 @@ impl Entry for ToolDef {
         }
         let mut tool =
             Self::new(server.clone(), name, schema).with_description(&description(wire.description.as_deref()));
-        // Hints of the wrong shape are no hints.
-        tool.annotations = wire
-            .annotations
-            .and_then(|raw| serde_json::from_str::<ToolAnnotations>(raw.get()).ok())
-            .unwrap_or_default();
+        tool.annotations = wire.annotations.as_deref().map(hints::read).unwrap_or_default();
         let execution = wire.execution.and_then(|raw| serde_json::from_str::<Execution>(raw.get()).ok());
         tool.needs_task = execution.and_then(|execution| execution.task_support).as_deref() == Some("required");
         tool.annotations.title = tool.annotations.title.as_deref().map(label);

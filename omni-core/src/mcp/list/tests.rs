@@ -116,6 +116,26 @@ async fn a_definition_is_taken_over_whole() {
     assert_eq!(tool.annotations.read_only_hint, Some(true));
 }
 
+#[test]
+fn a_hint_of_the_wrong_shape_takes_no_other_hint_away() {
+    for (hints, is_destructive, is_read_only) in [
+        (r#"{"title":5,"destructiveHint":true}"#, Some(true), None),
+        (r#"{"readOnlyHint":"false","destructiveHint":true}"#, Some(true), None),
+        (r#"{"destructiveHint":true,"destructiveHint":false,"readOnlyHint":true}"#, Some(true), Some(true)),
+        (r#"{"destructiveHint":false,"destructiveHint":null}"#, None, None),
+        (r#"{"readOnlyHint":true,"readOnlyHint":false,"destructiveHint":false}"#, Some(false), None),
+        (r#"{"readOnlyHint":true,"readOnlyHint":true,"idempotentHint":[]}"#, None, Some(true)),
+        (r#"{"\ud800":1,"destructiveHint":true}"#, Some(true), None),
+        (r#"["destructiveHint"]"#, None, None),
+    ] {
+        let raw = RawValue::from_string(format!(r#"{{"name":"t","inputSchema":{{}},"annotations":{hints}}}"#)).unwrap();
+        let tool = ToolDef::read(&Arc::from("s"), raw).unwrap();
+        let read = (tool.annotations.destructive_hint, tool.annotations.read_only_hint);
+        assert_eq!(read, (is_destructive, is_read_only), "{hints}");
+        assert_eq!(tool.annotations.title, None, "{hints}");
+    }
+}
+
 /// Has a list for each method, and says that it has all of them.
 #[derive(Debug)]
 struct Offers(Value);

@@ -9,11 +9,11 @@ use std::{
 use tokio::sync::Notify;
 
 use super::server::Server;
-use crate::identity::TokenDigest;
+use crate::{identity::TokenDigest, mcp::CallContext};
 
 /// Most resources of one server of which somebody is told.
 const MOST: usize = 1_000;
-/// Most of them of which one client is told, so that nobody takes everybody's room.
+/// Most of them of which one person is told, so that nobody takes everybody's room.
 const MOST_EACH: usize = MOST / 4;
 
 /// What is told of a resource.
@@ -62,10 +62,27 @@ impl Hearing {
 /// Whose connection, and which resource.
 type Key = (Option<TokenDigest>, String);
 
+/// Who wants to hear, in however many sessions: the tenant and the subject. `None` is omni itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner(Option<(String, String)>);
+
+impl Owner {
+    /// On whose behalf a request is made.
+    pub(super) fn of(cx: &CallContext) -> Self {
+        Self(cx.principal.as_ref().map(|principal| (principal.tenant.clone(), principal.subject.clone())))
+    }
+}
+
+/// One of those who are told of a resource.
+struct Hearer {
+    owner: Owner,
+    hearing: Arc<Hearing>,
+}
+
 /// One resource's hearers.
 #[derive(Default)]
 struct Entry {
-    hearers: HashMap<u64, Arc<Hearing>>,
+    hearers: HashMap<u64, Hearer>,
     /// The connection on which the server was last told that somebody wants to know.
     asked_on: Option<u64>,
 }
@@ -82,20 +99,27 @@ struct Inner {
 
 impl Hearers {
     /// One more; `None` where there are too many resources, or too many of this one's.
-    pub(super) fn add(&self, lane: Option<TokenDigest>, uri: &str, hearing: &Arc<Hearing>) -> Option<u64> {
+    pub(super) fn add(
+        &self,
+        lane: Option<TokenDigest>,
+        uri: &str,
+        owner: Owner,
+        hearing: &Arc<Hearing>,
+    ) -> Option<u64> {
         let mut inner = self.inner();
         let key = (lane, uri.to_owned());
         if inner.entries.len() >= MOST && !inner.entries.contains_key(&key) {
             return None;
         }
-        let is_its = |entry: &&Entry| entry.hearers.values().any(|own| Arc::ptr_eq(own, hearing));
-        let has_this = inner.entries.get(&key).as_ref().is_some_and(is_its);
-        if !has_this && inner.entries.values().filter(is_its).count() >= MOST_EACH {
+        let is_its = |entry: &Entry| entry.hearers.values().any(|hearer| hearer.owner == owner);
+        let has_this = inner.entries.get(&key).is_some_and(is_its);
+        if !has_this && inner.entries.values().filter(|entry| is_its(entry)).count() >= MOST_EACH {
             return None;
         }
         inner.next += 1;
         let id = inner.next;
-        inner.entries.entry(key).or_default().hearers.insert(id, hearing.clone());
+        let hearer = Hearer { owner, hearing: hearing.clone() };
+        inner.entries.entry(key).or_default().hearers.insert(id, hearer);
         Some(id)
     }
 
@@ -141,7 +165,7 @@ impl Hearers {
         let inner = self.inner();
         let hear_of_it = inner.entries.iter().filter(|((own, whole), _)| *own == lane && is_within(uri, whole));
         for ((_, whole), entry) in hear_of_it {
-            entry.hearers.values().for_each(|hearing| hearing.tell(whole, Heard::Updated));
+            entry.hearers.values().for_each(|hearer| hearer.hearing.tell(whole, Heard::Updated));
         }
     }
 
@@ -158,7 +182,7 @@ impl Hearers {
         self.inner().entries.retain(|(lane, uri), entry| {
             let is_lost = is_lost(*lane);
             if is_lost {
-                entry.hearers.values().for_each(|hearing| hearing.tell(uri, Heard::Lost));
+                entry.hearers.values().for_each(|hearer| hearer.hearing.tell(uri, Heard::Lost));
             }
             !is_lost
         });
@@ -209,15 +233,23 @@ impl fmt::Debug for Subscription {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt as _;
 
     use super::*;
+    use crate::identity::{Principal, Via};
+
+    /// Somebody, as their requests name them.
+    fn owner(subject: &str) -> Owner {
+        Owner::of(&CallContext::within(Duration::ZERO).with_principal(Principal::new(subject, Via::ApiKey)))
+    }
 
     #[tokio::test]
     async fn what_changes_often_is_told_once_and_each_resource_by_itself() {
         let (hearers, hearing) = (Hearers::default(), Arc::new(Hearing::default()));
-        hearers.add(None, "a", &hearing).unwrap();
-        hearers.add(None, "b", &hearing).unwrap();
+        hearers.add(None, "a", owner("ann"), &hearing).unwrap();
+        hearers.add(None, "b", owner("ann"), &hearing).unwrap();
         for uri in ["a", "b", "a", "a", "c"] {
             hearers.tell(None, uri);
         }
@@ -230,7 +262,7 @@ mod tests {
     async fn what_changes_within_a_resource_is_told_as_a_change_of_it() {
         let (hearers, hearing) = (Hearers::default(), Arc::new(Hearing::default()));
         for uri in ["file:///plan", "file:///plan/", "file:///plan/b", "file:///pl", "file:///plan/a/1"] {
-            hearers.add(None, uri, &hearing).unwrap();
+            hearers.add(None, uri, owner("ann"), &hearing).unwrap();
         }
         hearers.tell(None, "file:///plan/a");
         assert_eq!(hearing.next().await, ("file:///plan".into(), Heard::Updated));
@@ -241,7 +273,7 @@ mod tests {
     #[test]
     fn the_last_that_ends_is_told_from_those_before() {
         let (hearers, hearing) = (Hearers::default(), Arc::new(Hearing::default()));
-        let ids = [1, 2].map(|_| hearers.add(None, "a", &hearing).unwrap());
+        let ids = [1, 2].map(|_| hearers.add(None, "a", owner("ann"), &hearing).unwrap());
         assert!(!hearers.remove(None, "a", ids[0]) && hearers.wants(None, "a"));
         assert!(hearers.remove(None, "a", ids[1]) && !hearers.wants(None, "a"));
         assert!(!hearers.remove(None, "a", ids[1]));
@@ -250,23 +282,25 @@ mod tests {
     #[test]
     fn resources_are_bounded() {
         let hearers = Hearers::default();
-        let hearing = || Arc::new(Hearing::default());
+        let add = |uri: &str, subject: &str| hearers.add(None, uri, owner(subject), &Arc::default());
         for number in 0..MOST {
-            hearers.add(None, &number.to_string(), &hearing()).unwrap();
+            add(&number.to_string(), &number.to_string()).unwrap();
         }
-        assert!(hearers.add(None, "one more", &hearing()).is_none());
-        assert!(hearers.add(None, "7", &hearing()).is_some(), "the server tells of it already");
+        assert!(add("one more", "somebody else").is_none());
+        assert!(add("7", "somebody else").is_some(), "the server tells of it already");
     }
 
     #[test]
-    fn nobody_takes_everybodys_room() {
-        let (hearers, greedy) = (Hearers::default(), Arc::new(Hearing::default()));
+    fn somebody_with_four_sessions_has_no_more_room_than_with_one() {
+        let hearers = Hearers::default();
+        let sessions = [(); 4].map(|()| Arc::new(Hearing::default()));
+        let add = |uri: &str, subject: &str, session: usize| hearers.add(None, uri, owner(subject), &sessions[session]);
         for number in 0..MOST_EACH {
-            hearers.add(None, &number.to_string(), &greedy).unwrap();
+            add(&number.to_string(), "ann", number % 4).unwrap();
         }
-        assert!(hearers.add(None, "one more", &greedy).is_none());
-        assert!(hearers.add(None, "7", &greedy).is_some(), "it is told of it already");
-        assert!(hearers.add(None, "one more", &Arc::new(Hearing::default())).is_some());
+        assert!((0..4).all(|session| add("one more", "ann", session).is_none()));
+        assert!(add("7", "ann", 0).is_some(), "the server tells her of it already");
+        assert!(add("one more", "bob", 0).is_some(), "nobody takes everybody's room");
     }
 
     #[tokio::test]
@@ -276,8 +310,8 @@ mod tests {
             Some(token.digest())
         };
         let (hearers, ann, bob) = (Hearers::default(), Arc::new(Hearing::default()), Arc::new(Hearing::default()));
-        hearers.add(key("ann"), "a", &ann).unwrap();
-        hearers.add(key("bob"), "a", &bob).unwrap();
+        hearers.add(key("ann"), "a", owner("ann"), &ann).unwrap();
+        hearers.add(key("bob"), "a", owner("bob"), &bob).unwrap();
         hearers.tell(key("ann"), "a");
         assert_eq!(ann.next().await, ("a".into(), Heard::Updated));
         assert!(bob.next().now_or_never().is_none());

@@ -56,6 +56,8 @@ pub(super) struct Listing {
     pub(super) flagged: BTreeMap<Arc<str>, Vec<Finding>>,
     /// When they are to be judged again, where something is kept back.
     judge_at: Option<Instant>,
+    /// Whether the pins could not be read or written: they are left alone until then.
+    is_unverified: bool,
     /// Why the last question had no answer.
     pub(super) fault: Option<McpError>,
     /// Where the last answer came from.
@@ -92,6 +94,7 @@ impl Listing {
             withheld: Vec::new(),
             flagged: BTreeMap::new(),
             judge_at: None,
+            is_unverified: false,
             fault: None,
             source: None,
             failures: 0,
@@ -128,7 +131,16 @@ impl Listing {
 
     /// All tools that the server listed; `None` while it is away and there is nothing to judge.
     pub(super) fn listed(&self) -> Option<Vec<Arc<ToolDef>>> {
-        (self.is_listed() || !self.listed.is_empty()).then(|| self.listed.clone())
+        self.has_list().then(|| self.listed.clone())
+    }
+
+    fn has_list(&self) -> bool {
+        self.is_listed() || !self.listed.is_empty()
+    }
+
+    /// Whether there is something to judge, and pins to judge it by.
+    pub(super) fn can_be_judged(&self) -> bool {
+        self.has_list() && !self.is_unverified
     }
 
     /// Whether something is kept back about which somebody may have changed their mind.
@@ -144,6 +156,7 @@ impl Listing {
             false => (!vetted.withheld.is_empty()).then_some(JUDGED_FOR),
         };
         self.judge_at = pause.map(|pause| Instant::now() + pause);
+        self.is_unverified = vetted.is_unverified;
         self.version += u64::from(!are_same(&self.tools, &vetted.tools));
         (self.tools, self.withheld, self.flagged) = (vetted.tools, vetted.withheld, vetted.flagged);
         let task_only = self.tools.iter().filter(|def| def.needs_task);

@@ -49,7 +49,7 @@ impl Pool {
     /// unsubscribes.
     ///
     /// # Errors
-    /// An [`McpError`]; so where somebody is told of 1,000 resources of the server already.
+    /// An [`McpError`]; so where 1,000 resources of the server are told of already, or 250 to whoever wants this one.
     pub async fn subscribe(
         &self,
         server: &str,

@@ -212,13 +212,21 @@ struct Stand {
 
 impl Stand {
     fn new(fakes: impl IntoIterator<Item = (&'static str, Fake)>, options: &ServerOptions) -> Self {
+        Self::judged_by(None, fakes, options)
+    }
+
+    fn judged_by(
+        vetter: Option<Arc<Vetter>>,
+        fakes: impl IntoIterator<Item = (&'static str, Fake)>,
+        options: &ServerOptions,
+    ) -> Self {
         let fakes: BTreeMap<_, _> = fakes.into_iter().map(|(name, fake)| (name, Arc::new(fake))).collect();
         let entry = |fake: &Arc<Fake>| ServerEntry {
             connector: Arc::new(FakeConnector(fake.clone())),
             options: options.clone(),
         };
         let servers = fakes.iter().map(|(name, fake)| ((*name).to_owned(), entry(fake))).collect();
-        Self { pool: Pool::new(servers), fakes }
+        Self { pool: Pool::vetted(servers, vetter), fakes }
     }
 
     fn one(fake: Fake, options: impl Borrow<ServerOptions>) -> Self {
@@ -227,11 +235,14 @@ impl Stand {
 
     /// The same, and its tools are pinned.
     fn vetted(fake: Fake, options: impl Borrow<ServerOptions>) -> Self {
-        let fakes = BTreeMap::from([("s", Arc::new(fake))]);
-        let connector = Arc::new(FakeConnector(fakes["s"].clone()));
-        let entry = ServerEntry { connector, options: options.borrow().clone() };
+        Self::all_vetted([("s", fake)], options.borrow())
+    }
+
+    fn all_vetted(fakes: impl IntoIterator<Item = (&'static str, Fake)>, options: &ServerOptions) -> Self {
         let vetter = Arc::new(Vetter::new(Arc::new(MemoryPins::new()), None));
-        Self { pool: Pool::vetted(BTreeMap::from([("s".to_owned(), entry)]), Some(vetter)), fakes }
+        let stand = Self::judged_by(Some(vetter.clone()), fakes, options);
+        vetter.beside(stand.pool.names(), false);
+        stand
     }
 
     fn fake(&self) -> &Fake {

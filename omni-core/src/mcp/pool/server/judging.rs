@@ -11,9 +11,11 @@ use crate::{catalog::ToolDef, mcp::McpError, pin::vet::Vetted};
 const INVALID_PARAMS: i64 = -32_602;
 
 impl Server {
-    /// Whether something is kept back about which somebody may have changed their mind.
-    pub(super) fn is_judging_due(&self) -> bool {
-        self.with_listing(|listing| listing.is_judging_due(Instant::now()))
+    /// Whether something is kept back about which somebody may have changed their mind, or other tools than before
+    /// are beside those of this server.
+    pub(in crate::mcp::pool) fn is_judging_due(&self) -> bool {
+        let has_others = self.vetter.as_ref().is_some_and(|vetter| vetter.is_due(&self.name));
+        self.with_listing(|listing| listing.is_judging_due(Instant::now()) || (has_others && listing.can_be_judged()))
     }
 
     /// Judges what is listed anew, where that is due.

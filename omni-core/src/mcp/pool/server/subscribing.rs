@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     super::{
         connection::{Connection, InUse},
-        hearing::{Hearing, Subscription},
+        hearing::{Hearing, Owner, Subscription},
     },
     Server, guarded,
     lane::Lane,
@@ -39,7 +39,7 @@ impl Server {
     ) -> Result<Subscription, McpError> {
         let lane = self.lane(cx)?;
         let full = || McpError::rpc(INTERNAL, "too many resources of this server are told of already");
-        let id = self.hearers.add(lane.key(), uri, hearing).ok_or_else(full)?;
+        let id = self.hearers.add(lane.key(), uri, Owner::of(cx), hearing).ok_or_else(full)?;
         // Whatever fails from here on takes it away again.
         let (server, name) = (self.me.clone(), self.name.clone());
         let subscription = Subscription { server, name, lane: lane.key(), uri: uri.to_owned(), id };
