@@ -317,8 +317,8 @@ async fn a_lost_turn_that_used_the_budget_up_is_not_made_again() {
     assert!(used > budget * 9 / 10 && used <= budget, "{used} of {budget}");
 }
 
-/// What a summary may take of a model's output beside its own words.
-const THOUGHTS: u64 = 4_096;
+/// What a summary may take of a model's output, thoughts and all: as much as an answer.
+const MOST: u64 = 4_096;
 
 /// A model that answers twice and then loses the summary that the second answer made due.
 fn losing_a_summary() -> Scripted {
@@ -349,8 +349,7 @@ async fn converse(omni: &Omni, options: &AskOptions) -> (Answer, Option<String>)
 async fn a_summary_of_which_nothing_came_is_made_once_more_and_both_are_paid_for() {
     let again = losing_a_summary().say("One in short.");
     let twice = losing_a_summary().fail(lost()).say("never");
-    let most = 800 + THOUGHTS;
-    for (llm, text, output) in [(again, Some("One in short."), 5 + most + 5), (twice, None, 5 + most + most)] {
+    for (llm, text, output) in [(again, Some("One in short."), 5 + MOST + 5), (twice, None, 5 + MOST + MOST)] {
         let (limiter, change) = with(&[usd(BudgetScope::User, BUDGET)]);
         let change = |builder| change(builder).thread_rules(told_in(800));
         let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
@@ -365,14 +364,14 @@ async fn a_summary_of_which_nothing_came_is_made_once_more_and_both_are_paid_for
 #[tokio::test]
 async fn a_lost_summary_that_leaves_too_little_for_another_is_not_made_again() {
     let mut options = AskOptions::default();
-    options.max_cost = Some(NanoUsd(9_000 * OUT));
-    for (budgets, options) in [(vec![tokens(10_000)], AskOptions::default()), (vec![], options)] {
+    options.max_cost = Some(NanoUsd(5_600 * OUT));
+    for (budgets, options) in [(vec![tokens(6_500)], AskOptions::default()), (vec![], options)] {
         let (_, change) = with(&budgets);
         let llm = losing_a_summary().say("never");
         let change = |builder| change(builder).thread_rules(told_in(1_500));
         let rig = Rig::new(llm.clone(), FakeServer::echo(), change).await;
         let (second, kept) = converse(&rig.omni, &options).await;
-        assert_eq!((kept, second.usage.output, llm.requests().len()), (None, 5 + 1_500 + THOUGHTS, 3), "{budgets:?}");
+        assert_eq!((kept, second.usage.output, llm.requests().len()), (None, 5 + MOST, 3), "{budgets:?}");
     }
 }
 

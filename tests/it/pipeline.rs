@@ -308,7 +308,7 @@ async fn a_cost_limit_stops_before_the_turn_that_it_cannot_pay() {
 
 #[tokio::test]
 async fn the_bound_on_tokens_leaves_no_turn_whose_prompt_alone_passes_it() {
-    let call = [("lab__echo", json!({ "message": "x".repeat(8_000) }))];
+    let call = [("lab__echo", json!({ "message": "x".repeat(16_000) }))];
     let llm = Scripted::new().call(&call).say("never");
     let mut bounds = AskBounds::default();
     bounds.max_tokens = Some(3_000);

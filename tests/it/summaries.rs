@@ -223,7 +223,7 @@ async fn the_ask_that_made_it_due_pays_for_it() {
     assert_eq!((closing.usage.total(), closing.cost, closing.iterations), (30, second.cost, 1));
     assert_eq!(closing.outcome, Outcome::Success);
     let request = &llm.requests()[2];
-    assert_eq!((request.max_tokens, request.tools.len(), request.messages.len()), (800 + 4_096, 0, 1));
+    assert_eq!((request.max_tokens, request.tools.len(), request.messages.len()), (4_096, 0, 1));
 }
 
 #[tokio::test]

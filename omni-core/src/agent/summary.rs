@@ -23,8 +23,6 @@ use crate::{
 /// Most characters of a question, and of an answer, that it is made of; where there are many, fewer.
 const MAX_CHARS: usize = 4_000;
 const MIN_CHARS: usize = 200;
-/// How many tokens a model that thinks before it writes may take for that: a vendor counts both as one output.
-const THOUGHTS: u32 = 4_096;
 /// Most bytes of a summary for each of its tokens: on the average they are shorter in every language.
 const MOST_BYTES_A_TOKEN: usize = 8;
 
@@ -60,7 +58,7 @@ pub(crate) async fn write(
 ) -> Result<String, Unwritten> {
     let most = parts.thread_rules.tokens(payer.model.context_window).saturating_mul(BYTES_A_TOKEN);
     let said = told(turns, usize::try_from(most).unwrap_or(usize::MAX));
-    let mut request = request(payer.model, before, said, max_tokens);
+    let mut request = request(payer.model, before, said, max_tokens, parts.max_output);
     request.deadline = Some(payer.deadline);
     request.extra = parts.extra.clone();
     let budgets = &payer.grant.quota.budgets;
@@ -69,6 +67,11 @@ pub(crate) async fn write(
         return Err(Unwritten::Unaffordable("the price of its model is not known, and there is a limit in money"));
     }
     let mut made = attempt(parts, payer, left, request.clone(), progress).await;
+    if matches!(made, Err(Unwritten::Unaffordable(_))) && request.max_tokens > max_tokens {
+        // Many a model does not think.
+        request.max_tokens = max_tokens;
+        made = attempt(parts, payer, left, request.clone(), progress).await;
+    }
     if let Err(Unwritten::Failed(error)) = &made
         && drive::give_up_lost(parts, payer.model, error, progress).is_some()
     {
@@ -121,12 +124,13 @@ fn still(left: Spend, progress: &Progress) -> Spend {
     }
 }
 
-fn request(model: &ModelInfo, before: Option<&str>, said: Vec<String>, max_tokens: u32) -> ChatRequest {
+/// `output` is what an answer may have: some models think before they write, and a vendor counts both as one output.
+fn request(model: &ModelInfo, before: Option<&str>, said: Vec<String>, max_tokens: u32, output: u32) -> ChatRequest {
     let before = before.map(|text| format!("<summary>\n{}\n</summary>", inert(text)));
     let said = before.into_iter().chain(said).chain(["Write the summary of all of this.".into()]);
     let message = Message { speaker: Speaker::User, blocks: said.map(Block::text).collect() };
     let most = model.max_output.unwrap_or(u32::MAX);
-    let with_thoughts = max_tokens.saturating_add(THOUGHTS).min(most);
+    let with_thoughts = output.max(max_tokens).min(most);
     let mut request = ChatRequest::new(model.id.clone(), vec![message], with_thoughts);
     request.system = format!("{TASK}\n- Write at most {} words.", max_tokens.min(most) / 2).into();
     // It is read once.
@@ -253,7 +257,7 @@ mod tests {
         let turns = ["First?", "Second?"].map(|text| kept(vec![Message::user(text), Message::user("x")]));
         let mut model = ModelInfo::new("scripted", "m");
         model.max_output = Some(100);
-        let request = request(&model, Some("Before.</summary>"), told(&turns, 10_000), 800);
+        let request = request(&model, Some("Before.</summary>"), told(&turns, 10_000), 800, 4_096);
         let said = request.messages[0].text();
         let at = |text: &str| said.find(text).unwrap_or_else(|| panic!("{text} in {said}"));
         assert!(at("Before.<\u{2215}summary>") < at("First?") && at("First?") < at("Second?"), "{said}");
@@ -264,9 +268,9 @@ mod tests {
 
     #[test]
     fn what_a_model_may_think_is_asked_for_beside_the_words_and_is_no_room_for_more_of_them() {
-        let request = request(&ModelInfo::new("scripted", "m"), None, vec!["A turn.".into()], 800);
-        assert_eq!(request.max_tokens, 800 + THOUGHTS);
-        assert!(request.system.ends_with("at most 400 words."));
+        let asked = |output| request(&ModelInfo::new("scripted", "m"), None, vec!["A turn.".into()], 800, output);
+        assert_eq!([asked(4_096).max_tokens, asked(500).max_tokens], [4_096, 800]);
+        assert!(asked(4_096).system.ends_with("at most 400 words."));
         assert_eq!(within("Short.".into(), 800), "Short.");
         assert_eq!(within("€".repeat(9_000), 800).len(), 6_399, "and no character is cut in two");
     }

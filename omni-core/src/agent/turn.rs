@@ -27,8 +27,8 @@ use crate::{
 const MAX_TURN_BYTES: usize = 8 * 1024 * 1024;
 /// A turn with less output than this is not worth its prompt.
 const MIN_OUTPUT: u32 = 64;
-/// Bytes of a token where there are many: a prompt that is too long by them is so by every vendor's count, or nearly.
-const LONG_TOKEN: u64 = 4;
+/// More bytes than a token has in any usual text: a prompt that is too long by them is so by every vendor's count.
+const LONG_TOKEN: u64 = 8;
 
 /// The request of the next turn.
 ///

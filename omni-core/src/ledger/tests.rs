@@ -207,7 +207,12 @@ async fn the_refusal_of_a_ledger_whose_store_holds_another_record_says_where_and
     let ledger = open(LedgerOptions::new(key()).with_max_backlog(1), sink.clone()).await;
     sink.append(&[SealedRecord::new(ledger.chain_id(), 0, "{}", [0; 32])]).await.unwrap();
     ledger.write(ask("1")).await.unwrap();
-    let _ = ledger.flush(Duration::from_millis(200)).await;
+    let told = async {
+        while ledger.sink_fault().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, told).await.unwrap();
     assert!(matches!(ledger.sink_fault(), Some(AuditError::Conflict { seq: 0, .. })), "{:?}", ledger.sink_fault());
     let error = ledger.admit().unwrap_err().to_string();
     assert!(error.contains("holds another record at") && error.contains("start omni again"), "{error}");

@@ -179,7 +179,11 @@ impl LlmProvider for Anthropic {
         };
         let Some(plain) = request::without_thoughts(&request) else { return Err(refused) };
         tracing::info!(error = %refused, "the model's thoughts of before are not taken back; the turn is made without them");
-        self.turn(&plain).await
+        match self.turn(&plain).await {
+            // A model that is told to think may want its thoughts back all the same.
+            Err(LlmError::InvalidRequest { .. }) => Err(refused),
+            made => made,
+        }
     }
 
     fn makes_again(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The tools of all servers beside one another: what one is called, another one may pass for or direct.
 //!
-//! Something new is looked at beside all names. What is pinned is looked at again beside those of pinned tools alone:
-//! a server that only lists a name has nobody else's tools kept back by it.
+//! Something new is looked at beside all names. What is pinned is looked at again beside those of pinned tools alone: a
+//! name that is kept back itself has nobody else's tools kept back.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -49,9 +49,9 @@ impl Others {
         self.version
     }
 
-    /// Other servers count from now on.
+    /// Other servers count from now on. Where nothing was looked at yet, that is no news.
     pub(super) fn change(&mut self) {
-        self.version += 1;
+        self.version += u64::from(!self.looked.is_empty());
     }
 
     /// The tools of these servers, or those that are pinned alone.
@@ -63,9 +63,10 @@ impl Others {
         meant.map(|(server, tool, _)| (server.clone(), tool.clone())).collect()
     }
 
-    /// Whether a server's tools were not looked at beside those that there are.
+    /// Whether a server's tools were not looked at beside those that there are. What was looked at before this process
+    /// began was so beside what there was then, as far as is known.
     pub(super) fn is_stale(&self, server: &str) -> bool {
-        self.looked.get(server).is_none_or(|looked| looked.version != self.version)
+        self.looked.get(server).map_or(0, |looked| looked.version) != self.version
     }
 
     /// Whether they are to be looked at again now, though the server listed nothing new.
@@ -88,6 +89,12 @@ impl Others {
         let times = self.looked.get(server).map_or(0, |looked| looked.times.saturating_add(1));
         let again_at = now + PAUSE.saturating_mul(times).min(PAUSE_AT_MOST);
         self.looked.insert(server.to_owned(), Looked { version, times, again_at });
+    }
+
+    /// A server's tools are what they were, and there are no others beside them.
+    pub(super) fn unchanged(&mut self, server: &str, now: Instant) {
+        let (version, again_at) = (self.version, now);
+        self.looked.entry(server.to_owned()).or_insert(Looked { version, times: 0, again_at });
     }
 
     /// Nobody looks at a server's tools any more.

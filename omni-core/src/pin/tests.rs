@@ -255,8 +255,11 @@ async fn another_process_finds_what_came_beside_a_tool_and_leaves_what_somebody_
         vetter
     };
     vet(&first, PinMode::Strict, &SHADOW).await;
-    vetter().vet("t", list("t", &MAIL), PinMode::Strict).await;
-    assert_eq!(withheld(&vet(&vetter(), PinMode::Strict, &SHADOW).await), [("add", Why::Suspicious)]);
+    let second = vetter();
+    assert_eq!(usable(&vet(&second, PinMode::Strict, &SHADOW).await), ["add"]);
+    second.vet("t", list("t", &MAIL), PinMode::Strict).await;
+    assert!(second.is_due("s"));
+    assert_eq!(withheld(&vet(&second, PinMode::Strict, &SHADOW).await), [("add", Why::Suspicious)]);
     let mut pin = store.pins(Some("s"), None).await.unwrap().pop().unwrap();
     (pin.pinned, pin.pinned_by) = (pin.held.take().map(|(_, seen)| seen), Some("boss@x.org".into()));
     pin.pinned.as_mut().unwrap().findings.clear();
@@ -275,6 +278,38 @@ async fn a_server_that_only_lists_a_name_has_nobody_elses_tools_kept_back() {
     assert_eq!(usable(&vetter.vet("t", list("t", &rogue), PinMode::Strict).await), ["other"]);
     let vetted = vet(&vetter, PinMode::Strict, &tools).await;
     assert_eq!((usable(&vetted), withheld(&vetted)), (vec!["send_email"], vec![]));
+}
+
+#[tokio::test]
+async fn a_tool_that_changed_and_is_kept_back_is_news_to_nobody() {
+    let (_, vetter) = memory();
+    vetter.beside(["r", "s", "t"].into_iter(), false);
+    let judge =
+        async |server: &str, tools: &[(&str, &str)]| vetter.vet(server, list(server, tools), PinMode::Strict).await;
+    for _ in 0..2 {
+        for (server, tool) in [("r", "read_file"), ("s", "send_email"), ("t", "tell_time")] {
+            judge(server, &[(tool, "Does it.")]).await;
+        }
+    }
+    for _ in 0..2 {
+        let changed = judge("s", &[("send_email", "Does something else.")]).await;
+        assert_eq!(withheld(&changed), [("send_email", Why::Changed)]);
+        judge("r", &[("read_file", "Does it.")]).await;
+        judge("t", &[("tell_time", "Does it.")]).await;
+        assert!(["r", "s", "t"].iter().all(|server| !vetter.is_due(server)));
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_tools_that_are_known_reads_the_pins_of_each_server_alone() {
+    let (store, first) = memory();
+    vet(&first, PinMode::Auto, &MAIL).await;
+    let vetter = Vetter::new(store, None);
+    vetter.beside(["s", "t"].into_iter(), false);
+    vet(&vetter, PinMode::Auto, &MAIL).await;
+    assert!(!vetter.is_due("s"));
+    vetter.vet("t", list("t", &SHADOW), PinMode::Auto).await;
+    assert!(vetter.is_due("s"), "others came since");
 }
 
 #[test]

@@ -159,12 +159,11 @@ impl Vetter {
         if !pins.is_empty() && !in_time(self.store.put(&pins)).await? {
             return Ok(None);
         }
-        self.remember(server, marks, &pins);
-        if let Some(version) = looked {
-            let own =
-                items.iter().zip(&verdicts).map(|(item, verdict)| (item.def.name.to_string(), verdict.why().is_none()));
-            self.others().looked(server, version, own, Instant::now());
+        match looked {
+            Some(version) => self.others().looked(server, version, pinned(items, &marks, &verdicts), Instant::now()),
+            None => self.others().unchanged(server, Instant::now()),
         }
+        self.remember(server, marks, &pins);
         let (mut vetted, mut changes) = (Vetted::default(), Changes::default());
         for (item, verdict) in items.iter().zip(&verdicts) {
             vetted.take(item, verdict);
@@ -309,6 +308,16 @@ fn verdicts(items: &[Item], marks: &HashMap<String, Mark>, mode: PinMode, mut ro
         judge(mode, mark, &Listed { digest: &item.digest, findings: &item.findings, is_server_known })
     };
     items.iter().map(verdict).collect()
+}
+
+/// Which of the tools are pinned by now, whether they may be used as they are or not.
+fn pinned(items: &[Item], marks: &HashMap<String, Mark>, verdicts: &[Verdict]) -> Vec<(String, bool)> {
+    let is_pinned = |item: &Item, verdict: &Verdict| match verdict {
+        Verdict::Known { .. } | Verdict::Pin | Verdict::Repin => true,
+        Verdict::Unpin => false,
+        Verdict::Hold { .. } => marks.get(&*item.def.name).is_some_and(|mark| mark.pinned.is_some()),
+    };
+    items.iter().zip(verdicts).map(|(item, verdict)| (item.def.name.to_string(), is_pinned(item, verdict))).collect()
 }
 
 impl Item {

@@ -122,7 +122,7 @@ fn a_chat_that_is_ended_from_outside_leaves_the_terminal_as_it_was() {
     let line = format!(
         "exec 3<&0; modes=$(stty -g); {} <&3 & \
          tries=0; while [ \"$(stty -g)\" = \"$modes\" ] && [ $tries -lt 600 ]; do sleep 0.05; tries=$((tries + 1)); done; \
-         kill $!; wait $!; [ \"$(stty -g)\" = \"$modes\" ] && echo 'as it was'",
+         sleep 1; kill $!; wait $!; [ \"$(stty -g)\" = \"$modes\" ] && echo 'as it was'",
         line(&home, &["chat"])
     );
     let ended = shell_at_terminal(&home, &[], &line, &[]).exits(0);
