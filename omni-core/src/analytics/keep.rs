@@ -14,7 +14,7 @@ const FEW: i64 = 2_000;
 /// How long one question may sum up for the next ones.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one question may sum up again what it cannot be answered without; the next one goes on from there.
-const RENEWED_WITHIN: Duration = Duration::from_secs(20);
+const RENEWED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How far a table is summed up, and which state of the sums that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
