@@ -48,7 +48,7 @@ start_postgres() {
   port=$(free_port)
   mkdir "$services_dir/pg"
   [ "$(id -u)" != 0 ] || chown postgres "$services_dir/pg"
-  as_postgres "$bin/initdb" -U postgres -A trust --no-sync --locale=C -D "$services_dir/pg" >/dev/null
+  as_postgres "$bin/initdb" -U postgres -A trust --no-sync --locale=C --encoding=UTF8 -D "$services_dir/pg" >/dev/null
   as_postgres "$bin/postgres" -D "$services_dir/pg" -h 127.0.0.1 -p "$port" -k "$services_dir/pg" -c fsync=off >"$services_dir/pg.log" 2>&1 &
   for _ in $(seq 100); do
     if as_postgres "$bin/psql" -U postgres -h 127.0.0.1 -p "$port" -c 'SELECT 1' >/dev/null 2>&1; then
