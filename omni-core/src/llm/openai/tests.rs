@@ -113,7 +113,7 @@ fn thinking(delta: &str) -> String {
 
 #[tokio::test]
 async fn a_model_that_thinks_aloud_longer_than_the_time_to_begin_is_not_given_up() {
-    let pause = Duration::from_millis(300);
+    let pause = Duration::from_millis(600);
     let mut pieces = vec![thinking(r#""reasoning_content":"Hm. ""#); 6];
     pieces.push(HELLO.into());
     let fake = Fake::start(vec![Canned::Drip(pieces, pause)]).await;
