@@ -11,17 +11,14 @@ fn bare(text: &str) -> String {
 /// The links of a Markdown text: label, address, and what follows.
 fn links(markdown: &str) -> Vec<(String, String, String)> {
     let mut links = Vec::new();
-    let mut open: Option<(String, String)> = None;
+    // An address in angle brackets may be a link within a link's label.
+    let mut open: Vec<(String, String)> = Vec::new();
     for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
         match event {
-            Event::Start(Tag::Link { dest_url, .. }) => open = Some((String::new(), dest_url.into_string())),
-            Event::Text(text) | Event::Code(text) => {
-                if let Some((label, _)) = &mut open {
-                    label.push_str(&text);
-                }
-            }
+            Event::Start(Tag::Link { dest_url, .. }) => open.push((String::new(), dest_url.into_string())),
+            Event::Text(text) | Event::Code(text) => open.iter_mut().for_each(|(label, _)| label.push_str(&text)),
             Event::End(TagEnd::Link) => {
-                let (label, address) = open.take().unwrap();
+                let (label, address) = open.pop().unwrap();
                 links.push((label, address, markdown[range.end..].to_owned()));
             }
             _ => {}
