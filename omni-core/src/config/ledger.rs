@@ -65,8 +65,8 @@ fn key(source: &Source<'_>, findings: &mut Findings) -> Option<SealKey> {
         let unusable = |_| findings.unusable(Need::Ledger, "OMNI_AUDIT_KEY", NO_KEY.into());
         return text.parse().map_err(unusable).ok();
     }
-    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "audit.key") {
-        findings.needed(Need::Ledger, source.settings_lines, unset, "the ledger");
+    if let Some(lacking) = source.settings_variables.lacking_at("audit.key") {
+        findings.needed(Need::Ledger, source.settings_lines, lacking, "the ledger");
         return None;
     }
     let text = source.settings.audit.key.as_ref().filter(|key| !key.expose_secret().is_empty())?;
@@ -105,10 +105,14 @@ fn location(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
     if let Some(url) = from_env {
         return Some(plain(url));
     }
-    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "database.url") {
-        findings.needed(Need::Ledger, source.settings_lines, unset, "the ledger");
+    let url = source.settings.database.url.clone().filter(|url| !url.is_empty());
+    // A password may be empty; an address is none then, and would be a file of this machine.
+    if let Some(lacking) = source.settings_variables.lacking_at("database.url")
+        && (url.is_none() || !lacking.is_empty)
+    {
+        findings.needed(Need::Ledger, source.settings_lines, lacking, "the ledger");
     }
-    let url = plain(source.settings.database.url.clone().filter(|url| !url.is_empty())?);
+    let url = plain(url?);
     Some(if is_path(&url) { source.cwd.join(source.dir?).join(url).display().to_string() } else { url })
 }
 

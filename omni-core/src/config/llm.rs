@@ -150,10 +150,10 @@ fn rates(spec: &PriceSpec, mut report: impl FnMut(&str, f64)) -> Rates {
     )
 }
 
-/// A key that the configuration takes from a variable that is not set is needed once the model is.
+/// A key that the configuration takes from a variable without a value is needed once the model is.
 fn report_missing_key(source: &Source<'_>, findings: &mut Findings) {
-    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "llm.api_key") {
-        findings.needed(Need::Llm, source.settings_lines, unset, "the language model");
+    if let Some(lacking) = source.settings_variables.lacking_at("llm.api_key") {
+        findings.needed(Need::Llm, source.settings_lines, lacking, "the language model");
     }
 }
 

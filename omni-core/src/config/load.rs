@@ -33,9 +33,6 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Longest time-out that a file may set.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// What needs the variables of rules.
-pub(super) const POLICY: &str = "the policy";
-
 /// Everything that the parts are made from.
 pub(super) struct Source<'a> {
     pub(super) dir: Option<&'a Path>,
@@ -43,7 +40,7 @@ pub(super) struct Source<'a> {
     pub(super) env: &'a BTreeMap<String, String>,
     pub(super) settings: &'a SettingsSpec,
     pub(super) settings_lines: &'a Lines,
-    pub(super) settings_unset: &'a [Reference],
+    pub(super) settings_variables: &'a References,
     pub(super) mcps: &'a McpsSpec,
     pub(super) mcps_lines: &'a Lines,
     pub(super) mcps_variables: &'a References,
@@ -61,10 +58,18 @@ impl Findings {
         self.problems.push(Problem { need, finding });
     }
 
-    /// A variable that is not set, for those who need its value.
-    pub(super) fn needed(&mut self, need: Need, lines: &Lines, unset: &Reference, who: &str) {
-        let message = format!("{}, and {who} needs it", not_set(&unset.variable));
-        self.problem(need, lines.finding(Severity::Warning, &unset.path, message));
+    /// A variable without a value, for those who need it.
+    pub(super) fn needed(&mut self, need: Need, lines: &Lines, lacking: &Reference, who: &str) {
+        let message = format!("{}, and {who} needs it", lacking.said());
+        self.problem(need, lines.finding(Severity::Warning, &lacking.path, message));
+    }
+
+    /// What becomes of variables that lack: a rule without the text of its variable would be another rule, and what is
+    /// none does without, if it is told so.
+    pub(super) fn rules_need(&mut self, lines: &Lines, variables: &References, is_rule: impl Fn(&str) -> bool) {
+        for lacking in variables.lacking().filter(|lacking| is_rule(&lacking.path)) {
+            self.needed(Need::Policy, lines, lacking, "the policy");
+        }
     }
 
     /// A variable of the environment whose value cannot be used, for those who need it.
@@ -89,13 +94,8 @@ impl Findings {
 
     /// A variable that is not set, where the value does without.
     pub(super) fn unset(&mut self, severity: Severity, lines: &Lines, unset: &Reference, so: &str) {
-        self.all.push(lines.finding(severity, &unset.path, format!("{}{so}", not_set(&unset.variable))));
+        self.all.push(lines.finding(severity, &unset.path, format!("{}{so}", unset.said())));
     }
-}
-
-/// `the environment variable X is not set`.
-fn not_set(variable: &str) -> String {
-    format!("the environment variable {variable} is not set")
 }
 
 /// A file that was read.
@@ -132,7 +132,7 @@ impl Config {
         let users = read::<UsersSpec>(&dir, "users.yaml", &env, &mut findings)?;
         let slack_file = read::<SlackSpec>(&dir, "slack.yaml", &env, &mut findings)?;
         let slack_file = slack_file.unwrap_or_else(|| Loaded::empty("slack.yaml"));
-        slack::report_unset(&slack_file.spec, &slack_file.lines, &slack_file.variables.unset, &mut findings);
+        slack::report_unset(&slack_file.spec, &slack_file.lines, &slack_file.variables, &mut findings);
         let threading = read::<ThreadingSpec>(&dir, "threading.yaml", &env, &mut findings)?;
         let mut config = assemble(Some(dir), &cwd, &env, settings, mcps, users, &mut findings);
         config.threading = threading.map(|file| threads(&file, &config.llm, &mut findings)).unwrap_or_default();
@@ -204,7 +204,7 @@ fn assemble(
         env,
         settings: &settings.spec,
         settings_lines: &settings.lines,
-        settings_unset: &settings.variables.unset,
+        settings_variables: &settings.variables,
         mcps: &mcps.spec,
         mcps_lines: &mcps.lines,
         mcps_variables: &mcps.variables,
@@ -370,31 +370,29 @@ const BOUNDS: [&str; 5] =
 
 /// Variables that no part above has spoken of.
 fn report_other_unset(source: &Source<'_>, findings: &mut Findings) {
-    for unset in source.settings_unset {
-        if BOUNDS.iter().any(|start| unset.path.starts_with(*start)) {
-            findings.needed(Need::Policy, source.settings_lines, unset, POLICY);
-        } else if !SAID_ELSEWHERE.contains(&unset.path.as_str()) {
+    let is_bound = |path: &str| BOUNDS.iter().any(|start| path.starts_with(start));
+    findings.rules_need(source.settings_lines, source.settings_variables, is_bound);
+    for unset in &source.settings_variables.unset {
+        if !is_bound(&unset.path) && !SAID_ELSEWHERE.contains(&unset.path.as_str()) {
             findings.unset(Severity::Warning, source.settings_lines, unset, "");
         }
     }
-    for unset in source.mcps_variables.unset.iter().filter(|unset| !unset.path.starts_with("mcps[")) {
-        let key = unset.path.strip_prefix("global.").unwrap_or_default();
-        if servers::is_rule(key) || unset.path.starts_with("tool_patterns.dangerous") {
-            findings.needed(Need::Policy, source.mcps_lines, unset, POLICY);
-        } else {
+    let is_of_a_server = |path: &str| path.starts_with("mcps[");
+    let is_rule = |path: &str| {
+        path.strip_prefix("global.").is_some_and(servers::is_rule) || path.starts_with("tool_patterns.dangerous")
+    };
+    findings.rules_need(source.mcps_lines, source.mcps_variables, is_rule);
+    for unset in source.mcps_variables.unset.iter().filter(|unset| !is_of_a_server(&unset.path)) {
+        if !is_rule(&unset.path) {
             findings.unset(Severity::Warning, source.mcps_lines, unset, "");
         }
     }
 }
 
-/// A rule without the text of its variable would be another rule.
 fn report_unset_of_users(users: &Loaded<UsersSpec>, findings: &mut Findings) {
-    for unset in &users.variables.unset {
-        if has_a_say(&unset.path) {
-            findings.needed(Need::Policy, &users.lines, unset, POLICY);
-        } else {
-            findings.unset(Severity::Warning, &users.lines, unset, "");
-        }
+    findings.rules_need(&users.lines, &users.variables, has_a_say);
+    for unset in users.variables.unset.iter().filter(|unset| !has_a_say(&unset.path)) {
+        findings.unset(Severity::Warning, &users.lines, unset, "");
     }
 }
 

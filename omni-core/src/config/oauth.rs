@@ -155,8 +155,8 @@ fn key(source: &Source<'_>, findings: &mut Findings) -> Option<SealKey> {
         let unusable = |_| findings.unusable(Need::Servers, "OMNI_SECRET_KEY", NO_KEY.into());
         return text.parse().map_err(unusable).ok();
     }
-    if let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == "security.secret_key") {
-        findings.needed(Need::Servers, source.settings_lines, unset, "what keeps the tokens of servers");
+    if let Some(lacking) = source.settings_variables.lacking_at("security.secret_key") {
+        findings.needed(Need::Servers, source.settings_lines, lacking, "what keeps the tokens of servers");
         return None;
     }
     let text = source.settings.security.secret_key.as_ref().filter(|key| !key.expose_secret().is_empty())?;

@@ -8,7 +8,7 @@ use url::Url;
 use super::{
     ArgVariable, Need, ServerAuth, ServerConfig, Severity,
     llm::is_placeholder,
-    load::{Findings, POLICY, Source},
+    load::{Findings, Source},
     oauth,
     server::BUILTIN,
     spec::{AuthSpec, AuthType, ServerSpec},
@@ -199,14 +199,17 @@ impl Entry<'_> {
         let lines = self.source.mcps_lines;
         let inside = format!("{}.", self.path);
         let mut has_unset_address = false;
+        let is_its_rule = |path: &str| path.strip_prefix(&inside).is_some_and(is_rule);
+        if server.options.enabled {
+            findings.rules_need(lines, self.source.mcps_variables, is_its_rule);
+        }
         for unset in self.source.mcps_variables.unset.iter().filter(|unset| unset.path.starts_with(&inside)) {
-            let key = &unset.path[inside.len()..];
-            let is_address = matches!(first(key), "url" | "command" | "args" | "cwd");
+            let is_address = matches!(first(&unset.path[inside.len()..]), "url" | "command" | "args" | "cwd");
             has_unset_address |= is_address;
             match () {
                 () if !server.options.enabled => findings.unset(Severity::Info, lines, unset, ""),
                 () if is_address => findings.needed(Need::Servers, lines, unset, "the server"),
-                () if is_rule(key) => findings.needed(Need::Policy, lines, unset, POLICY),
+                () if is_its_rule(&unset.path) => {}
                 () => findings.unset(Severity::Warning, lines, unset, "; the server gets nothing in its place"),
             }
         }

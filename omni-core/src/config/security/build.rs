@@ -43,8 +43,8 @@ pub(in crate::config) fn oidc(source: &Source<'_>, findings: &mut Findings) -> O
 
 /// Whether the client's secret is here, if it has one: without it, it would pretend to be a client that has none.
 fn has_its_secret(source: &Source<'_>, findings: &mut Findings) -> bool {
-    let Some(unset) = source.settings_unset.iter().find(|unset| unset.path == LOGIN_SECRET) else { return true };
-    let message = format!("nobody logs in at the issuer's page: the variable {} is not set", unset.variable);
+    let Some(lacking) = source.settings_variables.lacking_at(LOGIN_SECRET) else { return true };
+    let message = format!("nobody logs in at the issuer's page: {}", lacking.said());
     findings.all.push(source.settings_lines.finding(Severity::Warning, LOGIN_SECRET, message));
     false
 }

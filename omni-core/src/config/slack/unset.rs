@@ -1,21 +1,18 @@
 //! What becomes of `slack.yaml` where a variable is not set.
 
 use crate::config::{
-    Need, Severity,
-    interpolate::Reference,
-    load::{Findings, POLICY},
+    Severity,
+    interpolate::References,
+    load::Findings,
     spec::{ChannelModeSpec, SlackSpec},
     yaml::Lines,
 };
 
 /// A token may come from the environment, and a text is omni's own then; a rule would be another rule.
-pub(in crate::config) fn report(spec: &SlackSpec, lines: &Lines, unset: &[Reference], findings: &mut Findings) {
-    for unset in unset {
-        if is_rule(spec, &unset.path) {
-            findings.needed(Need::Policy, lines, unset, POLICY);
-        } else {
-            findings.unset(Severity::Info, lines, unset, "");
-        }
+pub(in crate::config) fn report(spec: &SlackSpec, lines: &Lines, variables: &References, findings: &mut Findings) {
+    findings.rules_need(lines, variables, |path| is_rule(spec, path));
+    for unset in variables.unset.iter().filter(|unset| !is_rule(spec, &unset.path)) {
+        findings.unset(Severity::Info, lines, unset, "");
     }
 }
 

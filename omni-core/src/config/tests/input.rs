@@ -144,6 +144,15 @@ fn an_unset_variable_is_a_warning_and_an_error_only_for_who_needs_it() {
     settings.yaml:5: database.url: the environment variable SOME_DB is not set, and the ledger needs it
     ");
 
+    // A ledger that is meant to be somewhere else is no file of this machine because the variable is empty.
+    let empty = load(&files, &[("SOME_KEY", ""), ("SOME_DB", ""), ("SOME_HOST", "")]).unwrap();
+    let errors: Vec<String> = needs.iter().map(|need| empty.require(*need).unwrap_err().to_string()).collect();
+    insta::assert_snapshot!(errors.join("\n"), @"
+    settings.yaml:3: llm.api_key: the environment variable SOME_KEY is empty, and the language model needs it
+    mcps.yaml:3: mcps[0].url: this is no address: empty host
+    settings.yaml:5: database.url: the environment variable SOME_DB is empty, and the ledger needs it
+    ");
+
     let set = [("SOME_KEY", "k"), ("SOME_DB", "sqlite:x"), ("SOME_HOST", "h")];
     let config = load(&files, &set).unwrap();
     assert!(needs.iter().all(|need| config.require(*need).is_ok()));
@@ -174,6 +183,13 @@ auto_provisioning: { enabled: true, default_role: read_only, require_approval: '
         assert!(error.contains(&said), "{variable} in {error}");
     }
     assert!(!error.contains("NO_RULE") && !error.contains("OFF"), "{error}");
+    // So a container is handed it from where it is not set.
+    let empty = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &variables.map(|name| (name, ""))).unwrap();
+    let error = empty.require(Need::Policy).unwrap_err().to_string();
+    for variable in variables {
+        let said = format!("the environment variable {variable} is empty, and the policy needs it");
+        assert!(error.contains(&said), "{variable} in {error}");
+    }
     let set = variables.map(|name| (name, "1"));
     let config = load(&[("mcps.yaml", mcps), ("users.yaml", users)], &set).unwrap();
     assert!(config.require(Need::Policy).is_ok());
@@ -197,6 +213,9 @@ notifications: { smtp_user: '${NO_BOUND}' }
         assert!(error.contains(&said), "{variable} in {error}");
     }
     assert!(!error.contains("NO_BOUND"), "{error}");
+    let empty = variables.map(|name| (name, ""));
+    let error = load(&files, &empty).unwrap().require(Need::Policy).unwrap_err().to_string();
+    assert!(variables.iter().all(|variable| error.contains(&format!("variable {variable} is empty"))), "{error}");
     assert!(load(&files, &variables.map(|name| (name, "1"))).unwrap().require(Need::Policy).is_ok());
 }
 
@@ -220,6 +239,8 @@ fn what_slack_lets_in_is_not_wider_because_a_variable_is_not_set() {
     ] {
         let error = load(&[("slack.yaml", rule)], &[]).unwrap().require(Need::Policy).unwrap_err().to_string();
         assert!(error.contains("the environment variable X is not set, and the policy needs it"), "{rule}: {error}");
+        let error = load(&[("slack.yaml", rule)], &[("X", "")]).unwrap().require(Need::Policy).unwrap_err().to_string();
+        assert!(error.contains("the environment variable X is empty, and the policy needs it"), "{rule}: {error}");
     }
     // What the original's file says of variables, and lists that are not in force.
     let tokens = "
