@@ -32,6 +32,7 @@ mod slack;
 mod tools;
 #[cfg(feature = "sql")]
 mod users;
+mod words;
 
 #[cfg(feature = "sql")]
 pub use approvals::{ApprovalsCommand, ApproveCallArgs, DenyCallArgs, ListApprovalsArgs, ShowApprovalArgs};
@@ -73,6 +74,7 @@ pub use tools::{ApproveToolArgs, DiffArgs, PinsArgs};
 pub use tools::{CallArgs, CallFormat, ListArgs, ShowArgs, ToolsCommand};
 #[cfg(feature = "sql")]
 pub use users::{AddUserArgs, ApproveUserArgs, DisableArgs, JsonArgs, UserArgs, UsersCommand};
+pub(crate) use words::words;
 
 use crate::render::Format;
 

@@ -6,7 +6,7 @@ use clap::{Parser as _, error::ErrorKind};
 
 use crate::{
     Process,
-    args::Cli,
+    args::{Cli, words},
     console::Console,
     exit::Exit,
     fault::Fault,
@@ -43,7 +43,7 @@ fn misused(process: &Process, error: &clap::Error) -> Exit {
     let format = Format::guess(&process.args);
     if format != Format::Text {
         let console = Console::of(process, &Default::default());
-        let is_ask = process.args.iter().skip(1).any(|arg| arg == "ask");
+        let is_ask = words(&process.args).next().is_some_and(|command| command == "ask");
         let _ = render::fault_document(&console, &Fault::usage(message(error)), format, is_ask);
     }
     Exit::Usage

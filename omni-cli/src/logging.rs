@@ -2,10 +2,11 @@
 
 #[cfg(feature = "serve")]
 use std::collections::BTreeMap;
-use std::fmt;
+use std::{fmt, io};
 
 #[cfg(feature = "serve")]
 use omni_core::config::LogFormat;
+use omni_core::log::LogLines;
 #[cfg(feature = "serve")]
 use omni_http::logging::{self, LogOptions};
 use tracing_subscriber::EnvFilter;
@@ -44,8 +45,8 @@ impl Logging {
         if cli.command.is_service() {
             return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
         }
-        let log = tracing_subscriber::fmt().with_env_filter(filter(&directives)).with_writer(std::io::stderr);
-        let log = log.with_ansi(color);
+        let lines = move || LogLines::new(io::stderr(), color);
+        let log = tracing_subscriber::fmt().with_env_filter(filter(&directives)).with_writer(lines).with_ansi(color);
         // An error means that the embedding program has set up its own log already.
         if cli.global.verbose > 0 {
             let _ = log.try_init();
@@ -96,6 +97,10 @@ impl fmt::Debug for Logging {
 /// what people write.
 const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info";
 
+/// PostgreSQL says of each word of a record that is too long that it cannot be searched for: no news to anybody, unless
+/// they ask for it.
+const NOTICES: &str = "sqlx::postgres::notice=warn";
+
 fn filter(directives: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(discreet(directives))
 }
@@ -111,21 +116,20 @@ fn discreet(directives: &str) -> String {
 
 /// What the command line or `RUST_LOG` wants logged.
 fn settled(process: &Process, cli: &Cli) -> Option<String> {
-    let directives = match (cli.global.verbose, cli.global.quiet) {
-        (1, _) => "info,rmcp=warn",
-        (2, _) => "debug,rmcp=info,hyper=info,h2=info,sqlx=info",
-        (3.., _) => "trace",
-        (0, true) => "error,rmcp=off",
+    Some(match (cli.global.verbose, cli.global.quiet) {
+        (1, _) => format!("info,rmcp=warn,{NOTICES}"),
+        (2, _) => format!("debug,rmcp=info,hyper=info,h2=info,sqlx=info,{NOTICES}"),
+        (3.., _) => "trace".into(),
+        (0, true) => "error,rmcp=off".into(),
         (0, false) => return process.var("RUST_LOG").map(str::to_owned),
-    };
-    Some(directives.into())
+    })
 }
 
 fn directives(level: Option<&str>) -> String {
     let level = level.unwrap_or_default().to_lowercase();
     match level.as_str() {
-        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
-        "info" => "info,rmcp=warn".into(),
+        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info,{NOTICES}"),
+        "info" => format!("info,rmcp=warn,{NOTICES}"),
         "error" | "critical" => "error,rmcp=off".into(),
         // What ails a server is part of what every command shows.
         _ => "warn,rmcp=off,omni_core::mcp=error".into(),
@@ -149,7 +153,7 @@ mod tests {
     fn the_command_line_then_rust_log_settle_what_is_logged() {
         assert_eq!(of(&[("LOG_LEVEL", "INFO")], &[]), None);
         assert_eq!(of(&[("RUST_LOG", "omni_core=debug")], &[]).as_deref(), Some("omni_core=debug"));
-        assert_eq!(of(&[("RUST_LOG", "trace")], &["-v"]).as_deref(), Some("info,rmcp=warn"));
+        assert!(of(&[("RUST_LOG", "trace")], &["-v"]).unwrap().starts_with("info,rmcp=warn"));
         assert_eq!(of(&[("LOG_LEVEL", "INFO")], &["-q"]).as_deref(), Some("error,rmcp=off"));
     }
 
@@ -161,6 +165,15 @@ mod tests {
             assert!(directives(level).starts_with(starts), "{level:?}");
         }
         assert!(directives(Some("DEBUG")).starts_with("debug,"));
+    }
+
+    #[test]
+    fn what_postgresql_says_of_long_words_is_shown_to_those_alone_who_ask_for_it() {
+        let shown =
+            [of(&[], &["-v"]), of(&[], &["-vv"]), Some(directives(Some("INFO"))), Some(directives(Some("DEBUG")))];
+        assert!(shown.iter().flatten().all(|directives| directives.contains(NOTICES)), "{shown:?}");
+        assert_eq!(shown.iter().flatten().count(), 4);
+        assert_eq!(of(&[("RUST_LOG", "sqlx=info")], &[]).as_deref(), Some("sqlx=info"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) use json::{Document, Lines};
 pub(crate) use text::Text;
 
 use crate::{
+    args::words,
     console::Console,
     exit::Exit,
     fault::{self, Fault},
@@ -48,6 +49,7 @@ impl Format {
 
     /// The form that arguments ask for that could not be understood as a whole.
     pub(crate) fn guess(args: &[OsString]) -> Self {
+        let is_call = words(args).take(2).eq(["tools", "call"]);
         let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
         let has = |wanted: &str| args.iter().any(|arg| arg == wanted);
         let value = |wanted: &str| {
@@ -57,7 +59,7 @@ impl Format {
         match () {
             () if has("--jsonl") || value("jsonl") => Self::Jsonl,
             // `tools call` takes its arguments by an option of that name.
-            () if (has("--json") && !has("call")) || value("json") => Self::Json,
+            () if (has("--json") && !is_call) || value("json") => Self::Json,
             () => Self::Text,
         }
     }
@@ -130,11 +132,7 @@ pub(crate) fn fault_document(console: &Console, fault: &Fault, format: Format, i
     match format {
         Format::Jsonl => {
             let failure = Failure::new((**error).clone(), nothing());
-            let mut event = EventJson::from(&AnswerEvent::Error(Box::new(failure)));
-            if let EventJson::Error(failure) = &mut event {
-                failure.error = json.unwrap_or_else(|| failure.error.clone());
-            }
-            console.json_line(&event)
+            console.json_line(&failed(failure, json.unwrap_or_else(|| told(error))))
         }
         Format::Json if is_ask => console.json(&AskDocument::of_fault(&nothing(), json, *exit)),
         Format::Json | Format::Text => console.json(&FaultDocument::new(json, *exit)),
@@ -148,10 +146,25 @@ fn nothing() -> Answer {
     answer
 }
 
+/// The last line of an ask that failed.
+fn failed(failure: Failure, error: ErrorJson) -> EventJson {
+    let mut event = EventJson::from(&AnswerEvent::Error(Box::new(failure)));
+    if let EventJson::Error(failure) = &mut event {
+        failure.error = error;
+    }
+    event
+}
+
+/// An error for programs. They run for whoever is at the terminal, so nothing is kept back.
+fn told(error: &Error) -> ErrorJson {
+    let mut json = ErrorJson::from(error);
+    json.message = fault::line(error);
+    json
+}
+
 fn error_json(fault: &Fault) -> Option<ErrorJson> {
     let Fault::Failed { error, hint, exit } = fault else { return None };
-    let mut json = ErrorJson::from(&**error);
-    json.message = fault::line(error);
+    let mut json = told(error);
     json.hint = hint.clone().or(json.hint);
     match exit {
         Exit::InputNeeded => json.code = "input_needed".into(),

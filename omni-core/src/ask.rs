@@ -223,7 +223,7 @@ impl Ask {
 }
 
 /// What comes with a call whose result goes on to another MCP client as the server sent it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Relay {
     /// Who is behind the call: the client.
@@ -232,6 +232,13 @@ pub struct Relay {
     pub rest: BTreeMap<String, Box<RawValue>>,
     /// Whether the client sent no arguments at all, so that none are sent on.
     pub bare: bool,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.rest.keys().collect();
+        f.debug_struct("Relay").field("rest", &keys).field("bare", &self.bare).finish_non_exhaustive()
+    }
 }
 
 impl Relay {

@@ -23,8 +23,6 @@ mod scan;
 pub mod sql;
 
 pub use access::AuditAccess;
-#[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
-pub(crate) use entry::Entries;
 pub use entry::{CallEntry, LogEntry};
 pub use query::{AuditQuery, AuditStats, Cursor, FAILURES, LogPage, MAX_PAGE, Order, REQUEST_TYPES, UNKNOWN_SOURCE};
 
@@ -140,12 +138,18 @@ pub enum AuditError {
 ///   [`AuditError::Conflict`] and store nothing.
 /// * **Atomic and ordered**: a batch is stored whole and in order, or not at all.
 /// * When `append` returns, the records are durable.
+/// * **Cancel-safe**: an append that takes longer than half a minute is dropped, and the same records come again. So they
+///   do after a panic and after every error but [`AuditError::Conflict`], with which the ledger stops, and
+///   [`AuditError::Invalid`]: after three of those they come one by one, and whichever is still refused goes to
+///   [`append_truth`](Self::append_truth).
+/// * A ledger appends one batch at a time. Other processes append to the same store meanwhile, and bring what a process
+///   that died has left, which may be what that process is just storing.
 #[async_trait]
 pub trait AuditSink: Send + Sync + std::fmt::Debug {
     /// Stores a batch of one chain, in order.
     ///
     /// # Errors
-    /// An [`AuditError`]; after [`AuditError::Unavailable`] the same batch comes again.
+    /// An [`AuditError`].
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError>;
 
     /// Where the store is, without credentials: records of two sinks that say the same are in one store.
@@ -155,7 +159,8 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     }
 
     /// Stores a batch of which [`append`](Self::append) says again and again that it is
-    /// [`AuditError::Invalid`]: the records as they are, without what a store makes of them for people.
+    /// [`AuditError::Invalid`]: the records as they are, without what a store makes of them for people. What either
+    /// stored is there for both.
     ///
     /// # Errors
     /// As `append`.
@@ -229,12 +234,56 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
     }
 }
 
+#[async_trait]
+impl<T: LedgerStore + ?Sized> LedgerStore for Arc<T> {
+    async fn read(&self, chain_id: Uuid, from_seq: u64, limit: usize) -> Result<Vec<SealedRecord>, AuditError> {
+        (**self).read(chain_id, from_seq, limit).await
+    }
+
+    async fn heads(&self) -> Result<Vec<ChainHead>, AuditError> {
+        (**self).heads().await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, AuditError> {
+        (**self).checkpoints().await
+    }
+
+    async fn differing(&self, records: &[SealedRecord]) -> Result<Option<u64>, AuditError> {
+        (**self).differing(records).await
+    }
+
+    async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError> {
+        (**self).stray().await
+    }
+
+    async fn unproved(&self) -> Result<u64, AuditError> {
+        (**self).unproved().await
+    }
+
+    async fn forget_unproved(&self, before: DateTime<Utc>) -> Result<u64, AuditError> {
+        (**self).forget_unproved(before).await
+    }
+
+    async fn forget_feedback(&self, before: DateTime<Utc>) -> Result<(), AuditError> {
+        (**self).forget_feedback(before).await
+    }
+
+    async fn forget(&self, checkpoint: &Checkpoint) -> Result<u64, AuditError> {
+        (**self).forget(checkpoint).await
+    }
+
+    async fn chains(&self) -> Result<Vec<Uuid>, AuditError> {
+        (**self).chains().await
+    }
+}
+
 /// Shows what the records say: one entry per ask and direct call, one per tool call.
 ///
 /// # Contract
 /// * Entries come in the order of (time, number), or of their numbers, which grow as entries are stored;
 ///   a page goes on exactly where the last one ended.
-/// * What a query names is a condition; an empty query is everything.
+/// * What a query names is a condition, as [`AuditQuery::finds`] has it; an empty query is everything.
+/// * An entry says what its record says ([`LogEntry::of`], [`CallEntry::of`]), under its number in the store.
 /// * Entries of a brief query have neither `message` nor `tool_params`.
 #[async_trait]
 pub trait AuditReader: LedgerStore {
@@ -272,6 +321,41 @@ pub trait AuditReader: LedgerStore {
 
     /// The tool calls of an ask, or a direct call itself, in order; at most [`MAX_PAGE`].
     async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError>;
+}
+
+#[async_trait]
+impl<T: AuditReader + ?Sized> AuditReader for Arc<T> {
+    async fn logs(&self, query: &AuditQuery) -> Result<LogPage, AuditError> {
+        (**self).logs(query).await
+    }
+
+    async fn stats(&self, query: &AuditQuery) -> Result<AuditStats, AuditError> {
+        (**self).stats(query).await
+    }
+
+    async fn count(&self, query: &AuditQuery) -> Result<u64, AuditError> {
+        (**self).count(query).await
+    }
+
+    async fn sealed(&self, entry: &LogEntry) -> Result<Option<SealedRecord>, AuditError> {
+        (**self).sealed(entry).await
+    }
+
+    async fn sealed_call(&self, call: &CallEntry) -> Result<Option<SealedRecord>, AuditError> {
+        (**self).sealed_call(call).await
+    }
+
+    async fn answer(&self, entry: &LogEntry) -> Result<Option<String>, AuditError> {
+        (**self).answer(entry).await
+    }
+
+    async fn turns(&self, entry: &LogEntry) -> Result<Vec<TurnRecord>, AuditError> {
+        (**self).turns(entry).await
+    }
+
+    async fn calls(&self, request_id: Uuid) -> Result<Vec<CallEntry>, AuditError> {
+        (**self).calls(request_id).await
+    }
 }
 
 /// A store, as a registry builds it.

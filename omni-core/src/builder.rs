@@ -74,7 +74,8 @@ pub struct OmniBuilder {
 
 impl OmniBuilder {
     pub(crate) fn new() -> Self {
-        let policy: Arc<dyn PolicyStore> = Arc::new(MemoryPolicy::allow_all());
+        // Whom an issuer or a proxy vouches for is nobody until a policy knows them.
+        let policy: Arc<dyn PolicyStore> = Arc::new(MemoryPolicy::of_this_machine());
         Self {
             authenticator: Authenticator::new(),
             #[cfg(any(feature = "sqlite", feature = "postgres"))]

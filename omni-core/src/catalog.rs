@@ -23,6 +23,7 @@ use crate::{
 
 mod canonical;
 mod definitions;
+mod explain;
 pub(crate) mod kept;
 pub mod name;
 mod offered;
@@ -37,6 +38,7 @@ pub(crate) mod template;
 pub(crate) use canonical::digest;
 pub(crate) use definitions::Definition;
 pub use definitions::{PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities};
+pub use explain::explain;
 pub use name::{NameRules, Prefix};
 pub use schema::{Dialect, Misfit, Sanitised, SchemaCheck, SchemaError, sanitise};
 
@@ -262,7 +264,7 @@ impl Withheld {
     /// What decides about it, for the ledger and for administrators.
     #[must_use]
     pub fn rule(&self) -> String {
-        format!("kept back: {}; `omni tools approve` lets it in", self.why.told())
+        explain::kept_back(self.why)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::identity::Oidc;
 #[cfg(feature = "mcp-oauth")]
 use crate::mcp::auth::OAuth;
 use crate::{
+    audit::{AuditBackend, AuditReader},
     builder::OmniBuilder,
     config::{AuditConfig, Config, ConfigError, Need, ServerConfig},
     error::Error,
@@ -17,7 +18,7 @@ use crate::{
     ledger::{SealKey, SealKeys},
     llm::LlmProvider,
     omni::Omni,
-    policy::LivePolicy,
+    policy::{LivePolicy, PolicyStore},
     registry::{BuildError, BuiltinContext, Registry},
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -38,7 +39,7 @@ impl Omni {
         let shared = Arc::new(config.clone());
         let builder = described(&shared, registry, None).await?;
         let builder = threads(limiter(builder, &shared, registry).await?);
-        let audit = registry.audit.build(&config.audit.kind, config.audit.clone()).await?;
+        let audit = ledger(config, registry).await?;
         let keys = config.audit.keys(SealKeys::load_or_create)?;
         builder.audit_backend(audit).ledger_dir(&config.audit.dir).ledger_keys(keys).build().await
     }
@@ -134,14 +135,36 @@ fn names(config: &Config) -> impl Iterator<Item = String> {
     config.servers.iter().map(|server| server.name.clone())
 }
 
+/// The policy that a configuration describes, for whoever asks nothing else of it.
+///
+/// # Errors
+/// What is wrong with what the files say of people and rules, or that this build has no such policy.
+pub async fn policy_store(config: &Arc<Config>, registry: &Registry) -> Result<Arc<dyn PolicyStore>, Error> {
+    config.require(Need::Policy)?;
+    Ok(registry.policies.build(&config.policy_kind, config.clone()).await?)
+}
+
+/// What reads the ledger of a configuration, for those who have its database and its key anyway and so need no policy;
+/// `None` where it cannot be read back.
+///
+/// # Errors
+/// What is wrong with where the ledger is, or that this build has no such store.
+pub async fn ledger_reader(config: &Config, registry: &Registry) -> Result<Option<Arc<dyn AuditReader>>, Error> {
+    config.require(Need::Ledger)?;
+    Ok(ledger(config, registry).await?.reader)
+}
+
+async fn ledger(config: &Config, registry: &Registry) -> Result<AuditBackend, Error> {
+    Ok(registry.audit.build(&config.audit.kind, config.audit.clone()).await?)
+}
+
 /// Everything but limiter and sink, which a reload may keep.
 async fn described(config: &Arc<Config>, registry: &Registry, live: Option<LivePolicy>) -> Result<OmniBuilder, Error> {
-    config.require(Need::Policy)?;
+    let policy = policy_store(config, registry).await?;
     if !config.servers.is_empty() {
         config.require(Need::Servers)?;
     }
-    let mut builder =
-        people(Omni::builder(), config)?.policy(registry.policies.build(&config.policy_kind, config.clone()).await?);
+    let mut builder = people(Omni::builder(), config)?.policy(policy);
     if let Some(live) = live {
         builder = builder.with_live_policy(live);
     }

@@ -138,7 +138,7 @@ impl From<Diagnostic> for ConfigError {
 }
 
 /// Where to look for a configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct LoadOptions {
     /// The directory (`--config`); `None` searches.
@@ -341,6 +341,7 @@ pub enum LogFormat {
 /// When a record counts as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Ack {
     /// In the operating system's hands: survives `kill -9`.
     Local,
@@ -446,9 +447,7 @@ impl Config {
             problems.map(|problem| Diagnostic { severity: Severity::Error, ..problem.finding.clone() }).collect(),
         )
     }
-}
 
-impl Config {
     /// The address of whoever has this id in Slack.
     pub(crate) fn slack_user(&self, slack_id: &str) -> Option<String> {
         let users = self.files.users.as_ref()?;

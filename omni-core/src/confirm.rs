@@ -9,6 +9,8 @@
 //! [`Omni::confirm`](crate::Omni::confirm) goes on with it, on whatever instance and after however many
 //! restarts. What was agreed to is that very call: see [`Bound`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -28,7 +30,7 @@ pub use bound::{Bound, Broken};
 pub use confirmation::{Confirmation, State};
 pub use rules::{ApprovalRules, MAX_EXPIRY};
 pub(crate) use rules::{is_asker, may_make};
-pub use store::{Change, ParkedRun, RunError, RunStore, Whose};
+pub use store::{Change, GRACE, KEPT, LEFT, ParkedRun, RunError, RunStore, TOO_LATE, Whose};
 
 /// Most bytes of a parked run, as it is stored.
 pub const MAX_RUN_BYTES: usize = 4 * 1024 * 1024;
@@ -77,10 +79,28 @@ pub enum Verdict {
 }
 
 /// Asks the human at the door.
+///
+/// # Contract
+/// * `decide` is asked once at most for a call that needs a human and that the asker may agree to alone
+///   ([`ApprovalRules::may_agree_alone`]), and never in an ask that can be parked. Calls of one answer run at the same
+///   time, and so do their questions.
+/// * **Cancel-safe**: at the call's deadline, and when the ask is stopped, the future is dropped. That is a no; what
+///   the human says later is for nobody, and is not to be taken for the answer to another question.
+/// * It has no errors: whoever cannot ask declines. The reason is told to the model and kept in the ledger.
+/// * To approve is no promise that the call is sent: the tool may be another one by then, the policy may forbid it, or
+///   the ledger may be unable to take it. That somebody agreed is in the ledger before the call is sent.
+/// * Arguments may be a model's words, with whatever it has read: whoever shows them lets nothing in them take effect.
 #[async_trait]
 pub trait Approver: Send + Sync + std::fmt::Debug {
     /// Asks, and waits; the caller's deadline ends the wait with a no.
     async fn decide(&self, request: &ConfirmRequest) -> Verdict;
+}
+
+#[async_trait]
+impl<T: Approver + ?Sized> Approver for Arc<T> {
+    async fn decide(&self, request: &ConfirmRequest) -> Verdict {
+        (**self).decide(request).await
+    }
 }
 
 /// Nobody can be asked: everything that needs a human is declined.

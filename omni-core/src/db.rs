@@ -31,6 +31,34 @@ pub use value::Val;
 /// How long anything waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(15);
 
+/// How a transaction begins, by when its commit returns. What writes says so each time: SQLite keeps the last word for its
+/// connection.
+#[derive(Debug, Clone, Copy)]
+enum Commit {
+    /// When what was written survives a power cut.
+    Durable,
+    /// When what was written survives this process.
+    Relaxed,
+}
+
+impl Commit {
+    #[cfg(feature = "sqlite")]
+    fn sqlite(self) -> &'static str {
+        match self {
+            Self::Durable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            Self::Relaxed => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(self) -> &'static str {
+        match self {
+            Self::Durable => "BEGIN",
+            Self::Relaxed => "BEGIN; SET LOCAL synchronous_commit = off",
+        }
+    }
+}
+
 /// What the two databases say differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -119,8 +147,7 @@ impl Sqlite {
     /// The connections for a statement.
     fn of(&self, sql: &str) -> &sqlx::SqlitePool {
         // `WITH` may end in a statement that writes.
-        let first = sql.split_whitespace().next().unwrap_or_default();
-        if first.eq_ignore_ascii_case("SELECT") { &self.reads } else { &self.writes }
+        if sql::first_word_is(sql, &["SELECT"]) { &self.reads } else { &self.writes }
     }
 }
 
@@ -148,11 +175,24 @@ impl Db {
     /// # Errors
     /// [`DbError::Unavailable`].
     pub async fn begin(&self) -> Result<Tx, DbError> {
+        self.begin_as(Commit::Durable).await
+    }
+
+    /// The same, whose commit does not wait for the disk: a power cut takes what was written in the last moment, but no
+    /// part of it alone.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub(crate) async fn begin_relaxed(&self) -> Result<Tx, DbError> {
+        self.begin_as(Commit::Relaxed).await
+    }
+
+    async fn begin_as(&self, commit: Commit) -> Result<Tx, DbError> {
         Ok(match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pools) => Tx::Sqlite(pools.writes.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Sqlite(pools) => Tx::Sqlite(pools.writes.begin_with(commit.sqlite()).await?),
             #[cfg(feature = "postgres")]
-            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pool::Postgres(pool) => Tx::Postgres(pool.begin_with(commit.postgres()).await?),
         })
     }
 
@@ -163,9 +203,11 @@ impl Db {
     pub async fn execute(&self, sql: &str, values: &[Val<'_>]) -> Result<u64, DbError> {
         match &self.pool {
             #[cfg(feature = "sqlite")]
-            Pool::Sqlite(pools) => {
-                let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);
-                Ok(query.execute(&pools.writes).await?.rows_affected())
+            Pool::Sqlite(_) => {
+                let mut tx = self.begin().await?;
+                let changed = tx.execute(sql, values).await?;
+                tx.commit().await?;
+                Ok(changed)
             }
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
@@ -181,6 +223,13 @@ impl Db {
     /// A [`DbError`].
     pub async fn fetch_all(&self, sql: &str, values: &[Val<'_>]) -> Result<Vec<Row>, DbError> {
         match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(_) if sql::first_word_is(sql, &["INSERT", "UPDATE", "DELETE"]) => {
+                let mut tx = self.begin().await?;
+                let rows = tx.fetch_all(sql, values).await?;
+                tx.commit().await?;
+                Ok(rows)
+            }
             #[cfg(feature = "sqlite")]
             Pool::Sqlite(pools) => {
                 let query = sqlx::query_with(sql::safe(sql).into_sql_str(), value::sqlite(values)?);

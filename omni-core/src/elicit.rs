@@ -1,7 +1,7 @@
 //! What a server asks of the person in the middle of a call (MCP's elicitation): a form to fill in, or a page to
 //! open. Nobody is asked where nobody can be: the server learns that the person declined.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{
@@ -58,7 +58,7 @@ pub enum Wanted {
 }
 
 /// What the person answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Reply {
     /// The form with these values; none for a page, which the person goes to.
@@ -67,6 +67,13 @@ pub enum Reply {
     Decline,
     /// The person did not decide.
     Cancel,
+}
+
+/// What somebody typed may be secret.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.action())
+    }
 }
 
 impl Reply {
@@ -82,6 +89,18 @@ impl Reply {
 }
 
 /// Puts questions of servers to the person at the door.
+///
+/// # Contract
+/// * `is_there` is asked before each call and with each of its questions, and does not block. Where it says no, the
+///   server is told that nobody can be asked, and `ask` is never called.
+/// * `ask` is called while the call runs, for a form that can be filled in or a page that may be opened. Several may
+///   wait at the same time: of one call, and of calls that run beside each other.
+/// * **Cancel-safe**: when the call ends or its time is over the future is dropped. The server is told that nobody
+///   answered, and what the person says later is for nobody.
+/// * It has no errors: whoever cannot put the question to anybody answers [`Reply::Cancel`].
+/// * Of values that do not fit the form the server learns nothing: they are [`Reply::Cancel`] to it, which
+///   [`Form::check`] says before.
+/// * What a question says is the server's word: whoever shows it says whose it is, and lets nothing in it take effect.
 #[async_trait]
 pub trait Elicit: Send + Sync + std::fmt::Debug {
     /// Whether anybody is there to be asked.
@@ -91,6 +110,17 @@ pub trait Elicit: Send + Sync + std::fmt::Debug {
 
     /// Asks, and waits; the call's deadline ends the wait.
     async fn ask(&self, question: &Elicitation) -> Reply;
+}
+
+#[async_trait]
+impl<T: Elicit + ?Sized> Elicit for Arc<T> {
+    fn is_there(&self) -> bool {
+        (**self).is_there()
+    }
+
+    async fn ask(&self, question: &Elicitation) -> Reply {
+        (**self).ask(question).await
+    }
 }
 
 /// Nobody can be asked.

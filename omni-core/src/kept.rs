@@ -42,7 +42,20 @@ impl KeptError {
     }
 }
 
-/// Where values are kept. Keys are compared by their bytes; what is over is not there.
+/// Where values are kept.
+///
+/// # Contract
+/// * Doors and keys are compared by their bytes, and nothing in a prefix has a meaning. Keys and values that do not fit
+///   ([`MAX_KEY`], [`MAX_VALUE`], a character 0 in a key) do not come to a store. A value comes back as the JSON that
+///   it was.
+/// * Each method is atomic: of however many that replace the same value, or claim the same key, one is told `true`.
+/// * What is over is not there for anybody, be it swept or not: neither read nor listed nor removed, and its key may be
+///   claimed, or begun anew with `replace`. By whose clock, the store says; the clocks of those who share it agree.
+/// * What is kept for good nobody can claim, and a sweep does not remove.
+/// * **Cancel-safe**: callers stop waiting after seconds. What was dropped is done whole or not at all; a claim that
+///   was may hold until its while is over.
+/// * A failure is told as it is: what becomes of it is the frontend's matter. A sweep is asked for every ten minutes,
+///   again as long as it removes [`SWEPT_AT_ONCE`], and the next time where it fails.
 #[async_trait]
 pub trait KeptStore: Send + Sync + fmt::Debug {
     /// The value of a key.
@@ -68,6 +81,37 @@ pub trait KeptStore: Send + Sync + fmt::Debug {
 
     /// Removes what is over, at most [`SWEPT_AT_ONCE`]; how many there were.
     async fn sweep(&self) -> Result<u64, KeptError>;
+}
+
+#[async_trait]
+impl<T: KeptStore + ?Sized> KeptStore for Arc<T> {
+    async fn get(&self, door: &str, key: &str) -> Result<Option<Value>, KeptError> {
+        (**self).get(door, key).await
+    }
+
+    async fn put(&self, door: &str, key: &str, value: &Value, lasting: Option<Duration>) -> Result<(), KeptError> {
+        (**self).put(door, key, value, lasting).await
+    }
+
+    async fn replace(&self, door: &str, key: &str, old: Option<&Value>, new: &Value) -> Result<bool, KeptError> {
+        (**self).replace(door, key, old, new).await
+    }
+
+    async fn remove(&self, door: &str, key: &str) -> Result<bool, KeptError> {
+        (**self).remove(door, key).await
+    }
+
+    async fn list(&self, door: &str, prefix: &str) -> Result<Vec<(String, Value)>, KeptError> {
+        (**self).list(door, prefix).await
+    }
+
+    async fn claim(&self, door: &str, key: &str, lasting: Duration) -> Result<bool, KeptError> {
+        (**self).claim(door, key, lasting).await
+    }
+
+    async fn sweep(&self) -> Result<u64, KeptError> {
+        (**self).sweep().await
+    }
 }
 
 /// What one frontend keeps. Clones are the same.

@@ -50,7 +50,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_TEXT};
+pub use canonical::{MAX_ARGUMENTS, MAX_ERROR, MAX_REFUSED, MAX_TEXT};
 pub use checkpoint::{ChainHead, Checkpoint, Heads};
 pub use key::{KeyId, SealKey, SealKeys};
 pub use options::LedgerOptions;
@@ -63,7 +63,7 @@ pub(crate) use seal::seal_all;
 
 use dead::{DeadChain, Head};
 use desk::Desk;
-use drain::Drain;
+use drain::{Drain, Most};
 use seal::Sealer;
 use shared::{Place, Shared};
 use store::StoreTag;
@@ -172,7 +172,8 @@ impl Ledger {
         let desk = Arc::new(Desk::new(shared.clone(), writer));
         let store = StoreTag::of(&*sink);
         let within = options.shutdown_within;
-        let drain = Drain { shared: shared.clone(), sink, dir: options.dir.clone(), store: store.clone(), within };
+        let (dir, most) = (options.dir.clone(), Most::default());
+        let drain = Drain { shared: shared.clone(), sink, dir, store: store.clone(), within, most };
         let close = CancellationToken::new();
         let (ending, dir, writing) = (close.clone(), options.dir.clone(), desk.clone());
         let dead = found.dead;

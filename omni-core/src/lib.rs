@@ -27,17 +27,22 @@
 //! | `mcp-http` | MCP servers over streamable HTTP and legacy SSE |
 //! | `mcp-oauth` | OAuth 2.1 for servers over HTTP: logins, client credentials, stored tokens |
 //! | `mcp-stdio` | MCP servers as child processes |
-//! | `sqlite` | the ledger in SQLite |
+//! | `sqlite` | ledger, conversations, parked runs and all other stores in SQLite |
+//! | `postgres` | the same in PostgreSQL |
+//! | `redis` | counts of limits in Redis: [`limit::redis`] |
+//! | `watch` | a reload when the files of the configuration change |
 //! | `oidc` | tokens of an OpenID Connect provider as credentials |
 //! | `gateway` | omni itself as an MCP server: [`gateway::Gateway`] |
 //! | `metrics` | what the pipeline counts, for any recorder of the crate `metrics` |
 //! | `schedule` | when something is to happen again and again: [`schedule::When`] |
 //! | `otel` | calls carry the trace that they are part of, where the program has OpenTelemetry |
-//! | `testing` | public contract suites that every implementation of a trait must pass |
-//! | `full` | all of the above |
+//! | `analytics` | omni's own history as an MCP server ([`analytics`]); of use beside `sqlite` or `postgres` only |
+//! | `testing` | public contract suites that every implementation of a trait must pass: [`testing`] |
+//! | `net` | what builds HTTP clients ([`net`]); whatever needs it brings it |
+//! | `full` | all of the above, `testing` too |
 //!
-//! All features are additive. A default build brings no web server, no Redis and no argument
-//! parser.
+//! All features are additive. `anthropic`, `openai`, `mcp-http`, `mcp-stdio` and `sqlite` are on by default, which brings
+//! no web server, no Redis and no argument parser.
 
 pub mod agent;
 #[cfg(all(feature = "analytics", any(feature = "sqlite", feature = "postgres")))]
@@ -66,6 +71,7 @@ pub mod kept;
 pub mod ledger;
 pub mod limit;
 pub mod llm;
+pub mod log;
 mod loopback;
 pub mod mcp;
 pub mod metrics;

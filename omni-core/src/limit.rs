@@ -259,13 +259,15 @@ impl LimitError {
 /// # Contract
 /// * **Atomic**: `reserve` takes all charges or none; N allowed means N, under any concurrency and
 ///   across every instance that shares the backend. A refused reservation counts nothing.
+/// * **Shared**: what one instance reserved, any other that shares the backend may settle, undo and renew.
 /// * **Idempotent**: `reserve` with an id that is held already changes nothing and returns its
 ///   standings; `settle` of an unknown or settled id is `Ok`.
 /// * **Counts** are told apart by key, kind of limit, and the window's length or budget's period.
 ///   Charges of one reservation are of one tenant; several of one count add up.
 /// * **Leases** end with `settle`, or when `ttl` passes without `renew`; windows keep their charge.
 /// * **Undone**, a reservation whose `ttl` runs leaves no charge behind, in windows and budgets neither.
-/// * **Budgets** are settled while the reservation's `ttl` runs; after it the reserved amount stays.
+/// * **Budgets** are settled while the reservation's `ttl` runs, also to more than was reserved or is allowed; after it
+///   the reserved amount stays, and neither `settle` nor undoing changes anything.
 /// * **Clock**: the backend's own, monotonic or the server's; never the caller's.
 /// * **Cancellation**: a dropped `reserve` leaves either nothing or a reservation that its ttl ends.
 #[async_trait]

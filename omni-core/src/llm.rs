@@ -303,7 +303,9 @@ impl ModelTurn {
 /// A source of model turns.
 ///
 /// # Contract
-/// * `models` is never empty; the first is the default.
+/// * `models` is never empty, and always the same; the first is the default.
+/// * A turn's events come in the order of [`ChatEvent`]. Turns are made at the same time, and none waits for what
+///   another one says to be read.
 /// * `stream` retries (with jitter, within `request.deadline`) only before the first event; after
 ///   it, a fault is the stream's last item.
 /// * What may be charged though nothing of it came is no retry of `stream`, but [`LlmError::Cut`]: whoever pays

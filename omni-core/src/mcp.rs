@@ -121,12 +121,14 @@ pub enum McpEvent {
 /// One connected server.
 ///
 /// # Contract
-/// * Requests run concurrently; replies never cross.
+/// * Requests run concurrently; replies never cross. What a tool says of its own failure (`isError`) is a reply.
 /// * Every request ends by `cx.deadline`, at the latest with [`McpError::Timeout`].
 /// * Dropping the future of `request` tells the server (`notifications/cancelled`).
 /// * After the connection is lost every request fails at once with [`McpError::Closed`], and
 ///   `events` yields one [`McpEvent::Closed`] and ends. A transport never reconnects by itself: the
 ///   pool does.
+/// * Everybody who asks for `events` is told all from then on. What is kept for whoever is slow is bounded: in place of
+///   what they miss they are told that tools have changed, and every resource of which they want to know.
 /// * `close` is idempotent and leaves no process, socket or task.
 #[async_trait]
 pub trait McpTransport: Send + Sync + fmt::Debug {
@@ -177,7 +179,9 @@ impl<T: McpTransport + ?Sized> McpTransport for Arc<T> {
 /// Makes connections to one configured server.
 ///
 /// # Contract
-/// `connect` hands out a connection that is initialised and usable, by `cx.deadline` at the latest.
+/// * `connect` hands out a connection that is initialised and usable, by `cx.deadline` at the latest.
+/// * Where [`CallContext::credentials`] says whose the connection is to be, it is made with those and no others, or
+///   refused with [`McpError::Unauthorized`]: with omni's own, the server would take everybody for one.
 #[async_trait]
 pub trait Connector: Send + Sync + fmt::Debug {
     /// The transport's kind: `http`, `sse`, `stdio`, `in_process`.

@@ -54,6 +54,7 @@ mod passed;
 mod profile;
 mod providers;
 mod pulse;
+mod ready;
 mod refusing;
 mod results;
 mod resumed;
@@ -110,6 +111,7 @@ struct Inner {
     kill: CancellationToken,
     /// Ends what runs for as long as there is an `Omni`, also when nobody shuts it down.
     idle: CancellationToken,
+    readiness: ready::Readiness,
 }
 
 impl Drop for Inner {
@@ -150,6 +152,7 @@ impl Omni {
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
             idle: CancellationToken::new(),
+            readiness: ready::Readiness::default(),
         };
         Self { inner: Arc::new(inner) }
     }

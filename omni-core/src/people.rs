@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     config::Config,
-    db::{Db, DbError, Tx},
+    db::{Db, DbError, Dialect, Tx},
     identity::DEFAULT_TENANT,
 };
 
@@ -60,8 +60,8 @@ impl Tables {
     /// The tables where the configuration has its ledger, the same for all who ask; `None` where that is no database.
     #[must_use]
     pub fn of_config(config: &Config) -> Option<Self> {
-        let kinds = [("sqlite", cfg!(feature = "sqlite")), ("postgres", cfg!(feature = "postgres"))];
-        kinds.contains(&(config.audit.kind.as_str(), true)).then(|| config.audit.tables())
+        let built = [(Dialect::Sqlite, cfg!(feature = "sqlite")), (Dialect::Postgres, cfg!(feature = "postgres"))];
+        built.contains(&(config.audit.dialect()?, true)).then(|| config.audit.tables())
     }
 
     /// The database. What failed is tried again the next time.

@@ -24,6 +24,7 @@ pub(crate) mod vet;
 /// What becomes of tools that are new or changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum PinMode {
     /// What is new is pinned. A drift that scans clean is pinned anew and recorded; one that scans
     /// suspicious is kept back.

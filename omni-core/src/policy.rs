@@ -115,6 +115,8 @@ pub struct Grant {
     pub rules: Arc<RuleSet>,
     /// The policy version it was resolved from.
     pub version: PolicyVersion,
+    /// Whether what the credential takes away has been taken away.
+    is_cut: bool,
 }
 
 impl Grant {
@@ -131,6 +133,7 @@ impl Grant {
             teams: Vec::new(),
             rules,
             version: 0,
+            is_cut: false,
         }
     }
 
@@ -182,24 +185,32 @@ impl Grant {
     }
 
     /// Whether somebody may see what is counted of everybody: whoever may read everybody's records, and
-    /// administrators by the scope `admin`.
+    /// administrators by the scope `admin`. Counts know no tenants, so both are of the tenant [`DEFAULT_TENANT`].
     ///
     /// # Errors
-    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`].
+    /// [`PolicyError::MissingScope`], [`PolicyError::MissingPermission`], [`PolicyError::OtherTenant`].
     pub fn require_metrics(&self) -> Result<(), PolicyError> {
-        if self.may_view_all_logs() || (self.role.is_admin && self.require(Scope::Admin).is_ok()) {
-            return Ok(());
-        }
         let (subject, role) = (self.principal.subject.clone(), self.role.name.to_string());
+        if self.may_view_all_logs() || (self.role.is_admin && self.require(Scope::Admin).is_ok()) {
+            return match self.is_of_default_tenant() {
+                true => Ok(()),
+                false => Err(PolicyError::OtherTenant { subject, tenant: self.principal.tenant.clone() }),
+            };
+        }
         if self.role.is_admin || self.role.may(Permission::CanViewAuditLogs) {
             return Err(PolicyError::MissingScope { subject, scope: Scope::Audit });
         }
         Err(PolicyError::MissingPermission { subject, role, permission: Permission::CanViewAuditLogs })
     }
 
-    /// Effective rights: the subject's, cut by the credential. Stores call this with what a bare
-    /// person of the ceiling's role would get.
-    pub(crate) fn cut(&mut self, ceiling: Option<Ceiling<'_>>) -> Result<(), PolicyError> {
+    /// Effective rights: the subject's, cut by the credential. Every [`PolicyStore`] calls this once the grant is made,
+    /// with what a bare person of the role [`Principal::ceiling_role`] would get, or `None` where it knows no such role. A
+    /// grant that is not cut is refused where the credential takes something away.
+    ///
+    /// # Errors
+    /// [`PolicyError::Blocked`]: the ceiling's role is not known, or the credential may not act for people of the
+    /// subject's role.
+    pub fn cut(&mut self, ceiling: Option<Ceiling<'_>>) -> Result<(), PolicyError> {
         let subject = &self.principal.subject;
         if let Some(roles) = &self.principal.subject_roles
             && !roles.iter().any(|role| role == self.role.rights_name())
@@ -212,6 +223,7 @@ impl Grant {
             let ceiling = ceiling.ok_or_else(|| PolicyError::Blocked { subject: subject.clone(), reason: reason() })?;
             self.lower(ceiling);
         }
+        self.is_cut = true;
         Ok(())
     }
 
@@ -277,13 +289,19 @@ impl Grant {
     }
 }
 
-/// What a bare person of a credential's role would get.
-pub(crate) struct Ceiling<'a> {
-    pub(crate) role: &'a Role,
-    pub(crate) rules: Arc<RuleSet>,
-    pub(crate) models: Option<&'a [String]>,
-    pub(crate) domains: Option<&'a [String]>,
-    pub(crate) quota: &'a Quota,
+/// What a bare person of a credential's role would get: see [`Grant::cut`].
+#[derive(Debug, Clone)]
+pub struct Ceiling<'a> {
+    /// The role.
+    pub role: &'a Role,
+    /// Which tools.
+    pub rules: Arc<RuleSet>,
+    /// Models that may be used; `None` is every configured one.
+    pub models: Option<&'a [String]>,
+    /// Knowledge domains that the model may answer from; `None` is all.
+    pub domains: Option<&'a [String]>,
+    /// How much.
+    pub quota: &'a Quota,
 }
 
 /// Whether somebody can read configuration and database anyway: the person at the terminal, where
@@ -330,8 +348,8 @@ pub enum PolicyError {
     },
     /// What is to be done concerns all tenants.
     #[error(
-        "{subject} is of the tenant {tenant}; people, keys, configuration and how long records are kept are all \
-         tenants' own, and take an administrator of the tenant {}",
+        "{subject} is of the tenant {tenant}; people, keys, configuration, metrics and how long records are kept are \
+         all tenants' own, and take an administrator of the tenant {}",
         DEFAULT_TENANT
     )]
     OtherTenant {
@@ -361,11 +379,23 @@ pub enum PolicyError {
 /// A [`PolicyError`] of the principal, or of the key's owner.
 pub(crate) async fn effective(store: &dyn PolicyStore, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
     let Some(actor) = principal.actor.as_ref().filter(|_| principal.via == Via::ApiKey) else {
-        return store.resolve(principal).await;
+        return granted(store, principal).await;
     };
     let owner = Principal::new(actor, Via::ApiKey).with_tenant(&*principal.tenant);
-    let owner = store.resolve(&owner).await?;
-    Ok(Arc::new(store.resolve(principal).await?.within(&owner)))
+    let owner = granted(store, &owner).await?;
+    Ok(Arc::new(granted(store, principal).await?.within(&owner)))
+}
+
+/// A store's grant, if it is this principal's and leaves out what their credential takes away.
+async fn granted(store: &dyn PolicyStore, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
+    let grant = store.resolve(principal).await?;
+    let takes_away = principal.ceiling_role.is_some() || principal.subject_roles.is_some();
+    let reason = match () {
+        () if grant.principal != *principal => "the policy store gave the grant of another principal",
+        () if takes_away && !grant.is_cut => "the policy store does not cut grants by what a credential may do",
+        () => return Ok(grant),
+    };
+    Err(PolicyError::Blocked { subject: principal.subject.clone(), reason: reason.into() })
 }
 
 /// What a policy has to say of somebody beside a grant.
@@ -384,6 +414,8 @@ pub struct Standing {
 ///
 /// # Contract
 /// * `resolve` fails closed: an unknown role, a malformed rule or a store that is away is a denial.
+/// * A grant is of the very principal that was asked for, with their tenant, scopes and ceiling, and cut by
+///   [`Grant::cut`]. Another one is refused: one that is cached by the subject alone would lend a credential's rights.
 /// * Equal rules share one [`RuleSet`] and so one fingerprint.
 /// * `version` changes before any grant of the new policy is handed out, never after.
 /// * `resolve` is cancel-safe and takes no lock across an await.

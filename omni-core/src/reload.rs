@@ -98,7 +98,9 @@ fn staying(mut options: LoadOptions, found: Option<PathBuf>) -> LoadOptions {
 /// people and servers.
 fn load(options: LoadOptions) -> Result<Config, ConfigError> {
     let config = Config::load(options)?;
-    if let Some(dir) = config.dir.as_ref().filter(|dir| !holds_configuration(dir)) {
+    if let Some(dir) = &config.dir
+        && !holds_configuration(dir)?
+    {
         let message = "none of its files is there".into();
         return Err(ConfigError::Read { path: dir.display().to_string(), message });
     }

@@ -26,6 +26,7 @@ mod shadow;
 mod text;
 mod visible;
 
+pub(crate) use hidden::is_joined;
 pub use neighbours::Neighbours;
 pub(crate) use text::shown;
 pub use visible::visible_json;

@@ -195,6 +195,14 @@ pub struct KeptTurn {
     pub turn: Turn,
 }
 
+impl KeptTurn {
+    /// One that a store kept, as it is.
+    #[must_use]
+    pub fn stored(number: u64, begins: u64, bytes: u64, at: DateTime<Utc>, turn: Turn) -> Self {
+        Self { number, begins, bytes, at, turn }
+    }
+}
+
 /// A conversation in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -211,6 +219,21 @@ pub struct ThreadEntry {
     pub used_at: DateTime<Utc>,
     /// Until when it is kept, unless it is used again.
     pub expires_at: DateTime<Utc>,
+}
+
+impl ThreadEntry {
+    /// One that a store kept, as it is. Its title is the [`Turn::title`] of its first turn.
+    #[must_use]
+    pub fn stored(
+        key: ThreadKey,
+        title: String,
+        turns: u64,
+        created_at: DateTime<Utc>,
+        used_at: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Self {
+        Self { key, title, turns, created_at, used_at, expires_at }
+    }
 }
 
 /// Keeps conversations as structured turns.

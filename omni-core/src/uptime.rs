@@ -86,6 +86,16 @@ fn fit(reason: &str) -> String {
 }
 
 /// Where spells are kept.
+///
+/// # Contract
+/// * `keep` is idempotent on server, watcher and beginning: a spell that goes on comes with every heartbeat, each time
+///   with a later end. A process keeps one batch at a time; several share a store, each as a watcher of its own.
+/// * A batch that was not kept comes again, with what was seen since: that part of it is there does no harm.
+/// * `since` gives the latest first, by their ends.
+/// * Times are the watchers' own, in microseconds; a store goes by no clock of its own.
+/// * **Cancel-safe**: keeping and sweeping are dropped after half a minute, and the last keeping, when a process ends,
+///   after three seconds.
+/// * No ask waits for it. What fails is logged, and tried again with the next heartbeat or sweep; only pages are told.
 #[async_trait]
 pub trait UptimeStore: Send + Sync + fmt::Debug {
     /// Keeps spells. One of the same server, watcher and beginning takes the place of what there was of it.

@@ -1,8 +1,8 @@
 //! What a service logs, to standard error, and where its spans go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
-use omni_core::config::LogFormat;
+use omni_core::{config::LogFormat, log::LogLines};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::{LevelFilter, Targets},
@@ -74,6 +74,10 @@ pub fn start(options: &LogOptions<'_>) -> Logging {
 /// what people write.
 const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info";
 
+/// PostgreSQL says of each word of a record that is too long that it cannot be searched for: no news to anybody, unless
+/// they ask for it.
+const NOTICES: &str = "sqlx::postgres::notice=warn";
+
 fn log(options: &LogOptions<'_>) -> AnyLayer {
     let directives = options.directives.map_or_else(|| of_level(options.level), str::to_owned);
     let directives = discreet(&directives);
@@ -96,7 +100,8 @@ fn targets(directives: &str) -> Option<Targets> {
 }
 
 fn written<F: Filter<Registry> + Send + Sync + 'static>(options: &LogOptions<'_>, filter: F) -> AnyLayer {
-    let log = fmt::layer().with_writer(std::io::stderr);
+    let color = options.color;
+    let log = fmt::layer().with_writer(move || LogLines::new(io::stderr(), color));
     match options.format {
         // All spans: the request's id is in the outer one.
         LogFormat::Json => {
@@ -121,10 +126,10 @@ fn discreet(directives: &str) -> String {
 fn of_level(level: Option<&str>) -> String {
     let level = level.unwrap_or_default().to_lowercase();
     match level.as_str() {
-        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info"),
+        "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info,{NOTICES}"),
         "warning" | "warn" => "warn,rmcp=error".into(),
         "error" | "critical" => "error,rmcp=off".into(),
-        _ => "info,rmcp=warn,opentelemetry=warn".into(),
+        _ => format!("info,rmcp=warn,opentelemetry=warn,{NOTICES}"),
     }
 }
 
@@ -139,6 +144,16 @@ mod tests {
         {
             assert!(of_level(level).starts_with(starts), "{level:?}");
         }
+    }
+
+    #[test]
+    fn what_postgresql_says_of_long_words_is_shown_to_those_alone_who_ask_for_it() {
+        let shows = |directives: &str| {
+            let notice = ("sqlx::postgres::notice", tracing::Level::INFO);
+            targets(&discreet(directives)).unwrap().would_enable(notice.0, &notice.1)
+        };
+        assert!(!shows(&of_level(None)) && !shows(&of_level(Some("DEBUG"))));
+        assert!(shows("info") && shows("sqlx=info"));
     }
 
     #[test]

@@ -14,9 +14,11 @@ use axum::{
     routing::{any, get},
 };
 use omni_core::{
-    Omni,
+    Error, Omni,
     config::HttpConfig,
     gateway::{Gateway, GatewayOptions, Session, Visitor},
+    identity::Scope,
+    policy::PolicyError,
 };
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use std::{fmt, sync::Arc, time::Duration};
@@ -125,6 +127,10 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
             match &stay {
                 Some(stay) => app.mcp.hears(&message, stay),
                 None if message.begins_session() && app.mcp.sessions.are_kept() => {
+                    // Whoever may ask for nothing in it takes no place that others need.
+                    if let Some(why) = not_made_for_tools(&caller) {
+                        return Ok(message.denied(&why));
+                    }
                     let place = app.mcp.sessions.reserve(&owner)?;
                     owner = owner.begins(message.is_of_plain_client(), newest.clone(), place);
                 }
@@ -140,6 +146,13 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
     // In a box: whoever goes the short way carries nothing of it.
     let answer = Box::pin(owner.scope(service.handle(Request::from_parts(parts, body)))).await;
     Ok(answer.into_response())
+}
+
+/// What somebody is told whose credential is made for something else.
+fn not_made_for_tools(caller: &Caller) -> Option<String> {
+    let principal = caller.principal();
+    let lacks = || PolicyError::MissingScope { subject: principal.subject.clone(), scope: Scope::Tools };
+    (!principal.scopes.contains(Scope::Tools)).then(|| Error::from(lacks()).public_message())
 }
 
 fn no_session() -> ApiError {

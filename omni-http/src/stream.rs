@@ -52,7 +52,7 @@ pub(crate) async fn begin(
         Some(AnswerEvent::Started { user, .. }) => user.clone(),
         _ => caller.principal().subject.clone(),
     };
-    let running = Arc::new(Running::new(answer.request_id(), caller.principal(), subject));
+    let running = Arc::new(Running::new(answer.request_id(), caller.holder(), subject));
     first.iter().for_each(|event| running.push(event));
     app.streams.keep(&running);
     let reader = running.reader(0);
@@ -87,7 +87,8 @@ pub(crate) async fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Re
     // Whoever may not ask for that person may not read what that person is told.
     let credential = caller.credential(Some(running.subject()));
     let principal = app.omni.authenticate(credential).await.map_err(|_| last.gone())?;
-    if !running.is_of(&principal) || !principal.scopes.contains(Scope::Ask) || !running.reaches(last.seq) {
+    let is_theirs = running.is_of(&caller.holder(), &principal);
+    if !is_theirs || !principal.scopes.contains(Scope::Ask) || !running.reaches(last.seq) {
         return Err(last.gone());
     }
     let reader = running.reader(last.seq);

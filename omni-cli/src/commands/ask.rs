@@ -91,7 +91,7 @@ async fn conversation(
 
 /// Whether sessions outlive the command.
 pub(super) fn is_kept(config: &Config) -> bool {
-    matches!(config.audit.kind.as_str(), "sqlite" | "postgres")
+    config.audit.has_database()
 }
 
 /// Short enough to be typed.

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use omni_core::{
-    Error, Omni,
+    Config, Error, Omni,
     audit::{AuditAccess, AuditError, AuditQuery, AuditReader, AuditStats, LogEntry, LogPage, MAX_PAGE, Order, export},
-    config::Need,
+    compose,
 };
 
 use super::follow;
@@ -162,8 +162,10 @@ async fn write_all(app: &App, args: &ExportArgs, access: &AuditAccess) -> Result
 
 /// The store of a configuration, for whoever needs no policy because they have the key and the
 /// database anyway.
-pub(super) async fn store(app: &App, config: &omni_core::Config) -> Result<Arc<dyn AuditReader>, Fault> {
-    config.require(Need::Ledger).map_err(Error::from)?;
-    let built = app.registry.audit.build(&config.audit.kind, config.audit.clone()).await.map_err(Error::from)?;
-    built.reader.ok_or_else(|| Fault::usage(format!("{} cannot be read back", config.audit.kind)))
+pub(super) async fn store(app: &App, config: &Config) -> Result<Arc<dyn AuditReader>, Fault> {
+    readable(config, compose::ledger_reader(config, &app.registry).await?)
+}
+
+fn readable(config: &Config, reader: Option<Arc<dyn AuditReader>>) -> Result<Arc<dyn AuditReader>, Fault> {
+    reader.ok_or_else(|| Fault::usage(format!("{} cannot be read back", config.audit.kind)))
 }

@@ -41,19 +41,26 @@ impl Finding {
 
 /// Checks the files, without connecting to anything.
 pub(super) async fn check(app: &App, args: &CheckArgs) -> Result<Exit, Fault> {
-    let findings = match load(app)? {
-        Ok(config) => findings(app, &config).await,
-        Err(error) => unusable(error),
+    let (findings, is_complete) = match load(app)? {
+        Ok(config) => (findings(app, &config).await, is_complete(&config)),
+        Err(error) => (unusable(error), false),
     };
     let worst = findings.iter().map(|finding| finding.severity).max();
     let bad = if args.strict { worst >= Some(Severity::Warning) } else { worst == Some(Severity::Error) };
     let exit = if bad { Exit::Failed } else { Exit::Success };
     if args.json {
-        app.console.json(&json!({ "ok": !bad, "exit_code": exit.code(), "findings": findings }))?;
+        let (ok, exit_code) = (!bad, exit.code());
+        let document = json!({ "ok": ok, "complete": is_complete, "exit_code": exit_code, "findings": findings });
+        app.console.json(&document)?;
     } else {
-        show(app, &findings, bad)?;
+        show(app, &findings, bad, is_complete)?;
     }
     Ok(exit)
+}
+
+/// Whether services start with it here: files may be checked where the variables are not that they need.
+fn is_complete(config: &Config) -> bool {
+    [Need::Policy, Need::Servers, Need::Ledger].into_iter().all(|need| config.require(need).is_ok())
 }
 
 /// The configuration, or what makes it unusable. A directory that is not there is not checked at all.
@@ -81,6 +88,13 @@ pub(super) async fn findings(app: &App, config: &Config) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config.check().into_iter().map(Finding::from).collect();
     findings.extend(model(app, config).await);
     findings.extend(unknown("database.url", None, "audit store", &config.audit.kind, &app.registry.audit.kinds()));
+    findings.extend(unknown(
+        "limit.backend",
+        None,
+        "rate limiter",
+        &config.limiter_kind,
+        &app.registry.limiters.kinds(),
+    ));
     let (transports, builtins) = (app.registry.transports.kinds(), app.registry.builtins.kinds());
     findings.extend(config.servers.iter().filter_map(|server| {
         let source = server.source.as_ref().map(ToString::to_string);
@@ -112,13 +126,17 @@ fn unknown(key: &str, source: Option<String>, what: &str, kind: &str, known: &[S
     Some(Finding::error(key, source, message))
 }
 
-fn show(app: &App, findings: &[Finding], bad: bool) -> Result<(), Fault> {
+fn show(app: &App, findings: &[Finding], bad: bool, is_complete: bool) -> Result<(), Fault> {
     for finding in findings {
         tell(app, finding);
     }
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let verdict = if bad { "not ok" } else { "ok" };
+    let verdict = match (bad, is_complete) {
+        (true, _) => "not ok",
+        (false, true) => "ok",
+        (false, false) => "ok, but nothing starts with it before it has what it needs",
+    };
     Ok(app.console.line(&format!("configuration {verdict}: {errors} errors, {warnings} warnings"))?)
 }
 

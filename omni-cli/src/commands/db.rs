@@ -101,11 +101,8 @@ async fn agreed(terminal: &Terminal, days: u32) -> bool {
 }
 
 fn dialect(config: &Config) -> Result<Dialect, Fault> {
-    match config.audit.kind.as_str() {
-        "sqlite" => Ok(Dialect::Sqlite),
-        "postgres" => Ok(Dialect::Postgres),
-        other => Err(Fault::usage(format!("the ledger is kept in {other:?}, which is no database"))),
-    }
+    let none = || Fault::usage(format!("the ledger is kept in {:?}, which is no database", config.audit.kind));
+    config.audit.dialect().ok_or_else(none)
 }
 
 fn failed(error: DbError) -> Fault {

@@ -4,8 +4,11 @@ use std::{collections::HashSet, sync::Arc};
 
 use omni_core::{
     Config, Error, Principal,
-    catalog::stored::{self, StoredTool, StoredTools},
-    config::Need,
+    catalog::{
+        explain,
+        stored::{self, StoredTool, StoredTools},
+    },
+    compose,
     policy::{Decision, Grant, PolicyError, ToolRef},
 };
 use serde_json::{Value, json};
@@ -26,7 +29,9 @@ struct Decided {
 
 impl Decided {
     fn new(grant: &Grant, (server, tool): (&str, &str), known: Option<&StoredTool>, arguments: Option<&Value>) -> Self {
-        let decide = |is_destructive| grant.decide_tool(ToolRef { server, name: tool, is_destructive }, arguments);
+        let withheld = known.and_then(|known| known.withheld);
+        let decide =
+            |is_destructive| explain(grant, ToolRef { server, name: tool, is_destructive }, withheld, arguments);
         let is_destructive = known.and_then(|known| known.is_destructive);
         let decision = decide(is_destructive.unwrap_or(false));
         let is_other = |other: &Decision| (other.effect, other.confirm) != (decision.effect, decision.confirm);
@@ -109,9 +114,7 @@ pub(super) async fn run(app: &App, args: &ExplainArgs) -> Result<Exit, Fault> {
 
 /// The grant by the files alone, or why there is none.
 async fn resolve(app: &App, config: &Config, user: &str) -> Result<Result<Arc<Grant>, PolicyError>, Fault> {
-    config.require(Need::Policy).map_err(Error::from)?;
-    let built = app.registry.policies.build(&config.policy_kind, Arc::new(config.clone())).await;
-    let policy = built.map_err(Error::from)?;
+    let policy = compose::policy_store(&Arc::new(config.clone()), &app.registry).await?;
     match policy.resolve(&Principal::email(user)).await {
         Ok(grant) => Ok(Ok(grant)),
         Err(error @ PolicyError::Unavailable { .. }) => Err(Error::from(error).into()),
@@ -187,7 +190,7 @@ fn one_beside(app: &App, args: &ExplainArgs, grant: &Grant, name: &str, decision
     Ok(Exit::Success)
 }
 
-/// The tools that servers have now.
+/// The tools that servers have now, those that are kept back among them.
 async fn asked(app: &App, config: &Config, args: &ExplainArgs) -> Result<StoredTools, Fault> {
     let omni = app.build(config).await?;
     app.console.spinner.show("asking the servers …");
@@ -195,11 +198,7 @@ async fn asked(app: &App, config: &Config, args: &ExplainArgs) -> Result<StoredT
     follow::close(&omni).await;
     tools::tell_of_the_absent(app, &catalog, args.server.as_deref());
     let answered = catalog.servers.iter().filter(|view| view.health.is_healthy() || !view.tools.is_empty());
-    let tools = answered.map(|view| {
-        let tools = view.tools.iter().map(|def| (def.name.to_string(), StoredTool::from(&**def)));
-        (view.name.to_string(), tools.collect())
-    });
-    Ok(tools.collect())
+    Ok(answered.map(|view| (view.name.to_string(), stored::of(view))).collect())
 }
 
 /// Every tool of the servers, decided.

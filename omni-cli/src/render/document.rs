@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Ending;
-use crate::{exit::Exit, fault};
+use super::{Ending, told};
+use crate::exit::Exit;
 
 /// The name of the form, in every document.
 pub const ASK_SCHEMA: &str = "omni.ask/1";
@@ -73,11 +73,7 @@ pub struct AskDocument {
 impl AskDocument {
     /// Of an ask that ended.
     pub(crate) fn of(ending: &Ending) -> Self {
-        let error = ending.result.as_ref().err().map(|failure| {
-            let mut json = ErrorJson::from(&failure.error);
-            json.message = fault::line(&failure.error);
-            json
-        });
+        let error = ending.result.as_ref().err().map(|failure| told(&failure.error));
         Self::of_fault(ending.answer(), error, ending.exit)
     }
 

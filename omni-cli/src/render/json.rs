@@ -2,7 +2,7 @@
 
 use omni_core::{AnswerEvent, answer::json::EventJson};
 
-use super::{Ending, Render, document::AskDocument};
+use super::{Ending, Render, document::AskDocument, failed, told};
 use crate::{console::Console, fault::Fault};
 
 /// One document at the end.
@@ -33,10 +33,9 @@ impl Render for Lines<'_> {
     }
 
     fn end(&mut self, ending: &Ending) -> Result<(), Fault> {
-        let last = match &ending.result {
-            Ok(answer) => AnswerEvent::Done(Box::new(answer.clone())),
-            Err(failure) => AnswerEvent::Error(Box::new(failure.clone())),
-        };
-        self.event(&last)
+        match &ending.result {
+            Ok(answer) => self.event(&AnswerEvent::Done(Box::new(answer.clone()))),
+            Err(failure) => self.console.json_line(&failed(failure.clone(), told(&failure.error))),
+        }
     }
 }

@@ -108,5 +108,6 @@ fn the_wanted_form_is_known_even_when_the_arguments_are_wrong() {
     assert_eq!(guess("omni ask --json --nonsense"), Format::Json);
     assert_eq!(guess("omni ask -o jsonl --nonsense"), Format::Jsonl);
     assert_eq!(guess("omni tools call x.y --json {} --nonsense"), Format::Text);
+    assert_eq!(guess("omni ask --json --nonsense call"), Format::Json);
     assert_eq!(guess("omni ask --nonsense"), Format::Text);
 }

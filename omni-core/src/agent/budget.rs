@@ -141,11 +141,14 @@ fn exhausted(budget: Budget, refusal: Refusal, grant: &Grant) -> Exhausted {
         Spend::Usd(max) => (money(NanoUsd(refusal.used), max), money(max, max)),
         Spend::Tokens(max) => (refusal.used.to_string(), format!("{max} tokens")),
     };
-    let text = format!(
-        "{whose} for this {} is used up: {used} of {max} are spent or set aside. It is renewed in {}.",
-        budget.period.as_str(),
-        time(refusal.retry_after)
-    );
+    let period = budget.period.as_str();
+    let text = match refusal.used {
+        0 => format!("{whose} for this {period} is {max}, which is less than one turn of the model may take."),
+        _ => format!(
+            "{whose} for this {period} is used up: {used} of {max} are spent or set aside. It is renewed in {}.",
+            time(refusal.retry_after)
+        ),
+    };
     Exhausted { refusal: refusal.with_text(text), is_money: budget.max.is_money() }
 }
 

@@ -196,6 +196,8 @@ pub(crate) fn reads_policy(cx: &AskContext<'_>) -> bool {
     cx.grant.role.is_admin || matches!(cx.party.source, Source::Cli | Source::Embed)
 }
 
+/// The refusal that a call ended with. Where nobody agreed, the rule that asks for a human decided, not the one that
+/// allows the call.
 fn denial(call: &PlannedCall, status: CallStatus) -> Option<Denial> {
     let reason = match status {
         CallStatus::Denied => "policy",
@@ -203,10 +205,14 @@ fn denial(call: &PlannedCall, status: CallStatus) -> Option<Denial> {
         CallStatus::RateLimited => "rate_limit",
         CallStatus::Ok | CallStatus::Error | CallStatus::Timeout | CallStatus::Cancelled => return None,
     };
+    let rule = match &call.disposition {
+        Disposition::Ask(asking) if status == CallStatus::Declined => &asking.rule,
+        _ => &call.rule,
+    };
     Some(Denial {
         server: call.server.clone(),
         tool: call.tool.clone(),
         reason: reason.into(),
-        rule: call.rule.clone(),
+        rule: rule.clone(),
     })
 }

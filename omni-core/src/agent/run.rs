@@ -249,6 +249,9 @@ impl Run {
         }
         let call = calls.iter_mut().find(|call| call.id == id);
         if let (Some(call), Some(message)) = (call, refused) {
+            if let Disposition::Ask(asking) = &call.disposition {
+                call.rule.clone_from(&asking.rule);
+            }
             call.refuse(Refused::Unapproved, message);
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// The history of now.
-    pub(super) async fn open(data: &'a Data, tenant: &'a str) -> Result<Self, DbError> {
+    pub(super) async fn open(data: &'a Data, tenant: &'a str) -> Result<Self, AnalyticsError> {
         let db = data.db().await?;
         keep::refresh(db).await?;
         Ok(Self { db, tenant })

@@ -26,6 +26,9 @@ pub enum AnalyticsError {
     /// The database cannot be read.
     #[error("the history cannot be read at the moment")]
     Unavailable(#[from] DbError),
+    /// Of many days rows were removed, which are summed up again.
+    #[error("days of which entries were removed are summed up again; ask once more in a minute")]
+    Renewing,
 }
 
 impl AnalyticsError {

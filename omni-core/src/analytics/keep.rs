@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    AnalyticsError,
     rollup::{Grain, ROLLUPS, Rollup, Source},
     span::day_and_month,
     sums::start_of,
@@ -33,10 +34,12 @@ impl Mark {
 
 /// Brings the sums up to date, as far as that is worth it and takes no longer than one may wait. Where rows of so many
 /// days were removed that it has to take longer, there is no answer yet.
-pub(super) async fn refresh(db: &Db) -> Result<(), DbError> {
+pub(super) async fn refresh(db: &Db) -> Result<(), AnalyticsError> {
     let began = Instant::now();
     for source in Source::ALL {
-        renew(db, source, Some(began + RENEWED_WITHIN)).await?;
+        if !renew(db, source, Some(began + RENEWED_WITHIN)).await? {
+            return Err(AnalyticsError::Renewing);
+        }
         loop {
             let (mark, last) = (Mark::of(db, source).await?, last(db, source).await?);
             if last - mark.id < FEW || began.elapsed() > PATIENCE {
@@ -165,16 +168,16 @@ fn merged(Rollup { table, keys, sums, .. }: &Rollup, dialect: Dialect) -> String
     )
 }
 
-/// Sums up again the days of which rows were removed, all of them, or until then.
-async fn renew(db: &Db, source: Source, until: Option<Instant>) -> Result<(), DbError> {
+/// Sums up again the days of which rows were removed, all of them, or until then; whether that were all.
+async fn renew(db: &Db, source: Source, until: Option<Instant>) -> Result<bool, DbError> {
     const STALE: &str = "SELECT day FROM analytics_stale WHERE source = ? ORDER BY day";
     for row in db.fetch_all(STALE, &[source.table().into()]).await? {
         if until.is_some_and(|until| Instant::now() > until) {
-            return Err(DbError::Unavailable { message: "too many days are summed up again".into() });
+            return Ok(false);
         }
         renew_day(db, source, row.int("day")?).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn renew_day(db: &Db, source: Source, day: i64) -> Result<(), DbError> {

@@ -161,7 +161,7 @@ pub struct CallEntry {
     pub error: Option<String>,
 }
 
-/// Everything that a record says.
+/// Everything that a record says; nothing while its ask goes on, or of the chain's own records.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     pub(crate) log: Option<LogEntry>,
@@ -169,23 +169,25 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// What a record says; nothing while its ask goes on, or of the chain's own records.
     pub(crate) fn of(record: &Record) -> Self {
-        match &record.event {
-            Event::ToolCall(call) => Self { call: Some(CallEntry::of(record, call)), log: None },
-            Event::DirectCall(call) => {
-                Self { call: Some(CallEntry::of(record, call)), log: Some(LogEntry::of_call(record, call)) }
-            }
-            Event::Ask(ask) => Self { log: Some(LogEntry::of_ask(record, ask)), call: None },
-            Event::Admin(admin) => Self { log: Some(LogEntry::of_admin(record, admin)), call: None },
-            Event::ChainOpened { .. } | Event::AskStarted { .. } | Event::Started(_) | Event::Gap { .. } => {
-                Self::default()
-            }
-        }
+        Self { log: LogEntry::of(record), call: CallEntry::of(record) }
     }
 }
 
 impl LogEntry {
+    /// What a record says of an ask, a direct call or an administrator's operation that has ended; `None` for any other
+    /// record. Its number is 0: a store gives it the one that it has there.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        match &record.event {
+            Event::Ask(ask) => Some(Self::of_ask(record, ask)),
+            Event::DirectCall(call) => Some(Self::of_call(record, call)),
+            Event::Admin(admin) => Some(Self::of_admin(record, admin)),
+            Event::ToolCall(_) | Event::Started(_) | Event::AskStarted { .. } => None,
+            Event::ChainOpened { .. } | Event::Gap { .. } => None,
+        }
+    }
+
     fn new(record: &Record, request_type: &str, outcome: Outcome, error: Option<&str>) -> Self {
         let party = record.party.as_ref();
         let chat = party.and_then(|party| party.client.chat.as_ref());
@@ -308,7 +310,18 @@ impl LogEntry {
 }
 
 impl CallEntry {
-    fn of(record: &Record, call: &CallRecord) -> Self {
+    /// What a record says of a call that has ended, be it an ask's or a direct one; `None` for any other record. Its
+    /// number is 0: a store gives it the one that it has there.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        match &record.event {
+            Event::ToolCall(call) | Event::DirectCall(call) => Some(Self::of_call(record, call)),
+            Event::Ask(_) | Event::Admin(_) | Event::Started(_) | Event::AskStarted { .. } => None,
+            Event::ChainOpened { .. } | Event::Gap { .. } => None,
+        }
+    }
+
+    fn of_call(record: &Record, call: &CallRecord) -> Self {
         let party = record.party.as_ref();
         Self {
             id: 0,

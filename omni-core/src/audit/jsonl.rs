@@ -44,6 +44,8 @@ struct Appending {
     path: PathBuf,
     /// The next place of every chain that this sink has written or looked for.
     next: HashMap<Uuid, u64>,
+    /// How far into the file that is true: what stands behind it others have written.
+    known_to: u64,
 }
 
 /// Most chains that are remembered; others are looked for in the file.
@@ -72,7 +74,8 @@ impl JsonlSink {
             let opened = files::private(OpenOptions::new().read(true).append(true).create(true)).open(&path);
             let file = opened.map_err(|error| files::failed(&path, &error))?;
             let shared = path.as_path().into();
-            Ok(Self { file: Arc::new(Mutex::new(Appending { file, path, next: HashMap::new() })), path: shared })
+            let appending = Appending { file, path, next: HashMap::new(), known_to: 0 };
+            Ok(Self { file: Arc::new(Mutex::new(appending)), path: shared })
         })
         .await
     }
@@ -92,6 +95,7 @@ impl Appending {
             move |error: std::io::Error| files::failed(&path, &error)
         };
         let len = self.cut_torn_end().map_err(failed(&self.path))?;
+        self.learn(len)?;
         let mut text = Vec::new();
         let mut next = self.next.clone();
         for record in batch {
@@ -108,6 +112,24 @@ impl Appending {
             return Err(files::failed(&self.path, &error));
         }
         self.next = if next.len() > MAX_CHAINS { HashMap::new() } else { next };
+        self.known_to = len + text.len() as u64;
+        Ok(())
+    }
+
+    /// Takes note of what others have written since, up to `len`: nothing of it is new.
+    fn learn(&mut self, len: u64) -> Result<(), AuditError> {
+        let next = &mut self.next;
+        if len < self.known_to {
+            next.clear();
+        } else if len > self.known_to && !next.is_empty() {
+            scan_from(&self.path, self.known_to, |record| {
+                if let Some(known) = next.get_mut(&record.chain_id) {
+                    *known = (*known).max(record.seq.saturating_add(1));
+                }
+                true
+            })?;
+        }
+        self.known_to = len;
         Ok(())
     }
 
@@ -182,15 +204,22 @@ fn write_line(text: &mut Vec<u8>, record: &SealedRecord) -> Result<(), AuditErro
 
 /// Shows every record to `see`, until it has seen enough (`false`). What is no record is skipped:
 /// the verification finds it.
-fn scan(path: &Path, mut see: impl FnMut(SealedRecord) -> bool) -> Result<(), AuditError> {
-    lines(path, |line| parse(line).is_none_or(&mut see))
+fn scan(path: &Path, see: impl FnMut(SealedRecord) -> bool) -> Result<(), AuditError> {
+    scan_from(path, 0, see)
 }
 
-/// Shows every line to `see`, until it has seen enough (`false`). One without an end is the last: somebody writes it,
-/// or died while doing so, and what follows it on the disk is its rest.
-fn lines(path: &Path, mut see: impl FnMut(&[u8]) -> bool) -> Result<(), AuditError> {
+/// The same from a place on where a line begins, in bytes.
+fn scan_from(path: &Path, from: u64, mut see: impl FnMut(SealedRecord) -> bool) -> Result<(), AuditError> {
+    lines(path, from, |line| parse(line).is_none_or(&mut see))
+}
+
+/// Shows every line from a place on to `see`, until it has seen enough (`false`). One without an end is the last:
+/// somebody writes it, or died while doing so, and what follows it on the disk is its rest.
+fn lines(path: &Path, from: u64, mut see: impl FnMut(&[u8]) -> bool) -> Result<(), AuditError> {
     let failed = |error: std::io::Error| files::failed(path, &error);
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    let mut file = File::open(path).map_err(failed)?;
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 && see(&line) && line.ends_with(b"\n") {
         line.clear();
@@ -204,7 +233,7 @@ fn first_stray(path: &Path) -> Result<Option<(Uuid, u64)>, AuditError> {
     // All that is kept of the file.
     let mut last: HashMap<Uuid, u64> = HashMap::new();
     let (mut number, mut found) = (0, None);
-    lines(path, |line| {
+    lines(path, 0, |line| {
         number += 1;
         found = match parse(line) {
             Some(SealedRecord { chain_id, seq, .. }) => {

@@ -209,12 +209,15 @@ pub fn register(registry: &mut Registry) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed};
+    use crate::testing::{
+        audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed, shared_audit_sink_contract,
+    };
 
     #[tokio::test]
     async fn the_memory_sink_keeps_the_contracts() {
         let sink = MemorySink::default();
         audit_sink_contract(&sink, &sink).await;
+        shared_audit_sink_contract(&sink, &sink.clone(), &sink).await;
         audit_reader_contract(&sink, &sink).await;
         audit_prune_contract(&sink, &sink).await;
     }

@@ -98,7 +98,8 @@ impl AuditQuery {
     }
 
     /// Whether an entry is one that is looked for, wherever the page begins.
-    pub(super) fn finds(&self, entry: &LogEntry) -> bool {
+    #[must_use]
+    pub fn finds(&self, entry: &LogEntry) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| found == Some(w));
         is(&self.tenant, Some(&entry.tenant))
             && is(&self.user, entry.user_email.as_deref())
@@ -114,7 +115,8 @@ impl AuditQuery {
     }
 
     /// Whether an entry comes after the place where the last page ended.
-    pub(super) fn follows(&self, entry: &LogEntry) -> bool {
+    #[must_use]
+    pub fn follows(&self, entry: &LogEntry) -> bool {
         self.after.is_none_or(|after| {
             let (place, after) = (self.order.place(Cursor::of(entry)), self.order.place(after));
             if self.order.is_ascending() { place > after } else { place < after }
@@ -198,8 +200,10 @@ pub struct LogPage {
 }
 
 impl LogPage {
-    /// A page of entries in order, of which one more than fits says that there is a next page.
-    pub(super) fn new(mut entries: Vec<LogEntry>, size: usize) -> Self {
+    /// A page of at most `size` entries: of those that are to come, in order, the first. One more than fits says that
+    /// there is a next page.
+    #[must_use]
+    pub fn new(mut entries: Vec<LogEntry>, size: usize) -> Self {
         let more = entries.len() > size;
         entries.truncate(size);
         let next = entries.last().filter(|_| more).map(Cursor::of);

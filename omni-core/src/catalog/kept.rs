@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::{Health, ServerView, ToolDef, stored};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::config::ServerConfig;
-use crate::parts::Parts;
+use crate::{config::Config, parts::Parts, pin::Why};
 
 /// Keeps what changed since the last time.
 #[derive(Debug, Default)]
@@ -34,6 +34,7 @@ struct Last {
 struct Kept {
     at: Option<DateTime<Utc>>,
     is_disabled: bool,
+    withheld: Vec<(Arc<str>, Why)>,
     /// Its tools as they were written last; `None` where they never were.
     tools: Option<Vec<Arc<ToolDef>>>,
 }
@@ -60,13 +61,21 @@ impl Keeper {
             last.remember(view);
         }
     }
+
+    /// Notes that somebody agreed to tools of a server, for it may be long until it is asked again.
+    pub(crate) async fn let_in(&self, config: &Config, server: &str, tools: &[&str]) {
+        let _one_at_a_time = self.last.lock().await;
+        stored::let_in(config, server, tools).await;
+    }
 }
 
 impl Last {
-    /// Whether a server answered, or was switched off, since.
+    /// Whether a server answered, was switched off, or has other tools kept back, since.
     fn is_new(&self, view: &ServerView) -> bool {
         let is_disabled = view.health == Health::Disabled;
-        let is_same = |kept: &Kept| kept.at == view.checked_at && kept.is_disabled == is_disabled;
+        let is_same = |kept: &Kept| {
+            kept.at == view.checked_at && kept.is_disabled == is_disabled && kept.withheld == withheld(view)
+        };
         (view.checked_at.is_some() || is_disabled) && !self.servers.get(&view.name).is_some_and(is_same)
     }
 
@@ -76,9 +85,14 @@ impl Last {
             true => Some(view.tools.clone()),
             false => self.servers.remove(&view.name).and_then(|kept| kept.tools),
         };
-        let kept = Kept { at: view.checked_at, is_disabled: view.health == Health::Disabled, tools };
+        let is_disabled = view.health == Health::Disabled;
+        let kept = Kept { at: view.checked_at, is_disabled, withheld: withheld(view), tools };
         self.servers.insert(view.name.clone(), kept);
     }
+}
+
+fn withheld(view: &ServerView) -> Vec<(Arc<str>, Why)> {
+    view.withheld.iter().map(|held| (held.def.name.clone(), held.why)).collect()
 }
 
 /// Writes what is new, and switches off what is not among `names` any more.
@@ -120,7 +134,7 @@ mod tests {
     use serde_json::{json, value::to_raw_value};
 
     use super::*;
-    use crate::people::Tables;
+    use crate::{catalog::Withheld, people::Tables};
 
     fn view(health: Health, tools: &[Arc<ToolDef>]) -> ServerView {
         let mut view = ServerView::new("db", "http");
@@ -139,6 +153,19 @@ mod tests {
         last.remember(view);
         let rows = tables.db().await.unwrap().fetch_all("SELECT name FROM mcp_tools ORDER BY name", &[]).await.unwrap();
         rows.iter().map(|row| row.text("name").unwrap()).collect()
+    }
+
+    #[test]
+    fn that_a_tool_is_kept_back_or_let_in_is_news_though_nobody_asked_its_server() {
+        let (mut last, mut seen) = (Last::default(), view(Health::Healthy, &[tool("get")]));
+        last.remember(&seen);
+        assert!(!last.is_new(&seen));
+        seen.withheld.push(Withheld { def: tool("list"), why: Why::Changed, findings: Vec::new() });
+        assert!(last.is_new(&seen));
+        last.remember(&seen);
+        assert!(!last.is_new(&seen));
+        seen.withheld.clear();
+        assert!(last.is_new(&seen));
     }
 
     #[tokio::test]

@@ -44,6 +44,9 @@ const MAX_MISFITS: usize = 8;
 const MAX_MISFIT_CHARS: usize = 300;
 /// Steps that a pattern of an untrusted server may take.
 const BACKTRACK_LIMIT: usize = 20_000;
+/// As long as how many keywords a pattern takes, by how it works; the latter for all its steps.
+const LINEAR_PATTERN: u64 = 4;
+const BACKTRACKING_PATTERN: u64 = 4_000;
 /// Most bytes of a compiled pattern.
 const PATTERN_BYTES: usize = 1 << 20;
 /// What is said where a misfit lies too deep among too much.
@@ -58,6 +61,8 @@ pub struct SchemaCheck {
 struct Compiled {
     validator: Validator,
     effort: Effort,
+    /// Of the outermost object alone, once somebody needs it.
+    outermost: OnceLock<Option<Validator>>,
 }
 
 impl SchemaCheck {
@@ -119,7 +124,10 @@ impl SchemaCheck {
         };
         match compiled.effort.can_explain(arguments) {
             true => first(&compiled.validator),
-            false => self.outermost().as_ref().map(first).unwrap_or_default(),
+            false => {
+                let outermost = compiled.outermost.get_or_init(|| self.outermost());
+                outermost.as_ref().map(first).unwrap_or_default()
+            }
         }
     }
 
@@ -169,11 +177,26 @@ fn compile(schema: &RawValue) -> Option<Compiled> {
     if refs::is_unsafe(&schema) {
         return None;
     }
-    Some(Compiled { validator: build(&schema)?, effort: Effort::of(&schema) })
+    let (validator, pattern) = match linear(&schema) {
+        Some(validator) => (validator, LINEAR_PATTERN),
+        None => (backtracking(&schema)?, BACKTRACKING_PATTERN),
+    };
+    Some(Compiled { validator, effort: Effort::of(&schema, pattern), outermost: OnceLock::new() })
 }
 
 /// Compiles a schema without fetching anything; the draft is that of `$schema`, else 2020-12.
 fn build(schema: &Value) -> Option<Validator> {
+    linear(schema).or_else(|| backtracking(schema))
+}
+
+/// The same with patterns that take time as a text is long; `None` too where one looks around.
+fn linear(schema: &Value) -> Option<Validator> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+    jsonschema::options().offline().with_pattern_options(patterns).build(schema).ok()
+}
+
+/// The same with patterns that may look around, and try again and again.
+fn backtracking(schema: &Value) -> Option<Validator> {
     let patterns = PatternOptions::fancy_regex()
         .backtrack_limit(BACKTRACK_LIMIT)
         .size_limit(PATTERN_BYTES)

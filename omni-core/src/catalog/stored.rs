@@ -10,8 +10,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, Health, ToolDef};
-use crate::{config::Config, ledger::files};
+use super::{Catalog, Health, ServerView, ToolDef, Withheld};
+use crate::{config::Config, ledger::files, pin::Why};
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -26,11 +26,20 @@ pub struct StoredTool {
     /// Whether it says that it may destroy something; `None` where that was not kept.
     #[serde(rename = "destructive", default, skip_serializing_if = "Option::is_none")]
     pub is_destructive: Option<bool>,
+    /// Why it was kept back; `None` of a tool that was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Why>,
 }
 
 impl From<&ToolDef> for StoredTool {
     fn from(def: &ToolDef) -> Self {
-        Self { is_destructive: Some(def.rule_ref().is_destructive) }
+        Self { is_destructive: Some(def.rule_ref().is_destructive), withheld: None }
+    }
+}
+
+impl From<&Withheld> for StoredTool {
+    fn from(withheld: &Withheld) -> Self {
+        Self { withheld: Some(withheld.why), ..Self::from(&*withheld.def) }
     }
 }
 
@@ -61,15 +70,39 @@ pub fn read(config: &Config) -> StoredTools {
     tools.unwrap_or_default().into_iter().map(|(server, tools)| (server, tools.into())).collect()
 }
 
+/// What is kept of a server: all its tools, those that are kept back among them.
+#[must_use]
+pub fn of(server: &ServerView) -> BTreeMap<String, StoredTool> {
+    let usable = server.tools.iter().map(|def| (def.name.to_string(), StoredTool::from(&**def)));
+    let withheld = server.withheld.iter().map(|held| (held.def.name.to_string(), StoredTool::from(held)));
+    usable.chain(withheld).collect()
+}
+
 /// Keeps what the servers that answered have; of the others, what they had.
 pub(crate) async fn keep(config: &Config, catalog: &Catalog) {
     let before = read(config);
     let mut tools = before.clone();
     for server in catalog.servers.iter().filter(|server| server.health == Health::Healthy) {
-        let own = server.tools.iter().map(|tool| (tool.name.to_string(), StoredTool::from(&**tool)));
-        tools.insert(server.name.to_string(), own.collect());
+        tools.insert(server.name.to_string(), of(server));
     }
-    if tools == before {
+    replace(config, &before, tools).await;
+}
+
+/// Notes that tools of a server are not kept back any more, which nobody need ask the server for.
+pub(crate) async fn let_in(config: &Config, server: &str, names: &[&str]) {
+    let before = read(config);
+    let mut tools = before.clone();
+    for (name, tool) in tools.get_mut(server).into_iter().flatten() {
+        if names.contains(&name.as_str()) {
+            tool.withheld = None;
+        }
+    }
+    replace(config, &before, tools).await;
+}
+
+/// Writes the tools, where they are others than before.
+async fn replace(config: &Config, before: &StoredTools, tools: StoredTools) {
+    if tools == *before {
         return;
     }
     let dir = config.data_dir.clone();
@@ -98,7 +131,6 @@ mod tests {
     use serde_json::{json, value::to_raw_value};
 
     use super::*;
-    use crate::catalog::{ServerView, ToolDef};
 
     fn catalog(server: &str, health: Health, tools: &[&str]) -> Catalog {
         let mut view = ServerView::new(server, "http");
@@ -113,17 +145,41 @@ mod tests {
         Catalog::new(1, vec![view])
     }
 
+    fn config(dir: &Path) -> Config {
+        let mut config = Config::embedded(&BTreeMap::new(), dir);
+        config.data_dir = dir.join("data");
+        config
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_is_kept_back_is_known_as_such_until_it_is_let_in() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let config = config(dir.path());
+        let mut seen = catalog("a", Health::Healthy, &["x", "y"]);
+        let def = seen.servers[0].tools.pop().unwrap();
+        seen.servers[0].withheld.push(Withheld { def, why: Why::Changed, findings: Vec::new() });
+        keep(&config, &seen).await;
+        let held = StoredTool { is_destructive: Some(true), withheld: Some(Why::Changed) };
+        assert_eq!((read(&config)["a"]["x"].withheld, read(&config)["a"]["y"]), (None, held));
+        let_in(&config, "b", &["y"]).await;
+        let_in(&config, "a", &["x"]).await;
+        assert_eq!(read(&config)["a"]["y"], held);
+        let_in(&config, "a", &["y"]).await;
+        assert_eq!(read(&config)["a"], of(&catalog("a", Health::Healthy, &["x", "y"]).servers[0]));
+    }
+
     #[tokio::test]
     async fn a_server_that_is_away_keeps_the_tools_that_it_had() {
         let dir = tempfile::TempDir::new().unwrap();
-        let mut config = Config::embedded(&BTreeMap::new(), dir.path());
-        config.data_dir = dir.path().join("data");
+        let config = config(dir.path());
         assert!(read(&config).is_empty());
         keep(&config, &catalog("a", Health::Healthy, &["x", "y"])).await;
         keep(&config, &catalog("a", Health::Unhealthy { reason: "away".into() }, &[])).await;
         keep(&config, &catalog("b", Health::Healthy, &["z"])).await;
         let tools = |tools: &[(&str, bool)]| {
-            let tool = |(name, is): &(&str, bool)| ((*name).to_owned(), StoredTool { is_destructive: Some(*is) });
+            let tool = |(name, is): &(&str, bool)| {
+                ((*name).to_owned(), StoredTool { is_destructive: Some(*is), withheld: None })
+            };
             tools.iter().map(tool).collect::<BTreeMap<_, _>>()
         };
         let expected = [("a".into(), tools(&[("x", false), ("y", true)])), ("b".into(), tools(&[("z", false)]))].into();
@@ -132,6 +188,6 @@ mod tests {
         assert!(read(&config).is_empty());
         // As it was kept once.
         fs::write(path(&config.data_dir), r#"{ "a": ["x"] }"#).unwrap();
-        assert_eq!(read(&config)["a"]["x"], StoredTool { is_destructive: None });
+        assert_eq!(read(&config)["a"]["x"], StoredTool::default());
     }
 }

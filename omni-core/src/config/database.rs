@@ -1,8 +1,14 @@
-//! Where the ledger's database is, fit for people.
+//! Whether the ledger is in a database, and where that is, fit for people.
 
 use url::Url;
 
-use super::AuditConfig;
+use super::{AuditConfig, Config, Diagnostic, Severity, ledger};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::db::Dialect;
+
+/// The kinds that are databases.
+const SQLITE: &str = "sqlite";
+const POSTGRES: &str = "postgres";
 
 /// Where a database is, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +22,49 @@ pub struct DatabasePlace {
     pub port: Option<u16>,
 }
 
+impl Config {
+    /// Whether nobody else writes to the database by another configuration, as far as is known: it is the file of the
+    /// data directory.
+    pub(crate) fn owns_its_database(&self) -> bool {
+        !self.audit.has_database() || self.audit.url == ledger::own_database(&self.data_dir)
+    }
+
+    /// What is to be said of another one where there is no configuration.
+    pub(super) fn report_database_of_others(&self) -> Option<Diagnostic> {
+        let message = "there is no configuration, and the database may be that of others, who have one: a key of it \
+                       opens nothing here; `omni init` makes a configuration, and --config or OMNI_CONFIG says where it is";
+        let (key, message) = ("DATABASE_URL".into(), message.into());
+        (!self.owns_its_database()).then_some(Diagnostic { severity: Severity::Warning, source: None, key, message })
+    }
+}
+
 impl AuditConfig {
+    /// Whether the ledger is in a database, and with it all that outlives a process beside it.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        matches!(self.kind.as_str(), SQLITE | POSTGRES)
+    }
+
+    /// Which database the ledger is in, whether or not this build has it; `None` where it is in none.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        match self.kind.as_str() {
+            SQLITE => Some(Dialect::Sqlite),
+            POSTGRES => Some(Dialect::Postgres),
+            _ => None,
+        }
+    }
+
     /// Where the ledger's database is; `None` where it is in none.
     #[must_use]
     pub fn database(&self) -> Option<DatabasePlace> {
         match self.kind.as_str() {
-            "sqlite" => {
+            SQLITE => {
                 let file = self.url.trim_start_matches("sqlite:").split('?').next().unwrap_or_default();
                 Some(DatabasePlace { database: Some(file.trim_start_matches("//").into()), host: None, port: None })
             }
-            "postgres" => {
+            POSTGRES => {
                 let url = Url::parse(&self.url).ok()?;
                 let name = Some(url.path().trim_start_matches('/').to_owned()).filter(|name| !name.is_empty());
                 let host = url.host_str().filter(|host| !host.is_empty()).map(str::to_owned);
@@ -55,5 +94,12 @@ mod tests {
             Some("/data/omni.db")
         );
         assert_eq!(place("memory", ""), None);
+    }
+
+    #[test]
+    fn a_ledger_in_a_file_or_nowhere_is_in_no_database() {
+        let has_database = |kind: &str| AuditConfig::new(kind, "", "/data").has_database();
+        assert!(["sqlite", "postgres"].into_iter().all(has_database));
+        assert!(!["jsonl", "memory", "oracle"].into_iter().any(has_database));
     }
 }

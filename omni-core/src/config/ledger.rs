@@ -29,10 +29,15 @@ pub(super) fn data_dir(source: &Source<'_>) -> PathBuf {
     }
 }
 
+/// The database where nothing names another one.
+pub(super) fn own_database(data_dir: &Path) -> String {
+    data_dir.join(SQLITE_FILE).display().to_string()
+}
+
 /// The ledger.
 pub(super) fn build(source: &Source<'_>, data_dir: &Path, findings: &mut Findings) -> AuditConfig {
     let spec = &source.settings.audit;
-    let url = location(source, findings).unwrap_or_else(|| data_dir.join(SQLITE_FILE).display().to_string());
+    let url = location(source, findings).unwrap_or_else(|| own_database(data_dir));
     let is_enabled = spec.enabled.unwrap_or(true);
     if !is_enabled {
         let message = "no record outlives this process";

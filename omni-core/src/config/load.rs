@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{
-    Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem, ServerConfig,
-    Severity, SlackConfig, StoreContent, approvals, dotenv, egress, http,
+    AuditConfig, Config, ConfigError, ConfigFiles, Diagnostic, LlmConfig, LoadOptions, LogFormat, Need, Problem,
+    ServerConfig, Severity, SlackConfig, StoreContent, approvals, dotenv, egress, http,
     interpolate::{Reference, References, interpolate},
     ledger, limit, llm, oauth, one_or_several, results, search, security, servers,
     shape::shape,
@@ -160,7 +160,8 @@ impl Config {
         let mut config = assemble(None, cwd, env, None, None, None, &mut findings);
         config.slack = slack::build(&SlackSpec::default(), &Lines::of("slack.yaml"), env, &mut findings);
         config.diagnostics = findings.all;
-        config.servers.extend(analytics(&config.audit.kind));
+        config.diagnostics.extend(config.report_database_of_others());
+        config.servers.extend(analytics(&config.audit));
         config
     }
 
@@ -180,8 +181,8 @@ impl Config {
 }
 
 /// The server over omni's own history, where that is in a database.
-fn analytics(audit_kind: &str) -> Option<ServerConfig> {
-    let is_there = cfg!(feature = "analytics") && matches!(audit_kind, "sqlite" | "postgres");
+fn analytics(audit: &AuditConfig) -> Option<ServerConfig> {
+    let is_there = cfg!(feature = "analytics") && audit.has_database();
     let mut server = is_there.then(|| ServerConfig::builtin("analytics_mcp", "analytics"))?;
     server.options.trusted = true;
     Some(server)
@@ -218,13 +219,13 @@ fn assemble(
     let audit = ledger::build(&source, &data_dir, findings);
     let bounds = bounds(&source, findings);
     let http = http::build(&source, bounds.timeout, findings);
-    let tools = tools::build(&source, matches!(audit.kind.as_str(), "sqlite" | "postgres"), findings);
+    let tools = tools::build(&source, audit.has_database(), findings);
     let approvals = approvals::build(&source, users.as_ref().map(|file| &file.spec), findings);
     let results = results::build(&source, findings);
     let limiter_kind = limit::kind(&source);
     limit::check(&source, users.as_ref().map(|file| (&file.spec, &file.lines)), &audit.kind, findings);
     let (oidc, proxy) = (security::oidc(&source, findings), security::proxy(&source, findings));
-    let (egress, tokens) = (egress::build(&source, findings), oauth::tokens(&source, &data_dir, &audit.kind, findings));
+    let (egress, tokens) = (egress::build(&source, findings), oauth::tokens(&source, &data_dir, &audit, findings));
     security::check_roles(&source, users.as_ref().map(|file| &file.spec), findings);
     report_other_unset(&source, findings);
     let (users, users_lines) = users.map_or_else(Default::default, |file| (Some(file.spec), file.lines));
@@ -308,12 +309,16 @@ fn read<T: DeserializeOwned + JsonSchema + Default>(
     Ok(Some(Loaded { spec, lines: document.lines, variables }))
 }
 
-/// A file's text; `None` if there is no such file.
+/// A file's text; `None` if there is no such file. A link to what is not there is no absent file: without what it says,
+/// anybody might be anything.
 fn read_text(path: &Path) -> Result<Option<String>, ConfigError> {
     let failed = |message: String| ConfigError::Read { path: path.display().to_string(), message };
     let file = match fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_link = fs::symlink_metadata(path).is_ok();
+            return if is_link { Err(failed(search::NOWHERE.into())) } else { Ok(None) };
+        }
         Err(error) => return Err(failed(error.to_string())),
     };
     let mut text = String::new();

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
-    Need, Severity,
+    AuditConfig, Need, Severity,
     load::{Findings, Source},
     spec::{AuthSpec, GrantSpec, TokenStoreSpec},
 };
@@ -135,16 +135,15 @@ fn faults(config: &OAuthConfig, spec: &AuthSpec, url: Option<&str>) -> Vec<(&'st
 }
 
 /// Where tokens are kept.
-pub(super) fn tokens(source: &Source<'_>, dir: &Path, kind: &str, findings: &mut Findings) -> TokensConfig {
+pub(super) fn tokens(source: &Source<'_>, dir: &Path, audit: &AuditConfig, findings: &mut Findings) -> TokensConfig {
     let store = source.settings.security.token_store;
-    let is_database = matches!(kind, "sqlite" | "postgres");
-    if store == Some(TokenStoreSpec::Database) && !is_database {
+    if store == Some(TokenStoreSpec::Database) && !audit.has_database() {
         let message = "the ledger is in no database, so that tokens are kept in files";
         findings.all.push(source.settings_lines.finding(Severity::Warning, "security.token_store", message));
     }
     let in_database = match store {
-        Some(store) => store == TokenStoreSpec::Database && is_database,
-        None => kind == "postgres",
+        Some(store) => store == TokenStoreSpec::Database && audit.has_database(),
+        None => audit.kind == "postgres",
     };
     TokensConfig { in_database, dir: dir.to_owned(), key: key(source, findings) }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Arguments, environment, working directory and terminal, looked at once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Process {
     /// The command line, the program's name first.
@@ -83,6 +83,7 @@ fn name_of<'a>(uid: &str, passwd: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LoadOptions;
 
     #[test]
     fn the_kernel_says_who_it_is_and_the_systems_list_what_they_are_called() {
@@ -90,6 +91,14 @@ mod tests {
         let passwd = "root:x:0:0::/root:/bin/sh\n\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:10:1000:::\n";
         assert_eq!(name_of("1000", passwd), Some("ann"));
         assert_eq!(name_of("1", passwd), None);
+    }
+
+    #[test]
+    fn what_is_shown_for_debugging_names_variables_and_not_what_they_say() {
+        let process =
+            Process { env: [("OPENAI_API_KEY".to_owned(), "sk-1234".to_owned())].into(), ..Process::capture() };
+        let shown = format!("{process:?} {:?}", LoadOptions::new(process.env.clone(), "/work"));
+        assert!(shown.matches("OPENAI_API_KEY").count() == 2 && !shown.contains("sk-1234"), "{shown}");
     }
 
     #[test]

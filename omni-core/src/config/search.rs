@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,9 @@ use super::ConfigError;
 
 /// The files of a configuration.
 pub(super) const FILES: [&str; 5] = ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yaml", "threading.yaml"];
+
+/// What is wrong with a link to what is not there.
+pub(super) const NOWHERE: &str = "it is a link that leads nowhere";
 
 /// The directory asked for, or the first that holds a configuration; `None` if there is none.
 pub(super) fn find(
@@ -22,7 +26,12 @@ pub(super) fn find(
     }
     let user = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
     let candidates = [Some(cwd.join("config")), user.map(|dir| dir.join("omni"))];
-    Ok(candidates.into_iter().flatten().find(|dir| holds_configuration(dir)))
+    for dir in candidates.into_iter().flatten() {
+        if holds_configuration(&dir)? {
+            return Ok(Some(dir));
+        }
+    }
+    Ok(None)
 }
 
 /// Where omni keeps its files when nobody says otherwise.
@@ -44,6 +53,26 @@ fn existing(dir: PathBuf) -> Result<PathBuf, ConfigError> {
 }
 
 /// Many projects have a `config` directory of their own; omni's holds one of its files.
-pub(crate) fn holds_configuration(dir: &Path) -> bool {
-    FILES.iter().any(|file| dir.join(file).is_file())
+///
+/// # Errors
+/// It is there and cannot be looked into: whoever passed it over would pass over its people and their rules.
+pub(crate) fn holds_configuration(dir: &Path) -> Result<bool, ConfigError> {
+    let failed = |message: String| ConfigError::Read { path: dir.display().to_string(), message };
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Ok(false),
+        Err(_) if fs::symlink_metadata(dir).is_err() => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(failed(NOWHERE.into())),
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    for file in FILES {
+        // A link is one of its files wherever it leads, which is for whoever reads it to find out.
+        match fs::symlink_metadata(dir.join(file)) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(format!("it cannot be looked into: {error}"))),
+        }
+    }
+    Ok(false)
 }

@@ -10,6 +10,9 @@ use crate::redact::Redactor;
 /// too ordinary to be removed from everything.
 const SECRET_NAMES: [&str; 7] = ["key", "token", "secret", "passw", "pwd", "credential", "auth"];
 
+/// A value in an address that is shorter is removed from what is said of that address alone, in bytes.
+const SHORTEST_QUERIED: usize = 8;
+
 /// How the name of an option or a setting ends that takes a secret.
 const SECRET_OPTIONS: [&str; 5] = ["key", "token", "secret", "password", "pwd"];
 
@@ -27,9 +30,7 @@ impl Config {
         secrets.extend(login.map(|secret| secret.expose_secret().to_owned()));
         secrets.extend(self.slack.secrets());
         secrets.extend(self.redis_url.iter().flat_map(|url| in_address(url.expose_secret())));
-        // A switch is no secret, whatever it is called: `auth=true`.
-        let secrets = secrets.iter().filter(|secret| secret.parse::<bool>().is_err());
-        secrets.fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
+        secrets.iter().fold(Redactor::new(), |redactor, secret| redactor.with_value(secret))
     }
 }
 
@@ -90,10 +91,13 @@ fn is_option(name: &str) -> bool {
     SECRET_OPTIONS.iter().any(|end| name.ends_with(end))
 }
 
-/// What nobody may see of an address: its password, and what its query says under the name of a secret.
+/// What is removed from everything of an address: its password, and what its query says under the name of a secret,
+/// where that can be one: `author=anna` and `format_key=json` are words of everybody's.
 fn in_address(text: &str) -> Vec<String> {
     let Ok(url) = Url::parse(text) else { return Vec::new() };
-    let mut secrets: Vec<String> = queried(&url).collect();
+    let is_secret = |name: &str| is_option(name) || matches!(name.to_lowercase().as_str(), "auth" | "authorization");
+    let queried = url.query_pairs().filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_QUERIED);
+    let mut secrets: Vec<String> = queried.map(|(_, value)| value.into_owned()).collect();
     secrets.extend(url.password().map(str::to_owned));
     secrets
 }
@@ -118,7 +122,9 @@ mod tests {
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut config = Config::embedded(&env, Path::new("/work"));
         let mut server = ServerConfig::new("a", "http");
-        server.url = Some("https://mcp.example/mcp?apiKey=query-value-7&key=query-value-8&auth=true".into());
+        let query =
+            "apiKey=query-value-7&key=query-value-8&auth=true&author=annabella&keyspace=salesdata&sort_key=json";
+        server.url = Some(format!("https://mcp.example/mcp?{query}"));
         server.auth = ServerAuth::Bearer("bearer-value-2".to_owned().into());
         server.env = [("MY_TOKEN", "env-value-3"), ("PORT", "8080")]
             .map(|(name, value)| (name.to_owned(), value.to_owned().into()))
@@ -134,7 +140,8 @@ mod tests {
         let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);
         assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] [redacted] 8080");
-        let text = "query-value-7 query-value-8 query-value-9 true admin";
-        assert_eq!(config.redactor().text(text), "[redacted] [redacted] [redacted] true admin");
+        let text = "query-value-7 query-value-8 query-value-9 true admin annabella salesdata json";
+        let redacted = config.redactor().text(text);
+        assert_eq!(redacted, "[redacted] [redacted] [redacted] true admin annabella salesdata json");
     }
 }

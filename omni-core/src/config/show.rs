@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    Config, ConfigFiles, HttpConfig, LlmConfig, OidcConfig, ProxyConfig, ServerAuth, ServerConfig, approvals, results,
-    secrets::flagged, slack, spec, threading, yaml,
+    Config, ConfigFiles, HttpConfig, LlmConfig, LoadOptions, OidcConfig, Process, ProxyConfig, ServerAuth,
+    ServerConfig, approvals, results, secrets::flagged, slack, spec, threading, yaml,
 };
 use crate::{identity::RoleMap, mcp::BreakerOptions};
 
@@ -140,6 +140,29 @@ impl fmt::Debug for ServerConfig {
 impl fmt::Debug for ConfigFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigFiles").field("problems", &self.problems).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&String> = self.env.keys().collect();
+        f.debug_struct("Process")
+            .field("args", &self.args)
+            .field("env", &variables)
+            .field("os_user", &self.os_user)
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&String> = self.env.keys().collect();
+        f.debug_struct("LoadOptions")
+            .field("dir", &self.dir)
+            .field("env", &variables)
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
     }
 }
 
@@ -295,17 +318,15 @@ fn args(server: &ServerConfig) -> Vec<String> {
     shown
 }
 
-/// An address without its password, or else its user name, which a token may be, and without the values of its query,
-/// where keys like to travel.
+/// An address without its password, without its user name where a token may be one (on the web, and where there is no
+/// password), and without the values of its query, where keys like to travel.
 pub(super) fn without_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return text.into() };
-    let hidden = if url.password().is_some() {
-        url.set_password(Some(HIDDEN))
-    } else if url.username().is_empty() {
-        Ok(())
-    } else {
-        url.set_username(HIDDEN)
-    };
+    let (has_password, is_web) = (url.password().is_some(), matches!(url.scheme(), "http" | "https"));
+    let mut hidden = if has_password { url.set_password(Some(HIDDEN)) } else { Ok(()) };
+    if !url.username().is_empty() && (is_web || !has_password) {
+        hidden = hidden.and_then(|()| url.set_username(HIDDEN));
+    }
     if hidden.is_err() {
         return HIDDEN.into();
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::Bound;
 use crate::ask::Source;
 
 /// How far a confirmation has come. It moves by compare-and-set, and never back:
@@ -112,7 +113,7 @@ pub struct Confirmation {
     pub rule: String,
     /// The digest of the rules that decided.
     pub rule_digest: String,
-    /// [`Bound::digest`](super::Bound::digest) of all of it.
+    /// [`Bound::digest`] of all of it.
     pub digest: String,
     /// When it was asked, by the store's clock.
     pub created_at: DateTime<Utc>,
@@ -146,6 +147,45 @@ impl fmt::Debug for Confirmation {
 }
 
 impl Confirmation {
+    /// One as a store keeps it: a call that waits, of which nobody has said anything. What else is kept of it (its
+    /// thread and rule, how far it has come, who decided) goes into its fields. `digest` is the one that was kept with
+    /// it: one that is made anew would hide that something was altered.
+    #[must_use]
+    pub fn stored(
+        id: Uuid,
+        run: Uuid,
+        call_id: impl Into<String>,
+        source: Source,
+        bound: &Bound<'_>,
+        digest: impl Into<String>,
+        (created_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Self {
+        Self {
+            id,
+            run,
+            call_id: call_id.into(),
+            tenant: bound.tenant.into(),
+            subject: bound.subject.into(),
+            actor: bound.actor.map(Into::into),
+            source,
+            thread: None,
+            server: bound.server.into(),
+            tool: bound.tool.into(),
+            arguments: bound.arguments.to_owned(),
+            tool_digest: bound.tool_digest.into(),
+            rule: String::new(),
+            rule_digest: bound.rule_digest.into(),
+            digest: digest.into(),
+            created_at,
+            expires_at,
+            state: State::Pending,
+            decided_by: None,
+            decided_at: None,
+            reason: None,
+            recorded_at: None,
+        }
+    }
+
     /// Whether somebody decided, or nobody can any more.
     #[must_use]
     pub fn is_decided(&self) -> bool {

@@ -13,8 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Change, Confirmation, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, Whose,
-    store::{GRACE, KEPT, LEFT, TOO_LATE},
+    Change, Confirmation, GRACE, KEPT, LEFT, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, TOO_LATE, Whose,
 };
 
 /// Most runs.

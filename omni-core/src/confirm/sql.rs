@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Change, Confirmation, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, Whose,
-    store::{GRACE, KEPT, LEFT, TOO_LATE},
+    Change, Confirmation, GRACE, KEPT, LEFT, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, TOO_LATE, Whose,
 };
 use crate::{
     db::{Db, DbError, Row, Tx, Val},

@@ -85,7 +85,8 @@ impl<'a> Whose<'a> {
     }
 
     /// Whether a confirmation is one of them.
-    pub(super) fn has(&self, one: &Confirmation) -> bool {
+    #[must_use]
+    pub fn has(&self, one: &Confirmation) -> bool {
         one.tenant == self.tenant && self.subject.is_none_or(|subject| one.subject == subject)
     }
 
@@ -100,16 +101,17 @@ impl<'a> Whose<'a> {
 ///
 /// # Contract
 /// * `park` is atomic: the run and all its confirmations are stored, or nothing is; nothing where there is a run
-///   of that id. What is read back is
-///   what was kept, byte for byte.
+///   of that id. What is read back is what was kept, byte for byte.
 /// * `change` is a compare-and-set: of however many that want the same step at once one is told `true`. It
 ///   takes only steps of [`State::may_become`], agrees or refuses only while there is time by the store's
 ///   clock, and lets a call begin (`approved → running`) only while its run is claimed.
 /// * `claim` gives a run out once, and not before all of its calls are decided. Its lease is renewed by whoever has it.
-/// * `lapse` makes calls expire whose time is over and ends runs whose lease has run out: calls that were
-///   running are of unknown outcome then, and those that were agreed to and not sent are void. So is what was
-///   agreed to and never claimed, some time after it expired. Each step is told once, to one caller.
-/// * Once ended, a run and its confirmations can be read for a day at least; the run's body is gone.
+/// * `lapse` makes calls expire whose time is over, because of [`TOO_LATE`], and ends runs whose lease has run out:
+///   calls that were running are of unknown outcome then, and those that were agreed to and not sent are void. So is
+///   what was agreed to and never claimed, [`GRACE`] after it would have expired. Each step is told once, to one
+///   caller.
+/// * What calls become that a run leaves behind, and why, is in [`LEFT`], however it ends.
+/// * Once ended, a run and its confirmations can be read for [`KEPT`] at least; the run's body is gone.
 #[async_trait]
 pub trait RunStore: Send + Sync + std::fmt::Debug {
     /// Parks a run.
@@ -287,15 +289,16 @@ impl RunError {
     }
 }
 
-/// How long agreed calls may still be carried out after they would have expired.
-pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
-/// How long what has ended can be read.
-pub(super) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// What a call becomes that its run left behind, and why.
-pub(super) const LEFT: [(State, State, &str); 3] = [
+/// How long a run waits, after its calls would have expired, for somebody who carries out what was agreed to.
+pub const GRACE: Duration = Duration::from_secs(10 * 60);
+/// How long a run that has ended can be read at least.
+pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// What a call becomes that its run leaves behind when it ends: from which state, to which, and the
+/// [reason](Confirmation::reason). A call in any other state stays as it is.
+pub const LEFT: [(State, State, &str); 3] = [
     (State::Running, State::UnknownOutcome, "whoever sent it broke off; nobody knows whether it ran"),
     (State::Approved, State::Void, "it was not carried out in time"),
     (State::Pending, State::Void, "its question ended before anybody decided"),
 ];
-/// Why nobody can decide any more.
-pub(super) const TOO_LATE: &str = "nobody decided in time";
+/// Why nobody can decide any more: the [reason](Confirmation::reason) of a call that expired.
+pub const TOO_LATE: &str = "nobody decided in time";

@@ -74,6 +74,7 @@ const STEPS: &[Step] = &[
     step!(19, "once", "0019_once.sql"),
     step!(20, "whose", "0020_whose.sql"),
     step!(21, "beside", "0021_beside.sql"),
+    step!(22, "bytes", "0022_bytes.sql"),
 ];
 
 /// The numbers of all steps.

@@ -11,11 +11,20 @@ use super::{Dialect, Val};
 /// written in several pieces, and the driver does not set `TCP_NODELAY`: the last piece then waits
 /// 40 ms for the acknowledgement of the first one.
 const ONE_RECORD: usize = 15_000;
+/// The same of an insert that is longer anyway, and waits: as many rows go along as may.
+const SEVERAL_RECORDS: usize = 1 << 20;
 
 /// A statement as it is. Stores write theirs as literals, and bind what comes from outside.
 #[cfg(feature = "sqlite")]
 pub(super) fn safe(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
+}
+
+/// Whether a statement begins with one of these words.
+#[cfg(feature = "sqlite")]
+pub(super) fn first_word_is(sql: &str, words: &[&str]) -> bool {
+    let first = sql.split_whitespace().next().unwrap_or_default();
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 /// A statement with `$1`, `$2`, … for each `?` that does not stand within quotes.
@@ -76,11 +85,13 @@ fn fitting(dialect: Dialect, rows: &[Vec<Val<'_>>], most: usize) -> usize {
     if dialect == Dialect::Sqlite {
         return most;
     }
+    let weight = |row: &Vec<Val<'_>>| row.iter().map(Val::weight).sum::<usize>();
+    let room = if weight(&rows[0]) > ONE_RECORD { SEVERAL_RECORDS } else { ONE_RECORD };
     let ends = rows[..most].iter().scan(0, |end, row| {
-        *end += row.iter().map(Val::weight).sum::<usize>();
+        *end += weight(row);
         Some(*end)
     });
-    prev_power_of_two(ends.take_while(|end| *end <= ONE_RECORD).count().max(1))
+    prev_power_of_two(ends.take_while(|end| *end <= room).count().max(1))
 }
 
 fn prev_power_of_two(number: usize) -> usize {
@@ -95,13 +106,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_insert_into_postgres_is_as_long_as_one_record_or_one_row() {
+    fn an_insert_into_postgres_is_as_long_as_one_record_or_as_many_rows_as_may_wait_together() {
         let rows: Vec<_> = [100, 100, 100, 20_000, 100].map(|len| vec![Val::from("x".repeat(len))]).into();
         let counts = |dialect| {
             let inserts = insert_many(dialect, "INSERT INTO t (a) VALUES", rows.clone(), "");
             inserts.iter().map(|(_, values)| values.len()).collect::<Vec<_>>()
         };
-        assert_eq!(counts(Dialect::Postgres), [2, 1, 1, 1]);
+        assert_eq!(counts(Dialect::Postgres), [2, 1, 2]);
         assert_eq!(counts(Dialect::Sqlite), [4, 1]);
+        let rows: Vec<_> = (0..64).map(|_| vec![Val::from("x".repeat(33_000))]).collect();
+        let inserts = insert_many(Dialect::Postgres, "INSERT INTO t (a) VALUES", rows, "");
+        assert_eq!(inserts.iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), [16; 4]);
     }
 }

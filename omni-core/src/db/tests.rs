@@ -176,3 +176,30 @@ async fn a_disk_that_was_full_is_written_to_again_when_there_is_room() {
     tx.execute("INSERT INTO things (body) VALUES (?)", &[large.as_str().into()]).await.unwrap();
     tx.commit().await.unwrap();
 }
+
+#[tokio::test]
+async fn only_a_transaction_that_says_so_does_not_wait_for_the_disk() {
+    for db in databases().await {
+        let (asks, durable, relaxed) = match db.dialect() {
+            Dialect::Sqlite => ("SELECT CAST(synchronous AS TEXT) AS level FROM pragma_synchronous", "2", "1"),
+            Dialect::Postgres => ("SELECT current_setting('synchronous_commit') AS level", "on", "off"),
+        };
+        let level = async |tx: &mut Tx| tx.fetch_all(asks, &[]).await.unwrap()[0].text("level").unwrap();
+        let mut tx = db.begin_relaxed().await.unwrap();
+        assert_eq!(level(&mut tx).await, relaxed);
+        tx.insert_many(INTO, vec![row(1, "kept")], "").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(db.fetch_all("SELECT id FROM things", &[]).await.unwrap().len(), 1);
+        let mut tx = db.begin().await.unwrap();
+        assert_eq!(level(&mut tx).await, durable);
+        drop(tx);
+        drop(db.begin_relaxed().await.unwrap());
+        // What has no transaction of its own is durable too, whatever came before it.
+        let said = db.fetch_all("UPDATE things SET name = 'new' WHERE id = 1 RETURNING id", &[]).await.unwrap();
+        assert_eq!(said.len(), 1);
+        assert_eq!(db.fetch_all("SELECT id FROM things WHERE name = 'new'", &[]).await.unwrap().len(), 1);
+        if db.dialect() == Dialect::Sqlite {
+            assert_eq!(db.fetch_all("PRAGMA synchronous", &[]).await.unwrap()[0].int("synchronous").unwrap(), 2);
+        }
+    }
+}

@@ -127,7 +127,7 @@ mod tests {
         assert!(background.keep(task(), owner("ada"), None).is_none());
         assert!(background.keep(task(), owner("eve"), None).is_some());
         let ended = background.find(&names[0], &owner("ada")).unwrap();
-        ended.ends(async { Ok::<_, String>(()) }).await.unwrap();
+        ended.ends(async { Ok(()) }).await.unwrap();
         assert!(background.keep(task(), owner("ada"), None).is_some());
         assert!(background.find(&names[0], &owner("ada")).is_none());
     }

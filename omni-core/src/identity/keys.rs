@@ -199,6 +199,33 @@ pub trait KeyStore: Send + Sync + fmt::Debug {
     async fn touch(&self, id: i64, at: DateTime<Utc>) -> Result<(), KeyError>;
 }
 
+#[async_trait]
+impl<T: KeyStore + ?Sized> KeyStore for Arc<T> {
+    async fn find(&self, prefix: &str) -> Result<Vec<ApiKey>, KeyError> {
+        (**self).find(prefix).await
+    }
+
+    async fn get(&self, id: i64) -> Result<Option<ApiKey>, KeyError> {
+        (**self).get(id).await
+    }
+
+    async fn list(&self, owner: Option<&str>, before: Option<i64>, limit: u32) -> Result<Vec<ApiKey>, KeyError> {
+        (**self).list(owner, before, limit).await
+    }
+
+    async fn insert(&self, key: &ApiKey) -> Result<i64, KeyError> {
+        (**self).insert(key).await
+    }
+
+    async fn revoke(&self, id: i64, by: &str) -> Result<Option<ApiKey>, KeyError> {
+        (**self).revoke(id, by).await
+    }
+
+    async fn touch(&self, id: i64, at: DateTime<Utc>) -> Result<(), KeyError> {
+        (**self).touch(id, at).await
+    }
+}
+
 /// Judges keys, with a store behind it. Clones share what was looked up.
 #[derive(Debug, Clone)]
 pub struct Keys {

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{AdminRecord, AskRecord, CallRecord, Event, Record, spelling};
+use super::{AdminRecord, AskRecord, CallRecord, Event, Outcome, Record, spelling};
 use crate::{audit::AuditError, config::StoreContent, redact::Redactor};
 
 /// Most characters of a question or an answer.
@@ -14,6 +14,10 @@ pub const MAX_TEXT: usize = 32 * 1024;
 pub const MAX_ARGUMENTS: usize = 16 * 1024;
 /// Most characters of an error.
 pub const MAX_ERROR: usize = 2 * 1024;
+
+/// Most characters of a question, or of a call's arguments, of which nothing came because it was refused: whoever is refused
+/// fills the ledger slowly, however much they send.
+pub const MAX_REFUSED: usize = 2 * 1024;
 
 /// Most characters of a name or a rule.
 const MAX_NAME: usize = 512;
@@ -65,7 +69,10 @@ pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) 
 
 fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
     match &mut record.event {
-        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => clean_call(call, redactor),
+        Event::DirectCall(call) if call.unsent => clean_call(call, redactor, MAX_REFUSED),
+        Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => {
+            clean_call(call, redactor, MAX_ARGUMENTS);
+        }
         Event::Ask(ask) => clean_ask(ask, redactor),
         Event::AskStarted { question } => clean_text(question, redactor, MAX_TEXT),
         Event::Admin(admin) => clean_admin(admin, redactor),
@@ -76,23 +83,23 @@ fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
 
 fn clean_admin(admin: &mut AdminRecord, redactor: &Redactor) {
     clean_text(&mut admin.target, redactor, MAX_NAME);
-    clean_json(&mut admin.details, redactor);
+    clean_json(&mut admin.details, redactor, MAX_ARGUMENTS);
     clean_error(&mut admin.error, redactor);
 }
 
-fn clean_call(call: &mut CallRecord, redactor: &Redactor) {
+fn clean_call(call: &mut CallRecord, redactor: &Redactor, most: usize) {
     // A model or a caller made these up, perhaps.
     for name in [&mut call.server, &mut call.tool, &mut call.call_id].into_iter().chain(&mut call.rule) {
         clean_text(name, redactor, MAX_NAME);
     }
-    clean_json(&mut call.arguments, redactor);
+    clean_json(&mut call.arguments, redactor, most);
     clean_error(&mut call.error, redactor);
 }
 
 fn clean_ask(ask: &mut AskRecord, redactor: &Redactor) {
-    for text in [&mut ask.question, &mut ask.answer] {
-        clean_text(text, redactor, MAX_TEXT);
-    }
+    let is_refused = ask.iterations == 0 && matches!(ask.outcome, Outcome::Denied | Outcome::RateLimited);
+    clean_text(&mut ask.question, redactor, if is_refused { MAX_REFUSED } else { MAX_TEXT });
+    clean_text(&mut ask.answer, redactor, MAX_TEXT);
     // A caller may have made it up.
     if let Some(model) = &mut ask.model {
         clean_text(model, redactor, MAX_NAME);
@@ -111,15 +118,15 @@ fn clean_text(text: &mut String, redactor: &Redactor, max: usize) {
     cut(text, max);
 }
 
-fn clean_json(value: &mut Value, redactor: &Redactor) {
+fn clean_json(value: &mut Value, redactor: &Redactor, most: usize) {
     redactor.clean_json(value);
     let mut size = Size(0);
-    if serde_json::to_writer(&mut size, value).is_ok() && size.0 <= MAX_ARGUMENTS {
+    if serde_json::to_writer(&mut size, value).is_ok() && size.0 <= most {
         return;
     }
     let mut text = value.to_string();
-    if text.chars().count() > MAX_ARGUMENTS {
-        cut(&mut text, MAX_ARGUMENTS);
+    if text.chars().count() > most {
+        cut(&mut text, most);
         *value = json!({ "_cut": text });
     }
 }
@@ -233,6 +240,22 @@ mod tests {
         let record = clean(call(json!({"text": "x".repeat(MAX_ARGUMENTS)})), &Redactor::new(), StoreContent::Full);
         let text = arguments(&record)["_cut"].as_str().unwrap();
         assert!(text.starts_with(r#"{"text":"xxx"#) && text.contains("[cut: "), "{text}");
+    }
+
+    #[test]
+    fn of_what_is_refused_no_more_is_kept_than_tells_what_it_was() {
+        let long = "x".repeat(100_000);
+        let size =
+            |event| canonical(&clean(Record::new(Uuid::nil(), None, event), &Redactor::new(), StoreContent::Full));
+        let asked = |outcome| size(Event::Ask(Box::new(AskRecord::new(&long, outcome)))).unwrap().len();
+        for outcome in [Outcome::Denied, Outcome::RateLimited] {
+            assert!(asked(outcome) < MAX_REFUSED + 1_000, "{outcome:?}");
+        }
+        assert!(asked(Outcome::Success) > MAX_TEXT);
+        let mut call = CallRecord::new("db", "query", json!({ "text": long }), Outcome::Error);
+        assert!(size(Event::DirectCall(call.clone())).unwrap().len() > MAX_ARGUMENTS);
+        call.unsent = true;
+        assert!(size(Event::DirectCall(call)).unwrap().len() < MAX_REFUSED + 1_000);
     }
 
     #[test]

@@ -1,7 +1,15 @@
 //! The one task that feeds the sink: first what dead processes left, then this chain, in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use tokio::{sync::mpsc, time};
 
 use super::{
@@ -45,6 +53,30 @@ pub(crate) struct Drain {
     pub(crate) store: Option<StoreTag>,
     /// How long the sink has once no more records come.
     pub(crate) within: Duration,
+    pub(crate) most: Most,
+}
+
+/// How many records the sink is offered at once: fewer after it did not take as many in time, and by and by more again.
+pub(crate) struct Most(AtomicUsize);
+
+impl Default for Most {
+    fn default() -> Self {
+        Self(AtomicUsize::new(BATCH))
+    }
+}
+
+impl Most {
+    fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn took(&self, records: usize) {
+        self.0.store((2 * records).clamp(self.now(), BATCH), Ordering::Relaxed);
+    }
+
+    fn was_too_much(&self, records: usize) {
+        self.0.store((records / 2).max(1), Ordering::Relaxed);
+    }
 }
 
 impl Drain {
@@ -116,6 +148,16 @@ impl Drain {
     /// Appends, and lets no record that the store refuses stop those after it: of that one the truth
     /// alone is stored, and the verification finds what is missing. Only a conflict comes back.
     async fn append(&self, records: &[SealedRecord]) -> Result<(), AuditError> {
+        let mut left = records;
+        while !left.is_empty() {
+            let (now, rest) = left.split_at(self.most.now().min(left.len()));
+            self.append_together(now).await?;
+            left = rest;
+        }
+        Ok(())
+    }
+
+    async fn append_together(&self, records: &[SealedRecord]) -> Result<(), AuditError> {
         match self.offer(records, true).await {
             Err(AuditError::Invalid { .. }) => {}
             taken => return taken,
@@ -139,13 +181,17 @@ impl Drain {
         let mut refusals = 0;
         loop {
             let offered = if with_rows { self.sink.append(records) } else { self.sink.append_truth(records) };
-            let taken = time::timeout(APPEND_WITHIN, offered).await;
+            let taken = time::timeout(APPEND_WITHIN, AssertUnwindSafe(offered).catch_unwind()).await;
+            // What panics once may do better with the same records in a moment: the ledger goes on.
+            let panicked = |_| Err(AuditError::Unavailable { message: "it panicked".into() });
+            let taken = taken.map(|caught| caught.unwrap_or_else(panicked));
             if !matches!(taken, Ok(Ok(()))) {
                 metrics::sink_failed();
             }
             let error = match taken {
                 Ok(Ok(())) => {
                     self.shared.report_sink(None);
+                    self.most.took(records.len());
                     return Ok(());
                 }
                 Ok(Err(error @ AuditError::Conflict { .. })) => return Err(error),
@@ -157,6 +203,14 @@ impl Drain {
                     error
                 }
                 Ok(Err(error)) => error,
+                // The same would be too much for it again.
+                Err(_) if records.len() > 1 => {
+                    let (first, rest) = records.split_at(records.len() / 2);
+                    self.most.was_too_much(records.len());
+                    tracing::warn!(records = records.len(), "the audit store does not take so many records in time");
+                    Box::pin(self.offer(first, with_rows)).await?;
+                    return Box::pin(self.offer(rest, with_rows)).await;
+                }
                 Err(_) => AuditError::Unavailable { message: "it did not answer in time".into() },
             };
             if pause == PAUSES.0 {

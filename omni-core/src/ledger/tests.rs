@@ -30,6 +30,8 @@ struct Flaky {
     sink: MemorySink,
     away: Arc<AtomicBool>,
     attempts: Arc<AtomicUsize>,
+    /// Whether it does at the next attempt.
+    panics: Arc<AtomicBool>,
 }
 
 impl Flaky {
@@ -52,6 +54,9 @@ impl Flaky {
 impl AuditSink for Flaky {
     async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
+        if self.panics.swap(false, Ordering::SeqCst) {
+            panic!("the sink broke");
+        }
         if self.away.load(Ordering::SeqCst) {
             return Err(AuditError::Unavailable { message: "gone fishing".into() });
         }

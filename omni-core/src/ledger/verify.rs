@@ -3,8 +3,9 @@
 //!
 //! What proves it is the key: whoever has it can forge, so it belongs outside the database. A
 //! chain's end is proved by the next chain, which names its last seal; the end of the youngest
-//! chain, and of those that ran beside another, only by a head that was exported. A chain whose
-//! beginning was pruned begins at its signed checkpoint.
+//! chain, and of those that ran beside another, only by a head that was exported, or that the
+//! process left beside its write-ahead files. A chain whose beginning was pruned begins at its
+//! signed checkpoint.
 
 use std::{collections::HashMap, fmt};
 
@@ -21,8 +22,10 @@ use crate::{
     hex::from_hex,
 };
 
+mod last;
 mod one;
 
+pub use last::LastSeal;
 pub use one::verify_record;
 
 /// Records read at once.
@@ -47,7 +50,7 @@ pub enum Fault {
     CheckpointForged,
     /// A record stands before the checkpoint: what was pruned is gone, so somebody put it there.
     BelowCheckpoint,
-    /// A head that was exported is not in the chain: its end was removed, or replaced.
+    /// A head that was exported, or left in the data directory, is not in the chain: its end was removed, or replaced.
     HeadMissing,
     /// A row of the tables that people query does not say what the record says, or is missing.
     RowDiffers,
@@ -90,7 +93,7 @@ impl fmt::Display for Fault {
             Self::PreviousCut => "the chain before it has lost its end",
             Self::CheckpointForged => "the checkpoint before it was not signed with this key",
             Self::BelowCheckpoint => "a record stands before the checkpoint from which the chain begins",
-            Self::HeadMissing => "the exported head is not in the chain",
+            Self::HeadMissing => "the exported head, or the one in the data directory, is not in the chain",
             Self::RowDiffers => "its row in audit_logs or tool_calls does not say what the record says",
             Self::RowStray => "a row of audit_logs or tool_calls, or a line of the file, stands there for no record",
         })
@@ -148,6 +151,19 @@ pub async fn verify_against(
     keys: impl Into<SealKeys>,
     exported: &[ChainHead],
 ) -> Result<Verified, AuditError> {
+    verify_up_to(store, keys, exported, None).await
+}
+
+/// The same, and the store must still hold the seal that was left beside it.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_up_to(
+    store: &dyn LedgerStore,
+    keys: impl Into<SealKeys>,
+    exported: &[ChainHead],
+    last: Option<LastSeal>,
+) -> Result<Verified, AuditError> {
     let keys = &keys.into();
     let checkpoints = store.checkpoints().await?;
     let unproved = store.unproved().await?;
@@ -165,7 +181,7 @@ pub async fn verify_against(
     }
     verified.first_break = match ends.first_unlinked(store).await? {
         Some(found) => Some(found),
-        None => match ends.first_without_head(store, exported).await? {
+        None => match ends.first_without_end(store, exported, last).await? {
             Some(found) => Some(found),
             None => stray(store).await?,
         },
@@ -415,6 +431,25 @@ impl Ends {
             let Some(next) = last.seq.checked_add(1) else { return Ok(false) };
             from = next;
         }
+    }
+
+    /// The first end that is known from elsewhere and that its chain does not hold any more.
+    async fn first_without_end(
+        &self,
+        store: &dyn LedgerStore,
+        exported: &[ChainHead],
+        last: Option<LastSeal>,
+    ) -> Result<Option<Break>, AuditError> {
+        if let Some(found) = self.first_without_head(store, exported).await? {
+            return Ok(Some(found));
+        }
+        let Some(LastSeal { chain_id, mac }) = last else { return Ok(None) };
+        if self.holds(store, chain_id, &mac).await? {
+            return Ok(None);
+        }
+        // Its place is not known; it came after all that is there.
+        let seq = self.last.get(&chain_id).map_or(0, |place| place.seq);
+        Ok(Some(Break { chain_id, seq, fault: Fault::HeadMissing }))
     }
 
     /// The first exported head that its chain does not hold any more.

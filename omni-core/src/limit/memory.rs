@@ -159,7 +159,7 @@ impl State {
     }
 
     fn settle(&mut self, settle: &Settle, now: Now) {
-        let Some(held) = self.held.remove(&settle.id) else { return };
+        let Some(held) = self.held.remove(&settle.id).filter(|held| held.until > now.instant) else { return };
         for taken in held.taken {
             let actual = settle.actuals.iter().find(|(key, _)| *key == taken.key).map(|(_, amount)| *amount);
             let Some(count) = self.counts.get_mut(&taken.key) else { continue };

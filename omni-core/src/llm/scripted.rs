@@ -141,3 +141,26 @@ impl LlmProvider for Scripted {
         Ok(Box::pin(futures::stream::iter(events.into_iter().map(Ok))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        llm::Message,
+        testing::{llm_fault_contract, llm_provider_contract},
+    };
+
+    #[tokio::test]
+    async fn a_script_keeps_the_contract() {
+        let request = ChatRequest::new("scripted", vec![Message::user("hello")], 100);
+        let turns = [text_turn("hello"), call_turn(0, &[("db__query", json!({ "sql": "SELECT 1" }))])];
+        for turn in turns {
+            let scripted = Scripted::from_fn(move |_| Ok(turn.clone()));
+            llm_provider_contract(&scripted, &request).await;
+        }
+        let scripted = Scripted::new().fail(LlmError::Timeout { provider: "scripted" }).say("hello");
+        llm_fault_contract(&scripted, &request, &request).await;
+    }
+}

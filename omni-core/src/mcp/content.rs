@@ -16,6 +16,9 @@ use crate::llm::ResultPart;
 
 mod budget;
 mod picture;
+mod visible;
+
+pub(crate) use visible::clean;
 
 #[cfg(test)]
 mod tests;
@@ -194,27 +197,6 @@ fn text(raw: Option<&RawValue>) -> String {
 
 fn label(text: &str) -> String {
     clean(text, MAX_LABEL).replace(['\n', '\t'], " ")
-}
-
-/// Text without control characters (but line ends and tabs) and without what no reader can see,
-/// at most `max` characters of it.
-pub(crate) fn clean(text: &str, max: usize) -> String {
-    text.chars().filter(|&c| is_visible(c)).take(max).collect()
-}
-
-fn is_visible(c: char) -> bool {
-    if c.is_control() {
-        return matches!(c, '\n' | '\t');
-    }
-    !matches!(c,
-        '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{FEFF}'
-        | '\u{200B}'..='\u{200F}'   // zero width, direction marks
-        | '\u{202A}'..='\u{202E}'   // direction overrides
-        | '\u{2060}'..='\u{206F}'   // joiners, direction isolates, deprecated format characters
-        | '\u{FFF9}'..='\u{FFFB}'   // interlinear annotation
-        | '\u{E0000}'..='\u{E007F}' // tags: a whole hidden alphabet
-        | '\u{E0100}'..='\u{E01EF}' // variation selectors: another one
-    )
 }
 
 fn clean_json(value: Value) -> Value {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Nobody, Peer};
+use super::{McpError, Nobody, Peer};
 use crate::identity::{CallerToken, Principal};
 
 /// Progress that a server reports of a call.
@@ -60,6 +60,17 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// Refuses a connection with a caller's own credentials, for transports that have omni's own alone.
+    pub(super) fn must_be_shared(&self) -> Result<(), McpError> {
+        if self.credentials.is_none() { Ok(()) } else { Err(Self::only_over_http()) }
+    }
+
+    /// A connection of another kind would be everybody's.
+    pub(super) fn only_over_http() -> McpError {
+        let message = "a caller's token is passed on over streamable HTTP only";
+        McpError::Unauthorized { message: message.into() }
+    }
+
     /// A request of omni's own that must be answered within `timeout`.
     #[must_use]
     pub fn within(timeout: Duration) -> Self {

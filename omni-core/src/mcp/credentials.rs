@@ -1,6 +1,6 @@
 //! Credentials that change with time: asked for with every request.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
@@ -89,4 +89,23 @@ pub trait CredentialSource: Send + Sync + fmt::Debug {
 
     /// Waits for what goes on although nobody asks any more, such as a renewal that is to be kept.
     async fn settle(&self) {}
+}
+
+#[async_trait]
+impl<T: CredentialSource + ?Sized> CredentialSource for Arc<T> {
+    async fn credential(&self) -> Result<ServerCredential, McpError> {
+        (**self).credential().await
+    }
+
+    async fn renewed(
+        &self,
+        refused: &ServerCredential,
+        refusal: &Refused,
+    ) -> Result<Option<ServerCredential>, McpError> {
+        (**self).renewed(refused, refusal).await
+    }
+
+    async fn settle(&self) {
+        (**self).settle().await;
+    }
 }

@@ -75,6 +75,7 @@ impl Connector for InProcess {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
+        cx.must_be_shared()?;
         let (ours, theirs) = duplex(PIPE_BYTES);
         let (reader, writer) = split(ours);
         let tap = Tap::new(Redactor::new(), Reach::of(cx, Reach::Sole));
@@ -104,5 +105,16 @@ impl Keeper for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{McpContractServer, mcp_transport_contract};
+
+    #[tokio::test]
+    async fn a_server_in_this_process_keeps_the_contract() {
+        mcp_transport_contract(&InProcess::new(McpContractServer::new)).await;
     }
 }

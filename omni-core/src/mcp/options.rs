@@ -87,6 +87,7 @@ impl Default for ServerOptions {
 
 /// Whose connections a server is used on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Sharing {
     /// One connection is everybody's, made with omni's credentials.
     #[default]
@@ -113,6 +114,7 @@ impl Sharing {
 /// When a server is connected to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Connect {
     /// When a service starts ([`Omni::start`](crate::Omni::start)), so that nobody waits for it.
     #[default]

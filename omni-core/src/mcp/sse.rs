@@ -91,10 +91,9 @@ impl Connector for SseServer {
 
     async fn connect(&self, cx: &CallContext) -> Result<Arc<dyn McpTransport>, McpError> {
         let started = Instant::now();
-        if cx.credentials.is_some() || self.endpoint.is_for_callers() {
-            // Here one connection would be everybody's.
-            let message = "a caller's token is passed on over streamable HTTP only";
-            return Err(McpError::Unauthorized { message: message.into() });
+        cx.must_be_shared()?;
+        if self.endpoint.is_for_callers() {
+            return Err(CallContext::only_over_http());
         }
         match timeout_at(cx.deadline, Box::pin(self.start(cx))).await {
             Ok(client) => Ok(Arc::new(client.map_err(|error| refused(error, &self.endpoint.redactor()))?)),

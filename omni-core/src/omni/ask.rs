@@ -166,7 +166,11 @@ async fn finish(
             events.text("");
             summary::roll(parts, ask, &known, talk, turn, &mut answer, cancel).await;
         }
-        Some((_, Err(not_kept))) => answer.warnings.extend(not_kept),
+        Some((talk, Err(not_kept))) => {
+            // Nobody goes on with a session of which nothing is kept.
+            answer.thread.take_if(|_| talk.is_new && not_kept.is_some());
+            answer.warnings.extend(not_kept);
+        }
         None => {}
     }
     steps::settle(parts, known.reservation.take(), is_refused).await;

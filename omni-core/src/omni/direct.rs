@@ -196,11 +196,11 @@ async fn catalog(
 /// What people are told of a server that cannot be used.
 const AWAY: &str = "it does not answer at the moment";
 
-/// Why a server cannot be used may tell of hosts, commands and paths: that is for admins.
+/// Why a server cannot be used may tell of hosts, commands and paths: that is for administrators of all tenants.
 fn told(fault: McpError, grant: &Grant) -> McpError {
     match fault {
         McpError::Timeout { .. } => fault,
-        other if grant.role.is_admin => other,
+        other if grant.administers_all_tenants() => other,
         McpError::Resting { retry_after_ms, .. } => McpError::Resting { reason: AWAY.into(), retry_after_ms },
         _ => McpError::Connect { message: AWAY.into() },
     }

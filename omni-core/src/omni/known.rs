@@ -2,8 +2,10 @@
 
 use super::{Omni, steps};
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     identity::{Admitted, Credential, Principal},
+    ledger::Outcome,
+    metrics,
 };
 
 impl Omni {
@@ -23,7 +25,13 @@ impl Omni {
     pub async fn let_in(&self, who: impl Into<Credential>) -> Result<Admitted, Error> {
         let (parts, who) = (self.parts(), who.into());
         let brought = who.brought();
-        let principal = steps::identity(&parts, brought).await?;
+        let judged = steps::identity(&parts, brought).await;
+        // Nothing comes after it that would count it.
+        let principal = judged.inspect_err(|error| {
+            if error.kind() == ErrorKind::Unauthenticated {
+                metrics::refused(Outcome::Denied, Some(error.kind()), None);
+            }
+        })?;
         Ok(Admitted::new(brought.clone(), principal, &parts))
     }
 }

@@ -27,18 +27,27 @@ impl Omni {
     /// An [`Error`] when a store cannot be read.
     pub async fn pulse(&self, tenant: &str) -> Result<Pulse, Error> {
         let parts = self.parts();
-        let whose = Whose::all(tenant);
-        let pending = parts.runs.pending(whose, MAX_LISTED).await?;
-        let agreed = parts.runs.agreed(whose, MAX_LISTED).await?;
+        let waiting = self.waiting(tenant).await?;
         let newest = match &parts.reader {
             Some(reader) => {
                 let (tenant, order) = (Some(tenant.to_owned()), Order::LastStoredFirst);
-                let query = AuditQuery { tenant, order, limit: Some(1), ..AuditQuery::default() };
+                let query = AuditQuery { tenant, order, limit: Some(1), brief: true, ..AuditQuery::default() };
                 reader.logs(&query).await?.entries.first().map_or(0, |entry| entry.id)
             }
             None => 0,
         };
-        Ok(Pulse { waiting: number(pending.iter().chain(&agreed)), newest })
+        Ok(Pulse { waiting, newest })
+    }
+
+    /// Of it what waits for somebody's decision alone, which takes no look at the log.
+    ///
+    /// # Errors
+    /// An [`Error`] when the store cannot be read.
+    pub async fn waiting(&self, tenant: &str) -> Result<u64, Error> {
+        let (parts, whose) = (self.parts(), Whose::all(tenant));
+        let pending = parts.runs.pending(whose, MAX_LISTED).await?;
+        let agreed = parts.runs.agreed(whose, MAX_LISTED).await?;
+        Ok(number(pending.iter().chain(&agreed)))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Talk {
     pub(super) key: ThreadKey,
     pub(super) window: Window,
     /// Whether there is nothing in it yet, and nobody named it.
-    is_new: bool,
+    pub(super) is_new: bool,
     /// What the turn will be kept with.
     turn: Turn,
 }
@@ -106,20 +106,15 @@ impl Talk {
         if !is_worth_keeping(answer) || said.is_empty() {
             return Err(None);
         }
-        let Self { key, is_new, .. } = self;
         let mut turn = self.turn.clone();
         turn.messages = ended(said, answer, told);
         turn.calls = calls(parts, answer);
         let turn = shorten(turn, &parts.redactor);
-        let append = Append::new(key, &turn).keeping(parts.thread_rules.expiry);
+        let append = Append::new(&self.key, &turn).keeping(parts.thread_rules.expiry);
         let error = match done(KEEPING, parts.threads.append(append)).await {
             Ok(number) => return Ok(number),
             Err(error) => error,
         };
-        if *is_new {
-            tracing::debug!(error, "a session is not kept");
-            return Err(None);
-        }
         tracing::warn!(error, "a turn of a conversation is not kept");
         Err(Some(Warning::new("not_kept", "this answer is not kept: the next question will not know of it")))
     }

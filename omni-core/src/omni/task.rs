@@ -16,6 +16,7 @@ use super::{Omni, passed, steps};
 use crate::{
     answer::millis,
     ask::{Client, Source},
+    audit::AuditError,
     call,
     error::Error,
     identity::{Credential, Scope},
@@ -58,8 +59,19 @@ impl BackgroundTask {
     }
 
     /// It has ended: that is written unless it has been. Whoever comes meanwhile waits, and writes it if that failed.
-    pub(crate) async fn ends<E>(&self, written: impl Future<Output = Result<(), E>>) -> Result<(), E> {
-        self.ended.get_or_try_init(|| written).await.copied()
+    /// What is only not safe in time was accepted all the same: once more would be twice.
+    pub(crate) async fn ends(&self, written: impl Future<Output = Result<(), AuditError>>) -> Result<(), AuditError> {
+        let mut late = Ok(());
+        let accepted = async {
+            let written = written.await;
+            if matches!(written, Err(AuditError::Unavailable { .. })) {
+                late = written;
+                return Ok(());
+            }
+            written
+        };
+        self.ended.get_or_try_init(|| accepted).await?;
+        late
     }
 }
 
@@ -232,6 +244,11 @@ mod tests {
             task.ends(ledger.write_with(end(), Ack::Database)).await.unwrap();
         }
         assert!(task.has_ended());
+        // Accepted, and not known to be safe.
+        let slow = BackgroundTask::new("lab", "slow", "8", Uuid::now_v7());
+        let late = async || Err(AuditError::Unavailable { message: "late".into() });
+        assert!(slow.ends(late()).await.is_err() && slow.has_ended());
+        assert!(slow.ends(late()).await.is_ok(), "it is not written again");
         let is_end = |record: &&Record| matches!(&record.event, Event::DirectCall(call) if call.tool == ASKS_AFTER);
         assert_eq!(sink.records().iter().filter(is_end).count(), 1);
     }

@@ -16,6 +16,9 @@ use super::vet::MAX_PINS;
 /// whoever makes up names all the time has not everybody's tools looked at all the time.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(60);
+/// How long the pins of all servers that were read for one are good for the next whose tools are all known: at a start
+/// all servers come together.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The names that are known here, and beside which of them each server's tools were looked at.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub(super) struct Others {
     /// Another one whenever others are pinned.
     version: u64,
     looked: HashMap<String, Looked>,
+    /// When all pins were read last.
+    read_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -49,9 +54,19 @@ impl Others {
         self.version
     }
 
-    /// Other servers count from now on. Where nothing was looked at yet, that is no news.
+    /// Other servers count from now on.
     pub(super) fn change(&mut self) {
-        self.version += u64::from(!self.looked.is_empty());
+        self.version += 1;
+    }
+
+    /// All pins were read and learned.
+    pub(super) fn read(&mut self, now: Instant) {
+        self.read_at = Some(now);
+    }
+
+    /// Whether they were a moment ago.
+    pub(super) fn are_fresh(&self, now: Instant) -> bool {
+        self.read_at.is_some_and(|at| now.duration_since(at) < FRESH)
     }
 
     /// The tools of these servers, or those that are pinned alone.
@@ -63,10 +78,10 @@ impl Others {
         meant.map(|(server, tool, _)| (server.clone(), tool.clone())).collect()
     }
 
-    /// Whether a server's tools were not looked at beside those that there are. What was looked at before this process
-    /// began was so beside what there was then, as far as is known.
+    /// Whether a server's tools were not looked at beside those that there are. What was so before this process began was
+    /// beside what there was then: a server may have been away when others came.
     pub(super) fn is_stale(&self, server: &str) -> bool {
-        self.looked.get(server).map_or(0, |looked| looked.version) != self.version
+        self.looked.get(server).is_none_or(|looked| looked.version != self.version)
     }
 
     /// Whether they are to be looked at again now, though the server listed nothing new.
@@ -89,12 +104,6 @@ impl Others {
         let times = self.looked.get(server).map_or(0, |looked| looked.times.saturating_add(1));
         let again_at = now + PAUSE.saturating_mul(times).min(PAUSE_AT_MOST);
         self.looked.insert(server.to_owned(), Looked { version, times, again_at });
-    }
-
-    /// A server's tools are what they were, and there are no others beside them.
-    pub(super) fn unchanged(&mut self, server: &str, now: Instant) {
-        let (version, again_at) = (self.version, now);
-        self.looked.entry(server.to_owned()).or_insert(Looked { version, times: 0, again_at });
     }
 
     /// Nobody looks at a server's tools any more.

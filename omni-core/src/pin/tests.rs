@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -37,6 +37,8 @@ async fn both_databases_keep_it() {
 struct Away {
     store: MemoryPins,
     is_away: AtomicBool,
+    /// How often all pins were read.
+    reads: AtomicUsize,
 }
 
 impl Away {
@@ -49,6 +51,7 @@ impl Away {
 impl PinStore for Away {
     async fn marks(&self, server: Option<&str>) -> Result<Vec<Mark>, PinError> {
         self.check()?;
+        self.reads.fetch_add(usize::from(server.is_none()), SeqCst);
         self.store.marks(server).await
     }
 
@@ -301,15 +304,39 @@ async fn a_tool_that_changed_and_is_kept_back_is_news_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_start_with_tools_that_are_known_reads_the_pins_of_each_server_alone() {
-    let (store, first) = memory();
+async fn a_start_with_tools_that_are_known_reads_the_pins_of_all_servers_once() {
+    let store = Arc::new(Away::default());
+    let vetter = || {
+        let vetter = Vetter::new(store.clone(), None);
+        vetter.beside(["s", "t", "u"].into_iter(), false);
+        vetter
+    };
+    let tells = [("tell_time", "Tells the time.")];
+    let first = vetter();
     vet(&first, PinMode::Auto, &MAIL).await;
-    let vetter = Vetter::new(store, None);
-    vetter.beside(["s", "t"].into_iter(), false);
-    vet(&vetter, PinMode::Auto, &MAIL).await;
-    assert!(!vetter.is_due("s"));
-    vetter.vet("t", list("t", &SHADOW), PinMode::Auto).await;
-    assert!(vetter.is_due("s"), "others came since");
+    first.vet("t", list("t", &tells), PinMode::Auto).await;
+    let second = vetter();
+    let before = store.reads.load(SeqCst);
+    vet(&second, PinMode::Auto, &MAIL).await;
+    second.vet("t", list("t", &tells), PinMode::Auto).await;
+    assert_eq!(store.reads.load(SeqCst), before + 1);
+    assert!(!second.is_due("s") && !second.is_due("t"));
+    second.vet("u", list("u", &SHADOW), PinMode::Auto).await;
+    assert!(second.is_due("s"), "others came since");
+}
+
+#[tokio::test]
+async fn what_came_while_a_server_was_away_is_found_when_it_is_back_though_omni_was_started_again() {
+    let (store, first) = memory();
+    let vetter = || {
+        let vetter = Vetter::new(store.clone(), None);
+        vetter.beside(["s", "t"].into_iter(), false);
+        vetter
+    };
+    assert_eq!(usable(&vet(&first, PinMode::Strict, &SHADOW).await), ["add"], "there is nothing that it could direct");
+    assert_eq!(usable(&vetter().vet("t", list("t", &MAIL), PinMode::Strict).await), ["send_email"]);
+    let last = vetter();
+    assert_eq!(withheld(&vet(&last, PinMode::Strict, &SHADOW).await), [("add", Why::Suspicious)]);
 }
 
 #[test]

@@ -159,9 +159,8 @@ impl Vetter {
         if !pins.is_empty() && !in_time(self.store.put(&pins)).await? {
             return Ok(None);
         }
-        match looked {
-            Some(version) => self.others().looked(server, version, pinned(items, &marks, &verdicts), Instant::now()),
-            None => self.others().unchanged(server, Instant::now()),
+        if let Some(version) = looked {
+            self.others().looked(server, version, pinned(items, &marks, &verdicts), Instant::now());
         }
         self.remember(server, marks, &pins);
         let (mut vetted, mut changes) = (Vetted::default(), Changes::default());
@@ -187,10 +186,11 @@ impl Vetter {
             item.findings = mark.map(|mark| mark.findings_of(&item.digest)).unwrap_or_default();
             item.has_news = false;
         }
-        if !self.others().is_stale(server) && items.iter().all(|item| wanted(item, false) == Look::Nothing) {
+        let are_known = items.iter().all(|item| wanted(item, false) == Look::Nothing);
+        if are_known && !self.others().is_stale(server) {
             return Ok(None);
         }
-        let around = self.around(server, items).await?;
+        let around = self.around(server, items, are_known).await?;
         for item in items {
             let is_pinned = marks.get(&*item.def.name).is_some_and(|mark| mark.is_pinned(&item.digest));
             let others = if is_pinned { &around.pinned } else { &around.all };
@@ -206,12 +206,17 @@ impl Vetter {
     }
 
     /// The tools of all servers of the configuration, and those that the server lists.
-    async fn around(&self, server: &str, items: &[Item]) -> Result<Around, PinError> {
-        let marks = in_time(self.store.marks(None)).await?;
+    async fn around(&self, server: &str, items: &[Item], are_known: bool) -> Result<Around, PinError> {
+        let started = Instant::now();
+        let is_read = are_known && self.others().are_fresh(started);
+        let marks = if is_read { Vec::new() } else { in_time(self.store.marks(None)).await? };
         let known = marks.into_iter().map(|mark| (mark.server, mark.tool, mark.pinned.is_some()));
         let terms = self.terms.load_full();
         let mut others = self.others();
         let (version, is_news) = (others.learn(known), others.is_stale(server));
+        if !is_read {
+            others.read(started);
+        }
         let [all, pinned] = [false, true].map(|pinned| others.tools(&terms.servers, pinned));
         drop(others);
         // What a server has itself, its texts mean by a name that others have too.

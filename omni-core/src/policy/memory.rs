@@ -12,14 +12,17 @@ use crate::{
 };
 
 /// Adds the kind `memory`: everybody for whom this machine speaks is super admin, and nobody else is known. Only where no
-/// configuration says otherwise.
+/// configuration says otherwise. A database that is named from outside may be others', who have a configuration: whoever
+/// has a key of theirs is nobody here.
 pub fn register(registry: &mut Registry) {
     registry.policies.register("memory", |config| {
         Box::pin(async move {
             if config.dir.is_some() {
                 return Err(BuildError::invalid("the policy `memory` allows everything; a configuration needs `yaml`"));
             }
-            Ok(Arc::new(MemoryPolicy::of_this_machine()) as Arc<dyn PolicyStore>)
+            let mut policy = MemoryPolicy::of_this_machine();
+            policy.believes_keys = config.owns_its_database();
+            Ok(Arc::new(policy) as Arc<dyn PolicyStore>)
         })
     });
 }
@@ -39,6 +42,8 @@ pub struct MemoryPolicy {
     everybody: Option<Entry>,
     /// Whether `everybody` are only those for whom this machine speaks.
     is_local: bool,
+    /// Whether they are those with a key, too.
+    believes_keys: bool,
     version: watch::Sender<PolicyVersion>,
 }
 
@@ -46,7 +51,8 @@ impl MemoryPolicy {
     /// A policy that knows nobody.
     #[must_use]
     pub fn new() -> Self {
-        Self { subjects: HashMap::new(), everybody: None, is_local: false, version: watch::Sender::new(1) }
+        let (subjects, version) = (HashMap::new(), watch::Sender::new(1));
+        Self { subjects, everybody: None, is_local: false, believes_keys: true, version }
     }
 
     /// Everybody is super admin: right for one person at a terminal or a service that has its own gate.
@@ -59,13 +65,14 @@ impl MemoryPolicy {
     }
 
     /// The same, of those who come by this machine alone: whom Slack, an issuer or a proxy vouches for is nobody here.
-    fn of_this_machine() -> Self {
+    pub(crate) fn of_this_machine() -> Self {
         Self { is_local: true, ..Self::allow_all() }
     }
 
     /// What anybody gets who is not named.
     fn unnamed(&self, via: Via) -> Option<&Entry> {
-        self.everybody.as_ref().filter(|_| !self.is_local || speaks_for(via))
+        let speaks = || speaks_for(via) && (self.believes_keys || via != Via::ApiKey);
+        self.everybody.as_ref().filter(|_| !self.is_local || speaks())
     }
 
     /// Adds a subject, by e-mail address in any spelling.
@@ -83,7 +90,8 @@ impl Default for MemoryPolicy {
 }
 
 /// Whether this machine speaks for somebody: they are at its terminal, have a key that was made there, or the program
-/// itself names them. Schedules are Slack's, and a run is `ResumedRun` where a token or a proxy spoke for its asker.
+/// itself names them. Schedules are Slack's, and a run is `ResumedRun` where a token or a proxy spoke for its asker, or
+/// where somebody agreed to a call who is not there any more when it is made: of neither is it known who vouches for them.
 fn speaks_for(via: Via) -> bool {
     match via {
         Via::LocalUser | Via::ApiKey | Via::Asserted => true,
@@ -138,6 +146,20 @@ mod tests {
         }
         for via in [Via::Slack, Via::Schedule, Via::Oidc, Via::ProxyHeader, Via::ResumedRun] {
             assert_eq!(role(via).await, None, "{via:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_configuration_a_key_of_a_database_that_may_be_others_opens_nothing() {
+        let mut registry = Registry::empty();
+        register(&mut registry);
+        for url in ["postgres://db/omni", "sqlite:/srv/omni/omni.db"] {
+            let env = BTreeMap::from([("DATABASE_URL".to_owned(), url.to_owned())]);
+            let config = Arc::new(Config::embedded(&env, Path::new("/work")));
+            assert!(config.check().iter().any(|found| found.message.contains("opens nothing")), "{url}");
+            let policy = registry.policies.build(&config.policy_kind, config.clone()).await.unwrap();
+            let is_known = async |via| policy.resolve(&Principal::new("ann@x.org", via)).await.is_ok();
+            assert!(!is_known(Via::ApiKey).await && is_known(Via::LocalUser).await, "{url}");
         }
     }
 }

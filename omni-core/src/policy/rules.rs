@@ -303,17 +303,29 @@ impl ArgumentRule {
     }
 
     /// Whether every argument of one of the names has a permitted value; one that is not there is
-    /// fine, unless it is required.
+    /// fine, unless it is required. A server may read a name in any case, the last one that comes, so each is
+    /// judged; and another may not, so what is required has to be there under its own name.
     fn accepts(&self, tool: &str, arguments: &Value) -> bool {
         if self.tools.as_ref().is_some_and(|tools| !tools.is_match(tool)) {
             return true;
         }
-        let given = |name| arguments.get(name).filter(|value: &&Value| !value.is_null());
-        let mut given = self.names.iter().filter_map(given).peekable();
-        match given.peek() {
-            None => !self.required,
-            Some(_) => given.all(|value| self.permits(value)),
+        let mut is_given = false;
+        for (key, value) in arguments.as_object().into_iter().flatten() {
+            let is_own = self.names.contains(key);
+            if !is_own && !self.names.iter().any(|name| is_same_name(name, key)) {
+                continue;
+            }
+            let is_fine = match value {
+                // Where it counts it would take away what is required.
+                Value::Null => is_own || !self.required,
+                value => self.permits(value),
+            };
+            if !is_fine {
+                return false;
+            }
+            is_given |= is_own && !value.is_null();
         }
+        is_given || !self.required
     }
 
     fn permits(&self, value: &Value) -> bool {
@@ -325,6 +337,16 @@ impl ArgumentRule {
             Value::Null | Value::Object(_) => false,
         }
     }
+}
+
+/// Whether two names are one to who reads them in any case: by Unicode's letters, some of which are ASCII's in
+/// another case.
+fn is_same_name(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
+    let folded = |name: &str| -> String { name.to_uppercase().to_lowercase() };
+    folded(one) == folded(other)
 }
 
 #[cfg(test)]

@@ -46,7 +46,6 @@ fn is_hidden(chars: &[(usize, char)], at: usize, has_rtl: bool) -> bool {
     let c = chars[at].1;
     let before = at.checked_sub(1).map(|i| chars[i].1);
     let after = chars.get(at + 1).map(|(_, c)| *c);
-    let is_foreign = |c: Option<char>| c.is_some_and(|c| !c.is_ascii() && !is_invisible(c));
     match c {
         '\n' | '\r' | '\t' => false,
         // A mark of the order of bytes may begin a text.
@@ -61,14 +60,20 @@ fn is_hidden(chars: &[(usize, char)], at: usize, has_rtl: bool) -> bool {
             !before.is_some_and(|c| matches!(c, '\u{3400}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}'))
         }
         '\u{180B}'..='\u{180F}' => !before.is_some_and(|c| matches!(c, '\u{1820}'..='\u{18AA}')),
-        // Emoji and many scripts join and part letters with these, one at a time; an emoji may have its
-        // variant chosen before it is joined.
-        '\u{200B}' | '\u{200C}' | '\u{200D}' => {
-            let joins = is_foreign(before) || before == Some('\u{FE0F}');
-            !(joins && is_foreign(after))
-        }
+        '\u{200B}' | '\u{200C}' | '\u{200D}' => !is_joined(before, after),
         c => c.is_control() || is_invisible(c),
     }
+}
+
+/// Whether a joiner has something to do between these: emoji and many scripts join and part letters with them, one at a
+/// time; an emoji may have its variant chosen before it is joined.
+pub(crate) fn is_joined(before: Option<char>, after: Option<char>) -> bool {
+    (is_foreign(before) || before == Some('\u{FE0F}')) && is_foreign(after)
+}
+
+/// Whether there is a letter or a sign beyond ASCII.
+fn is_foreign(c: Option<char>) -> bool {
+    c.is_some_and(|c| !c.is_ascii() && !is_invisible(c))
 }
 
 fn is_rtl(c: char) -> bool {

@@ -16,7 +16,7 @@ use crate::{
     llm::Usage,
 };
 
-/// Checks a sink, and a reader over the same store.
+/// Checks a sink, and a reader over the same store. One that forgets the oldest needs room for some hundred records.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -250,7 +250,8 @@ fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Re
     [Event::ToolCall(call), Event::Ask(Box::new(ask))].map(|event| at(person, begin, minute, request_id, event))
 }
 
-/// Checks that pruning takes what is old, and that what is left can still be proved.
+/// Checks that pruning takes what is old, and that what is left can still be proved. Chains of other keys stay. What no
+/// record proves, rows and what people said of answers, goes where it is older than 85 days, whosever it is.
 ///
 /// # Panics
 /// Where the contract is broken.

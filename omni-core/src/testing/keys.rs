@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::identity::{ApiKey, KeyStore, Scope, Scopes};
 
-/// Checks a store of keys.
+/// Checks a store of keys. It may hold others, and nobody adds a thousand more while the suite runs.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -16,6 +16,7 @@ pub async fn key_store_contract(store: &dyn KeyStore) {
     let mut new = ApiKey::issue(&owner, Scopes::from_iter([Scope::Ask, Scope::ActAs])).key;
     let now = Utc::now().trunc_subsecs(6);
     new.name = Some("ci".into());
+    new.tenant = "acme".into();
     new.act_as = vec!["role:dba".into()];
     new.ceiling_role = Some("dba".into());
     new.expires_at = Some(now);
@@ -31,6 +32,8 @@ pub async fn key_store_contract(store: &dyn KeyStore) {
 
     let second = store.insert(&ApiKey::issue(&owner, Scopes::user()).key).await.expect("a key can be kept");
     assert_ne!(id, second, "numbers are not used twice");
+    let twin = twin_of(store, &new).await;
+    assert_eq!(of_prefix(store, &new).await, [found[0].clone(), twin.clone()], "every key of a prefix is found");
     let ids = |keys: Vec<ApiKey>| keys.iter().map(|key| key.id).collect::<Vec<_>>();
     assert_eq!(
         ids(store.list(Some(&owner), None, 10).await.expect("keys can be listed")),
@@ -44,14 +47,32 @@ pub async fn key_store_contract(store: &dyn KeyStore) {
     assert!(ids(store.list(None, None, 1_000).await.expect("keys can be listed")).contains(&id));
 
     store.touch(id, now).await.expect("a use can be written down");
-    let used = store.find(&new.prefix).await.expect("keys can be found");
-    assert_eq!(used.first().and_then(|key| key.last_used), Some(now));
+    let used: Vec<_> = of_prefix(store, &new).await.iter().map(|key| key.last_used).collect();
+    assert_eq!(used, [Some(now), None], "and of no other one");
 
     let revoked = store.revoke(id, "boss@x.org").await.expect("a key can be taken back");
     let at = revoked.and_then(|key| key.revoked_at);
     assert!(at.is_some());
     let again = store.revoke(id, "boss@x.org").await.expect("a key can be taken back");
     assert_eq!(again.and_then(|key| key.revoked_at), at, "a key is taken back once");
-    assert!(store.find(&new.prefix).await.expect("keys can be found").iter().all(|key| !key.is_valid(Utc::now())));
+    let after = of_prefix(store, &new).await;
+    assert!(after[0].revoked_at == at && !after[0].is_valid(Utc::now()), "what counts no more is found too");
+    assert_eq!(after[1..], [twin], "another key of its prefix counts as before");
     assert!(store.revoke(i64::from(i32::MAX), "boss@x.org").await.expect("the store answers").is_none());
+}
+
+/// Another key that the same characters find, of somebody else in another tenant.
+async fn twin_of(store: &dyn KeyStore, key: &ApiKey) -> ApiKey {
+    let owner = format!("{}@y.org", Uuid::new_v4().simple());
+    let mut twin = ApiKey::issue(&owner, Scopes::user()).key;
+    (twin.prefix, twin.created_at) = (key.prefix.clone(), key.created_at);
+    twin.id = store.insert(&twin).await.expect("a key can be kept");
+    twin
+}
+
+/// All keys that the same characters find, the oldest first.
+async fn of_prefix(store: &dyn KeyStore, key: &ApiKey) -> Vec<ApiKey> {
+    let mut found = store.find(&key.prefix).await.expect("keys can be found");
+    found.sort_unstable_by_key(|key| key.id);
+    found
 }

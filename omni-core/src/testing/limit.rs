@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::limit::{
@@ -18,7 +18,8 @@ const MANY: u32 = 60;
 /// How many want the same at once.
 const CALLERS: u32 = 1_000;
 
-/// Checks a limiter by the system's clock.
+/// Checks a limiter by the system's clock, for a few seconds. It needs a backend that answers: one that is away
+/// breaks the contract.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -31,9 +32,12 @@ pub async fn rate_limiter_contract(limiter: &dyn RateLimiter) {
     a_large_charge_waits_for_as_much_as_it_needs(limiter).await;
     a_lease_ends_with_settle(limiter).await;
     what_is_undone_was_never_taken(limiter).await;
-    a_renewed_lease_lives_longer(limiter).await;
+    a_renewed_lease_lives_longer(limiter, limiter).await;
     a_lease_that_lapsed_is_somebody_elses(limiter).await;
+    a_ttl_ends_leases_and_nothing_else_and_what_comes_after_it_changes_nothing(limiter).await;
+    a_reserve_that_is_dropped_holds_nothing_beyond_its_ttl(limiter).await;
     a_budget_is_settled_to_what_it_was(limiter).await;
+    a_budget_may_be_settled_to_more_than_was_reserved(limiter).await;
     budgets_of_a_day_and_a_month_are_two(limiter).await;
     tenants_do_not_share_a_count(limiter).await;
     no_two_names_are_one_count(limiter).await;
@@ -44,7 +48,8 @@ pub async fn rate_limiter_contract(limiter: &dyn RateLimiter) {
     what_is_reserved_by_many_at_once_never_exceeds_the_maximum(limiter, limiter).await;
 }
 
-/// Checks that two limiters over the same backend, each with connections of its own, are one.
+/// Checks that two limiters over the same backend, each with connections of its own, are one. Of a limiter that is for
+/// one process alone both are the same.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -57,6 +62,8 @@ pub async fn shared_limiter_contract(one: &dyn RateLimiter, other: &dyn RateLimi
     assert!(!grants(other, lease(&key)).await, "what one instance holds, another knows");
     settle(other, &Settle::new(held.id)).await;
     assert!(grants(one, lease(&key)).await, "what one instance reserved, another may settle");
+    what_one_instance_took_another_takes_back(one, other).await;
+    a_renewed_lease_lives_longer(one, other).await;
 }
 
 fn key() -> LimitKey {
@@ -262,15 +269,25 @@ async fn what_is_undone_was_never_taken(limiter: &dyn RateLimiter) {
     assert!(!grants(limiter, window(&key, 9, LONG)).await, "the window's sum is right after that");
 }
 
-async fn a_renewed_lease_lives_longer(limiter: &dyn RateLimiter) {
+async fn what_one_instance_took_another_takes_back(one: &dyn RateLimiter, other: &dyn RateLimiter) {
+    let key = key();
+    let all = vec![window(&key, 1, LONG), lease(&key), budget(&key, 100)];
+    let taken = Reserve::new(all.clone()).with_ttl(LONG);
+    assert!(reserve(one, &taken).await.is_ok());
+    settle(other, &Settle::undo(taken.id)).await;
+    assert!(reserve(one, &Reserve::new(all)).await.is_ok(), "what one instance reserved, another may undo");
+}
+
+/// What `one` reserved and `other` renews.
+async fn a_renewed_lease_lives_longer(one: &dyn RateLimiter, other: &dyn RateLimiter) {
     let key = key();
     let first = Reserve::new(vec![lease(&key)]).with_ttl(LONG);
-    assert!(reserve(limiter, &first).await.is_ok());
-    let ends_after = async || reserve(limiter, &Reserve::new(vec![lease(&key)])).await.map_err(|full| full.retry_after);
+    assert!(reserve(one, &first).await.is_ok());
+    let ends_after = async || reserve(one, &Reserve::new(vec![lease(&key)])).await.map_err(|full| full.retry_after);
     for pause in 1..MANY {
         sleep(Duration::from_millis(5) * pause).await;
         let before = ends_after().await;
-        let renewed = limiter.renew(&first.id).await;
+        let renewed = other.renew(&first.id).await;
         assert!(renewed.is_ok(), "renewing works: {renewed:?}");
         if ends_after().await.err() > before.err() {
             return;
@@ -283,17 +300,57 @@ async fn a_lease_that_lapsed_is_somebody_elses(limiter: &dyn RateLimiter) {
     let key = key();
     let first = Reserve::new(vec![lease(&key)]).with_ttl(SHORT);
     assert!(reserve(limiter, &first).await.is_ok());
-    let next = Reserve::new(vec![lease(&key)]).with_ttl(LONG);
-    let mut tries = 0;
-    while let Err(full) = reserve(limiter, &next).await {
-        tries += 1;
-        assert!(tries < MANY, "a lease that nobody renews ends");
-        sleep(full.retry_after).await;
-    }
+    takes_over(limiter, &key, "a lease that nobody renews ends").await;
     let lapsed = limiter.renew(&first.id).await;
     assert!(lapsed.is_ok(), "{lapsed:?}");
     settle(limiter, &Settle::new(first.id)).await;
     assert!(!grants(limiter, lease(&key)).await, "a lapsed lease takes nothing from its successor");
+}
+
+/// Takes a lease for long, once whoever has it for no longer than `SHORT` has it no more.
+async fn takes_over(limiter: &dyn RateLimiter, key: &LimitKey, promise: &str) {
+    let next = Reserve::new(vec![lease(key)]).with_ttl(LONG);
+    let mut tries = 0;
+    while let Err(full) = reserve(limiter, &next).await {
+        tries += 1;
+        assert!(tries < MANY, "{promise}");
+        sleep(full.retry_after.min(SHORT)).await;
+    }
+}
+
+async fn a_ttl_ends_leases_and_nothing_else_and_what_comes_after_it_changes_nothing(limiter: &dyn RateLimiter) {
+    let key = key();
+    let window = charge(&key, Limit::Window { max: 99, per: LONG }, 2);
+    let all = [window, charge(&key, Limit::Concurrent { max: 99 }, 1), budget(&key, 20)];
+    let requests: Vec<Reserve> = (0..3).map(|_| Reserve::new(all.to_vec()).with_ttl(SHORT)).collect();
+    for request in &requests {
+        assert!(reserve(limiter, request).await.is_ok());
+    }
+    sleep(SHORT + SHORT / 2).await;
+    let used = async || {
+        let standings = limiter.peek(&all).await.unwrap_or_default();
+        standings.iter().map(|standing| standing.used).collect::<Vec<_>>()
+    };
+    assert_eq!(used().await, [6, 0, 60], "windows and budgets keep what a reservation took that is over");
+    let mut late = Settle::new(requests[0].id.clone());
+    late.actuals = vec![(key.clone(), 1)];
+    settle(limiter, &late).await;
+    assert_eq!(used().await, [6, 0, 60], "what is settled late stays as it was reserved");
+    settle(limiter, &Settle::undo(requests[1].id.clone())).await;
+    assert_eq!(used().await, [6, 0, 60], "nothing is undone any more");
+    let renewed = limiter.renew(&requests[2].id).await;
+    assert!(renewed.is_ok(), "renewing works: {renewed:?}");
+    assert_eq!(used().await, [6, 0, 60], "nothing comes back");
+}
+
+async fn a_reserve_that_is_dropped_holds_nothing_beyond_its_ttl(limiter: &dyn RateLimiter) {
+    for pause_ms in [0, 1, 3, 10] {
+        let key = key();
+        let dropped = Reserve::new(vec![lease(&key)]).with_ttl(SHORT);
+        // Dropped wherever it is by then, if it has not come to its end.
+        let _ = timeout(Duration::from_millis(pause_ms), limiter.reserve(&dropped)).await;
+        takes_over(limiter, &key, "a reservation that nobody waited for ends").await;
+    }
 }
 
 async fn a_budget_is_settled_to_what_it_was(limiter: &dyn RateLimiter) {
@@ -309,6 +366,19 @@ async fn a_budget_is_settled_to_what_it_was(limiter: &dyn RateLimiter) {
     let next = reserve(limiter, &Reserve::new(vec![budget(&key, 40)])).await;
     assert_eq!(next.ok().map(|granted| granted.standings[0].used), Some(100), "a budget is settled once");
     assert!(!grants(limiter, budget(&key, 1)).await, "a budget that is used up is used up");
+}
+
+async fn a_budget_may_be_settled_to_more_than_was_reserved(limiter: &dyn RateLimiter) {
+    let key = key();
+    let first = Reserve::new(vec![budget(&key, 10)]);
+    assert!(reserve(limiter, &first).await.is_ok());
+    let mut actual = Settle::new(first.id);
+    actual.actuals = vec![(key.clone(), 130)];
+    settle(limiter, &actual).await;
+    let standing = limiter.peek(&[budget(&key, 0)]).await.ok().and_then(|all| all.into_iter().next());
+    let standing = standing.map(|standing| (standing.used, standing.max));
+    assert_eq!(standing, Some((130, 100)), "all that was used counts, also what is more than may be");
+    assert!(!grants(limiter, budget(&key, 1)).await, "and nothing is left");
 }
 
 async fn budgets_of_a_day_and_a_month_are_two(limiter: &dyn RateLimiter) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::{
-    identity::Principal,
+    identity::{Principal, Scope, Scopes},
+    limit::Spend,
     policy::{Grant, PolicyError, PolicyStore},
 };
 
@@ -32,11 +33,22 @@ users:
 - { email: bob@x.org, role: dba }
 - { email: out@x.org, role: dba, is_active: false }
 - { email: odd@x.org, role: nonsense }
+- { email: cat@x.org, role: senior, allowed_domains: [sql_help] }
+roles:
+  senior:
+    models: [model-a, model-b]
+    rate_limit: { requests_per_hour: 100, requests_per_minute: 10, concurrent_requests: 9 }
+    budget: { day: { tokens: 99 } }
+  junior:
+    models: [model-b, model-c]
+    rate_limit: { requests_per_hour: 50, requests_per_minute: 20, burst: 3, concurrent_requests: 2 }
+    budget: { day: { tokens: 10 } }
 ";
 
 const TOOLS: [&str; 6] = ["get_x", "get_secret", "kill_all", "drop_x", "list", "getx"];
 
-/// Checks a store that holds [`POLICY_MCPS`] and [`POLICY_USERS`], or the same by other means.
+/// Checks a store that holds [`POLICY_MCPS`] and [`POLICY_USERS`], or the same by other means. One that knows no role
+/// (`junior` is nothing to [`PolicyStore::role`]) needs neither `cat@x.org` nor the roles.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -46,13 +58,15 @@ pub async fn policy_store_contract(store: &dyn PolicyStore) {
     equal_rules_share_a_fingerprint(store).await;
     what_may_be_called_may_be_listed(store).await;
     a_credentials_role_cuts_and_never_adds(store).await;
+    a_ceiling_lowers_quota_models_and_domains(store).await;
     the_highest_ceiling_cuts_nothing_of_the_highest_role(store).await;
+    a_grant_is_of_the_very_principal_that_was_asked_for(store).await;
     an_actor_stays_within_its_list_of_roles(store).await;
     a_grant_names_the_version_it_is_from(store).await;
 }
 
-/// Checks that a change is seen. `change` keeps `ann@x.org` out; it is made as another instance
-/// would make it.
+/// Checks that a change is seen, of a store as [`policy_store_contract`] needs it. `change` keeps `ann@x.org` out; it
+/// is made as another instance would make it.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -142,6 +156,82 @@ async fn a_credentials_role_cuts_and_never_adds(store: &dyn PolicyStore) {
             nothing_else && allowed(&cut, "one", &TOOLS) == allowed(&ann, "one", &TOOLS)
         }));
     }
+}
+
+async fn a_ceiling_lowers_quota_models_and_domains(store: &dyn PolicyStore) {
+    if store.role("junior").is_none() {
+        return;
+    }
+    let of = async |email: &str, ceiling: Option<&str>| {
+        let mut principal = person(email);
+        principal.ceiling_role = ceiling.map(str::to_owned);
+        let grant = resolve(store, &principal).await.ok();
+        let lists = |grant: &Grant| (texts(grant.models.as_ref()), texts(grant.domains.as_ref()));
+        grant.map(|grant| (numbers(&grant), tokens(&grant), lists(&grant)))
+    };
+    let owned = |all: &[&str]| Some(all.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let (both, own) = (owned(&["model-a", "model-b"]), owned(&["sql_help"]));
+    assert_eq!(
+        of("cat@x.org", None).await,
+        Some(([Some(100), Some(10), None, Some(9)], vec![99], (both, own.clone()))),
+        "a person has what the role gives"
+    );
+    assert_eq!(
+        of("cat@x.org", Some("junior")).await,
+        Some(([Some(50), Some(10), Some(3), Some(2)], vec![10], (owned(&["model-b"]), own))),
+        "of each number the lower, of models those of both, and no domain more"
+    );
+    assert_eq!(
+        of("boss@x.org", Some("junior")).await,
+        Some(([Some(50), Some(20), Some(3), Some(2)], vec![10], (owned(&["model-b", "model-c"]), None))),
+        "who is not limited has the ceiling's"
+    );
+}
+
+/// How often somebody may ask: in an hour, in a minute, in a second, at the same time.
+fn numbers(grant: &Grant) -> [Option<u64>; 4] {
+    [grant.quota.per_hour, grant.quota.per_minute, grant.quota.burst, grant.quota.concurrent]
+}
+
+/// What somebody may spend, of what is counted in tokens.
+fn tokens(grant: &Grant) -> Vec<u64> {
+    let tokens = |spend| if let Spend::Tokens(tokens) = spend { Some(tokens) } else { None };
+    grant.quota.budgets.iter().filter_map(|budget| tokens(budget.max)).collect()
+}
+
+/// In an order of their own.
+fn texts(texts: Option<&Vec<String>>) -> Option<Vec<String>> {
+    let mut texts = texts?.clone();
+    texts.sort_unstable();
+    Some(texts)
+}
+
+async fn a_grant_is_of_the_very_principal_that_was_asked_for(store: &dyn PolicyStore) {
+    let bob = person("bob@x.org");
+    let (mut at, mut under) = (bob.clone(), bob.clone());
+    (at.place, at.groups) = (Some("slack:C1".into()), vec!["T1".into()]);
+    under.ceiling_role = Some("super_admin".into());
+    let others = [
+        bob.clone().with_scopes(Scopes::from_iter([Scope::Ask])),
+        bob.clone().with_tenant("acme"),
+        bob.clone().with_actor("bot@x.org"),
+        at,
+        under,
+        bob.clone(),
+    ];
+    // More than once: what is kept of one grant is for nobody else.
+    for _ in 0..2 {
+        for principal in &others {
+            let grant = resolve(store, principal).await;
+            // A store may know nobody of another tenant.
+            assert!(grant.is_ok() || *principal != bob, "{principal:?} is known: {grant:?}");
+            let is_anothers = grant.is_ok_and(|grant| grant.principal != *principal);
+            assert!(!is_anothers, "{principal:?} has a grant of their own");
+        }
+    }
+    let narrow = resolve(store, &others[0]).await;
+    let may = |scope: Scope| narrow.as_ref().is_ok_and(|grant| grant.require(scope).is_ok());
+    assert!(may(Scope::Ask) && !may(Scope::Tools), "a credential is good for what it is made for");
 }
 
 async fn the_highest_ceiling_cuts_nothing_of_the_highest_role(store: &dyn PolicyStore) {

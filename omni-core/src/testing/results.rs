@@ -33,7 +33,8 @@ pub async fn result_store_contract(store: &dyn ResultStore) {
     a_name_is_taken_once(store).await;
 }
 
-/// Checks that two stores over the same backend, each with connections of its own, are one.
+/// Checks that two stores over the same backend, each with connections of its own, are one. Of a store that is for one
+/// process alone there is nothing to check.
 ///
 /// # Panics
 /// Where the contract is broken.

@@ -18,7 +18,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(600);
 const BODY: &str = "{ \"b\":1.0, \"a\" : \"é \\u0000 'x' \u{1f980}\" }";
 
-/// Checks a store of parked runs that nobody else uses meanwhile.
+/// Checks a store of parked runs that nobody else uses meanwhile: what lapses and what is left is told to one caller.
 ///
 /// # Panics
 /// Where the contract is broken.
@@ -110,6 +110,8 @@ async fn what_is_read_is_what_was_parked(store: &dyn RunStore) {
     let run = Uuid::now_v7();
     let (mut first, second) = (confirmation(run, "ada@x.org"), confirmation(run, "ada@x.org"));
     (first.actor, first.thread) = (Some("bot".into()), Some("t 1".into()));
+    (first.call_id, first.rule, first.digest) = ("toolu_é'\"".into(), "mcps.lab.confirm: w*pe".into(), "d 1".into());
+    (first.tool_digest, first.rule_digest) = ("t 1".into(), "r 1".into());
     store.park(ParkedRun::new(run, BODY, &[first.clone(), second.clone()], LONG)).await.expect("it can be parked");
     assert_eq!(store.body(run).await.expect("it can be read").as_deref(), Some(BODY), "byte for byte");
     let kept = read(store, run).await;
@@ -117,6 +119,8 @@ async fn what_is_read_is_what_was_parked(store: &dyn RunStore) {
     let one = store.confirmation(first.id).await.expect("it can be read").expect("it is there");
     assert_eq!(one.arguments.get(), first.arguments.get(), "byte for byte");
     assert_eq!(one.bound().digest(), first.bound().digest());
+    assert_eq!((one.call_id, one.rule, one.digest), (first.call_id.clone(), first.rule.clone(), first.digest.clone()));
+    assert_eq!((one.tool_digest, one.rule_digest), (first.tool_digest.clone(), first.rule_digest.clone()));
     assert_eq!((one.actor, one.thread, one.source), (first.actor, first.thread, first.source));
     assert_eq!((one.state, one.decided_by, one.reason), (State::Pending, None, None));
     let waits = one.expires_at - one.created_at;

@@ -23,6 +23,7 @@ pub async fn postgres_schema() -> Option<String> {
 }
 
 /// Drops some of the schemas that tests left an hour ago or earlier. Their names grow with time.
+#[cfg(feature = "postgres")]
 async fn drop_old(db: &crate::db::Db) {
     let hour_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
     let oldest = format!("omni_test_{:012x}", hour_ago.timestamp_millis());

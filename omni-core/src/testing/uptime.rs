@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::uptime::{Spell, UptimeStore};
 
-/// Checks a store of how servers did.
+/// Checks a store of how servers did. It removes what was seen last more than four hours ago, whosever it is.
 ///
 /// # Panics
 /// Where the contract is broken.

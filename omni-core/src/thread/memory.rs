@@ -176,14 +176,8 @@ impl Thread {
     }
 
     fn entry(&self, key: &ThreadKey) -> ThreadEntry {
-        ThreadEntry {
-            key: key.clone(),
-            title: self.title.clone(),
-            turns: self.turns,
-            created_at: self.created_at,
-            used_at: self.used_at,
-            expires_at: self.expires_at,
-        }
+        let (title, turns) = (self.title.clone(), self.turns);
+        ThreadEntry::stored(key.clone(), title, turns, self.created_at, self.used_at, self.expires_at)
     }
 }
 
@@ -197,7 +191,7 @@ impl ThreadStore for MemoryThreads {
         let read = |kept: &Kept| {
             let Kept { number, begins, at, text } = kept;
             let (bytes, turn) = (text.len() as u64, Turn::decode(text)?);
-            Ok(KeptTurn { number: *number, begins: *begins, bytes, at: *at, turn })
+            Ok(KeptTurn::stored(*number, *begins, bytes, *at, turn))
         };
         newest.map(read).collect()
     }

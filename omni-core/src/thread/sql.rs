@@ -175,13 +175,8 @@ fn kept(row: &Row) -> Result<Option<KeptTurn>, DbError> {
             return Ok(None);
         }
     };
-    Ok(Some(KeptTurn {
-        number: row.unsigned("number")?,
-        begins: row.unsigned("begins")?,
-        bytes: row.unsigned("bytes")?,
-        at: row.time("created_at")?,
-        turn,
-    }))
+    let (number, begins, bytes) = (row.unsigned("number")?, row.unsigned("begins")?, row.unsigned("bytes")?);
+    Ok(Some(KeptTurn::stored(number, begins, bytes, row.time("created_at")?, turn)))
 }
 
 fn entry(channel: &ChannelKey, row: &Row) -> Result<ThreadEntry, DbError> {
@@ -263,7 +258,7 @@ impl ThreadStore for SqlThreads {
         );
         let Some(row) = db.fetch_optional(&sql, &names(key)).await? else { return Ok(None) };
         let text = Summary::decode(&row.text("summary")?)?;
-        Ok(Some(Summary { text, through: row.unsigned("through")?, at: row.time("through_at")? }))
+        Ok(Some(Summary::stored(text, row.unsigned("through")?, row.time("through_at")?)))
     }
 
     async fn summarize(&self, key: &ThreadKey, summary: &Summary) -> Result<bool, ThreadError> {

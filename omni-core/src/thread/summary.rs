@@ -26,7 +26,13 @@ impl Summary {
     /// What tells of a turn and of all before it.
     #[must_use]
     pub fn new(text: impl Into<String>, newest: &KeptTurn) -> Self {
-        Self { text: text.into(), through: newest.number, at: newest.at }
+        Self::stored(text, newest.number, newest.at)
+    }
+
+    /// One that a store kept, as it is.
+    #[must_use]
+    pub fn stored(text: impl Into<String>, through: u64, at: DateTime<Utc>) -> Self {
+        Self { text: text.into(), through, at }
     }
 
     /// The text as databases keep it, with every character that it has.

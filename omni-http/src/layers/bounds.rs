@@ -18,6 +18,10 @@ use crate::{error::ApiError, router, state::App};
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Most bytes of a body at a route for anybody: what a login brings. Whoever has no credential and takes no room by
+/// being there is not to fill the memory either.
+const OPEN_BODY_BYTES: usize = 8 << 10;
+
 /// Refuses what is too long, and ends what takes too long.
 pub(super) async fn keep<A: Future<Output = Result<Response, ApiError>>>(
     config: &HttpConfig,
@@ -35,8 +39,13 @@ pub(super) async fn keep<A: Future<Output = Result<Response, ApiError>>>(
 /// Gives a request room once all of it has come, so that nobody takes the room by being slow. Whoever only
 /// looks how omni is doing finds room in any case; a stream needs none once it has begun.
 pub(super) async fn admit(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
-    let is_let_by = router::route(&request).is_some_and(|route| router::is_let_by(request.method(), route));
-    let request = whole(request, app.config.max_body_bytes).await?;
+    let (method, route) = (request.method(), router::route(&request));
+    let is_let_by = route.is_some_and(|route| router::is_let_by(method, route));
+    let most = match route.is_some_and(|route| router::is_open(method, route)) {
+        true => app.config.max_body_bytes.min(OPEN_BODY_BYTES),
+        false => app.config.max_body_bytes,
+    };
+    let request = whole(request, most).await?;
     let _room = match is_let_by {
         true => None,
         false => Some(app.room.try_acquire().map_err(|_| ApiError::no_room())?),

@@ -32,11 +32,16 @@ pub(super) struct Refusal {
     id: Value,
 }
 
+impl Refusal {
+    fn body(self) -> Json<Value> {
+        let Self { code, message, id } = self;
+        Json(json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } }))
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { code, message, id } = self;
-        let body = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } });
-        (StatusCode::BAD_REQUEST, Json(body)).into_response()
+        (StatusCode::BAD_REQUEST, self.body()).into_response()
     }
 }
 
@@ -63,8 +68,17 @@ impl Message {
 
     /// The refusal of headers that are unlike it.
     pub(super) fn mismatch(&self, why: &str) -> Refusal {
+        self.refusal(HEADER_MISMATCH, why)
+    }
+
+    /// The answer for whoever may not send it, in the form in which the gateway refuses what comes within a session.
+    pub(super) fn denied(&self, why: &str) -> Response {
+        self.refusal(INVALID_REQUEST, why).body().into_response()
+    }
+
+    fn refusal(&self, code: i32, why: &str) -> Refusal {
         let id = self.id().filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
-        Refusal { code: HEADER_MISMATCH, message: why.into(), id }
+        Refusal { code, message: why.into(), id }
     }
 
     /// Whether its client says that it can be asked nothing.

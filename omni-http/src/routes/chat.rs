@@ -167,7 +167,8 @@ fn named(
 
 /// The conversation: one of the asker's own, or the thread in Slack. A thread in Slack is that of whom the
 /// key belongs to: a bot that may ask for others vouches for the place as well, and nobody else finds what
-/// was said there by naming it.
+/// was said there by naming it, not by another key of the bot's owner either. What somebody said there who
+/// vouches for nothing is no part of what the bot is told.
 fn conversation(caller: &Caller, body: &AskRequest) -> Option<Conversation> {
     let own = body.thread_id.as_deref().filter(|thread| !thread.is_empty());
     if let Some(thread) = own {
@@ -178,7 +179,8 @@ fn conversation(caller: &Caller, body: &AskRequest) -> Option<Conversation> {
         [b'D', ..] => Place::Direct(channel.to_owned()),
         _ => Place::Channel(channel.to_owned()),
     };
-    // No subject has a line break in it.
-    let channel = format!("{}\n{channel}", owner.subject);
+    // No subject has a line break in it, or is empty.
+    let kind = if owner.scopes.contains(Scope::ActAs) { "" } else { "\n" };
+    let channel = format!("{kind}{}\n{channel}", owner.subject);
     Some(Conversation::At { key: ThreadKey::new(&owner.tenant, Source::Http.as_str(), &channel, thread), place })
 }

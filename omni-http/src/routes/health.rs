@@ -1,11 +1,12 @@
-//! How omni is doing. Nobody is asked for it: what the pool and the ledger know is told, so that
-//! whoever asks often costs nobody anything.
+//! How omni is doing. No server is asked for it: what the pool and the ledger know is told, and what was found out a moment
+//! ago, so that whoever asks often costs nobody anything.
 
 use axum::{extract::State, http::StatusCode};
 use chrono::Utc;
 use omni_core::{
     Error, Source,
     catalog::{Catalog, Health as ServerHealth, ServerView},
+    config::SecurityMode,
     omni::Inside,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -64,12 +65,9 @@ async fn live() -> Json<Live> {
     (status = 503, body = Ready, description = "Questions are not let in at the moment"),
 ))]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
-    match app.omni.admit() {
-        Ok(()) => (StatusCode::OK, Json(Ready { ready: true, reason: None })),
-        Err(error) => {
-            let reason = Some(error.public_message());
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Ready { ready: false, reason }))
-        }
+    match app.omni.not_ready(app.config.mode == SecurityMode::Keys).await {
+        None => (StatusCode::OK, Json(Ready { ready: true, reason: None })),
+        reason => (StatusCode::SERVICE_UNAVAILABLE, Json(Ready { ready: false, reason })),
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What is counted, in the text format of Prometheus
 ///
-/// For whoever may read everybody's records (scope `audit`), and for administrators (scope `admin`).
+/// For whoever may read everybody's records (scope `audit`), and for administrators (scope `admin`); of the tenant
+/// `default`, for what is counted is counted of all tenants.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses(
     (status = 200, body = String, content_type = "text/plain"),
     (status = 404, description = "Nothing is counted here"),

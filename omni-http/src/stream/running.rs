@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use omni_core::{AnswerEvent, AnswerStream, Principal, answer::json::EventJson, elicit::Elicitation};
+use omni_core::{
+    AnswerEvent, AnswerStream, Principal, answer::json::EventJson, elicit::Elicitation, identity::Holder,
+};
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
@@ -24,10 +26,10 @@ pub(super) struct Told {
 #[derive(Debug)]
 pub(super) struct Running {
     id: Uuid,
-    tenant: String,
-    /// Whose answer it is, and who asked for it.
+    /// Who asked, and by what.
+    asker: Holder,
+    /// Whose answer it is.
     subject: String,
-    asker: String,
     state: watch::Sender<State>,
 }
 
@@ -84,9 +86,8 @@ impl State {
 }
 
 impl Running {
-    pub(super) fn new(id: Uuid, asker: &Principal, subject: String) -> Self {
-        let (tenant, asker) = (asker.tenant.clone(), asker.subject.clone());
-        Self { id, tenant, subject, asker, state: watch::Sender::default() }
+    pub(super) fn new(id: Uuid, asker: Holder, subject: String) -> Self {
+        Self { id, asker, subject, state: watch::Sender::default() }
     }
 
     /// Whose answer it is.
@@ -98,10 +99,10 @@ impl Running {
         self.id
     }
 
-    /// Whether somebody began it for the same person: nobody else reads it.
-    pub(super) fn is_of(&self, principal: &Principal) -> bool {
-        let asker = principal.actor.as_ref().unwrap_or(&principal.subject);
-        self.tenant == principal.tenant && self.subject == principal.subject && self.asker == *asker
+    /// Whether this one began it, for the person that they are for now: nobody else reads it, nor the same by another
+    /// key, which may be worth less.
+    pub(super) fn is_of(&self, asker: &Holder, principal: &Principal) -> bool {
+        self.asker == *asker && self.subject == principal.subject
     }
 
     pub(super) fn push(&self, event: &AnswerEvent) {
@@ -211,7 +212,9 @@ mod tests {
     use super::*;
 
     fn running() -> Arc<Running> {
-        Arc::new(Running::new(Uuid::now_v7(), &Principal::email("ada@company.com"), "ada@company.com".into()))
+        let ada = Principal::email("ada@company.com");
+        let asker = Holder::new(&ada, &ada.clone().into());
+        Arc::new(Running::new(Uuid::now_v7(), asker, ada.subject))
     }
 
     fn text(running: &Running, bytes: usize) {

@@ -161,8 +161,8 @@ impl Bot {
 
     /// What waits for anybody's decision, as a number; `None` where that cannot be read.
     async fn what_waits(&self) -> Option<u64> {
-        match self.omni().pulse(&self.config().tenant_of(&self.me().team)).await {
-            Ok(pulse) => Some(pulse.waiting),
+        match self.omni().waiting(&self.config().tenant_of(&self.me().team)).await {
+            Ok(waiting) => Some(waiting),
             Err(error) => {
                 tracing::debug!(%error, "it is not known whether somebody's page shows what is so");
                 None

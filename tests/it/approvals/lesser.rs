@@ -4,7 +4,7 @@ use omni_core::{
     Error, ErrorKind, ExposeSecret as _,
     answer::CallStatus,
     identity::{ApiKey, Authenticator, Keys, Scope, keys::memory::MemoryKeys},
-    policy::{Quota, memory::MemoryPolicy},
+    policy::{Ceiling, Quota, memory::MemoryPolicy},
 };
 use omni_tests::{
     door::Door,
@@ -32,12 +32,11 @@ impl Capped {
 impl PolicyStore for Capped {
     async fn resolve(&self, principal: &Principal) -> Result<Arc<Grant>, PolicyError> {
         let rules = RuleSet::builder().allow("lab", "*").confirm("lab", "wipe").confirm("lab", "drop").build().unwrap();
-        let rules = match &principal.ceiling_role {
-            Some(_) => rules.under(RuleSet::builder().allow("lab", self.tool).build().unwrap()),
-            None => rules,
-        };
         let mut grant = Grant::new(principal.clone(), Role::new("dba"), rules);
         grant.version = *self.version.borrow();
+        let (role, quota) = (Role::new("dba"), Quota::default());
+        let rules = RuleSet::builder().allow("lab", self.tool).build().unwrap();
+        grant.cut(Some(Ceiling { role: &role, rules, models: None, domains: None, quota: &quota }))?;
         Ok(Arc::new(grant))
     }
 

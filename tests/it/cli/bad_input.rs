@@ -1,4 +1,5 @@
 use omni_tests::loopback::Loopback;
+use serde_json::{Value, json};
 
 use super::{omni, statuses, with_server};
 
@@ -19,6 +20,21 @@ fn a_wrong_command_line_is_exit_code_2() {
     {
         let ran = omni().run(args).exits(2);
         assert!(ran.err.contains("error:") && ran.out.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_the_form_of_its_command_whatever_its_values_are_called() {
+    for args in [
+        &["keys", "create", "x@x.org", "--scope", "ask", "--json"][..],
+        &["--config", "ask", "tools", "list", "--json", "--nonsense"],
+        &["--", "ask", "--json"],
+    ] {
+        let told = omni().run(args).exits(2).json();
+        assert_eq!((&told["ok"], &told["schema"]), (&json!(false), &Value::Null), "{args:?}");
+    }
+    for args in [&["ask", "--json", "--nonsense"][..], &["--color", "never", "ask", "--nonsense", "--json", "call"]] {
+        assert_eq!(omni().run(args).exits(2).json()["schema"], "omni.ask/1", "{args:?}");
     }
 }
 

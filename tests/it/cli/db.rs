@@ -29,6 +29,12 @@ fn the_sql_is_printed_for_the_database_that_is_configured() {
 }
 
 #[test]
+fn a_ledger_in_a_file_of_lines_has_no_tables() {
+    let ran = omni().run_with(&[("DATABASE_URL", "jsonl:log.jsonl")], &["db", "status"]).exits(2);
+    assert!(ran.err.contains("\"jsonl\", which is no database"), "{ran:?}");
+}
+
+#[test]
 fn records_are_pruned_when_somebody_says_how_old_they_may_be() {
     let home = omni();
     home.run(&["db", "migrate"]).exits(0);

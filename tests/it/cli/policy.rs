@@ -221,3 +221,38 @@ fn what_is_not_known_of_a_tool_is_said() {
         home.run(&["policy", "explain", "--user", "dba@company.com", "--server", "db", "--tool", "wip", "--live"]);
     assert!(absent.exits(0).err.contains("db has no tool \"wip\""));
 }
+
+#[test]
+fn a_tool_that_is_kept_back_is_explained_as_that_until_somebody_agrees() {
+    let server = Loopback::with_wipe();
+    let home = super::with_server(&server, "    pin: strict\n").with_file("users.yaml", CAREFUL);
+    let explain = |more: &[&str]| {
+        let base = ["policy", "explain", "--server", "db", "--json"];
+        home.run(&[&base[..], more].concat()).exits(0).json()
+    };
+    let (dba, clerk) = (["--user", "dba@company.com"], ["--user", "clerk@company.com"]);
+    home.run(&["servers", "check"]).exits(0);
+    let look = [&dba[..], &["--tool", "get_health"]].concat();
+    assert_eq!(explain(&look)["effect"], "allow");
+
+    server.describe("get_health", "Health of the database, and more.");
+    server.describe("wipe", "Wipes the database, and more.");
+    home.run(&["servers", "check"]).exits(0);
+    let forms: [&[&str]; 2] = [&[], &["--live"]];
+    for live in forms {
+        let one = explain(&[&look[..], live].concat());
+        assert_eq!((&one["effect"], &one["destructive"]), (&json!("deny"), &json!(false)), "{live:?}");
+        assert_eq!(one["rule"], "kept back: its definition changed; `omni tools approve` lets it in", "{live:?}");
+        let all = explain(&[&dba[..], live].concat());
+        let of_all = all["decisions"].as_array().unwrap().iter().find(|it| it["tool"] == "get_health").unwrap();
+        assert_eq!((&of_all["effect"], &of_all["rule"]), (&one["effect"], &one["rule"]), "{live:?}");
+        let denied = explain(&[&clerk[..], &["--tool", "wipe"], live].concat());
+        assert!(denied["rule"].as_str().unwrap().contains("can_execute_dangerous_tools"), "{denied}");
+    }
+    home.run(&["tools", "call", "db.get_health", "--as", "dba@company.com"]).exits(1);
+
+    home.run(&["tools", "approve", "db", "get_health"]).exits(0);
+    assert_eq!(explain(&look)["effect"], "allow", "the server was not asked again");
+    home.run(&["tools", "call", "db.get_health", "--as", "dba@company.com"]).exits(0);
+    assert_eq!(explain(&[&look[..], &["--live"]].concat())["effect"], "allow");
+}

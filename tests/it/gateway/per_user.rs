@@ -78,6 +78,7 @@ impl House {
             .llm(curious())
             .server_with("notes", notes, options)
             .authenticator(Authenticator::new().with_keys(keys.clone()).with_oidc(oidc))
+            .policy(MemoryPolicy::allow_all())
             .audit(recorder.clone());
         let omni = change(builder).build().await.unwrap();
         let door = Door::over(omni, |_| {}).await;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use omni_core::{
+    OmniBuilder,
     config::OidcConfig,
     identity::{Authenticator, Oidc, Scope},
     ledger::{CallRecord, Event, Outcome},
     mcp::http::HttpServer,
-    policy::yaml::YamlPolicy,
+    policy::{memory::MemoryPolicy, yaml::YamlPolicy},
 };
 use omni_tests::{
     agent::{Agent, Speaks},
@@ -104,7 +105,10 @@ async fn a_session_goes_on_being_told_by_the_newest_token_of_its_person() {
     let lab = FakeServer::echo();
     let authenticator = Authenticator::new().with_oidc(Oidc::new(config).unwrap());
     let server = lab.clone();
-    let door = Door::with(|_| {}, |builder| builder.server("lab", server).authenticator(authenticator)).await;
+    let build = |builder: OmniBuilder| {
+        builder.server("lab", server).authenticator(authenticator).policy(MemoryPolicy::allow_all())
+    };
+    let door = Door::with(|_| {}, build).await;
     let claims = issuer.claims(json!({}));
     let (first, second) = (old.token(&claims), new.token(&claims));
     let send = |token: &str, session: Option<&str>, message: serde_json::Value| {

@@ -143,6 +143,17 @@ async fn nobody_is_let_in_without_a_credential_nor_with_one_for_something_else()
 }
 
 #[tokio::test]
+async fn a_key_that_is_made_for_something_else_begins_no_session() {
+    let door = Door::new().await;
+    let asks = door.key(ADA, &[Scope::Ask]).await;
+    let reply = Reply::of(framed(door.request(Method::POST, "/mcp").bearer_auth(&asks), INITIALIZE)).await.is(200);
+    let answer = reply.json();
+    assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32600), &json!(1)), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("mcp"), "{answer}");
+    assert_eq!(reply.header("mcp-session-id"), "");
+}
+
+#[tokio::test]
 async fn headers_that_are_unlike_the_body_and_keys_that_are_there_twice_are_refused() {
     let door = Door::new().await;
     let key = door.key(ADA, &[Scope::Tools]).await;

@@ -44,6 +44,28 @@ async fn bodies_queries_and_depth_have_a_bound() {
     door.get("/health?x").await.is(200);
 }
 
+/// The beginning of the answer to a request whose body does not come.
+async fn told_at_once(door: &Door, request: &str, bytes: usize) -> String {
+    let mut stream = TcpStream::connect(door.address()).await.unwrap();
+    let head = format!("{request} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(Duration::from_secs(10), stream.read_exact(&mut answer)).await.expect("it waits for the body").unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn who_has_no_credential_finds_room_for_a_login_and_no_more() {
+    let door = Door::new().await;
+    for request in ["GET /health/live", "GET /", "HEAD /health", "GET /openapi.json"] {
+        assert_eq!(told_at_once(&door, request, 100_000).await, "HTTP/1.1 413", "{request}");
+    }
+    Reply::of(door.request(Method::GET, "/health/live").body("x".repeat(4_000))).await.is(200);
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let long = json!({ "message": "x", "more": "x".repeat(100_000) });
+    door.post_by(&key, "/chat/ask", &long).await.is(200);
+}
+
 #[tokio::test]
 async fn a_head_has_a_bound() {
     let door = Door::with(|config| config.max_header_bytes = 8_192, |builder| builder).await;

@@ -1,8 +1,18 @@
 //! How omni is doing.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
 use omni_core::{
+    RateLimiter,
     identity::Scope,
     ledger::Event,
+    limit::{LimitError, Reservation, ReservationId, Reserve, Settle, memory::MemoryLimiter},
     mcp::{CallContext, Connector, McpError},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
@@ -113,6 +123,54 @@ async fn looking_asks_no_server() {
         door.get(path).await.is(200);
     }
     assert_eq!(before, checked());
+}
+
+/// A limiter that is away, or not.
+#[derive(Debug, Default)]
+struct Leaving {
+    counts: MemoryLimiter,
+    is_away: AtomicBool,
+    looks: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl RateLimiter for Leaving {
+    async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
+        self.looks.fetch_add(1, SeqCst);
+        match self.is_away.load(SeqCst) {
+            true => Err(LimitError::Unavailable { message: "redis://10.0.0.7 refused".into() }),
+            false => self.counts.reserve(request).await,
+        }
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
+        self.counts.settle(settle).await
+    }
+
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
+        self.counts.renew(id).await
+    }
+}
+
+#[tokio::test]
+async fn a_door_is_not_ready_while_what_every_question_needs_is_away_and_looks_no_more_often_than_it_has_to() {
+    let limiter = Arc::new(Leaving::default());
+    limiter.is_away.store(true, SeqCst);
+    let door = Door::with(|_| {}, |builder| builder.limiter(limiter.clone())).await;
+    let away = json!({ "ready": false, "reason": "requests cannot be counted at the moment" });
+    for _ in 0..5 {
+        assert_eq!(door.get("/health/ready").await.is(503).json(), away);
+    }
+    assert_eq!(limiter.looks.load(SeqCst), 1);
+    limiter.is_away.store(false, SeqCst);
+    let ready = async || door.get("/health/ready").await.status == 200;
+    for _ in 0..100 {
+        if ready().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is not ready again");
 }
 
 #[tokio::test]

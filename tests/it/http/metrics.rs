@@ -18,6 +18,7 @@ use omni_core::{
 use omni_http::{DoorOptions, Metrics};
 use omni_tests::{
     door::{Door, Reply},
+    office::Office,
     scrape::Scrape,
     server::{FakeServer, any},
 };
@@ -89,6 +90,10 @@ async fn asks_calls_tokens_and_refusals_are_what_a_scrape_shows() {
     };
     assert_eq!((asks("success"), asks("rate_limited")), (4.0, 1.0), "{}", shown.0);
     assert!(shown.count("omni_refusals_total", &[("kind", "rate")]) > before);
+    let strangers = || async { scrape(&door).await.count("omni_refusals_total", &[("kind", "identity")]) };
+    let before = strangers().await;
+    ask(&door, "omni_made_up", json!({ "message": "Say it" })).await.error(401, "unauthenticated");
+    assert!(strangers().await > before, "the door refuses, and it is counted all the same");
     let calls = |tool, outcome| {
         let labels = [("server", "counted"), ("tool", tool), ("outcome", outcome)];
         shown.count("omni_tool_calls_total", &labels)
@@ -188,6 +193,15 @@ async fn what_is_counted_is_for_administrators_and_for_whoever_reads_the_log() {
         assert_eq!(door.get_by(&key, "/metrics").await.status, status, "{who} with {scope:?}");
     }
     door.get("/metrics").await.error(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn what_is_counted_of_all_tenants_is_not_for_an_administrator_of_another_one() {
+    let office = Office::open().await;
+    let (own, other) = (office.key(BOSS).await, office.key_elsewhere(BOSS).await);
+    office.get(&own, "/metrics").await.is(200);
+    let detail = office.get(&other, "/metrics").await.error(403, "denied");
+    assert!(detail.as_str().unwrap().contains("tenant"), "{detail}");
 }
 
 #[tokio::test]

@@ -165,6 +165,16 @@ async fn a_stream_for_somebody_else_is_read_with_the_rights_that_it_was_begun_wi
 }
 
 #[tokio::test]
+async fn another_key_of_the_same_person_does_not_go_on_with_a_stream() {
+    let broken = Broken::within(LONG).await;
+    let other = broken.door.key(ADA, &[Scope::Ask]).await;
+    broken.gate.add_permits(1);
+    broken.resume(Method::GET, &other, &broken.first).await.error(409, "conflict");
+    broken.resume(Method::GET, &broken.key, &broken.first).await.is(200);
+    broken.door.end().await;
+}
+
+#[tokio::test]
 async fn nobody_else_reads_a_stream_by_its_id() {
     let broken = Broken::within(LONG).await;
     let other = broken.door.key("eve@company.com", &[Scope::Ask]).await;

@@ -144,6 +144,25 @@ async fn people_of_one_thread_in_slack_share_it_where_the_bot_asks_for_them() {
 }
 
 #[tokio::test]
+async fn a_thread_that_a_bot_vouches_for_and_one_that_another_key_of_its_owner_names_are_two() {
+    let (door, _) = talkative().await;
+    let bot = door.key_for("bot@company.com", &[Scope::Ask, Scope::ActAs], &["*"]).await;
+    let own = door.key("bot@company.com", &[Scope::Ask]).await;
+    let ask = async |key: &str, channel: &str, thread: &str| {
+        let context = json!({ "slack_channel": channel, "slack_thread_ts": thread });
+        let body = json!({ "message": "Hi", "slack_context": context });
+        door.post_by(key, "/chat/ask", &body).await.is(200).json()["answer"].clone()
+    };
+    for (first, second, thread) in [(&bot, &own, "1.1"), (&own, &bot, "1.2")] {
+        assert_eq!(ask(first, "C1", thread).await, "I was told 1.");
+        for channel in ["C1", "\nC1"] {
+            assert_eq!(ask(second, channel, thread).await, "I was told 1.", "{channel:?}");
+        }
+        assert_eq!(ask(first, "C1", thread).await, "I was told 3.", "and each goes on");
+    }
+}
+
+#[tokio::test]
 async fn where_no_conversation_is_kept_none_is_listed() {
     let mut off = ThreadRules::default();
     off.own.enabled = false;

@@ -7,12 +7,12 @@ use omni_core::{
     config::Need,
     ledger::{
         Heads, SealKey, SealKeys,
-        verify::{Break, Verified, verify_against},
+        verify::{Break, LastSeal, Verified, verify_up_to},
     },
 };
 use serde_json::{Value, json};
 
-use super::{failed, store};
+use super::{failed, readable, store};
 use crate::{
     app::App,
     args::{KeyArgs, VerifyArgs},
@@ -50,10 +50,13 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     let config = app.config()?;
     let exported = args.head.as_deref().map(exported).transpose()?;
     let keys = keys(&config)?;
-    let store = store(app, &config).await?;
+    let backend = app.registry.audit.build(&config.audit.kind, config.audit.clone()).await.map_err(Error::from)?;
+    // A ledger in memory ended with its process, and holds what none left.
+    let last = LastSeal::read(&config.audit.dir, &*backend.sink).filter(|_| config.audit.kind != "memory");
+    let store = readable(&config, backend.reader)?;
     app.console.spinner.show("verifying …");
     let heads = exported.map(|heads| heads.heads).unwrap_or_default();
-    let verified = verify_against(&*store, &keys, &heads).await.map_err(|error| Fault::from(Error::from(error)))?;
+    let verified = verify_up_to(&*store, &keys, &heads, last).await.map_err(failed)?;
     if args.json {
         app.console.json(&document(&verified))?;
     } else {

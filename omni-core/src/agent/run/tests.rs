@@ -292,6 +292,7 @@ fn a_call_that_waits_is_left_out_and_the_run_waits_for_it_when_the_others_have_e
     run.call_decided("c", Some("no".into()));
     let refused = dispatched(&run).pop().unwrap();
     assert!(matches!(refused.disposition, Disposition::Refuse { reason: Refused::Unapproved, .. }), "{refused:?}");
+    assert_eq!(refused.rule, "confirm", "the rule that asks for a human, not the one that allows the call");
     finish_all(&mut run);
     assert!(matches!(run.step(), Step::CallModel { .. }));
 }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    audit::Entries,
+    audit::LogEntry,
     db::{Db, DbError},
     feedback::{Feedback, Verdict, keep as keep_one},
     ledger::{Event, Record},
@@ -15,7 +15,7 @@ const COMPLAINTS: [&str; 3] = ["it was about another database", "too slow", "the
 pub(super) async fn keep(db: &Db, records: &[Record]) -> Result<(), DbError> {
     let answered = records.iter().filter(|record| matches!(&record.event, Event::Ask(ask) if !ask.answer.is_empty()));
     for (at, record) in answered.step_by(9).enumerate() {
-        let Some(log) = Entries::of(record).log else { continue };
+        let Some(log) = LogEntry::of(record) else { continue };
         let verdict = if at % 4 == 3 { Verdict::Down } else { Verdict::Up };
         let reason = (verdict == Verdict::Down).then(|| COMPLAINTS[at / 4 % COMPLAINTS.len()].to_owned());
         let feedback = Feedback::new(record.request_id, verdict).because(reason);

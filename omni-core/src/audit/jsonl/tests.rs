@@ -6,7 +6,7 @@ use crate::{
         AskRecord, Event, Outcome, Record, SealKey, seal_all,
         verify::{Fault, verify},
     },
-    testing::{audit_reader_contract, audit_sink_contract, sealed},
+    testing::{audit_reader_contract, audit_sink_contract, sealed, shared_audit_sink_contract},
 };
 
 /// What a verification finds in the file of a chain of so many records, after somebody without the key had its lines.
@@ -35,6 +35,17 @@ async fn the_jsonl_sink_keeps_the_contracts() {
     let sink = JsonlSink::open(dir.path().join("new/ledger.jsonl")).await.unwrap();
     audit_sink_contract(&sink, &sink).await;
     audit_reader_contract(&sink, &sink).await;
+}
+
+#[tokio::test]
+async fn two_sinks_on_one_file_are_one_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.jsonl");
+    let (one, other) = (JsonlSink::open(&path).await.unwrap(), JsonlSink::open(&path).await.unwrap());
+    shared_audit_sink_contract(&one, &other, &other).await;
+    assert_eq!(one.stray().await.unwrap(), None, "no line stands there twice");
+    let elsewhere = JsonlSink::open(dir.path().join("other.jsonl")).await.unwrap();
+    assert!(one.place().is_some() && one.place() != elsewhere.place());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{
         AdminRecord, AskRecord, CallRecord, Event, Ledger, LedgerOptions, Outcome, Party, Record, SealKey, verify::*,
     },
     llm::Usage,
-    testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed},
+    testing::{audit_prune_contract, audit_reader_contract, audit_sink_contract, sealed, shared_audit_sink_contract},
 };
 
 mod carried;
@@ -83,6 +83,19 @@ async fn both_databases_keep_the_contracts() {
         audit_sink_contract(&store, &store).await;
         audit_reader_contract(&store, &store).await;
         audit_prune_contract(&store, &store).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_openings_of_one_database_are_one_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut urls = vec![format!("sqlite:{}", dir.path().join("omni.db").display())];
+    urls.extend(crate::testing::postgres_schema().await);
+    let elsewhere = SqlAudit::open("sqlite::memory:").await.unwrap();
+    for url in urls {
+        let (one, other) = (SqlAudit::open(&url).await.unwrap(), SqlAudit::open(&url).await.unwrap());
+        shared_audit_sink_contract(&one, &other, &other).await;
+        assert!(one.place().is_some() && one.place() != elsewhere.place());
     }
 }
 

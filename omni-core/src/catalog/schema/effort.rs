@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, iter::successors};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::refs;
 
@@ -14,6 +14,8 @@ const MAX_CHECKED: u64 = 20_000_000;
 /// Most keywords of which it is told why they do not fit: each that does not is an error, and all are made
 /// before the first is read.
 const MAX_EXPLAINED: u64 = 100_000;
+/// So many bytes of a text, or of a name, take as long to look at as a value.
+const BYTES_A_VALUE: usize = 16;
 /// Deepest nesting of arguments that can be read.
 const MAX_DEPTH: usize = 128;
 
@@ -26,27 +28,28 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    /// Of a schema that is safe by [`refs::is_unsafe`].
-    pub(super) fn of(schema: &Value) -> Self {
-        let graph = Graph::of(schema);
-        Self { checked: graph.checked(), explained: graph.levels(&[0], true) }
+    /// Of a schema that is safe by [`refs::is_unsafe`], where a pattern takes as long as so many keywords.
+    pub(super) fn of(schema: &Value, pattern: u64) -> Self {
+        let checked = Graph::of(schema, pattern).checked();
+        // A pattern that does not match is one error.
+        Self { checked, explained: Graph::of(schema, 1).levels(&[0], true) }
     }
 
     /// Whether it can be told if arguments fit.
     pub(super) fn can_check(&self, arguments: &Value) -> bool {
-        total(&self.checked, arguments) <= MAX_CHECKED
+        total(&self.checked, arguments, BYTES_A_VALUE) <= MAX_CHECKED
     }
 
     /// Whether it can be told everywhere why they do not.
     pub(super) fn can_explain(&self, arguments: &Value) -> bool {
-        total(&self.explained, arguments) <= MAX_EXPLAINED
+        total(&self.explained, arguments, usize::MAX) <= MAX_EXPLAINED
     }
 }
 
 /// How many keywords judge the values in `arguments`, all together.
-fn total(levels: &[u64], arguments: &Value) -> u64 {
+fn total(levels: &[u64], arguments: &Value, bytes_a_value: usize) -> u64 {
     let mut counts = Vec::new();
-    count(arguments, 0, &mut counts);
+    count(arguments, 0, bytes_a_value, &mut counts);
     let judged = counts.iter().enumerate().map(|(depth, count)| at(levels, depth).saturating_mul(*count));
     judged.fold(0, u64::saturating_add)
 }
@@ -55,16 +58,23 @@ fn at(levels: &[u64], depth: usize) -> u64 {
     levels.get(depth).or(levels.last()).copied().unwrap_or(0)
 }
 
-/// How many values lie at each depth.
-fn count(value: &Value, depth: usize, counts: &mut Vec<u64>) {
+/// How many values lie at each depth; of texts, and of names of what lies there, so many bytes are one more.
+fn count(value: &Value, depth: usize, bytes_a_value: usize, counts: &mut Vec<u64>) {
     if counts.len() <= depth {
         counts.resize(depth + 1, 0);
     }
+    let more = |text: &str| (text.len() / bytes_a_value) as u64;
     counts[depth] += 1;
     match value {
-        Value::Array(items) => items.iter().for_each(|item| count(item, depth + 1, counts)),
-        Value::Object(fields) => fields.values().for_each(|field| count(field, depth + 1, counts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter().for_each(|item| count(item, depth + 1, bytes_a_value, counts)),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                count(field, depth + 1, bytes_a_value, counts);
+                counts[depth + 1] += more(name);
+            }
+        }
+        Value::String(text) => counts[depth] += more(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -87,7 +97,7 @@ struct Node {
 }
 
 impl Graph {
-    fn of(root: &Value) -> Self {
+    fn of(root: &Value, pattern: u64) -> Self {
         let mut schemas = Vec::new();
         collect(root, None, &mut schemas);
         let ids = schemas.iter().enumerate().map(|(at, (schema, _))| (std::ptr::from_ref::<Value>(schema), at));
@@ -102,10 +112,15 @@ impl Graph {
             if ["unevaluatedItems", "unevaluatedProperties"].iter().any(|key| schema.get(key).is_some()) {
                 same.extend_from_within(..);
             }
-            let below = refs::below(schema).iter().map(|group| group.iter().filter_map(id).collect()).collect();
-            Node { keywords: keywords(schema), same, returns, below }
+            let groups = refs::below(schema);
+            let below = groups.iter().map(|group| group.iter().filter_map(id).collect());
+            // Each name below is held against each pattern of names.
+            let names = schema.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+            let below = below.chain(std::iter::repeat_n(vec![schemas.len()], names)).collect();
+            Node { keywords: keywords(schema, pattern), same, returns, below }
         };
-        let nodes: Vec<Node> = schemas.iter().enumerate().map(node).collect();
+        let of_a_name = Node { keywords: pattern, same: Vec::new(), returns: Vec::new(), below: Vec::new() };
+        let nodes: Vec<Node> = schemas.iter().enumerate().map(node).chain([of_a_name]).collect();
         Self { order: order(&nodes), nodes }
     }
 
@@ -186,13 +201,14 @@ fn order(nodes: &[Node]) -> Vec<usize> {
 }
 
 /// How many errors a schema may bring by itself.
-fn keywords(schema: &Value) -> u64 {
+fn keywords(schema: &Value, pattern: u64) -> u64 {
     let names = |value: &Value| value.as_array().map_or(1, |names| names.len() as u64);
     match schema {
         Value::Bool(false) => 1,
         Value::Object(map) => {
             let errors = map.iter().map(|(key, value)| match (key.as_str(), value) {
                 ("required", _) => names(value),
+                ("pattern", _) => pattern,
                 ("dependencies" | "dependentRequired", Value::Object(lists)) => lists.values().map(names).sum(),
                 _ => 1,
             });

@@ -162,3 +162,24 @@ fn draft_of_the_schema_decides() {
     assert!(check(&exclusive, &json!({ "a": 3 })).is_err());
     assert_eq!(check(&exclusive, &json!({ "a": 4 })), Ok(()));
 }
+
+#[test]
+fn patterns_that_look_around_are_held_against_one_text_and_not_against_thousands_of_names() {
+    let email = json!({ "type": "string", "pattern": r"^(?!\.)[a-z.]+@[a-z.]+$" });
+    let schema = json!({ "properties": { "email": email } });
+    assert_eq!(check(&schema, &json!({ "email": "ann@x.org" })), Ok(()));
+    assert!(check(&schema, &json!({ "email": ".ann@x.org" })).is_err());
+    let patterns: Map<String, Value> = (0..300).map(|i| (format!("^(?=(.*a.*)+b){i}"), json!({}))).collect();
+    let schema = json!({ "patternProperties": patterns, "required": ["x"] });
+    let names: Map<String, Value> = (0..3_000).map(|n| (format!("{}{n}", "a".repeat(40)), json!(1))).collect();
+    assert!(check(&schema, &json!({ "y": 1 })).is_err());
+    assert_eq!(check(&schema, &Value::Object(names)), Ok(()), "the server judges");
+}
+
+#[test]
+fn long_texts_are_not_held_against_hundreds_of_patterns() {
+    let many: Vec<Value> = (0..300).map(|i| json!({ "pattern": format!("a{i}b") })).collect();
+    let schema = json!({ "properties": { "text": { "anyOf": many } } });
+    assert!(check(&schema, &json!({ "text": "c".repeat(1_000) })).is_err());
+    assert_eq!(check(&schema, &json!({ "text": "c".repeat(1_000_000) })), Ok(()), "the server judges");
+}

@@ -20,6 +20,14 @@ struct Placed<'a> {
     pattern: &'a str,
 }
 
+impl Placed<'_> {
+    /// A pattern for all servers is for those too that are still to come; a name is rather misspelled.
+    fn severity(&self) -> Severity {
+        let is_for_later = self.server.is_none() && self.pattern.contains('*');
+        if is_for_later { Severity::Info } else { Severity::Warning }
+    }
+}
+
 /// The servers that a pattern speaks of.
 struct Spoken<'a> {
     servers: Vec<&'a str>,
@@ -31,7 +39,7 @@ impl<'a> Linter<'a> {
     pub(super) fn unmatched(&mut self, stored: &StoredTools) {
         for placed in self.of_servers() {
             if let Some(message) = self.matches_nothing(&placed, stored) {
-                self.server_note(Severity::Warning, &placed.path, message);
+                self.server_note(placed.severity(), &placed.path, message);
             }
         }
         for placed in self.people().map(of_people).unwrap_or_default() {

@@ -28,6 +28,46 @@ fn a_config_directory_of_another_program_is_passed_over() {
     assert_eq!(config_dir(cwd.path(), &[]), None);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_there_and_cannot_be_read_is_never_passed_over_for_the_embedded_default() {
+    use std::os::unix::fs::symlink;
+
+    let told = |link: &str, to: &str| {
+        let cwd = dir(&[("config/other.txt", ""), ("file", "")]);
+        let link = cwd.path().join(link);
+        if link.ends_with("config") {
+            std::fs::remove_dir_all(&link).unwrap();
+        }
+        symlink(to, &link).unwrap();
+        Config::load(LoadOptions::new(env(&[]), cwd.path())).map(|config| config.dir).map_err(|error| error.to_string())
+    };
+    for link in ["config/users.yaml", "config/settings.yaml", "config"] {
+        let error = told(link, "nowhere").unwrap_err();
+        assert!(error.contains(&format!("{link}: it is a link that leads nowhere")), "{error}");
+        let error = told(link, link.rsplit('/').next().unwrap()).unwrap_err();
+        assert!(error.starts_with("cannot read ") && error.contains(link), "{error}");
+    }
+    assert_eq!(told("config", "file"), Ok(None), "a file is no directory of a configuration");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_config_directory_of_another_user_is_an_error() {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    let cwd = dir(&[("config/users.yaml", "")]);
+    let config = cwd.path().join("config");
+    std::fs::set_permissions(&config, Permissions::from_mode(0o000)).unwrap();
+    let looks_everywhere = std::fs::symlink_metadata(config.join("users.yaml")).is_ok();
+    let loaded = Config::load(LoadOptions::new(env(&[]), cwd.path()));
+    std::fs::set_permissions(&config, Permissions::from_mode(0o700)).unwrap();
+    match loaded {
+        Err(error) => assert!(error.to_string().contains("it cannot be looked into"), "{error}"),
+        Ok(_) => assert!(looks_everywhere, "only root reads it"),
+    }
+}
+
 #[test]
 fn a_directory_that_was_asked_for_must_be_there() {
     let cwd = dir(&[("file", "")]);

@@ -52,6 +52,29 @@ async fn a_chain_names_the_one_before_it_in_its_own_store() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_emptied_or_cut_does_not_hold_the_seal_that_was_left_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, other) = (at("one"), at("two"));
+    assert_eq!(LastSeal::read(dir.path(), &store), None);
+    run(dir.path(), &store, "1").await;
+    run(dir.path(), &store, "2").await;
+    let last = LastSeal::read(dir.path(), &store);
+    let check = async |sink: &MemorySink| verify_up_to(sink, &key(), &[], last).await.unwrap().first_break;
+    let whole = &store.flaky.sink;
+    let youngest = whole.chains().await.unwrap()[1];
+    assert_eq!((last.map(|last| last.chain_id), check(whole).await), (Some(youngest), None));
+    let (empty, cut) = (MemorySink::default(), MemorySink::default());
+    let older = whole.read(whole.chains().await.unwrap()[0], 0, 100).await.unwrap();
+    cut.append(&older).await.unwrap();
+    for sink in [&empty, &cut] {
+        assert_verifies(sink, if std::ptr::eq(sink, &empty) { 0 } else { older.len() as u64 }).await;
+        assert_eq!(check(sink).await, Some(Break { chain_id: youngest, seq: 0, fault: Fault::HeadMissing }));
+    }
+    // What was left of one store says nothing of another.
+    assert_eq!(LastSeal::read(dir.path(), &other), None);
+}
+
+#[tokio::test]
 async fn what_was_on_its_way_to_another_store_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (at("one"), at("two"));
@@ -75,4 +98,53 @@ async fn files_tell_nothing_of_where_the_store_is() {
     run(dir.path(), &store, "1").await;
     let names = format!("{:?}", files_of(dir.path()));
     assert!(names.contains(".wal") && !names.contains("secret"), "{names}");
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_is_one_that_is_away_for_a_moment() {
+    let flaky = Flaky::default();
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(options(dir.path()), flaky.clone()).await;
+    ledger.write(ask("before")).await.unwrap();
+    ledger.flush(SOON).await.unwrap();
+    flaky.panics.store(true, Ordering::SeqCst);
+    ledger.write_with(ask("broken"), Ack::Fsync).await.unwrap();
+    ledger.write(ask("after")).await.unwrap();
+    ledger.flush(SOON).await.unwrap();
+    assert_eq!(questions(&flaky.sink), ["before", "broken", "after"]);
+    assert!(!flaky.panics.load(Ordering::SeqCst));
+    ledger.shutdown().await;
+}
+
+/// A store that never comes to an end with more than so many records.
+#[derive(Debug, Clone)]
+struct Slow {
+    sink: MemorySink,
+    most: usize,
+    attempts: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl AuditSink for Slow {
+    async fn append(&self, batch: &[SealedRecord]) -> Result<(), AuditError> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        if batch.len() > self.most {
+            return std::future::pending().await;
+        }
+        self.sink.append(batch).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_no_large_batch_in_time_is_brought_small_ones_and_then_larger_ones_again() {
+    let slow = Slow { sink: MemorySink::default(), most: 7, attempts: Arc::default() };
+    let ledger = Ledger::start(LedgerOptions::new(key()), Arc::new(slow.clone()), Uuid::now_v7(), Found::default());
+    for index in 0..400 {
+        ledger.write(ask(&index.to_string())).await.unwrap();
+    }
+    ledger.flush(Duration::from_secs(3_600)).await.unwrap();
+    assert!(questions(&slow.sink).into_iter().eq((0..400).map(|index| index.to_string())));
+    assert_verifies(&slow.sink, 401).await;
+    let attempts = slow.attempts.load(Ordering::SeqCst);
+    assert!((58..400).contains(&attempts), "{attempts} attempts");
 }

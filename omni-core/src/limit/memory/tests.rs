@@ -122,7 +122,7 @@ fn budgets_begin_anew_with_the_calendar() {
 fn a_budget_of_a_past_period_is_not_corrected_in_the_present_one() {
     let limiter = Turned::at("2026-11-23T23:59:00Z");
     let day = |amount| charge("money", Limit::Budget { max: 10, period: Period::Day }, amount);
-    let request = Reserve::new(vec![day(9)]);
+    let request = Reserve::new(vec![day(9)]).with_ttl(HOUR);
     limiter.limiter.reserve(&request).now_or_never().unwrap().unwrap();
     limiter.turn(Duration::from_secs(61));
     limiter.reserve(vec![day(10)]).unwrap();

@@ -17,8 +17,10 @@ use crate::{
 pub(super) async fn settle(db: &Db, settle: &Settle) -> Result<(), Failed> {
     let reservation = settle.id.id.to_string();
     let mut tx = db.begin().await?;
-    let sql = "DELETE FROM limit_reservations WHERE id = ? RETURNING charges";
-    let Some(row) = tx.fetch_optional(sql, &[(&reservation).into()]).await? else { return Ok(()) };
+    // What is over stays as it was reserved, whether or not it was swept.
+    let sql =
+        format!("DELETE FROM limit_reservations WHERE id = ? AND ends > {} RETURNING charges", db.dialect().now());
+    let Some(row) = tx.fetch_optional(&sql, &[(&reservation).into()]).await? else { return Ok(()) };
     let taken = taken(&row)?;
     if settle.undo {
         tx.execute("DELETE FROM limit_entries WHERE reservation = ?", &[(&reservation).into()]).await?;

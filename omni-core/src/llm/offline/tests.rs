@@ -9,6 +9,7 @@ use crate::{
     catalog::{Catalog, NameRules, ServerView, ToolAnnotations, ToolDef},
     llm::{Message, ResultPart, Speaker},
     policy::RuleSet,
+    testing::llm_provider_contract,
 };
 
 mod answers;
@@ -48,6 +49,16 @@ fn tools() -> Arc<ToolSet> {
 
 fn set(servers: Vec<ServerView>) -> Arc<ToolSet> {
     Arc::new(ToolSet::build(&Catalog::new(1, servers), &RuleSet::allow_all(), NameRules::default()))
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_whether_it_calls_a_tool_or_says_something() {
+    for question in ["echo hello world", "Who wrote the Odyssey?"] {
+        let mut request = ChatRequest::new("offline", vec![Message::user(question)], 1_000);
+        llm_provider_contract(&Offline::new(), &request).await;
+        request.tools = tools();
+        llm_provider_contract(&Offline::new(), &request).await;
+    }
 }
 
 fn today() -> NaiveDate {

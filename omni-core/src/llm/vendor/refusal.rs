@@ -11,6 +11,7 @@ use crate::{
         LlmError,
         retry::{Again, Failed, retry_after, should_retry},
     },
+    mcp::clean,
 };
 
 /// Longest message of a vendor that is passed on, in characters.
@@ -95,7 +96,7 @@ impl Words {
     fn of(body: &Value) -> Option<Self> {
         let error = body.get("error").unwrap_or(body);
         let message = [error, &error["message"], &body["detail"]].into_iter().find_map(Value::as_str);
-        let kinds = [&error["code"], &error["type"]].into_iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let kinds = [&error["code"], &error["type"]].into_iter().filter_map(Value::as_str).map(shortened).collect();
         Some(Self { kinds, message: shortened(message?) })
     }
 
@@ -195,9 +196,9 @@ fn hinted(message: &str, model: &str, vendor: &Vendor) -> String {
     }
 }
 
-/// One line, not too long.
+/// One line, not too long, with nothing in it that a terminal obeys: a log shows it, and so does whoever asked.
 fn shortened(message: &str) -> String {
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = clean(message, usize::MAX).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MAX_MESSAGE_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,

@@ -82,6 +82,11 @@ fn messages_say_what_to_do_and_hold_no_page() {
     );
     assert!(text(404, &typed("not_found_error", "model: x")).contains("claude-sonnet-5-5 replaces it"));
     assert_eq!(text(502, "<html>\n<h1>secret</h1>"), "anthropic is not available (502): Bad Gateway (a web page)");
+    let controls = "bo\u{1b}[31mom\u{1b}]0;pwn\u{7}\r\nERROR forged\u{9b}\u{202e}\u{2028}!";
+    assert_eq!(text(500, controls), "anthropic is not available (500): boom ERROR forged !");
+    let typed_so = json!({"error": {"type": controls, "message": controls}});
+    let told = refusal::in_answer(&TEST, "m", &typed_so).to_string();
+    assert_eq!(told, "anthropic is not available (boom ERROR forged !): boom ERROR forged !");
     let long = text(500, &"ä ".repeat(5_000));
     assert!(long.chars().count() < 600 && long.ends_with('…'), "{long}");
 }

@@ -141,6 +141,30 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     async fn remove(&self, key: &TokenKey) -> Result<bool, TokenStoreError>;
 }
 
+#[async_trait]
+impl<T: TokenStore + ?Sized> TokenStore for Arc<T> {
+    async fn get(&self, key: &TokenKey) -> Result<Option<StoredTokens>, TokenStoreError> {
+        (**self).get(key).await
+    }
+
+    async fn put(
+        &self,
+        key: &TokenKey,
+        tokens: &StoredTokens,
+        expected: Option<Uuid>,
+    ) -> Result<bool, TokenStoreError> {
+        (**self).put(key, tokens, expected).await
+    }
+
+    async fn lease(&self, key: &TokenKey, lease: &Lease) -> Result<bool, TokenStoreError> {
+        (**self).lease(key, lease).await
+    }
+
+    async fn remove(&self, key: &TokenKey) -> Result<bool, TokenStoreError> {
+        (**self).remove(key).await
+    }
+}
+
 /// A store and the key to what is in it. Clones share both.
 #[derive(Debug, Clone)]
 pub struct Vault {

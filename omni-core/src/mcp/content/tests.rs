@@ -175,9 +175,7 @@ fn a_person_is_not_shown_more_line_breaks_than_json() {
 }
 
 #[test]
-fn control_characters_and_hidden_text_are_stripped() {
-    let hidden = "a\u{1b}[31m\tb\r\nc\u{0}\u{200B}\u{202E}\u{E0041}\u{FEFF}\u{2066}d\u{9b}";
-    assert_eq!(clean(hidden, usize::MAX), "a[31m\tb\ncd");
+fn what_no_reader_can_see_is_stripped_from_structured_content_too() {
     let result = output(&json!({ "content": [], "structuredContent": { "k\u{200B}": ["\u{E0041}v"] } }), 100);
     assert_eq!(result.structured, Some(json!({ "k": ["v"] })));
 }

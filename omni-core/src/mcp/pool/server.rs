@@ -51,6 +51,9 @@ use lane::{Lane, Lanes};
 pub(crate) use logging::LogLevel;
 use logging::Wanted;
 
+/// How much longer than it may a transport takes before nobody waits for it.
+const OVERTIME: Duration = Duration::from_secs(5);
+
 /// What lists are of that a caller was told on a connection of their own.
 const BY_CALLER: Source = (0, 0);
 
@@ -222,7 +225,9 @@ impl Server {
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         }
         may()?;
-        let answer = guarded(work(connection.transport.clone())).await;
+        // A transport ends by itself in time; one that does not would keep its permit for ever.
+        let done = timeout_at(cx.deadline + OVERTIME, guarded(work(connection.transport.clone()))).await;
+        let answer = done.unwrap_or_else(|_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) }));
         self.learn(&connection, answer.as_ref().err());
         answer
     }

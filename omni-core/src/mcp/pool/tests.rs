@@ -68,6 +68,8 @@ struct Fake {
     pinged: AtomicU32,
     lists_hang: AtomicBool,
     changes_while_listing: AtomicBool,
+    /// A transport that does not end when its time is over.
+    forgets_time: AtomicBool,
     go_on: Notify,
 }
 
@@ -89,6 +91,7 @@ impl Fake {
             pinged: AtomicU32::new(0),
             lists_hang: false.into(),
             changes_while_listing: false.into(),
+            forgets_time: false.into(),
             go_on: Notify::new(),
         }
     }
@@ -193,6 +196,9 @@ impl McpTransport for FakeTransport {
                 }
             }
         };
+        if self.0.forgets_time.load(SeqCst) {
+            return answer.await;
+        }
         tokio::time::timeout_at(cx.deadline, answer).await.unwrap_or(Err(McpError::Timeout { after_ms: 0 }))
     }
 

@@ -83,7 +83,7 @@ async fn drain(mut input: impl AsyncRead + Unpin, mut log: Log) {
 
 impl Log {
     fn line(&mut self, line: &[u8]) {
-        let text = self.redactor.text(&clean(&String::from_utf8_lossy(line), MAX_LINE));
+        let text = self.redactor.text(clean(&String::from_utf8_lossy(line), MAX_LINE).trim_end());
         if text.trim().is_empty() {
             return;
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{super::profile::stand, Admin};
 use crate::{
     audit::{AuditAccess, CallEntry, LogEntry},
-    catalog::Catalog,
+    catalog::{Catalog, explain},
     config::Diagnostic,
     error::Error,
     ledger::verify::{Fault, verify_record},
@@ -50,13 +50,11 @@ pub struct ToolRight {
     pub decision: Decision,
 }
 
-/// Whether somebody may use a tool; one that is kept back nobody may.
+/// Whether somebody may use a tool, by the servers as they are now.
 fn decided(catalog: &Catalog, grant: &Grant, (server, tool): (&str, &str), arguments: Option<&Value>) -> Decision {
-    let decision = grant.decide_tool(catalog.rule_ref(server, tool), arguments);
-    match catalog.withheld(server, tool).filter(|_| decision.is_allowed()) {
-        Some(withheld) => Decision::deny(Rule::new(withheld.rule(), None).into()),
-        None => decision,
-    }
+    let withheld = catalog.withheld(server, tool);
+    let tool = withheld.map_or_else(|| catalog.rule_ref(server, tool), |withheld| withheld.def.rule_ref());
+    explain(grant, tool, withheld.map(|withheld| withheld.why), arguments)
 }
 
 impl Admin {

@@ -75,6 +75,10 @@ impl Admin {
             if store.put(&agreed).await? {
                 // A server of another configuration is judged by whoever has that.
                 let _ = self.parts.pool.judge_again(server).await;
+                if let Some(config) = &self.parts.config {
+                    let tools: Vec<&str> = agreed.iter().map(|pin| pin.tool.as_str()).collect();
+                    self.parts.live.keeper.let_in(config, server, &tools).await;
+                }
                 return Ok(agreed);
             }
         }

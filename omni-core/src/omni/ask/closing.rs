@@ -83,7 +83,10 @@ pub(super) fn conclude(end: End, results: Option<String>, answer: &mut Answer) -
         }
         End::Ran(Ended::Finished(Finish::MaxTokens)) => {
             let tokens = answer.usage.total();
-            let message = format!("stopped after {tokens} tokens: the token limit leaves nothing for another turn");
+            let message = match answer.iterations {
+                0 => "the question, with what is offered to the model, takes more tokens than an ask may".to_owned(),
+                _ => format!("stopped after {tokens} tokens: the token limit leaves nothing for another turn"),
+            };
             (Status::RateLimited, "max_tokens_budget", message)
         }
         End::Ran(Ended::Finished(Finish::ToolLoop)) => {

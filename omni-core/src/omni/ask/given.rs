@@ -44,11 +44,11 @@ pub(super) fn away<'a>(ask: &Ask, grant: &Grant, catalog: &'a Catalog) -> Vec<&'
     catalog.servers.iter().filter(is_away).collect()
 }
 
-/// Why a server does not answer may tell of hosts, commands and paths: that is for admins.
+/// Why a server does not answer may tell of hosts, commands and paths: that is for administrators of all tenants.
 fn unhealthy(view: &ServerView, grant: &Grant) -> Warning {
     let name = &view.name;
     let message = match &view.health {
-        Health::Unhealthy { reason } if grant.role.is_admin => format!("{name} does not answer: {reason}"),
+        Health::Unhealthy { reason } if grant.administers_all_tenants() => format!("{name} does not answer: {reason}"),
         Health::Unknown => format!("{name} has not answered yet"),
         Health::Unhealthy { .. } | Health::Healthy | Health::Disabled => {
             format!("{name} does not answer at the moment")

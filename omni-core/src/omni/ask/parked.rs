@@ -16,7 +16,7 @@ use crate::{
     },
     answer::{Answer, PendingCall},
     ask::{Ask, AskOptions, Client, Source},
-    confirm::{Bound, Confirmation, MAX_PENDING, MAX_RUN_BYTES, ParkedRun, RunError, State, Whose},
+    confirm::{Bound, Confirmation, MAX_PENDING, MAX_RUN_BYTES, ParkedRun, RunError, Whose},
     error::Error,
     identity::{Credential, Principal},
     omni::noted,
@@ -203,32 +203,11 @@ fn confirmation(ask: &Ask, cx: &AskContext<'_>, run: Uuid, call: &PlannedCall) -
         tool_digest,
         rule_digest: &asking.digest,
     };
-    let digest = bound.digest();
-    let now = chrono::Utc::now();
-    Some(Confirmation {
-        id: Uuid::now_v7(),
-        run,
-        call_id: call.id.clone(),
-        tenant: principal.tenant.clone(),
-        subject: principal.subject.clone(),
-        actor: principal.actor.clone(),
-        source: ask.source,
-        thread: ask.thread.as_ref().map(|thread| thread.name().to_owned()),
-        server: call.server.clone(),
-        tool: call.tool.clone(),
-        arguments: call.arguments.clone(),
-        tool_digest: tool_digest.to_owned(),
-        rule: asking.rule.clone(),
-        rule_digest: asking.digest.clone(),
-        digest,
-        created_at: now,
-        expires_at: now,
-        state: State::Pending,
-        decided_by: None,
-        decided_at: None,
-        reason: None,
-        recorded_at: None,
-    })
+    let (id, now) = (Uuid::now_v7(), chrono::Utc::now());
+    let mut one = Confirmation::stored(id, run, call.id.as_str(), ask.source, &bound, bound.digest(), (now, now));
+    one.thread = ask.thread.as_ref().map(|thread| thread.name().to_owned());
+    one.rule.clone_from(&asking.rule);
+    Some(one)
 }
 
 fn pending(parts: &Parts, cx: &AskContext<'_>, one: &Confirmation) -> PendingCall {

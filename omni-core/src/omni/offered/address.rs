@@ -11,6 +11,9 @@ const MAX_LEN: usize = 8_192;
 /// Schemes whose addresses all have a host, with the port that none stands for.
 const WEB: [(&str, &str); 5] = [("http:", "80"), ("https:", "443"), ("ws:", "80"), ("wss:", "443"), ("ftp:", "21")];
 
+/// Letters that are ASCII's in another case: who reads addresses in any case takes them for these.
+const IN_OTHER_CASE: [(char, &str); 2] = [('\u{17f}', "s"), ('\u{212a}', "k")];
+
 /// Signs that no address can hold as they are.
 const NOT_HELD: &[u8] = b"\"<>\\^`{|}";
 
@@ -18,11 +21,16 @@ const NOT_HELD: &[u8] = b"\"<>\\^`{|}";
 /// of what needs none, backslashes or slashes too many a server may read another address than the one that the policy
 /// judged.
 pub(super) fn is_plain(uri: &str) -> bool {
-    let is_dots = |segment: &str| matches!(segment, "." | "..");
     let is_odd = |sign: char| sign.is_control() || matches!(sign, '\\' | '#');
     // Readers of addresses cut blanks off their ends.
     let is_whole = uri.len() <= MAX_LEN && uri.trim() == uri && !uri.contains(is_odd);
-    is_whole && !uri.split(['/', '?']).any(is_dots) && !hides(uri) && is_short(uri)
+    is_whole && !uri.split([':', '/', '?']).any(is_dots) && !hides(uri) && is_short(uri)
+}
+
+/// Whether a step leads nowhere or upwards, also to a server that reads what follows a semicolon as no part of its name.
+fn is_dots(segment: &str) -> bool {
+    let is_over = |rest: &str| rest.is_empty() || [";", "%3B", "%3b"].iter().any(|sign| rest.starts_with(*sign));
+    ["..", "."].iter().any(|dots| segment.strip_prefix(*dots).is_some_and(is_over))
 }
 
 /// Whether an escape stands for what could be written as it is, or for what parts an address.
@@ -38,15 +46,23 @@ fn is_short(uri: &str) -> bool {
     is_of_one_form(uri) && nested(uri).is_none_or(|(_, inner)| is_of_one_form(inner))
 }
 
-/// Whether scheme and host have one form. Which host a file is on some servers read and others do not: it is on none.
-/// An address of the web has the same host with slashes too few or too many, and with letters that stand for others.
+/// Whether scheme and host have one form. What begins with something else than a scheme is no address, and a server may
+/// read one in it all the same. Which host a file is on some servers read and others do not: it is on none. An address
+/// of the web has the same host with slashes too few or too many, and with letters that stand for others.
 fn is_of_one_form(uri: &str) -> bool {
     let (scheme, host, path) = parts(uri);
     let is_formed = match scheme {
         "file:" => host == Some("") && path.starts_with('/') && !bare(path).contains("//"),
         _ => default_port(scheme).is_none() || host.is_some_and(is_host),
     };
-    is_formed && !scheme.bytes().any(|byte| byte.is_ascii_uppercase())
+    is_formed && is_scheme(scheme)
+}
+
+/// Whether something is a scheme with its colon, in small letters.
+fn is_scheme(scheme: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let name = scheme.strip_suffix(':').unwrap_or_default();
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(is_sign)
 }
 
 /// Whether something names a host in one way, perhaps with a user and a port.
@@ -57,8 +73,8 @@ fn is_host(authority: &str) -> bool {
 }
 
 /// What a server may read in an address: also without its query or the slash at its end, with one slash for many, with
-/// its host in small letters and without user and port, with nothing escaped, and with everything escaped that has to
-/// be; and each of them together with the others.
+/// its host in small letters and without user and port, with nothing escaped, with everything escaped that has to be,
+/// and with ASCII's letters for those that are these in another case; and each of them together with the others.
 pub(super) fn readings(uri: &str) -> BTreeSet<String> {
     let mut written = forms(uri);
     if let Some((outer, inner)) = nested(uri) {
@@ -69,7 +85,10 @@ pub(super) fn readings(uri: &str) -> BTreeSet<String> {
         let bare = bare(&uri);
         for cut in [&*uri, bare, bare.strip_suffix('/').unwrap_or(bare)] {
             let open = unescaped(cut);
-            readings.extend([cut.to_owned(), escaped(&open), String::from_utf8_lossy(&open).into_owned()]);
+            let text = String::from_utf8_lossy(&open).into_owned();
+            let folded = IN_OTHER_CASE.iter().fold(text.clone(), |text, (letter, own)| text.replace(*letter, own));
+            readings.extend([escaped(folded.as_bytes()), folded]);
+            readings.extend([cut.to_owned(), escaped(&open), text]);
         }
     }
     readings
@@ -215,6 +234,12 @@ mod tests {
             "file:///notes/a%00.txt",
             "file:///notes/%252e%252e/secret",
             "file:///notes\\..\\secret",
+            "file:///notes/..;/secret",
+            "file:///notes/..;a=b/secret",
+            "file:///notes/..%3B/secret",
+            "file:///secret/.;x/a",
+            "note:../secret",
+            "note:./secret",
         ] {
             assert!(!is_plain(hidden), "{hidden}");
         }
@@ -245,6 +270,27 @@ mod tests {
             assert!(!is_plain(other), "{other:?}");
         }
         assert!(!is_plain(&format!("file:///{}", "a".repeat(MAX_LEN))));
+    }
+
+    #[test]
+    fn what_begins_with_no_scheme_is_no_address() {
+        for other in [
+            "\u{200b}file:///secrets/x",
+            "\u{feff}file:///secrets/x",
+            "\u{fb01}le:///secrets/x",
+            "1file:///secrets/x",
+            "+file:///secrets/x",
+            "fi_le:///secrets/x",
+            "/secrets/x",
+            "secrets/x",
+            ":///secrets/x",
+            "",
+        ] {
+            assert!(!is_plain(other), "{other:?}");
+        }
+        for plain in ["a:x", "web+note://x", "z39.50s://x", "a-b:x"] {
+            assert!(is_plain(plain), "{plain}");
+        }
     }
 
     #[test]
@@ -319,6 +365,9 @@ mod tests {
             ("note://caf%c3%a9/x", "note://caf%C3%A9/x"),
             ("note://café/a b", "note://caf%C3%A9/a%20b"),
             ("note://a%21b", "note://a!b"),
+            ("file:///\u{17f}ecret/b.txt", "file:///secret/b.txt"),
+            ("file:///%C5%BFecret/a b", "file:///secret/a%20b"),
+            ("note://vault/\u{212a}eys", "note://vault/keys"),
         ] {
             let readings = readings(uri);
             assert!(readings.contains(reading) && readings.contains(uri), "{uri}: {readings:?}");

@@ -32,7 +32,7 @@ fn reads(view: &ServerView, rules: &Arc<RuleSet>, uri: &str) -> bool {
 }
 
 /// Other ways to write addresses of what is denied below.
-const SPELLED: [&str; 19] = [
+const SPELLED: [&str; 24] = [
     "file:////secrets/x",
     "file:///./secrets/x",
     "file:///notes/../secrets/x",
@@ -46,6 +46,11 @@ const SPELLED: [&str; 19] = [
     "file:secrets/x",
     "file:///%73ecrets/x",
     " file:///secrets/x",
+    "\u{200b}file:///secrets/x",
+    "\u{feff}file:///secrets/x",
+    "file:///\u{17f}ecrets/x",
+    "file:///notes/..;/secrets/x",
+    "file:///.;/secrets/x",
     "file:///sec\nrets/x",
     "file:///s.txt#",
     "file:///s.txt#part",

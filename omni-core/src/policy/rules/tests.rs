@@ -118,6 +118,33 @@ fn an_argument_rule_speaks_of_its_tools_only_and_may_require_the_argument() {
     assert!(decide("explain", json!({ "mode": "write" })));
 }
 
+/// Rules for one argument of every tool of `db`.
+fn about_one_argument(required: bool) -> std::sync::Arc<RuleSet> {
+    let mut server = ServerPlan::open(Rule::new("open", None));
+    server.arguments = vec![ArgumentPlan {
+        tools: None,
+        required,
+        names: vec!["db_sink".into()],
+        values: vec!["way4_*".into()],
+        rule: Rule::new("databases", None).into(),
+    }];
+    let plan = Plan { servers: [("db".into(), server)].into(), ..Plan::default() };
+    RuleSet::compile(plan, &mut PatternSets::default()).unwrap()
+}
+
+#[test]
+fn a_null_under_another_spelling_takes_nothing_away_that_is_required() {
+    let decide = |required, arguments| about_one_argument(required).decide("db", "t", Some(&arguments)).is_allowed();
+    let taken = json!({ "db_sink": "way4_a", "DB_SINK": null });
+    assert!(decide(false, taken.clone()) && !decide(true, taken));
+    // Letters that are ASCII's in another case, and to Go's JSON the same.
+    for odd in ["db_\u{17f}ink", "DB_SIN\u{212a}"] {
+        let arguments = |value: &str| serde_json::Value::from_iter([(odd, value)]);
+        assert!(decide(false, arguments("way4_a")) && !decide(false, arguments("prod")), "{odd}");
+    }
+    assert!(decide(false, json!({ "db_sinks": "prod", "db-sink": "prod" })));
+}
+
 fn glob() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["*", "get_*", "drop_*", "get_a", "*_a", "drop_a", "[gd]*", "?et_b"])
         .prop_map(String::from)
@@ -129,6 +156,25 @@ fn clauses() -> impl Strategy<Value = Vec<(String, String)>> {
 }
 
 proptest! {
+    /// Servers that read names in any case are no way around a rule, and those that do not are none either.
+    #[test]
+    fn an_argument_is_judged_in_every_case_of_its_name(
+        upper in prop::collection::vec(any::<bool>(), "db_sink".len()),
+        is_fine in any::<bool>(),
+        is_beside in any::<bool>(),
+    ) {
+        let letters = "db_sink".chars().zip(upper);
+        let spelled: String =
+            letters.map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter }).collect();
+        let is_own = spelled == "db_sink";
+        let value = if is_fine { "way4_a" } else { "prod" };
+        let beside = is_beside.then(|| ("db_sink".to_owned(), "way4_b"));
+        let arguments = serde_json::Value::from_iter(beside.into_iter().chain([(spelled, value)]));
+        let decide = |required| about_one_argument(required).decide("db", "t", Some(&arguments)).is_allowed();
+        prop_assert_eq!(decide(false), is_fine);
+        prop_assert_eq!(decide(true), is_fine && (is_own || is_beside));
+    }
+
     #[test]
     fn an_explicit_deny_wins_over_any_mixture_of_rules(allow in clauses(), deny in clauses(), confirm in clauses()) {
         let mut builder = RuleSet::builder();

@@ -18,6 +18,16 @@ async fn waiting_for_a_busy_server_ends_at_the_deadline() {
     assert!(matches!(second, Err(McpError::Busy { limit: 1 })), "{second:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_does_not_end_in_time_keeps_neither_its_caller_nor_its_permit() {
+    let stand = Stand::one(Fake::new().on_call(Call::Hang), ServerOptions { max_concurrent: 1, ..options() });
+    stand.fake().forgets_time.store(true, SeqCst);
+    let hung = stand.call(Duration::from_secs(1)).await;
+    assert!(matches!(hung, Err(McpError::Timeout { after_ms: 1_000.. })), "{hung:?}");
+    stand.fake().set(Call::Answer);
+    assert!(stand.call(LONG).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_tool_that_is_kept_back_while_its_call_waits_is_not_called() {
     let one = ServerOptions { max_concurrent: 1, ..options() };

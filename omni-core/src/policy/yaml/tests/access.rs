@@ -1,6 +1,10 @@
 use serde_json::json;
 
 use super::{YamlPolicy, allowed, config, grant, with_settings};
+use crate::{
+    Principal,
+    policy::{Ceiling, Grant, Quota, Role, RuleSet},
+};
 
 const TOOLS: [&str; 4] = ["get_a", "get_b", "drop_a", "list"];
 
@@ -212,6 +216,26 @@ fn databases_are_checked_in_the_arguments_of_a_call() {
     assert!(grant(&policy, "none").decide("a", "t", None).is_allowed());
     let explained = grant(&policy, "u").decide("a", "t", Some(&json!({ "db": "x" }))).explain();
     assert_eq!(explained["rule"], "users[0].allowed_databases: way4_*");
+}
+
+#[test]
+fn a_ceiling_lowers_domains_and_adds_none() {
+    let domains = |own: Option<&[&str]>, most: Option<&[&str]>| {
+        let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut principal = Principal::email("u@x.org");
+        principal.ceiling_role = Some("small".into());
+        let mut grant = Grant::new(principal, Role::new("dba"), RuleSet::allow_all());
+        grant.domains = own.map(texts);
+        let (most, role, quota) = (most.map(texts), Role::new("small"), Quota::default());
+        let (rules, domains) = (RuleSet::allow_all(), most.as_deref());
+        grant.cut(Some(Ceiling { role: &role, rules, models: None, domains, quota: &quota })).unwrap();
+        grant.domains.map(|domains| domains.join(" "))
+    };
+    let (both, other) = (["sql_help", "code_review"], ["code_review", "python_help"]);
+    assert_eq!(domains(Some(&both), Some(&other)).as_deref(), Some("code_review"));
+    assert_eq!(domains(Some(&both), None).as_deref(), Some("sql_help code_review"));
+    assert_eq!(domains(None, Some(&other)).as_deref(), Some("code_review python_help"));
+    assert_eq!(domains(None, None), None);
 }
 
 #[test]

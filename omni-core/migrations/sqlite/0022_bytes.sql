@@ -1,0 +1,2 @@
+-- Addresses are compared by their bytes anyway.
+INSERT INTO schema_version (version, description) VALUES (22, 'bytes') ON CONFLICT DO NOTHING;

@@ -1,0 +1,31 @@
+//! The end of a store as a process wrote it down beside it.
+
+use std::path::Path;
+
+use uuid::Uuid;
+
+use crate::{
+    audit::AuditSink,
+    ledger::{dead, seal::Seal, store::StoreTag},
+};
+
+/// The last seal of the youngest chain that ended well, as its process left it in its directory: a store that does not
+/// hold it has lost an end, or everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastSeal {
+    /// The chain.
+    pub chain_id: Uuid,
+    /// The seal.
+    pub mac: Seal,
+}
+
+impl LastSeal {
+    /// What was left in a directory of the store to which a sink writes; `None` where nothing was, or where the sink
+    /// does not say which store that is.
+    #[must_use]
+    pub fn read(dir: &Path, sink: &dyn AuditSink) -> Option<Self> {
+        let (chain_id, mac) = dead::read_head(dir, Some(&StoreTag::of(sink)?))?;
+        Some(Self { chain_id, mac })
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether a question would get through: the stores that every one of them needs are looked at from time to time, however
+//! often somebody wants to know.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout};
+
+use super::Omni;
+use crate::{
+    error::Error,
+    identity::{AuthError, keys::KeyError},
+    limit::{Charge, Limit, LimitError, LimitKey},
+    parts::Parts,
+};
+
+/// How long it counts what was found.
+const HOLDS: Duration = Duration::from_secs(5);
+/// How long a store has to answer.
+const WITHIN: Duration = Duration::from_secs(2);
+/// No key begins with it, and nothing is counted under it.
+const NOBODY: &str = "ready";
+
+/// What was found last.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    at: Option<Instant>,
+    /// What keeps questions out, fit for anybody.
+    reason: Option<String>,
+    is_looked: bool,
+}
+
+impl Readiness {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever comes when it is time looks; everybody else takes what is known.
+    fn look(&self) -> Option<Look<'_>> {
+        let mut found = self.found();
+        let is_time = !found.is_looked && found.at.is_none_or(|at| at.elapsed() >= HOLDS);
+        found.is_looked |= is_time;
+        is_time.then_some(Look(self))
+    }
+}
+
+/// A look; the next one may begin when it goes, whatever becomes of it.
+struct Look<'a>(&'a Readiness);
+
+impl Look<'_> {
+    fn ends(&self, reason: Option<String>) {
+        let mut found = self.0.found();
+        (found.at, found.reason) = (Some(Instant::now()), reason);
+    }
+}
+
+impl Drop for Look<'_> {
+    fn drop(&mut self) {
+        self.0.found().is_looked = false;
+    }
+}
+
+impl Omni {
+    /// Why nobody's question gets through at the moment, fit for anybody: this `Omni` is closing, its ledger has no room,
+    /// or what every question needs is away; `None` where it does. `by_keys` where people come by keys. What was found
+    /// counts for five seconds.
+    pub async fn not_ready(&self, by_keys: bool) -> Option<String> {
+        if let Err(error) = self.admit() {
+            return Some(error.public_message());
+        }
+        let readiness = &self.inner.readiness;
+        if let Some(look) = readiness.look() {
+            let away = away(&self.parts(), by_keys).await;
+            if let Some(error) = &away {
+                tracing::warn!(%error, "no question gets through");
+            }
+            look.ends(away.map(|error| error.public_message()));
+        }
+        readiness.found().reason.clone()
+    }
+}
+
+/// The first of what every question needs that is away.
+async fn away(parts: &Parts, by_keys: bool) -> Option<Error> {
+    if let Some(keys) = parts.authenticator.keys().filter(|_| by_keys) {
+        let late = |_| Err(KeyError::new("no answer in time"));
+        if let Err(error) = timeout(WITHIN, keys.store().find(NOBODY)).await.unwrap_or_else(late) {
+            return Some(AuthError::from(error).into());
+        }
+    }
+    // Where requests are let through uncounted, nobody waits for it.
+    if parts.config.as_ref().is_some_and(|config| config.limits_fail_open) {
+        return None;
+    }
+    let limit = Limit::Window { max: 1, per: Duration::from_secs(1) };
+    let nothing = [Charge { key: LimitKey::new(NOBODY, NOBODY), limit, amount: 0 }];
+    let late = |_| Err(LimitError::Unavailable { message: "no answer in time".into() });
+    match timeout(WITHIN, parts.limiter.peek(&nothing)).await.unwrap_or_else(late) {
+        Err(error @ LimitError::Unavailable { .. }) => Some(error.into()),
+        Ok(_) | Err(LimitError::Refused(_)) => None,
+    }
+}
