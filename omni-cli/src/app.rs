@@ -54,7 +54,9 @@ impl App {
     #[cfg(feature = "demo")]
     pub(crate) async fn prepare(&self) -> Result<(), Fault> {
         if self.global.demo {
-            let _ = self.demo.set(Demo::make(&self.process).await?);
+            // First: what is made only in part goes with the rest.
+            let demo = Demo::begin(&self.process)?;
+            self.demo.get_or_init(|| demo).fill(&self.process).await?;
             self.console
                 .hint("a made-up month and sample databases, thrown away afterwards; `omni init` begins for real");
         }
@@ -64,6 +66,7 @@ impl App {
     /// The same run, with a log that follows the configuration.
     #[must_use]
     pub fn with_logging(mut self, logging: Logging) -> Self {
+        logging.beside(&self.console.spinner);
         self.logging = logging;
         self
     }

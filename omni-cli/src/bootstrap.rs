@@ -1,8 +1,8 @@
 //! What happens before a command runs: TLS, arguments, the runtime.
 
-use std::{future::Future, time::Duration};
+use std::{ffi::OsString, future::Future, time::Duration};
 
-use clap::{Parser as _, error::ErrorKind};
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 
 use crate::{
     Process,
@@ -27,7 +27,7 @@ pub fn install_tls() {
 /// # Errors
 /// The exit code, when there is nothing left to do.
 pub fn arguments(process: &Process) -> Result<Cli, Exit> {
-    Cli::try_parse_from(&process.args).map_err(|error| match error.kind() {
+    read(&process.args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // Nobody is left to tell when help cannot be printed.
             let _ = error.print();
@@ -35,6 +35,26 @@ pub fn arguments(process: &Process) -> Result<Cli, Exit> {
         }
         _ => misused(process, &error),
     })
+}
+
+fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command().color(color(args));
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// When help and mistakes use colours: they are printed before the arguments are understood as a whole.
+fn color(args: &[OsString]) -> ColorChoice {
+    let args: Vec<_> = args.iter().skip(1).take_while(|arg| *arg != "--").map(|arg| arg.to_string_lossy()).collect();
+    let says = |wanted: &str| {
+        args.windows(2).any(|pair| pair[0] == "--color" && pair[1] == wanted)
+            || args.iter().any(|arg| arg.strip_prefix("--color=") == Some(wanted))
+    };
+    match () {
+        () if says("never") => ColorChoice::Never,
+        () if says("always") => ColorChoice::Always,
+        () => ColorChoice::Auto,
+    }
 }
 
 /// A mistake in the arguments: clap's text on standard error, and a document for whoever wants one.
@@ -77,7 +97,25 @@ mod tests {
     use super::*;
 
     fn told(args: &[&str]) -> String {
-        message(&Cli::try_parse_from(["omni"].iter().chain(args)).unwrap_err())
+        message(&read(&line(args)).unwrap_err())
+    }
+
+    fn line(args: &[&str]) -> Vec<OsString> {
+        ["omni"].iter().chain(args).map(OsString::from).collect()
+    }
+
+    #[test]
+    fn help_and_mistakes_use_colours_when_the_arguments_say_so() {
+        for (args, expected) in [
+            (&["--color", "never", "ask"][..], ColorChoice::Never),
+            (&["ask", "--color=never", "--josn"], ColorChoice::Never),
+            (&["--color=always", "--help"], ColorChoice::Always),
+            (&["--color", "auto"], ColorChoice::Auto),
+            (&["ask", "--", "--color", "never"], ColorChoice::Auto),
+            (&["--color"], ColorChoice::Auto),
+        ] {
+            assert_eq!(color(&line(args)), expected, "{args:?}");
+        }
     }
 
     #[test]

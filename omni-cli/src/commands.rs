@@ -9,6 +9,8 @@ mod chat;
 mod config;
 #[cfg(feature = "sql")]
 mod db;
+#[cfg(feature = "demo")]
+mod demo;
 mod doctor;
 #[cfg(feature = "sql")]
 mod feedback;
@@ -62,13 +64,15 @@ pub async fn run(app: &App, cli: &Cli) -> Exit {
 }
 
 async fn dispatch(app: &App, command: &Command) -> Result<Exit, Fault> {
+    let carrying_out = Box::pin(carry_out(app, command));
     #[cfg(feature = "demo")]
-    {
-        if app.global.demo && matches!(command, Command::Init(_)) {
-            return Err(Fault::usage("--demo keeps nothing, and `omni init` writes files: it is one or the other"));
-        }
-        Box::pin(app.prepare()).await?;
+    if app.global.demo {
+        return demo::within(app, command, carrying_out).await;
     }
+    carrying_out.await
+}
+
+async fn carry_out(app: &App, command: &Command) -> Result<Exit, Fault> {
     match command {
         Command::Ask(args) => ask::run(app, args).await,
         Command::Chat(args) => Box::pin(chat::run(app, args)).await,

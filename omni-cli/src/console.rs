@@ -13,6 +13,7 @@ use crate::{
     args::{ColorChoice, Global},
 };
 
+pub(crate) mod beside;
 pub(crate) mod clean;
 pub(crate) mod spinner;
 
@@ -86,8 +87,9 @@ impl Console {
         err.flush()
     }
 
-    /// Says what went wrong.
+    /// Says what went wrong. Whatever was asked at a prompt is over.
     pub(crate) fn error(&self, message: &str) {
+        self.release();
         self.marked("error:", Style::new().red().bold(), message);
     }
 
@@ -105,16 +107,30 @@ impl Console {
         }
     }
 
-    /// Says a line that begins with a mark of its own style. Nobody can be told when that fails.
+    /// Says a line that begins with a mark of its own style; while a prompt has the screen, later.
     pub(crate) fn marked(&self, mark: &str, style: Style, message: &str) {
         let message = Cleaner::all(message);
-        self.spinner.clear();
-        let mut err = lock(&self.err);
-        let _ = if self.color {
-            writeln!(err, "{} {message}", mark.style(style))
-        } else {
-            writeln!(err, "{mark} {message}")
+        let line = match self.color {
+            true => format!("{} {message}", mark.style(style)),
+            false => format!("{mark} {message}"),
         };
+        if let Some(line) = self.spinner.passes(line) {
+            self.spinner.clear();
+            self.tell(&[line]);
+        }
+    }
+
+    /// A prompt has the screen no more: what was to be said meanwhile is said.
+    pub(crate) fn release(&self) {
+        self.tell(&self.spinner.release());
+    }
+
+    /// Nobody can be told when that fails.
+    fn tell(&self, lines: &[String]) {
+        let mut err = lock(&self.err);
+        for line in lines {
+            let _ = writeln!(err, "{line}");
+        }
         let _ = err.flush();
     }
 }
@@ -186,7 +202,23 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{testing::console, *};
+
+    #[test]
+    fn what_is_to_be_said_while_a_prompt_has_the_screen_is_said_behind_it() {
+        let (console, _, err) = console(true);
+        console.spinner.hold();
+        console.marked("✓", Style::new(), "db.drop_table 84 ms");
+        console.warning("later");
+        assert_eq!(err.text(), "");
+        console.release();
+        assert_eq!(err.text(), "✓ db.drop_table 84 ms\nwarning: later\n");
+        console.spinner.hold();
+        console.hint("before it");
+        console.error("over");
+        console.hint("after it");
+        assert!(err.text().ends_with("later\nhint: before it\nerror: over\nhint: after it\n"), "{}", err.text());
+    }
 
     fn color(env: &[(&str, &str)], choice: ColorChoice, is_terminal: bool) -> bool {
         let mut process = Process::capture();

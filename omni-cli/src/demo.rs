@@ -1,7 +1,16 @@
 //! `omni --demo`: a throwaway configuration with a made-up month behind it, and databases to try things on. No key, no
 //! network, nothing left behind.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirEntry, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use chrono::Utc;
 use omni_core::{
@@ -23,6 +32,16 @@ const SEEN: [&str; 8] = ["PATH", "HOME", "TERM", "LANG", "LC_ALL", "TZ", "LOG_LE
 /// The name of the sample databases in the registry.
 const DATABASES: &str = "demo_databases";
 
+/// What names of demos begin with.
+const PREFIX: &str = "omni-demo-";
+/// The file that is locked for as long as a demo is used.
+const LOCK: &str = "lock";
+/// How old a demo is that nobody uses before another one removes it.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often removing is tried, and what lies between.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(50);
+
 const SETTINGS: &str = "data_dir: ../data\nllm:\n  provider: offline\n";
 const MCPS: &str = include_str!("demo/mcps.yaml");
 
@@ -30,17 +49,30 @@ const MCPS: &str = include_str!("demo/mcps.yaml");
 #[derive(Debug)]
 pub(crate) struct Demo {
     dir: TempDir,
+    _lock: File,
 }
 
 impl Demo {
-    /// Makes one.
-    pub(crate) async fn make(process: &Process) -> Result<Self, Fault> {
-        let dir = TempDir::with_prefix("omni-demo-").map_err(|error| no_room(&error))?;
-        let demo = Self { dir };
+    /// One without its month, in the place of those that the same person left behind.
+    pub(crate) fn begin(process: &Process) -> Result<Self, Fault> {
+        let demo = Self::place().map_err(|error| no_room(&error))?;
         demo.write(process).map_err(|error| no_room(&error))?;
-        let config = Config::load(demo.options(process)).map_err(omni_core::Error::from)?;
-        fill(&config).await?;
+        remove_left_behind(demo.dir.path());
         Ok(demo)
+    }
+
+    fn place() -> io::Result<Self> {
+        let dir = TempDir::with_prefix(PREFIX)?;
+        let lock = File::create(dir.path().join(LOCK))?;
+        // Where there are no locks, nobody takes it for left behind.
+        let _ = lock.lock();
+        Ok(Self { dir, _lock: lock })
+    }
+
+    /// Fills the month in.
+    pub(crate) async fn fill(&self, process: &Process) -> Result<(), Fault> {
+        let config = Config::load(self.options(process)).map_err(omni_core::Error::from)?;
+        fill(&config).await
     }
 
     fn write(&self, process: &Process) -> io::Result<()> {
@@ -58,6 +90,43 @@ impl Demo {
         let dir = self.dir.path().join("config");
         LoadOptions::new(env, &dir).with_dir(&dir)
     }
+}
+
+impl Drop for Demo {
+    /// What a database writes while it closes stops the first try.
+    fn drop(&mut self) {
+        for _ in 0..TRIES {
+            if fs::remove_dir_all(self.dir.path()).is_ok() {
+                return;
+            }
+            thread::sleep(BETWEEN);
+        }
+    }
+}
+
+/// Removes demos beside this one whose process was killed.
+fn remove_left_behind(own: &Path) {
+    let Some((beside, owner)) = own.parent().zip(fs::metadata(own).ok().map(|about| about.uid())) else { return };
+    for entry in fs::read_dir(beside).into_iter().flatten().flatten() {
+        if let Some(_lock) = left_behind(&entry, owner) {
+            // Another one tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The lock of an old demo of this person that nobody uses.
+fn left_behind(entry: &DirEntry, owner: u32) -> Option<File> {
+    entry.file_name().to_str()?.strip_prefix(PREFIX)?;
+    // Of the entry itself, should it be a link.
+    let about = entry.metadata().ok()?;
+    let is_old = about.modified().ok()?.elapsed().ok()? >= LEFT_BEHIND;
+    if !about.is_dir() || about.uid() != owner || !is_old {
+        return None;
+    }
+    let lock = File::open(entry.path().join(LOCK)).ok()?;
+    lock.try_lock().ok()?;
+    Some(lock)
 }
 
 fn no_room(error: &io::Error) -> Fault {
@@ -96,4 +165,40 @@ async fn databases(dir: PathBuf) -> Result<Arc<dyn Connector>, BuildError> {
     let server =
         server.map_err(|error| BuildError::invalid(format!("{error}: {:?}", std::error::Error::source(&error))))?;
     Ok(Arc::new(InProcess::new(move || server.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::FileTimes, time::SystemTime};
+
+    use super::*;
+
+    /// What a process that was killed leaves, so long ago.
+    fn left(beside: &Path, name: &str, ago: Duration) -> PathBuf {
+        let dir = beside.join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join(LOCK), "").unwrap();
+        let times = FileTimes::new().set_modified(SystemTime::now() - ago);
+        File::open(&dir).unwrap().set_times(times).unwrap();
+        dir
+    }
+
+    #[test]
+    fn an_old_demo_that_nobody_uses_goes_and_nothing_else_does() {
+        let beside = TempDir::new().unwrap();
+        let own = left(beside.path(), "omni-demo-own", Duration::ZERO);
+        let [old, used, other] =
+            ["omni-demo-old", "omni-demo-used", "omni-other"].map(|name| left(beside.path(), name, 2 * LEFT_BEHIND));
+        let young = left(beside.path(), "omni-demo-young", LEFT_BEHIND / 2);
+        let link = beside.path().join("omni-demo-link");
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let lock = File::open(used.join(LOCK)).unwrap();
+        lock.lock().unwrap();
+        remove_left_behind(&own);
+        assert!(!old.exists());
+        assert!([&own, &used, &other, &young, &link].iter().all(|kept| kept.join(LOCK).exists()));
+        drop(lock);
+        remove_left_behind(&own);
+        assert!(!used.exists() && other.exists());
+    }
 }

@@ -34,8 +34,8 @@ impl Elicit for AtTerminal {
             Wanted::Page { url } => {
                 let origin = url.origin().ascii_serialization();
                 turn.say(&format!("It wants you to open a page of {origin}:\n  {url}"));
-                match turn.line("Have you opened it? [y]es / [N]o: ").await.as_deref() {
-                    Some("y" | "Y" | "yes") => Reply::Accept(Map::new()),
+                match answered(&turn, "Have you opened it? [y]es / [N]o: ").await.as_deref() {
+                    Some("y" | "yes") => Reply::Accept(Map::new()),
                     Some(_) => Reply::Decline,
                     None => Reply::Cancel,
                 }
@@ -45,9 +45,14 @@ impl Elicit for AtTerminal {
     }
 }
 
+/// What is typed, in whichever case.
+async fn answered(turn: &Turn<'_>, prompt: &str) -> Option<String> {
+    Some(turn.line(prompt).await?.to_lowercase())
+}
+
 async fn fill_in(turn: &Turn<'_>, form: &Form) -> Reply {
-    match turn.line("[a]nswer / [D]ecline: ").await.as_deref() {
-        Some("a" | "A" | "answer" | "y" | "yes") => {}
+    match answered(turn, "[a]nswer / [D]ecline: ").await.as_deref() {
+        Some("a" | "answer" | "y" | "yes") => {}
         Some(_) => return Reply::Decline,
         None => return Reply::Cancel,
     }
@@ -70,6 +75,8 @@ async fn value(turn: &Turn<'_>, field: &Field) -> Option<Option<Value>> {
         match (line.is_empty(), &field.default) {
             (true, Some(default)) => return Some(Some(default.clone())),
             (true, None) if !field.required => return Some(None),
+            // None of several is a value.
+            (true, None) if !matches!(field.kind, FieldKind::Choices { .. }) => turn.say("there has to be a value"),
             _ => match field.read(&line) {
                 Ok(value) => return Some(Some(value)),
                 Err(why) => turn.say(&why),
@@ -134,10 +141,14 @@ mod tests {
         } } })
     }
 
+    fn accepted() -> Reply {
+        Reply::Accept(json!({ "n": 3, "sure": true }).as_object().cloned().unwrap())
+    }
+
     #[tokio::test]
     async fn a_form_is_filled_in_field_by_field() {
         let (reply, shown) = asked(form(), &["a", "0", "3", "", ""]).await;
-        assert_eq!(reply, Reply::Accept(json!({ "n": 3, "sure": true }).as_object().cloned().unwrap()));
+        assert_eq!(reply, accepted());
         assert!(shown.contains("db asks, for drop: Which") && shown.contains("less than 1"), "{shown}");
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
@@ -150,6 +161,28 @@ mod tests {
         for lines in [&[][..], &["a"], &["a", "3"], &["a", "0", "0", "0", "0", "0", "3", "", ""]] {
             assert_eq!(asked(form(), lines).await.0, Reply::Cancel, "{lines:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_case_of_an_answer_does_not_matter() {
+        for yes in ["A", "Answer", "Y", "Yes", "YES"] {
+            assert_eq!(asked(form(), &[yes, "3", "", ""]).await.0, accepted(), "{yes}");
+        }
+        let page = json!({ "mode": "url", "message": "Log in", "url": "https://login.example/" });
+        for yes in ["Y", "Yes", "YES"] {
+            assert_eq!(asked(page.clone(), &[yes]).await.0, Reply::Accept(Map::new()), "{yes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_field_that_needs_a_value_is_asked_for_until_it_has_one() {
+        let mut needed = form();
+        needed["requestedSchema"]["required"] = json!(["n", "why"]);
+        let (reply, shown) = asked(needed.clone(), &["a", "", "3", "", "", "because"]).await;
+        let values = json!({ "n": 3, "sure": true, "why": "because" });
+        assert_eq!(reply, Reply::Accept(values.as_object().cloned().unwrap()));
+        assert_eq!(shown.matches("there has to be a value").count(), 2, "{shown}");
+        assert_eq!(asked(needed, &["a", "", "", "", "", "", "3"]).await.0, Reply::Cancel, "but not for ever");
     }
 
     #[tokio::test]

@@ -68,7 +68,10 @@ fn is_readable() -> bool {
 
 /// Standard input as text; `None` if there is nothing in it.
 async fn piped(app: &App, wait: Duration) -> Result<Option<String>, Fault> {
-    app.console.spinner.show("reading standard input …");
+    // Where somebody types, it would be drawn over what they type.
+    if !app.process.stdin_tty {
+        app.console.spinner.show("reading standard input …");
+    }
     let read = tokio::task::spawn_blocking(|| {
         let mut bytes = Vec::new();
         io::stdin().lock().take(MAX_ATTACHED as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "serve")]
 use std::collections::BTreeMap;
-use std::{fmt, io};
+use std::fmt;
 
 #[cfg(feature = "serve")]
 use omni_core::config::LogFormat;
@@ -11,7 +11,11 @@ use omni_core::log::LogLines;
 use omni_http::logging::{self, LogOptions};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Process, args::Cli, console};
+use crate::{
+    Process,
+    args::Cli,
+    console::{self, beside::Beside, spinner::Spinner},
+};
 
 /// The log of this run.
 ///
@@ -24,6 +28,7 @@ pub struct Logging {
     /// What a service needs that starts its own log when it knows its configuration.
     #[cfg(feature = "serve")]
     service: Option<Service>,
+    beside: Beside,
 }
 
 /// What command line and environment say of a service's log.
@@ -45,12 +50,14 @@ impl Logging {
         if cli.command.is_service() {
             return Self { service: Some(Service { directives: settled, color }), ..Self::default() };
         }
-        let lines = move || LogLines::new(io::stderr(), color);
+        let mut own = Self::default();
+        let beside = own.beside.clone();
+        let lines = move || LogLines::new(beside.clone(), color);
         let log = tracing_subscriber::fmt().with_env_filter(filter(&directives)).with_writer(lines).with_ansi(color);
         // An error means that the embedding program has set up its own log already.
         if cli.global.verbose > 0 {
             let _ = log.try_init();
-            return Self::default();
+            return own;
         }
         let log = log.without_time().with_target(false).with_filter_reloading();
         let handle = log.reload_handle();
@@ -59,7 +66,6 @@ impl Logging {
             // It only fails when nothing is logged any more.
             let _ = handle.reload(filter);
         };
-        let mut own = Self::default();
         if is_own {
             own.set = Some(Box::new(set));
         }
@@ -77,6 +83,11 @@ impl Logging {
         let Service { directives, color } = self.service.as_ref()?;
         let options = LogOptions { format, directives: directives.as_deref(), level, color: *color, env };
         Some(logging::start(&options))
+    }
+
+    /// From now on this spinner makes room for what is logged.
+    pub(crate) fn beside(&self, spinner: &Spinner) {
+        self.beside.set(spinner);
     }
 
     /// Logs as much as the configuration says, where nothing before it has spoken.

@@ -22,7 +22,7 @@ pub(crate) use text::Text;
 
 use crate::{
     args::words,
-    console::Console,
+    console::{Console, clean::Cleaner},
     exit::Exit,
     fault::{self, Fault},
 };
@@ -108,6 +108,11 @@ pub(crate) fn fault(console: &Console, fault: &Fault, format: Format, is_ask: bo
         }
     }
     fault.exit()
+}
+
+/// Text from outside as part of a line, which it cannot end: nothing in it passes for a line of its own.
+pub(crate) fn one_line(text: &str) -> String {
+    Cleaner::all(&text.replace('\r', "\n")).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The lines of an error on standard error.

@@ -69,7 +69,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.terminal.console.spinner.release();
+        self.terminal.console.release();
     }
 }
 

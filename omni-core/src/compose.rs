@@ -57,9 +57,10 @@ impl Omni {
         let old = self.parts();
         is_still_there(old.config.as_deref(), config)?;
         let mut config = config.clone();
-        let reload = Reload::between(old.config.as_deref(), &config);
+        let reload = Reload::between(old.config.as_deref(), self.begun_with(), &config);
         if let Some(old) = &old.config {
-            // The database stays the one that the ledger writes to, for people and keys as well.
+            // The database stays the one that the ledger writes to, for people and keys as well, and so does the directory.
+            config.data_dir.clone_from(&old.data_dir);
             config.audit = AuditConfig { ack: config.audit.ack, ..old.audit.clone() };
         }
         let config = Arc::new(config);
@@ -102,8 +103,9 @@ pub struct Reload {
 }
 
 impl Reload {
-    fn between(old: Option<&Config>, new: &Config) -> Self {
-        let Some(old) = old else {
+    /// `begun` is what the process began with: what counts only after a restart stays so, whatever is reloaded meanwhile.
+    fn between(old: Option<&Config>, begun: Option<&Config>, new: &Config) -> Self {
+        let (Some(old), Some(begun)) = (old, begun) else {
             return Self { servers: names(new).collect(), ..Self::default() };
         };
         let same = |server: &&ServerConfig| old.servers.iter().any(|known| known.is_same(server));
@@ -111,16 +113,16 @@ impl Reload {
         let id = |key: &Option<SealKey>| key.as_ref().map(SealKey::id);
         let ids = |keys: &[SealKey]| keys.iter().map(SealKey::id).collect::<Vec<_>>();
         let ledger = [
-            ("app, http, mcp_gateway, security.mode", old.http != new.http),
-            ("database.url", old.audit.url != new.audit.url || old.audit.kind != new.audit.kind),
-            ("data_dir", old.audit.dir != new.audit.dir),
-            ("security.egress", old.egress != new.egress),
-            ("security.token_store", old.tokens.in_database != new.tokens.in_database),
-            ("security.secret_key", id(&old.tokens.key) != id(&new.tokens.key)),
-            ("audit.key", id(&old.audit.key) != id(&new.audit.key)),
-            ("audit.verify_keys", ids(&old.audit.verify_keys) != ids(&new.audit.verify_keys)),
-            ("audit.required", old.audit.required != new.audit.required),
-            ("audit.retention_days", old.audit.retention_days != new.audit.retention_days),
+            ("app, http, mcp_gateway, security.mode", begun.http != new.http),
+            ("database.url", begun.audit.url != new.audit.url || begun.audit.kind != new.audit.kind),
+            ("data_dir", begun.audit.dir != new.audit.dir),
+            ("security.egress", begun.egress != new.egress),
+            ("security.token_store", begun.tokens.in_database != new.tokens.in_database),
+            ("security.secret_key", id(&begun.tokens.key) != id(&new.tokens.key)),
+            ("audit.key", id(&begun.audit.key) != id(&new.audit.key)),
+            ("audit.verify_keys", ids(&begun.audit.verify_keys) != ids(&new.audit.verify_keys)),
+            ("audit.required", begun.audit.required != new.audit.required),
+            ("audit.retention_days", begun.audit.retention_days != new.audit.retention_days),
         ];
         let after_restart = ledger.into_iter().filter_map(|(key, changed)| changed.then_some(key));
         Self { servers: servers.collect(), after_restart: after_restart.collect() }

@@ -23,7 +23,7 @@ use crate::{
     audit::AuditAccess,
     builder::OmniBuilder,
     catalog::{Catalog, NameRules, ToolSet},
-    config::SlackConfig,
+    config::{Config, SlackConfig},
     error::Error,
     identity::{Credential, Scope},
     kept::Kept,
@@ -112,6 +112,8 @@ struct Inner {
     /// Ends what runs for as long as there is an `Omni`, also when nobody shuts it down.
     idle: CancellationToken,
     readiness: ready::Readiness,
+    /// The configuration of the first parts.
+    begun_with: Option<Arc<Config>>,
 }
 
 impl Drop for Inner {
@@ -146,6 +148,7 @@ impl Omni {
         parts.vetter.beside(parts.pool.names(), parts.tools.pin_fail_open);
         let inner = Inner {
             ledger: parts.ledger.clone(),
+            begun_with: parts.config.clone(),
             parts: ArcSwap::from_pointee(parts),
             replaced: watch::Sender::default(),
             reloading: AsyncMutex::new(()),
@@ -155,6 +158,11 @@ impl Omni {
             readiness: ready::Readiness::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The configuration that this was begun with, whatever was reloaded since.
+    pub(crate) fn begun_with(&self) -> Option<&Config> {
+        self.inner.begun_with.as_deref()
     }
 
     pub(crate) fn parts(&self) -> Arc<Parts> {

@@ -173,6 +173,12 @@ impl Grant {
         self.role.is_admin && self.principal.scopes.contains(Scope::Admin) && self.is_of_default_tenant()
     }
 
+    /// Whether somebody is told why a server is away, whatever the credential is made for: hosts, commands and paths are
+    /// all tenants'.
+    pub(crate) fn may_know_places(&self) -> bool {
+        self.role.is_admin && self.is_of_default_tenant()
+    }
+
     fn is_of_default_tenant(&self) -> bool {
         self.principal.tenant == DEFAULT_TENANT
     }

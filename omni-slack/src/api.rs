@@ -22,7 +22,8 @@ pub(crate) mod wire;
 use pace::Pace;
 use rest::Rests;
 
-/// How often a call is made that gets no answer and tells nothing.
+/// How often a call is made that gets no answer and tells nothing, or to which Slack says that it is not well itself: that
+/// may be so for this very call alone.
 const TRIES: u32 = 4;
 /// The longest that is waited with one call, while Slack wants no more of its method.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -102,6 +103,11 @@ fn posted(to: &To, body: &Body) -> Value {
     arguments
 }
 
+/// Whether it is no stream any more that was to be told something.
+pub(crate) fn has_ended(error: &SlackError) -> bool {
+    error.code() == Some("message_not_in_streaming_state")
+}
+
 fn ts_of(answer: &Value) -> String {
     answer["ts"].as_str().unwrap_or_default().to_owned()
 }
@@ -115,13 +121,16 @@ fn patience(method: &str) -> Duration {
     if tells(method) { LONGEST_FOR_ANSWERS } else { LONGEST_PAUSE }
 }
 
-/// After how long a call is made again that got no answer so many times; `None` where it is not.
-fn breath(method: &str, is_untaken: bool, tries: u32, until: Instant) -> Option<Duration> {
+/// After how long a call is made again that failed so many times, the last one so; `None` where it is not.
+fn breath(method: &str, error: &SlackError, tries: u32, until: Instant) -> Option<Duration> {
     let pause = (BREATH * 2_u32.saturating_pow(tries - 1)).min(LONGEST_BREATH);
     let is_harmless = HARMLESS.contains(&method);
-    let is_made = match tells(method) {
-        true => (is_untaken || is_harmless) && Instant::now() + pause <= until,
-        false => is_harmless && tries < TRIES,
+    let is_made = match error {
+        SlackError::Away { is_untaken, .. } if tells(method) => {
+            (*is_untaken || is_harmless) && Instant::now() + pause <= until
+        }
+        SlackError::Away { .. } | SlackError::Api { .. } => is_harmless && tries < TRIES && !error.is_refusal(),
+        SlackError::Limited { .. } | SlackError::Config { .. } => false,
     };
     is_made.then_some(pause)
 }
@@ -159,9 +168,9 @@ impl Api {
                         return Err(error);
                     }
                 }
-                SlackError::Away { is_untaken, .. } => {
+                SlackError::Away { .. } | SlackError::Api { .. } => {
                     tries += 1;
-                    let Some(pause) = breath(method, is_untaken, tries, until) else { return Err(error) };
+                    let Some(pause) = breath(method, &error, tries, until) else { return Err(error) };
                     if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                         return Err(error);
                     }
@@ -204,6 +213,19 @@ impl Api {
     pub(crate) async fn newest(&self, channel: &str, most: usize) -> Result<Vec<Value>, SlackError> {
         let mut answer = self.call("conversations.history", &json!({ "channel": channel, "limit": most })).await?;
         Ok(answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// A message as it stands now, where it still does.
+    pub(crate) async fn message(&self, to: &To, ts: &str) -> Result<Option<Value>, SlackError> {
+        let said = match &to.thread {
+            Some(thread) => self.replies(&to.channel, thread, ts, 1).await?,
+            None => {
+                let asked = json!({ "channel": to.channel, "latest": ts, "inclusive": true, "limit": 1 });
+                let mut answer = self.call("conversations.history", &asked).await?;
+                answer["messages"].as_array_mut().map(std::mem::take).unwrap_or_default()
+            }
+        };
+        Ok(said.into_iter().find(|one| one["ts"] == ts))
     }
 
     /// Whether somebody is in a channel. Of one that has very many members, their own list is read that is shorter.
@@ -337,6 +359,31 @@ impl Api {
     /// Takes a message of the bot's own away.
     pub(crate) async fn delete(&self, channel: &str, ts: &str) -> Result<(), SlackError> {
         self.call("chat.delete", &json!({ "channel": channel, "ts": ts })).await.map(drop)
+    }
+
+    /// Ends a stream with what belongs to its end, an object; where Slack does not take that, without it. Whether that was
+    /// taken.
+    pub(crate) async fn stop_stream(&self, channel: &str, ts: &str, mut with: Value) -> bool {
+        const METHOD: &str = "chat.stopStream";
+        let bare = json!({ "channel": channel, "ts": ts });
+        (with["channel"], with["ts"]) = (bare["channel"].clone(), bare["ts"].clone());
+        let Err(error) = self.call(METHOD, &with).await else { return true };
+        tracing::debug!(%error, "a stream does not end with what belongs to its end");
+        if has_ended(&error) {
+            return false;
+        }
+        if error.may_be_taken() {
+            sleep(BREATH).await;
+        }
+        match self.call_once(METHOD, &bare).await {
+            Ok(_) => false,
+            // Of the first one, only the answer was lost.
+            Err(again) if has_ended(&again) => error.may_be_taken(),
+            Err(error) => {
+                tracing::debug!(%error, "a stream is left to end by itself");
+                false
+            }
+        }
     }
 
     /// Shows a message to one person.

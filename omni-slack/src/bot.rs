@@ -30,6 +30,7 @@ mod confirming;
 mod context;
 mod expiring;
 mod exporting;
+mod following;
 mod helping;
 mod home;
 mod interrupted;

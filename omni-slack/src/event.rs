@@ -72,6 +72,8 @@ pub(crate) struct Message {
     pub(crate) thread: Option<String>,
     /// Whether it came as a mention of the bot.
     pub(crate) is_mention: bool,
+    /// The names of the files that are attached to it.
+    pub(crate) files: Vec<String>,
 }
 
 /// What kind of channel a message is in.
@@ -268,7 +270,14 @@ fn message(event: &Value, user: User) -> Option<Message> {
         ts: some(&event["ts"])?,
         thread: some(&event["thread_ts"]),
         is_mention: event["type"] == "app_mention",
+        files: files(event),
     })
+}
+
+/// The names of what is attached to a message. Of what somebody else may see no more, Slack says no name.
+pub(crate) fn files(message: &Value) -> Vec<String> {
+    let name = |file: &Value| some(&file["name"]).or_else(|| some(&file["title"])).unwrap_or_default();
+    message["files"].as_array().into_iter().flatten().map(name).collect()
 }
 
 fn kind(channel: &str, told: Option<&str>) -> ChannelKind {
@@ -373,7 +382,9 @@ mod tests {
         };
         let Inbound::Message(message) = post(json!({ "channel_type": "im", "thread_ts": "1.0" })) else { panic!() };
         assert_eq!((message.kind, message.thread.as_deref()), (ChannelKind::Direct, Some("1.0")));
-        assert!(matches!(post(json!({ "subtype": "file_share" })), Inbound::Message(_)));
+        let files = json!([{ "id": "F1", "name": "a.csv" }, { "id": "F2", "title": "Plan" }, { "id": "F3" }]);
+        let Inbound::Message(message) = post(json!({ "subtype": "file_share", "files": files })) else { panic!() };
+        assert_eq!(message.files, ["a.csv", "Plan", ""]);
         for more in [
             json!({ "bot_id": "B1" }),
             json!({ "subtype": "bot_message" }),

@@ -34,6 +34,11 @@ impl<T: Clone + Send + Sync + 'static> Known<T> {
         answer
     }
 
+    /// What is known by now.
+    pub(crate) fn now(&self, key: &str) -> Option<T> {
+        self.0.get(key)?.get()?.clone().ok()
+    }
+
     /// It is asked anew next.
     pub(crate) fn forget(&self, key: &str) {
         self.0.invalidate(key);
@@ -58,9 +63,10 @@ mod tests {
         let failed = || known.of("a", ask(Err(error())));
         assert_eq!(tokio::join!(failed(), failed(), failed()), (Err(error()), Err(error()), Err(error())));
         assert_eq!(asks.load(Ordering::SeqCst), 1);
+        assert_eq!(known.now("a"), None);
         let told = || known.of("a", ask(Ok(7)));
         assert_eq!(tokio::join!(told(), told(), told()), (Ok(7), Ok(7), Ok(7)));
-        assert_eq!(asks.load(Ordering::SeqCst), 2);
+        assert_eq!((asks.load(Ordering::SeqCst), known.now("a")), (2, Some(7)));
         known.forget("a");
         assert_eq!((known.of("a", ask(Ok(8))).await, asks.load(Ordering::SeqCst)), (Ok(8), 3));
     }

@@ -5,9 +5,9 @@
 //! [`run_fake`] the same in a terminal, without Slack. A bot is a value: two of them live in one process.
 //!
 //! Slack is known by [`SlackPort`] alone, which calls methods, and by whatever hands deliveries over. What comes in
-//! is read in `event`, who it is from is found out in `people`, and what it asks for is done in `bot`, later:
-//! Slack is answered at once. What people are shown is made in [`view`], from plain data and without looking at
-//! anything.
+//! is read in `event`, who it is from is found out in `people`, what they wrote is read in `markup`, and what it asks for
+//! is done in `bot`, later: Slack is answered at once. What people are shown is made in [`view`], from plain data and
+//! without looking at anything.
 
 mod api;
 mod bot;
@@ -16,6 +16,7 @@ mod event;
 mod fake;
 mod known;
 pub mod manifest;
+mod markup;
 mod people;
 mod port;
 mod schedule;

@@ -107,8 +107,10 @@ impl Told {
         let (profile, flag) = (&user["profile"], |name: &str| user[name].as_bool().unwrap_or(false));
         let some = |value: &Value| value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
         let name = some(&profile["display_name"]).or_else(|| some(&profile["real_name"]));
+        // Anybody can give an address that they did not show to be theirs.
+        let is_confirmed = user["is_email_confirmed"].as_bool().unwrap_or(true);
         Self {
-            email: some(&profile["email"]),
+            email: some(&profile["email"]).filter(|_| is_confirmed),
             name: name.or_else(|| some(&user["real_name"])).or_else(|| some(&user["name"])).unwrap_or_default(),
             team: some(&user["team_id"]).unwrap_or_default(),
             enterprise: some(&user["enterprise_user"]["enterprise_id"]),
@@ -177,6 +179,11 @@ impl People {
         }
     }
 
+    /// The same of whom Slack told lately; it is not asked.
+    pub(crate) fn known_name(&self, id: &str) -> Option<String> {
+        self.told.now(id).map(|told| told.name).filter(|name| !name.is_empty())
+    }
+
     /// The time zone that somebody has set.
     pub(crate) async fn zone(&self, api: &Api, id: &str) -> Option<String> {
         self.told(api, id).await.ok()?.zone
@@ -219,6 +226,19 @@ mod tests {
         assert!(told(json!({ "team_id": "T2" })));
         assert!(told(json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E2" } })));
         assert!(told(json!({ "team_id": "T1", "is_stranger": true })));
+    }
+
+    #[test]
+    fn an_address_counts_unless_slack_says_that_nobody_confirmed_it() {
+        let told = |more: Value| {
+            let mut user = json!({ "profile": { "email": "ann@company.com" } });
+            user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Told::of(&user).email
+        };
+        assert_eq!(told(json!({ "is_email_confirmed": false })), None);
+        for more in [json!({}), json!({ "is_email_confirmed": true }), json!({ "is_email_confirmed": null })] {
+            assert_eq!(told(more.clone()).as_deref(), Some("ann@company.com"), "{more}");
+        }
     }
 
     #[test]

@@ -96,6 +96,15 @@ impl SlackError {
         }
     }
 
+    /// Whether Slack may have done it all the same: it gave no answer, or one that it is not well itself.
+    pub(crate) fn may_be_taken(&self) -> bool {
+        match self {
+            Self::Away { is_untaken, .. } => !is_untaken,
+            Self::Api { .. } => !self.is_refusal(),
+            Self::Limited { .. } | Self::Config { .. } => false,
+        }
+    }
+
     /// Whether Slack does not take what it was told, and will not take the same later: it is well itself.
     pub(crate) fn is_refusal(&self) -> bool {
         self.code().is_some_and(|code| !UNWELL.contains(&code))

@@ -6,11 +6,12 @@
 pub mod answer;
 pub mod block;
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 pub mod confirm;
 pub mod elicit;
 pub mod error;
 pub mod feedback;
+pub mod file;
 pub mod footer;
 pub mod help;
 pub mod home;

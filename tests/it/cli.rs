@@ -105,10 +105,23 @@ fn eventually(otherwise: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Presses Ctrl-C, and waits for the end.
 fn interrupt(child: Child) -> Ran {
+    signalled(child, "INT")
+}
+
+/// Sends a signal, and waits for the end.
+fn signalled(child: Child, signal: &str) -> Ran {
     // Not every machine has a program of that name, and every shell has a command.
-    let kill = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
     assert!(kill.success());
     child.wait_with_output().unwrap().into()
+}
+
+/// Whether what is started here hears of a terminal that is closed, and says so: not where these tests are to outlive
+/// theirs, nor where the kernel does not tell.
+pub(crate) fn hears_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 0)
 }
 
 /// What the system calls whoever runs this.

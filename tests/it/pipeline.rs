@@ -376,6 +376,7 @@ async fn a_tool_that_may_destroy_something_does_not_run_when_nobody_can_be_asked
     let (answer, _, _) = rig.run(ask("wipe it")).await;
     let answer = answer.unwrap();
     assert_eq!((server.calls(), answer.denials[0].reason.as_str()), (0, "approval"));
+    assert!(answer.denials[0].rule.contains("destructiveHint"), "what asks for a human decided: {answer:?}");
     assert_eq!(answer.tool_calls[0].status, CallStatus::Declined);
 }
 

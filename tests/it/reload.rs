@@ -245,7 +245,12 @@ async fn an_address_of_the_command_line_is_no_change_of_the_files() {
     let reloader = Reloader::new(started.clone(), registry, options);
     assert_eq!(reloader.reload().await.unwrap().after_restart, Vec::<&str>::new());
     lab.write("settings.yaml", "data_dir: data\nllm: { provider: script }\nhttp: { max_concurrent: 7 }");
-    assert_eq!(reloader.reload().await.unwrap().after_restart, ["app, http, mcp_gateway, security.mode"]);
+    for _ in 0..2 {
+        let waits = reloader.reload().await.unwrap().after_restart;
+        assert_eq!(waits, ["app, http, mcp_gateway, security.mode"], "it waits for as long as nothing was restarted");
+    }
+    lab.write("settings.yaml", "data_dir: data\nllm: { provider: script }");
+    assert_eq!(reloader.reload().await.unwrap().after_restart, Vec::<&str>::new(), "it is again as it was begun with");
     started.shutdown().await;
     lab.omni.shutdown().await;
 }

@@ -4,12 +4,14 @@ mod acks;
 mod answers;
 mod approvals;
 mod cards;
+mod clicks;
 mod commands;
 mod delivery;
 mod elsewhere;
 mod endings;
 mod files;
 mod flood;
+mod following;
 mod identity;
 mod interrupted;
 mod judging;
@@ -25,6 +27,7 @@ mod status;
 mod stopping;
 mod streams;
 mod terminal;
+mod written;
 
 use std::sync::Arc;
 

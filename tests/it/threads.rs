@@ -16,8 +16,8 @@ use omni_core::{
     llm::{anthropic::Anthropic, openai::OpenAi},
     policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
     thread::{
-        Append, ChannelKey, ContextRules, KeptTurn, Most, Place, Summary, ThreadEntry, ThreadError, ThreadKey,
-        ThreadRules, ThreadStore, memory::MemoryThreads,
+        Append, ChannelKey, ContextRules, Conversation, KeptTurn, Most, Place, Summary, ThreadEntry, ThreadError,
+        ThreadKey, ThreadRules, ThreadStore, memory::MemoryThreads,
     },
 };
 use omni_tests::{
@@ -366,7 +366,11 @@ async fn an_answer_that_could_not_be_kept_is_an_answer_and_says_so() {
         let omni = Omni::builder().threads(store).audit(recorder.clone()).build().await.unwrap();
         let answer = omni.ask(Ask::new(Principal::email(ADA), "Hi").with_session("s")).await.unwrap();
         let codes: Vec<&str> = answer.warnings.iter().map(|warning| warning.code.as_str()).collect();
-        assert_eq!((answer.status, codes), (Status::Completed, vec!["not_kept"]));
+        assert_eq!((answer.status, codes, answer.thread.as_deref()), (Status::Completed, vec!["not_kept"], Some("s")));
+        let mut begins = Ask::new(Principal::email(ADA), "Hi");
+        begins.thread = Some(Conversation::New("new".into()));
+        let begun = omni.ask(begins).await.unwrap();
+        assert_eq!((begun.warnings[0].code.as_str(), begun.thread), ("not_kept", None), "there is no such session");
         omni.shutdown().await;
         assert_eq!(recorder.closings(answer.request_id).len(), 1);
     }

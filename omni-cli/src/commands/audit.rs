@@ -14,6 +14,7 @@ use crate::{
     args::{ExportArgs, ExportFormat, FilterArgs, ListLogsArgs, StatsArgs},
     exit::Exit,
     fault::Fault,
+    render::one_line,
 };
 
 pub(super) mod proof;
@@ -85,12 +86,13 @@ fn line(entry: &LogEntry) -> String {
     let cost = entry.cost_estimate.map(|cost| format!("${cost:.6}")).unwrap_or_default();
     let what = match (&entry.mcp_target, &entry.tool_called) {
         (Some(server), Some(tool)) => format!("{server}.{tool}"),
-        _ => entry.message_preview.clone().unwrap_or_default().replace(['\n', '\r'], " "),
+        _ => entry.message_preview.clone().unwrap_or_default(),
     };
+    // Models make up names of tools, and proxies those of people.
+    let (who, what) = (one_line(entry.user_email.as_deref().unwrap_or("-")), one_line(&what));
     format!(
-        "{}  {:<24} {:<9} {:<15} {cost:>10} {:>7} ms  {what}",
+        "{}  {who:<24} {:<9} {:<15} {cost:>10} {:>7} ms  {what}",
         entry.created_at.format("%Y-%m-%d %H:%M:%S"),
-        entry.user_email.as_deref().unwrap_or("-"),
         entry.request_type,
         entry.status,
         entry.duration_ms,
@@ -168,4 +170,21 @@ pub(super) async fn store(app: &App, config: &Config) -> Result<Arc<dyn AuditRea
 
 fn readable(config: &Config, reader: Option<Arc<dyn AuditReader>>) -> Result<Arc<dyn AuditReader>, Fault> {
     reader.ok_or_else(|| Fault::usage(format!("{} cannot be read back", config.audit.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_core::ledger::{CallRecord, Event, Outcome, Record};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_tool_forges_no_line() {
+        let forged = "x\n2026-11-30 10:00:00  root  tool_call success\u{2028}\u{202e}evil.drop_all\r\u{1b}[2K";
+        let call = CallRecord::new("db", forged, json!({}), Outcome::Denied);
+        let entry = LogEntry::of(&Record::new(uuid::Uuid::nil(), None, Event::DirectCall(call))).unwrap();
+        let told = line(&entry);
+        assert!(told.ends_with("  db.x 2026-11-30 10:00:00 root tool_call success evil.drop_all"), "{told:?}");
+    }
 }

@@ -39,6 +39,8 @@ use results::Shown;
 
 /// What stands before each line that is typed.
 const PROMPT: &str = "omni> ";
+/// How long the end of a chat waits to learn whether something of it is kept.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// Talks until the person ends it.
 pub(super) async fn run(app: &App, args: &ChatArgs) -> Result<Exit, Fault> {
@@ -132,6 +134,9 @@ impl<'a> Chat<'a> {
         self.app.console.hint(&format!("session {}; /help lists the commands, Ctrl-D ends the chat", self.session));
         let mut is_leaving = false;
         let exit = loop {
+            if self.lines.is_outlived() {
+                self.app.console.hint("the question above is over; press Enter");
+            }
             let line = tokio::select! {
                 biased;
                 () = self.interruption.arrives() => break Exit::Interrupted,
@@ -149,14 +154,27 @@ impl<'a> Chat<'a> {
                     if !self.take(&text).await? {
                         break Exit::Success;
                     }
+                    // Ctrl-C ends what runs, and whatever else arrives the chat too.
+                    if self.interruption.is_final() {
+                        break Exit::Interrupted;
+                    }
                 }
             }
             is_leaving = false;
         };
-        if self.is_kept && self.spent.questions > 0 {
+        if self.can_go_on().await {
             self.app.console.hint(&format!("`omni chat --resume={}` goes on with this session", self.session));
         }
         Ok(exit)
+    }
+
+    /// Whether something of this session is there later: what failed or was given up is not.
+    async fn can_go_on(&self) -> bool {
+        if !self.is_kept || self.spent.questions == 0 {
+            return false;
+        }
+        let kept = timeout(LOOKED_UP_WITHIN, self.omni.thread(self.who(), Source::Cli, &self.session)).await;
+        matches!(kept, Ok(Ok(_)))
     }
 
     /// Does what a line says; whether the chat goes on.
@@ -244,6 +262,7 @@ impl<'a> Chat<'a> {
             result = follow::follow(stream, &mut self.interruption, &mut render) => result.map(Some),
         };
         let Some(result) = result? else {
+            self.app.console.release();
             self.app.console.spinner.clear();
             self.app.console.warning("given up");
             return Ok(());

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{config, follow, servers};
-use crate::{app::App, args::DoctorArgs, exit::Exit, fault::Fault};
+use crate::{app::App, args::DoctorArgs, exit::Exit, fault::Fault, render::one_line};
 
 /// How long the model may take for its tiny answer.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ fn line(check: &Check) -> String {
         State::Skipped => "-",
         State::Problem => "✗",
     };
-    format!("{mark} {}: {}", check.name, check.message)
+    format!("{mark} {}: {}", check.name, one_line(&check.message))
 }
 
 async fn examine(app: &App) -> Vec<Check> {

@@ -2,7 +2,13 @@
 
 #[cfg(feature = "sql")]
 use std::time::Duration;
-use std::{future::poll_fn, task::Poll};
+use std::{
+    fs,
+    future::poll_fn,
+    io::{self, IsTerminal as _},
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Poll,
+};
 
 use omni_core::{
     Answer, AnswerEvent, AnswerStream, Error, Omni,
@@ -14,26 +20,104 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::app::App;
 use crate::{fault::Fault, render::Render};
 
-/// Ctrl-C and SIGTERM, noted from the moment this is made. Where they cannot be, they end the
-/// process, as they always do.
+/// How many listen in this process: its signals are the process's, whoever hears them.
+static LISTENING: AtomicUsize = AtomicUsize::new(0);
+
+/// Ctrl-C, SIGTERM and a terminal that is closed, noted from the moment this is made. Where they cannot be, they end
+/// the process, as they always do.
 #[derive(Debug)]
-pub(super) struct Interruption(Vec<Signal>);
+pub(super) struct Interruption {
+    signals: Vec<(SignalKind, Signal)>,
+    is_final: bool,
+    _listening: Option<Listening>,
+}
 
 impl Interruption {
     /// From now on an interruption does not end the process.
     pub(super) fn listen() -> Self {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-        Self(kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect())
+        Self { _listening: Some(Listening::begin()), ..Self::overhear() }
     }
 
-    /// Comes back when the person wants to stop.
+    /// The same for whoever does not end with the terminal, or is ending already: whoever closes one may say so twice.
+    pub(super) fn listen_but_hangup() -> Self {
+        Self { _listening: Some(Listening::begin()), ..Self::overhear_but_hangup() }
+    }
+
+    /// Notes them for whoever acts only where nobody listens.
+    pub(super) fn overhear() -> Self {
+        let mut own = Self::overhear_but_hangup();
+        // Once it is listened for, it is not ignored any more.
+        if !ignores_hangup() {
+            own.note(SignalKind::hangup());
+        }
+        own
+    }
+
+    /// The same without the terminal's end.
+    pub(super) fn overhear_but_hangup() -> Self {
+        let mut own = Self { signals: Vec::new(), is_final: false, _listening: None };
+        own.note(SignalKind::interrupt());
+        own.note(SignalKind::terminate());
+        own
+    }
+
+    fn note(&mut self, kind: SignalKind) {
+        self.signals.extend(signal(kind).ok().map(|signal| (kind, signal)));
+    }
+
+    /// Whether somebody listens.
+    #[cfg(feature = "demo")]
+    pub(super) fn is_heard() -> bool {
+        LISTENING.load(Ordering::SeqCst) > 0
+    }
+
+    /// Comes back when the person wants to stop, or the process is to end.
     pub(super) async fn arrives(&mut self) {
-        poll_fn(|context| {
-            let has_arrived = self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-            if has_arrived { Poll::Ready(()) } else { Poll::Pending }
+        let kind = poll_fn(|context| {
+            let mut signals = self.signals.iter_mut();
+            let arrived = signals.find_map(|(kind, signal)| signal.poll_recv(context).is_ready().then_some(*kind));
+            arrived.map_or(Poll::Pending, Poll::Ready)
         })
         .await;
+        self.is_final |= kind != SignalKind::interrupt();
     }
+
+    /// Whether the process is to end: something else than Ctrl-C has arrived.
+    pub(super) fn is_final(&self) -> bool {
+        self.is_final
+    }
+}
+
+/// Somebody who listens.
+#[derive(Debug)]
+struct Listening;
+
+impl Listening {
+    fn begin() -> Self {
+        LISTENING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether the process was started to outlive its terminal, as by `nohup`.
+fn ignores_hangup() -> bool {
+    match fs::read_to_string("/proc/self/status") {
+        Ok(status) => is_hangup_ignored(&status),
+        // Where the kernel does not say so, `nohup` leaves no terminal to write to.
+        Err(_) => !io::stderr().is_terminal(),
+    }
+}
+
+/// The same by what the kernel says of a process: SIGHUP is the lowest of the signals in the mask.
+fn is_hangup_ignored(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Shows every event until the ask ends, or an interruption ends it at once.
@@ -90,7 +174,7 @@ pub(super) async fn close_within(omni: &Omni, grace: Duration) {
 }
 
 async fn closed(closing: impl Future<Output = ()>) {
-    let mut interruption = Interruption::listen();
+    let mut interruption = Interruption::listen_but_hangup();
     tokio::select! {
         () = closing => {}
         () = interruption.arrives() => tracing::warn!("interrupted while closing"),
@@ -126,4 +210,18 @@ fn given_up(mut seen: Answer) -> Failure {
 fn broken_off(mut seen: Answer) -> Failure {
     seen.status = Status::Failed;
     Failure::new(Error::Internal { message: "the ask ended without a last event".into() }, seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_was_started_to_outlive_the_terminal_is_known_by_what_the_kernel_says() {
+        for (mask, is_ignored) in [("0001", true), ("1006", false), ("1007", true)] {
+            let status = format!("SigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n");
+            assert_eq!(is_hangup_ignored(&status), is_ignored, "{mask}");
+        }
+        assert!(!is_hangup_ignored("Name:\tomni\n"));
+    }
 }

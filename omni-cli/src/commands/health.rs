@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use omni_core::net::{self, ClientOptions};
+use omni_core::{
+    Config,
+    config::HttpConfig,
+    net::{self, ClientOptions},
+};
 use url::Url;
 
 use crate::{app::App, args::HealthArgs, exit::Exit, fault::Fault};
@@ -12,9 +16,13 @@ const READY: &str = "/health/ready";
 /// Whoever asks comes again soon, and two of them are not to wait at the same time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// Asks once. Neither configuration nor credentials are looked at: this runs every few seconds.
+/// Asks once. This runs every few seconds: no credentials are looked at, and a configuration only where nobody says
+/// whom to ask.
 pub(super) async fn run(app: &App, args: &HealthArgs) -> Result<Exit, Fault> {
-    let url = asked(args.url.clone());
+    let url = asked(args.url.clone().map_or_else(|| here(app), Ok)?);
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Fault::usage(format!("a service is asked over http or https, not over {}", url.scheme())));
+    }
     // An address may have a password, which no log of a supervisor is to have.
     let shown = without_secrets(&url);
     let client = net::client(&ClientOptions::for_url(&url).with_connect_timeout(ANSWERS_WITHIN))
@@ -28,6 +36,13 @@ pub(super) async fn run(app: &App, args: &HealthArgs) -> Result<Exit, Fault> {
         Ok(answer) => Err(away(format!("{shown} is not ready: it answers {}", answer.status().as_u16()))),
         Err(error) => Err(away(format!("{shown} cannot be asked: {}", net::describe(&error)))),
     }
+}
+
+/// The service of this machine. A configuration that is not right is the service's trouble, not that of who asks it.
+fn here(app: &App) -> Result<Url, Fault> {
+    let configured = Config::load(app.load_options()).map(|config| config.http.port);
+    let port = configured.ok().filter(|port| *port != 0).unwrap_or(HttpConfig::default().port);
+    Url::parse(&format!("http://127.0.0.1:{port}")).map_err(|error| Fault::usage(error.to_string()))
 }
 
 /// The address with the path that is asked.

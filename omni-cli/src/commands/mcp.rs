@@ -74,7 +74,8 @@ async fn everything(app: &App, args: &McpArgs) -> Result<Exit, Fault> {
 }
 
 async fn serve(gateway: &Gateway, visitor: Visitor) -> Result<Exit, Fault> {
-    let (stop, mut interruption) = (CancellationToken::new(), Interruption::listen());
+    // With SIGHUP the files are read anew.
+    let (stop, mut interruption) = (CancellationToken::new(), Interruption::listen_but_hangup());
     let served = gateway.serve_stdio(visitor, stop.clone());
     tokio::pin!(served);
     tokio::select! {

@@ -9,7 +9,7 @@ use omni_core::{
 use serde_json::{Value, json};
 
 use super::follow;
-use crate::{app::App, exit::Exit, fault::Fault};
+use crate::{app::App, exit::Exit, fault::Fault, render::one_line};
 
 #[cfg(feature = "mcp-oauth")]
 pub(super) mod login;
@@ -43,7 +43,7 @@ pub(super) async fn list(app: &App, json: bool) -> Result<Exit, Fault> {
             state.push_str(", with the caller's own token");
         }
         let description = server.options.description.lines().next().unwrap_or_default();
-        table.add_row([&*server.name, &server.kind, &state, &server.place(), description]);
+        table.add_row([&*server.name, &server.kind, &state, &server.place(), description].map(one_line));
     }
     show(app, &table, config.servers.is_empty())?;
     Ok(Exit::Success)
@@ -92,7 +92,7 @@ fn checked(views: &[&ServerView]) -> Table {
     for view in views {
         let (state, reason) = state(&view.health);
         let time = view.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
-        table.add_row([&*view.name, &view.kind, state, &view.tools.len().to_string(), &time, reason]);
+        table.add_row([&*view.name, &view.kind, state, &view.tools.len().to_string(), &time, reason].map(one_line));
     }
     table
 }

@@ -13,6 +13,7 @@ use crate::{
     args::{ListArgs, ShowArgs},
     exit::Exit,
     fault::Fault,
+    render::one_line,
 };
 
 /// Most characters of a description in a list.
@@ -51,7 +52,7 @@ pub(super) fn tell_of_the_absent(app: &App, catalog: &Catalog, wanted: Option<&s
     }
     for view in &catalog.servers {
         if let Health::Unhealthy { reason } = &view.health {
-            app.console.warning(&format!("{} does not answer: {reason}", view.name));
+            app.console.warning(&format!("{} does not answer: {}", view.name, one_line(reason)));
         }
     }
     if catalog.servers.is_empty() {

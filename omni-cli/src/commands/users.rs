@@ -14,6 +14,7 @@ use crate::{
     args::{AddUserArgs, ApproveUserArgs, DisableArgs, UserArgs},
     exit::Exit,
     fault::Fault,
+    render::one_line,
 };
 
 /// Does something as an administrator. The person at the terminal is one: they can read
@@ -36,12 +37,12 @@ pub(super) fn say(app: &App, json: bool, document: &impl Serialize, line: &str) 
     Ok(Exit::Success)
 }
 
-/// A table without lines, so that it can be cut and searched.
+/// A table without lines, so that it can be cut and searched. No cell ends the line that it is in.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     rows.for_each(|row| {
-        table.add_row(row);
+        table.add_row(row.map(|cell| one_line(&cell)));
     });
     let lines: Vec<String> = table.lines().map(|line| line.trim().to_owned()).collect();
     lines.join("\n")
@@ -91,4 +92,18 @@ pub(super) async fn approve(app: &App, args: &ApproveUserArgs) -> Result<Exit, F
     let email = &*address(&args.user);
     let role = administer(app, async |admin| admin.approve_user(email, args.role.as_deref()).await).await?;
     say(app, args.json, &json!({ "email": email, "role": role }), &format!("{email} has the role {role}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_of_a_table_ends_its_line() {
+        let rows = [["a\nforged".to_owned(), "x\ry".to_owned()], ["b\u{1b}[2J".to_owned(), "z\u{2028}z".to_owned()]];
+        let text = table(["NAME", "WHAT"], rows.into_iter());
+        let cells = |line| str::split(line, "  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
+        let lines: Vec<Vec<&str>> = text.lines().map(cells).collect();
+        assert_eq!(lines, [["NAME", "WHAT"], ["a forged", "x y"], ["b", "z z"]].map(Vec::from), "{text}");
+    }
 }

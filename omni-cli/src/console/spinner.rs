@@ -1,7 +1,8 @@
 //! The sign of life on a terminal.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,12 +11,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::clean::Cleaner;
 
 const TICK: Duration = Duration::from_millis(100);
+/// Most lines that wait for the end of a prompt; more are told at once.
+const MAX_KEPT: usize = 1_000;
 
 /// A spinner on standard error; does nothing where nobody watches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Spinner {
     watched: bool,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -23,16 +26,18 @@ struct State {
     bar: Option<ProgressBar>,
     /// A prompt has the screen.
     held: bool,
+    /// What is to be told when it has it no more.
+    kept: Vec<String>,
 }
 
 impl Spinner {
     pub(super) fn new(watched: bool) -> Self {
-        Self { watched, state: Mutex::default() }
+        Self { watched, state: Arc::default() }
     }
 
     /// Shows it with a message, or changes the message.
     pub(crate) fn show(&self, message: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if !self.watched || state.held {
             return;
         }
@@ -42,21 +47,46 @@ impl Spinner {
 
     /// Takes it off the screen.
     pub(crate) fn clear(&self) {
-        let bar = self.state.lock().unwrap_or_else(PoisonError::into_inner).bar.take();
-        if let Some(bar) = bar {
+        let mut state = self.state();
+        if let Some(bar) = state.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Keeps it off the screen until [`Spinner::release`].
+    /// Keeps it, and what is told meanwhile, off the screen until [`Spinner::release`].
     pub(crate) fn hold(&self) {
         self.clear();
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).held = true;
+        self.state().held = true;
     }
 
-    /// Lets it be shown again.
-    pub(crate) fn release(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).held = false;
+    /// A line that may be told now. While a prompt has the screen it is kept.
+    pub(super) fn passes(&self, line: String) -> Option<String> {
+        let mut state = self.state();
+        if !state.held || state.kept.len() >= MAX_KEPT {
+            return Some(line);
+        }
+        state.kept.push(line);
+        None
+    }
+
+    /// Lets it be shown again; what is to be told now.
+    pub(super) fn release(&self) -> Vec<String> {
+        let mut state = self.state();
+        state.held = false;
+        mem::take(&mut state.kept)
+    }
+
+    /// Writes to standard error where it is off the screen; then it is there again.
+    pub(super) fn beside<T>(&self, write: impl FnOnce() -> T) -> T {
+        let state = self.state();
+        match &state.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,8 @@
-use omni_core::limit::{Limit, LimitError, LimitKey, Refusal};
+use omni_core::{
+    answer::Warning,
+    limit::{Limit, LimitError, LimitKey, Refusal},
+    llm::LlmError,
+};
 
 use super::*;
 use crate::console::testing::console;
@@ -100,6 +104,31 @@ fn lines_end_with_the_end() {
     let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["token", "tool_end", "tool_end", "token", "done"]);
+}
+
+#[test]
+fn lines_tell_the_cause_of_a_failure_as_the_document_does() {
+    let error = Error::Llm(LlmError::Cut { provider: "openai", message: "reset by\npeer".into() });
+    let ending = Ending::new(Err(Failure::new(error, fixtures::answer())), false);
+    let (out, _) = render(|console| Box::new(Lines { console }), false, &ending);
+    let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    let document = AskDocument::of(&ending).error.unwrap();
+    assert_eq!(last["event"], "error");
+    assert_eq!(last["error"]["message"], document.message);
+    assert_eq!(document.message, "the answer of openai broke off: reset by peer");
+}
+
+#[test]
+fn what_a_server_says_forges_no_line() {
+    let forged = "noisy does not answer: x\nerror: forged\r\u{1b}[2K\u{2028}really";
+    assert_eq!(one_line(forged), "noisy does not answer: x error: forged really");
+    let (console, _, err) = console(true);
+    let mut text = Text::new(&console, true);
+    text.event(&AnswerEvent::Warning(Warning::new("server_unhealthy", forged))).unwrap();
+    let mut call = fixtures::call("error");
+    call.tool = "x\n✓ db.drop_all".into();
+    text.event(&AnswerEvent::ToolFinished(call)).unwrap();
+    assert_eq!(err.text().lines().count(), 2, "{}", err.text());
 }
 
 #[test]

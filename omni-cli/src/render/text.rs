@@ -6,7 +6,7 @@ use omni_core::{
 };
 use owo_colors::Style;
 
-use super::{Ending, Render, error_lines};
+use super::{Ending, Render, error_lines, one_line};
 use crate::{
     console::{Console, clean::Cleaner},
     exit::Exit,
@@ -58,18 +58,15 @@ impl<'a> Text<'a> {
         self.make_room()?;
         let (mark, style) = mark(call.status);
         let reason = call.error.as_deref().map(|error| format!(": {}", first_line(error))).unwrap_or_default();
-        self.console.marked(
-            mark,
-            style,
-            &format!("{} {} ms{reason}", full_name(&call.server, &call.tool), call.duration_ms),
-        );
+        let name = one_line(&full_name(&call.server, &call.tool));
+        self.console.marked(mark, style, &format!("{name} {} ms{reason}", call.duration_ms));
         self.console.spinner.show("thinking …");
         Ok(())
     }
 
     fn warning(&mut self, message: &str) -> Result<(), Fault> {
         self.make_room()?;
-        self.console.warning(message);
+        self.console.warning(&one_line(message));
         Ok(())
     }
 
@@ -90,7 +87,7 @@ impl<'a> Text<'a> {
     fn denials(&self, answer: &Answer) {
         for denial in &answer.denials {
             let Denial { server, tool, reason, rule, .. } = denial;
-            let tool = full_name(server, tool);
+            let tool = one_line(&full_name(server, tool));
             match &**reason {
                 "approval" => self.console.warning(&format!("{tool} was not approved")),
                 reason => self.console.warning(&format!("{tool} was denied ({reason}): {rule}")),

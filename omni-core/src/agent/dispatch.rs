@@ -209,10 +209,5 @@ fn denial(call: &PlannedCall, status: CallStatus) -> Option<Denial> {
         Disposition::Ask(asking) if status == CallStatus::Declined => &asking.rule,
         _ => &call.rule,
     };
-    Some(Denial {
-        server: call.server.clone(),
-        tool: call.tool.clone(),
-        reason: reason.into(),
-        rule: rule.clone(),
-    })
+    Some(Denial { server: call.server.clone(), tool: call.tool.clone(), reason: reason.into(), rule: rule.clone() })
 }

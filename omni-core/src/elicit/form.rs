@@ -1,7 +1,9 @@
 //! The forms that servers may ask for: fields of plain kinds, no more.
 
+use chrono::{DateTime, NaiveDate};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::mcp::clean;
 
@@ -52,7 +54,7 @@ pub enum FieldKind {
         min: Option<u64>,
         /// So many characters at most.
         max: Option<u64>,
-        /// `email`, `uri`, `date` or `date-time`: for the person, the server checks it.
+        /// What it is written like; `email`, `uri`, `date` and `date-time` are checked.
         format: Option<String>,
     },
     /// A number.
@@ -138,11 +140,15 @@ impl Field {
     /// Why it does not.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         let wrong = match (&self.kind, value) {
-            (FieldKind::Text { min, max, .. }, Value::String(text)) => {
+            (FieldKind::Text { min, max, format }, Value::String(text)) => {
                 let count = text.chars().count() as u64;
                 let fits =
                     text.len() <= MAX_TEXT && min.is_none_or(|min| count >= min) && max.is_none_or(|max| count <= max);
-                (!fits).then(|| "its length is not right".to_owned())
+                match format.as_deref() {
+                    _ if !fits => Some("its length is not right".to_owned()),
+                    Some(format) if !is_written_like(format, text) => Some(format!("it is no {format}")),
+                    _ => None,
+                }
             }
             (FieldKind::Number { integer, min, max }, Value::Number(number)) => {
                 let is_whole = number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.fract() == 0.0);
@@ -273,6 +279,22 @@ fn choices(schema: &Value, titled: &str) -> Option<Vec<Choice>> {
     choices.filter(|choices| !choices.is_empty() && choices.len() <= MAX_CHOICES)
 }
 
+/// Whether a text has a format; what is not known here fits.
+fn is_written_like(format: &str, text: &str) -> bool {
+    let has_blanks = || text.contains(|c: char| c.is_whitespace() || c.is_control());
+    match format {
+        "email" => {
+            let parts = text.rsplit_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+            let is_domain = |domain: &str| domain.split('.').all(|label| !label.is_empty());
+            parts.is_some_and(|(_, domain)| is_domain(domain)) && !has_blanks()
+        }
+        "uri" => Url::parse(text).is_ok() && !has_blanks(),
+        "date" => text.len() == "2026-11-30".len() && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok(),
+        "date-time" => DateTime::parse_from_rfc3339(text).is_ok(),
+        _ => true,
+    }
+}
+
 fn is_among(choices: &[Choice], text: &str) -> bool {
     choices.iter().any(|choice| choice.value == text)
 }
@@ -340,6 +362,31 @@ mod tests {
         ] {
             let error = field_of(name).read(text).unwrap_err();
             assert!(error.contains(why), "{name} {text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_written_as_its_format_says() {
+        let cases: [(&str, &[&str], &[&str]); 5] = [
+            ("email", &["ada@x.org", "a+b@localhost", "ü@ü.example"], &["ada", "@x.org", "a@", "a b@x.org", "a@x..y"]),
+            ("uri", &["https://x.org/a?b=c", "mailto:ada@x.org"], &["x.org/a", "https://x.org/a b", "http://"]),
+            ("date", &["2026-11-30", "2024-02-29"], &["30.11.2026", "2026-1-2", "2026-02-29", "2026-11-30T00:00Z", ""]),
+            (
+                "date-time",
+                &["2026-11-30T19:50:15Z", "2026-11-30T19:50:15.25+01:00"],
+                &["2026-11-30", "2026-11-30T19:50:15", "19:50", "now"],
+            ),
+            ("of-another-draft", &["", "anything"], &[]),
+        ];
+        for (format, right, wrong) in cases {
+            let schema = json!({ "type": "object", "properties": { "a": { "type": "string", "format": format } } });
+            let field = Form::of(&schema).unwrap().fields.remove(0);
+            for text in right {
+                assert_eq!(field.read(text), Ok(json!(text)), "{format} {text}");
+            }
+            for text in wrong {
+                assert_eq!(field.read(text), Err(format!("a: it is no {format}")), "{format} {text}");
+            }
         }
     }
 

@@ -352,10 +352,15 @@ fn cleaned(reason: &str) -> String {
 
 fn decided_as(state: State) -> Error {
     let message = match state {
-        State::Pending | State::Expired => "the time to decide on it is over".into(),
-        other => format!("it was decided already: it is {}", other.as_str()),
+        State::Pending | State::Expired => "the time to decide on it is over",
+        State::Approved => "it was decided already: it is approved",
+        State::Denied => "it was decided already: it is denied",
+        State::Running => "it was decided already: it is running",
+        State::Done => "it was decided already: it is done",
+        State::Void => "it was decided already: it is void, and was not run",
+        State::UnknownOutcome => "it was decided already: it may have run, and nobody knows how it ended",
     };
-    Error::Conflict { message }
+    Error::Conflict { message: message.into() }
 }
 
 fn knows_rules(grant: &Grant) -> bool {

@@ -200,7 +200,7 @@ const AWAY: &str = "it does not answer at the moment";
 fn told(fault: McpError, grant: &Grant) -> McpError {
     match fault {
         McpError::Timeout { .. } => fault,
-        other if grant.administers_all_tenants() => other,
+        other if grant.may_know_places() => other,
         McpError::Resting { retry_after_ms, .. } => McpError::Resting { reason: AWAY.into(), retry_after_ms },
         _ => McpError::Connect { message: AWAY.into() },
     }

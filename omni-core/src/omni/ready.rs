@@ -45,7 +45,7 @@ impl Readiness {
         let mut found = self.found();
         let is_time = !found.is_looked && found.at.is_none_or(|at| at.elapsed() >= HOLDS);
         found.is_looked |= is_time;
-        is_time.then_some(Look(self))
+        is_time.then(|| Look(self))
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use omni_core::{
-    AnswerEvent, AnswerStream, Principal, answer::json::EventJson, elicit::Elicitation, identity::Holder,
-};
+use omni_core::{AnswerEvent, AnswerStream, Principal, answer::json::EventJson, elicit::Elicitation, identity::Holder};
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 

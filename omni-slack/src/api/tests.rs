@@ -85,6 +85,54 @@ async fn what_slack_may_have_taken_is_told_again_only_where_that_comes_to_the_sa
     api.update("C1", "1.0", &body).await.unwrap();
 }
 
+fn says(method: &str, code: &str) -> Option<SlackError> {
+    Some(SlackError::api(method, code))
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_slack_says_that_it_is_not_well_what_may_be_done_twice_is_tried_a_few_times() {
+    let (to, body, wire) = (To { channel: "C1".into(), thread: None }, Body::of("Done."), Arc::new(Wire::default()));
+    let api = Api::new(wire.clone());
+    let unwell = |method: &'static str, times| std::iter::repeat_n(says(method, "internal_error"), times);
+    wire.next(UPDATE, unwell(UPDATE, 2));
+    api.update("C1", "1.0", &body).await.unwrap();
+    assert_eq!(wire.calls(UPDATE).len(), 3);
+    // It may be this very call that it is not well with.
+    let began = Instant::now();
+    wire.next(UPDATE, unwell(UPDATE, 9));
+    assert!(api.update("C1", "1.0", &body).await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(10));
+    wire.next("users.info", unwell("users.info", 9));
+    assert!(api.call("users.info", &json!({})).await.is_err());
+    assert_eq!(wire.calls("users.info").len(), 4);
+    wire.next("chat.postMessage", unwell("chat.postMessage", 1));
+    assert!(api.post(&to, &body).await.is_err());
+    assert_eq!(wire.calls("chat.postMessage").len(), 1, "it may stand there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_end_with_what_belongs_to_it_is_ended_without() {
+    const STOP: &str = "chat.stopStream";
+    const OVER: &str = "message_not_in_streaming_state";
+    let cases: [(&[&str], usize, bool); 5] = [
+        (&[], 1, true),
+        (&["invalid_blocks"], 2, false),
+        (&["internal_error"], 2, false),
+        (&["internal_error", OVER], 2, true),
+        (&[OVER], 1, false),
+    ];
+    for (errors, calls, is_taken) in cases {
+        let wire = Arc::new(Wire::default());
+        wire.next(STOP, errors.iter().map(|error| says(STOP, error)));
+        let with = json!({ "blocks": [{ "type": "divider" }] });
+        assert_eq!(Api::new(wire.clone()).stop_stream("C1", "1.0", with).await, is_taken, "{errors:?}");
+        let called = wire.calls(STOP);
+        assert_eq!(called.len(), calls, "{errors:?}");
+        assert!(called.iter().all(|call| call.arguments["ts"] == "1.0" && call.arguments["channel"] == "C1"));
+        assert!(called.iter().skip(1).all(|call| call.arguments["blocks"].is_null()), "{called:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slack_that_stays_away_is_waited_for_no_longer_than_one_that_wants_a_pause() {
     let wire = Arc::new(Wire::default());

@@ -1,6 +1,7 @@
 //! Clicks.
 
 use omni_core::{confirm::Verdict, feedback};
+use serde_json::Value;
 
 use super::{
     Bot,
@@ -21,6 +22,8 @@ use crate::{
 
 /// In how many messages a question is looked for that is to be asked again.
 const LOOKED_THROUGH: usize = 200;
+/// Said where a form does not open: Slack gives a click three seconds for that.
+pub(super) const NOT_OPENED: &str = "⏳ Slack did not open the form. Please press it again.";
 
 impl Bot {
     pub(super) async fn action(&self, action: Action) {
@@ -64,11 +67,23 @@ impl Bot {
     /// Answers a click to whoever clicked, and leaves what they clicked as it is.
     pub(super) async fn answer_click(&self, action: &Action, body: &Body) {
         let Some(url) = &action.response_url else {
+            if action.is_home {
+                // There is no place for it.
+                return self.say_direct(&action.user.id, body).await;
+            }
             let to = To { channel: action.channel.clone(), thread: action.thread.clone() };
             return self.tell(&to, &action.user.id, kind_of(&action.channel), body).await;
         };
         if let Err(error) = self.api().respond_in(url, action.thread.as_deref(), body).await {
             tracing::warn!(%error, "a click could not be answered");
+        }
+    }
+
+    /// Shows a form to whoever clicked; where Slack does not, they are told so.
+    pub(super) async fn open_form(&self, action: &Action, view: &Value) {
+        if let Err(error) = self.api().open(&action.trigger, view).await {
+            tracing::warn!(%error, action = action.id, "a form could not be shown");
+            self.answer_click(action, &Body::of(NOT_OPENED)).await;
         }
     }
 
@@ -94,9 +109,7 @@ impl Bot {
     async fn ask_why(&self, action: &Action) {
         let Some(ticket) = Ticket::read(&action.value) else { return };
         let metadata = Self::reason_metadata(&ticket.text(), action.response_url.as_deref());
-        if let Err(error) = self.api().open(&action.trigger, &view::confirm::reason_modal(&metadata)).await {
-            tracing::warn!(%error, "somebody could not be asked for a reason");
-        }
+        self.open_form(action, &view::confirm::reason_modal(&metadata)).await;
     }
 
     async fn details(&self, person: &Person, action: &Action) {
@@ -105,9 +118,7 @@ impl Bot {
             Ok(found) => view::confirm::details_modal(&card_of(&found, String::new(), None)),
             Err(_) => return self.answer_click(action, &view::confirm::not_yours(&ticket.asker)).await,
         };
-        if let Err(error) = self.api().open(&action.trigger, &view).await {
-            tracing::warn!(%error, "the details of a call could not be shown");
-        }
+        self.open_form(action, &view).await;
     }
 
     /// Asks what a button names once more, as whoever clicked.

@@ -146,12 +146,15 @@ fn is_young(id: Uuid) -> bool {
     asked + YOUNG.as_secs() > now
 }
 
+/// Said of a question that is not asked here: another process may wait for its answer.
+const NOT_ARRIVED: &str = "This did not arrive, or nobody waits for it any more.";
+
 /// What somebody entered for a question that is not asked here stays where they entered it.
 fn not_arrived(submission: &Submission, id: Uuid) -> Ack {
     let first = submission.values.as_object().and_then(|values| values.keys().next());
     match first.filter(|_| is_young(id)) {
         Some(block) => Ack::With(serde_json::json!({ "response_action": "errors",
-            "errors": { block: "This did not arrive, or nobody waits for it any more. Please send it again." } })),
+            "errors": { block: format!("{NOT_ARRIVED} Please send it again.") } })),
         None => Ack::Empty,
     }
 }
@@ -194,7 +197,8 @@ impl Bot {
         let Some(question) = self.0.elicited.question(id, user) else {
             if self.kept().is_some() && is_young(id) {
                 // Another process of the workspace may wait for it, and a click may come to that one.
-                return self.answer_click(action, &Body::of("⏳ This did not arrive. Please press it again.")).await;
+                let body = Body::of(&format!("⏳ {NOT_ARRIVED} Please press it again."));
+                return self.answer_click(action, &body).await;
             }
             let late = Body::of("⌛ Nobody waits for an answer to this any more.");
             return self.replace(action, &late).await;
@@ -208,9 +212,7 @@ impl Bot {
                 if let Some(url) = &action.response_url {
                     self.0.elicited.shown(id, Shown::Clicked(url.clone()));
                 }
-                if let Err(error) = self.api().open(&action.trigger, &view).await {
-                    tracing::warn!(%error, "a server's form could not be shown");
-                }
+                self.open_form(action, &view).await;
             }
             None => {
                 self.0.elicited.answer(id, user, Reply::Accept(serde_json::Map::new()));

@@ -4,7 +4,6 @@ use omni_core::{Error, policy::Grant};
 
 use super::{
     Bot,
-    message::unescaped,
     question::{Aside, Question},
     refusing::Refusal,
     stopping::Stopping,
@@ -52,7 +51,7 @@ impl Bot {
             Ok(person) => person,
             Err(unknown) => {
                 self.answer_command(&command, &Body::of(unknown.text().unwrap_or_default())).await;
-                if let Some(text) = asked_by(&command) {
+                if let Some(text) = self.asked_by(&command) {
                     self.note_unknown(&unknown, &command.user, |person| question(person, text)).await;
                 }
                 return;
@@ -60,9 +59,16 @@ impl Bot {
         };
         let Err(told) = self.carried_out(&person, &command).await else { return };
         self.answer_command(&command, &told.body).await;
-        if let (Some(text), Some(why)) = (asked_by(&command), told.why) {
+        if let (Some(text), Some(why)) = (self.asked_by(&command), told.why) {
             self.note_refused(&question(person, text), why).await;
         }
+    }
+
+    /// What a command asks; nothing where it only wants to know something of the bot.
+    fn asked_by(&self, command: &Command) -> Option<String> {
+        let text = self.read(without_flag(&command.text).unwrap_or(&command.text));
+        let is_none = [HELP, STATUS].contains(&command.name.as_str()) || NO_QUESTION.contains(&text.as_str());
+        (!is_none).then_some(text)
     }
 
     async fn answer_command(&self, command: &Command, body: &Body) {
@@ -106,8 +112,8 @@ impl Bot {
             return Err(Refusal::not_here(kind, &command.channel).into());
         }
         let (text, is_private) = match without_flag(&command.text) {
-            Some(rest) => (unescaped(rest), true),
-            None => (unescaped(&command.text), self.preferences(person).await.private_by_default),
+            Some(rest) => (self.read(rest), true),
+            None => (self.read(&command.text), self.preferences(person).await.private_by_default),
         };
         match text.as_str() {
             "" => return Err(view::person::no_question(&[]).into()),
@@ -239,13 +245,6 @@ fn without_flag(text: &str) -> Option<&str> {
         let last = || text.strip_suffix(flag).filter(|rest| is_apart(rest, char::is_whitespace, rest.chars().last()));
         first.or_else(last).map(str::trim)
     })
-}
-
-/// What a command asks; nothing where it only wants to know something of the bot.
-fn asked_by(command: &Command) -> Option<String> {
-    let text = unescaped(without_flag(&command.text).unwrap_or(&command.text));
-    let is_none = [HELP, STATUS].contains(&command.name.as_str()) || NO_QUESTION.contains(&text.as_str());
-    (!is_none).then_some(text)
 }
 
 /// A question that somebody asks by a command in a thread.

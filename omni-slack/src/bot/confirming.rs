@@ -231,7 +231,8 @@ impl Bot {
         };
         question.goes_on = true;
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
-        let voice = voice::of(self, &question, &guard.stop, None);
+        let doing = self.carries_out(ticket, run).await;
+        let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
         let last = self.answer(&question, &grant, stream, voice, guard).await;
         self.mark_again(person, ticket, seat).await;
         match last {
@@ -246,6 +247,9 @@ impl Bot {
                 }
                 self.drop_wait(run).await;
             }
+        }
+        if let Some(doing) = doing {
+            doing.ends().await;
         }
     }
 

@@ -4,6 +4,7 @@ use omni_core::ask::Attachment;
 use serde_json::Value;
 
 use super::Bot;
+use crate::{event, view};
 
 /// Most messages that are read.
 const MOST_MESSAGES: usize = 50;
@@ -58,7 +59,12 @@ impl Bot {
     async fn line(&self, message: &Value, knows_own: bool) -> Option<String> {
         let user = message["user"].as_str().unwrap_or_default();
         let is_mine = user == self.me().user;
-        let text: String = words(message).trim().chars().take(MOST_OF_ONE).collect();
+        let mut text: String = self.read(&words(message)).trim().chars().take(MOST_OF_ONE).collect();
+        let files = event::files(message);
+        if !files.is_empty() {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text = format!("{text}{gap}({})", view::file::attached(&files));
+        }
         if text.is_empty() || (is_mine && knows_own) {
             return None;
         }

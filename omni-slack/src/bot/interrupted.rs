@@ -1,5 +1,5 @@
 //! Asks of a process that was killed while it answered them, and reports that it made: whoever asked is told that nothing
-//! more comes, once.
+//! more comes, once, and what it left half told is in progress no more.
 //!
 //! Each process says as long as it lives that it does, and keeps what it answers. Of one that says so no more, any other
 //! sees what it left. One that could not say so for a while, because the database was away, has its turn to say it
@@ -18,7 +18,10 @@ use super::{
     keeping::{Claim, RENEW_EVERY, Whose, in_time, is_free},
     question::Question,
 };
-use crate::{SlackError, view::notice};
+use crate::{
+    SlackError,
+    view::{ids, notice},
+};
 
 /// Before the id of each that is answered; how long that is kept at most.
 const DOING: &str = "doing/";
@@ -74,15 +77,24 @@ struct Left {
     ticket: Ticket,
     /// What is asked by it, where it is a report on schedule.
     report: Option<String>,
+    /// The run whose end it told, where that is one that went on by somebody's agreement.
+    run: Option<Uuid>,
     /// The message with its button to stop, where it had one.
     button: Option<String>,
+    /// The message that was to become the answer, where it began with one.
+    draft: Option<String>,
+    /// The stream that was open last, and the pieces that end what is in it, where it was told by such.
+    stream: Option<(String, Value)>,
 }
 
 impl Left {
     fn read((key, value): (String, Value)) -> Option<Self> {
         let (by, ticket) = (value["by"].as_str()?.to_owned(), Ticket::read(value["ticket"].as_str()?)?);
         let text = |name: &str| value[name].as_str().map(str::to_owned);
-        Some(Self { key, by, ticket, report: text("report"), button: text("button") })
+        let stream = value["stream"]["ts"].as_str().map(|ts| (ts.to_owned(), value["stream"]["ends"].clone()));
+        let run = value["run"].as_str().and_then(|run| run.parse().ok());
+        let (report, button, draft) = (text("report"), text("button"), text("draft"));
+        Some(Self { key, by, ticket, report, run, button, draft, stream })
     }
 }
 
@@ -97,11 +109,28 @@ pub(super) struct Doing {
 
 impl Doing {
     /// From now on a message has a button to stop it.
-    pub(super) async fn shows_button(&self, ts: &str) {
-        let mut value = self.value.clone();
-        value["button"] = ts.into();
-        if let Err(error) = in_time(self.kept.put_for(&self.key, &value, KEPT_FOR)).await {
-            tracing::warn!(%error, "after a kill nobody would take a button to stop away");
+    pub(super) async fn shows_button(&mut self, ts: &str) {
+        self.shows("button", ts.into()).await;
+    }
+
+    /// From now on there is a message that becomes the answer.
+    pub(super) async fn shows_draft(&mut self, ts: &str) {
+        self.shows("draft", ts.into()).await;
+    }
+
+    /// From now on this stream is open; the pieces that end what is in it.
+    pub(super) async fn streams(&mut self, ts: &str, ends: Vec<Value>) {
+        self.shows("stream", json!({ "ts": ts, "ends": ends })).await;
+    }
+
+    /// Keeps what people see of it by now.
+    async fn shows(&mut self, name: &str, what: Value) {
+        if self.value[name] == what {
+            return;
+        }
+        self.value[name] = what;
+        if let Err(error) = in_time(self.kept.put_for(&self.key, &self.value, KEPT_FOR)).await {
+            tracing::warn!(%error, "after a kill something would look as if it went on");
         }
     }
 
@@ -151,21 +180,27 @@ impl Bot {
             thread: question.thread.clone(),
             is_private: question.private.is_some(),
         };
-        self.keeps_doing(&ticket, None).await
+        self.keeps_doing(&ticket, json!({})).await
+    }
+
+    /// Keeps that this process tells what comes of a run that goes on by somebody's agreement.
+    pub(super) async fn carries_out(&self, ticket: &Ticket, run: Uuid) -> Option<Doing> {
+        self.keeps_doing(ticket, json!({ "run": run })).await
     }
 
     /// Keeps that this process makes a report in a channel, on somebody's schedule or on that of a file.
     pub(super) async fn makes_report(&self, owner: &str, channel: &str, asked: &str) -> Option<Doing> {
         let (id, asker, channel) = (Uuid::now_v7(), owner.to_owned(), channel.to_owned());
         let ticket = Ticket { id, asker, channel, thread: None, is_private: false };
-        self.keeps_doing(&ticket, Some(asked)).await
+        let asked: String = asked.chars().take(MOST_OF_REPORT).collect();
+        self.keeps_doing(&ticket, json!({ "report": asked })).await
     }
 
-    async fn keeps_doing(&self, ticket: &Ticket, report: Option<&str>) -> Option<Doing> {
+    /// Keeps what others read of something that this process does.
+    async fn keeps_doing(&self, ticket: &Ticket, mut value: Value) -> Option<Doing> {
         let kept = self.kept().filter(|_| self.0.life.lease.get().is_some())?;
         let key = format!("{DOING}{}", ticket.id);
-        let report = report.map(|asked| asked.chars().take(MOST_OF_REPORT).collect::<String>());
-        let value = json!({ "by": self.0.life.id, "ticket": ticket.text(), "report": report });
+        (value["by"], value["ticket"]) = (json!(self.0.life.id), ticket.text().into());
         match in_time(kept.put_for(&key, &value, KEPT_FOR)).await {
             Ok(()) => Some(Doing { kept, key, value }),
             Err(error) => {
@@ -225,27 +260,68 @@ impl Bot {
             return;
         }
         let Whose::Ours(claim) = self.take_on(&told).await else { return self.0.seen.forget(&told) };
+        let is_told = match left.run {
+            Some(run) => self.tell_left(ticket, run).await,
+            None => self.tell_asker(left).await,
+        };
+        if !is_told {
+            // It is told at the next look.
+            self.0.seen.forget(&told);
+            return claim.leave().await;
+        }
+        self.tidy_up(left).await;
+        claim.done().await;
+        over(kept, key).await;
+    }
+
+    /// Tells whoever asked that nothing more comes; whether nobody has to try it again.
+    async fn tell_asker(&self, left: &Left) -> bool {
         let body = match &left.report {
             Some(asked) => notice::report_interrupted(asked),
             None => notice::interrupted(),
         };
-        match self.post_to_asker(ticket, &body).await {
-            // It is told at the next look.
-            Err(SlackError::Away { .. } | SlackError::Limited { .. }) => {
-                self.0.seen.forget(&told);
-                return claim.leave().await;
-            }
+        match self.post_to_asker(&left.ticket, &body).await {
+            Err(SlackError::Away { .. } | SlackError::Limited { .. }) => return false,
             Err(error) => tracing::warn!(%error, "somebody could not be told that their answer was interrupted"),
-            Ok(()) => tracing::info!(channel = ticket.channel, "an answer was interrupted by the end of its process"),
+            Ok(()) => {
+                let channel = &left.ticket.channel;
+                tracing::info!(channel, "an answer was interrupted by the end of its process");
+            }
+        }
+        true
+    }
+
+    /// Ends or takes away what looks as if the answer went on.
+    async fn tidy_up(&self, left: &Left) {
+        let ticket = &left.ticket;
+        if let Some((ts, ends)) = &left.stream {
+            let has_ends = ends.as_array().is_some_and(|ends| !ends.is_empty());
+            let with = if has_ends { json!({ "chunks": ends }) } else { json!({}) };
+            self.api().stop_stream(&ticket.channel, ts, with).await;
         }
         self.ends_session(ticket).await;
-        if let Some(button) = &left.button
-            && let Err(error) = self.api().delete(&ticket.channel, button).await
+        let mut stale = Vec::from_iter(&left.button);
+        if let Some(draft) = &left.draft
+            && self.is_in_progress(ticket, draft).await
         {
-            tracing::info!(%error, "a button to stop what was interrupted could not be taken away");
+            stale.push(draft);
         }
-        claim.done().await;
-        over(kept, key).await;
+        for ts in stale {
+            if let Err(error) = self.api().delete(&ticket.channel, ts).await {
+                tracing::info!(%error, "a button to stop what was interrupted could not be taken away");
+            }
+        }
+    }
+
+    /// Whether a message did not become the answer: that has no button to stop it.
+    async fn is_in_progress(&self, ticket: &Ticket, ts: &str) -> bool {
+        match self.api().message(&ticket.to(), ts).await {
+            Ok(found) => found.is_some_and(|found| found["blocks"].to_string().contains(ids::STOP)),
+            Err(error) => {
+                tracing::info!(%error, "it is not known whether a message became an answer; it stays");
+                false
+            }
+        }
     }
 }
 

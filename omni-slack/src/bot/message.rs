@@ -2,6 +2,7 @@
 
 use omni_core::{
     ErrorKind, Source,
+    ask::Attachment,
     thread::{Place, ThreadKey},
 };
 
@@ -9,6 +10,7 @@ use super::{Bot, question::Question, refusing::Refusal};
 use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
+    markup,
     people::{Person, Unknown},
     view,
 };
@@ -16,7 +18,7 @@ use crate::{
 /// The conversation of direct messages that stand in no thread.
 const FLAT: &str = "direct";
 /// What begins a command in a thread, where Slack takes no slash commands.
-const BANG: char = '!';
+pub(super) const BANG: char = '!';
 /// Somebody is greeted who only says one of these.
 const GREETINGS: [&str; 5] = ["help", "hi", "hello", "hey", "?"];
 
@@ -82,22 +84,6 @@ impl Bot {
         Ok(person)
     }
 
-    /// Whether a reply in a thread is for the bot though nobody called it: it is part of the conversation.
-    async fn follows(&self, message: &Message) -> bool {
-        let Some(thread) = &message.thread else { return false };
-        if !self.config().follows(&message.channel) || message.text.trim_start().starts_with("<@") {
-            return false;
-        }
-        let key = self.key(&message.channel, thread);
-        let is_known = self.omni().knows_thread(&key).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "it is not known whether a reply is for the bot");
-            false
-        });
-        // While its first question is answered nothing is known of a thread, and the answer may be stopped.
-        let is_command = message.text.trim_start().starts_with(BANG);
-        is_known || (is_command && self.is_answering(&message.channel, thread).await)
-    }
-
     /// The name of a conversation in a channel.
     pub(super) fn key(&self, channel: &str, thread: &str) -> ThreadKey {
         ThreadKey::new(&self.config().tenant_of(&self.me().team), Source::Slack.as_str(), channel, thread)
@@ -140,7 +126,12 @@ impl Bot {
         let text = self.without_me(&message.text);
         let reply = self.reply_to(&message);
         let to = To { channel: message.channel.clone(), thread: reply.clone() };
-        let is_direct = message.kind == ChannelKind::Direct;
+        if !message.files.is_empty() && !text.starts_with(BANG) {
+            self.tell_unread(person, &message, &to).await;
+            if text.is_empty() {
+                return;
+            }
+        }
         if text.is_empty() || is_greeting(&text, message.kind) {
             if is_called {
                 self.greet(person, &to).await;
@@ -150,19 +141,35 @@ impl Bot {
         if let Some(command) = text.strip_prefix(BANG) {
             return self.bang(person, &message, &to, command).await;
         }
-        let context = match &message.thread {
-            Some(thread) if is_called && !is_direct => {
-                let key = self.key(&message.channel, thread);
-                let knows = self.omni().knows_thread(&key).await.unwrap_or(false);
-                self.thread_before(&message.channel, thread, &message.ts, knows).await
-            }
-            _ => None,
-        };
+        let context = self.said_before(&message, is_called).await;
         let mut question = Question::new(person.clone(), &message.channel, message.kind, text);
         question.ts = Some(message.ts);
         question.thread = reply;
         question.attachments.extend(context);
+        if !message.files.is_empty() {
+            let text = view::file::attached(&message.files);
+            question.attachments.push(Attachment { name: "slack files".into(), text });
+        }
         self.ask(question).await;
+    }
+
+    /// What was said in the thread of a message that is no part of its conversation: all of it before the bot was called
+    /// into it, or while nothing is kept of what it says itself.
+    async fn said_before(&self, message: &Message, is_called: bool) -> Option<Attachment> {
+        let thread = message.thread.as_deref().filter(|_| message.kind != ChannelKind::Direct)?;
+        let knows = self.omni().knows_thread(&self.key(&message.channel, thread)).await.unwrap_or(false);
+        match is_called || !knows {
+            true => self.thread_before(&message.channel, thread, &message.ts, knows).await,
+            false => None,
+        }
+    }
+
+    /// Tells somebody that the bot does not read what they attached.
+    async fn tell_unread(&self, person: &Person, message: &Message, to: &To) {
+        // What only they see is shown in no thread that begins with the answer.
+        let thread = if message.kind == ChannelKind::Direct { &to.thread } else { &message.thread };
+        let to = To { channel: to.channel.clone(), thread: thread.clone() };
+        self.tell(&to, &person.user.id, message.kind, &view::file::unread(&message.files)).await;
     }
 
     /// A text without the mention of the bot that it was called by.
@@ -175,7 +182,15 @@ impl Bot {
             rest = after.split_once('>').map_or("", |(_, after)| after);
         }
         said.push_str(rest);
-        unescaped(said.trim())
+        self.read(said.trim())
+    }
+
+    /// A text of Slack's as people read it. Whom the bot met lately is called by their name.
+    pub(super) fn read(&self, text: &str) -> String {
+        markup::read(text, |id| match id == self.me().user {
+            true => Some("omni".into()),
+            false => self.0.people.known_name(id),
+        })
     }
 
     async fn greet(&self, person: &Person, to: &To) {
@@ -187,9 +202,11 @@ impl Bot {
         });
         let values = [("user", &*person.name), ("role", role), ("user_role", role), ("rate_limit", &*limit)];
         let own = self.config().templates.welcome.map(|own| view::template::fill(&own, &values));
-        let told = self.api().post(to, &view::person::greeting(own.as_deref())).await;
-        if let Err(error) = told {
-            tracing::warn!(%error, user = person.user.id, "somebody could not be greeted");
+        match self.api().post(to, &view::person::greeting(own.as_deref())).await {
+            // Whoever may ask goes on where they were greeted.
+            Ok(_) if grant.is_some() => self.takes_part(to).await,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, user = person.user.id, "somebody could not be greeted"),
         }
     }
 
@@ -259,9 +276,4 @@ pub(super) fn place(kind: ChannelKind, channel: &str) -> Place {
 /// The conversation that an answer belongs to; without a thread it is all of one channel.
 pub(super) fn conversation(thread: Option<&str>) -> &str {
     thread.unwrap_or(FLAT)
-}
-
-/// What somebody typed: Slack writes three characters as entities.
-pub(super) fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     Bot,
+    action::NOT_OPENED,
     command::kind_of,
     confirming::{Decided, Ticket},
     question::{Aside, Question},
@@ -74,9 +75,11 @@ impl Bot {
         }
         let thread = shortcut.thread.as_deref().unwrap_or(&shortcut.ts);
         let metadata = [&*shortcut.channel, thread, &*shortcut.ts].join(&BETWEEN.to_string());
-        let view = view::shortcut::modal(&shortcut.text, &metadata);
+        let view = view::shortcut::modal(&self.read(&shortcut.text), &metadata);
         if let Err(error) = self.api().open(&shortcut.trigger, &view).await {
             tracing::warn!(%error, "the form for a question could not be shown");
+            // The bot may not be in that channel.
+            self.say_direct(&shortcut.user.id, &Body::of(NOT_OPENED)).await;
         }
     }
 
@@ -86,9 +89,7 @@ impl Bot {
         let is_flat = kind_of(&action.channel) == ChannelKind::Direct;
         let thread = action.thread.as_deref().unwrap_or(if is_flat { "" } else { &action.ts });
         let metadata = [&*action.channel, thread, &*action.ts].join(&BETWEEN.to_string());
-        if let Err(error) = self.api().open(&action.trigger, &view::shortcut::modal("", &metadata)).await {
-            tracing::warn!(%error, "the form for a question could not be shown");
-        }
+        self.open_form(action, &view::shortcut::modal("", &metadata)).await;
     }
 
     fn question_sent(&self, submission: Submission) -> Ack {

@@ -104,7 +104,7 @@ impl Bot {
         }
         let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
         let stream = self.omni().ask_stream(ask);
-        let doing = self.does(&question).await;
+        let (doing, ()) = tokio::join!(self.does(&question), self.begins_in_thread(&question));
         let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
         let _told = self.answer(&question, &grant, stream, voice, guard).await;
         if let Some(doing) = doing {

@@ -150,9 +150,7 @@ impl Bot {
     async fn ask_for_schedule(&self, person: &Person, action: &Action) {
         let zone = self.0.people.zone(self.api(), &person.user.id).await.unwrap_or_default();
         let metadata = if action.is_home { HOME } else { action.response_url.as_deref().unwrap_or_default() };
-        if let Err(error) = self.api().open(&action.trigger, &shown::modal("", &zone, metadata)).await {
-            tracing::warn!(%error, "the form for a schedule could not be shown");
-        }
+        self.open_form(action, &shown::modal("", &zone, metadata)).await;
     }
 
     /// Somebody sent a schedule in. What can be seen to be wrong at once goes back into the form.

@@ -35,6 +35,12 @@ impl Seen {
         true
     }
 
+    /// Whether something was there.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.at.get(key).is_some_and(|at| at.elapsed() < FOR)
+    }
+
     /// It was not there after all.
     pub(super) fn forget(&self, key: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).at.remove(key);
@@ -63,8 +69,11 @@ mod tests {
     #[test]
     fn what_comes_again_is_known_again() {
         let seen = Seen::default();
+        assert!(!seen.knows("a"));
         assert!(seen.is_new("a".into()) && !seen.is_new("a".into()) && seen.is_new("b".into()));
+        assert!(seen.knows("a"));
         seen.forget("a");
+        assert!(!seen.knows("a") && seen.knows("b"));
         assert!(seen.is_new("a".into()) && !seen.is_new("a".into()));
     }
 

@@ -49,6 +49,8 @@ const NOTHING_CAME: &str = "⌛ Nothing came of this: not everybody decided in t
 
 const NOTHING_KNOWN: &str =
     "⌛ This was agreed to, and it is not known what came of it: look before you ask for it again.";
+const NOTHING_MORE: &str = "🔄 I was interrupted while I answered this, and nothing more comes of it. What was agreed to may have been carried \
+     out: look before you ask for it again.";
 
 /// What a look at a run found.
 enum Found {
@@ -58,9 +60,11 @@ enum Found {
     Over,
     /// It was agreed to, and nobody says any more what came of it.
     Unknown,
+    /// Somebody decided, and it was gone on with.
+    Begun,
     /// It goes on, or may.
     Waits,
-    /// The process ends, and nobody agreed yet.
+    /// The process ends, and another one is told.
     Leaves,
 }
 
@@ -170,7 +174,9 @@ impl Bot {
         loop {
             match self.look(&asker, ticket).await {
                 Found::Leaves => return false,
-                Found::Waits => {}
+                // It may be told by whoever saw that its process was killed.
+                Found::Begun if matches!(self.whose(&told(run)).await, Whose::Done) => return true,
+                Found::Waits | Found::Begun => {}
                 found => match self.claims(run).await {
                     Whose::Ours(claim) => {
                         self.tell_found(asker, ticket, found).await;
@@ -186,6 +192,34 @@ impl Bot {
             if !self.goes_on_after((began.elapsed() / 20).clamp(LOOK_EVERY, LOOK_SELDOM)).await {
                 return false;
             }
+        }
+    }
+
+    /// Tells the asker what came of a run whose process was killed while it told that, where nobody else does; whether
+    /// that is seen to.
+    pub(super) async fn tell_left(&self, ticket: &Ticket, run: Uuid) -> bool {
+        let user = User { id: ticket.asker.clone(), team: self.me().team.clone() };
+        let asker = match self.resolve(&user, &ticket.channel).await {
+            Ok(asker) => asker,
+            Err(unknown) => return unknown != Unknown::Away,
+        };
+        let found = match self.look(&asker, ticket).await {
+            Found::Leaves => return false,
+            Found::Waits => {
+                self.wait_for(ticket, run);
+                return true;
+            }
+            found => found,
+        };
+        match self.claims(run).await {
+            Whose::Ours(claim) => {
+                self.tell_found(asker, ticket, found).await;
+                claim.done().await;
+                self.drop_wait(run).await;
+                true
+            }
+            Whose::Done => true,
+            Whose::Others => false,
         }
     }
 
@@ -218,6 +252,7 @@ impl Bot {
             Found::Result(result) => self.tell_result(asker, ticket, &result).await,
             Found::Over => self.post_answer(ticket, NOTHING_CAME).await,
             Found::Unknown => self.post_answer(ticket, NOTHING_KNOWN).await,
+            Found::Begun => self.post_answer(ticket, NOTHING_MORE).await,
             Found::Waits | Found::Leaves => {}
         }
     }
@@ -235,10 +270,16 @@ impl Bot {
         match found.result {
             Some(result) => Found::Result(Box::new(result)),
             None if one.state == State::Expired => Found::Over,
+            // Whoever carried it out is gone.
+            None if one.state == State::UnknownOutcome => Found::Unknown,
             None if one.state == State::Pending && is_over(one.expires_at, AFTER_EXPIRY) => Found::Over,
-            None if one.state == State::Pending && self.0.closing.is_cancelled() => Found::Leaves,
+            // Without a database nobody else tells what is decided.
+            None if self.0.closing.is_cancelled() && (one.state == State::Pending || self.kept().is_some()) => {
+                Found::Leaves
+            }
             // It may have been carried out by a process that is gone.
             None if one.decided_at.is_some_and(|at| is_over(at, AFTER_DECISION)) => Found::Unknown,
+            None if matches!(one.state, State::Running | State::Done | State::Denied | State::Void) => Found::Begun,
             None => Found::Waits,
         }
     }

@@ -78,7 +78,7 @@ pub(super) fn of(bot: &Bot, question: &Question, stop: &CancellationToken, doing
             Some(thread) if bot.config().streams(&question.channel) && bot.api().may_stream() => {
                 Box::new(streamed::Streamed::new(bot, question, thread, stop.clone(), doing.cloned()))
             }
-            _ => Box::new(plain::Plain::new(bot, question)),
+            _ => Box::new(plain::Plain::new(bot, question, doing.cloned())),
         },
     }
 }

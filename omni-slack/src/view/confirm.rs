@@ -179,7 +179,10 @@ fn who(by: &str) -> String {
 /// To the asker, where those decide who do not read there.
 #[must_use]
 pub fn elsewhere() -> Message {
-    Message::of("⏸ Somebody with a role that decides has to agree to this. They find it with `omni approvals`.")
+    Message::of(
+        "⏸ Somebody with a role that decides has to agree to this. They find it on my page in Slack, or with \
+         `omni approvals`.",
+    )
 }
 
 /// To others than those who may decide.

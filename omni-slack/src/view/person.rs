@@ -33,7 +33,7 @@ pub fn unknown(slack_id: &str, email: Option<&str>, contact: Option<&str>) -> Me
     let known_as = match email {
         Some(email) => format!("with the e-mail address {}", text::code(email, 200)),
         None => format!(
-            "with `slack_user_id: {}` (Slack does not tell me your e-mail address)",
+            "with `slack_user_id: {}` (Slack tells me no confirmed e-mail address of yours)",
             text::mrkdwn_line(slack_id, 40).replace('`', "'")
         ),
     };

@@ -1,6 +1,15 @@
 //! `omni --demo`: answers with substance, no key, no network, nothing left behind.
 
-use omni_tests::program::Program;
+use std::{
+    path::Path,
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use omni_tests::program::{Program, Ran};
+
+use crate::cli::hears_hangup;
 
 fn omni() -> Program {
     Program::new(env!("CARGO_BIN_EXE_omni-under-test"))
@@ -50,4 +59,28 @@ fn the_ledger_of_the_demo_can_be_proved_and_its_configuration_is_right() {
     assert!(ran.out.starts_with("ok: "), "{ran:?}");
     let checked = omni().run(&["--demo", "config", "check", "--strict"]).exits(0);
     assert!(!checked.out.contains("warning:") && !checked.err.contains("warning:"), "{checked:?}");
+}
+
+/// Names in a directory.
+fn within(dir: &Path) -> Vec<String> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_demo_that_is_interrupted_while_it_is_made_leaves_nothing_either() {
+    for signal in ["INT", "TERM", "HUP"].into_iter().filter(|signal| *signal != "HUP" || hears_hangup()) {
+        let home = omni();
+        let temp = home.home().join("temp");
+        std::fs::create_dir(&temp).unwrap();
+        let child = home.command(&["--demo", "audit", "verify"]).env("TMPDIR", &temp).spawn().unwrap();
+        let started = Instant::now();
+        while within(&temp).is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(60), "no demo is made");
+            sleep(Duration::from_millis(5));
+        }
+        let kill = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
+        assert!(kill.success());
+        Ran::from(child.wait_with_output().unwrap()).exits(130);
+        assert_eq!(within(&temp), [""; 0], "{signal}");
+    }
 }

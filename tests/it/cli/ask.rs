@@ -3,7 +3,11 @@ use std::{
     process::Stdio,
 };
 
-use omni_tests::{loopback::Loopback, program::Ran};
+use omni_tests::{
+    loopback::Loopback,
+    program::Ran,
+    vendor::{KEY, Reply, Vendor},
+};
 use serde_json::json;
 
 use super::{LONG, accept, interrupt, omni, os_user, schema, silent_vendor, statuses, with_server};
@@ -108,6 +112,21 @@ fn nothing_of_a_terminal_is_printed_where_there_is_none() {
     }
     let forced = home.run(&["--color", "always", "ask", "--model", "", " "]);
     assert!(forced.err.contains('\u{1b}'), "{forced:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vendor_says_neither_controls_the_terminal_nor_forges_a_line_of_the_log() {
+    let vendor = Vendor::start().await;
+    let said = "bo\u{1b}[31mom\u{1b}]0;pwn\u{7}\r\nERROR forged\u{9b}2J";
+    for _ in 0..2 {
+        vendor.push(Reply::Body(500, "text/plain".into(), said.into()));
+    }
+    let settings = format!("llm:\n  provider: openai\n  model: m\n  api_key: {KEY}\n  max_retries: 1\n");
+    let settings = format!("{settings}  base_url: {}\n", vendor.base_url());
+    let ran = omni().with_file("settings.yaml", &settings).run(&["ask", "#plain Hi"]);
+    assert!(ran.err.contains("trying again") && ran.err.contains("boom ERROR forged2J"), "{ran:?}");
+    assert!(!ran.err.contains(|c: char| c.is_control() && c != '\n'), "{ran:?}");
+    assert!(ran.err.lines().all(|line| !line.starts_with("ERROR forged")), "{ran:?}");
 }
 
 #[test]

@@ -112,6 +112,27 @@ fn the_commands_of_a_chat_do_what_their_names_say() {
     chat.shows("nothing is kept of this session yet", 2);
     chat.types("/exit");
     assert_eq!(chat.ends(), 0);
+    // Nothing was asked in the session that began last.
+    assert!(!chat.text().contains("--resume"), "{}", chat.text());
+}
+
+#[test]
+fn what_is_typed_at_a_question_that_is_over_is_no_answer_and_not_lost() {
+    let server = Loopback::start();
+    let home = with_server(&server, "    confirm: [\"drop_*\"]\n");
+    let chat = Screen::start(&home, &["chat", "--timeout", "4s"]);
+    chat.shows("omni>", 1);
+    chat.types("drop table \"users\"");
+    chat.shows("[y]es / [N]o / [d]etails:", 1);
+    chat.shows("the question above is over; press Enter", 1);
+    chat.types("database health");
+    chat.shows("omni> database health", 1);
+    assert_eq!(server.calls().len(), 0, "{}", chat.text());
+    chat.presses("Enter");
+    chat.shows("all healthy", 1);
+    chat.shows("omni>", 3);
+    chat.presses("C-d");
+    assert_eq!(chat.ends(), 0);
 }
 
 #[test]

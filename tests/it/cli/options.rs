@@ -79,3 +79,17 @@ fn the_configuration_sets_how_much_is_logged_and_the_command_line_wins() {
     fs::write(home.home().join(".env"), "LOG_LEVEL=DEBUG\n").unwrap();
     assert!(logs(&home, &[], &[]));
 }
+
+#[test]
+fn help_and_mistakes_have_colours_only_where_they_are_wanted() {
+    let has_colours = |args: &[&str]| {
+        let ran = omni().run_with(&[("CLICOLOR_FORCE", "1")], args);
+        (ran.out + &ran.err).contains('\u{1b}')
+    };
+    for args in [&["ask", "--help"][..], &["ask", "--josn"], &["--color", "auto", "--help"]] {
+        assert!(has_colours(args), "{args:?}");
+    }
+    for args in [&["--color", "never", "ask", "--help"][..], &["ask", "--color=never", "--josn"]] {
+        assert!(!has_colours(args), "{args:?}");
+    }
+}

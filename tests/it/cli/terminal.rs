@@ -8,9 +8,10 @@ use std::{
 use omni_tests::{
     loopback::Loopback,
     program::{Program, Ran},
+    screen::Screen,
 };
 
-use super::{aged, omni, with_server};
+use super::{aged, eventually, hears_hangup, omni, statuses, with_server};
 
 /// What a question ends with: whoever sees it is asked.
 const ASKED: &str = "[N]o";
@@ -129,6 +130,51 @@ fn a_chat_that_is_ended_from_outside_leaves_the_terminal_as_it_was() {
     assert!(ended.out.contains("as it was"), "{ended:?}");
     let [begun, over] = MARKED_PASTE.map(|marks| ended.out.rfind(marks));
     assert!(begun.is_some() && over > begun, "{ended:?}");
+}
+
+#[test]
+fn a_chat_that_is_to_end_ends_whatever_it_is_doing() {
+    for signal in ["TERM", "HUP"].into_iter().filter(|signal| *signal != "HUP" || hears_hangup()) {
+        let server = Loopback::start();
+        let home = with_server(&server, "");
+        // What runs behind a shell reads nothing unless it is given what to read.
+        let line = format!(
+            "exec 3<&0; timeout --foreground -s KILL 60 {} <&3 & \
+             tries=0; until [ -e called ] || [ $tries -gt 1200 ]; do sleep 0.05; tries=$((tries + 1)); done; \
+             kill -{signal} $!; wait $!; echo \"ended with $?\"",
+            line(&home, &["chat"])
+        );
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                eventually("the tool is not called", || server.calls().len() == 1);
+                std::fs::write(home.home().join("called"), "").unwrap();
+            });
+            shell_at_terminal(&home, &[], &line, &[("omni> ", "/tool db.hang\r")])
+        });
+        assert!(ended.out.contains("ended with 130"), "{signal}: {ended:?}");
+        assert_eq!(statuses(&home), ["cancelled"], "{signal}");
+    }
+}
+
+#[test]
+fn what_is_logged_stands_on_lines_of_its_own() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let screen = Screen::start(&home, &["-vvv", "ask", "database health"]);
+    assert_eq!(screen.ends(), 0);
+    let seen = screen.shows("all healthy", 1);
+    assert!(seen.contains("TRACE"), "{seen}");
+    assert!(!seen.contains("get_health …") && !seen.contains("thinking …"), "{seen}");
+}
+
+#[test]
+fn whoever_types_a_question_sees_what_they_type_and_nothing_over_it() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let line = format!("echo begin; {}", line(&home, &["ask", "-"]));
+    let asked = shell_at_terminal(&home, &[], &line, &[("begin", "database health\n\u{4}")]).exits(0);
+    assert!(asked.out.contains("all healthy"), "{asked:?}");
+    assert!(!asked.out.contains("reading standard input"), "{asked:?}");
 }
 
 #[test]

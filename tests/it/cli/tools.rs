@@ -1,7 +1,9 @@
+use std::process::{Command, Stdio};
+
 use omni_tests::loopback::Loopback;
 use serde_json::json;
 
-use super::{eventually, interrupt, omni, statuses, with_server};
+use super::{eventually, hears_hangup, interrupt, omni, signalled, statuses, with_server};
 
 #[test]
 fn tools_are_listed_and_shown() {
@@ -116,4 +118,33 @@ fn an_interruption_ends_the_call_and_is_recorded() {
     eventually("the tool is not called", || server.calls().len() == 1);
     interrupt(child).exits(130);
     assert_eq!(statuses(&home), ["cancelled"]);
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_call_which_is_recorded() {
+    if !hears_hangup() {
+        return;
+    }
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    let child = home.command(&["tools", "call", "db.hang"]).spawn().unwrap();
+    eventually("the tool is not called", || server.calls().len() == 1);
+    signalled(child, "HUP").exits(130);
+    assert_eq!(statuses(&home), ["cancelled"]);
+}
+
+#[test]
+fn a_call_that_is_to_outlive_its_terminal_does() {
+    let server = Loopback::start();
+    let home = with_server(&server, "");
+    // As `nohup` begins it.
+    let call = home.command(&["tools", "call", "db.drop_table", "--arg", "table=slow", "-y"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(call.get_program()).args(call.get_args());
+    shell.env_clear().envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(home.home()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = shell.spawn().unwrap();
+    eventually("the tool is not called", || server.calls().len() == 1);
+    let ran = signalled(child, "HUP").exits(0);
+    assert!(ran.out.contains("dropped"), "{ran:?}");
 }

@@ -148,7 +148,7 @@ async fn the_configuration_is_shown_without_secrets() {
     let config = office.get(&boss, "/admin/config").await.is(200);
     assert!(!config.text.contains("s3cret"), "{}", config.text);
     let config = config.json();
-    assert_eq!(config["servers"][0]["url"], "http://omni:***@10.0.0.7:8300/mcp?key=***");
+    assert_eq!(config["servers"][0]["url"], "http://***:***@10.0.0.7:8300/mcp?key=***");
     assert_eq!(config["policy"]["kind"], "yaml");
     let door = Door::new().await;
     let key = door.key(BOSS, &[Scope::Admin]).await;

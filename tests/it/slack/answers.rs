@@ -69,12 +69,14 @@ async fn where_an_answer_comes_as_another_message_nothing_is_left_in_progress() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_types_comes_to_the_model_as_they_typed_it_and_back_as_it_answered() {
     let typed = "Größe von 日本 & <b>x</b>: 1 < 2 > 0, &amp; \"quoted\" 👩‍👩‍👧 🇨🇿?";
-    let llm = says("Antwort: Größe von 日本 & <b>: 1 < 2 > 0, \"quoted\" 👩‍👩‍👧 🇨🇿.");
+    let answer = "Antwort: Größe von 日本 & <b>: 1 < 2 > 0, \"quoted\" 👩‍👩‍👧 🇨🇿.";
+    let llm = Scripted::new().say(answer).say(answer);
     let bot = bot(llm.clone()).await;
     let post = bot.slack.mentions(ANN, GENERAL, typed).await;
     let in_thread = bot.slack.answer(&post).await;
     let directly = bot.slack.dms(ANN, typed).await;
     let directly = bot.said_to(ANN, &directly.ts, "Antwort:").await;
+    assert_eq!(llm.requests().len(), 2);
     for request in llm.requests() {
         let asked = request.messages.last().unwrap().text();
         assert!(asked.contains(typed), "{asked}");

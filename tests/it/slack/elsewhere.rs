@@ -116,7 +116,7 @@ async fn a_question_about_a_message_is_asked_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn about_a_message_that_the_bot_cannot_read_nothing_is_asked() {
-    let llm = says("A bad sign.");
+    let llm = Scripted::new().say("A bad sign.");
     let bot = bot(llm.clone()).await;
     bot.slack.says("U0BOB", GENERAL, "I see ORA-00600 everywhere").await;
     let message = bot.slack.messages(GENERAL).pop().unwrap();

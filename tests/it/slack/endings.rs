@@ -74,7 +74,7 @@ async fn a_tool_that_is_nobodys_is_refused_and_the_answer_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_ask_is_told_alone_and_nobody_asks_the_model() {
-    let llm = says("Paris.");
+    let llm = Scripted::new().say("Paris.");
     let files = Files::new("users: [{ email: ann@company.com, role: dba, allowed_mcps: '*' }]");
     let mut bot = files.bot(workspace().await, llm.clone(), lab()).await;
     let post = bot.slack.mentions(EVE, GENERAL, "Where?").await;

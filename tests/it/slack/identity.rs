@@ -51,6 +51,21 @@ async fn the_id_in_users_yaml_counts_before_the_address_in_slack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_nobody_confirmed_makes_nobody_its_owner_and_the_id_in_users_yaml_counts_all_the_same() {
+    let files = Files::new(USERS);
+    let bot = files.bot(workspace().await, says("Paris."), lab()).await;
+    bot.slack.user("U0NEW", "ann@company.com");
+    for user in ["U0NEW", BOB] {
+        bot.slack.user_is(user, json!({ "is_email_confirmed": false }));
+    }
+    bot.slack.mentions("U0NEW", GENERAL, "Where?").await;
+    bot.slack.whisper("U0NEW", "slack_user_id: U0NEW").await;
+    let named = bot.slack.mentions(BOB, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&named, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whom_nobody_named_is_a_guest_where_there_are_guests_and_has_their_rights() {
     let llm = Scripted::from_fn(|request| Ok(text_turn(if request.tools.is_empty() { "No tools." } else { "Tools." })));
     let files = Files::new(GUESTS);

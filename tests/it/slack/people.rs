@@ -3,6 +3,7 @@
 use omni_core::{
     config::{SlackConfig, SlackPlaceRules},
     ledger::Event,
+    llm::scripted::Scripted,
 };
 use omni_tests::rig::{until, until_some};
 use serde_json::json;
@@ -137,7 +138,7 @@ async fn slack_is_asked_once_for_a_channel_and_once_for_a_person_however_many_me
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_cannot_be_looked_at_counts_as_private() {
     let bot = bot_with(|config| config.channels.no_private = true).await;
-    bot.slack.fail("conversations.info", "internal_error");
+    bot.slack.fail("conversations.info", "channel_not_found");
     bot.slack.mentions(ANN, GENERAL, "Where?").await;
     bot.slack.whisper(ANN, "do not answer in this channel").await;
     assert!(bot.slack.messages(GENERAL).iter().all(|message| !message.by_bot));
@@ -187,7 +188,7 @@ async fn the_ledger_knows_where_in_slack_it_was_asked_and_by_whom() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reaction_asks_nothing_for_whom_nobody_knows_nor_where_the_bot_does_not_answer() {
-    let llm = says("Paris.");
+    let llm = Scripted::new().say("Paris.");
     let set = |config: &mut SlackConfig| {
         config.reactions.insert("robot_face".into());
         config.channels.except.insert("C0QUIET".into());

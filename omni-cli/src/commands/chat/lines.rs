@@ -1,9 +1,12 @@
 //! Lines as they are typed, with what was typed before at hand.
 
 use std::{
-    fmt, fs,
+    fmt, fs, mem,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -39,6 +42,10 @@ pub(super) enum Line {
 /// The one place where lines are read.
 pub(super) struct Lines {
     editor: Mutex<Editor<Commands, FileHistory>>,
+    /// What was typed where nobody waited for it any more.
+    left: Mutex<String>,
+    /// Whether the person is still at the prompt of a question that is over.
+    is_outlived: AtomicBool,
     /// Where lines are kept; `None` keeps none.
     file: Option<PathBuf>,
 }
@@ -60,27 +67,56 @@ impl Lines {
             // There is none before the first chat.
             let _ = editor.load_history(file);
         }
-        Ok(Self { editor: Mutex::new(editor), file })
+        Ok(Self { editor: Mutex::new(editor), left: Mutex::default(), is_outlived: AtomicBool::new(false), file })
     }
 
     /// Reads the next line. One that `is_own` is at hand later. Dropping the future leaves the person at the
-    /// prompt: what they type there is nobody's.
+    /// prompt: what they type there is no answer, and stands at the next own prompt, to be sent or not.
     pub(super) async fn next(self: &Arc<Self>, prompt: &str, is_own: bool) -> Result<Line, Fault> {
         let (done, told) = oneshot::channel();
         let (lines, prompt) = (self.clone(), prompt.to_owned());
         // A thread of its own: a runtime that ends would wait for one of its own until somebody types.
-        let reader =
-            thread::Builder::new().name("chat".into()).spawn(move || drop(done.send(lines.read(&prompt, is_own))));
+        let reader = thread::Builder::new().name("chat".into()).spawn(move || lines.read(&prompt, is_own, done));
         reader.map_err(|error| Fault::usage(format!("the terminal cannot be read: {error}")))?;
-        told.await.unwrap_or(Ok(Line::End))
+        let mut waiting = Waiting { lines: self, told, is_told: false };
+        let line = (&mut waiting.told).await;
+        waiting.is_told = true;
+        line.unwrap_or(Ok(Line::End))
     }
 
-    fn read(&self, prompt: &str, is_own: bool) -> Result<Line, Fault> {
+    /// Whether the person is still at the prompt of a question that is over. The next line waits for them to leave it.
+    pub(super) fn is_outlived(&self) -> bool {
+        self.is_outlived.load(Ordering::SeqCst)
+    }
+
+    fn read(&self, prompt: &str, is_own: bool, done: oneshot::Sender<Result<Line, Fault>>) {
         let mut editor = self.editor.lock().unwrap_or_else(PoisonError::into_inner);
-        match editor.readline(prompt) {
+        // Nobody is asked what nobody wants to know any more.
+        if !done.is_closed() {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            let initial = if is_own { mem::take(&mut *left) } else { String::new() };
+            let line = self.line(&mut editor, prompt, is_own, &initial);
+            if let Err(Ok(Line::Text(text))) = done.send(line)
+                && !text.trim().is_empty()
+            {
+                *left = text;
+            }
+        }
+        self.is_outlived.store(false, Ordering::SeqCst);
+    }
+
+    /// A line that begins with what is there already.
+    fn line(
+        &self,
+        editor: &mut Editor<Commands, FileHistory>,
+        prompt: &str,
+        is_own: bool,
+        initial: &str,
+    ) -> Result<Line, Fault> {
+        match editor.readline_with_initial(prompt, (initial, "")) {
             Ok(text) => {
                 if is_own && !text.trim().is_empty() {
-                    self.keep(&mut editor, &text);
+                    self.keep(editor, &text);
                 }
                 Ok(Line::Text(text))
             }
@@ -104,6 +140,27 @@ impl Lines {
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lines").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// Somebody who waits for a line.
+struct Waiting<'a> {
+    lines: &'a Lines,
+    told: oneshot::Receiver<Result<Line, Fault>>,
+    is_told: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.is_told {
+            return;
+        }
+        // First: whoever reads takes it back once they find nobody to tell.
+        self.lines.is_outlived.store(true, Ordering::SeqCst);
+        self.told.close();
+        if self.told.try_recv().is_ok() {
+            self.lines.is_outlived.store(false, Ordering::SeqCst);
+        }
     }
 }
 

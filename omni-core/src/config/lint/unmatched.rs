@@ -20,14 +20,6 @@ struct Placed<'a> {
     pattern: &'a str,
 }
 
-impl Placed<'_> {
-    /// A pattern for all servers is for those too that are still to come; a name is rather misspelled.
-    fn severity(&self) -> Severity {
-        let is_for_later = self.server.is_none() && self.pattern.contains('*');
-        if is_for_later { Severity::Info } else { Severity::Warning }
-    }
-}
-
 /// The servers that a pattern speaks of.
 struct Spoken<'a> {
     servers: Vec<&'a str>,
@@ -38,13 +30,13 @@ struct Spoken<'a> {
 impl<'a> Linter<'a> {
     pub(super) fn unmatched(&mut self, stored: &StoredTools) {
         for placed in self.of_servers() {
-            if let Some(message) = self.matches_nothing(&placed, stored) {
-                self.server_note(placed.severity(), &placed.path, message);
+            if let Some((severity, message)) = self.matches_nothing(&placed, stored) {
+                self.server_note(severity, &placed.path, message);
             }
         }
         for placed in self.people().map(of_people).unwrap_or_default() {
-            if let Some(message) = self.matches_nothing(&placed, stored) {
-                self.user_note(Severity::Warning, &placed.path, message);
+            if let Some((severity, message)) = self.matches_nothing(&placed, stored) {
+                self.user_note(severity, &placed.path, message);
             }
         }
     }
@@ -62,27 +54,31 @@ impl<'a> Linter<'a> {
         placed
     }
 
-    /// Why no tool can have a name that matches.
-    fn matches_nothing(&self, placed: &Placed<'_>, stored: &StoredTools) -> Option<String> {
+    /// Why no tool can have a name that matches, and how grave that is.
+    fn matches_nothing(&self, placed: &Placed<'_>, stored: &StoredTools) -> Option<(Severity, String)> {
         let text = placed.pattern;
         if text.trim() != text {
-            return Some(format!("{text:?} matches nothing: no tool has such a name"));
+            return Some((Severity::Warning, format!("{text:?} matches nothing: no tool has such a name")));
         }
         let spoken = self.spoken(placed.server, stored);
         let own = |server: &&str| [".", "__"].into_iter().find_map(|dot| text.strip_prefix(&format!("{server}{dot}")));
         if let Some(tool) = spoken.servers.iter().find_map(own) {
-            return Some(format!(
-                "{text:?} matches nothing: here tools are named without their server; write {tool:?}"
-            ));
+            let message =
+                format!("{text:?} matches nothing: here tools are named without their server; write {tool:?}");
+            return Some((Severity::Warning, message));
         }
         let pattern = Pattern::new(text).ok()?;
         if spoken.tools?.into_iter().any(|tool| pattern.is_match(tool)) {
             return None;
         }
-        Some(match spoken.servers[..] {
+        // A pattern for all servers is for those too that are still to come; a name is rather misspelled.
+        let is_for_later = placed.server.is_none() && text.contains('*');
+        let severity = if is_for_later { Severity::Info } else { Severity::Warning };
+        let message = match spoken.servers[..] {
             [server] => format!("{text:?} matches none of the tools that {server} had when it was last asked"),
             _ => format!("{text:?} matches none of the tools that the servers had when they were last asked"),
-        })
+        };
+        Some((severity, message))
     }
 
     fn spoken<'s>(&self, server: Option<&str>, stored: &'s StoredTools) -> Spoken<'s>

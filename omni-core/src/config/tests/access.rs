@@ -86,10 +86,10 @@ const TWO: &str = "mcps:\n- { name: db, url: 'http://h', role_restrictions: { db
 fn a_pattern_that_matches_no_tool_is_said_wherever_it_stands() {
     let dba = |more: &str| format!("users: [{{ email: a@x, role: dba, {more} }}]\n");
     for (key, global, users) in [
-        ("global.blocked_tools[0]", "global: { blocked_tools: [frop_*, get_*] }\n", dba("")),
-        ("global.admin_only_tools[0]", "global: { admin_only_tools: [frop_*] }\n", dba("")),
-        ("global.confirm[0]", "global: { confirm: [frop_*] }\n", dba("")),
-        ("tool_patterns.dangerous[0]", "tool_patterns: { dangerous: [frop_*] }\n", dba("")),
+        ("global.blocked_tools[0]", "global: { blocked_tools: [frop_a, get_*] }\n", dba("")),
+        ("global.admin_only_tools[0]", "global: { admin_only_tools: [frop_a] }\n", dba("")),
+        ("global.confirm[0]", "global: { confirm: [frop_a] }\n", dba("")),
+        ("tool_patterns.dangerous[0]", "tool_patterns: { dangerous: [frop_a] }\n", dba("")),
         ("users[0].allowed_mcps.db.tools[1]", "", dba("allowed_mcps: { db: { mode: custom, tools: [get_*, fetch] } }")),
         ("users[0].allowed_mcps.db.deny[0]", "", dba("allowed_mcps: { db: { deny: [frop_*] } }")),
         (
@@ -130,6 +130,8 @@ fn a_pattern_that_matches_no_tool_is_said_wherever_it_stands() {
     }
     let named = checked(&format!("global: {{ blocked_tools: [db.drop_a] }}\n{TWO}"), &dba(""), "{}");
     assert!(named[0].contains("write \"drop_a\""), "{named:?}");
+    // What holds for all servers holds for those that come later, too.
+    assert_eq!(checked(&format!("global: {{ blocked_tools: [frop_*] }}\n{TWO}"), &dba(""), KNOWN), [""; 0]);
 }
 
 #[test]

@@ -109,8 +109,8 @@ fn people_log_in_at_the_issuers_page_where_omni_is_a_client_of_it() {
 #[test]
 fn a_client_whose_secret_is_not_set_is_none_and_that_is_said() {
     let config = config(&format!("{OIDC}    login: {{ client_id: a, client_secret: '${{NOT_SET}}' }}\n"));
-    let expected = "settings.yaml:10: security.oidc.login.client_secret: nobody logs in at the issuer's page: the variable \
-                    NOT_SET is not set";
+    let expected = "settings.yaml:10: security.oidc.login.client_secret: nobody logs in at the issuer's page: the environment \
+                    variable NOT_SET is not set";
     assert_eq!(findings(&config, Severity::Warning), [expected]);
     assert_eq!(config.oidc.unwrap().login, None);
 }

@@ -66,8 +66,8 @@ async fn a_store_that_was_emptied_or_cut_does_not_hold_the_seal_that_was_left_be
     let (empty, cut) = (MemorySink::default(), MemorySink::default());
     let older = whole.read(whole.chains().await.unwrap()[0], 0, 100).await.unwrap();
     cut.append(&older).await.unwrap();
-    for sink in [&empty, &cut] {
-        assert_verifies(sink, if std::ptr::eq(sink, &empty) { 0 } else { older.len() as u64 }).await;
+    for (sink, records) in [(&empty, 0), (&cut, older.len() as u64)] {
+        assert_verifies(sink, records).await;
         assert_eq!(check(sink).await, Some(Break { chain_id: youngest, seq: 0, fault: Fault::HeadMissing }));
     }
     // What was left of one store says nothing of another.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::AuditSink,
-    ledger::{dead, seal::Seal, store::StoreTag},
+    ledger::{dead, store::StoreTag},
 };
 
 /// The last seal of the youngest chain that ended well, as its process left it in its directory: a store that does not
@@ -17,7 +17,7 @@ pub struct LastSeal {
     /// The chain.
     pub chain_id: Uuid,
     /// The seal.
-    pub mac: Seal,
+    pub mac: [u8; 32],
 }
 
 impl LastSeal {

@@ -48,7 +48,7 @@ pub(super) fn away<'a>(ask: &Ask, grant: &Grant, catalog: &'a Catalog) -> Vec<&'
 fn unhealthy(view: &ServerView, grant: &Grant) -> Warning {
     let name = &view.name;
     let message = match &view.health {
-        Health::Unhealthy { reason } if grant.administers_all_tenants() => format!("{name} does not answer: {reason}"),
+        Health::Unhealthy { reason } if grant.may_know_places() => format!("{name} does not answer: {reason}"),
         Health::Unknown => format!("{name} has not answered yet"),
         Health::Unhealthy { .. } | Health::Healthy | Health::Disabled => {
             format!("{name} does not answer at the moment")

@@ -27,7 +27,7 @@ pub(super) fn is_plain(uri: &str) -> bool {
     is_whole && !uri.split([':', '/', '?']).any(is_dots) && !hides(uri) && is_short(uri)
 }
 
-/// Whether a step leads nowhere or upwards, also to a server that reads what follows a semicolon as no part of its name.
+/// Whether a step leads nowhere or upwards, also to a server that reads nothing after a semicolon as part of its name.
 fn is_dots(segment: &str) -> bool {
     let is_over = |rest: &str| rest.is_empty() || [";", "%3B", "%3b"].iter().any(|sign| rest.starts_with(*sign));
     ["..", "."].iter().any(|dots| segment.strip_prefix(*dots).is_some_and(is_over))

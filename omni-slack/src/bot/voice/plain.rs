@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{End, Voice};
 use crate::{
     api::{Api, Body, To},
-    bot::{Bot, question::Question},
+    bot::{Bot, interrupted::Doing, question::Question},
     view::{
         answer::{self, Buttons, View},
         task::{Card, State},
@@ -30,13 +30,15 @@ pub(super) struct Plain {
     doing: Option<String>,
     /// What the button to stop names.
     spot: String,
+    /// Where it is kept which message that is, for whoever takes it away after a kill.
+    kept: Option<Doing>,
     is_new: bool,
     /// When what is shown was changed last.
     last: Instant,
 }
 
 impl Plain {
-    pub(super) fn new(bot: &Bot, question: &Question) -> Self {
+    pub(super) fn new(bot: &Bot, question: &Question, kept: Option<Doing>) -> Self {
         let (channel, thread) = question.spot();
         Self {
             api: bot.api().clone(),
@@ -47,6 +49,7 @@ impl Plain {
             text: String::new(),
             doing: None,
             spot: format!("{channel} {thread}"),
+            kept,
             is_new: false,
             last: Instant::now(),
         }
@@ -80,7 +83,12 @@ fn tail_of(text: &str, most: usize) -> String {
 impl Voice for Plain {
     async fn begin(&mut self) {
         match self.api.post(&self.to, &self.meanwhile()).await {
-            Ok(ts) => self.ts = Some(ts),
+            Ok(ts) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.shows_draft(&ts).await;
+                }
+                self.ts = Some(ts);
+            }
             Err(error) => tracing::warn!(%error, "an answer could not be begun"),
         }
     }
@@ -149,6 +157,7 @@ mod tests {
             text: String::new(),
             doing: None,
             spot: "C1 -".into(),
+            kept: None,
             is_new: false,
             last: Instant::now(),
         }

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Bot, End, Voice};
 use crate::{
-    api::{Api, Body, To},
+    api::{Api, Body, To, has_ended},
     bot::{interrupted::Doing, question::Question},
     port::SlackError,
     view::{
@@ -69,7 +69,7 @@ pub(super) struct Streamed {
     spot: String,
     button: Option<String>,
     lacks_button: bool,
-    /// Where it is kept which message that is, for whoever takes it away after a kill.
+    /// Where it is kept which message that is and which stream is open, for whoever tidies up after a kill.
     doing: Option<Doing>,
     /// What goes on when the answer has ended.
     tasks: TaskTracker,
@@ -163,7 +163,7 @@ impl Streamed {
             _ if self.open.is_some() && self.in_vain < MOST_IN_VAIN => {
                 tracing::debug!(%error, "a stream takes nothing more; another one goes on");
                 self.in_vain += 1;
-                self.open = None;
+                self.leave(error);
                 self.roller.lost();
                 true
             }
@@ -173,6 +173,13 @@ impl Streamed {
                 false
             }
         }
+    }
+
+    /// Leaves a stream that did not take something. It may stand open, and what goes on does not wait until it is ended.
+    fn leave(&mut self, error: &SlackError) {
+        let Some(open) = self.open.take().filter(|_| !has_ended(error)) else { return };
+        let (api, channel) = (self.api.clone(), self.to.channel.clone());
+        self.tasks.spawn(async move { api.stop_stream(&channel, &open.ts, json!({})).await });
     }
 
     async fn send(&mut self, chunks: &[Value], haste: Haste) -> Result<(), SlackError> {
@@ -201,30 +208,32 @@ impl Streamed {
         self.told.push(ts.clone());
         let now = Instant::now();
         self.open = Some(Open { ts, since: now, last: now });
+        self.keep_open().await;
         Ok(())
+    }
+
+    /// Keeps which stream is open, and how the cards in it end that are still running.
+    async fn keep_open(&mut self) {
+        let (Some(doing), Some(open)) = (&mut self.doing, &self.open) else { return };
+        let ends = self.cards.iter().map(|card| broken_off(card.clone()).chunk()).collect();
+        doing.streams(&open.ts, ends).await;
     }
 
     /// Ends the stream, where another one goes on.
     async fn stop(&mut self, close: Option<Value>) {
         let Some(open) = self.open.take() else { return };
-        let mut stop = json!({ "channel": self.to.channel, "ts": open.ts });
-        if let Some(close) = close {
-            stop["chunks"] = json!([close]);
-        }
-        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
-            tracing::debug!(%error, "a stream had ended already");
-        }
+        let with = close.map_or_else(|| json!({}), |close| json!({ "chunks": [close] }));
+        self.api.stop_stream(&self.to.channel, &open.ts, with).await;
     }
 
     /// Ends the last stream, with what stands under the answer.
     async fn close(&mut self, ts: &str, end: &End, status: &str) {
-        let mut stop = json!({ "channel": self.to.channel, "ts": ts, "session_status": status });
+        let mut with = json!({ "session_status": status });
         let tail = end.tail();
         if !tail.is_empty() {
-            stop["blocks"] = tail.into();
+            with["blocks"] = tail.into();
         }
-        if let Err(error) = self.api.call("chat.stopStream", &stop).await {
-            tracing::debug!(%error, "a stream had ended before its answer");
+        if !self.api.stop_stream(&self.to.channel, ts, with).await {
             self.post_tail(end).await;
             self.status(status).await;
         }
@@ -281,7 +290,7 @@ impl Streamed {
         match self.api.post_if_free(&self.to, &working).await {
             Ok(None) | Err(SlackError::Limited { .. }) => return,
             Ok(Some(ts)) => {
-                if let Some(doing) = &self.doing {
+                if let Some(doing) = &mut self.doing {
                     doing.shows_button(&ts).await;
                 }
                 self.button = Some(ts);
@@ -301,6 +310,11 @@ impl Streamed {
             }
         });
     }
+}
+
+/// How a card ends whose call nobody waits for any more.
+fn broken_off(card: Card) -> Card {
+    Card { state: State::Failed, output: Some("stopped".into()), ..card }
 }
 
 #[async_trait]
@@ -325,6 +339,7 @@ impl Voice for Streamed {
         }
         self.roller.card(card);
         self.flush(Haste::Meanwhile).await;
+        self.keep_open().await;
     }
 
     async fn tick(&mut self) {
@@ -334,7 +349,7 @@ impl Voice for Streamed {
 
     async fn end(&mut self, end: &End) -> Vec<String> {
         for card in mem::take(&mut self.cards) {
-            self.roller.card(Card { state: State::Failed, output: Some("stopped".into()), ..card });
+            self.roller.card(broken_off(card));
         }
         let note = end.view.note.as_deref().filter(|_| !self.is_broken);
         if let Some(note) = note {

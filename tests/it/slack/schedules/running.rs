@@ -124,7 +124,8 @@ async fn whoever_was_deactivated_or_left_the_channel_has_nothing_posted() {
 async fn while_slack_is_not_well_nothing_counts_as_a_failure() {
     let office = Office::of(says("All is well.")).await;
     office.makes(ANN, json!({})).await;
-    office.slack.fail("conversations.members", "internal_error");
+    // As often as it is asked.
+    office.slack.fault("conversations.members", 4, Fault::Error("internal_error".into()));
     office.is(NINE[0]);
     office.until_kept("schedule/", |rows| !rows[0]["progress"]["last"].is_null()).await;
     office.is(NINE[1]);

@@ -15,6 +15,7 @@ const START: &str = "chat.startStream";
 const APPEND: &str = "chat.appendStream";
 const POST: &str = "chat.postMessage";
 const DELETE: &str = "chat.delete";
+const STOP: &str = "chat.stopStream";
 
 fn voice(wire: &Arc<Wire>) -> Streamed {
     Streamed {
@@ -149,6 +150,41 @@ async fn under_an_answer_whose_stream_ended_in_good_time_stand_its_buttons_and_n
     let blocks = posts[0].arguments["blocks"].to_string();
     assert_eq!((posts.len(), told.len()), (1, 2));
     assert!(blocks.contains(ids::AGAIN) && !blocks.contains("No answer"), "{blocks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_refused_something_does_not_stay_open_beside_the_one_that_goes_on() {
+    for (error, is_over) in [("internal_error", false), ("message_not_in_streaming_state", true)] {
+        let wire = Arc::new(Wire::default());
+        let mut voice = voice(&wire);
+        wire.next(APPEND, [Some(SlackError::api(APPEND, error))]);
+        voice.text(&lines(0..10)).await;
+        voice.text(&lines(10..20)).await;
+        let mut told = voice.end(&end()).await;
+        voice.tasks.close();
+        voice.tasks.wait().await;
+        assert_eq!((wire.calls(START).len(), told.len()), (2, 2));
+        let stopped = wire.calls(STOP).into_iter().map(|call| call.arguments["ts"].as_str().unwrap().to_owned());
+        let mut stopped: Vec<String> = stopped.collect();
+        stopped.sort();
+        let mut open = told.split_off(usize::from(is_over));
+        open.sort();
+        assert_eq!(stopped, open, "{error}");
+        assert_eq!(words(&wire.reads()), words(&lines(0..20)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_buttons_of_an_answer_are_posted_where_its_stream_did_not_take_them_and_only_there() {
+    let over = "message_not_in_streaming_state";
+    for (errors, posted) in [(vec!["invalid_blocks"], 1), (vec!["internal_error", over], 0), (vec![over], 1)] {
+        let wire = Arc::new(Wire::default());
+        let mut voice = voice(&wire);
+        voice.text(&lines(0..10)).await;
+        wire.next(STOP, errors.iter().map(|error| Some(SlackError::api(STOP, error))));
+        voice.end(&end()).await;
+        assert_eq!(wire.calls(POST).len(), posted, "{errors:?}");
+    }
 }
 
 /// A voice where Slack keeps no sessions.
