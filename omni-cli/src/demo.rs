@@ -35,7 +35,7 @@ const DATABASES: &str = "demo_databases";
 /// What names of demos begin with.
 const PREFIX: &str = "omni-demo-";
 /// The file that is locked for as long as a demo is used.
-const LOCK: &str = "lock";
+const LOCK: &str = ".omni-demo.lock";
 /// How old a demo is that nobody uses before another one removes it.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often removing is tried, and what lies between.

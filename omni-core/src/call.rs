@@ -168,13 +168,16 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     if parts.pool.is_withheld(&call.server, &call.tool) {
         return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)).into());
     }
-    if let Human::Agreed(agreed) = caller.human
-        && digest(parts, call).is_some_and(|now| now != agreed.confirmation.tool_digest)
-    {
+    let is_another = |agreed: &Agreed| digest(parts, call).is_some_and(|now| now != agreed.confirmation.tool_digest);
+    // Before it is charged, and once more after that, which may take its time.
+    if matches!(caller.human, Human::Agreed(agreed) if is_another(agreed)) {
         return Err(not_approved(Broken::Tool).into());
     }
     charge(parts, &caller.grant.principal, &call.server).await?;
     if let Human::Agreed(agreed) = caller.human {
+        if is_another(agreed) {
+            return Err(not_approved(Broken::Tool).into());
+        }
         agreed.begin().await.map_err(not_approved)?;
     }
     note_start(parts, caller, call).await?;

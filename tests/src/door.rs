@@ -25,7 +25,8 @@ pub struct Door {
     /// What the ledger delivered.
     pub recorder: Recorder,
     address: SocketAddr,
-    keys: Keys,
+    /// Those that it knows.
+    pub keys: Keys,
     client: Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,

@@ -38,10 +38,10 @@ pub(super) async fn run(app: &App, args: &HealthArgs) -> Result<Exit, Fault> {
     }
 }
 
-/// The service of this machine. A configuration that is not right is the service's trouble, not that of who asks it.
+/// The service of this machine. A configuration that is not right is not what a service that runs goes by.
 fn here(app: &App) -> Result<Url, Fault> {
-    let configured = Config::load(app.load_options()).map(|config| config.http.port);
-    let port = configured.ok().filter(|port| *port != 0).unwrap_or(HttpConfig::default().port);
+    let configured = Config::port_of(app.load_options()).filter(|port| *port != 0);
+    let port = configured.unwrap_or(HttpConfig::default().port);
     Url::parse(&format!("http://127.0.0.1:{port}")).map_err(|error| Fault::usage(error.to_string()))
 }
 

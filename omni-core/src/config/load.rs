@@ -151,6 +151,18 @@ impl Config {
         Ok(config)
     }
 
+    /// The port that `settings.yaml` names, whatever is wrong with the other files: a service that runs goes on with what
+    /// it began with. `None` where there is no configuration, or it cannot be read.
+    #[must_use]
+    pub fn port_of(options: LoadOptions) -> Option<u16> {
+        let LoadOptions { dir, mut env, cwd, .. } = options;
+        add_dotenv(&mut env, &cwd).ok()?;
+        let dir = search::find(dir, &cwd, &env).ok()??;
+        add_dotenv(&mut env, &dir).ok()?;
+        let settings = read::<SettingsSpec>(&dir, "settings.yaml", &env, &mut Findings::default()).ok()??;
+        settings.spec.app.port.and_then(|port| u16::try_from(port).ok())
+    }
+
     /// The configuration of those who have none: the ledger in the data directory, everybody at
     /// this terminal super admin, the language model that the environment has a key for, or else
     /// the offline one.

@@ -95,8 +95,14 @@ fn is_option(name: &str) -> bool {
 /// where that can be one: `author=anna` and `format_key=json` are words of everybody's.
 fn in_address(text: &str) -> Vec<String> {
     let Ok(url) = Url::parse(text) else { return Vec::new() };
-    let is_secret = |name: &str| is_option(name) || matches!(name.to_lowercase().as_str(), "auth" | "authorization");
-    let queried = url.query_pairs().filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_QUERIED);
+    let queried = url.query_pairs().filter(|(name, value)| {
+        let name = name.to_lowercase();
+        let is_plainly =
+            matches!(name.as_str(), "password" | "passwd" | "token" | "access_token" | "secret" | "api_key");
+        let ends =
+            ["passwd", "credential", "credentials", "auth", "authorization"].iter().any(|end| name.ends_with(end));
+        is_plainly || ((is_option(&name) || ends) && value.len() >= SHORTEST_QUERIED)
+    });
     let mut secrets: Vec<String> = queried.map(|(_, value)| value.into_owned()).collect();
     secrets.extend(url.password().map(str::to_owned));
     secrets
@@ -122,8 +128,7 @@ mod tests {
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut config = Config::embedded(&env, Path::new("/work"));
         let mut server = ServerConfig::new("a", "http");
-        let query =
-            "apiKey=query-value-7&key=query-value-8&auth=true&author=annabella&keyspace=salesdata&sort_key=json";
+        let query = "apiKey=query-value-7&key=query-value-8&auth=true&passwd=hunter2&basic_auth=query-value-0&author=annabella&keyspace=salesdata&sort_key=json";
         server.url = Some(format!("https://mcp.example/mcp?{query}"));
         server.auth = ServerAuth::Bearer("bearer-value-2".to_owned().into());
         server.env = [("MY_TOKEN", "env-value-3"), ("PORT", "8080")]
@@ -140,8 +145,12 @@ mod tests {
         let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);
         assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] [redacted] 8080");
-        let text = "query-value-7 query-value-8 query-value-9 true admin annabella salesdata json";
+        let text =
+            "query-value-7 query-value-8 query-value-9 hunter2 query-value-0 true admin annabella salesdata json";
         let redacted = config.redactor().text(text);
-        assert_eq!(redacted, "[redacted] [redacted] [redacted] true admin annabella salesdata json");
+        assert_eq!(
+            redacted,
+            "[redacted] [redacted] [redacted] [redacted] [redacted] true admin annabella salesdata json"
+        );
     }
 }

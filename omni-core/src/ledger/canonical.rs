@@ -15,8 +15,8 @@ pub const MAX_ARGUMENTS: usize = 16 * 1024;
 /// Most characters of an error.
 pub const MAX_ERROR: usize = 2 * 1024;
 
-/// Most characters of a question, or of a call's arguments, of which nothing came because it was refused: whoever is refused
-/// fills the ledger slowly, however much they send.
+/// Most characters of a question, or of a call's arguments, that was refused before it began: whoever is refused fills the
+/// ledger slowly, however much they send.
 pub const MAX_REFUSED: usize = 2 * 1024;
 
 /// Most characters of a name or a rule.
@@ -69,7 +69,9 @@ pub(crate) fn clean(record: Record, redactor: &Redactor, content: StoreContent) 
 
 fn without_secrets(mut record: Record, redactor: &Redactor) -> Record {
     match &mut record.event {
-        Event::DirectCall(call) if call.unsent => clean_call(call, redactor, MAX_REFUSED),
+        Event::DirectCall(call) if call.unsent && matches!(call.outcome, Outcome::Denied | Outcome::RateLimited) => {
+            clean_call(call, redactor, MAX_REFUSED);
+        }
         Event::Started(call) | Event::ToolCall(call) | Event::DirectCall(call) => {
             clean_call(call, redactor, MAX_ARGUMENTS);
         }
@@ -252,7 +254,7 @@ mod tests {
             assert!(asked(outcome) < MAX_REFUSED + 1_000, "{outcome:?}");
         }
         assert!(asked(Outcome::Success) > MAX_TEXT);
-        let mut call = CallRecord::new("db", "query", json!({ "text": long }), Outcome::Error);
+        let mut call = CallRecord::new("db", "query", json!({ "text": long }), Outcome::Denied);
         assert!(size(Event::DirectCall(call.clone())).unwrap().len() > MAX_ARGUMENTS);
         call.unsent = true;
         assert!(size(Event::DirectCall(call)).unwrap().len() < MAX_REFUSED + 1_000);

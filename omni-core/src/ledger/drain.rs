@@ -57,25 +57,41 @@ pub(crate) struct Drain {
 }
 
 /// How many records the sink is offered at once: fewer after it did not take as many in time, and by and by more again.
-pub(crate) struct Most(AtomicUsize);
+pub(crate) struct Most {
+    now: AtomicUsize,
+    /// How often it took as many since.
+    taken: AtomicUsize,
+}
+
+/// How often the sink takes so many records in time before it is offered twice as many: what is too much costs half a minute.
+const TAKEN: usize = 32;
 
 impl Default for Most {
     fn default() -> Self {
-        Self(AtomicUsize::new(BATCH))
+        Self { now: AtomicUsize::new(BATCH), taken: AtomicUsize::new(0) }
     }
 }
 
 impl Most {
     fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.now.load(Ordering::Relaxed)
     }
 
     fn took(&self, records: usize) {
-        self.0.store((2 * records).clamp(self.now(), BATCH), Ordering::Relaxed);
+        let now = self.now();
+        if records < now || now == BATCH || self.taken.fetch_add(1, Ordering::Relaxed) + 1 < TAKEN {
+            return;
+        }
+        self.set((2 * now).min(BATCH));
     }
 
     fn was_too_much(&self, records: usize) {
-        self.0.store((records / 2).max(1), Ordering::Relaxed);
+        self.set((records / 2).max(1));
+    }
+
+    fn set(&self, most: usize) {
+        self.now.store(most, Ordering::Relaxed);
+        self.taken.store(0, Ordering::Relaxed);
     }
 }
 
@@ -205,6 +221,8 @@ impl Drain {
                 Ok(Err(error)) => error,
                 // The same would be too much for it again.
                 Err(_) if records.len() > 1 => {
+                    self.shared
+                        .report_sink(Some(AuditError::Unavailable { message: "it did not answer in time".into() }));
                     let (first, rest) = records.split_at(records.len() / 2);
                     self.most.was_too_much(records.len());
                     tracing::warn!(records = records.len(), "the audit store does not take so many records in time");

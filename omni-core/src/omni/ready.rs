@@ -41,27 +41,33 @@ impl Readiness {
     }
 
     /// Whoever comes when it is time looks; everybody else takes what is known.
-    fn look(&self) -> Option<Look<'_>> {
+    fn is_to_look(&self) -> bool {
         let mut found = self.found();
         let is_time = !found.is_looked && found.at.is_none_or(|at| at.elapsed() >= HOLDS);
         found.is_looked |= is_time;
-        is_time.then(|| Look(self))
+        is_time
+    }
+
+    /// What is said: before the first look has ended, that it is not known.
+    fn reason(&self) -> Option<String> {
+        let found = self.found();
+        found.at.map_or_else(|| Some("it is not known yet".into()), |_| found.reason.clone())
     }
 }
 
 /// A look; the next one may begin when it goes, whatever becomes of it.
-struct Look<'a>(&'a Readiness);
+struct Look(Omni);
 
-impl Look<'_> {
+impl Look {
     fn ends(&self, reason: Option<String>) {
-        let mut found = self.0.found();
+        let mut found = self.0.inner.readiness.found();
         (found.at, found.reason) = (Some(Instant::now()), reason);
     }
 }
 
-impl Drop for Look<'_> {
+impl Drop for Look {
     fn drop(&mut self) {
-        self.0.found().is_looked = false;
+        self.0.inner.readiness.found().is_looked = false;
     }
 }
 
@@ -73,15 +79,19 @@ impl Omni {
         if let Err(error) = self.admit() {
             return Some(error.public_message());
         }
-        let readiness = &self.inner.readiness;
-        if let Some(look) = readiness.look() {
-            let away = away(&self.parts(), by_keys).await;
-            if let Some(error) = &away {
-                tracing::warn!(%error, "no question gets through");
-            }
-            look.ends(away.map(|error| error.public_message()));
+        if self.inner.readiness.is_to_look() {
+            let (look, parts) = (Look(self.clone()), self.parts());
+            // It goes on when whoever asked does not wait for it.
+            let looking = self.inner.tasks.spawn(async move {
+                let away = away(&parts, by_keys).await;
+                if let Some(error) = &away {
+                    tracing::warn!(%error, "no question gets through");
+                }
+                look.ends(away.map(|error| error.public_message()));
+            });
+            let _ = looking.await;
         }
-        readiness.found().reason.clone()
+        self.inner.readiness.reason()
     }
 }
 

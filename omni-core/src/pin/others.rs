@@ -106,6 +106,15 @@ impl Others {
         self.looked.insert(server.to_owned(), Looked { version, times, again_at });
     }
 
+    /// A server's tools needed no look; `own` is what they are by now: somebody may have agreed to one.
+    pub(super) fn keep(&mut self, server: &str, own: impl IntoIterator<Item = (String, bool)>) {
+        let before = self.version;
+        let with_own = self.learn(own.into_iter().map(|(tool, is_pinned)| (server.to_owned(), tool, is_pinned)));
+        if let Some(looked) = self.looked.get_mut(server).filter(|looked| looked.version == before) {
+            looked.version = with_own;
+        }
+    }
+
     /// Nobody looks at a server's tools any more.
     pub(super) fn forget(&mut self, server: &str) {
         self.looked.remove(server);

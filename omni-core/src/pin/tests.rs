@@ -326,6 +326,24 @@ async fn a_start_with_tools_that_are_known_reads_the_pins_of_all_servers_once() 
 }
 
 #[tokio::test]
+async fn when_somebody_agrees_to_a_tool_others_are_looked_at_beside_it() {
+    let (store, vetter) = memory();
+    vetter.beside(["s", "t"].into_iter(), false);
+    assert_eq!(usable(&vet(&vetter, PinMode::Strict, &SHADOW).await), ["add"]);
+    vetter.vet("t", list("t", &[("tell_time", "Tells the time.")]), PinMode::Strict).await;
+    let tools = [&[("tell_time", "Tells the time.")][..], &MAIL].concat();
+    let held = vetter.vet("t", list("t", &tools), PinMode::Strict).await;
+    assert_eq!(usable(&held), ["tell_time"]);
+    vet(&vetter, PinMode::Strict, &SHADOW).await;
+    let mut pin = store.pins(Some("t"), Some("send_email")).await.unwrap().pop().unwrap();
+    (pin.pinned, pin.pinned_by) = (pin.held.take().map(|(_, seen)| seen), Some("boss@x.org".into()));
+    assert!(store.put(&[pin]).await.unwrap());
+    assert_eq!(usable(&vetter.vet("t", list("t", &tools), PinMode::Strict).await), ["tell_time", "send_email"]);
+    assert!(vetter.is_due("s"));
+    assert_eq!(withheld(&vet(&vetter, PinMode::Strict, &SHADOW).await), [("add", Why::Suspicious)]);
+}
+
+#[tokio::test]
 async fn what_came_while_a_server_was_away_is_found_when_it_is_back_though_omni_was_started_again() {
     let (store, first) = memory();
     let vetter = || {

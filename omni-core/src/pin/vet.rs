@@ -159,8 +159,10 @@ impl Vetter {
         if !pins.is_empty() && !in_time(self.store.put(&pins)).await? {
             return Ok(None);
         }
-        if let Some(version) = looked {
-            self.others().looked(server, version, pinned(items, &marks, &verdicts), Instant::now());
+        let own = pinned(items, &marks, &verdicts);
+        match looked {
+            Some(version) => self.others().looked(server, version, own, Instant::now()),
+            None => self.others().keep(server, own),
         }
         self.remember(server, marks, &pins);
         let (mut vetted, mut changes) = (Vetted::default(), Changes::default());

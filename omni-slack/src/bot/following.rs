@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Bot, command::kind_of, keeping::in_time, message::BANG, question::Question};
+use super::{
+    Bot,
+    command::kind_of,
+    keeping::in_time,
+    message::{BANG, place},
+    question::Question,
+};
 use crate::{
     api::To,
     event::{ChannelKind, Message},
 };
 
-/// How long a mark counts that a database keeps.
-const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a mark counts that a database keeps; no longer than a conversation.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn key(channel: &str, thread: &str) -> String {
     format!("thread/{channel}/{thread}")
@@ -43,12 +49,17 @@ impl Bot {
     /// From now on a thread is the bot's too. In direct messages everything is for it anyway.
     pub(super) async fn takes_part(&self, to: &To) {
         let Some(thread) = to.thread.as_deref().filter(|_| kind_of(&to.channel) != ChannelKind::Direct) else { return };
+        // Where nothing is kept of what was said, a reply needs a mention.
+        let rules = self.omni().thread_rules();
+        if rules.window(&place(kind_of(&to.channel), &to.channel), u64::MAX).is_none() {
+            return;
+        }
         let key = key(&to.channel, thread);
         if !self.0.seen.is_new(key.clone()) {
             return;
         }
         let Some(kept) = self.kept() else { return };
-        if let Err(error) = in_time(kept.put_for(&key, &json!(true), KEPT_FOR)).await {
+        if let Err(error) = in_time(kept.put_for(&key, &json!(true), KEPT_FOR.min(rules.expiry))).await {
             tracing::warn!(%error, "other processes may not know that replies in a thread are for the bot");
         }
     }

@@ -49,6 +49,7 @@ const NOTHING_CAME: &str = "⌛ Nothing came of this: not everybody decided in t
 
 const NOTHING_KNOWN: &str =
     "⌛ This was agreed to, and it is not known what came of it: look before you ask for it again.";
+const NOT_MADE: &str = "🔄 I was interrupted while I answered this, and nothing more comes of it. The call was not made. Please ask again.";
 const NOTHING_MORE: &str = "🔄 I was interrupted while I answered this, and nothing more comes of it. What was agreed to may have been carried \
      out: look before you ask for it again.";
 
@@ -60,8 +61,8 @@ enum Found {
     Over,
     /// It was agreed to, and nobody says any more what came of it.
     Unknown,
-    /// Somebody decided, and it was gone on with.
-    Begun,
+    /// Somebody decided, and it was gone on with; whether the call may have been made.
+    Begun(bool),
     /// It goes on, or may.
     Waits,
     /// The process ends, and another one is told.
@@ -175,8 +176,8 @@ impl Bot {
             match self.look(&asker, ticket).await {
                 Found::Leaves => return false,
                 // It may be told by whoever saw that its process was killed.
-                Found::Begun if matches!(self.whose(&told(run)).await, Whose::Done) => return true,
-                Found::Waits | Found::Begun => {}
+                Found::Begun(_) if matches!(self.whose(&told(run)).await, Whose::Done) => return true,
+                Found::Waits | Found::Begun(_) => {}
                 found => match self.claims(run).await {
                     Whose::Ours(claim) => {
                         self.tell_found(asker, ticket, found).await;
@@ -252,7 +253,8 @@ impl Bot {
             Found::Result(result) => self.tell_result(asker, ticket, &result).await,
             Found::Over => self.post_answer(ticket, NOTHING_CAME).await,
             Found::Unknown => self.post_answer(ticket, NOTHING_KNOWN).await,
-            Found::Begun => self.post_answer(ticket, NOTHING_MORE).await,
+            Found::Begun(true) => self.post_answer(ticket, NOTHING_MORE).await,
+            Found::Begun(false) => self.post_answer(ticket, NOT_MADE).await,
             Found::Waits | Found::Leaves => {}
         }
     }
@@ -279,7 +281,8 @@ impl Bot {
             }
             // It may have been carried out by a process that is gone.
             None if one.decided_at.is_some_and(|at| is_over(at, AFTER_DECISION)) => Found::Unknown,
-            None if matches!(one.state, State::Running | State::Done | State::Denied | State::Void) => Found::Begun,
+            None if matches!(one.state, State::Running | State::Done) => Found::Begun(true),
+            None if matches!(one.state, State::Denied | State::Void) => Found::Begun(false),
             None => Found::Waits,
         }
     }

@@ -120,7 +120,7 @@ fn the_commands_of_a_chat_do_what_their_names_say() {
 fn what_is_typed_at_a_question_that_is_over_is_no_answer_and_not_lost() {
     let server = Loopback::start();
     let home = with_server(&server, "    confirm: [\"drop_*\"]\n");
-    let chat = Screen::start(&home, &["chat", "--timeout", "4s"]);
+    let chat = Screen::start(&home, &["chat", "--timeout", "10s"]);
     chat.shows("omni>", 1);
     chat.types("drop table \"users\"");
     chat.shows("[y]es / [N]o / [d]etails:", 1);

@@ -56,11 +56,15 @@ fn whoever_answers_that_it_is_not_ready_is_not_and_a_password_is_not_told() {
 
 #[test]
 fn a_service_of_this_machine_is_asked_at_the_port_of_the_configuration() {
-    let (url, answering) = answers("503 Service Unavailable");
-    let port = url.rsplit(':').next().unwrap();
-    let ran = omni().with_file("settings.yaml", &format!("app:\n  port: {port}\n")).run(&["health"]).exits(8);
-    answering.join().unwrap();
-    assert!(ran.err.contains(&format!("http://127.0.0.1:{port}/health/ready is not ready")), "{ran:?}");
+    // A service that runs goes on with what it began with, whatever became of the other files.
+    for users in ["users: []", "users: ["] {
+        let (url, answering) = answers("503 Service Unavailable");
+        let port = url.rsplit(':').next().unwrap();
+        let home = omni().with_file("settings.yaml", &format!("app:\n  port: {port}\n")).with_file("users.yaml", users);
+        let ran = home.run(&["health"]).exits(8);
+        answering.join().unwrap();
+        assert!(ran.err.contains(&format!("http://127.0.0.1:{port}/health/ready is not ready")), "{ran:?}");
+    }
     for home in [omni(), omni().with_file("settings.yaml", "app: [")] {
         let ran = home.run(&["health"]);
         assert!([&ran.out, &ran.err].iter().any(|said| said.contains("http://127.0.0.1:8000/health/ready")), "{ran:?}");

@@ -160,7 +160,7 @@ async fn administrators_see_every_server_and_how_it_is_reached_but_no_secret() {
     let all = all.json();
     let servers = &all["data"]["servers"];
     assert_eq!(names(servers), ["away", "hidden", "lab", "off", "prog"]);
-    assert_eq!(servers[2]["url"], "http://omni:***@10.0.0.7:8300/mcp?key=***");
+    assert_eq!(servers[2]["url"], "http://***:***@10.0.0.7:8300/mcp?key=***");
     assert_eq!(servers[2]["authentication"], json!({ "enabled": true, "type": "bearer" }));
     let (command, args) = (&servers[4]["command"], &servers[4]["args"]);
     assert_eq!((command, args), (&json!("/opt/prog/run"), &json!(["--token", "***", "serve"])));

@@ -158,8 +158,13 @@ impl Drop for Waiting<'_> {
         // First: whoever reads takes it back once they find nobody to tell.
         self.lines.is_outlived.store(true, Ordering::SeqCst);
         self.told.close();
-        if self.told.try_recv().is_ok() {
+        if let Ok(Ok(line)) = self.told.try_recv() {
             self.lines.is_outlived.store(false, Ordering::SeqCst);
+            if let Line::Text(text) = line
+                && !text.trim().is_empty()
+            {
+                *self.lines.left.lock().unwrap_or_else(PoisonError::into_inner) = text;
+            }
         }
     }
 }

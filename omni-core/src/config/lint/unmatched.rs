@@ -30,13 +30,16 @@ struct Spoken<'a> {
 impl<'a> Linter<'a> {
     pub(super) fn unmatched(&mut self, stored: &StoredTools) {
         for placed in self.of_servers() {
-            if let Some((severity, message)) = self.matches_nothing(&placed, stored) {
+            if let Some((is_misspelled, message)) = self.matches_nothing(&placed, stored) {
+                // A pattern for all servers is for those too that are still to come; a name is rather misspelled.
+                let is_for_later = !is_misspelled && placed.server.is_none() && placed.pattern.contains('*');
+                let severity = if is_for_later { Severity::Info } else { Severity::Warning };
                 self.server_note(severity, &placed.path, message);
             }
         }
         for placed in self.people().map(of_people).unwrap_or_default() {
-            if let Some((severity, message)) = self.matches_nothing(&placed, stored) {
-                self.user_note(severity, &placed.path, message);
+            if let Some((_, message)) = self.matches_nothing(&placed, stored) {
+                self.user_note(Severity::Warning, &placed.path, message);
             }
         }
     }
@@ -54,31 +57,28 @@ impl<'a> Linter<'a> {
         placed
     }
 
-    /// Why no tool can have a name that matches, and how grave that is.
-    fn matches_nothing(&self, placed: &Placed<'_>, stored: &StoredTools) -> Option<(Severity, String)> {
+    /// Why no tool can have a name that matches, and whether none ever can.
+    fn matches_nothing(&self, placed: &Placed<'_>, stored: &StoredTools) -> Option<(bool, String)> {
         let text = placed.pattern;
         if text.trim() != text {
-            return Some((Severity::Warning, format!("{text:?} matches nothing: no tool has such a name")));
+            return Some((true, format!("{text:?} matches nothing: no tool has such a name")));
         }
         let spoken = self.spoken(placed.server, stored);
         let own = |server: &&str| [".", "__"].into_iter().find_map(|dot| text.strip_prefix(&format!("{server}{dot}")));
         if let Some(tool) = spoken.servers.iter().find_map(own) {
             let message =
                 format!("{text:?} matches nothing: here tools are named without their server; write {tool:?}");
-            return Some((Severity::Warning, message));
+            return Some((true, message));
         }
         let pattern = Pattern::new(text).ok()?;
         if spoken.tools?.into_iter().any(|tool| pattern.is_match(tool)) {
             return None;
         }
-        // A pattern for all servers is for those too that are still to come; a name is rather misspelled.
-        let is_for_later = placed.server.is_none() && text.contains('*');
-        let severity = if is_for_later { Severity::Info } else { Severity::Warning };
         let message = match spoken.servers[..] {
             [server] => format!("{text:?} matches none of the tools that {server} had when it was last asked"),
             _ => format!("{text:?} matches none of the tools that the servers had when they were last asked"),
         };
-        Some((severity, message))
+        Some((false, message))
     }
 
     fn spoken<'s>(&self, server: Option<&str>, stored: &'s StoredTools) -> Spoken<'s>

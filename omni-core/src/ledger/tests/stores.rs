@@ -142,7 +142,9 @@ async fn a_store_that_takes_no_large_batch_in_time_is_brought_small_ones_and_the
     for index in 0..400 {
         ledger.write(ask(&index.to_string())).await.unwrap();
     }
+    assert!(ledger.flush(Duration::from_secs(31)).await.is_err() && ledger.sink_fault().is_some());
     ledger.flush(Duration::from_secs(3_600)).await.unwrap();
+    assert!(ledger.sink_fault().is_none());
     assert!(questions(&slow.sink).into_iter().eq((0..400).map(|index| index.to_string())));
     assert_verifies(&slow.sink, 401).await;
     let attempts = slow.attempts.load(Ordering::SeqCst);
