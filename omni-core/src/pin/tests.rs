@@ -325,7 +325,7 @@ async fn a_start_with_tools_that_are_known_reads_the_pins_of_all_servers_once() 
     assert!(second.is_due("s"), "others came since");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_somebody_agrees_to_a_tool_others_are_looked_at_beside_it() {
     let (store, vetter) = memory();
     vetter.beside(["s", "t"].into_iter(), false);
@@ -339,6 +339,8 @@ async fn when_somebody_agrees_to_a_tool_others_are_looked_at_beside_it() {
     (pin.pinned, pin.pinned_by) = (pin.held.take().map(|(_, seen)| seen), Some("boss@x.org".into()));
     assert!(store.put(&[pin]).await.unwrap());
     assert_eq!(usable(&vetter.vet("t", list("t", &tools), PinMode::Strict).await), ["tell_time", "send_email"]);
+    // It was looked at a moment ago.
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert!(vetter.is_due("s"));
     assert_eq!(withheld(&vet(&vetter, PinMode::Strict, &SHADOW).await), [("add", Why::Suspicious)]);
 }
