@@ -10,7 +10,7 @@ use crate::identity::Oidc;
 #[cfg(feature = "mcp-oauth")]
 use crate::mcp::auth::OAuth;
 use crate::{
-    audit::{AuditBackend, AuditReader},
+    audit::AuditBackend,
     builder::OmniBuilder,
     config::{AuditConfig, Config, ConfigError, Need, ServerConfig},
     error::Error,
@@ -146,14 +146,13 @@ pub async fn policy_store(config: &Arc<Config>, registry: &Registry) -> Result<A
     Ok(registry.policies.build(&config.policy_kind, config.clone()).await?)
 }
 
-/// What reads the ledger of a configuration, for those who have its database and its key anyway and so need no policy;
-/// `None` where it cannot be read back.
+/// The store of a configuration's ledger, for those who have its database and its key anyway and so need no policy.
 ///
 /// # Errors
 /// What is wrong with where the ledger is, or that this build has no such store.
-pub async fn ledger_reader(config: &Config, registry: &Registry) -> Result<Option<Arc<dyn AuditReader>>, Error> {
+pub async fn ledger_store(config: &Config, registry: &Registry) -> Result<AuditBackend, Error> {
     config.require(Need::Ledger)?;
-    Ok(ledger(config, registry).await?.reader)
+    ledger(config, registry).await
 }
 
 async fn ledger(config: &Config, registry: &Registry) -> Result<AuditBackend, Error> {

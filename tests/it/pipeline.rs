@@ -321,6 +321,18 @@ async fn the_bound_on_tokens_leaves_no_turn_whose_prompt_alone_passes_it() {
 }
 
 #[tokio::test]
+async fn a_question_that_takes_more_than_an_ask_may_is_said_to_do_that_and_asked_of_nobody() {
+    let llm = Scripted::new().say("never");
+    let mut bounds = AskBounds::default();
+    bounds.max_tokens = Some(20);
+    let rig = rig(llm.clone(), FakeServer::echo(), |builder| builder.bounds(bounds)).await;
+    let (answer, _, _) = rig.run(ask(&"why? ".repeat(100))).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, llm.requests().len()), (Status::RateLimited, 0));
+    assert!(answer.text.contains("takes more tokens than an ask may"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_model_without_a_price_is_refused_under_a_cost_limit() {
     let rig = rig(Scripted::new().say("never"), FakeServer::echo(), same).await;
     let limit = options(|o| o.max_cost = Some(NanoUsd::from_usd(1.0)));

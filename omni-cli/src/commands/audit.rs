@@ -165,7 +165,7 @@ async fn write_all(app: &App, args: &ExportArgs, access: &AuditAccess) -> Result
 /// The store of a configuration, for whoever needs no policy because they have the key and the
 /// database anyway.
 pub(super) async fn store(app: &App, config: &Config) -> Result<Arc<dyn AuditReader>, Fault> {
-    readable(config, compose::ledger_reader(config, &app.registry).await?)
+    readable(config, compose::ledger_store(config, &app.registry).await?.reader)
 }
 
 fn readable(config: &Config, reader: Option<Arc<dyn AuditReader>>) -> Result<Arc<dyn AuditReader>, Fault> {

@@ -117,4 +117,12 @@ mod tests {
     async fn a_server_in_this_process_keeps_the_contract() {
         mcp_transport_contract(&InProcess::new(McpContractServer::new)).await;
     }
+
+    #[tokio::test]
+    async fn nobody_is_connected_by_credentials_of_their_own_to_what_is_everybodys() {
+        let mut cx = CallContext::within(std::time::Duration::from_secs(30));
+        cx.credentials = Some([("authorization".to_owned(), "Bearer of-ann".to_owned().into())].into());
+        let refused = InProcess::new(McpContractServer::new).connect(&cx).await.err();
+        assert!(matches!(refused, Some(McpError::Unauthorized { .. })), "{refused:?}");
+    }
 }

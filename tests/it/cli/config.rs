@@ -21,6 +21,19 @@ fn a_good_configuration_passes_and_a_bad_one_is_exit_code_1() {
 }
 
 #[test]
+fn what_nothing_starts_with_is_said_to_be_that() {
+    let args = "mcps:\n- { name: db, protocol: stdio, command: sh, args: ['-c', 'cd ${OMNI_TEST_UNSET}'] }\n";
+    let lacking = omni().with_file("mcps.yaml", args);
+    let ran = lacking.run(&["config", "check"]).exits(0);
+    assert!(ran.out.contains("ok, but nothing starts with it before it has what it needs"), "{ran:?}");
+    assert_eq!(lacking.run(&["config", "check", "--json"]).exits(0).json()["complete"], false);
+    let set = lacking.run_with(&[("OMNI_TEST_UNSET", "/")], &["config", "check", "--json"]).exits(0).json();
+    assert!(set["ok"] == true && set["complete"] == true, "{set}");
+    let unknown = omni().with_file("settings.yaml", "limit: { backend: redi }\n").run(&["config", "check"]).exits(1);
+    assert!(unknown.err.contains("limit.backend") && unknown.err.contains("redi"), "{unknown:?}");
+}
+
+#[test]
 fn strict_makes_warnings_fail() {
     let odd =
         omni().with_file("mcps.yaml", "mcps:\n  - name: db\n    url: http://127.0.0.1:1/mcp\n    protocl: http\n");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use omni_core::{
-    Config, Error,
+    Config, Error, compose,
     config::Need,
     ledger::{
         Heads, SealKey, SealKeys,
@@ -50,7 +50,7 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     let config = app.config()?;
     let exported = args.head.as_deref().map(exported).transpose()?;
     let keys = keys(&config)?;
-    let backend = app.registry.audit.build(&config.audit.kind, config.audit.clone()).await.map_err(Error::from)?;
+    let backend = compose::ledger_store(&config, &app.registry).await?;
     // A ledger in memory ended with its process, and holds what none left.
     let last = LastSeal::read(&config.audit.dir, &*backend.sink).filter(|_| config.audit.kind != "memory");
     let store = readable(&config, backend.reader)?;

@@ -4,7 +4,7 @@ use std::{
     fmt, fs, mem,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -89,17 +89,20 @@ impl Lines {
         self.is_outlived.load(Ordering::SeqCst)
     }
 
+    fn left(&self) -> MutexGuard<'_, String> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read(&self, prompt: &str, is_own: bool, done: oneshot::Sender<Result<Line, Fault>>) {
         let mut editor = self.editor.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is asked what nobody wants to know any more.
         if !done.is_closed() {
-            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-            let initial = if is_own { mem::take(&mut *left) } else { String::new() };
+            let initial = if is_own { mem::take(&mut *self.left()) } else { String::new() };
             let line = self.line(&mut editor, prompt, is_own, &initial);
             if let Err(Ok(Line::Text(text))) = done.send(line)
                 && !text.trim().is_empty()
             {
-                *left = text;
+                *self.left() = text;
             }
         }
         self.is_outlived.store(false, Ordering::SeqCst);
@@ -163,7 +166,7 @@ impl Drop for Waiting<'_> {
             if let Line::Text(text) = line
                 && !text.trim().is_empty()
             {
-                *self.lines.left.lock().unwrap_or_else(PoisonError::into_inner) = text;
+                *self.lines.left() = text;
             }
         }
     }
