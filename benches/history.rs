@@ -1,5 +1,7 @@
 //! A history of any length, made by the database itself.
 
+use std::ops::Range;
+
 use omni_core::db::{Db, Dialect};
 
 /// Indexes are made after so many rows.
@@ -18,6 +20,26 @@ pub async fn load(db: &Db, rows: u64) {
         db.execute(&index, &[]).await.unwrap();
     }
     db.execute("ANALYZE", &[]).await.unwrap();
+}
+
+/// People whom an administrator gave a role, by their numbers, as `omni policy import` would write them into SQLite.
+pub async fn people(db: &Db, numbers: Range<usize>) {
+    if numbers.is_empty() {
+        return;
+    }
+    let Range { start, end } = numbers;
+    let users = format!(
+        "INSERT INTO users (email, name, role, role_source, created_at, updated_at)
+         SELECT 'user' || g || '@company.com', 'User ' || g, 'dba', 'assigned', '2026-01-01 00:00:00.000000',
+            '2026-01-01 00:00:00.000000'
+         FROM (WITH RECURSIVE n(g) AS (SELECT {start} UNION ALL SELECT g + 1 FROM n WHERE g + 1 < {end}) SELECT g FROM n) x"
+    );
+    let access =
+        "INSERT INTO user_access (user_id) SELECT id FROM users WHERE id NOT IN (SELECT user_id FROM user_access)";
+    let changed = "UPDATE policy_version SET version = version + 1";
+    for statement in [users.as_str(), access, changed] {
+        db.execute(statement, &[]).await.unwrap();
+    }
 }
 
 /// What makes the indexes again that are taken away here.

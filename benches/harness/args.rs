@@ -68,8 +68,8 @@ pub(super) struct GrowthArgs {
     /// Requests of the long history, each with a call of a tool
     #[arg(long, default_value_t = 10_000_000)]
     pub(super) rows: u64,
-    /// The many people; a `users.yaml` names some 20,000 before it is too long to be read
-    #[arg(long, default_value_t = 20_000)]
+    /// The many people, whom the database names: `policy: { store: sql }`
+    #[arg(long, default_value_t = 100_000)]
     pub(super) people: usize,
     /// The many servers
     #[arg(long, default_value_t = 100)]

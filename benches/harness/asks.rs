@@ -34,7 +34,7 @@ impl Asks {
     pub(super) async fn start(program: &Path) -> Result<Self> {
         let (upstream, model) = (Role::start(&["upstream"])?, Role::start(&["model"])?);
         let servers = vec![server("lab", &upstream.address, "/mcp")];
-        let setup = Setup { servers, people: 1, model: Some(model.address.clone()) };
+        let setup = Setup { servers, model: Some(model.address.clone()), ..Setup::default() };
         let home = Home::new(program, &setup)?;
         let (key, serving) = (home.key()?, home.serve()?);
         serving.knows(1).await?;

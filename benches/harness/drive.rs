@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -117,8 +117,11 @@ impl Caller {
     pub(super) async fn begin_answer(&mut self) -> Result<Incoming> {
         self.sender.ready().await?;
         let answer = self.sender.send_request(self.request(Method::POST, self.load.body.clone())?).await?;
-        ensure!(answer.status() == StatusCode::OK, "{}", answer.status());
-        Ok(answer.into_body())
+        let (parts, body) = answer.into_parts();
+        if parts.status != StatusCode::OK {
+            bail!("{}: {}", parts.status, String::from_utf8_lossy(&body.collect().await?.to_bytes()));
+        }
+        Ok(body)
     }
 
     /// Sends the load's message.

@@ -100,10 +100,9 @@ async fn compare(args: &Args, program: &Path, case: &Case) -> Result<Rows> {
 
 async fn side(name: &'static str, program: &Path, size: Size, upstream: &Role) -> Result<Side> {
     let servers = (0..size.servers).map(|at| server(&server_name(at), &upstream.address, "/mcp")).collect();
-    let home = Home::new(program, &Setup { servers, people: size.people, model: None })?;
-    // Makes the database too.
+    let home = Home::new(program, &Setup { servers, people: FEW_PEOPLE, in_database: true, model: None })?;
     let key = home.key()?;
-    fill(&home, size.rows).await?;
+    fill(&home, size).await?;
     let serving = home.serve()?;
     serving.knows(size.servers).await?;
     let load = in_sessions(&serving.address, &key, &server_name(size.servers / 2));
@@ -114,13 +113,15 @@ fn server_name(at: usize) -> String {
     format!("lab{at}")
 }
 
-async fn fill(home: &Home, rows: u64) -> Result<()> {
+async fn fill(home: &Home, size: Size) -> Result<()> {
     let started = Instant::now();
     let db = Db::open(&format!("sqlite:{}", home.database().display())).await?;
-    history::load(&db, rows).await;
+    history::people(&db, FEW_PEOPLE..size.people).await;
+    history::load(&db, size.rows).await;
     Analytics::new(db.clone()).catch_up().await?;
     db.close().await;
-    println!("{rows} requests and as many calls are there after {:.1?}", started.elapsed());
+    let Size { rows, people, .. } = size;
+    println!("{people} people, {rows} requests and as many calls are there after {:.1?}", started.elapsed());
     Ok(())
 }
 

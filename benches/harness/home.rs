@@ -27,8 +27,10 @@ const SESSIONS: u32 = 100_000;
 pub(super) struct Setup {
     /// Each as an entry of `mcps.yaml`.
     pub(super) servers: Vec<Value>,
-    /// How many people there are.
+    /// How many people `users.yaml` names.
     pub(super) people: usize,
+    /// Whether the database says who people are; they are imported then.
+    pub(super) in_database: bool,
     /// Where the model is; none where nobody asks one.
     pub(super) model: Option<String>,
 }
@@ -65,10 +67,16 @@ impl Home {
                 "model": "instant", "api_key": "none", "prices": { "instant": { "input": 1.0, "output": 2.0 } } }),
             None => json!({ "provider": "offline" }),
         };
+        if setup.in_database {
+            settings["policy"] = json!({ "store": "sql" });
+        }
         // (JSON is YAML.)
         fs::write(config.join("settings.yaml"), settings.to_string())?;
         fs::write(config.join("mcps.yaml"), json!({ "mcps": setup.servers }).to_string())?;
         fs::write(config.join("users.yaml"), json!({ "users": people(setup.people) }).to_string())?;
+        if setup.in_database {
+            home.run(&["policy", "import", "--from", "config"])?;
+        }
         Ok(home)
     }
 
@@ -92,9 +100,14 @@ impl Home {
 
     /// A key of the caller's, made as an operator makes it.
     pub(super) fn key(&self) -> Result<String> {
-        let made = self.command(&["keys", "create", "--user", CALLER, "--scope", "ask,mcp"]).output()?;
-        ensure!(made.status.success(), "no key was made: {}", String::from_utf8_lossy(&made.stderr));
-        Ok(String::from_utf8(made.stdout)?.trim().to_owned())
+        Ok(self.run(&["keys", "create", "--user", CALLER, "--scope", "ask,mcp"])?.trim().to_owned())
+    }
+
+    /// What a command says.
+    fn run(&self, args: &[&str]) -> Result<String> {
+        let ended = self.command(args).output()?;
+        ensure!(ended.status.success(), "omni {}: {}", args.join(" "), String::from_utf8_lossy(&ended.stderr));
+        Ok(String::from_utf8(ended.stdout)?)
     }
 
     /// Starts the service, and waits until it says that it listens.
