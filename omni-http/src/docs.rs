@@ -7,6 +7,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use tower_http::decompression::DecompressionLayer;
 
 use crate::{error::ApiError, state::App};
 
@@ -19,7 +20,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 /// An hour: another build may bring others.
 const CACHED: &str = "public, max-age=3600";
 
-const REDOC: &str = include_str!("../assets/redoc/redoc.standalone.js");
+/// Packed by the build script.
+const REDOC: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/redoc.standalone.js.gz"));
 const REDOC_PAGE: &str = include_str!("../assets/redoc/index.html");
 const REDOC_START: &str = include_str!("../assets/redoc/start.js");
 const REDOC_LICENSE: &str = include_str!("../assets/redoc/LICENSE");
@@ -32,10 +34,16 @@ pub(crate) fn routes(document: &utoipa::openapi::OpenApi) -> Router<App> {
     Router::new()
         .route("/openapi.json", get(served))
         .route("/redoc", get(|| std::future::ready(asset("text/html; charset=utf-8", REDOC_PAGE))))
-        .route("/redoc/redoc.standalone.js", get(|| std::future::ready(asset("text/javascript", REDOC))))
+        .route("/redoc/redoc.standalone.js", get(|| std::future::ready(redoc())))
         .route("/redoc/start.js", get(|| std::future::ready(asset("text/javascript", REDOC_START))))
         .route("/redoc/LICENSE", get(|| std::future::ready(asset("text/plain; charset=utf-8", REDOC_LICENSE))))
         .merge(swagger())
+        // What is packed already is so for everybody: the door packs it for those who take it so.
+        .layer(DecompressionLayer::new())
+}
+
+fn redoc() -> impl IntoResponse {
+    ([(header::CONTENT_ENCODING, "gzip")], asset("text/javascript", REDOC))
 }
 
 fn json(document: Bytes) -> impl IntoResponse {
@@ -46,10 +54,10 @@ fn unwritten() -> ApiError {
     ApiError::internal("the OpenAPI document cannot be written")
 }
 
-fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+fn asset(kind: &'static str, content: impl IntoResponse) -> impl IntoResponse {
     let headers: [(HeaderName, &str); 3] =
         [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, CACHED), (header::CONTENT_SECURITY_POLICY, POLICY)];
-    (headers, text)
+    (headers, content)
 }
 
 #[cfg(feature = "swagger")]

@@ -111,6 +111,15 @@ async fn the_pages_load_nothing_from_anywhere_else() {
     assert!(start.text.contains("/openapi.json") && !start.text.contains("http"), "{}", start.text);
     let redoc = door.get("/redoc/redoc.standalone.js").await.is(200);
     assert!(!redoc.text.contains("cdn.redoc.ly"));
+    for (accepted, encoding) in [("identity", ""), ("gzip", "gzip")] {
+        for script in ["/docs/swagger-ui-bundle.js", "/redoc/redoc.standalone.js"] {
+            let script = door.request(Method::GET, script).header("accept-encoding", accepted).send().await.unwrap();
+            let said = script.headers().get("content-encoding").map_or("", |said| said.to_str().unwrap());
+            assert_eq!(said, encoding);
+            let is_packed = script.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]);
+            assert_eq!(is_packed, encoding == "gzip");
+        }
+    }
     assert!(door.get("/redoc/LICENSE").await.is(200).text.contains("MIT License"));
     Reply::of(door.request(Method::POST, "/docs/")).await.error(401, "unauthenticated");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// Keywords whose value is one schema.
@@ -54,7 +55,8 @@ pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value>
     if !fragment.starts_with('/') {
         return by_anchor(root, fragment);
     }
-    root.pointer(&percent_decoded(fragment)).filter(|target| target.is_object() || target.is_boolean())
+    root.pointer(&percent_decode_str(fragment).decode_utf8_lossy())
+        .filter(|target| target.is_object() || target.is_boolean())
 }
 
 fn by_anchor<'a>(value: &'a Value, anchor: &str) -> Option<&'a Value> {
@@ -66,11 +68,6 @@ fn by_anchor<'a>(value: &'a Value, anchor: &str) -> Option<&'a Value> {
         Value::Array(list) => list.iter().find_map(|child| by_anchor(child, anchor)),
         _ => None,
     }
-}
-
-fn percent_decoded(fragment: &str) -> String {
-    let query = format!("f={}", fragment.replace('+', "%2B"));
-    url::form_urlencoded::parse(query.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 /// Whether validating against `root` could run away: a reference that comes back to itself without
