@@ -28,7 +28,7 @@ pub(crate) use address::is_subject;
 pub use admitted::Admitted;
 pub use authenticator::{AuthError, Authenticator};
 pub(crate) use caller_token::{CallerToken, TokenDigest};
-pub use claimed::RoleMap;
+pub use claimed::{RoleMap, claimed_subject};
 pub use holder::Holder;
 pub use id_claims::IdClaims;
 pub use keys::{ApiKey, KeyError, KeyStore, Keys};

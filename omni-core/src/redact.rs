@@ -169,7 +169,7 @@ const NAMES: [&str; 13] = [
 const ENDS: [&str; 5] = ["token", "pwd", "dsn", "jwt", "bearer"];
 
 /// Whether a key names a secret.
-fn names_secret(key: &str) -> bool {
+pub(crate) fn names_secret(key: &str) -> bool {
     let name: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     name == "auth" || NAMES.iter().any(|part| name.contains(part)) || ENDS.iter().any(|end| name.ends_with(end))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use omni_core::{
     Omni, Principal,
     config::SlackConfig,
-    identity::{Credential, Via},
+    identity::{Credential, Via, claimed_subject},
 };
 use serde_json::{Value, json};
 
@@ -120,6 +120,11 @@ impl Told {
             is_stranger: flag("is_stranger"),
         }
     }
+
+    /// Their address as the policy knows people, where it can be one of theirs.
+    fn subject(&self) -> Option<String> {
+        claimed_subject(self.email.as_deref()?)
+    }
 }
 
 /// The people whom the bot has met.
@@ -164,7 +169,7 @@ impl People {
         if listed.is_none() && !is_allowed {
             return Err(Unknown::Stranger);
         }
-        let subject = listed.or_else(|| told.email.clone()).unwrap_or_else(|| format!("slack:{}", user.id));
+        let subject = listed.or_else(|| told.subject()).unwrap_or_else(|| format!("slack:{}", user.id));
         let mut principal = Principal::new(&subject, Via::Slack).with_tenant(config.tenant_of(&me.team));
         principal.groups = vec![team.clone()];
         let name = if told.name.is_empty() { principal.subject.clone() } else { told.name };
@@ -238,6 +243,15 @@ mod tests {
         assert_eq!(told(json!({ "is_email_confirmed": false })), None);
         for more in [json!({}), json!({ "is_email_confirmed": true }), json!({ "is_email_confirmed": null })] {
             assert_eq!(told(more.clone()).as_deref(), Some("ann@company.com"), "{more}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_could_be_somebody_elses_is_nobodys() {
+        let subject = |email: &str| Told { email: Some(email.into()), ..Told::default() }.subject();
+        assert_eq!(subject(" Ann@Company.com").as_deref(), Some("ann@company.com"));
+        for email in ["local:root", "ann\u{a0}@company.com", "a\0@company.com", "boss@\u{212a}ompany.com"] {
+            assert_eq!(subject(email), None, "{email:?}");
         }
     }
 

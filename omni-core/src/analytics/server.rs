@@ -15,7 +15,12 @@ use super::{
     Analytics,
     definitions::{self, FOR_ALL},
 };
-use crate::{Principal, mcp::in_process::CALLER, policy::LivePolicy};
+use crate::{
+    Principal,
+    identity::{Scope, Via},
+    mcp::in_process::CALLER,
+    policy::{Grant, LivePolicy, Permission, PolicyError},
+};
 
 const INSTRUCTIONS: &str = "omni's own history: what was asked, by whom, what it cost, how long it took and what \
     failed. get_my_usage is for everybody about their own rows; all other tools are for administrators. Questions and \
@@ -47,13 +52,15 @@ impl AnalyticsServer {
         serde_json::from_value(context.meta.get(CALLER)?.clone()).ok()
     }
 
-    /// Whether somebody may use a tool, by the role that they have now.
-    async fn may(&self, caller: &Principal, tool: &str) -> bool {
+    /// Whether somebody may use a tool, by the role that they have now and by what their credential is for.
+    async fn access(&self, caller: &Principal, tool: &str) -> Access {
         match self.policy.grant(caller).await {
-            Ok(grant) => tool == FOR_ALL || grant.role.is_admin,
+            Ok(_) if tool == FOR_ALL => Access::Open,
+            Ok(grant) if grant.role.is_admin => reads_others(&grant).map_or_else(Access::Refused, |()| Access::Open),
+            Ok(_) => Access::Hidden,
             Err(error) => {
                 tracing::debug!(%error, tool, "a question for analytics is refused");
-                false
+                Access::Hidden
             }
         }
     }
@@ -75,6 +82,30 @@ impl AnalyticsServer {
     }
 }
 
+/// What becomes of a request for a tool.
+enum Access {
+    /// It is answered.
+    Open,
+    /// To whoever asks there is no such tool.
+    Hidden,
+    /// It is for administrators, of whom this one may not read what others asked.
+    Refused(PolicyError),
+}
+
+/// Whether somebody may read what others asked, as in the ledger. Whoever talks to the bot, or whose schedule it is, has
+/// no key that could be for less: the role alone decides.
+fn reads_others(grant: &Grant) -> Result<(), PolicyError> {
+    if !matches!(grant.principal.via, Via::Slack | Via::Schedule) {
+        grant.require(Scope::Audit)?;
+    }
+    let permission = Permission::CanViewAuditLogs;
+    if grant.role.may(permission) {
+        return Ok(());
+    }
+    let (subject, role) = (grant.principal.subject.clone(), grant.role.name.to_string());
+    Err(PolicyError::MissingPermission { subject, role, permission })
+}
+
 impl ServerHandler for AnalyticsServer {
     fn get_info(&self) -> ServerConfig {
         let server = Implementation::new("omni2_analytics_mcp", env!("CARGO_PKG_VERSION")).with_title("Analytics");
@@ -91,7 +122,7 @@ impl ServerHandler for AnalyticsServer {
     ) -> Result<ListToolsResult, ErrorData> {
         let mut tools = definitions::all();
         if let Some(caller) = self.caller(&context)
-            && !self.may(&caller, "").await
+            && !matches!(self.access(&caller, "").await, Access::Open)
         {
             tools.retain(|tool| tool.name == FOR_ALL);
         }
@@ -106,9 +137,14 @@ impl ServerHandler for AnalyticsServer {
         let unknown = || ErrorData::invalid_params("there is no such tool", None);
         let caller = self.caller(&context).ok_or_else(unknown)?;
         let is_known = definitions::all().iter().any(|tool| tool.name == request.name);
-        if !is_known || !self.may(&caller, &request.name).await {
+        if !is_known {
             return Err(unknown());
         }
-        Ok(self.answer(&caller, &request.name, request.arguments.unwrap_or_default()).await.into())
+        match self.access(&caller, &request.name).await {
+            Access::Open => Ok(self.answer(&caller, &request.name, request.arguments.unwrap_or_default()).await.into()),
+            Access::Hidden => Err(unknown()),
+            // An administrator knows that it is there, and can have a key that is for it.
+            Access::Refused(error) => Ok(CallToolResult::error(vec![ContentBlock::text(error.to_string())]).into()),
+        }
     }
 }

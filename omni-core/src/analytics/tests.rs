@@ -1,6 +1,6 @@
 //! Both databases answer alike, and as if all rows were read.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -241,7 +241,7 @@ async fn a_day_is_not_summed_up_while_its_rows_are_removed() {
             let store = store.clone();
             async move { found(&store).await }
         });
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!asking.is_finished());
         tx.commit().await.unwrap();
         asking.await.unwrap();
@@ -251,20 +251,44 @@ async fn a_day_is_not_summed_up_while_its_rows_are_removed() {
     }
 }
 
+async fn refresh(store: &SqlAudit) -> Result<(), AnalyticsError> {
+    keep::refresh(store.db(), keep::RENEWED_WITHIN).await
+}
+
+/// Makes a dozen days look as if rows of them were removed; how many they are.
+async fn make_stale(store: &SqlAudit) -> u64 {
+    let stale = "INSERT INTO analytics_stale (source, day)
+        SELECT DISTINCT 'audit_logs', start FROM analytics_requests WHERE grain = 1 ORDER BY start LIMIT 12";
+    store.db().execute(stale, &[]).await.unwrap()
+}
+
+#[tokio::test]
+async fn more_days_than_one_question_can_sum_up_again_are_told_and_no_wrong_sum() {
+    for store in stores().await {
+        append(&store, &history().chain(&SealKey::generate())).await;
+        keep::catch_up(store.db()).await.unwrap();
+        let before = found(&store).await;
+        let days = make_stale(&store).await;
+        let told = keep::refresh(store.db(), Duration::ZERO).await.unwrap_err();
+        assert!(told.to_string().contains("ask once more in a minute"), "{told}");
+        let left = store.db().fetch_all("SELECT day FROM analytics_stale", &[]).await.unwrap();
+        assert_eq!(left.len() as u64, days);
+        assert_same(&before, &found(&store).await, "summed up again");
+    }
+}
+
 #[tokio::test]
 async fn two_who_ask_at_once_after_a_pruning_sum_up_each_of_its_days_once() {
     for store in stores().await {
         append(&store, &history().chain(&SealKey::generate())).await;
         keep::catch_up(store.db()).await.unwrap();
-        let stale = "INSERT INTO analytics_stale (source, day)
-            SELECT DISTINCT 'audit_logs', start FROM analytics_requests WHERE grain = 1 ORDER BY start LIMIT 12";
-        let days = store.db().execute(stale, &[]).await.unwrap();
+        let days = make_stale(&store).await;
         let version = async || {
             let sql = "SELECT version FROM analytics_marks WHERE source = 'audit_logs'";
             store.db().fetch_optional(sql, &[]).await.unwrap().unwrap().unsigned("version").unwrap()
         };
         let before = version().await;
-        let (one, other) = tokio::join!(keep::refresh(store.db()), keep::refresh(store.db()));
+        let (one, other) = tokio::join!(refresh(&store), refresh(&store));
         one.and(other).unwrap();
         assert!(days > 9, "{days}");
         assert_eq!(version().await - before, days);

@@ -1,6 +1,6 @@
 //! Where a server is, fit for people.
 
-use super::ServerConfig;
+use super::{ServerConfig, secrets::torn};
 
 impl ServerConfig {
     /// Where the server is: its program's name, or its address without credentials and query; empty
@@ -10,8 +10,9 @@ impl ServerConfig {
         if let Some(command) = &self.command {
             return command.clone();
         }
-        let Some(url) = &self.url else { return String::new() };
-        let url = url.split(['?', '#']).next().unwrap_or_default();
+        let Some(url) = self.filled_url() else { return String::new() };
+        let whole = torn(&url).map_or_else(|| url.clone(), |(before, _, rest)| format!("{before}{rest}"));
+        let url = whole.split(['?', '#']).next().unwrap_or_default();
         match url.split_once("://") {
             Some((scheme, rest)) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -34,6 +35,9 @@ mod tests {
             ("http://user:secret@host:8/mcp?key=secret#x", "http://host:8/mcp"),
             ("https://host", "https://host"),
             ("https://host/a@b", "https://host/a@b"),
+            ("https://host/@scope/pkg", "https://host/@scope/pkg"),
+            ("https://svc:UrlS3cr/et@web.example/mcp", "https://web.example/mcp"),
+            ("https://svc:S3cr#et?@web.example/mcp?key=secret", "https://web.example/mcp"),
         ] {
             server.url = Some(url.into());
             assert_eq!(server.place(), shown);

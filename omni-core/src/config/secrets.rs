@@ -1,10 +1,14 @@
 //! The values of the configuration that nobody may see.
 
-use secrecy::ExposeSecret;
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::Url;
 
 use super::{Config, ServerConfig};
-use crate::redact::Redactor;
+use crate::redact::{Redactor, names_secret};
 
 /// Parts of a variable's or header's name that tell of a secret. Other values, such as a port, are
 /// too ordinary to be removed from everything.
@@ -21,6 +25,7 @@ impl Config {
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         let mut secrets: Vec<String> = self.llm.api_key.iter().map(|key| key.expose_secret().to_owned()).collect();
+        secrets.extend(self.llm.extra.iter().flat_map(|(name, value)| keyed(name, value)));
         secrets.extend(self.servers.iter().flat_map(of_server));
         secrets.extend(self.llm.base_url.iter().chain([&self.audit.url]).flat_map(|url| in_address(url)));
         for key in self.audit.key.iter().chain(&self.audit.verify_keys).chain(&self.tokens.key) {
@@ -55,15 +60,55 @@ impl ServerConfig {
     }
 }
 
-fn of_server(server: &ServerConfig) -> Vec<String> {
+/// What nobody may see of a server's entry.
+pub(crate) fn of_server(server: &ServerConfig) -> Vec<String> {
     let own = server.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
-    let named = server.env.iter().chain(&server.headers).filter(|(name, _)| is_secret(name));
-    let named = named.map(|(_, value)| value.expose_secret().to_owned());
-    let variables = server.arg_variables.iter().filter(|variable| is_secret(&variable.name));
+    // All of an address is no secret, whatever its variable is called.
+    let in_path = server.url_variables.iter().filter(|variable| !variable.value.expose_secret().contains("://"));
+    let variables = server.arg_variables.iter().chain(in_path).filter(|variable| is_secret(&variable.name));
     let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
-    let in_urls = server.url.iter().chain(&server.args).flat_map(|text| in_address(text));
-    let flagged = flagged(&server.args).map(|(_, value)| value.to_owned());
-    own.chain(named).chain(variables).chain(in_urls).chain(flagged).collect()
+    let in_url = server.url.iter().flat_map(|url| in_address(url));
+    let process = of_process(&server.args, &server.env);
+    own.chain(named(&server.headers)).chain(variables).chain(in_url).chain(process).collect()
+}
+
+/// What nobody may see of that with which a program is started.
+pub(crate) fn of_process(args: &[String], env: &BTreeMap<String, SecretString>) -> Vec<String> {
+    let in_args = args.iter().flat_map(|arg| said(arg));
+    let flagged = flagged(args).map(|(_, value)| value.to_owned());
+    named(env).chain(in_args).chain(flagged).collect()
+}
+
+/// Values under the name of a secret, and the secrets within all of them.
+fn named(values: &BTreeMap<String, SecretString>) -> impl Iterator<Item = String> {
+    values.iter().flat_map(|(name, value)| {
+        let value = value.expose_secret();
+        said(value).into_iter().chain(is_secret(name).then(|| value.to_owned()))
+    })
+}
+
+/// The same of a parameter, however deep it goes.
+fn keyed(name: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(entries) => entries.iter().flat_map(|(name, value)| keyed(name, value)).collect(),
+        Value::Array(items) => items.iter().flat_map(|item| keyed(name, item)).collect(),
+        Value::String(text) => said(text).into_iter().chain(names_secret(name).then(|| text.clone())).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+/// The secrets within an argument or a value: those of addresses, and what stands behind the name of one, as in
+/// `API_KEY=X`, `host=h password=X` and `Authorization: Bearer X`.
+fn said(text: &str) -> Vec<String> {
+    let header = text.split_once(": ").filter(|(name, value)| is_told(name, value));
+    let header = header.and_then(|(_, value)| value.split_whitespace().last());
+    let mut secrets: Vec<String> = in_address(text).into_iter().chain(header.map(str::to_owned)).collect();
+    for word in text.split_whitespace() {
+        let (name, value) = word.split_once('=').unwrap_or(("", word));
+        secrets.extend(in_address(value));
+        secrets.extend(is_told(name, value).then(|| value.to_owned()));
+    }
+    secrets
 }
 
 /// The values of options whose names tell of a secret, as in `--token X` and `--api-key=X`, each
@@ -91,21 +136,63 @@ fn is_option(name: &str) -> bool {
     SECRET_OPTIONS.iter().any(|end| name.ends_with(end))
 }
 
-/// What is removed from everything of an address: its password, and what its query says under the name of a secret,
-/// where that can be one: `author=anna` and `format_key=json` are words of everybody's.
+/// Whether what is said under a name is a secret, and can be one: `author=anna` and `format_key=json` are words of
+/// everybody's.
+fn is_told(name: &str, value: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_plainly = matches!(name.as_str(), "password" | "passwd" | "token" | "access_token" | "secret" | "api_key");
+    let ends = ["passwd", "credential", "credentials", "auth", "authorization"].iter().any(|end| name.ends_with(end));
+    is_plainly || ((is_option(&name) || ends) && value.len() >= SHORTEST_QUERIED)
+}
+
+/// What is removed from everything of an address: its password, and what its query says under the name of a secret.
 fn in_address(text: &str) -> Vec<String> {
+    if let Some((before, login, rest)) = torn(text) {
+        let password = login.split_once(':').map(|(_, password)| password.to_owned());
+        return password.into_iter().chain(in_address(&format!("{before}{rest}"))).collect();
+    }
     let Ok(url) = Url::parse(text) else { return Vec::new() };
-    let queried = url.query_pairs().filter(|(name, value)| {
-        let name = name.to_lowercase();
-        let is_plainly =
-            matches!(name.as_str(), "password" | "passwd" | "token" | "access_token" | "secret" | "api_key");
-        let ends =
-            ["passwd", "credential", "credentials", "auth", "authorization"].iter().any(|end| name.ends_with(end));
-        is_plainly || ((is_option(&name) || ends) && value.len() >= SHORTEST_QUERIED)
-    });
+    let queried = url.query_pairs().filter(|(name, value)| is_told(name, value));
     let mut secrets: Vec<String> = queried.map(|(_, value)| value.into_owned()).collect();
-    secrets.extend(url.password().map(str::to_owned));
+    // As it stands there, and as it is given to whoever asks for it.
+    let spelled = |password: &str| [password.to_owned(), percent_decode_str(password).decode_utf8_lossy().into_owned()];
+    secrets.extend(url.password().into_iter().flat_map(spelled));
     secrets
+}
+
+/// The parts of an address in which no parser finds user and password where they are: what stands before them, they
+/// themselves, up to the last `@`, and the rest. A `/`, `?` or `#` of a password ends the host early; the slashes of
+/// `postgres://` are forgotten; or the address is an option's, as in `--dsn=postgres://…`.
+pub(super) fn torn(text: &str) -> Option<(&str, &str, &str)> {
+    let start = match text.find("://") {
+        Some(colon) => colon + "://".len(),
+        None => text.find(':').filter(|colon| is_postgres(&text[..*colon]))? + 1,
+    };
+    let (before, rest) = text.split_at(start);
+    let option = before.rfind('=').map_or(0, |equals| equals + 1);
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let at = match Url::parse(&text[option..]) {
+        Ok(url) if !url.cannot_be_a_base() => early(rest, host).or_else(|| host.rfind('@').filter(|_| option > 0))?,
+        Ok(_) | Err(_) => rest.rfind('@').filter(|_| host.contains([':', '@']))?,
+    };
+    Some((before, &rest[..at], &rest[at + 1..]))
+}
+
+/// Where the password ends of an address that was taken for one without it, or with a shorter one: what passes for its
+/// host is a bare word behind a user or before a port, and an `@` follows that begins no step of the path, as that of
+/// `/@scope/package` does.
+fn early(rest: &str, host: &str) -> Option<usize> {
+    let name = host.rsplit('@').next()?.split(':').next()?;
+    if name.contains(['.', '[']) || name == "localhost" || name.len() == host.len() {
+        return None;
+    }
+    let more = rest.get(host.len() + 1..)?.split('?').next()?;
+    let at = more.rfind('@').filter(|at| *at > 0 && !more[..*at].ends_with('/'))?;
+    Some(host.len() + 1 + at)
+}
+
+fn is_postgres(scheme: &str) -> bool {
+    matches!(scheme.split('+').next(), Some("postgres" | "postgresql"))
 }
 
 /// What the query of an address says under the name of a secret. That of a database holds settings, of which
@@ -120,11 +207,14 @@ pub(crate) fn queried(url: &Url) -> impl Iterator<Item = String> {
 mod tests {
     use std::path::Path;
 
+    use serde_json::json;
+
+    use super::torn;
     use crate::config::{Config, ServerAuth, ServerConfig};
 
     #[test]
     fn the_redactor_knows_keys_credentials_and_passwords_but_no_ports() {
-        let env = [("ANTHROPIC_API_KEY", "model-key-1"), ("DATABASE_URL", "postgresql://u:database-pass@h/d")];
+        let env = [("ANTHROPIC_API_KEY", "model-key-1"), ("DATABASE_URL", "postgresql://u:database%20pass@h/d")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mut config = Config::embedded(&env, Path::new("/work"));
         let mut server = ServerConfig::new("a", "http");
@@ -142,9 +232,9 @@ mod tests {
                 .into();
         program.args.push("mongodb://h/d?authSource=admin&proxyPassword=query-value-9".into());
         config.servers.push(program);
-        let text = "model-key-1 database-pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
+        let text = "model-key-1 database%20pass database pass bearer-value-2 env-value-3 flag-value-4 flag-value-5 url-value-6 8080";
         let redacted = config.redactor().text(text);
-        assert_eq!(redacted, "[redacted] [redacted] [redacted] [redacted] [redacted] [redacted] [redacted] 8080");
+        assert_eq!(redacted, format!("{}8080", "[redacted] ".repeat(8)));
         let text =
             "query-value-7 query-value-8 query-value-9 hunter2 query-value-0 true admin annabella salesdata json";
         let redacted = config.redactor().text(text);
@@ -152,5 +242,81 @@ mod tests {
             redacted,
             "[redacted] [redacted] [redacted] [redacted] [redacted] true admin annabella salesdata json"
         );
+    }
+
+    #[test]
+    fn an_address_that_a_password_tears_apart_is_put_together_and_a_scoped_package_is_left_alone() {
+        for (text, login, rest) in [
+            (
+                "postgresql://omni:S3cret/Pa#ss1@127.0.0.1:5432/attacker",
+                "omni:S3cret/Pa#ss1",
+                "127.0.0.1:5432/attacker",
+            ),
+            ("https://svc:UrlS3cr/et@web.example/mcp", "svc:UrlS3cr/et", "web.example/mcp"),
+            ("https://svc:12/34@web.example/mcp", "svc:12/34", "web.example/mcp"),
+            ("postgres://omni:12#34@db/omni", "omni:12#34", "db/omni"),
+            ("postgres://omni:12?34@db/omni", "omni:12?34", "db/omni"),
+            ("https://svc:p@ss/word@web.example/mcp", "svc:p@ss/word", "web.example/mcp"),
+            ("--dsn=postgres://u:pass@h/d", "u:pass", "h/d"),
+            ("jdbc:postgresql://u:pass@h/d", "u:pass", "h/d"),
+            ("postgres:user:pass@host/db", "user:pass", "host/db"),
+        ] {
+            assert_eq!(torn(text).map(|(_, login, rest)| (login, rest)), Some((login, rest)), "{text}");
+        }
+        for text in [
+            "https://user:pass@host:8300/mcp?mail=a@b.org",
+            "https://host/@scope/pkg",
+            "http://registry:4873/@scope/pkg",
+            "--registry=http://registry:4873/@scope/pkg",
+            "https://host/a@b",
+            "http://host:8300/mcp?mail=a@b.org",
+            "http://host.example:8300/people/a@b.org",
+            "http://localhost:8300/a@b",
+            "http://[::1]:8300/a@b",
+            "npm:@scope/pkg",
+            "git@host:team/repo",
+            "postgres:notes",
+        ] {
+            assert_eq!(torn(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_redactor_knows_the_secrets_within_arguments_variables_and_parameters() {
+        let mut config = Config::embedded(&Default::default(), Path::new("/work"));
+        config.audit.url = "postgresql://omni:S3cret/Pa#ss1@127.0.0.1:5432/omni".into();
+        config.llm.extra.insert("headers".into(), json!({ "x-api-key": "ExtraS3cret", "x-team": "plainly" }));
+        let mut program = ServerConfig::new("a", "stdio");
+        program.args = [
+            "--dsn=postgres://u:ArgDsnS3cret@h/db",
+            "--header",
+            "Authorization: Bearer HdrS3cretTok",
+            "host=h password=KvS3cret user=somebody",
+            "API_KEY=EnvStyleS3cret",
+            "https://svc:UrlS3cr/et@web.example/mcp",
+        ]
+        .map(str::to_owned)
+        .into();
+        program.env = [("DATABASE_URL", "postgres://u:EnvPwS3cret@h/db"), ("DB", "host=h password=DsnS3cret")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned().into()))
+            .into();
+        program.headers = [("X-Upstream".to_owned(), "https://u:HeaderPwS3cret@h".to_owned().into())].into();
+        config.servers.push(program);
+        let redactor = config.redactor();
+        for secret in [
+            "S3cret/Pa#ss1",
+            "ExtraS3cret",
+            "ArgDsnS3cret",
+            "HdrS3cretTok",
+            "KvS3cret",
+            "EnvStyleS3cret",
+            "UrlS3cr/et",
+            "EnvPwS3cret",
+            "DsnS3cret",
+            "HeaderPwS3cret",
+        ] {
+            assert_eq!(redactor.text(&format!("<{secret}>")), "<[redacted]>", "{secret}");
+        }
+        assert_eq!(redactor.text("somebody plainly"), "somebody plainly");
     }
 }

@@ -91,10 +91,10 @@ impl ServerAuth {
 /// The kind of servers of the program's own.
 pub(crate) const BUILTIN: &str = "builtin";
 
-/// A variable of the environment within an argument of a program.
+/// A variable of the environment within an argument of a program or within an address.
 #[derive(Debug, Clone)]
 pub(crate) struct ArgVariable {
-    /// Which argument.
+    /// Which argument; 0 in an address.
     pub(crate) at: usize,
     /// The variable.
     pub(crate) name: String,
@@ -114,6 +114,8 @@ pub struct ServerConfig {
     pub builtin: Option<String>,
     /// The address, with the original's `/mcp` rule applied.
     pub url: Option<String>,
+    /// What it took from the environment.
+    pub(crate) url_variables: Vec<ArgVariable>,
     /// The program.
     pub command: Option<String>,
     /// Its arguments.
@@ -153,6 +155,7 @@ impl ServerConfig {
             kind: kind.into(),
             builtin: None,
             url: None,
+            url_variables: Vec::new(),
             command: None,
             args: Vec::new(),
             arg_variables: Vec::new(),

@@ -47,6 +47,7 @@ impl Entry<'_> {
         let mut server = ServerConfig::new(&spec.name, self.kind());
         server.builtin = spec.builtin.clone().filter(|name| !name.trim().is_empty());
         server.url = spec.url.as_deref().filter(|url| !url.is_empty()).map(|url| self.url(url, &server.kind));
+        server.url_variables = self.url_variables();
         server.command = spec.command.clone().filter(|command| !command.is_empty());
         server.args.clone_from(&spec.args);
         server.arg_variables = self.arg_variables();
@@ -165,11 +166,21 @@ impl Entry<'_> {
         self.source.mcps_variables.unset.iter().any(|unset| unset.path.starts_with(&inside))
     }
 
+    fn url_variables(&self) -> Vec<ArgVariable> {
+        let url = self.at("url");
+        self.variables(|path| (path == url).then_some(0))
+    }
+
     fn arg_variables(&self) -> Vec<ArgVariable> {
         let inside = self.at("args[");
+        self.variables(|path| path.strip_prefix(&inside)?.strip_suffix(']')?.parse().ok())
+    }
+
+    /// The variables that filled the values whose key paths `at` takes.
+    fn variables(&self, at: impl Fn(&str) -> Option<usize>) -> Vec<ArgVariable> {
         let filled = self.source.mcps_variables.filled.iter();
         let variables = filled.filter_map(|filled| {
-            let at = filled.path.strip_prefix(&inside)?.strip_suffix(']')?.parse().ok()?;
+            let at = at(&filled.path)?;
             let value = self.source.env.get(&filled.variable)?.clone().into();
             Some(ArgVariable { at, name: filled.variable.clone(), value })
         });

@@ -8,9 +8,15 @@ use url::Url;
 
 use super::{
     Config, ConfigFiles, HttpConfig, LlmConfig, LoadOptions, OidcConfig, Process, ProxyConfig, ServerAuth,
-    ServerConfig, approvals, results, secrets::flagged, slack, spec, threading, yaml,
+    ServerConfig, approvals, results,
+    secrets::{flagged, torn},
+    slack, spec, threading, yaml,
 };
-use crate::{identity::RoleMap, mcp::BreakerOptions};
+use crate::{
+    identity::RoleMap,
+    mcp::BreakerOptions,
+    redact::{REDACTED, Redactor},
+};
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
@@ -110,10 +116,22 @@ fn declare_ignored(value: &mut Value) {
 }
 
 impl ServerConfig {
-    /// Its address as people may see it: without credentials and the values of its query.
+    /// Its address as people may see it: without credentials, the values of its query, and what its path took from the
+    /// environment.
     #[must_use]
     pub fn shown_url(&self) -> Option<String> {
-        self.url.as_deref().map(without_password)
+        self.filled_url().as_deref().map(without_password)
+    }
+
+    /// Its address without what its path took from the environment. A variable that is the host, or all of the address,
+    /// stays: in a path it may well be a key.
+    pub(super) fn filled_url(&self) -> Option<String> {
+        let url = self.url.as_deref()?;
+        let host = url.find("://").map_or(0, |colon| colon + "://".len());
+        let path = url[host..].find('/').map_or(url.len(), |slash| host + slash);
+        let values = self.url_variables.iter().map(|variable| variable.value.expose_secret());
+        let known = values.fold(Redactor::new(), Redactor::with_value);
+        Some(format!("{}{}", &url[..path], known.text(&url[path..]).replace(REDACTED, HIDDEN)))
     }
 
     /// Its arguments as people may see them: without secrets.
@@ -198,7 +216,7 @@ fn llm(llm: &LlmConfig) -> Value {
         "max_tokens": llm.max_tokens,
         "timeout_seconds": llm.timeout.as_secs_f64(),
         "max_retries": llm.max_retries,
-        "extra": llm.extra,
+        "extra": Redactor::new().json(&json!(llm.extra)),
         "prices": llm.prices.own_models().collect::<Vec<_>>(),
     })
 }
@@ -301,7 +319,8 @@ fn breaker(breaker: &BreakerOptions) -> Value {
     })
 }
 
-/// Arguments without what came from the environment and without the values of secret options.
+/// Arguments without what came from the environment, without the values of secret options, and without what else looks
+/// like a secret.
 fn args(server: &ServerConfig) -> Vec<String> {
     let mut shown: Vec<String> = server.args.iter().map(|arg| without_password(arg)).collect();
     for (at, _) in flagged(&server.args) {
@@ -315,12 +334,19 @@ fn args(server: &ServerConfig) -> Vec<String> {
             *arg = HIDDEN.into();
         }
     }
-    shown
+    let guess = Redactor::new();
+    shown.iter().map(|arg| guess.text(arg).replace(REDACTED, HIDDEN)).collect()
 }
 
 /// An address without its password, without its user name where a token may be one (on the web, and where there is no
 /// password), and without the values of its query, where keys like to travel.
 pub(super) fn without_password(text: &str) -> String {
+    if let Some((before, _, rest)) = torn(text) {
+        return match rest.split_once('?') {
+            Some((place, _)) => format!("{before}{HIDDEN}@{place}?{HIDDEN}"),
+            None => format!("{before}{HIDDEN}@{rest}"),
+        };
+    }
     let Ok(mut url) = Url::parse(text) else { return text.into() };
     let (has_password, is_web) = (url.password().is_some(), matches!(url.scheme(), "http" | "https"));
     let mut hidden = if has_password { url.set_password(Some(HIDDEN)) } else { Ok(()) };
@@ -335,4 +361,67 @@ pub(super) fn without_password(text: &str) -> String {
         url.set_query(Some(&names.join("&")));
     }
     url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_the_password_that_makes_it_none() {
+        for (text, shown) in [
+            ("postgresql://omni:S3cret/Pa#ss1@127.0.0.1:5432/attacker", "postgresql://***@127.0.0.1:5432/attacker"),
+            ("https://svc:UrlS3cr/et@web.example/mcp?key=x", "https://***@web.example/mcp?***"),
+            ("postgres:user:pw@host/db", "postgres:***@host/db"),
+            ("https://host/@scope/pkg", "https://host/@scope/pkg"),
+            ("http://registry:4873/@scope/pkg", "http://registry:4873/@scope/pkg"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_a_variable_put_into_the_path_of_an_address_is_shown_nowhere_and_its_host_is() {
+        let mut server = ServerConfig::new("a", "http");
+        server.url = Some("https://web.example/api/mcp/s/h00k-value/mcp?x=1".into());
+        let variable = |name: &str, value: &str| {
+            let (name, value) = (name.to_owned(), value.to_owned().into());
+            crate::config::ArgVariable { at: 0, name, value }
+        };
+        server.url_variables = vec![variable("HOOK_SECRET", "h00k-value"), variable("HOST", "web.example")];
+        assert_eq!(server.shown_url().as_deref(), Some("https://web.example/api/mcp/s/***/mcp?x=***"));
+        assert_eq!(server.place(), "https://web.example/api/mcp/s/***/mcp");
+        let mut config = Config::embedded(&Default::default(), Path::new("/work"));
+        config.servers = vec![server];
+        assert_eq!(config.redactor().text("h00k-value at web.example"), "[redacted] at web.example");
+        server = ServerConfig::new("b", "http");
+        server.url = Some("https://web.example/mcp".into());
+        server.url_variables = vec![variable("MCP_AUTH_URL", "https://web.example/mcp")];
+        assert_eq!(server.shown_url().as_deref(), Some("https://web.example/mcp"));
+        config.servers = vec![server];
+        assert_eq!(config.redactor().text("https://web.example/mcp"), "https://web.example/mcp");
+    }
+
+    #[test]
+    fn arguments_and_parameters_are_shown_without_what_looks_like_a_secret() {
+        let mut config = Config::embedded(&Default::default(), Path::new("/work"));
+        config.llm.extra.insert("headers".into(), json!({ "x-api-key": "ExtraS3cret", "x-team": "data" }));
+        assert_eq!(config.show()["llm"]["extra"]["headers"], json!({ "x-api-key": REDACTED, "x-team": "data" }));
+        let mut server = ServerConfig::new("a", "stdio");
+        for (arg, shown) in [
+            ("--dsn=postgres://u:ArgDsnS3cret@h/db", "--dsn=***"),
+            ("--db=postgres://u:ArgDbS3cret@h/db", "--db=postgres://***@h/db"),
+            ("Authorization: Bearer HdrS3cretTok", "Authorization: ***"),
+            ("host=h password=KvS3cret user=u", "host=h password=*** user=u"),
+            ("API_KEY=EnvStyleS3cret", "API_KEY=***"),
+            ("postgres://u:pass@h/db", "postgres://u:***@h/db"),
+            ("https://host/@scope/pkg", "https://host/@scope/pkg"),
+            ("--max-tokens=4000", "--max-tokens=4000"),
+        ] {
+            server.args = vec!["--header".into(), arg.into()];
+            assert_eq!(server.shown_args(), ["--header", shown]);
+        }
+    }
 }

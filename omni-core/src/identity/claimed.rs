@@ -34,7 +34,7 @@ impl FromIterator<(String, String)> for RoleMap {
 ///
 /// They may do all that people may, as far as the role goes, for nobody but themselves.
 pub(super) fn principal(name: &str, via: Via, mut groups: Vec<String>, roles: &RoleMap) -> Option<Principal> {
-    let subject = subject(name)?;
+    let subject = claimed_subject(name)?;
     let scopes = [Scope::Ask, Scope::Tools, Scope::Audit, Scope::Admin];
     let mut principal = Principal::new(&subject, via).with_scopes(Scopes::from_iter(scopes));
     principal.claimed_role = roles.role_of(&groups).map(str::to_owned);
@@ -43,8 +43,11 @@ pub(super) fn principal(name: &str, via: Via, mut groups: Vec<String>, roles: &R
     Some(principal)
 }
 
-/// A name as the policy knows it.
-fn subject(name: &str) -> Option<String> {
+/// A name that another service gives somebody, as the policy knows it; `None` where it could be taken for somebody
+/// else's: of whoever sits at the terminal, with characters that nobody sees, or with letters whose lower case is another
+/// one's.
+#[must_use]
+pub fn claimed_subject(name: &str) -> Option<String> {
     let name = name.trim();
     let subject = normalise(name);
     // `local:ann` is whoever sits at the terminal, which no provider can know.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -13,7 +13,10 @@ use super::{
     tap::{Reach, Tap},
 };
 use crate::{
-    config::{ServerConfig, secrets::is_secret},
+    config::{
+        ServerConfig,
+        secrets::{of_process, of_server},
+    },
     redact::Redactor,
     registry::{BuildError, Registry},
 };
@@ -29,13 +32,16 @@ pub struct StdioServer {
     args: Vec<String>,
     env: BTreeMap<String, SecretString>,
     cwd: Option<PathBuf>,
+    /// Knows the secrets of the configuration.
+    known: Redactor,
 }
 
 impl StdioServer {
     /// A server from its program. It has an empty environment: see [`Self::with_base_env`].
     #[must_use]
     pub fn new(command: impl Into<String>) -> Self {
-        Self { command: command.into(), args: Vec::new(), env: BTreeMap::new(), cwd: None }
+        let (args, env) = (Vec::new(), BTreeMap::new());
+        Self { command: command.into(), args, env, cwd: None, known: Redactor::new() }
     }
 
     /// The same with arguments.
@@ -71,16 +77,16 @@ impl StdioServer {
     /// # Errors
     /// [`BuildError::Invalid`] without `command`.
     pub fn from_config(config: ServerConfig) -> Result<Self, BuildError> {
+        let known = knowing(Redactor::new(), &of_server(&config));
         let command = config.command.filter(|command| !command.trim().is_empty()).ok_or_else(|| {
             BuildError::invalid(format!("the server {:?} of kind stdio needs the key `command`", config.name))
         })?;
-        Ok(Self { command, args: config.args, env: config.env, cwd: config.cwd })
+        Ok(Self { command, args: config.args, env: config.env, cwd: config.cwd, known })
     }
 
-    /// Knows the secrets of the child's environment: a child may well print it when it fails.
+    /// Knows the secrets of the child's arguments and environment: a child may well print them when it fails.
     fn redactor(&self) -> Redactor {
-        let own = self.env.iter().filter(|(name, _)| is_secret(name));
-        own.fold(Redactor::new(), |redactor, (_, value)| redactor.with_value(value.expose_secret()))
+        knowing(self.known.clone(), &of_process(&self.args, &self.env))
     }
 
     /// `initialize` comes first: every server that runs as a child knows it, some end at any other
@@ -99,6 +105,10 @@ impl StdioServer {
         let (process, stdin, stdout) = process::spawn(self)?;
         Client::start(Lines::new(stdout, stdin, process, tap.clone()), tap, lifecycle).await
     }
+}
+
+fn knowing(redactor: Redactor, secrets: &[String]) -> Redactor {
+    secrets.iter().fold(redactor, |redactor, secret| redactor.with_value(secret))
 }
 
 #[async_trait]

@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// An empty home, and a key of its administrator's.
 pub(super) fn home_with_key() -> (Program, String) {
     let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
-    let made = home.run(&["keys", "create", "--user", "owner@company.com", "--scope", "mcp"]).exits(0);
+    let made = home.run(&["keys", "create", "--user", "owner@company.com", "--scope", "mcp,audit"]).exits(0);
     let key = made.out.trim().to_owned();
     (home, key)
 }
@@ -107,6 +107,28 @@ async fn over_http_whoever_is_no_administrator_has_their_own_usage_alone() {
     };
     assert!(ask("get_my_usage").await.is_ok_and(|output| !output.is_error));
     assert!(ask("get_cost_summary").await.is_err_and(|error| error.to_string().contains("get_cost_summary")));
+    transport.close().await;
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_an_administrators_key_without_the_scope_audit_reads_nothing_of_others() {
+    let home = Program::new(env!("CARGO_BIN_EXE_omni-under-test"));
+    let made = home.run(&["keys", "create", "--user", "owner@company.com", "--scope", "mcp"]).exits(0);
+    let served = Served::start(&home);
+    let url = format!("{}/mcp", served.url);
+    let server = HttpServer::new(&url).unwrap().with_auth(ServerAuth::Bearer(made.out.trim().to_owned().into()));
+    let transport = server.connect(&CallContext::within(LONG)).await.unwrap();
+    let ask = async |tool: &str| {
+        let arguments = to_raw_value(&json!({ "period": "all" })).unwrap();
+        transport.call_tool(tool, &arguments, 10_000, &CallContext::within(LONG)).await.unwrap()
+    };
+    for tool in ["get_slow_queries", "get_active_users", "get_denials", "get_top_expensive_queries"] {
+        let refused = ask(tool).await;
+        let said = refused.for_person();
+        assert!(refused.is_error && said.contains("the credential lacks the scope `audit`"), "{tool}: {said}");
+    }
+    assert!(!ask("get_my_usage").await.is_error);
     transport.close().await;
     assert_eq!(served.stop(), Some(0));
 }

@@ -6,6 +6,7 @@ use omni_core::{
     Ask, Omni, Principal,
     analytics::{Analytics, history::History},
     audit::sql::SqlAudit,
+    identity::Scopes,
     ledger::SealKey,
     mcp::in_process::InProcess,
 };
@@ -73,7 +74,8 @@ async fn nine_of_ten_plain_questions_find_their_tool_and_every_tool_has_one() {
         .build()
         .await
         .unwrap();
-    let tools = omni.tools(Principal::email("owner@company.com")).await.unwrap();
+    let owner = Principal::email("owner@company.com").with_scopes(Scopes::all());
+    let tools = omni.tools(owner.clone()).await.unwrap();
     let names: Vec<String> = tools.tools().iter().map(|tool| tool.def.full_name()).collect();
     assert_eq!(names.len(), 30);
     for name in &names {
@@ -81,7 +83,7 @@ async fn nine_of_ten_plain_questions_find_their_tool_and_every_tool_has_one() {
     }
     let mut misses = Vec::new();
     for (question, tool) in QUESTIONS {
-        let answer = omni.ask(Ask::new(Principal::email("owner@company.com"), *question)).await.unwrap();
+        let answer = omni.ask(Ask::new(owner.clone(), *question)).await.unwrap();
         let called = answer.tool_calls.first().map(|call| format!("{}.{}", call.server, call.tool));
         // Of a tool that wants more than a question says, the answer says so.
         let asked_for = answer.text.split_once("` seems to fit").and_then(|(before, _)| before.rsplit('`').next());

@@ -60,6 +60,59 @@ fn what_is_shown_holds_no_secret() {
 }
 
 #[test]
+fn no_password_is_shown_that_tears_its_address_and_no_secret_of_an_argument() {
+    let mcps = "mcps:
+- { name: web, url: 'https://svc:UrlS3cr/et@web.example/mcp' }
+- { name: package, url: 'http://registry:4873/@scope/pkg', transport: http }
+- name: db
+  command: sh
+  args: ['--dsn=postgres://u:ArgDsnS3cr/et@h/db', --header, 'Authorization: Bearer HdrS3cr/et']
+";
+    let home = omni().with_file("mcps.yaml", mcps);
+    let env = [("DATABASE_URL", "postgresql://omni:PgS3cr/et#1@127.0.0.1:5432/attacker")];
+    let shown = home.run_with(&env, &["config", "show"]).exits(0);
+    let listed = home.run_with(&env, &["servers", "list", "--json"]).exits(0);
+    assert!(!format!("{shown:?}{listed:?}").contains("S3cr"), "{shown:?} {listed:?}");
+    assert!(shown.out.contains("postgresql://***@127.0.0.1:5432/attacker"), "{shown:?}");
+    assert!(shown.out.contains("https://***@web.example/mcp"), "{shown:?}");
+    for ran in [&shown, &listed] {
+        assert!(ran.out.contains("http://registry:4873/@scope/pkg"), "{ran:?}");
+    }
+    assert!(listed.out.contains("https://web.example/mcp"), "{listed:?}");
+}
+
+#[test]
+fn what_a_variable_put_into_the_path_of_an_address_is_shown_nowhere() {
+    let mcps = "mcps: [{ name: web, url: 'https://${WEB_HOST}/api/mcp/s/${HOOK_SECRET}/mcp' }]\n";
+    let home = omni().with_file("mcps.yaml", mcps);
+    let env = [("WEB_HOST", "web.example"), ("HOOK_SECRET", "h00k-value")];
+    for args in [&["config", "show"][..], &["servers", "list", "--json"]] {
+        let ran = home.run_with(&env, args).exits(0);
+        assert!(ran.out.contains("https://web.example/api/mcp/s/***/mcp"), "{ran:?}");
+        assert!(!format!("{ran:?}").contains("h00k-value"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_address_of_postgresql_without_its_slashes_is_no_file_and_shows_no_password() {
+    let home = omni();
+    for scheme in ["postgres", "postgresql", "postgresql+asyncpg"] {
+        let url = format!("{scheme}:user:PgS3cret@host/db");
+        let env = [("DATABASE_URL", &*url)];
+        let checked = home.run_with(&env, &["config", "check"]).exits(1);
+        assert!(checked.err.contains("the address of a PostgreSQL begins with postgres://"), "{checked:?}");
+        let shown = home.run_with(&env, &["config", "show"]).exits(0);
+        let migrated = home.run_with(&env, &["db", "migrate"]);
+        assert!(migrated.code != 0, "{migrated:?}");
+        assert!(
+            !format!("{checked:?}{shown:?}{migrated:?}").contains("PgS3cret"),
+            "{checked:?} {shown:?} {migrated:?}"
+        );
+        assert!(!home.home().join(format!("{scheme}:user:PgS3cret@host")).exists(), "{scheme}");
+    }
+}
+
+#[test]
 fn the_schema_of_the_files_is_a_json_schema() {
     let schema = omni().run(&["config", "schema"]).exits(0).json();
     assert!(schema.is_object(), "{schema}");

@@ -7,8 +7,9 @@ use serde_json::{json, value::to_raw_value};
 use super::*;
 use crate::{
     McpTransport,
+    identity::{Scope, Scopes, Via},
     mcp::{CallContext, McpError, McpRequest, McpTransportExt as _, ToolOutput},
-    policy::{LivePolicy, PolicyStore, Quota, Role, RuleSet, memory::MemoryPolicy},
+    policy::{LivePolicy, Permission, PolicyStore, Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 
 fn policy() -> Arc<dyn PolicyStore> {
@@ -19,11 +20,14 @@ fn policy() -> Arc<dyn PolicyStore> {
 }
 
 fn context(who: Option<&str>) -> CallContext {
-    let context = CallContext::within(Duration::from_secs(30));
     match who {
-        Some(who) => context.with_principal(Principal::email(who)),
-        None => context,
+        Some(who) => by(Principal::email(who).with_scopes(Scopes::all())),
+        None => CallContext::within(Duration::from_secs(30)),
     }
+}
+
+fn by(caller: Principal) -> CallContext {
+    CallContext::within(Duration::from_secs(30)).with_principal(caller)
 }
 
 async fn connected(live: LivePolicy) -> Arc<dyn McpTransport> {
@@ -60,6 +64,47 @@ async fn only_administrators_see_everybodys_rows_and_everybody_sees_their_own() 
     let own = call(&transport, "get_my_usage", all, Some("dba@company.com")).await.unwrap();
     let text = own.for_person();
     assert!(text.starts_with("You made ") && !text.contains("owner@company.com"), "{text}");
+}
+
+#[tokio::test]
+async fn what_others_asked_takes_a_credential_and_a_role_that_are_for_it() {
+    let mut blind = Role::super_admin();
+    blind.permissions.remove(&Permission::CanViewAuditLogs);
+    let policy = MemoryPolicy::new()
+        .with_subject("owner@company.com", Role::super_admin(), RuleSet::allow_all(), Quota::default())
+        .with_subject("blind@company.com", blind, RuleSet::allow_all(), Quota::default());
+    let transport = connected(LivePolicy::new(Arc::new(policy))).await;
+    let of = |who: &str, via: Via, scopes: &[Scope]| {
+        Principal::new(who, via).with_scopes(scopes.iter().copied().collect::<Scopes>())
+    };
+    let (tools, all) = (&[Scope::Ask, Scope::Tools, Scope::Admin], &Scope::ALL);
+    let key = Via::ApiKey;
+    let refused = [
+        (
+            of("owner@company.com", key, tools),
+            "owner@company.com may not do this: the credential lacks the scope `audit`",
+        ),
+        (of("owner@company.com", Via::Asserted, tools), "lacks the scope `audit`"),
+        (of("blind@company.com", key, all), "has no permission `can_view_audit_logs`"),
+        (of("blind@company.com", Via::Slack, tools), "has no permission `can_view_audit_logs`"),
+    ];
+    let args = to_raw_value(&json!({ "period": "all" })).unwrap();
+    for (caller, why) in refused {
+        for tool in tool_names() {
+            let output = transport.call_tool(&tool, &args, 100_000, &by(caller.clone())).await.unwrap();
+            assert_eq!(output.is_error, tool != "get_my_usage", "{tool} of {caller:?}");
+            assert!(!output.is_error || output.for_person().contains(why), "{}", output.for_person());
+        }
+        let reply = transport.request(McpRequest::new("tools/list", None), &by(caller.clone())).await.unwrap();
+        let listed: Value = serde_json::from_str(reply.raw().get()).unwrap();
+        assert_eq!(listed["tools"].as_array().unwrap().len(), 1, "{caller:?}");
+    }
+    // Whoever writes to the bot, and whose schedule it is, has no key.
+    for via in [Via::Slack, Via::Schedule] {
+        let caller = Principal::new("owner@company.com", via);
+        let output = transport.call_tool("get_slow_queries", &args, 100_000, &by(caller)).await.unwrap();
+        assert!(!output.is_error, "{via:?}: {}", output.for_person());
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::ArgVariable;
 
 fn shell(script: &str) -> StdioServer {
     StdioServer::new("/bin/sh").with_args(["-c", script])
@@ -53,6 +54,24 @@ async fn a_secret_that_a_child_prints_is_in_no_error() {
     let text = connect(&server, Duration::from_secs(30)).await.to_string();
     assert!(text.contains("my key [redacted] opens nothing"), "{text}");
     assert!(!format!("{server:?}").contains("k3y-of-mine"));
+}
+
+#[tokio::test]
+async fn a_secret_of_the_arguments_or_of_an_address_that_a_child_prints_is_in_no_error() {
+    let script = "pw=${DATABASE_URL#*u:}; echo \"told $2 and ${3#*=} and $4 and ${pw%@*}\" >&2; exit 1";
+    let args = ["-c", script, "sh", "--token", "ArgT0ken", "--api-key=ArgK3y", "x-VarS3cret"];
+    let url = ("DATABASE_URL".to_owned(), SecretString::from("postgres://u:EnvPwS3cret@h/db".to_owned()));
+    let said = async |server: StdioServer| connect(&server, Duration::from_secs(30)).await.to_string();
+    let mut config = ServerConfig::new("files", "stdio");
+    config.command = Some("/bin/sh".into());
+    config.args = args.map(str::to_owned).into();
+    config.env = [url.clone()].into();
+    let value = "VarS3cret".to_owned().into();
+    config.arg_variables = vec![ArgVariable { at: 6, name: "MY_TOKEN".into(), value }];
+    let text = said(StdioServer::from_config(config).unwrap()).await;
+    assert!(text.contains("told [redacted] and [redacted] and x-[redacted] and [redacted]"), "{text}");
+    let text = said(StdioServer::new("/bin/sh").with_args(args).with_env([url])).await;
+    assert!(text.contains("told [redacted] and [redacted] and x-VarS3cret and [redacted]"), "{text}");
 }
 
 #[tokio::test]
