@@ -9,7 +9,7 @@ use crate::llm::Usage;
 mod table;
 
 pub use table::{PriceTable, alias, known_models, model_info, models_of, replacement};
-pub(crate) use table::{family, is_vendor};
+pub(crate) use table::{family, is_vendor, retired};
 
 /// Billionths of a US dollar. Prices per million tokens make whole nano-dollars per token, so sums are exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

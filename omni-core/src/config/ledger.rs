@@ -18,6 +18,10 @@ use crate::{
 
 /// The file in the data directory.
 const SQLITE_FILE: &str = "omni.db";
+/// Where the original looks for its database, unless somebody says otherwise.
+const HOST: &str = "localhost";
+/// What says of a database that there is one, beside its host.
+const PARTS: [&str; 4] = ["DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD"];
 /// What is wrong with a key, without showing it.
 const NO_KEY: &str = "not a key of 64 hexadecimal digits; `omni audit key --new` prints one";
 
@@ -103,10 +107,11 @@ impl AuditConfig {
     }
 }
 
-/// `DATABASE_URL`, else the parts of one, else the file's; `None` is the data directory.
+/// `DATABASE_URL`, else what `DATABASE_HOST` begins, else the file's, else parts without a host; `None` is the data
+/// directory.
 fn location(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
     let set = |name: &str| source.env.get(name).filter(|value| !value.is_empty());
-    let from_env = set("DATABASE_URL").cloned().or_else(|| from_parts(&set, findings));
+    let from_env = set("DATABASE_URL").cloned().or_else(|| from_parts(set("DATABASE_HOST")?, &set, findings));
     if let Some(url) = from_env {
         return Some(plain(url));
     }
@@ -117,13 +122,16 @@ fn location(source: &Source<'_>, findings: &mut Findings) -> Option<String> {
     {
         findings.needed(Need::Ledger, source.settings_lines, lacking, "the ledger");
     }
-    let url = plain(url?);
+    let Some(url) = url else {
+        let has_parts = set("DATABASE_HOST").is_none() && PARTS.into_iter().any(|name| set(name).is_some());
+        return if has_parts { from_parts(HOST, &set, findings) } else { None };
+    };
+    let url = plain(url);
     Some(if is_path(&url) { source.cwd.join(source.dir?).join(url).display().to_string() } else { url })
 }
 
-/// A URL of `DATABASE_HOST`, `_PORT`, `_NAME`, `_USER` and `_PASSWORD`.
-fn from_parts<'a>(set: &impl Fn(&str) -> Option<&'a String>, findings: &mut Findings) -> Option<String> {
-    let host = set("DATABASE_HOST")?;
+/// A URL of a host, `DATABASE_PORT`, `_NAME`, `_USER` and `_PASSWORD`.
+fn from_parts<'a>(host: &str, set: &impl Fn(&str) -> Option<&'a String>, findings: &mut Findings) -> Option<String> {
     let url = Url::parse(&format!("postgresql://{host}")).ok().filter(|url| url.host_str() == Some(host));
     let Some(mut url) = url else {
         findings.unusable(Need::Ledger, "DATABASE_HOST", format!("{host:?} is no host's name or address"));
@@ -155,7 +163,12 @@ fn is_path(url: &str) -> bool {
 
 /// The kind of sink: the URL's scheme; a path is SQLite, or JSON lines by its ending.
 fn kind(url: &str) -> String {
+    let is_postgres = |scheme: &str| matches!(scheme.split('+').next(), Some("postgres" | "postgresql"));
     let kind = match url.split_once(':') {
+        // It would be a file whose name holds the password. The registry, which has no such kind, says this.
+        Some((scheme, rest)) if is_postgres(scheme) && !rest.starts_with("//") => {
+            "postgres: without //; the address of a PostgreSQL begins with postgres://"
+        }
         Some(("postgres" | "postgresql", _)) => "postgres",
         Some(("memory", _)) => "memory",
         Some(("jsonl", _)) => "jsonl",

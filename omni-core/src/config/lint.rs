@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{
     Config, ConfigFiles, Diagnostic, Severity, nearest,
+    shape::NOT_USED,
     spec::{
         AllowedMcps, ArgumentRuleSpec, AutoProvisioningSpec, Compat, McpAccess, McpMode, OfferSpec, OneOrMany,
-        PolicyStoreSpec, ToolPolicy, UsersSpec,
+        PolicyStoreSpec, TeamSpec, ToolPolicy, UsersSpec,
     },
 };
 use crate::{
@@ -28,6 +29,7 @@ const ADMINISTERS: [Permission; 4] =
 const REACHES_FAR: [Permission; 2] = [Permission::CanViewAuditLogs, Permission::CanBypassToolRestrictions];
 
 mod access;
+mod slack;
 mod unmatched;
 mod unreached;
 
@@ -47,6 +49,7 @@ impl Config {
         linter.servers();
         linter.access_rules();
         linter.unmatched(&stored::read(self));
+        linter.slack(&self.slack);
         match &self.files.users {
             _ if self.files.settings.policy.store == PolicyStoreSpec::Sql => linter.people_of_database(),
             Some(users) => linter.users(users),
@@ -106,6 +109,15 @@ impl<'a> Linter<'a> {
             self.rules(at, server);
         }
         self.unreached();
+        for (name, said) in &files.mcps.roles {
+            let mut keys: Vec<&str> =
+                said.as_object().into_iter().flat_map(|said| said.keys()).map(String::as_str).collect();
+            keys.sort_unstable();
+            if !keys.is_empty() {
+                let message = format!("{NOT_USED}: {}; what a role may is in users.yaml", keys.join(", "));
+                self.server_note(Severity::Info, &format!("roles.{name}"), message);
+            }
+        }
     }
 
     /// What `users.yaml` says, where that counts.
@@ -226,6 +238,9 @@ impl<'a> Linter<'a> {
         if let Some(spec) = &users.auto_provisioning {
             self.provisioning(spec);
         }
+        for (name, team) in &users.teams {
+            self.team(name, team);
+        }
         self.unused_roles(users);
     }
 
@@ -253,6 +268,17 @@ impl<'a> Linter<'a> {
             let near = nearest(team, users.teams.keys().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
             self.user_note(Severity::Warning, &format!("{path}.teams"), format!("there is no team {team:?}{near}"));
+        }
+    }
+
+    /// Keys that are kept and that nothing goes by.
+    fn team(&mut self, name: &str, team: &TeamSpec) {
+        let keys =
+            [("slack_channel", team.slack_channel.is_some()), ("notify_on_errors", team.notify_on_errors.is_some())];
+        let unused: Vec<&str> = keys.into_iter().filter(|(_, is_set)| *is_set).map(|(key, _)| key).collect();
+        if !unused.is_empty() {
+            let message = format!("{NOT_USED}: {}", unused.join(", "));
+            self.user_note(Severity::Info, &format!("teams.{name}"), message);
         }
     }
 

@@ -6,12 +6,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{
-    LlmConfig, Need, Severity,
+    Diagnostic, LlmConfig, Need, Severity,
     load::{Findings, Source},
     spec::{LlmSpec, PriceSpec},
     yaml::join,
 };
-use crate::cost::{Price, PriceTable, Rates, alias};
+use crate::cost::{Price, PriceTable, Rates, alias, retired};
 
 /// Most dollars for a million tokens: more is a slip of the pen.
 const MAX_PRICE: f64 = 1e6;
@@ -55,6 +55,7 @@ pub(super) fn build(source: &Source<'_>, findings: &mut Findings) -> LlmConfig {
     llm.max_tokens = spec.max_tokens.unwrap_or_else(|| max_tokens(variables, source, findings, llm.max_tokens));
     if let Some(own) = variables {
         report_overruled(own, source, findings);
+        report_retired(&llm, own, source, findings);
     }
     llm.timeout = seconds(source, findings, llm.timeout);
     llm.max_retries = spec.max_retries.unwrap_or(llm.max_retries);
@@ -173,6 +174,19 @@ fn report_overruled(own: &Variables, source: &Source<'_>, findings: &mut Finding
             findings.all.push(source.settings_lines.finding(Severity::Warning, key, message));
         }
     }
+}
+
+/// A model that its vendor no longer has: without this the first question would say so. Another address than the vendor's
+/// may have it.
+fn report_retired(llm: &LlmConfig, own: &Variables, source: &Source<'_>, findings: &mut Findings) {
+    let Some(model) = llm.model.as_deref().filter(|_| llm.base_url.is_none()) else { return };
+    let Some(newer) = retired(model) else { return };
+    let message = format!("the vendor no longer has {model}; {newer} replaces it");
+    let severity = Severity::Warning;
+    findings.all.push(match filled(source.settings.llm.model.as_ref()) {
+        Some(_) => source.settings_lines.finding(severity, "llm.model", message),
+        None => Diagnostic { severity, source: None, key: own.model.into(), message },
+    });
 }
 
 /// A value in its long form.

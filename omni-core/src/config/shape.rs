@@ -15,6 +15,11 @@ use super::{
     yaml::{Lines, join},
 };
 
+/// What is said of a key that the original ignored.
+pub(super) const NOW_ENFORCED: &str = "now enforced; the original ignored it";
+/// What is said of keys that are accepted, before their names.
+pub(super) const NOT_USED: &str = "accepted and not used by omni";
+
 /// Checks `value` against `schema`, turns scalars into the types wanted, drops empty keys, and
 /// returns what was noticed. After it, deserialising fails only if an error was among that.
 pub(crate) fn shape(value: &mut Value, schema: &Value, lines: &Lines) -> Vec<Diagnostic> {
@@ -133,7 +138,7 @@ impl<'a> Shaper<'a> {
             }
         }
         if !ignored.is_empty() {
-            self.report(Severity::Info, path, format!("accepted and not used by omni: {}", ignored.join(", ")));
+            self.report(Severity::Info, path, format!("{NOT_USED}: {}", ignored.join(", ")));
         }
         for name in list(schema, "required").filter(|name| !entries.contains_key(*name)) {
             self.report(Severity::Error, path, format!("the key {name:?} is missing"));
@@ -173,7 +178,7 @@ impl<'a> Shaper<'a> {
     fn note_enforced(&mut self, schema: &Value, value: &Value, path: &str) {
         let is_empty = value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
         if schema.get("x-enforced").is_some() && !is_empty {
-            self.report(Severity::Info, path, "now enforced; the original ignored it".into());
+            self.report(Severity::Info, path, NOW_ENFORCED.into());
         }
     }
 

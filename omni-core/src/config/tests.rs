@@ -16,6 +16,7 @@ mod places;
 mod results;
 mod security;
 mod servers;
+mod slack;
 mod threading;
 mod tools;
 

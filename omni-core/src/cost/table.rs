@@ -186,6 +186,14 @@ pub fn replacement(model: &str) -> Option<&'static str> {
     newest.filter(|newest| *newest != model)
 }
 
+/// How ids begin that Anthropic no longer has, as of December 2026.
+const RETIRED: [&str; 5] = ["claude-instant-", "claude-1.", "claude-2.", "claude-3-", "claude-sonnet-4-5"];
+
+/// What replaces a model that its vendor no longer has; `None` for any other, also where nobody knows.
+pub(crate) fn retired(model: &str) -> Option<&'static str> {
+    RETIRED.into_iter().find(|start| model.starts_with(start)).and_then(|_| replacement(model))
+}
+
 /// Ids of the built-in table.
 #[must_use]
 pub fn known_models() -> Vec<&'static str> {

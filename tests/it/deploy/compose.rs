@@ -232,6 +232,16 @@ fn the_configuration_of_the_containers_is_right_with_what_the_sample_of_env_sets
 }
 
 #[test]
+fn people_in_slack_are_of_the_tenant_that_keys_are_of() {
+    let of_compose = document(&deploy("config/slack.yaml"));
+    let map = document(&deploy("kubernetes/configmap.yaml"));
+    let of_kubernetes: Value = serde_yaml::from_str(map["data"]["slack.yaml"].as_str().unwrap()).unwrap();
+    for slack in [of_compose, of_kubernetes] {
+        assert_eq!(slack["slack"]["tenant"], omni_core::identity::DEFAULT_TENANT);
+    }
+}
+
+#[test]
 fn a_build_is_given_what_it_needs_and_no_secret() {
     let ignored = read(&root().join(".dockerignore"));
     let patterns: Vec<&str> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
@@ -261,7 +271,12 @@ fn what_omni2_read_of_its_env_reaches_the_service_and_the_bot_alone_has_what_is_
             assert!(compose["services"][name]["environment"][variable].is_null(), "{name}: {variable}");
             assert!(set.contains(variable), "{name}: {variable}");
         }
-        for variable in ["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "ANTHROPIC_MAX_TOKENS", "APP_ENV", "LOG_LEVEL"] {
+        // A level that nobody sets would count before the one of settings.yaml.
+        for variable in ["LOG_LEVEL", "DEBUG"] {
+            assert!(set.contains(variable), "{name}: {variable}");
+            assert!(compose["services"][name]["environment"][variable].is_null(), "{name}: {variable}");
+        }
+        for variable in ["ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "ANTHROPIC_MAX_TOKENS", "APP_ENV", "LOG_FORMAT"] {
             assert!(set.contains(variable), "{name}: {variable}");
         }
         assert!(!set.contains("POSTGRES_PASSWORD"), "{name}");

@@ -52,6 +52,10 @@ impl Linter<'_> {
                 format!("it says nothing, so {role} may use everything here; write allow_all: true to mean it");
             self.server_note(Severity::Warning, path, message);
         }
+        if rule.allow_only.as_ref().is_some_and(Vec::is_empty) && !rule.allow_all && !rule.deny_all {
+            let message = "an empty list allows nothing; in the original it allowed everything";
+            self.server_note(Severity::Info, &format!("{path}.allow_only"), message);
+        }
         if rule.allow_all && only {
             let message = "not reached: allow_all is true";
             self.server_note(Severity::Warning, &format!("{path}.allow_only"), message);

@@ -52,7 +52,7 @@ pub(crate) struct SlackAppSpec {
     pub(crate) tenant: Option<String>,
 }
 
-/// A slash command.
+/// A slash command. That its rules are enforced is said of the commands that there are, and so not here.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(extend("x-ignored" = ["description", "usage_hint", "examples", "topics", "subcommands"]))]
@@ -60,10 +60,8 @@ pub(crate) struct SlackCommandSpec {
     /// Its name, such as `/omni`.
     pub(crate) command: String,
     /// Whether it is answered; absent: it is.
-    #[schemars(extend("x-enforced" = true))]
     pub(crate) enabled: Option<bool>,
     /// The role that it takes; absent, or `any`: any.
-    #[schemars(extend("x-enforced" = true))]
     pub(crate) required_role: Option<String>,
 }
 

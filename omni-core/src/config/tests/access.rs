@@ -26,6 +26,28 @@ fn a_role_or_a_server_that_fails_open_is_said_with_its_line() {
 }
 
 #[test]
+fn a_list_that_allowed_everything_when_it_was_empty_is_said_to_allow_nothing() {
+    let told = |rule: &str| {
+        let found = of_server(&format!("role_restrictions: {{ dba: {rule} }}"), Severity::Info);
+        found
+            .into_iter()
+            .filter(|finding| finding.contains("in the original it allowed everything"))
+            .collect::<Vec<_>>()
+    };
+    for empty in ["{ allow_only: [] }", "{ allow_only: ~ }"] {
+        let found = told(empty);
+        assert_eq!(found.len(), 1, "{empty}: {found:?}");
+        assert!(
+            found[0].starts_with("mcps.yaml:2: mcps[0].role_restrictions.dba.allow_only: an empty list"),
+            "{found:?}"
+        );
+    }
+    for other in ["{ allow_only: [get_*] }", "{ allow_only: [], deny_all: true }", "{ deny: [] }"] {
+        assert_eq!(told(other), [""; 0], "{other}");
+    }
+}
+
+#[test]
 fn nobody_becomes_an_administrator_by_coming() {
     let users = |role: &str, rest: &str| format!("auto_provisioning: {{ default_role: {role}, {rest} }}");
     for role in ["admin", "super_admin"] {

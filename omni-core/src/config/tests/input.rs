@@ -125,6 +125,18 @@ fn keys_that_the_original_ignored_are_reported_as_now_enforced() {
 }
 
 #[test]
+fn what_is_kept_and_never_used_of_teams_and_of_roles_of_servers_is_said() {
+    let mcps = "roles:\n  dba: { description: x, can_manage_users: true }\n  clerk: {}\n  guest:\n";
+    let users = "teams:\n  ops: { name: Ops, slack_channel: C1, notify_on_errors: true }\n  all: { name: All }\n";
+    let settings = ("settings.yaml", "limit: { backend: sql }");
+    let config = load(&[("mcps.yaml", mcps), ("users.yaml", users), settings], &[]).unwrap();
+    insta::assert_snapshot!(findings(&config, Severity::Info).join("\n"), @"
+    mcps.yaml:2: roles.dba: accepted and not used by omni: can_manage_users, description; what a role may is in users.yaml
+    users.yaml:2: teams.ops: accepted and not used by omni: slack_channel, notify_on_errors
+    ");
+}
+
+#[test]
 fn an_unset_variable_is_a_warning_and_an_error_only_for_who_needs_it() {
     let files = [
         ("settings.yaml", "llm:\n  provider: anthropic\n  api_key: ${SOME_KEY}\ndatabase:\n  url: ${SOME_DB}\n"),

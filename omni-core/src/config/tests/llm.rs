@@ -80,6 +80,31 @@ fn what_the_environment_says_and_the_file_overrules_is_told() {
 }
 
 #[test]
+fn a_model_that_its_vendor_no_longer_has_is_told_where_it_is_set() {
+    let said = |settings: &str, variables: &[(&str, &str)]| {
+        let variables = [&[("ANTHROPIC_API_KEY", "a")][..], variables].concat();
+        let told = findings(&load(&[("settings.yaml", settings)], &variables).unwrap(), Severity::Warning);
+        told.into_iter().filter(|finding| finding.contains("no longer has")).collect::<Vec<_>>()
+    };
+    let pinned = "llm:\n  model: claude-3-5-sonnet-20241022\n";
+    assert_eq!(
+        said(pinned, &[]),
+        [
+            "settings.yaml:2: llm.model: the vendor no longer has claude-3-5-sonnet-20241022; claude-sonnet-5-5 replaces it"
+        ]
+    );
+    let of_env = [("ANTHROPIC_MODEL", "claude-sonnet-4-5-20250929")];
+    assert_eq!(
+        said("{}", &of_env),
+        ["ANTHROPIC_MODEL: the vendor no longer has claude-sonnet-4-5-20250929; claude-sonnet-5-5 replaces it"]
+    );
+    assert_eq!(said("llm: { model: haiku }", &of_env), [""; 0], "the file's counts");
+    // Another than the vendor may have it.
+    assert_eq!(said(pinned, &[("ANTHROPIC_BASE_URL", "http://127.0.0.1:1")]), [""; 0]);
+    assert_eq!(said("{}", &[]), [""; 0]);
+}
+
+#[test]
 fn a_model_that_is_not_named_is_the_providers_default() {
     let variables = [("ANTHROPIC_API_KEY", "a")];
     for model in ["'${MODEL}'", "''", "' '"] {

@@ -127,6 +127,19 @@ fn the_ledger_goes_where_the_environment_then_the_file_says() {
 }
 
 #[test]
+fn a_database_in_parts_without_a_host_is_on_this_machine_unless_the_file_has_an_address() {
+    let url = |files: &[(&str, &str)], variables: &[(&str, &str)]| load(files, variables).unwrap().audit.url;
+    let parts = [("DATABASE_NAME", "omni"), ("DATABASE_USER", "me"), ("DATABASE_PASSWORD", "p")];
+    assert_eq!(url(&[("users.yaml", "{}")], &parts), "postgresql://me:p@localhost:5432/omni");
+    for one in parts {
+        assert!(url(&[("users.yaml", "{}")], &[one]).starts_with("postgresql://"), "{one:?}");
+    }
+    let file = [("settings.yaml", "database: { url: 'postgresql://u:${DATABASE_PASSWORD}@h/d' }")];
+    assert_eq!(url(&file, &parts), "postgresql://u:p@h/d");
+    assert_eq!(url(&[("users.yaml", "{}")], &[("DATABASE_URL", "sqlite:/x.db"), parts[2]]), "sqlite:/x.db");
+}
+
+#[test]
 fn settings_reach_their_places() {
     let settings = "
 data_dir: state

@@ -168,7 +168,7 @@ fn the_readmes_shortest_forms_load() {
     let files = [("mcps.yaml", mcps), ("users.yaml", users), ("settings.yaml", settings)];
     let config = load(&files, &[("ANTHROPIC_API_KEY", "k")]).unwrap();
     let found = findings(&config, Severity::Warning);
-    let expected = ["audit.key", "limit.backend"];
-    assert!(found.len() == 2 && found.iter().zip(expected).all(|(found, key)| found.contains(key)), "{found:?}");
+    let expected = ["llm.model", "audit.key", "limit.backend"];
+    assert!(found.len() == 3 && found.iter().zip(expected).all(|(found, key)| found.contains(key)), "{found:?}");
     assert_eq!(config.llm.provider, "anthropic");
 }

@@ -86,6 +86,20 @@ fn a_retired_model_has_a_replacement_of_its_own_family() {
 }
 
 #[test]
+fn what_the_original_pinned_is_retired_and_what_an_alias_stands_for_is_not() {
+    for (model, newer) in [
+        ("claude-3-5-sonnet-20241022", "claude-sonnet-5-5"),
+        ("claude-3-5-haiku-20241022", "claude-haiku-5-5"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-5-5"),
+    ] {
+        assert_eq!(retired(model), Some(newer), "{model}");
+    }
+    for model in ["claude-haiku-5-5", "claude-sonnet-5-5-20261001", "claude-haiku-4-5", "gpt-6-sol", "llama3", ""] {
+        assert_eq!(retired(model), None, "{model}");
+    }
+}
+
+#[test]
 fn a_description_follows_the_rules_of_the_provider_and_the_facts_of_the_model() {
     let opus = model_info("anthropic", "claude-opus-5-5-20261001");
     assert_eq!(
