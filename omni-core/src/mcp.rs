@@ -20,6 +20,7 @@ mod ext;
 #[cfg(feature = "mcp-http")]
 pub mod http;
 pub mod in_process;
+mod lenient;
 mod lines;
 mod list;
 mod options;
@@ -32,6 +33,7 @@ pub mod sse;
 #[cfg(feature = "mcp-stdio")]
 pub mod stdio;
 mod tap;
+mod thinking;
 
 pub(crate) use content::clean;
 pub use context::{CallContext, Progress, ProgressFn};
@@ -122,7 +124,8 @@ pub enum McpEvent {
 ///
 /// # Contract
 /// * Requests run concurrently; replies never cross. What a tool says of its own failure (`isError`) is a reply.
-/// * Every request ends by `cx.deadline`, at the latest with [`McpError::Timeout`].
+/// * Every request ends by `cx.deadline`, at the latest with [`McpError::Timeout`]; omni's own transports leave out the
+///   time that is not the server's (see [`CallContext::deadline`]).
 /// * Dropping the future of `request` tells the server (`notifications/cancelled`).
 /// * After the connection is lost every request fails at once with [`McpError::Closed`], and
 ///   `events` yields one [`McpEvent::Closed`] and ends. A transport never reconnects by itself: the

@@ -114,6 +114,7 @@ async fn serve(server: Greeter) -> HttpServer {
 #[derive(Debug, Default)]
 struct Person {
     name: String,
+    thinks: Duration,
     asked: Mutex<Vec<(String, Value)>>,
     told: Mutex<Vec<(String, Value)>>,
 }
@@ -138,7 +139,7 @@ impl Peer for Person {
         let params = serde_json::from_str(params.get()).unwrap();
         self.asked.lock().unwrap().push((method.into(), params));
         // Others are asked meanwhile.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(self.thinks.max(Duration::from_millis(50))).await;
         let answer = match method {
             "elicitation/create" => json!({ "action": "accept", "content": { "name": self.name } }),
             "sampling/createMessage" => json!({
@@ -223,6 +224,31 @@ async fn in_this_process_a_question_reaches_the_call_that_runs_alone() {
         let own = format!("hello {}", person.name);
         assert!(greeting == own || greeting == "hello, stranger", "{greeting} to {}", person.name);
     }
+    pool.shutdown().await;
+}
+
+fn slow(thinks: Duration) -> Arc<Person> {
+    Arc::new(Person { name: "ann".into(), thinks, ..Person::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_asked_may_think_for_longer_than_their_server_may() {
+    let pool = pool(InProcess::new(|| Greeter { modern: false }));
+    let cx = CallContext::within(Duration::from_secs(300)).with_peer(slow(Duration::from_secs(200)));
+    assert_eq!(greet(&pool, &cx).await, "hello ann", "the server has thirty seconds");
+    pool.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_question_nobody_answered_has_not_failed() {
+    let mut options = ServerOptions::default();
+    options.breaker.failures = 1;
+    let connector = Arc::new(InProcess::new(|| Greeter { modern: false }));
+    let pool = Pool::new(BTreeMap::from([("s".to_owned(), ServerEntry { connector, options })]));
+    let unanswered = CallContext::within(LONG).with_peer(slow(10 * LONG));
+    let error = pool.call("s", "greet", &to_raw_value(&json!({})).unwrap(), &unanswered).await.unwrap_err();
+    assert!(matches!(error, McpError::Timeout { .. }), "{error}");
+    assert_eq!(greet(&pool, &CallContext::within(LONG).with_peer(Person::named("bob"))).await, "hello bob");
     pool.shutdown().await;
 }
 

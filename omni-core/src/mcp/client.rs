@@ -29,7 +29,7 @@ use serde_json::value::to_raw_value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -121,20 +121,24 @@ impl Client {
     /// Runs the client on a transport. Dropping the future drops the transport.
     ///
     /// # Errors
-    /// What the transport met, [`McpError::Connect`], or [`McpError::Rpc`] when the server answered
-    /// and does not want to begin like this.
+    /// What the transport met, [`McpError::Connect`], also for a server that chose a revision which is not spoken here,
+    /// or [`McpError::Rpc`] when the server answered and does not want to begin like this.
     pub(super) async fn start<T>(transport: T, tap: Arc<Tap>, lifecycle: Lifecycle) -> Result<Self, McpError>
     where
         T: Transport<RoleClient> + 'static,
     {
         let transport = Tapped::new(transport, tap.clone());
-        let service = Handler::new(us(&tap, lifecycle), tap.clone())
+        let mut service = Handler::new(us(&tap, lifecycle), tap.clone())
             .serve_with_lifecycle(transport, lifecycle.mode())
             .await
             .map_err(|error| initialise_error(&error, &tap))?;
         let peer = service.peer().clone();
         let (cancellations, queue) = mpsc::channel(CANCELLATIONS);
         let (subscriptions, wanted) = watch::channel(BTreeSet::new());
+        if let Some(fault) = unspoken(&peer) {
+            let _ = service.close_with_timeout(CLOSE_WITHIN).await;
+            return Err(fault);
+        }
         let capabilities = Arc::new(capabilities(&peer));
         let modern = lifecycle == Lifecycle::Modern;
         // Ends with the connection, which ends with the service.
@@ -263,7 +267,7 @@ impl McpTransport for Client {
         }
         let started = Instant::now();
         // Boxed: rmcp's messages are large, and this future is held by every caller.
-        match timeout_at(cx.deadline, Box::pin(self.request_within(request, cx))).await {
+        match cx.in_time(Duration::ZERO, Box::pin(self.request_within(request, cx))).await {
             Ok(reply) => reply.map_err(|error| error.redacted(&self.redactor(cx))),
             Err(_) => Err(McpError::Timeout { after_ms: millis(started.elapsed()) }),
         }
@@ -328,6 +332,13 @@ async fn tell_abandoned(mut queue: mpsc::Receiver<Abandoned>, peer: &Peer<RoleCl
         };
         let _ = timeout(TELL_WITHIN, told).await;
     }
+}
+
+/// Why a server is not used that chose a revision which nobody here speaks: what it means by its words is not known.
+fn unspoken(peer: &Peer<RoleClient>) -> Option<McpError> {
+    let chosen = peer.peer_info()?.protocol_version.clone();
+    let message = || format!("the server wants to speak a revision that omni does not: {:?}", words(chosen.as_str()));
+    (!ProtocolVersion::KNOWN_VERSIONS.contains(&chosen)).then(|| McpError::Connect { message: message() })
 }
 
 /// What the server said of itself when the connection began.

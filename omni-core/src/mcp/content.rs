@@ -11,7 +11,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{Content, McpError, ToolOutput, client::protocol};
+use super::{Content, McpError, ToolOutput, client::protocol, lenient::or_default};
 use crate::llm::ResultPart;
 
 mod budget;
@@ -44,11 +44,11 @@ const MAX_STRETCH: usize = 4;
 
 #[derive(Deserialize)]
 struct Wire<'a> {
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "or_default")]
     content: Parts<'a>,
     #[serde(default, borrow, rename = "structuredContent")]
     structured: Option<&'a RawValue>,
-    #[serde(default, rename = "isError")]
+    #[serde(default, rename = "isError", deserialize_with = "or_default")]
     is_error: bool,
 }
 

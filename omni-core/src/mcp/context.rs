@@ -3,10 +3,16 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 
-use super::{McpError, Nobody, Peer};
-use crate::identity::{CallerToken, Principal};
+use super::{McpError, Nobody, Peer, thinking::Thinking};
+use crate::{
+    clock,
+    identity::{CallerToken, Principal},
+};
+
+/// How long it is at the least until it is looked at again whether a server's time is over that stood still.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Progress that a server reports of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +43,8 @@ pub type ProgressFn = Arc<dyn Fn(Progress) + Send + Sync>;
 pub struct CallContext {
     /// On whose behalf; `None` for omni's own requests, such as discovery.
     pub principal: Option<Principal>,
-    /// When the answer is no longer wanted.
+    /// When the answer is no longer wanted. Where the pool gives a server less time than its caller has, time during
+    /// which a question of the server's is open does not count.
     pub deadline: Instant,
     /// Where progress goes.
     pub progress: Option<ProgressFn>,
@@ -57,6 +64,8 @@ pub struct CallContext {
     /// Whether arguments of the call may be HTTP headers too (2026-07-28).
     #[cfg_attr(not(feature = "mcp-http"), allow(dead_code, reason = "only HTTP has headers"))]
     pub(super) has_param_headers: bool,
+    /// How long questions of the server's took, where that does not count.
+    thinking: Option<Arc<Thinking>>,
 }
 
 impl CallContext {
@@ -76,7 +85,7 @@ impl CallContext {
     pub fn within(timeout: Duration) -> Self {
         Self {
             principal: None,
-            deadline: Instant::now() + timeout,
+            deadline: clock::from_now(timeout),
             progress: None,
             peer: Arc::new(Nobody),
             token: None,
@@ -85,6 +94,7 @@ impl CallContext {
             as_task: false,
             once: false,
             has_param_headers: false,
+            thinking: None,
         }
     }
 
@@ -119,6 +129,54 @@ impl CallContext {
     pub(super) fn with_param_headers(mut self) -> Self {
         self.has_param_headers = true;
         self
+    }
+
+    /// The same of a request whose server has so much time of its own: what whoever is behind the request takes to
+    /// answer its questions is not of it.
+    pub(super) fn with_own_time(mut self, timeout: Duration) -> Self {
+        let latest = self.deadline;
+        self.deadline = latest.min(clock::from_now(timeout));
+        if self.deadline < latest && !self.peer.can().is_empty() {
+            let thinking = Arc::new(Thinking::of(self.peer, latest));
+            self.peer = thinking.clone();
+            self.thinking = Some(thinking);
+        }
+        self
+    }
+
+    /// When nobody waits for the answer any more, whatever is asked in between.
+    pub(super) fn latest(&self) -> Instant {
+        self.thinking.as_ref().map_or(self.deadline, |thinking| thinking.latest())
+    }
+
+    /// When the server's time is over, as it looks now.
+    pub(super) fn until(&self) -> Instant {
+        self.thinking.as_ref().map_or(self.deadline, |thinking| thinking.put_off(self.deadline))
+    }
+
+    /// Whether a question of the server's was open when nobody waited any more.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.thinking.as_ref().is_some_and(|thinking| thinking.is_unanswered())
+    }
+
+    /// What comes of `work`, if that comes before the server's time is over, and `grace` after it.
+    pub(super) async fn in_time<F>(&self, grace: Duration, mut work: F) -> Result<F::Output, Elapsed>
+    where
+        F: Future + Unpin,
+    {
+        let mut look = self.until() + grace;
+        loop {
+            let over = match timeout_at(look, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(over) => over,
+            };
+            let (now, until) = (Instant::now(), self.until() + grace);
+            if until <= now {
+                return Err(over);
+            }
+            // While a question is open that is put off again and again.
+            look = until.max(now + LOOK).min(self.latest() + grace);
+        }
     }
 
     /// The same with progress reports.

@@ -110,8 +110,46 @@ impl Drop for Task {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
     use super::*;
     use crate::testing::{McpContractServer, mcp_transport_contract};
+
+    /// A server that chooses a revision, whichever is asked for.
+    fn choosing(revision: &'static str) -> InProcess {
+        let serve = move |pipe: DuplexStream| {
+            tokio::spawn(async move {
+                let (reader, mut writer) = split(pipe);
+                let mut lines = BufReader::new(reader).lines();
+                let asked: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+                let own = json!({ "name": "s", "version": "1" });
+                let result = json!({ "protocolVersion": revision, "capabilities": {}, "serverInfo": own });
+                let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+                writer.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+                while let Ok(Some(_)) = lines.next_line().await {}
+            })
+        };
+        InProcess { serve: Box::new(serve), tells_caller: false }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_chooses_a_revision_which_nobody_speaks_is_not_used() {
+        let cx = CallContext::within(std::time::Duration::from_secs(30));
+        for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+            let transport = choosing(revision).connect(&cx).await.unwrap();
+            assert_eq!(transport.capabilities().protocol.as_deref(), Some(revision));
+            transport.close().await;
+        }
+        for revision in ["2099-01-01", "2024-10-07", ""] {
+            let refused = choosing(revision).connect(&cx).await.err();
+            let is_told = |message: &str| message.contains(&format!("a revision that omni does not: {revision:?}"));
+            assert!(
+                matches!(&refused, Some(McpError::Connect { message }) if is_told(message)),
+                "{revision}: {refused:?}"
+            );
+        }
+    }
 
     #[tokio::test]
     async fn a_server_in_this_process_keeps_the_contract() {

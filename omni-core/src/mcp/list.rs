@@ -9,7 +9,11 @@ use serde_json::{
 };
 
 use super::{
-    CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, content::clean, ext::METHOD_NOT_FOUND,
+    CallContext, McpError, McpReply, McpRequest, McpTransport,
+    client::protocol,
+    content::clean,
+    ext::METHOD_NOT_FOUND,
+    lenient::{self, duration_ms},
 };
 use crate::catalog::{Definition, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef};
 
@@ -69,11 +73,16 @@ pub(super) trait Entry: Definition + Sized {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "")]
 pub(super) struct Page {
+    #[serde(default, deserialize_with = "lenient::list")]
     tools: Option<Vec<Box<RawValue>>>,
+    #[serde(default, deserialize_with = "lenient::list")]
     prompts: Option<Vec<Box<RawValue>>>,
+    #[serde(default, deserialize_with = "lenient::list")]
     resources: Option<Vec<Box<RawValue>>>,
+    #[serde(default, deserialize_with = "lenient::list")]
     resource_templates: Option<Vec<Box<RawValue>>>,
     next_cursor: Option<String>,
+    #[serde(default, deserialize_with = "duration_ms")]
     ttl_ms: Option<u64>,
 }
 

@@ -22,7 +22,7 @@ pub struct ServerOptions {
     pub connect: Connect,
     /// What becomes of a start at which it cannot be used.
     pub on_start_failure: OnStartFailure,
-    /// How long a call may take.
+    /// How long a call may take, without the time that its caller takes to answer the server's questions.
     pub call_timeout: Duration,
     /// How long connecting and listing may take.
     pub connect_timeout: Duration,

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{CallContext, Connect, Connector, McpError, OnStartFailure, ServerOptions, ToolOutput};
 use crate::{
     catalog::{Catalog, ToolDef},
+    clock,
     identity::CallerToken,
     pin::vet::Vetter,
 };
@@ -251,7 +252,7 @@ impl Pool {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };
-            let again = Instant::now() + spread(server.options().retry_delay) * attempt;
+            let again = clock::from_now(spread(server.options().retry_delay).saturating_mul(attempt));
             let repeat = attempt < server.options().max_attempts && again < deadline;
             if !repeat || !may_repeat(&error, &is_harmless) {
                 return Err(error);
@@ -330,9 +331,7 @@ impl Pool {
 
 /// What is asked of a server ends at the server's own timeout too.
 fn within_own_time(server: &Server, cx: &CallContext) -> CallContext {
-    let mut cx = cx.clone();
-    cx.deadline = cx.deadline.min(Instant::now() + server.options().call_timeout);
-    cx
+    cx.clone().with_own_time(server.options().call_timeout)
 }
 
 /// Whether a failed call may be made again: nothing of it was sent, or it does no harm twice.

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, params, peer};
+use super::{
+    CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, lenient::or_default, params, peer,
+};
 
 mod augmented;
 mod tasks;
@@ -25,7 +27,7 @@ const MISSING_CAPABILITY: i64 = -32_021;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wanted {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     input_requests: BTreeMap<String, Question>,
     /// The server's own, given back as it came.
     request_state: Option<Box<RawValue>>,
@@ -117,7 +119,7 @@ async fn answers(questions: BTreeMap<String, Question>, cx: &CallContext) -> Res
             return Err(unanswerable(&question));
         }
         let params = question.params.unwrap_or_else(empty);
-        let answer = timeout_at(cx.deadline, peer::ask(&*cx.peer, &question.method, params));
+        let answer = timeout_at(cx.latest(), peer::ask(&*cx.peer, &question.method, params));
         answers.insert(key, answer.await.map_err(|_| unanswered(began))??);
     }
     Ok(answers)

@@ -63,6 +63,14 @@ fn an_empty_result_is_never_empty_for_a_reader() {
 }
 
 #[test]
+fn what_a_server_says_is_null_is_not_there() {
+    let null = output(&json!({ "content": null, "structuredContent": null, "isError": null }), 100);
+    assert_eq!(null, ToolOutput::default());
+    let text = output(&json!({ "content": [{ "type": "text", "text": "hi" }], "isError": null }), 100);
+    assert_eq!((texts(&text), text.is_error), (vec!["hi".to_owned()], false));
+}
+
+#[test]
 fn structured_content_is_shown_when_no_text_says_the_same() {
     let alone = output(&json!({ "content": [], "structuredContent": { "rows": 3 } }), 100);
     assert_eq!(texts(&alone), [r#"{"rows":3}"#]);

@@ -59,6 +59,27 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_null_has_no_entries_and_one_that_is_not_there_is_an_error() {
+    assert!(list(vec![json!({ "tools": null, "nextCursor": null, "ttlMs": null })]).await.0.is_empty());
+    let missing = Replies::new(vec![json!({ "prompts": null })]);
+    let error = missing.list_tools(&Arc::from("s"), &CallContext::within(Duration::from_secs(5))).await.unwrap_err();
+    assert!(error.to_string().contains("has no list"), "{error}");
+}
+
+#[tokio::test]
+async fn for_how_long_a_list_holds_takes_no_tool_away_whatever_a_server_says_of_it() {
+    for (ttl, fresh_for) in [
+        (json!(-1), Some(Duration::ZERO)),
+        (json!(2_500.9), Some(Duration::from_millis(2_500))),
+        (json!("soon"), None),
+        (json!({ "minutes": 5 }), None),
+    ] {
+        let listed = everything(json!({ "tools/list": { "tools": [{ "name": "t" }], "ttlMs": ttl } })).await;
+        assert_eq!((listed.tools.len(), listed.fresh_for), (1, fresh_for), "{ttl}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_goes_round_in_circles_ends() {
     let (tools, asked) =
         list(vec![json!({ "tools": [{ "name": "a", "inputSchema": {} }], "nextCursor": "again" })]).await;

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::Future,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::{
     catalog::{Health, ServerView},
+    clock,
     identity::CallerToken,
     mcp::{
         CallContext, Listed, McpError, McpReply, McpRequest, McpTransport, McpTransportExt, ServerOptions, ToolOutput,
@@ -219,16 +221,18 @@ impl Server {
         let started = Instant::now();
         let lane = self.lane(cx)?;
         let _admitted = self.admit()?;
-        let connection = self.connected(&lane, cx.deadline).await?;
-        if Instant::now() >= cx.deadline {
+        let connection = self.connected(&lane, cx.until()).await?;
+        if Instant::now() >= cx.until() {
             // A request that is handed over goes out, even when nobody waits for its answer.
             return Err(McpError::Timeout { after_ms: millis(started.elapsed()) });
         }
         may()?;
         // A transport ends by itself in time; one that does not would keep its permit for ever.
-        let done = timeout_at(cx.deadline + OVERTIME, guarded(work(connection.transport.clone()))).await;
+        let done = cx.in_time(OVERTIME, pin!(guarded(work(connection.transport.clone())))).await;
         let answer = done.unwrap_or_else(|_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) }));
-        self.learn(&connection, answer.as_ref().err());
+        // Where a question was open until the end it was not the server that took too long.
+        let is_its_own = |error: &&McpError| !matches!(error, McpError::Timeout { .. }) || !cx.is_unanswered();
+        self.learn(&connection, answer.as_ref().err().filter(is_its_own));
         answer
     }
 
@@ -277,7 +281,8 @@ impl Server {
         }
         self.begun.fetch_add(1, SeqCst);
         let started = Instant::now();
-        let found = self.list(started + self.options().connect_timeout, newer_than.is_some(), token).await;
+        let until = clock::after(started, self.options().connect_timeout);
+        let found = self.list(until, newer_than.is_some(), token).await;
         match found {
             Ok(None) => self.with_breaker(Breaker::seen),
             Ok(Some((listed, source))) => self.listed(listed, source, started).await,

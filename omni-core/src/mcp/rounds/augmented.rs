@@ -27,7 +27,7 @@ where
     T: McpTransport + ?Sized,
 {
     let started = Instant::now();
-    let ttl = millis(cx.deadline.saturating_duration_since(started));
+    let ttl = millis(cx.latest().saturating_duration_since(started));
     let params = params::with(request.params.as_deref(), "task", &json!({ "ttl": ttl }))?;
     let reply = transport.request(McpRequest::new(request.method, Some(params)), cx).await?;
     // A server that answers at once has answered.

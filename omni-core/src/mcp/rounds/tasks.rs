@@ -13,7 +13,12 @@ use serde_json::{
 use tokio::time::{Instant, sleep};
 
 use super::{Question, answers};
-use crate::mcp::{CallContext, McpError, McpReply, McpRequest, McpTransport, client::protocol, tap::words};
+use crate::mcp::{
+    CallContext, McpError, McpReply, McpRequest, McpTransport,
+    client::protocol,
+    lenient::{duration_ms, or_default},
+    tap::words,
+};
 
 /// How often a task is asked after where the server does not say, and at the least and most.
 const POLL: Duration = Duration::from_secs(1);
@@ -23,14 +28,14 @@ const POLL_AT_MOST: Duration = Duration::from_secs(10);
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct State {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) task_id: String,
     pub(super) status: Status,
     status_message: Option<String>,
     /// `pollInterval` in 2025-11-25.
-    #[serde(alias = "pollInterval")]
+    #[serde(default, alias = "pollInterval", deserialize_with = "duration_ms")]
     poll_interval_ms: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     input_requests: BTreeMap<String, Question>,
     result: Option<Box<RawValue>>,
     error: Option<Failure>,
@@ -49,7 +54,7 @@ pub(super) enum Status {
 #[derive(Deserialize)]
 struct Failure {
     code: i64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     message: String,
     #[serde(default)]
     data: Option<serde_json::Value>,
@@ -92,7 +97,7 @@ where
     T: McpTransport + ?Sized,
 {
     let pause = state.poll_interval_ms.map_or(POLL, Duration::from_millis).clamp(POLL_AT_LEAST, POLL_AT_MOST);
-    if Instant::now() + pause >= cx.deadline {
+    if Instant::now() + pause >= cx.until() {
         return Err(McpError::Timeout { after_ms: crate::mcp::client::millis(started.elapsed()) });
     }
     sleep(pause).await;

@@ -125,6 +125,58 @@ async fn a_state_that_is_not_there_is_not_given_back() {
     assert!(server.asked()[1].1.get("requestState").is_none());
 }
 
+#[derive(Debug)]
+struct Slow(Duration);
+
+#[async_trait]
+impl Peer for Slow {
+    fn can(&self) -> PeerCapabilities {
+        PeerCapabilities::everything()
+    }
+
+    async fn ask(&self, _: &str, _: Box<RawValue>) -> Result<Box<RawValue>, McpError> {
+        tokio::time::sleep(self.0).await;
+        Ok(to_raw_value(&json!({ "action": "accept" })).unwrap())
+    }
+
+    fn tell(&self, _: &str, _: Box<RawValue>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_asked_has_the_time_of_the_call_and_not_that_of_the_server() {
+    let cx = |thinks| {
+        let within = CallContext::within(Duration::from_secs(300)).with_peer(Arc::new(Slow(thinks)));
+        within.with_own_time(Duration::from_secs(30))
+    };
+    let question = json!({ "q": { "method": "elicitation/create", "params": {} } });
+    let asking = [
+        task("working", &json!({ "resultType": "task" })),
+        task("input_required", &json!({ "inputRequests": question })),
+        json!({}),
+        task("completed", &json!({ "result": {} })),
+    ];
+    for replies in [vec![wants(&json!("s")), json!({})], asking.to_vec()] {
+        assert_eq!(call(&Server::new(replies), &cx(Duration::from_secs(200))).await.unwrap(), json!({}));
+    }
+    let error = call(&Server::new([wants(&json!("s"))]), &cx(Duration::from_secs(400))).await.unwrap_err();
+    assert!(matches!(error, McpError::Timeout { after_ms: 300_000.. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_wrongly_beside_its_task_takes_its_result_away_from_nobody() {
+    for more in [
+        json!({ "pollIntervalMs": -5 }),
+        json!({ "pollIntervalMs": 0.5 }),
+        json!({ "pollIntervalMs": "often" }),
+        json!({ "inputRequests": null, "statusMessage": null }),
+    ] {
+        let created = task("working", &json!({ "resultType": "task" }));
+        let server =
+            Server::new([created, task("working", &more), task("completed", &json!({ "result": { "content": [1] } }))]);
+        assert_eq!(call(&server, &cx()).await.unwrap(), json!({ "content": [1] }), "{more}");
+    }
+}
+
 #[tokio::test]
 async fn rounds_have_an_end() {
     let server = Server::new((0..100).map(|_| wants(&json!("again"))));

@@ -78,7 +78,7 @@ impl Slot {
         Self(Arc::new(SlotInner {
             progress: cx.progress.clone(),
             headers,
-            deadline: Some(cx.deadline),
+            deadline: Some(cx.latest()),
             typed,
             peer: cx.peer.clone(),
             principal: cx.principal.clone(),

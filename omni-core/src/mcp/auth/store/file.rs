@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -19,7 +19,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Lease, StoredTokens, TokenKey, TokenStore, TokenStoreError};
-use crate::{hex::to_hex, ledger::files};
+use crate::{clock, hex::to_hex, ledger::files};
 
 /// The folder in the data directory.
 const DIR: &str = "tokens";
@@ -201,8 +201,7 @@ impl TokenStore for FileTokens {
             if entry.leased.is_some_and(|(holder, until)| holder != lease.holder && until > now) {
                 return Change::Nothing(false);
             }
-            let ttl = TimeDelta::from_std(lease.ttl).unwrap_or(TimeDelta::MAX);
-            entry.leased = Some((lease.holder, now + ttl));
+            entry.leased = Some((lease.holder, now + lease.ttl.min(clock::FAR)));
             Change::Write(true)
         };
         self.with(key, take).await
@@ -230,6 +229,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         token_store_contract(&FileTokens::new(dir.path())).await;
         shared_token_store_contract(&FileTokens::new(dir.path()), &FileTokens::new(dir.path())).await;
+    }
+
+    #[tokio::test]
+    async fn a_lease_without_an_end_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, key) = (FileTokens::new(dir.path()), TokenKey::shared("a"));
+        let tokens = StoredTokens::new("u", "i", vec![1]);
+        assert!(store.put(&key, &tokens, None).await.unwrap());
+        for is_first in [true, false] {
+            let lease = Lease::new(tokens.revision, Uuid::new_v4(), Duration::MAX);
+            assert_eq!(store.lease(&key, &lease).await.unwrap(), is_first);
+        }
     }
 
     #[tokio::test(start_paused = true)]

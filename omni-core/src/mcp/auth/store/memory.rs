@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Lease, StoredTokens, TokenKey, TokenStore, TokenStoreError};
+use crate::clock;
 
 /// Tokens that end with the process.
 #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ impl TokenStore for MemoryTokens {
             if entry.leased.is_some_and(|(holder, until)| holder != lease.holder && until > now) {
                 return false;
             }
-            entry.leased = Some((lease.holder, now + lease.ttl));
+            entry.leased = Some((lease.holder, clock::after(now, lease.ttl)));
             true
         }))
     }
@@ -72,11 +73,24 @@ impl TokenStore for MemoryTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::testing::token_store_contract;
 
     #[tokio::test]
     async fn tokens_in_memory_keep_the_contract() {
         token_store_contract(&MemoryTokens::default()).await;
+    }
+
+    #[tokio::test]
+    async fn a_lease_without_an_end_is_nobody_elses() {
+        let (store, key) = (MemoryTokens::default(), TokenKey::shared("a"));
+        let tokens = StoredTokens::new("u", "i", vec![1]);
+        assert!(store.put(&key, &tokens, None).await.unwrap());
+        for is_first in [true, false] {
+            let lease = Lease::new(tokens.revision, Uuid::new_v4(), Duration::MAX);
+            assert_eq!(store.lease(&key, &lease).await.unwrap(), is_first);
+        }
     }
 }

@@ -13,7 +13,10 @@ use super::{
     Server, guarded,
     lane::Lane,
 };
-use crate::mcp::{CallContext, McpError, McpTransport, client::millis};
+use crate::{
+    clock,
+    mcp::{CallContext, McpError, McpTransport, client::millis},
+};
 
 /// What became of attempts to connect.
 #[derive(Debug, Default)]
@@ -76,7 +79,7 @@ impl Server {
         deadline: Instant,
     ) -> Result<InUse, McpError> {
         self.tend();
-        let until = Instant::now() + self.options().connect_timeout;
+        let until = clock::from_now(self.options().connect_timeout);
         let transport = match self.connect(lane, deadline.min(until)).await {
             Ok(transport) => transport,
             Err(error) => {

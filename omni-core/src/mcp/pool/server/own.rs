@@ -13,6 +13,7 @@ use super::{
     lane::{Found, Lane},
 };
 use crate::{
+    clock,
     identity::CallerToken,
     mcp::{CallContext, Listed, McpError, McpTransportExt as _, Sharing},
 };
@@ -130,7 +131,7 @@ impl Server {
         match link {
             Some(link) if link.is_alive && (is_wanted || !link.idle_since.is_some_and(is_idle)) => Kept::Well,
             _ if is_wanted => {
-                let until = Instant::now() + self.options().connect_timeout;
+                let until = clock::from_now(self.options().connect_timeout);
                 if self.connected(lane, until).await.is_ok() { Kept::Well } else { Kept::Away }
             }
             _ if self.lanes.leave(lane) => {
