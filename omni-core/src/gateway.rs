@@ -28,6 +28,7 @@ mod changes;
 mod error;
 mod line;
 mod list;
+mod misread;
 mod parked;
 mod plain;
 mod result;

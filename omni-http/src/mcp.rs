@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderName, Method},
+    http::{HeaderName, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse as _, Response},
     routing::{any, get},
 };
@@ -52,6 +52,12 @@ pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// How long what was answered last has to leave before the streams end.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// Longest text in which rmcp says what is wrong with a request, in bytes; of a longer one nothing is told.
+const MAX_WORDS: usize = 1_000;
+
+/// What is wrong with a request, as rmcp says it.
+#[derive(Debug, Clone)]
+pub(crate) struct Words(pub(crate) String);
 
 /// The endpoint, and what lives as long as the service does.
 pub(crate) struct Endpoint {
@@ -125,6 +131,9 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
                 return app.mcp.answer(plain, visitor, stay).await;
             }
             match &stay {
+                Some(stay) if app.mcp.is_asked_twice(&message, stay) => {
+                    return Ok(message.denied("a request with this id has no answer yet"));
+                }
                 Some(stay) => app.mcp.hears(&message, stay),
                 None if message.begins_session() && app.mcp.sessions.are_kept() => {
                     // Whoever may ask for nothing in it takes no place that others need.
@@ -143,9 +152,31 @@ async fn serve(State(app): State<App>, caller: Caller, request: Request) -> Resu
     parts.extensions.insert(visitor);
     parts.extensions.insert(newest);
     let service = app.mcp.service.clone();
+    let is_end = parts.method == Method::DELETE;
+    let answer = async { with_words(service.handle(Request::from_parts(parts, body)).await.into_response()).await };
     // In a box: whoever goes the short way carries nothing of it.
-    let answer = Box::pin(owner.scope(service.handle(Request::from_parts(parts, body)))).await;
-    Ok(answer.into_response())
+    let mut answer = Box::pin(owner.scope(answer)).await;
+    if is_end && answer.status() == StatusCode::ACCEPTED {
+        // The session has ended by now, and some clients take nothing else for its end.
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+    }
+    Ok(answer)
+}
+
+/// The answer with rmcp's own words in it, where it says no in plain text.
+async fn with_words(answer: Response) -> Response {
+    let kind = answer.headers().get(CONTENT_TYPE);
+    let is_plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !answer.status().is_client_error() || !is_plain {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    let text = to_bytes(body, MAX_WORDS).await.unwrap_or_default();
+    let words: String = String::from_utf8_lossy(&text).chars().filter(|c| !c.is_control()).collect();
+    if !words.is_empty() {
+        parts.extensions.insert(Words(words));
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 /// What somebody is told whose credential is made for something else.
@@ -170,6 +201,12 @@ impl Endpoint {
         }
         let running = self.sessions.runs(&stay, &plain.id);
         Ok(plain.answer(&self.gateway, visitor, Some(running)).await)
+    }
+
+    /// Whether a message is a request with the id of one that has no answer yet: only one of them would get one.
+    fn is_asked_twice(&self, message: &Message, stay: &Stay) -> bool {
+        let id = message.id().filter(|_| message.method().is_some());
+        id.is_some_and(|id| self.sessions.waits_for(stay, id))
     }
 
     /// Takes from a message what matters to requests outside its session's transport.

@@ -1,5 +1,6 @@
 //! omni as an MCP server: what its clients see, and what the ledger does.
 
+mod asked;
 mod clients;
 mod conformance;
 mod headers;

@@ -19,12 +19,13 @@ use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     Gateway, Visitor, error,
-    line::{self, Client, Line, Question, Said},
+    line::{self, Client, Line, Question, Said, TAKE_WITHIN},
     parked::{self, Parked, Running, Wanted},
     result,
     tasks::Answered,
@@ -86,7 +87,7 @@ impl Caller<'_> {
         };
         match came {
             Came::ToWait(wanted) => Ok(wanted.into()),
-            Came::Through(Ok(McpReply::Complete(raw))) => Ok(result::of_tool(&raw)?.into()),
+            Came::Through(Ok(McpReply::Complete(raw))) => Ok(result::of_tool(&raw, self.is_new)?.into()),
             Came::Through(Ok(McpReply::InputRequired(raw))) => Ok(parsed::<InputRequiredResult>(&raw)?.into()),
             Came::Through(Ok(McpReply::Task(raw))) => Ok(CallToolResponse::Task(parsed(&raw)?)),
             Came::Through(Err(error)) => Ok(error::of_call(&error, &name)?.into()),
@@ -233,12 +234,12 @@ impl Caller<'_> {
         mut call: Running<McpReply>,
         mut heard: mpsc::Receiver<Said>,
     ) -> Result<Came, ErrorData> {
-        let given_up = self.context.ct.clone();
+        let (given_up, over) = (self.context.ct.clone(), CancellationToken::new());
         let mut answers = FuturesUnordered::new();
         let ended = loop {
             let question = tokio::select! {
                 biased;
-                () = given_up.cancelled() => return Ok(Came::Through(Err(Error::Cancelled))),
+                () = given_up.cancelled() => break None,
                 Some(said) = heard.recv() => match said {
                     Said::Asked(question) => question,
                     other => {
@@ -247,10 +248,10 @@ impl Caller<'_> {
                     }
                 },
                 Some(()) = answers.next() => continue,
-                ended = &mut call => break ended,
+                ended = &mut call => break Some(ended),
             };
             if !self.is_new {
-                answers.push(self.client.answer(question));
+                answers.push(self.client.answer(question, &over));
                 continue;
             }
             match self.wait(called, question, call, heard).await? {
@@ -258,6 +259,11 @@ impl Caller<'_> {
                 Err((running, hearing)) => (call, heard) = (running, hearing),
             }
         };
+        // It ends here where its client gave it up. A person who still looks at a question of its need not answer.
+        drop(call);
+        over.cancel();
+        let _ = timeout(TAKE_WITHIN, async { while answers.next().await.is_some() {} }).await;
+        let Some(ended) = ended else { return Ok(Came::Through(Err(Error::Cancelled))) };
         while let Ok(said) = heard.try_recv() {
             self.tell(said).await;
         }
@@ -298,6 +304,9 @@ impl Caller<'_> {
         match said {
             Said::Progress(report) => self.client.report(report).await,
             Said::Log(params) => self.client.log(&params).await,
+            // Only older clients know of it: the newer revision asks and answers in whole requests.
+            Said::Completed(params) if !self.is_new => self.client.completed(&params).await,
+            Said::Completed(_) => {}
             // Dropped: the server learns that nobody answers.
             Said::Asked(_) => {}
         }

@@ -136,7 +136,7 @@ fn finished(reply: Result<McpReply, Error>, name: &str, is_new: bool) -> PlainRe
     let written = |result| raw(&for_client(ServerResult::CallToolResult(result), is_new)).map(Arc::from);
     match reply {
         Ok(McpReply::Complete(raw)) if is_read_by(&raw, is_new) => Ok(raw.into()),
-        Ok(McpReply::Complete(raw)) => written(result::of_tool(&raw)?),
+        Ok(McpReply::Complete(raw)) => written(result::of_tool(&raw, is_new)?),
         Ok(McpReply::InputRequired(raw)) => Ok(raw.into()),
         Ok(McpReply::Task(_)) => written(error::in_words("the tool goes on in the background")),
         Err(error) => written(error::of_call(&error, name)?),

@@ -13,12 +13,12 @@ use http::request::Parts;
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, ErrorData,
-        Extensions, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation,
-        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, Reference, ResultType, ServerCapabilities,
-        ServerConfig, SetLevelRequestMethod, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter,
-        UnsubscribeRequestParams, UpdateTaskParams,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult,
+        CustomRequest, CustomResult, ErrorData, Extensions, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
+        GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+        Reference, ResultType, ServerCapabilities, ServerConfig, SetLevelRequestMethod, SetLevelRequestParams,
+        SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -30,7 +30,7 @@ use super::{
     call::Caller,
     error,
     line::Client,
-    list,
+    list, misread,
     telling::{self, Subscribed},
 };
 use crate::{
@@ -117,6 +117,14 @@ fn is_new(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
+/// Refuses a cursor: every list has one page, so none of them was handed out. An empty one says nothing.
+fn only_page(page: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match page.and_then(|page| page.cursor).filter(|cursor| !cursor.is_empty()) {
+        Some(_) => Err(ErrorData::invalid_params("cursor: there is no such page", None)),
+        None => Ok(()),
+    }
+}
+
 /// What omni can do as a server.
 fn capabilities() -> ServerCapabilities {
     let all = json!({
@@ -138,9 +146,10 @@ impl ServerHandler for Session {
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        only_page(page)?;
         let visitor = self.visitor(&context.extensions)?;
         let tools = self.gateway.tools(&visitor).await.map_err(|error| error::of(&error))?;
         Ok(list::tools(&tools))
@@ -180,9 +189,10 @@ impl ServerHandler for Session {
 
     async fn list_prompts(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
+        only_page(page)?;
         self.look(&context, list::prompts).await.map(ListPromptsResult::with_all_items)
     }
 
@@ -196,17 +206,19 @@ impl ServerHandler for Session {
 
     async fn list_resources(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        only_page(page)?;
         self.look(&context, list::resources).await.map(ListResourcesResult::with_all_items)
     }
 
     async fn list_resource_templates(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        only_page(page)?;
         self.look(&context, list::templates).await.map(ListResourceTemplatesResult::with_all_items)
     }
 
@@ -283,6 +295,14 @@ impl ServerHandler for Session {
         let visitor = self.visitor(&context.extensions)?;
         let known = self.gateway.omni.server_of(visitor.credential, &params.uri).await;
         known.map(drop).ok_or_else(|| error::no_resource(&params.uri))
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(misread::refusal(request, is_new(&context)))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

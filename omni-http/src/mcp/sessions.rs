@@ -11,7 +11,7 @@ use std::{
 use futures::{Stream, StreamExt as _};
 use omni_core::{config::GatewayConfig, gateway::Newest, identity::Holder};
 use rmcp::{
-    model::{ClientJsonRpcMessage, ClientNotification, CustomNotification, ServerJsonRpcMessage},
+    model::{ClientJsonRpcMessage, ClientNotification, CustomNotification, RequestId, ServerJsonRpcMessage},
     transport::streamable_http_server::{
         SessionId, SessionManager,
         session::{
@@ -21,6 +21,7 @@ use rmcp::{
     },
 };
 
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::{select, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -245,6 +246,12 @@ impl Sessions {
         Running { sessions: self.clone(), session: stay.id.clone(), number, given_up, _held: held }
     }
 
+    /// Whether a request of this name is in the session's transport, and has no answer yet.
+    pub(super) fn waits_for(&self, stay: &Stay, id: &Value) -> bool {
+        let Ok(id) = RequestId::deserialize(id) else { return false };
+        self.table().known.get(&stay.id).is_some_and(|known| known.used.waits_for(&id))
+    }
+
     /// The client does not wait any more for a request that it names.
     pub(super) fn give_up(&self, stay: &Stay, id: &Value) {
         let (table, id) = (self.table(), id.to_string());
@@ -368,6 +375,15 @@ impl SessionManager for Sessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.holding(id, self.local.resume(id, last_event_id).await?))
+        let replayed = self.local.resume(id, last_event_id.clone()).await?;
+        // rmcp begins with the event that the client names: it has that, and a question in it is answered once. What
+        // stays of it is where the client is, should the stream break again.
+        let rest = replayed.map(move |mut event| {
+            if event.event_id.as_ref() == Some(&last_event_id) {
+                event.message = None;
+            }
+            event
+        });
+        Ok(self.holding(id, rest))
     }
 }

@@ -148,7 +148,7 @@ async fn of_two_requests_with_one_id_neither_outlives_its_session_or_what_its_cl
     let door = Door::with(|_| {}, |builder| builder.server("lab", lab.clone())).await;
     let client = two_of_one_id(&door, &lab).await;
     let request = door.request(Method::DELETE, "/mcp").bearer_auth(&client.key);
-    Reply::of(request.header("mcp-session-id", &client.session)).await.is(202);
+    Reply::of(request.header("mcp-session-id", &client.session)).await.is(204);
     until(|| lab.running() == 0).await;
     let client = two_of_one_id(&door, &lab).await;
     let note = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });

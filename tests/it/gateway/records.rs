@@ -8,8 +8,8 @@ use omni_core::{
     config::OidcConfig,
     identity::{Authenticator, Oidc, Scope},
     ledger::{CallRecord, Event, Outcome},
-    mcp::http::HttpServer,
-    policy::{memory::MemoryPolicy, yaml::YamlPolicy},
+    mcp::{ServerOptions, http::HttpServer},
+    policy::{AskBounds, memory::MemoryPolicy, yaml::YamlPolicy},
 };
 use omni_tests::{
     agent::{Agent, Speaks},
@@ -94,6 +94,24 @@ async fn a_resource_that_is_denied_is_not_asked_for_by_another_spelling_of_its_a
         let outcome = if server.is_empty() { Outcome::Error } else { Outcome::Denied };
         assert_eq!((call.outcome, &*call.server, call.unsent), (outcome, server, true), "{uri}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prompts_and_resources_come_where_no_time_has_an_end() {
+    let fixture = FixtureServer::start().await;
+    let front = HttpServer::new(&fixture.url).unwrap();
+    let (mut bounds, mut patient) = (AskBounds::default(), ServerOptions::default());
+    (bounds.timeout, patient.call_timeout, patient.connect_timeout) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    let build = |builder: OmniBuilder| {
+        builder.bounds(bounds).server_with("fix", front, patient).policy(MemoryPolicy::allow_all())
+    };
+    let door = Door::with(|_| {}, build).await;
+    let key = door.key(ADA, &[Scope::Tools]).await;
+    let agent = Agent::connect(&format!("http://{}/mcp", door.address()), &key, Speaks::New).await;
+    agent.get_prompt(GetPromptRequestParams::new("fix__test_simple_prompt")).await.unwrap();
+    agent.read_resource(ReadResourceRequestParams::new("test://static-binary")).await.unwrap();
+    let outcomes: Vec<_> = calls(&door.end().await).iter().map(|call| call.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Success; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

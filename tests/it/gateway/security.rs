@@ -48,7 +48,7 @@ async fn a_session_is_for_whoever_began_it_and_for_no_other_key() {
         Reply::of(with(office.request(Method::DELETE, stranger, "/mcp"))).await.error(404, "not_found");
     }
     Reply::of(with(post(&office, &ada, &ping(4)))).await.is(200);
-    Reply::of(with(office.request(Method::DELETE, &ada, "/mcp"))).await.is(202);
+    Reply::of(with(office.request(Method::DELETE, &ada, "/mcp"))).await.is(204);
     Reply::of(with(post(&office, &ada, &ping(5)))).await.error(404, "not_found");
 }
 

@@ -57,6 +57,11 @@ impl Used {
         }
     }
 
+    /// Whether its client waits for an answer to this.
+    pub(super) fn waits_for(&self, id: &RequestId) -> bool {
+        self.state().unanswered.contains_key(id)
+    }
+
     /// Ends it where nobody used it for too long; whether it has ended.
     pub(super) fn ends_if_abandoned(&self, now: Instant) -> bool {
         let mut state = self.state();
