@@ -323,12 +323,12 @@ pub enum AnswerEvent {
 pub struct AnswerStream {
     request_id: Uuid,
     events: mpsc::Receiver<AnswerEvent>,
-    _cancel: DropGuard,
+    cancel: Option<DropGuard>,
 }
 
 impl AnswerStream {
     pub(crate) fn new(request_id: Uuid, events: mpsc::Receiver<AnswerEvent>, cancel: CancellationToken) -> Self {
-        Self { request_id, events, _cancel: cancel.drop_guard() }
+        Self { request_id, events, cancel: Some(cancel.drop_guard()) }
     }
 
     /// A stream that tells an answer that is known already.
@@ -343,6 +343,12 @@ impl AnswerStream {
     #[must_use]
     pub fn request_id(&self) -> Uuid {
         self.request_id
+    }
+
+    /// Gives the ask up as dropping the stream does, and lets its end be read: what is told from now on is what was on
+    /// its way and how it ended, and `None` comes when all of it is over, its record too.
+    pub fn cancel(&mut self) {
+        self.cancel = None;
     }
 
     /// The next event; `None` after the last.

@@ -59,9 +59,7 @@ impl Omni {
         let mut config = config.clone();
         let reload = Reload::between(old.config.as_deref(), self.begun_with(), &config);
         if let Some(old) = &old.config {
-            // The database stays the one that the ledger writes to, for people and keys as well, and so does the directory.
-            config.data_dir.clone_from(&old.data_dir);
-            config.audit = AuditConfig { ack: config.audit.ack, ..old.audit.clone() };
+            stay_until_restart(&mut config, old);
         }
         let config = Arc::new(config);
         let keeps_limits = old.config.as_ref().is_some_and(|old| old.counts_like(&config));
@@ -79,6 +77,18 @@ impl Omni {
         parts.ledger.keep(parts.redactor.clone(), config.store_content);
         self.replace_parts(parts);
         Ok(reload)
+    }
+}
+
+/// Puts back what [`Reload::between`] says waits for a restart, as far as anything is built of it.
+fn stay_until_restart(config: &mut Config, old: &Config) {
+    // The database stays the one that the ledger writes to, for people and keys as well, and so does the directory.
+    config.data_dir.clone_from(&old.data_dir);
+    config.audit = AuditConfig { ack: config.audit.ack, ..old.audit.clone() };
+    config.tokens.clone_from(&old.tokens);
+    config.egress.clone_from(&old.egress);
+    if let Some(oidc) = &mut config.oidc {
+        oidc.egress.clone_from(old.oidc.as_ref().map_or(&old.egress, |oidc| &oidc.egress));
     }
 }
 

@@ -7,11 +7,12 @@ use crate::{
     catalog::Misfit,
     config::ConfigError,
     confirm::RunError,
-    identity::AuthError,
+    identity::{AuthError, KeyError},
     kept::KeptError,
     limit::{LimitError, Refusal},
     llm::LlmError,
     mcp::McpError,
+    pin::PinError,
     policy::{PolicyError, SourceRef},
     registry::BuildError,
     results::ResultError,
@@ -139,6 +140,18 @@ pub enum Error {
         /// What went wrong.
         message: String,
     },
+    /// The keys could not be read or written by whoever manages them.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// What is known of tools could not be read or written.
+    #[error(transparent)]
+    Pins(#[from] PinError),
+    /// What was asked could not be summed up.
+    #[error("{message}")]
+    Analytics {
+        /// What went wrong.
+        message: String,
+    },
     /// The caller may not do this.
     #[error("{message}")]
     Denied {
@@ -226,7 +239,8 @@ impl Error {
             Self::Auth(AuthError::MissingScope { .. } | AuthError::NotListed { .. }) => ErrorKind::Denied,
             Self::Auth(AuthError::Unavailable(_) | AuthError::IssuerAway { .. }) => ErrorKind::Unavailable,
             Self::Policy(PolicyError::Unavailable { .. }) => ErrorKind::Unavailable,
-            Self::Policy(_) | Self::Denied { .. } | Self::Audit(AuditError::NotYours { .. }) => ErrorKind::Denied,
+            Self::Policy(_) | Self::Denied { .. } => ErrorKind::Denied,
+            Self::Audit(error) => audit_kind(error),
             Self::Limit(LimitError::Refused(_)) => ErrorKind::RateLimited,
             Self::Limit(LimitError::Unavailable { .. })
             | Self::Thread(_)
@@ -234,8 +248,10 @@ impl Error {
             | Self::Results(_)
             | Self::Kept(_)
             | Self::Uptime(_)
-            | Self::Audit(_)
             | Self::People { .. }
+            | Self::Keys(_)
+            | Self::Pins(_)
+            | Self::Analytics { .. }
             | Self::Waits { .. }
             | Self::ShuttingDown => ErrorKind::Unavailable,
             Self::Llm(error) => llm_kind(error),
@@ -290,13 +306,21 @@ impl Error {
             Self::Policy(PolicyError::Unavailable { .. }) => "who may do what cannot be looked up at the moment".into(),
             Self::Limit(LimitError::Unavailable { .. }) => "requests cannot be counted at the moment".into(),
             Self::People { .. } => "the people cannot be read or written at the moment".into(),
+            Self::Keys(_) => "API keys cannot be read or written at the moment".into(),
+            Self::Pins(_) => "what is known of the tools cannot be read or written at the moment".into(),
+            Self::Analytics { .. } => "what was asked cannot be summed up at the moment".into(),
             Self::Thread(_) => "the conversation cannot be read or written at the moment".into(),
             Self::Runs(_) => "what waits for a decision cannot be read or written at the moment".into(),
             Self::Results(_) => "what tools returned cannot be read or written at the moment".into(),
             Self::Kept(_) => "what is kept for you cannot be read or written at the moment".into(),
             Self::Uptime(_) => "how the servers did cannot be read or written at the moment".into(),
             Self::Audit(AuditError::NotYours { .. }) => self.to_string(),
-            Self::Audit(_) => "the audit ledger cannot take this request at the moment".into(),
+            Self::Audit(AuditError::Invalid { .. } | AuditError::Conflict { .. }) => {
+                "the audit ledger cannot do this".into()
+            }
+            Self::Audit(
+                AuditError::Unavailable { .. } | AuditError::Full { .. } | AuditError::Closed | AuditError::File { .. },
+            ) => "the audit ledger cannot take this request at the moment".into(),
             Self::Llm(error) => llm_message(error).into(),
             Self::Waits { why, again } => format!("{}; {}", why.public_message(), kept(*again)),
             Self::Server { server, source } | Self::Needed { server, source } => {
@@ -357,6 +381,18 @@ fn server_message(error: &McpError) -> &'static str {
     }
 }
 
+fn audit_kind(error: &AuditError) -> ErrorKind {
+    match error {
+        AuditError::Unavailable { .. } | AuditError::Full { .. } | AuditError::Closed | AuditError::File { .. } => {
+            ErrorKind::Unavailable
+        }
+        AuditError::NotYours { .. } => ErrorKind::Denied,
+        AuditError::Invalid { .. } => ErrorKind::Invalid,
+        // Other bytes stay where they are, however often it is tried.
+        AuditError::Conflict { .. } => ErrorKind::Failed,
+    }
+}
+
 fn llm_kind(error: &LlmError) -> ErrorKind {
     match error {
         LlmError::Auth { .. } | LlmError::UnknownModel { .. } | LlmError::Quota { .. } => ErrorKind::Config,
@@ -400,5 +436,42 @@ mod tests {
             assert!(error.to_string().contains('/') && !message.contains('/'), "{message}");
         }
         assert_eq!(Error::Denied { message: "not for you".into() }.public_message(), "not for you");
+    }
+
+    #[test]
+    fn each_store_of_the_administrators_that_is_away_is_told_of_by_its_own_name() {
+        let away = "10.0.0.7 refused";
+        let errors = [
+            (Error::People { message: away.into() }, "the people"),
+            (KeyError::new(away).into(), "API keys"),
+            (PinError::new(away).into(), "the tools"),
+            (Error::Analytics { message: away.into() }, "summed up"),
+        ];
+        for (error, named) in errors {
+            let message = error.public_message();
+            assert!(message.contains(named) && !message.contains(away), "{message}");
+            assert!(error.to_string().contains(away) && error.is_retryable(), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_ledger_can_do_at_no_time_is_not_to_be_tried_again() {
+        let at = |message: &str| message.to_owned();
+        let for_now = [
+            AuditError::Unavailable { message: at("away") },
+            AuditError::Full { message: at("disk") },
+            AuditError::Closed,
+            AuditError::File { path: at("/x"), message: at("disk full") },
+        ];
+        for error in for_now.map(Error::Audit) {
+            assert!(error.is_retryable() && error.public_message().contains("at the moment"), "{error}");
+        }
+        let conflict = AuditError::Conflict { chain_id: uuid::Uuid::nil(), seq: 7 };
+        let for_good = [(AuditError::Invalid { message: at("no") }, ErrorKind::Invalid), (conflict, ErrorKind::Failed)];
+        for (error, kind) in for_good {
+            let error = Error::Audit(error);
+            assert_eq!((error.kind(), error.is_retryable()), (kind, false), "{error}");
+            assert!(!error.public_message().contains("at the moment"), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Whoever asks, by whichever door, passes one pipeline: identity → policy → limit → thread →
 //! catalog → agent → tools → confirm → answer → settle → ledger. [`Omni`] is that pipeline;
-//! every step is a module here, in the order of the way of a question.
+//! every step is a module here.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), omni_core::Error> {
@@ -53,6 +53,7 @@ pub mod audit;
 pub mod builder;
 mod call;
 pub mod catalog;
+mod clock;
 pub mod compose;
 pub mod config;
 pub mod confirm;

@@ -34,6 +34,9 @@ use crate::{
     uptime::{UptimeStore, Watch},
 };
 
+/// The provider that is no model.
+const OFFLINE: &str = "offline";
+
 /// How many tool sets are kept: one per catalog version, rule set and naming rule in use.
 const MAX_TOOL_SETS: u64 = 256;
 
@@ -280,6 +283,10 @@ fn resolved(name: &str) -> &str {
 /// A model that the provider does not list: what is known of its family, and of a vendor's model in general.
 fn unlisted(models: &[ModelInfo], id: String) -> ModelInfo {
     let default = &models[0];
+    // Whatever name is asked of it, no model of that name answers.
+    if default.provider == OFFLINE {
+        return default.clone();
+    }
     if let Some(kin) = models.iter().find(|model| cost::family(&model.id) == cost::family(&id)) {
         return ModelInfo { id, ..kin.clone() };
     }
@@ -292,7 +299,10 @@ fn unlisted(models: &[ModelInfo], id: String) -> ModelInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::{Price, Rates};
+    use crate::{
+        cost::{Price, Rates},
+        llm::offline::Offline,
+    };
 
     #[test]
     fn a_dated_model_is_known_by_its_family_and_another_by_its_vendor() {
@@ -311,6 +321,14 @@ mod tests {
         listed.price = Some(Price::flat(Rates::new(1, 2, 3, 4, 5)));
         assert_eq!(unlisted(&[listed.clone()], "llama3-20260101".into()).price, listed.price);
         assert_eq!(unlisted(&[listed], "qwen".into()).price, None);
+    }
+
+    #[test]
+    fn where_there_is_no_model_no_name_makes_one() {
+        let offline = Offline::new();
+        for name in ["nonsense", "claude-haiku-4-5", "offline-2"] {
+            assert_eq!(unlisted(offline.models(), name.into()), offline.models()[0], "{name}");
+        }
     }
 
     #[test]

@@ -136,6 +136,12 @@ impl Pin {
         Self { server: server.into(), tool: tool.into(), revision: 0, pinned: None, pinned_by: None, held: None }
     }
 
+    /// Why the tool is kept back; `None` where it may be used.
+    #[must_use]
+    pub fn why(&self) -> Option<Why> {
+        self.held.as_ref().map(|(why, _)| *why)
+    }
+
     /// The same without the definitions.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -191,7 +197,7 @@ impl PinError {
 /// * `put` is all or nothing. A pin of revision 0 is new, any other takes the place of that revision;
 ///   where one of them is not as it is taken to be, nothing is written and the answer is `false`.
 ///   What is written has the next revision.
-/// * What was put is what is read, in the order of server and tool, to the microsecond.
+/// * What was put is what is read, in the order of server and tool by their bytes, to the microsecond.
 /// * All methods are cancel-safe.
 #[async_trait]
 pub trait PinStore: Send + Sync + fmt::Debug {

@@ -1,6 +1,7 @@
 //! Calls that need a human, by doors that come back later.
 
 mod asks;
+mod broken;
 mod changes;
 mod held;
 mod http;

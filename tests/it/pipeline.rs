@@ -9,7 +9,7 @@ use omni_core::{
     cost::{NanoUsd, Price, Rates},
     ledger::{Event, Outcome},
     llm::{ChatEvent, LlmError, ModelInfo, ResultPart, scripted::Scripted},
-    mcp::McpError,
+    mcp::{McpError, ServerOptions},
     policy::{AskBounds, Quota, Role, RuleSet, memory::MemoryPolicy},
     redact::Redactor,
 };
@@ -425,6 +425,35 @@ async fn after_shutdown_new_asks_are_refused() {
     let rig = rig(Scripted::new(), FakeServer::echo(), same).await;
     rig.omni.shutdown().await;
     assert_eq!(rig.omni.ask(ask("q")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_preview_is_refused_for_what_its_ask_would_be_refused_for() {
+    let rig = rig(Scripted::new(), FakeServer::echo(), same).await;
+    let refused = async |ask: Ask| rig.omni.preview(ask).await.unwrap_err().kind();
+    let limit = options(|o| o.max_cost = Some(NanoUsd::from_usd(1.0)));
+    assert_eq!(refused(ask("q").with_options(limit)).await, ErrorKind::Denied, "nobody knows what the model costs");
+    assert_eq!(refused(ask("q").with_session(" ")).await, ErrorKind::Invalid, "a conversation has a name");
+    let long = options(|o| o.timeout = Some(Duration::MAX));
+    assert_eq!(rig.omni.preview(ask("q").with_options(long)).await.unwrap().tools.tools().len(), 1);
+    rig.omni.shutdown().await;
+    assert_eq!(refused(ask("q")).await, ErrorKind::Unavailable, "nothing new begins");
+}
+
+#[tokio::test]
+async fn whoever_wants_no_bound_on_time_sets_one_without_an_end() {
+    let (mut bounds, mut patient, mut quota) = (AskBounds::default(), ServerOptions::default(), Quota::default());
+    (bounds.timeout, quota.concurrent) = (Duration::MAX, Some(1));
+    (patient.call_timeout, patient.connect_timeout) = (Duration::MAX, Duration::MAX);
+    let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("r"), RuleSet::allow_all(), quota);
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("It said hi.");
+    let set = |builder: OmniBuilder| builder.bounds(bounds).policy(policy);
+    let rig = rig(llm, FakeServer::new(), |b| set(b).server_with("lab", FakeServer::echo(), patient)).await;
+    rig.omni.preview(ask("q")).await.unwrap();
+    let echo = DirectCall::new(ada(), "lab", "echo", raw(&json!({ "message": "hi" })));
+    assert_eq!(rig.omni.call_tool(echo).await.unwrap().text(), "hi");
+    let (answer, closings, _) = rig.run(ask("Say hi")).await;
+    assert_eq!((answer.unwrap().text.as_str(), closings), ("It said hi.", vec![Outcome::Success]));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -35,6 +35,7 @@ use tempfile::TempDir;
 use tracing::Level;
 
 mod directory;
+mod waits;
 
 /// Counts how often somebody connects.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ struct Lab {
     dir: TempDir,
     registry: Arc<Registry>,
     connects: Arc<AtomicUsize>,
+    /// What the newest server of the program's own was made with.
+    told: Arc<Mutex<Option<Arc<Config>>>>,
     omni: Omni,
 }
 
@@ -85,13 +88,20 @@ impl Lab {
             let llm = llm.clone();
             Box::pin(async move { Ok(Arc::new(llm) as Arc<dyn omni_core::LlmProvider>) })
         });
+        let (told, own): (Arc<Mutex<Option<Arc<Config>>>>, _) = (Arc::default(), counted.clone());
+        let tell = told.clone();
+        registry.builtins.register("own", move |context| {
+            *tell.lock().unwrap() = Some(context.config);
+            let own = own.clone();
+            Box::pin(async move { Ok(Arc::new(own) as Arc<dyn Connector>) })
+        });
         registry.transports.register("fake", move |_| {
             let counted = counted.clone();
             Box::pin(async move { Ok(Arc::new(counted) as Arc<dyn Connector>) })
         });
         let config = Config::load(options(dir.path())).unwrap();
         let omni = Omni::from_config(&config, &registry).await.unwrap();
-        Self { dir, registry: Arc::new(registry), connects, omni }
+        Self { dir, registry: Arc::new(registry), connects, told, omni }
     }
 
     fn reloader(&self) -> Reloader {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     Change, Confirmation, GRACE, KEPT, LEFT, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, TOO_LATE, Whose,
 };
+use crate::clock;
 
 /// Most runs.
 const MAX_RUNS: usize = 1_000;
@@ -144,10 +145,11 @@ impl RunStore for MemoryRuns {
         if run.body.len() > MAX_RUN_BYTES {
             return Err(RunError::new(format!("a run may have {MAX_RUN_BYTES} bytes")));
         }
-        let (now, expires) = (Utc::now(), Instant::now() + run.expiry);
+        let expiry = run.expiry.min(clock::FAR);
+        let (now, expires) = (Utc::now(), clock::from_now(expiry));
         let at = |one: &Confirmation| {
             let mut one = one.clone();
-            (one.created_at, one.expires_at, one.state) = (now, now + run.expiry, State::Pending);
+            (one.created_at, one.expires_at, one.state) = (now, now + expiry, State::Pending);
             one
         };
         let confirmations = run.confirmations.iter().map(at).collect();
@@ -242,7 +244,7 @@ impl RunStore for MemoryRuns {
         let Some(run) = runs.get_mut(&run) else { return Ok(false) };
         let is_due = run.is_decided();
         if is_due {
-            run.phase = Phase::Claimed { until: Instant::now() + lease };
+            run.phase = Phase::Claimed { until: clock::from_now(lease) };
         }
         Ok(is_due)
     }
@@ -251,7 +253,7 @@ impl RunStore for MemoryRuns {
         let mut runs = self.runs();
         match runs.get_mut(&run).map(|run| &mut run.phase) {
             Some(Phase::Claimed { until }) => {
-                *until = Instant::now() + lease;
+                *until = clock::from_now(lease);
                 Ok(true)
             }
             Some(Phase::Parked { .. } | Phase::Ended { .. }) | None => Ok(false),

@@ -11,6 +11,7 @@ use super::{
     Change, Confirmation, GRACE, KEPT, LEFT, MAX_RUN_BYTES, ParkedRun, RunError, RunStore, State, TOO_LATE, Whose,
 };
 use crate::{
+    clock,
     db::{Db, DbError, Row, Tx, Val},
     people::Tables,
 };
@@ -172,7 +173,8 @@ async fn end(
     Ok(readable(&tx.fetch_all(&sql, &[why.into(), late.into(), over.into(), run.into()]).await?))
 }
 
-/// Ends the runs that somebody left behind; what their calls become is added to what `changed` already.
+/// Ends the runs that somebody left behind, and forgets what ended long ago; what calls become is added to what `changed`
+/// already.
 async fn end_left(db: &Db, changed: &mut Vec<Confirmation>) -> Result<(), DbError> {
     let left = timed(&format!("SELECT id FROM parked_runs WHERE {IS_LEFT_BEHIND} LIMIT ?"), db);
     for row in db.fetch_all(&left, &[AT_ONCE.into()]).await? {
@@ -182,10 +184,17 @@ async fn end_left(db: &Db, changed: &mut Vec<Confirmation>) -> Result<(), DbErro
         tx.commit().await?;
         changed.extend(ended);
     }
-    let old = Utc::now() - KEPT;
-    let forget = "DELETE FROM parked_runs WHERE state = 'ended' AND ended_at <= ?";
-    db.execute(forget, &[old.into()]).await?;
-    Ok(())
+    forget_ended(db).await
+}
+
+/// Forgets what ended long ago.
+async fn forget_ended(db: &Db) -> Result<(), DbError> {
+    const FORGET: &str = "DELETE FROM parked_runs WHERE id IN
+        (SELECT id FROM parked_runs WHERE state = 'ended' AND ended_at <= ? LIMIT ?)";
+    let mut tx = db.begin().await?;
+    let old = tx.now().await? - KEPT;
+    tx.execute(FORGET, &[old.into(), AT_ONCE.into()]).await?;
+    tx.commit().await
 }
 
 /// What else must be so for a step.
@@ -285,7 +294,7 @@ impl RunStore for SqlRuns {
 
     async fn claim(&self, run: Uuid, lease: Duration) -> Result<bool, RunError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let (until, name) = (tx.now().await? + lease, run.to_string());
+        let (until, name) = (tx.now().await? + lease.min(clock::FAR), run.to_string());
         let claim = "UPDATE parked_runs SET state = 'claimed', lease_until = ?
                      WHERE id = ? AND state = 'parked'
                          AND NOT EXISTS (SELECT 1 FROM confirmations WHERE run_id = ? AND state = 'pending')";
@@ -296,7 +305,7 @@ impl RunStore for SqlRuns {
 
     async fn renew(&self, run: Uuid, lease: Duration) -> Result<bool, RunError> {
         let mut tx = self.tables.db().await?.begin().await?;
-        let until = tx.now().await? + lease;
+        let until = tx.now().await? + lease.min(clock::FAR);
         let renew = "UPDATE parked_runs SET lease_until = ? WHERE id = ? AND state = 'claimed'";
         let renewed = tx.execute(renew, &[until.into(), run.to_string().into()]).await?;
         tx.commit().await?;

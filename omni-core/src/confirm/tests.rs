@@ -53,6 +53,30 @@ async fn whoever_only_looks_makes_no_database() {
     assert!(!file.exists());
 }
 
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn what_ended_long_ago_is_forgotten_a_part_at_a_time() {
+    use super::sql::SqlRuns;
+    use crate::people::Tables;
+
+    const ENDED: &str =
+        "INSERT INTO parked_runs (id, state, created_at, lapses_at, ended_at) VALUES (?, 'ended', ?, ?, ?)";
+    let tables = Tables::at("sqlite::memory:");
+    let (store, db) = (SqlRuns::new(tables.clone()), tables.db().await.unwrap());
+    let end = async |run: usize, ago: std::time::Duration| {
+        let ended = chrono::Utc::now() - ago;
+        db.execute(ENDED, &[run.to_string().into(), ended.into(), ended.into(), ended.into()]).await.unwrap();
+    };
+    for run in 0..501 {
+        end(run, KEPT * 2).await;
+    }
+    end(501, KEPT / 2).await;
+    for left in [2, 1, 1] {
+        assert!(store.lapse().await.unwrap().is_empty());
+        assert_eq!(db.fetch_all("SELECT id FROM parked_runs", &[]).await.unwrap().len(), left);
+    }
+}
+
 #[tokio::test]
 async fn memory_that_is_full_takes_no_more_and_forgets_only_what_has_ended() {
     let store = memory::MemoryRuns::with_room(2, usize::MAX);
@@ -86,6 +110,19 @@ async fn a_result_for_which_memory_has_no_room_is_not_kept() {
     assert!(!store.of_run(first).await.unwrap().is_empty(), "it has ended all the same");
     store.end(second, Some("{}")).await.unwrap();
     assert_eq!(store.result(second).await.unwrap().as_deref(), Some("{}"));
+}
+
+#[tokio::test]
+async fn whoever_decides_or_goes_on_in_memory_may_have_time_without_an_end() {
+    let (store, long, run) = (memory::MemoryRuns::new(), std::time::Duration::MAX, Uuid::now_v7());
+    let waiting = [confirmation(run, "ada@x.org")];
+    let id = waiting[0].id;
+    store.park(ParkedRun::new(run, "{}", &waiting, long)).await.unwrap();
+    let agreed = Change::new(id, State::Pending, State::Approved).by("eve@x.org");
+    assert!(store.change(agreed).await.unwrap(), "it is in time");
+    assert!(store.claim(run, long).await.unwrap() && store.renew(run, long).await.unwrap());
+    assert!(store.lapse().await.unwrap().is_empty());
+    assert!(store.change(Change::new(id, State::Approved, State::Running)).await.unwrap(), "its lease holds");
 }
 
 /// What is shown for debugging has no arguments in it.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     Charge, LimitError, LimitKey, RateLimiter, Refusal, Reservation, ReservationId, Reserve, Settle, Standing,
 };
-use crate::Registry;
+use crate::{Registry, clock};
 
 mod count;
 
@@ -134,7 +134,7 @@ impl State {
     }
 
     fn take(&mut self, request: &Reserve, now: Now) {
-        let until = now.instant + request.ttl;
+        let until = clock::after(now.instant, request.ttl);
         let take = |charge: &Charge| {
             let count = self.counts.entry(charge.key.clone()).or_default();
             count.take(charge, &request.id, until, now)
@@ -173,7 +173,7 @@ impl State {
     fn renew(&mut self, id: &ReservationId, now: Now) {
         // A lease that has lapsed may be somebody else's by now.
         let Some(held) = self.held.get_mut(id).filter(|held| held.until > now.instant) else { return };
-        held.until = now.instant + held.ttl;
+        held.until = clock::after(now.instant, held.ttl);
         for taken in &held.taken {
             if let Some(count) = self.counts.get_mut(&taken.key) {
                 count.renew(id, held.until);

@@ -1,6 +1,6 @@
 //! The way of a question, step by step.
 
-use std::{future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future, panic::AssertUnwindSafe, sync::Arc};
 
 use chrono::Utc;
 use futures::FutureExt as _;
@@ -16,10 +16,11 @@ use crate::{
         plan::Judge,
         prompt,
     },
-    answer::{Answer, AnswerEvent, EventSender, Failure, millis},
+    answer::{Answer, EventSender, millis},
     ask::Ask,
     call::Humans,
     catalog::Catalog,
+    clock,
     config::Ack,
     cost::NanoUsd,
     error::{Error, ErrorKind},
@@ -38,12 +39,9 @@ mod parked;
 mod refused;
 mod summary;
 
-use closing::{Before, close_calls, conclude, record};
+use closing::{Before, close_calls, conclude, record, tell};
 pub(super) use parked::Paused;
 pub(super) use refused::refuse;
-
-/// How long the last events wait for a reader who holds the stream and does not read it.
-const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// How an ask ended, before it is recorded.
 enum End {
@@ -178,33 +176,33 @@ async fn finish(
     for call in &mut answer.tool_calls {
         call.result_id.take_if(|id| lost.contains(id));
     }
+    let error = recorded(parts, ask, &known, &mut progress, (&answer, error), &began.before).await;
+    tell(parts, &known, (answer, error), (said, warned), events).await;
+}
+
+/// Writes down how an ask ended, and sees to it that nothing waits of one that failed. What is left is its error.
+async fn recorded(
+    parts: &Parts,
+    ask: &Ask,
+    known: &Known,
+    progress: &mut Progress,
+    (answer, error): (&Answer, Option<Error>),
+    before: &Before,
+) -> Option<Error> {
     let error = match error.map(|error| known.told(error)) {
         // Nothing has begun: what was decided has its record, and what waits, or is somebody else's, has none.
         waits @ Some(Error::Waits { .. } | Error::Conflict { .. }) if known.waits_on() => waits,
         error => {
             let turns = std::mem::take(&mut progress.turns);
-            record(parts, ask, &known, (&answer, turns), &began.before, error).await
+            record(parts, ask, known, (answer, turns), before, error).await
         }
     };
     if error.is_some()
-        && let Err(kept) = parked::undo(parts, &mut progress).await
+        && let Err(kept) = parked::undo(parts, progress).await
     {
         tracing::error!(error = %kept, "a run waits of an ask that failed");
     }
-    events.text(&answer.text[said..]);
-    // Only now: whoever agrees at once finds the ask settled, and written down.
-    let pending = answer.pending.iter().filter(|_| error.is_none()).cloned().map(AnswerEvent::Confirm);
-    let warnings = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning);
-    let mut last: Vec<AnswerEvent> = pending.chain(warnings).collect();
-    let end = match error {
-        None => AnswerEvent::Done(Box::new(answer)),
-        Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
-    };
-    if let Some(resumed) = &known.resumed {
-        resumed.end(parts, &end).await;
-    }
-    last.push(end);
-    events.end(last, LAST_WORDS).await;
+    error
 }
 
 /// An ask that does not wait after all leaves nothing behind that anybody could agree to.
@@ -252,22 +250,20 @@ async fn admitted(
     if let Some(party) = &mut known.party {
         party.role = Some(grant.role.name.to_string());
     }
-    grant.require(Scope::Ask)?;
-    check_question(&ask.question)?;
-    let model = model(parts, ask, &grant)?;
-    progress.answer.model = Some(model.id.clone());
-    progress.count_as(parts.known_model(&model, &grant));
-    known.talk = Talk::of(parts, ask, &grant, &model)?;
+    let judged = judged(parts, ask, &grant, known);
+    if let Some(model) = &known.model {
+        progress.answer.model = Some(model.id.clone());
+        progress.count_as(parts.known_model(model, &grant));
+    }
     if let (Some(resumed), Some(talk)) = (&known.resumed, &mut known.talk)
         && !resumed.is_under(&grant)
     {
         talk.is_judged_by_each();
     }
-    progress.answer.thread = known.talk.as_ref().map(|talk| talk.name().to_owned());
-    known.model = Some(model);
-    steps::admit(parts)?;
-    let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
-    let deadline = Instant::now() + timeout;
+    if judged.is_ok() || known.talk.is_some() {
+        progress.answer.thread = known.talk.as_ref().map(|talk| talk.name().to_owned());
+    }
+    let deadline = judged?;
     // One that goes on was counted when it was asked.
     let charges = match &known.resumed {
         Some(_) => lease_for(&grant.principal, &grant.quota).into_iter().collect(),
@@ -278,6 +274,18 @@ async fn admitted(
         note_start(parts, ask, known).await?;
     }
     Ok((grant, deadline))
+}
+
+/// What is judged of an ask before anything of it is counted, also of one that is only looked at: by which model and in
+/// which conversation it is answered, as far as that is known, and until when.
+fn judged(parts: &Parts, ask: &Ask, grant: &Grant, known: &mut Known) -> Result<Instant, Error> {
+    grant.require(Scope::Ask)?;
+    check_question(&ask.question)?;
+    let model = known.model.insert(model(parts, ask, grant)?);
+    known.talk = Talk::of(parts, ask, grant, model)?;
+    steps::admit(parts)?;
+    let timeout = ask.options.timeout.map_or(parts.bounds.timeout, |timeout| timeout.min(parts.bounds.timeout));
+    Ok(clock::from_now(timeout))
 }
 
 /// The model to use; one without a price can be held to no limit in money.
@@ -454,13 +462,14 @@ fn tighter<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 pub(super) async fn preview(parts: &Parts, ask: Ask) -> Result<Preview, Error> {
     let principal = steps::identity(parts, &ask.credential).await?;
     let grant = steps::policy(parts, &principal).await?;
-    grant.require(Scope::Ask)?;
-    check_question(&ask.question)?;
-    let model = parts.model(ask.options.model.as_deref(), &grant)?;
-    let timeout = ask.options.timeout.unwrap_or(parts.bounds.timeout);
+    let mut known = Known::default();
+    let deadline = judged(parts, &ask, &grant, &mut known)?;
+    let Known { model: Some(model), talk, .. } = known else {
+        return Err(Error::Internal { message: "an ask is let in without a model".into() });
+    };
     let token = steps::token(parts, &ask.credential, &principal);
-    let catalog = given::catalog(parts, &ask, token.as_ref(), Instant::now() + timeout).await;
-    let reads_results = ask.thread.is_some() && parts.result_rules.keeps();
+    let catalog = given::catalog(parts, &ask, token.as_ref(), deadline).await;
+    let reads_results = talk.is_some() && parts.result_rules.keeps();
     let tools = given::tool_set(parts, &ask, &catalog, &grant, &model, reads_results);
     let system = prompt::system(&grant, &catalog, &tools);
     Ok(Preview { grant, model, system, tools, catalog })

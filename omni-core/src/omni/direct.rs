@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
-use super::{CallReply, handed::Purpose, steps};
+use super::{CallReply, handed::Purpose, offer::AWAY, steps};
 use crate::{
     agent::{
         Disposition, PlannedCall,
@@ -17,7 +17,8 @@ use crate::{
     ask::DirectCall,
     call::{self, CallEnd, Caller, Human},
     catalog::{Catalog, NameRules, ToolDef, ToolSet},
-    error::Error,
+    clock,
+    error::{Error, ErrorKind},
     identity::{CallerToken, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, charges_for},
@@ -121,7 +122,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
     known.party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;
     steps::admit(parts)?;
-    let deadline = Instant::now() + call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout));
+    let deadline = clock::from_now(call.timeout.map_or(parts.bounds.timeout, |own| own.min(parts.bounds.timeout)));
     let token = steps::token(parts, &call.credential, &principal);
     named::resolve(parts, call, &grant, token.as_ref(), deadline).await;
     (known.planned.server, known.planned.tool) = (call.server.clone(), call.tool.clone());
@@ -193,9 +194,6 @@ async fn catalog(
     }
 }
 
-/// What people are told of a server that cannot be used.
-const AWAY: &str = "it does not answer at the moment";
-
 /// Why a server cannot be used may tell of hosts, commands and paths: that is for administrators of all tenants.
 fn told(fault: McpError, grant: &Grant) -> McpError {
     match fault {
@@ -248,7 +246,8 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
         }
         Err(error) => {
             let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
-            record.outcome = refusal_outcome(planned, error);
+            let is_forbidden = matches!(planned.disposition, Disposition::Refuse { reason: Refused::Policy, .. });
+            record.outcome = if is_forbidden { Outcome::Denied } else { outcome(error) };
             // A server that is away has failed; what was given up may have been on its way.
             let is_kept_away = matches!(error, Error::Server { source: McpError::Resting { .. }, .. });
             let may_be_sent = matches!(error, Error::Server { .. } | Error::Cancelled | Error::Internal { .. });
@@ -258,19 +257,19 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
     }
 }
 
-fn refusal_outcome(planned: &PlannedCall, error: &Error) -> Outcome {
-    use crate::error::ErrorKind as Kind;
-    if matches!(planned.disposition, Disposition::Refuse { reason: Refused::Policy, .. }) {
-        return Outcome::Denied;
-    }
+/// What the ledger calls the end of a call, or of another request, that failed with this.
+pub(super) fn outcome(error: &Error) -> Outcome {
     match error.kind() {
-        Kind::Denied | Kind::Unauthenticated => Outcome::Denied,
-        Kind::RateLimited => Outcome::RateLimited,
-        Kind::Cancelled => Outcome::Cancelled,
-        Kind::Timeout => Outcome::Timeout,
-        Kind::Invalid | Kind::Config | Kind::NotFound | Kind::Unavailable | Kind::Conflict | Kind::Failed => {
-            Outcome::Error
-        }
+        ErrorKind::Denied | ErrorKind::Unauthenticated => Outcome::Denied,
+        ErrorKind::RateLimited => Outcome::RateLimited,
+        ErrorKind::Cancelled => Outcome::Cancelled,
+        ErrorKind::Timeout => Outcome::Timeout,
+        ErrorKind::Invalid
+        | ErrorKind::Config
+        | ErrorKind::NotFound
+        | ErrorKind::Unavailable
+        | ErrorKind::Conflict
+        | ErrorKind::Failed => Outcome::Error,
     }
 }
 

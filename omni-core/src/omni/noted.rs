@@ -10,6 +10,7 @@ use crate::{
     audit::AuditError,
     confirm::{Confirmation, State},
     ledger::{AdminRecord, Event, Outcome, Party, Record},
+    omni::resumed::caught,
     parts::{Parts, STEP_TIMEOUT},
 };
 
@@ -88,7 +89,7 @@ pub(super) async fn decision(parts: &Parts, said: &Confirmation, by: Party) -> R
 
 async fn is_recorded(parts: &Parts, said: &Confirmation) {
     let by = said.decided_by.as_deref().unwrap_or_default();
-    match timeout(STEP_TIMEOUT, parts.runs.recorded(said.id, by)).await {
+    match timeout(STEP_TIMEOUT, caught(parts.runs.recorded(said.id, by))).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "a decision is recorded, and will be again"),
         Err(_) => tracing::warn!("a decision is recorded, and will be again: it could not be noted in time"),

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What people are told of a server that does not answer; why, administrators are.
-const AWAY: &str = "it does not answer at the moment";
+pub(super) const AWAY: &str = "it does not answer at the moment";
 
 /// A server as one person sees it.
 #[derive(Debug, Clone)]

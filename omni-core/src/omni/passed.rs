@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     Omni,
     begun::returned,
+    direct::outcome,
     handed::Purpose,
     offered::{Offer, Sight},
     steps,
@@ -26,7 +27,8 @@ use crate::{
     ask::{Client, Source},
     call,
     catalog::NameRules,
-    error::{Error, ErrorKind},
+    clock,
+    error::Error,
     identity::{CallerToken, Credential, Holder, Scope},
     ledger::{CallRecord, Event, Outcome, Party, Record},
     limit::{LimitError, charges_for},
@@ -208,7 +210,7 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
     let grant = steps::policy(parts, &principal).await?;
     known.party.role = Some(grant.role.name.to_string());
     grant.require(Scope::Tools)?;
-    let deadline = Instant::now() + parts.bounds.timeout;
+    let deadline = clock::from_now(parts.bounds.timeout);
     if passing.counts() {
         steps::admit(parts)?;
         steps::limit(parts, charges_for(&grant.principal, &grant.quota), deadline, &mut known.reservation).await?;
@@ -329,13 +331,7 @@ fn closed(mut record: CallRecord, ended: &Result<Passed, Error>, duration_ms: u6
 /// What the ledger says of a request that failed.
 pub(super) fn failed(record: &mut CallRecord, error: &Error) {
     record.error = Some(error.to_string());
-    record.outcome = match error.kind() {
-        ErrorKind::Denied | ErrorKind::Unauthenticated => Outcome::Denied,
-        ErrorKind::RateLimited => Outcome::RateLimited,
-        ErrorKind::Cancelled => Outcome::Cancelled,
-        ErrorKind::Timeout => Outcome::Timeout,
-        _ => Outcome::Error,
-    };
+    record.outcome = outcome(error);
     let was_sent = matches!(error, Error::Server { source, .. } if !matches!(source, McpError::UnknownServer { .. } | McpError::Busy { .. } | McpError::Resting { .. }));
     record.unsent = !was_sent && !matches!(error, Error::Cancelled | Error::Internal { .. });
 }

@@ -23,9 +23,12 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// No key begins with it, and nothing is counted under it.
 const NOBODY: &str = "ready";
 
-/// What was found last.
+/// What was found last, where people come by keys and where they do not.
 #[derive(Debug, Default)]
-pub(super) struct Readiness(Mutex<Found>);
+pub(super) struct Readiness {
+    by_keys: Mutex<Found>,
+    without: Mutex<Found>,
+}
 
 #[derive(Debug, Default)]
 struct Found {
@@ -36,38 +39,46 @@ struct Found {
 }
 
 impl Readiness {
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn found(&self, by_keys: bool) -> MutexGuard<'_, Found> {
+        let found = if by_keys { &self.by_keys } else { &self.without };
+        found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever comes when it is time looks; everybody else takes what is known.
-    fn is_to_look(&self) -> bool {
-        let mut found = self.found();
+    fn is_to_look(&self, by_keys: bool) -> bool {
+        let mut found = self.found(by_keys);
         let is_time = !found.is_looked && found.at.is_none_or(|at| at.elapsed() >= HOLDS);
         found.is_looked |= is_time;
         is_time
     }
 
     /// What is said: before the first look has ended, that it is not known.
-    fn reason(&self) -> Option<String> {
-        let found = self.found();
+    fn reason(&self, by_keys: bool) -> Option<String> {
+        let found = self.found(by_keys);
         found.at.map_or_else(|| Some("it is not known yet".into()), |_| found.reason.clone())
     }
 }
 
 /// A look; the next one may begin when it goes, whatever becomes of it.
-struct Look(Omni);
+struct Look {
+    omni: Omni,
+    by_keys: bool,
+}
 
 impl Look {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.omni.inner.readiness.found(self.by_keys)
+    }
+
     fn ends(&self, reason: Option<String>) {
-        let mut found = self.0.inner.readiness.found();
+        let mut found = self.found();
         (found.at, found.reason) = (Some(Instant::now()), reason);
     }
 }
 
 impl Drop for Look {
     fn drop(&mut self) {
-        self.0.inner.readiness.found().is_looked = false;
+        self.found().is_looked = false;
     }
 }
 
@@ -79,8 +90,8 @@ impl Omni {
         if let Err(error) = self.admit() {
             return Some(error.public_message());
         }
-        if self.inner.readiness.is_to_look() {
-            let (look, parts) = (Look(self.clone()), self.parts());
+        if self.inner.readiness.is_to_look(by_keys) {
+            let (look, parts) = (Look { omni: self.clone(), by_keys }, self.parts());
             // It goes on when whoever asked does not wait for it.
             let looking = self.inner.tasks.spawn(async move {
                 let away = away(&parts, by_keys).await;
@@ -91,7 +102,7 @@ impl Omni {
             });
             let _ = looking.await;
         }
-        self.inner.readiness.reason()
+        self.inner.readiness.reason(by_keys)
     }
 }
 

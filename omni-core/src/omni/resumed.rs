@@ -22,7 +22,7 @@ use crate::{
 mod lease;
 pub(super) mod ready;
 
-pub(super) use lease::Lease;
+pub(super) use lease::{Lease, caught};
 
 /// Who is there to decide.
 #[derive(Debug, Clone, Copy)]
@@ -180,7 +180,7 @@ impl Resumed {
             return;
         }
         let told = serde_json::to_string(&EventJson::from(last)).ok().filter(|told| told.len() <= MAX_RUN_BYTES);
-        match timeout(STEP_TIMEOUT, self.lease.store.end(self.lease.run, told.as_deref())).await {
+        match timeout(STEP_TIMEOUT, caught(self.lease.store.end(self.lease.run, told.as_deref()))).await {
             Ok(Ok(left)) => noted::write_all(parts, &left).await,
             Ok(Err(error)) => tracing::error!(%error, "a run that went on is over, which could not be noted"),
             Err(_) => tracing::error!("a run that went on is over, which could not be noted in time"),

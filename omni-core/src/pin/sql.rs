@@ -38,7 +38,8 @@ impl SqlPins {
                 values.push(value.into());
             }
         }
-        sql.push_str(" ORDER BY server, tool");
+        let [server, tool] = ["server", "tool"].map(|column| db.dialect().by_bytes(column));
+        sql.push_str(&format!(" ORDER BY {server}, {tool}"));
         Ok(db.fetch_all(&sql, &values).await?)
     }
 }

@@ -148,12 +148,14 @@ impl History {
         assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
         assert_eq!(stats.by_status.values().sum::<u64>(), 9);
         assert!((stats.avg_duration_ms - 5_600.0 / 9.0).abs() < 1e-9 && stats.unpriced_count == 0, "{stats:?}");
+        assert!((stats.avg_iterations - 3.0).abs() < 1e-9, "a direct call has no turns to share: {stats:?}");
         let denied = AuditQuery { status: Some("denied".into()), limit: Some(1), offset: 1, ..self.query() };
         for (query, count) in [(self.query(), 10), (denied, 1)] {
             assert_eq!(reader.count(&query).await.ok(), Some(count), "all that is found is counted, not the page");
         }
         let none = AuditQuery { status: Some("timeout".into()), ..self.query() };
-        assert_eq!(reader.stats(&none).await.unwrap_or_default().total_requests, 0);
+        let none = reader.stats(&none).await.unwrap_or_default();
+        assert_eq!((none.total_requests, none.avg_iterations, none.avg_duration_ms), (0, 0.0, 0.0));
     }
 
     async fn calls_are_those_of_the_request(&self, reader: &dyn AuditReader) {
@@ -246,7 +248,7 @@ fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Re
     ask.cost = Some(NanoUsd(2_103_120));
     ask.tools_used = vec!["git.hub.log".into()];
     ask.servers_used = ["git.hub".into()].into();
-    ask.duration_ms = 800;
+    (ask.iterations, ask.duration_ms) = (3, 800);
     [Event::ToolCall(call), Event::Ask(Box::new(ask))].map(|event| at(person, begin, minute, request_id, event))
 }
 

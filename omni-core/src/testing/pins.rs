@@ -36,6 +36,7 @@ pub async fn pin_store_contract(store: &dyn PinStore) {
 
     changes_are_all_or_nothing(store, &server, &one, &two).await;
     one_of_two_at_once_wins(store, &server).await;
+    the_order_is_that_of_bytes(store).await;
 }
 
 async fn changes_are_all_or_nothing(store: &dyn PinStore, server: &str, one: &Pin, two: &Pin) {
@@ -69,4 +70,21 @@ async fn one_of_two_at_once_wins(store: &dyn PinStore, server: &str) {
     let kept = store.pins(Some(server), Some("raced")).await.expect("pins can be read").pop().expect("one won");
     let winner = if won[0] { &a[0] } else { &b[0] };
     assert_eq!(kept.pinned, winner.pinned);
+}
+
+/// Whatever a database's language makes of capitals, signs and accents.
+async fn the_order_is_that_of_bytes(store: &dyn PinStore) {
+    let name = format!("ordered-{}", Uuid::new_v4().simple());
+    let [upper, lower] = ["B", "a"].map(|end| format!("{name}{end}"));
+    let of = |server: &str| ["B", "_c", "a", "\u{e4}"].map(|tool| Pin::new(server, tool));
+    let mut pins = [of(&upper), of(&lower)].concat();
+    pins.reverse();
+    assert!(store.put(&pins).await.expect("pins can be written"));
+    let mut marks = store.marks(None).await.expect("marks can be read");
+    marks.retain(|mark| mark.server.starts_with(&name));
+    let found: Vec<(&str, &str)> = marks.iter().map(|mark| (&*mark.server, &*mark.tool)).collect();
+    let in_order: Vec<(&str, &str)> = pins.iter().rev().map(|pin| (&*pin.server, &*pin.tool)).collect();
+    assert_eq!(found, in_order, "servers and tools are in the order of their bytes");
+    let pins = store.pins(Some(&lower), None).await.expect("pins can be read");
+    assert!(pins.iter().map(|pin| &*pin.tool).eq(["B", "_c", "a", "\u{e4}"]), "{pins:?}");
 }

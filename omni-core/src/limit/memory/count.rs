@@ -109,7 +109,7 @@ impl Count {
 
     pub(super) fn is_idle(&mut self, now: Now) -> bool {
         let (leased, _) = self.leases.standing(now.instant);
-        let spent = self.day.at(Period::Day, now.utc) + self.month.at(Period::Month, now.utc);
+        let spent = self.day.at(Period::Day, now.utc).max(self.month.at(Period::Month, now.utc));
         self.logs.retain_mut(|log| log.standing(now.instant).0 > 0);
         self.logs.is_empty() && leased == 0 && spent == 0
     }

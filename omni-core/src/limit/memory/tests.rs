@@ -149,6 +149,29 @@ fn idle_counts_and_lapsed_reservations_are_forgotten() {
 }
 
 #[test]
+fn a_lease_without_an_end_is_held_until_it_is_given_back() {
+    let limiter = limiter();
+    let place = || charge("places", Limit::Concurrent { max: 1 }, 1);
+    let request = Reserve::new(vec![place()]).with_ttl(Duration::MAX);
+    limiter.limiter.reserve(&request).now_or_never().unwrap().unwrap();
+    limiter.limiter.renew(&request.id).now_or_never().unwrap().unwrap();
+    limiter.turn(1_000 * 24 * HOUR);
+    limiter.refused(vec![place()]);
+    limiter.limiter.settle(&Settle::new(request.id)).now_or_never().unwrap().unwrap();
+    limiter.reserve(vec![place()]).unwrap();
+}
+
+#[test]
+fn budgets_of_which_as_much_is_spent_as_can_be_counted_are_not_idle() {
+    let limiter = limiter();
+    let most = |period| charge("tokens", Limit::Budget { max: u64::MAX, period }, u64::MAX);
+    limiter.reserve(vec![most(Period::Day), most(Period::Month)]).unwrap();
+    limiter.turn(Duration::from_secs(120));
+    limiter.reserve(vec![hourly(5)]).unwrap();
+    assert_eq!(limiter.limiter.state().counts.len(), 2);
+}
+
+#[test]
 fn more_counts_than_the_bound_are_refused_not_forgotten() {
     let mut limiter = limiter();
     limiter.limiter.max_held = 2;

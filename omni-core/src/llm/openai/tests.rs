@@ -106,6 +106,15 @@ async fn a_stream_that_ends_before_it_says_anything_is_not_asked_for_again_here(
     assert_eq!(fake.asked().len(), 1);
 }
 
+#[tokio::test]
+async fn a_vendor_may_have_time_without_an_end() {
+    let fake = Fake::start(vec![Canned::events(HELLO)]).await;
+    let mut config = fake.config("openai");
+    config.timeout = Duration::MAX;
+    let seen = turn(&OpenAi::from_config(&config).unwrap(), ask()).await;
+    assert_eq!((seen.text.as_str(), seen.stop), ("Hello", Some(StopReason::EndTurn)), "{:?}", seen.error);
+}
+
 /// A chunk in which the model thinks aloud.
 fn thinking(delta: &str) -> String {
     format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",{delta}}}}}]}}\n\n")

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::{Decoder, Vendor, refusal, turn::Turn};
 use crate::{
+    clock,
     config::LlmConfig,
     llm::{
         ChatEvent, ChatStream, LlmError,
@@ -88,7 +89,7 @@ impl Endpoint {
         warnings: Vec<String>,
         decoder: impl Fn() -> D,
     ) -> Result<ChatStream, LlmError> {
-        let own = Instant::now() + self.timeout;
+        let own = clock::from_now(self.timeout);
         let begins_by = deadline.map_or(own, |deadline| deadline.min(own));
         let body = Bytes::from(body);
         let attempt = || self.attempt(model, body.clone(), deadline, decoder());

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Admin, MAX_NAME, quoted, record, within};
 use crate::{
     error::Error,
-    identity::{ApiKey, KeyError, Keys, Principal, Scope, Scopes, is_subject, keys::IssuedKey, normalise},
+    identity::{ApiKey, Keys, Principal, Scope, Scopes, is_subject, keys::IssuedKey, normalise},
     policy::{Grant, Permission, PolicyError, Role},
 };
 
@@ -52,12 +52,6 @@ impl NewKey {
     #[must_use]
     pub fn new(owner: impl Into<String>, scopes: Scopes) -> Self {
         Self { owner: owner.into(), scopes, name: None, act_as: Vec::new(), ceiling_role: None, expires_at: None }
-    }
-}
-
-impl From<KeyError> for Error {
-    fn from(error: KeyError) -> Self {
-        Self::People { message: error.to_string() }
     }
 }
 

@@ -3,20 +3,10 @@
 use serde_json::json;
 
 use super::{Admin, quoted, record};
-use crate::{
-    error::Error,
-    pin::{Pin, PinError, Why},
-    policy::Permission,
-};
+use crate::{error::Error, pin::Pin, policy::Permission};
 
 /// How often somebody else may get in between.
 const ROUNDS: usize = 3;
-
-impl From<PinError> for Error {
-    fn from(error: PinError) -> Self {
-        Self::People { message: error.to_string() }
-    }
-}
 
 impl Admin {
     /// What is known of the tools of a server, or of all: what each is agreed to be, and what it is
@@ -109,13 +99,5 @@ fn is_what_was_seen(pin: &Pin, digest: &str) -> Result<(), Error> {
             message: format!("{}.{} is another one by now: {}", pin.server, pin.tool, seen.digest),
         }),
         None => Ok(()),
-    }
-}
-
-impl Pin {
-    /// Why the tool is kept back; `None` where it may be used.
-    #[must_use]
-    pub fn why(&self) -> Option<Why> {
-        self.held.as_ref().map(|(why, _)| *why)
     }
 }

@@ -27,6 +27,6 @@ impl Admin {
         let Some(tables) = &self.parts.tables else { return Ok(None) };
         let analytics = Analytics::of(tables.clone());
         let found = analytics.overview(&self.principal.tenant, stretch, source, now).await;
-        found.map(Some).map_err(|error| Error::People { message: error.to_string() })
+        found.map(Some).map_err(|error| Error::Analytics { message: error.to_string() })
     }
 }

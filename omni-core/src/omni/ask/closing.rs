@@ -1,4 +1,4 @@
-//! The end of an ask: what its answer says of it, and its record.
+//! The end of an ask: what its answer says of it, its record, and what its asker is told last.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
         Finish,
         drive::{Ended, Progress},
     },
-    answer::{Answer, CallStatus, Status, Warning, millis},
+    answer::{Answer, AnswerEvent, CallStatus, EventSender, Failure, Status, Warning, millis},
     ask::Ask,
     call,
     cost::NanoUsd,
@@ -22,6 +22,9 @@ use crate::{
     parts::Parts,
     trace,
 };
+
+/// How long the last events wait for a reader who holds the stream and does not read it.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// What an ask had taken when it went on.
 #[derive(Debug, Clone, Copy)]
@@ -220,6 +223,30 @@ pub(super) async fn record(
             error.or(Some(Error::Audit(failed)))
         }
     }
+}
+
+/// Tells the asker the rest: what was not `said` or `warned` of yet, what waits for a human, and how it ended.
+pub(super) async fn tell(
+    parts: &Parts,
+    known: &Known,
+    (answer, error): (Answer, Option<Error>),
+    (said, warned): (usize, usize),
+    mut events: EventSender,
+) {
+    events.text(&answer.text[said..]);
+    // Only now: whoever agrees at once finds the ask settled, and written down.
+    let pending = answer.pending.iter().filter(|_| error.is_none()).cloned().map(AnswerEvent::Confirm);
+    let warnings = answer.warnings[warned..].iter().cloned().map(AnswerEvent::Warning);
+    let mut last: Vec<AnswerEvent> = pending.chain(warnings).collect();
+    let end = match error {
+        None => AnswerEvent::Done(Box::new(answer)),
+        Some(error) => AnswerEvent::Error(Box::new(Failure::new(error, answer))),
+    };
+    if let Some(resumed) = &known.resumed {
+        resumed.end(parts, &end).await;
+    }
+    last.push(end);
+    events.end(last, LAST_WORDS).await;
 }
 
 fn outcome(answer: &Answer, error: Option<&Error>) -> Outcome {

@@ -19,7 +19,7 @@ use crate::{
     confirm::{Bound, Confirmation, MAX_PENDING, MAX_RUN_BYTES, ParkedRun, RunError, Whose},
     error::Error,
     identity::{Credential, Principal},
-    omni::noted,
+    omni::{noted, resumed::caught},
     parts::Parts,
     thread::Conversation,
 };
@@ -122,7 +122,7 @@ pub(super) async fn park(
 /// It may still be there.
 pub(super) async fn undo(parts: &Parts, progress: &mut Progress) -> Result<(), Error> {
     let Some(run) = progress.parked else { return Ok(()) };
-    let ended = timeout(PARKING, parts.runs.end(run, None)).await;
+    let ended = timeout(PARKING, caught(parts.runs.end(run, None))).await;
     let left = ended.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
     progress.parked = None;
     noted::write_all(parts, &left).await;

@@ -1,6 +1,7 @@
 //! Who goes on with a run has a lease on it, so that one does at a time, and what they leave behind is known.
 
 use std::{
+    panic::AssertUnwindSafe,
     pin::pin,
     sync::{
         Arc,
@@ -9,16 +10,27 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::gone;
-use crate::{confirm::RunStore, error::Error, parts::STEP_TIMEOUT};
+use crate::{
+    confirm::{RunError, RunStore},
+    error::Error,
+    parts::STEP_TIMEOUT,
+};
 
 /// For how long a run is taken on at a time: what its process leaves behind is known after that.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often that is renewed.
 const RENEW: Duration = Duration::from_secs(3);
+
+/// What a store of runs did. That it panicked is an error like any other: it costs nobody the record of their ask.
+pub(in crate::omni) async fn caught<T>(doing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    let done = AssertUnwindSafe(doing).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(RunError::new("it panicked")))
+}
 
 /// The right to go on with a run.
 #[derive(Debug)]
@@ -38,7 +50,7 @@ impl Lease {
     /// # Errors
     /// [`Error::Conflict`] where somebody else has, or it is over.
     pub(in crate::omni) async fn claim(&self) -> Result<(), Error> {
-        if timeout(STEP_TIMEOUT, self.store.claim(self.run, LEASE)).await.unwrap_or(Ok(false))? {
+        if timeout(STEP_TIMEOUT, caught(self.store.claim(self.run, LEASE))).await.unwrap_or(Ok(false))? {
             self.is_claimed.store(true, Ordering::Release);
             return Ok(());
         }
@@ -57,7 +69,7 @@ impl Lease {
             if !self.is_claimed() {
                 continue;
             }
-            match timeout(RENEW, self.store.renew(self.run, LEASE)).await {
+            match timeout(RENEW, caught(self.store.renew(self.run, LEASE))).await {
                 Ok(Ok(false)) => return,
                 Ok(Ok(true)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "the lease of a run is not renewed yet"),
