@@ -125,7 +125,7 @@ impl App {
 
     /// The terminal of a command that asks at most now and then.
     pub(crate) fn terminal(&self) -> Arc<Terminal> {
-        Terminal::new(self.console.clone(), Arc::new(Stdin))
+        Terminal::new(self.console.clone(), Arc::new(Stdin::default()))
     }
 
     /// The person at the terminal, perhaps acting as somebody else.

@@ -42,7 +42,8 @@ const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_millis(50);
 
-const SETTINGS: &str = "data_dir: ../data\nllm:\n  provider: offline\n";
+/// As a service it is for whoever is on this machine: a key of it would be made in another demo.
+const SETTINGS: &str = "data_dir: ../data\nllm:\n  provider: offline\nsecurity:\n  mode: trusted_local\n";
 const MCPS: &str = include_str!("demo/mcps.yaml");
 
 /// Everything that a demo is made of; it goes when this does.

@@ -278,7 +278,8 @@ impl Omni {
         steps::policy(&parts, &principal).await
     }
 
-    /// What an ask would be given: nothing is asked, charged or recorded.
+    /// What an ask would be given: nothing is asked, charged or recorded. Whether limits and budgets have room for it is
+    /// not looked at.
     ///
     /// # Errors
     /// An [`Error`] when the ask would be refused.

@@ -3,10 +3,13 @@
 //!
 //! | span | level | what |
 //! |---|---|---|
-//! | `omni.ask`, `omni.call` | info | one ask, one direct call; the roots, with `request_id` |
+//! | `omni.ask`, `omni.call`, `omni.pass` | info | an ask, a direct call, a prompt or resource; the roots, with `request_id` |
 //! | `chat {model}` | info | a turn of the model |
 //! | `tools/call {tool}` | info | a call, from the last look at the grant to the server's answer |
 //! | `omni.identity`, `.policy`, `.limit`, `.thread`, `.summary`, `.catalog`, `.confirm`, `.settle`, `.ledger`, `invoke_agent omni` | debug | the steps between |
+//! | `omni.result` | debug | keeping what a call returned, beside the ask |
+//!
+//! Spans at debug are made where the steps run, all others here.
 //!
 //! `omni.identity` is the door's own where that lets somebody in. It is below the ask or the call where they name somebody
 //! else, or came to it late.
@@ -159,4 +162,33 @@ pub(crate) fn parent() -> Option<String> {
 #[cfg(not(feature = "otel"))]
 pub(crate) fn parent() -> Option<String> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// All that is written in a directory.
+    fn sources(dir: &Path) -> String {
+        let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let text = |path: &Path| match path.is_dir() {
+            true => sources(path),
+            false if path.extension().is_some_and(|extension| extension == "rs") => fs::read_to_string(path).unwrap(),
+            false => String::new(),
+        };
+        paths.map(|path| text(path.as_path())).collect()
+    }
+
+    #[test]
+    fn the_table_names_every_span() {
+        let table: String = include_str!("trace.rs").lines().filter(|line| line.starts_with("//! |")).collect();
+        let all = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        let names: Vec<&str> =
+            all.split(concat!("_span", "!(")).skip(1).filter_map(|made| made.split('"').nth(1)).collect();
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            let step = name.strip_prefix("omni").unwrap_or(name);
+            assert!([name, step].iter().any(|name| table.contains(&format!("`{name}"))), "{name}");
+        }
+    }
 }

@@ -180,7 +180,8 @@ impl Api {
         }
     }
 
-    /// A thread's first message and its newest up to a time, oldest first: Slack lists them from the oldest on.
+    /// A thread's first message and its newest up to a time, oldest first, at most so many of them together: Slack lists them
+    /// from the oldest on.
     pub(crate) async fn replies(
         &self,
         channel: &str,
@@ -218,7 +219,8 @@ impl Api {
     /// A message as it stands now, where it still does.
     pub(crate) async fn message(&self, to: &To, ts: &str) -> Result<Option<Value>, SlackError> {
         let said = match &to.thread {
-            Some(thread) => self.replies(&to.channel, thread, ts, 1).await?,
+            // The first one stays whatever else goes, and the newest up to then is the one.
+            Some(thread) => self.replies(&to.channel, thread, ts, 2).await?,
             None => {
                 let asked = json!({ "channel": to.channel, "latest": ts, "inclusive": true, "limit": 1 });
                 let mut answer = self.call("conversations.history", &asked).await?;

@@ -47,7 +47,7 @@ impl<'a> View<'a> {
     /// The history of now.
     pub(super) async fn open(data: &'a Data, tenant: &'a str) -> Result<Self, AnalyticsError> {
         let db = data.db().await?;
-        keep::refresh(db).await?;
+        keep::refresh(db, keep::RENEWED_WITHIN).await?;
         Ok(Self { db, tenant })
     }
 

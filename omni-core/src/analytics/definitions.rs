@@ -178,7 +178,8 @@ fn beyond() -> Vec<Tool> {
             "get_latency_percentiles",
             "Latency percentiles",
             "Latency percentiles: p50, p90, p95 and p99 of response times, of requests as a whole and of each server's \
-             or tool's own calls. Use it for the median, the distribution and tail latency.",
+             or tool's own calls, a human's decision included. Use it for the median, the distribution and tail \
+             latency.",
             [
                 period("week"),
                 vec![group_by(&["request", "mcp", "tool"], "Whole requests, or calls by server or tool."), mcp()],

@@ -15,7 +15,7 @@ const FEW: i64 = 2_000;
 /// How long one question may sum up for the next ones.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one question may sum up again what it cannot be answered without; the next one goes on from there.
-const RENEWED_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const RENEWED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How far a table is summed up, and which state of the sums that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +33,11 @@ impl Mark {
 }
 
 /// Brings the sums up to date, as far as that is worth it and takes no longer than one may wait. Where rows of so many
-/// days were removed that it has to take longer, there is no answer yet.
-pub(super) async fn refresh(db: &Db) -> Result<(), AnalyticsError> {
+/// days were removed that it has to take longer than this, there is no answer yet.
+pub(super) async fn refresh(db: &Db, renewed_within: Duration) -> Result<(), AnalyticsError> {
     let began = Instant::now();
     for source in Source::ALL {
-        if !renew(db, source, Some(began + RENEWED_WITHIN)).await? {
+        if !renew(db, source, Some(began + renewed_within)).await? {
             return Err(AnalyticsError::Renewing);
         }
         loop {

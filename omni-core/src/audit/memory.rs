@@ -19,6 +19,9 @@ use crate::{
     ledger::{ChainHead, Checkpoint, Record},
 };
 
+/// Where it is.
+pub(crate) const PLACE: &str = "memory";
+
 /// Keeps the newest records of all chains. Clones share them.
 #[derive(Debug, Clone)]
 pub struct MemorySink {
@@ -136,7 +139,7 @@ impl AuditSink for MemorySink {
     }
 
     fn place(&self) -> Option<String> {
-        Some("memory".into())
+        Some(PLACE.into())
     }
 }
 

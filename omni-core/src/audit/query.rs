@@ -9,11 +9,13 @@ use uuid::Uuid;
 use super::{AuditError, LogEntry};
 
 /// What entries are of: an ask, a direct call, an administrator's operation.
-pub const REQUEST_TYPES: [&str; 3] = ["chat", "tool_call", ADMIN];
+pub const REQUEST_TYPES: [&str; 3] = [CHAT, "tool_call", ADMIN];
 /// The source of what came by no door that is known, as rows of an imported database.
 pub const UNKNOWN_SOURCE: &str = "unknown";
 /// How asks and calls end that neither were refused nor given up.
 pub const FAILURES: [&str; 3] = ["error", "timeout", "unknown_outcome"];
+/// What has turns of a model.
+pub(super) const CHAT: &str = "chat";
 /// What stands in no sum of asks and calls.
 pub(super) const ADMIN: &str = "admin";
 /// Most entries of a page.
@@ -219,7 +221,7 @@ pub struct AuditStats {
     pub total_requests: u64,
     /// Tool calls that came to their servers.
     pub total_tool_calls: u64,
-    /// Model turns, on average.
+    /// Model turns of an ask, on average.
     pub avg_iterations: f64,
     /// Milliseconds, on average.
     pub avg_duration_ms: f64,
@@ -248,8 +250,10 @@ pub(super) type Group = (String, bool);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
     pub(super) requests: u64,
-    pub(super) calls: u64,
+    /// Those of them that are asks, and the model's turns of these.
+    pub(super) asks: u64,
     pub(super) iterations: u64,
+    pub(super) calls: u64,
     pub(super) duration_ms: u64,
     pub(super) nano_usd: u64,
     pub(super) unpriced: u64,
@@ -261,7 +265,10 @@ impl Sums {
     pub(super) fn add(&mut self, entry: &LogEntry) {
         self.requests += 1;
         self.calls += entry.tool_calls_count;
-        self.iterations += entry.iterations;
+        if entry.request_type == CHAT {
+            self.asks += 1;
+            self.iterations += entry.iterations;
+        }
         self.duration_ms += entry.duration_ms;
         self.nano_usd += entry.cost_nano_usd.unwrap_or(0);
         self.unpriced += u64::from(entry.model.is_some() && entry.cost_nano_usd.is_none());
@@ -274,7 +281,7 @@ impl Sums {
 impl FromIterator<(Group, Sums)> for AuditStats {
     fn from_iter<I: IntoIterator<Item = (Group, Sums)>>(sums: I) -> Self {
         let mut stats = Self::default();
-        let (mut iterations, mut duration_ms, mut nano_usd) = (0_u64, 0_u64, 0_u64);
+        let (mut asks, mut iterations, mut duration_ms, mut nano_usd) = (0_u64, 0_u64, 0_u64, 0_u64);
         for ((status, is_admin), sums) in sums {
             if is_admin {
                 stats.admin_count += sums.requests;
@@ -282,6 +289,7 @@ impl FromIterator<(Group, Sums)> for AuditStats {
             }
             stats.total_requests += sums.requests;
             stats.total_tool_calls += sums.calls;
+            asks += sums.asks;
             iterations += sums.iterations;
             duration_ms += sums.duration_ms;
             nano_usd += sums.nano_usd;
@@ -292,8 +300,9 @@ impl FromIterator<(Group, Sums)> for AuditStats {
             stats.blocked_count += sums.blocked;
             stats.by_status.insert(status, sums.requests);
         }
-        let average = |sum: u64| if stats.total_requests == 0 { 0.0 } else { sum as f64 / stats.total_requests as f64 };
-        (stats.avg_iterations, stats.avg_duration_ms) = (average(iterations), average(duration_ms));
+        let average = |sum: u64, of: u64| if of == 0 { 0.0 } else { sum as f64 / of as f64 };
+        stats.avg_iterations = average(iterations, asks);
+        stats.avg_duration_ms = average(duration_ms, stats.total_requests);
         stats.total_cost = nano_usd as f64 / 1e9;
         stats
     }

@@ -63,8 +63,12 @@ impl From<Tools> for BTreeMap<String, StoredTool> {
 /// The tools that were seen last; empty where none ever were.
 #[must_use]
 pub fn read(config: &Config) -> StoredTools {
+    read_in(&config.data_dir)
+}
+
+fn read_in(dir: &Path) -> StoredTools {
     let mut text = String::new();
-    let read = fs::File::open(path(&config.data_dir)).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
+    let read = fs::File::open(path(dir)).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
     // One that cannot be read is written anew the next time.
     let tools: Option<BTreeMap<String, Tools>> = read.ok().and_then(|_| serde_json::from_str(&text).ok());
     tools.unwrap_or_default().into_iter().map(|(server, tools)| (server, tools.into())).collect()
@@ -80,33 +84,36 @@ pub fn of(server: &ServerView) -> BTreeMap<String, StoredTool> {
 
 /// Keeps what the servers that answered have; of the others, what they had.
 pub(crate) async fn keep(config: &Config, catalog: &Catalog) {
-    let before = read(config);
-    let mut tools = before.clone();
-    for server in catalog.servers.iter().filter(|server| server.health == Health::Healthy) {
-        tools.insert(server.name.to_string(), of(server));
-    }
-    replace(config, &before, tools).await;
+    let answered = catalog.servers.iter().filter(|server| server.health == Health::Healthy);
+    let seen: StoredTools = answered.map(|server| (server.name.to_string(), of(server))).collect();
+    change(config, move |tools| tools.extend(seen)).await;
 }
 
 /// Notes that tools of a server are not kept back any more, which nobody need ask the server for.
 pub(crate) async fn let_in(config: &Config, server: &str, names: &[&str]) {
-    let before = read(config);
-    let mut tools = before.clone();
-    for (name, tool) in tools.get_mut(server).into_iter().flatten() {
-        if names.contains(&name.as_str()) {
-            tool.withheld = None;
+    let (server, names) = (server.to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let let_in = move |tools: &mut StoredTools| {
+        for (name, tool) in tools.get_mut(&server).into_iter().flatten() {
+            if names.contains(name) {
+                tool.withheld = None;
+            }
         }
-    }
-    replace(config, &before, tools).await;
+    };
+    change(config, let_in).await;
 }
 
-/// Writes the tools, where they are others than before.
-async fn replace(config: &Config, before: &StoredTools, tools: StoredTools) {
-    if tools == *before {
-        return;
-    }
+/// Changes the tools that are kept, and writes them where they are others than before.
+async fn change(config: &Config, change: impl FnOnce(&mut StoredTools) + Send + 'static) {
     let dir = config.data_dir.clone();
-    let written = files::blocking(move || write(&dir, &tools).map_err(|error| files::failed(&path(&dir), &error)));
+    let written = files::blocking(move || {
+        let before = read_in(&dir);
+        let mut tools = before.clone();
+        change(&mut tools);
+        if tools == before {
+            return Ok(());
+        }
+        write(&dir, &tools).map_err(|error| files::failed(&path(&dir), &error))
+    });
     if let Err(error) = written.await {
         tracing::debug!(%error, "what the servers' tools are was not kept");
     }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use tokio::sync::Notify;
@@ -67,8 +67,12 @@ impl Desk {
     /// meanwhile is not forgotten.
     fn write(&self) {
         for _ in 0..TURNS {
-            // Held by somebody who will look again; or by one who panicked: then nothing is safe any more.
-            let Ok(mut writer) = self.writer.try_lock() else { return };
+            let mut writer = match self.writer.try_lock() {
+                Ok(writer) => writer,
+                // Whoever holds it will look again.
+                Err(TryLockError::WouldBlock) => return,
+                Err(TryLockError::Poisoned(left)) => broken(left),
+            };
             let Some(own) = writer.as_mut() else { return };
             if !own.is_ready() {
                 break;
@@ -113,7 +117,7 @@ impl Desk {
     }
 
     fn take(&self) -> Option<Writer> {
-        locked(&self.writer).take()
+        self.writer.lock().unwrap_or_else(broken).take()
     }
 
     async fn finish(&self, mut writer: Writer) -> Ended {
@@ -133,6 +137,40 @@ impl Desk {
     }
 }
 
+/// What somebody had who panicked. Nobody knows how far they came, so that nothing is safe to write any more: what waits,
+/// and what comes, is refused.
+fn broken(left: PoisonError<MutexGuard<'_, Option<Writer>>>) -> MutexGuard<'_, Option<Writer>> {
+    let mut writer = left.into_inner();
+    if let Some(own) = writer.as_mut() {
+        let message = "whoever wrote to the ledger's chain panicked; it takes nothing before the next start";
+        own.broken.get_or_insert_with(|| AuditError::Unavailable { message: message.into() });
+    }
+    writer
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use crate::ledger::{AskRecord, Event, Ledger, Outcome, Record};
+
+    #[tokio::test]
+    async fn after_a_panic_in_the_middle_of_a_write_records_are_refused_and_nobody_waits() {
+        let (ledger, sink) = Ledger::in_memory();
+        let desk = ledger.inner.desk.clone();
+        let panics = move || {
+            let _writer = desk.writer.lock().unwrap();
+            panic!("it broke");
+        };
+        assert!(thread::spawn(panics).join().is_err());
+        let ask = Event::Ask(Box::new(AskRecord::new("Who am I?", Outcome::Success)));
+        let refused = ledger.write(Record::new(uuid::Uuid::now_v7(), None, ask)).await.unwrap_err();
+        assert!(refused.to_string().contains("panicked"), "{refused}");
+        ledger.shutdown().await;
+        assert_eq!((ledger.backlog(), sink.records().len()), (0, 0));
+    }
 }

@@ -127,7 +127,8 @@ pub struct CallRecord {
     /// The rule that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// How long the server took, in milliseconds.
+    /// How long it took, in milliseconds: the server, and all that was waited for before it was asked, such as a human's
+    /// decision.
     pub duration_ms: u64,
     /// The size of what it returned, as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use omni_core::{Error, policy::Grant};
 use super::{
     Bot,
     question::{Aside, Question},
-    refusing::Refusal,
+    refusing::{Refusal, has_role},
     stopping::Stopping,
 };
 use crate::{
@@ -96,7 +96,7 @@ impl Bot {
             return Err(Refusal::new(body, format!("the Slack command {command} is switched off")));
         }
         match &rules.required_role {
-            Some(role) if !grant.role.is_one_of(std::slice::from_ref(role)) => {
+            Some(role) if !has_role(grant, role) => {
                 let body = Body::of(&format!("🚫 {name} takes the role {}.", view::text::code(role, 60)));
                 let own = &grant.role.name;
                 let why = format!("the Slack command {command} takes the role {role}, and theirs is {own}");

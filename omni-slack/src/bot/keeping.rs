@@ -10,7 +10,10 @@ use std::{
 
 use omni_core::{Error, kept::Kept};
 use serde_json::{Value, json};
-use tokio::time::{interval_at, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{interval_at, timeout},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Bot;
@@ -36,20 +39,43 @@ pub(super) enum Whose {
 /// Something that this process does, and no other. Whoever drops it lets others do it after a while.
 #[derive(Debug)]
 pub(super) struct Claim {
-    kept: Option<(Kept, String)>,
+    held: Option<Held>,
     /// How often it could not be said that it is held.
     missed: Arc<AtomicU64>,
-    _renewing: DropGuard,
+}
+
+/// What a claim holds, for as long as that is said again.
+#[derive(Debug)]
+struct Held {
+    kept: Kept,
+    key: String,
+    stop: DropGuard,
+    renewing: JoinHandle<()>,
+}
+
+impl Held {
+    fn renewed(kept: Kept, key: String, missed: Arc<AtomicU64>) -> Self {
+        let stop = CancellationToken::new();
+        let (values, name, stopped) = (kept.clone(), key.clone(), stop.clone());
+        let renewing = tokio::spawn(async move { renew(&values, &name, &missed, &stopped).await });
+        Self { kept, key, stop: stop.drop_guard(), renewing }
+    }
+
+    /// It is not said again that it is held: not even by what was on its way to the database, which would stand there
+    /// in the place of what comes next.
+    async fn ends(self) -> (Kept, String) {
+        let Self { kept, key, stop, renewing } = self;
+        drop(stop);
+        drop(renewing.await);
+        (kept, key)
+    }
 }
 
 impl Claim {
     fn of(kept: Option<(Kept, String)>) -> Self {
-        let (stop, missed) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
-        if let Some((kept, key)) = kept.clone() {
-            let (stopped, missed) = (stop.clone(), missed.clone());
-            tokio::spawn(async move { stopped.run_until_cancelled(renew(&kept, &key, &missed)).await });
-        }
-        Self { kept, missed, _renewing: stop.drop_guard() }
+        let missed = Arc::new(AtomicU64::new(0));
+        let held = kept.map(|(kept, key)| Held::renewed(kept, key, missed.clone()));
+        Self { held, missed }
     }
 
     /// How often it could not be said that it is held: others may have taken it for left then.
@@ -68,25 +94,27 @@ impl Claim {
 
     /// It is done: nobody does it again.
     pub(super) async fn done(self) {
-        let Some((kept, key)) = &self.kept else { return };
-        if let Err(error) = kept.put_for(key, &json!(true), KNOWN_FOR).await {
+        let Some(held) = self.held else { return };
+        let (kept, key) = held.ends().await;
+        if let Err(error) = in_time(kept.put_for(&key, &json!(true), KNOWN_FOR)).await {
             tracing::warn!(%error, "another process may do again what is done");
         }
     }
 
     /// It is not done, and another one may do it.
     pub(super) async fn leave(self) {
-        let Some((kept, key)) = &self.kept else { return };
-        if let Err(error) = kept.release(key).await {
+        let Some(held) = self.held else { return };
+        let (kept, key) = held.ends().await;
+        if let Err(error) = in_time(kept.release(&key)).await {
             tracing::warn!(%error, "what this process leaves is left to others only after a while");
         }
     }
 }
 
-async fn renew(kept: &Kept, key: &str, missed: &AtomicU64) {
+/// Says every so often that something is held; what is being said when it stops is said to its end.
+async fn renew(kept: &Kept, key: &str, missed: &AtomicU64, stop: &CancellationToken) {
     let mut ticks = interval_at(tokio::time::Instant::now() + RENEW_EVERY, RENEW_EVERY);
-    loop {
-        ticks.tick().await;
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         // One that hangs is not to keep the next from being in time.
         if let Err(error) = in_time(kept.put_for(key, &Value::Null, LEASE)).await {
             missed.fetch_add(1, Ordering::Relaxed);
@@ -158,4 +186,108 @@ fn seen(key: &str) -> String {
 /// What is not known within [`PATIENCE`] is not known.
 pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout(PATIENCE, work).await.unwrap_or(Err(Error::Timeout { after: PATIENCE }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        sync::{Mutex, MutexGuard},
+    };
+
+    use async_trait::async_trait;
+    use omni_core::{
+        Omni,
+        kept::{KeptError, KeptStore},
+    };
+    use tokio::sync::{Semaphore, watch};
+
+    use super::*;
+
+    /// A store where it takes a while until something is held, whether or not anybody waits for that.
+    #[derive(Debug)]
+    struct Late {
+        values: Arc<Mutex<BTreeMap<String, Value>>>,
+        gate: Arc<Semaphore>,
+        /// How often something was to be held, and how often it was.
+        begun: watch::Sender<usize>,
+        held: watch::Sender<usize>,
+    }
+
+    impl Late {
+        /// One where that takes no time once.
+        fn after_one() -> Self {
+            let gate = Arc::new(Semaphore::new(1));
+            Self { values: Arc::default(), gate, begun: watch::Sender::new(0), held: watch::Sender::new(0) }
+        }
+
+        fn values(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
+            self.values.lock().unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl KeptStore for Late {
+        async fn get(&self, _: &str, key: &str) -> Result<Option<Value>, KeptError> {
+            Ok(self.values().get(key).cloned())
+        }
+
+        async fn put(&self, _: &str, key: &str, value: &Value, _: Option<Duration>) -> Result<(), KeptError> {
+            if !value.is_null() {
+                self.values().insert(key.to_owned(), value.clone());
+                return Ok(());
+            }
+            let (values, gate, held, key) = (self.values.clone(), self.gate.clone(), self.held.clone(), key.to_owned());
+            let holding = tokio::spawn(async move {
+                gate.acquire().await.unwrap().forget();
+                values.lock().unwrap().insert(key, Value::Null);
+                held.send_modify(|held| *held += 1);
+            });
+            self.begun.send_modify(|begun| *begun += 1);
+            holding.await.map_err(|error| KeptError::new(error.to_string()))
+        }
+
+        async fn replace(&self, _: &str, _: &str, _: Option<&Value>, _: &Value) -> Result<bool, KeptError> {
+            Ok(false)
+        }
+
+        async fn remove(&self, _: &str, key: &str) -> Result<bool, KeptError> {
+            Ok(self.values().remove(key).is_some())
+        }
+
+        async fn list(&self, _: &str, _: &str) -> Result<Vec<(String, Value)>, KeptError> {
+            Ok(Vec::new())
+        }
+
+        async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<bool, KeptError> {
+            Ok(false)
+        }
+
+        async fn sweep(&self) -> Result<u64, KeptError> {
+            Ok(0)
+        }
+    }
+
+    /// What is kept of a claim that ends while it is being said again that it is held.
+    async fn kept_after(ends: impl AsyncFnOnce(Claim)) -> Option<Value> {
+        let store = Arc::new(Late::after_one());
+        let omni = Omni::builder().kept(store.clone()).build().await.unwrap();
+        tokio::time::pause();
+        let (mut begun, mut held) = (store.begun.subscribe(), store.held.subscribe());
+        let claim = Claim::own(omni.kept("door").unwrap(), "it").await;
+        begun.wait_for(|begun| *begun == 2).await.unwrap();
+        tokio::join!(ends(claim), async { store.gate.add_permits(1) });
+        held.wait_for(|held| *held == 2).await.unwrap();
+        store.values().get("seen/it").cloned()
+    }
+
+    #[tokio::test]
+    async fn what_is_done_is_not_held_again_by_what_was_said_before() {
+        assert_eq!(kept_after(Claim::done).await, Some(json!(true)));
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_not_held_again_by_what_was_said_before() {
+        assert_eq!(kept_after(Claim::leave).await, None);
+    }
 }

@@ -19,6 +19,9 @@ use crate::{
     view,
 };
 
+/// The role that is above administrators.
+const SUPER_ADMIN: &str = "super_admin";
+
 /// Why a question is not taken.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -39,6 +42,12 @@ impl Refusal {
         let place = if is_direct { "direct messages in Slack" } else { &place };
         Self::new(view::notice::not_here(is_direct), format!("nothing is answered in {place}"))
     }
+}
+
+/// Whether somebody has the role that something takes. An administrator needs no other.
+pub(super) fn has_role(grant: &Grant, required: &str) -> bool {
+    let is_above = grant.role.is_super_admin || (grant.role.is_admin && required != SUPER_ADMIN);
+    is_above || grant.role.is_one_of(&[required.to_owned()])
 }
 
 impl Unknown {
@@ -62,7 +71,7 @@ impl Bot {
         let config = self.config();
         let required = config.places.get(&question.channel).and_then(|place| place.required_role.as_deref());
         match required {
-            Some(role) if !grant.role.is_one_of(&[role.to_owned()]) => {
+            Some(role) if !has_role(&grant, role) => {
                 let body = Body::of(&format!("🚫 Asking here takes the role {}.", view::text::code(role, 60)));
                 let (own, channel) = (&grant.role.name, &question.channel);
                 let why = format!("asking in the Slack channel {channel} takes the role {role}, and theirs is {own}");

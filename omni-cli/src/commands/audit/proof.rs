@@ -51,8 +51,7 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     let exported = args.head.as_deref().map(exported).transpose()?;
     let keys = keys(&config)?;
     let backend = compose::ledger_store(&config, &app.registry).await?;
-    // A ledger in memory ended with its process, and holds what none left.
-    let last = LastSeal::read(&config.audit.dir, &*backend.sink).filter(|_| config.audit.kind != "memory");
+    let last = LastSeal::read(&config.audit.dir, &*backend.sink);
     let store = readable(&config, backend.reader)?;
     app.console.spinner.show("verifying …");
     let heads = exported.map(|heads| heads.heads).unwrap_or_default();

@@ -169,7 +169,7 @@ pub(super) async fn latency(view: &View<'_>, period: &Period, args: &Args) -> Re
     Ok(report.table(calls_table(tools, group == Some("tool"))))
 }
 
-/// What the calls of each server, or of each tool, took by themselves.
+/// What the calls of each server, or of each tool, took by themselves, with what they waited for before they were sent.
 async fn calls(
     view: &View<'_>,
     period: &Period,

@@ -9,7 +9,7 @@ use super::{
     super::{
         AuditError, AuditQuery, AuditStats, CallEntry, FAILURES, LogEntry, LogPage, MAX_PAGE, SealedRecord,
         entry::Entries,
-        query::{ADMIN, Group, Sums},
+        query::{ADMIN, CHAT, Group, Sums},
     },
     stale, truth,
 };
@@ -211,13 +211,15 @@ pub(super) async fn count(db: &Db, query: &AuditQuery) -> Result<u64, AuditError
 pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, AuditError> {
     let conditions = Conditions::of(query, db.dialect());
     let is_admin = format!("CASE WHEN l.request_type = '{ADMIN}' THEN 1 ELSE 0 END");
+    let of_asks = |what: &str| format!("CASE WHEN l.request_type = '{CHAT}' THEN {what} ELSE 0 END");
     let sum = |what: &str, name: &str| format!("CAST(coalesce(sum({what}), 0) AS BIGINT) AS {name}");
     let sums = [
         "l.status".to_owned(),
         format!("{is_admin} AS is_admin"),
         "count(*) AS requests".to_owned(),
         sum("l.tool_calls_count", "calls"),
-        sum("l.iterations", "iterations"),
+        sum(&of_asks("1"), "asks"),
+        sum(&of_asks("l.iterations"), "iterations"),
         sum("l.duration_ms", "duration_ms"),
         sum("l.cost_nano_usd", "nano_usd"),
         sum("CASE WHEN l.model IS NOT NULL AND l.cost_nano_usd IS NULL THEN 1 ELSE 0 END", "unpriced"),
@@ -236,6 +238,7 @@ fn sums_of(row: &Row) -> Result<(Group, Sums), DbError> {
     let sums = Sums {
         requests: row.unsigned("requests")?,
         calls: row.unsigned("calls")?,
+        asks: row.unsigned("asks")?,
         iterations: row.unsigned("iterations")?,
         duration_ms: row.unsigned("duration_ms")?,
         nano_usd: row.unsigned("nano_usd")?,

@@ -75,6 +75,15 @@ async fn a_store_that_was_emptied_or_cut_does_not_hold_the_seal_that_was_left_be
 }
 
 #[tokio::test]
+async fn a_store_in_memory_lacks_nothing_of_a_process_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(options(dir.path()), MemorySink::default()).await;
+    ledger.write(ask("1")).await.unwrap();
+    ledger.shutdown().await;
+    assert_eq!(LastSeal::read(dir.path(), &MemorySink::default()), None);
+}
+
+#[tokio::test]
 async fn what_was_on_its_way_to_another_store_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (at("one"), at("two"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use crate::{
-    audit::AuditSink,
+    audit::{AuditSink, memory},
     ledger::{dead, store::StoreTag},
 };
 
@@ -21,10 +21,13 @@ pub struct LastSeal {
 }
 
 impl LastSeal {
-    /// What was left in a directory of the store to which a sink writes; `None` where nothing was, or where the sink
-    /// does not say which store that is.
+    /// What was left in a directory of the store to which a sink writes; `None` where nothing was, where the sink does not
+    /// say which store that is, and of a store in memory, which ends with its process.
     #[must_use]
     pub fn read(dir: &Path, sink: &dyn AuditSink) -> Option<Self> {
+        if sink.place().as_deref() == Some(memory::PLACE) {
+            return None;
+        }
         let (chain_id, mac) = dead::read_head(dir, Some(&StoreTag::of(sink)?))?;
         Some(Self { chain_id, mac })
     }
