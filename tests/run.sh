@@ -19,7 +19,7 @@ need_chromium
 first_question() {
   local empty answer
   empty=$(mktemp -d)
-  answer=$(env -u OMNI_CONFIG -u DATABASE_URL -u DATABASE_HOST -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u OPENAI_BASE_URL \
+  answer=$(env -u OMNI_CONFIG -u DATABASE_URL -u DATABASE_HOST -u DATABASE_PORT -u DATABASE_NAME -u DATABASE_USER -u DATABASE_PASSWORD -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u OPENAI_BASE_URL \
     XDG_CONFIG_HOME="$empty" XDG_DATA_HOME="$empty" cargo run -p omni-cli --locked -- --demo ask "Which were the five most expensive questions this week?" </dev/null)
   rm -rf "$empty"
   case $answer in *offline*"5 most expensive questions"*) ;; *) printf 'the first question was answered with: %s\n' "$answer" >&2 && return 1 ;; esac

@@ -23,7 +23,10 @@ const SCHEMES: [&str; 2] = ["bearer", "api_key"];
 #[derive(OpenApi)]
 #[openapi(
     info(title = "omni", description = "Connects people and agents to many MCP servers through one door. \
-        MCP clients connect to `/mcp`, which speaks their protocol."),
+        MCP clients connect to `/mcp`, which speaks their protocol.\n\n\
+        An answer says in `X-Omni-Request-Id` what its ask or call is in the log, also where that failed."),
+    // Where the document is, wherever a program mounts the door.
+    servers((url = ".")),
     tags(
         (name = "chat", description = "Questions and answers"),
         (name = "tools", description = "Tools without a model, and their servers"),
@@ -97,7 +100,7 @@ fn describe(operation: &mut Operation, is_open: bool) {
         ("408", "The body did not come in time", has_body),
         ("413", "The body is too large", has_body),
         ("414", "The query is too long", has_query),
-        ("415", "The body is no JSON", has_body),
+        ("415", "The body is no JSON, or is compressed", has_body),
         ("422", "The input is not right", has_input),
         ("429", "A limit refused; `Retry-After` says when to come back", !is_open),
         ("500", "omni failed", true),

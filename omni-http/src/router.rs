@@ -1,9 +1,11 @@
 //! All routes, and what every request passes on its way to one.
 
+use std::convert::Infallible;
+
 use axum::{
     Json, Router,
-    extract::{MatchedPath, NestedPath, Request},
-    http::Method,
+    extract::{FromRequestParts, MatchedPath, NestedPath, Request},
+    http::{Extensions, Method, request::Parts},
     routing::get,
 };
 use omni_core::Omni;
@@ -42,11 +44,34 @@ const OPEN: [(Method, &str); 25] = [
     (Method::GET, mcp::METADATA_OF_ENDPOINT),
 ];
 
+/// Below which path a program mounts the door.
+#[derive(Debug)]
+pub(crate) struct Mount(String);
+
+impl Mount {
+    /// Where a path of the door's is.
+    pub(crate) fn path(&self, own: &str) -> String {
+        format!("{}{own}", self.0)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Mount {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(mount(&parts.extensions).to_owned()))
+    }
+}
+
+/// Empty where the door is mounted below no path.
+fn mount(extensions: &Extensions) -> &str {
+    extensions.get::<NestedPath>().map_or("", NestedPath::as_str).trim_end_matches('/')
+}
+
 /// The route of a request as it is listed here, wherever a program mounts the door; `None` where none matched.
 pub(crate) fn route(request: &Request) -> Option<&str> {
     let matched = request.extensions().get::<MatchedPath>()?.as_str();
-    let mount = request.extensions().get::<NestedPath>().map_or("", NestedPath::as_str);
-    match matched.strip_prefix(mount.trim_end_matches('/'))? {
+    match matched.strip_prefix(mount(request.extensions()))? {
         "" => Some("/"),
         own => Some(own),
     }

@@ -1,7 +1,7 @@
 //! An answer as server-sent events.
 //!
 //! The ask runs beside its reader: somebody whose connection broke comes back with `Last-Event-ID` and
-//! goes on where they were, within `http.resume_grace`. After that it is given up.
+//! goes on where they were, within `http.resume_grace`. After that it is given up, and at once where they say so.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -41,8 +41,31 @@ pub(crate) const UNBUFFERED: [(HeaderName, &str); 2] =
 pub(crate) async fn begin(
     app: &App,
     caller: &Caller,
+    answer: AnswerStream,
+    untold: Option<Untold>,
+) -> Result<Response, ApiError> {
+    tell(app, caller, answer, untold, false).await
+}
+
+/// The same of an ask that goes on whether somebody reads it or not: nobody stops it.
+///
+/// # Errors
+/// As [`begin`].
+pub(crate) async fn follow(
+    app: &App,
+    caller: &Caller,
+    answer: AnswerStream,
+    untold: Option<Untold>,
+) -> Result<Response, ApiError> {
+    tell(app, caller, answer, untold, true).await
+}
+
+async fn tell(
+    app: &App,
+    caller: &Caller,
     mut answer: AnswerStream,
     untold: Option<Untold>,
+    goes_on: bool,
 ) -> Result<Response, ApiError> {
     let first = match answer.next().await {
         Some(AnswerEvent::Error(failure)) => return Err((*failure).into()),
@@ -52,10 +75,10 @@ pub(crate) async fn begin(
         Some(AnswerEvent::Started { user, .. }) => user.clone(),
         _ => caller.principal().subject.clone(),
     };
-    let running = Arc::new(Running::new(answer.request_id(), caller.holder(), subject));
+    let running = Arc::new(Running::new(answer.request_id(), caller.holder(), subject, goes_on));
     first.iter().for_each(|event| running.push(event));
     app.streams.keep(&running);
-    let reader = running.reader(0);
+    let reader = running.reader();
     if let Some(mut untold) = untold {
         let asked = running.clone();
         // Ends with the ask, which has the other end.
@@ -83,16 +106,33 @@ pub(crate) async fn begin(
 /// # Errors
 /// When this instance has no such stream for them, or not that far back any more.
 pub(crate) async fn resume(app: &App, caller: &Caller, last: &LastEventId) -> Result<Response, ApiError> {
+    let running = theirs(app, caller, last).await?;
+    let reader = running.resumed(last.seq).ok_or_else(|| last.gone())?;
+    Ok(respond(reader))
+}
+
+/// Gives an ask up at once; it is over then, its record and its limits too.
+///
+/// # Errors
+/// When this instance has no such stream for them, or the ask goes on whatever they want.
+pub(crate) async fn stop(app: &App, caller: &Caller, last: &LastEventId) -> Result<(), ApiError> {
+    match theirs(app, caller, last).await?.stop().await {
+        true => Ok(()),
+        false => Err(ApiError::conflict("what was decided is carried out, and cannot be stopped")),
+    }
+}
+
+/// The stream that somebody names, where they began it and may ask for whom it is.
+async fn theirs(app: &App, caller: &Caller, last: &LastEventId) -> Result<Arc<Running>, ApiError> {
     let running = app.streams.of(last.ask).ok_or_else(|| last.gone())?;
     // Whoever may not ask for that person may not read what that person is told.
     let credential = caller.credential(Some(running.subject()));
     let principal = app.omni.authenticate(credential).await.map_err(|_| last.gone())?;
     let is_theirs = running.is_of(&caller.holder(), &principal);
-    if !is_theirs || !principal.scopes.contains(Scope::Ask) || !running.reaches(last.seq) {
+    if !is_theirs || !principal.scopes.contains(Scope::Ask) {
         return Err(last.gone());
     }
-    let reader = running.reader(last.seq);
-    Ok(respond(reader))
+    Ok(running)
 }
 
 fn respond(reader: Reader) -> Response {

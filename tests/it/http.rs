@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod local;
 mod metrics;
+mod mounted;
 mod people;
 mod pins;
 mod program;

@@ -2,6 +2,7 @@
 
 mod access;
 mod changes;
+mod demo;
 mod documents;
 mod hands;
 mod lists;

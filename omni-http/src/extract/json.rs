@@ -22,6 +22,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if is_encoded(request.headers()) {
+            return Err(ApiError::encoded());
+        }
         if !is_json(request.headers()) {
             return Err(ApiError::not_json());
         }
@@ -43,6 +46,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
+}
+
+/// Whether the body is packed in some way: it is counted as it comes, and nothing here unpacks it.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.to_str().is_ok_and(|coding| is_plain(coding.trim())))
 }
 
 /// `application/json`, or what is JSON by its name, such as `application/problem+json`. A browser

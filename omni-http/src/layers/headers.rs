@@ -1,5 +1,7 @@
 //! Headers of answers: what browsers may do with them, and which pages may read them.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::Response,
@@ -7,7 +9,7 @@ use axum::{
 use omni_core::config::HttpConfig;
 use tower_http::cors::{Any, CorsLayer};
 
-use super::request_id::X_REQUEST_ID;
+use super::request_id::{X_OMNI_REQUEST_ID, X_REQUEST_ID};
 use crate::{
     caller::{X_API_KEY, X_SOURCE},
     mcp,
@@ -21,6 +23,9 @@ const SECURE: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::CACHE_CONTROL, "no-store"),
 ];
+
+/// How long a browser need not ask again what a page may.
+const ASKED_AGAIN: Duration = Duration::from_secs(600);
 
 /// What no log shows.
 const SECRET: [HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, X_API_KEY];
@@ -60,6 +65,9 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
     ];
     let told = [
         X_REQUEST_ID,
+        X_OMNI_REQUEST_ID,
+        // What a log or a result is to be called as a file.
+        header::CONTENT_DISPOSITION,
         header::RETRY_AFTER,
         named("ratelimit-limit"),
         named("ratelimit-remaining"),
@@ -70,7 +78,8 @@ pub(super) fn cors(config: &HttpConfig) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(asked)
-        .expose_headers(told);
+        .expose_headers(told)
+        .max_age(ASKED_AGAIN);
     let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     match config.cors_origins.iter().any(|origin| origin == "*") {
         true => Some(layer.allow_origin(Any)),

@@ -9,7 +9,15 @@ use axum::{
 use super::RequestId;
 #[cfg(feature = "dashboard")]
 use crate::ui;
-use crate::{caller, error::ApiError, extract::Json, refused::Attempt, state::App, wire::ErrorBody};
+use crate::{
+    caller,
+    error::ApiError,
+    extract::Json,
+    mcp,
+    refused::Attempt,
+    state::App,
+    wire::{Detail, ErrorBody},
+};
 
 /// What no library answers with, and our pages do.
 const PAGE: &str = "text/html";
@@ -42,7 +50,9 @@ pub(super) async fn render<A: Future<Output = Response>>(
         }
         return page;
     }
-    let body = ErrorBody { detail: error.detail().clone(), code: error.code(), request_id: id.text().into() };
+    let words = response.extensions_mut().remove::<mcp::Words>().map(|words| Detail::Text(words.0));
+    let detail = words.unwrap_or_else(|| error.detail().clone());
+    let body = ErrorBody { detail, code: error.code(), request_id: id.text().into() };
     let mut rendered = (response.status(), Json(body)).into_response();
     let (_, headers) = (response.headers_mut().remove(header::CONTENT_LENGTH), response.headers());
     for (name, value) in headers.iter().filter(|(name, _)| **name != header::CONTENT_TYPE) {

@@ -1,19 +1,32 @@
-//! Every request has an id, in its answer, in the log and in what is told of an error.
+//! Every request has an id, in its answer, in the log and in what is told of an error; and another one for what it asks
+//! or calls, where its sender chose the first.
 
-use std::{convert::Infallible, time::Instant};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, request::Parts},
     response::Response,
 };
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{
+    Instrument as _, Span,
+    field::{Empty, display},
+};
 use uuid::Uuid;
 
 use crate::metrics;
 
 /// The header of the id.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header of what identifies an ask or a call in the ledger.
+pub(super) const X_OMNI_REQUEST_ID: HeaderName = HeaderName::from_static("x-omni-request-id");
 /// Longest id that a sender may choose.
 const MAX_LEN: usize = 128;
 
@@ -24,13 +37,15 @@ pub(crate) struct RequestId {
     text: String,
     /// Our own: nobody chooses what identifies a record of the ledger.
     ask: Uuid,
+    /// Whether anything is asked or called by it.
+    is_asked: Arc<AtomicBool>,
 }
 
 impl RequestId {
     fn of(headers: &HeaderMap) -> Self {
         let ask = Uuid::now_v7();
         let sent = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| is_sane(text));
-        Self { text: sent.map_or_else(|| ask.to_string(), str::to_owned), ask }
+        Self { text: sent.map_or_else(|| ask.to_string(), str::to_owned), ask, is_asked: Arc::default() }
     }
 
     /// The one that the request was given.
@@ -43,9 +58,15 @@ impl RequestId {
         &self.text
     }
 
-    /// What identifies the one ask or call of the request in the ledger.
+    /// What identifies the one ask or call of the request in the ledger. Whoever takes it has the answer say it.
     pub(crate) fn ask(&self) -> Uuid {
+        self.is_asked.store(true, Ordering::Relaxed);
         self.ask
+    }
+
+    /// The same, once something was asked or called.
+    fn asked(&self) -> Option<Uuid> {
+        self.is_asked.load(Ordering::Relaxed).then_some(self.ask)
     }
 }
 
@@ -79,6 +100,9 @@ pub(super) async fn identify<A: Future<Output = Response>>(
     if let Ok(value) = HeaderValue::from_str(&id.text) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    if let Some(value) = id.asked().and_then(|ask| HeaderValue::from_str(&ask.to_string()).ok()) {
+        response.headers_mut().insert(X_OMNI_REQUEST_ID, value);
+    }
     let (status, took) = (response.status(), started.elapsed());
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
@@ -93,6 +117,8 @@ pub(super) async fn identify<A: Future<Output = Response>>(
 /// The span of a request, by OpenTelemetry's conventions for HTTP.
 fn span(id: &RequestId, method: &Method, route: Option<&MatchedPath>) -> Span {
     let route = route.map_or("", MatchedPath::as_str);
+    // What the sender chose says nothing of the ledger.
+    let ask = (id.text.parse::<Uuid>() != Ok(id.ask)).then(|| display(id.ask));
     tracing::info_span!(
         "http.request",
         otel.name = format!("{method} {route}").trim_end(),
@@ -100,6 +126,7 @@ fn span(id: &RequestId, method: &Method, route: Option<&MatchedPath>) -> Span {
         http.request.method = %method,
         http.route = route,
         request_id = id.text,
+        omni.request_id = ask,
         http.response.status_code = Empty,
         otel.status_code = Empty,
     )

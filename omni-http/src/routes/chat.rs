@@ -8,6 +8,7 @@ use axum::{
 use omni_core::{
     Answer, Ask, Principal, Source,
     answer::Status,
+    ask::ChatPlace,
     identity::Scope,
     thread::{Conversation, Place, ThreadKey},
 };
@@ -18,13 +19,17 @@ use crate::{
     error::ApiError,
     extract::{Invalid, Json},
     layers::RequestId,
+    router::Mount,
     state::App,
     stream::{self, LastEventId},
     wire::{AskRequest, AskResponse, ShortRequest, ShortResponse, StreamEvent, Waiting},
 };
 
+mod stop;
+
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(short)).routes(routes!(ask_stream, resume_stream))
+    let streams = OpenApiRouter::new().routes(routes!(ask_stream, resume_stream)).merge(stop::routes());
+    OpenApiRouter::new().routes(routes!(ask)).routes(routes!(short)).merge(streams)
 }
 
 /// Ask a question
@@ -39,16 +44,17 @@ async fn ask(
     State(app): State<App>,
     caller: Caller,
     request_id: RequestId,
+    mount: Mount,
     Json(body): Json<AskRequest>,
 ) -> Result<Response, ApiError> {
     let question = question(&app, &caller, &request_id, body)?;
-    Ok(answered(&app.omni.ask_whole(question).await?))
+    Ok(answered(&app.omni.ask_whole(question).await?, &mount))
 }
 
 /// An answer, or what it waits for.
-pub(super) fn answered(answer: &Answer) -> Response {
+pub(super) fn answered(answer: &Answer, mount: &Mount) -> Response {
     match answer.status {
-        Status::Waiting => (StatusCode::ACCEPTED, Json(Waiting::from(answer))).into_response(),
+        Status::Waiting => (StatusCode::ACCEPTED, Json(Waiting::new(answer, mount))).into_response(),
         _ => Json(AskResponse::from(answer)).into_response(),
     }
 }
@@ -76,7 +82,7 @@ async fn short(
 ///
 /// Whoever lost the connection sends the same again with the header `Last-Event-ID`, or a `GET`: then the
 /// stream goes on after that event, and nothing is asked anew. After a while without a reader the question
-/// is given up.
+/// is given up; with a `DELETE`, at once.
 #[utoipa::path(post, path = "/chat/ask/stream", tag = "chat", request_body = AskRequest,
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that came")),
     responses(
@@ -118,10 +124,11 @@ async fn resume_stream(State(app): State<App>, caller: Caller, last: LastEventId
 fn question(app: &App, caller: &Caller, request_id: &RequestId, body: AskRequest) -> Result<Ask, ApiError> {
     is_asked("message", &body.message)?;
     let act_as = named(app, caller, body.user_id.as_deref(), body.slack_user())?;
-    let thread = conversation(caller, &body);
+    let (thread, asked_at) = (conversation(caller, &body), place(app, caller, &body));
     // Whoever asks by this door can come back.
     let mut ask = plain(caller, act_as.as_deref(), request_id, body.message).with_parking();
     ask.thread = thread;
+    ask.client.chat = asked_at.map(Box::new);
     ask.options.model = body.model.filter(|model| !model.is_empty());
     Ok(ask)
 }
@@ -163,6 +170,15 @@ fn named(
         return Ok(Some(address.to_owned()));
     }
     Ok(address.map(str::to_owned).or(known).or_else(|| id.map(str::to_owned)))
+}
+
+/// Where in Slack it was asked, as far as somebody vouches for it: a bot that may ask for others, or the person
+/// whose own id it is.
+fn place(app: &App, caller: &Caller, body: &AskRequest) -> Option<ChatPlace> {
+    let (place, owner) = (body.slack_place()?, caller.principal());
+    let is_own = || app.omni.slack_user(&place.user).is_some_and(|known| known == owner.subject);
+    let is_vouched_for = owner.scopes.contains(Scope::ActAs) || is_own();
+    is_vouched_for.then_some(place)
 }
 
 /// The conversation: one of the asker's own, or the thread in Slack. A thread in Slack is that of whom the

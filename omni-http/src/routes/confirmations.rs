@@ -14,6 +14,7 @@ use crate::{
     caller::Caller,
     error::ApiError,
     extract::{Json, Path, Query},
+    router::Mount,
     state::App,
     stream,
     wire::{AskResponse, Confirmation, Confirmations, Decision, StreamEvent, Viewer, Waiting},
@@ -74,6 +75,7 @@ async fn decide(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
+    mount: Mount,
     Json(decision): Json<Decision>,
 ) -> Result<Response, ApiError> {
     let id = id_of(&id)?;
@@ -94,8 +96,8 @@ async fn decide(
     });
     let answer: AnswerStream = app.omni.confirm(id, verdict, by).await?;
     match as_events {
-        true => stream::begin(&app, &caller, answer, untold).await,
-        false => Ok(chat::answered(&answer.collect().await?)),
+        true => stream::follow(&app, &caller, answer, untold).await,
+        false => Ok(chat::answered(&answer.collect().await?, &mount)),
     }
 }
 

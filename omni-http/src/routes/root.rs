@@ -2,7 +2,7 @@
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{extract::Json, state::App, wire::Root};
+use crate::{extract::Json, router::Mount, state::App, wire::Root};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(root))
@@ -10,13 +10,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What this is
 #[utoipa::path(get, path = "/", tag = "health", responses((status = 200, body = Root)))]
-async fn root() -> Json<Root> {
+async fn root(mount: Mount) -> Json<Root> {
     Json(Root {
         name: "omni",
         version: env!("CARGO_PKG_VERSION"),
         description: "Connects people and agents to many MCP servers through one door",
-        docs: "/docs",
-        health: "/health",
+        docs: mount.path("/docs"),
+        health: mount.path("/health"),
         status: "running",
     })
 }

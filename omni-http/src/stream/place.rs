@@ -27,7 +27,7 @@ impl LastEventId {
     /// The stream is not here any more, or never was.
     pub(super) fn gone(&self) -> ApiError {
         ApiError::conflict(format!(
-            "this stream cannot be resumed here: it ended, was given up, or runs on another instance; \
+            "this stream is not here: it ended, was given up, or runs on another instance; \
              GET /audit/logs/{} tells how it ended",
             self.ask
         ))

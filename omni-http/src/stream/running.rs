@@ -28,6 +28,8 @@ pub(super) struct Running {
     asker: Holder,
     /// Whose answer it is.
     subject: String,
+    /// Whether it goes on without anybody who wants to know.
+    goes_on: bool,
     state: watch::Sender<State>,
 }
 
@@ -47,6 +49,8 @@ struct State {
     readers: u64,
     /// Whether the newest one is there.
     is_read: bool,
+    /// Whether whoever asked wants no answer any more.
+    is_stopped: bool,
     is_over: bool,
 }
 
@@ -59,6 +63,22 @@ impl State {
         while self.bytes > MAX_BYTES && self.events.front().is_some_and(|first| first.seq <= self.read) {
             self.bytes -= self.events.pop_front().map_or(0, |gone| gone.json.len());
         }
+    }
+
+    /// Whether the event after another one is still here, or yet to come.
+    fn reaches(&self, seq: u64) -> bool {
+        seq == self.told || (seq < self.told && self.after(seq).is_some())
+    }
+
+    /// Somebody reads who has everything up to an event: what comes after it is not read yet, whoever else had it. Their
+    /// number.
+    fn begin(&mut self, after: u64) -> u64 {
+        let lacking = self.events.iter().filter(|event| event.seq > after);
+        self.unread = lacking.map(|event| event.json.len()).sum();
+        self.read = after;
+        self.readers += 1;
+        self.is_read = true;
+        self.readers
     }
 
     /// A reader has everything up to an event.
@@ -84,8 +104,8 @@ impl State {
 }
 
 impl Running {
-    pub(super) fn new(id: Uuid, asker: Holder, subject: String) -> Self {
-        Self { id, asker, subject, state: watch::Sender::default() }
+    pub(super) fn new(id: Uuid, asker: Holder, subject: String, goes_on: bool) -> Self {
+        Self { id, asker, subject, goes_on, state: watch::Sender::default() }
     }
 
     /// Whose answer it is.
@@ -116,25 +136,41 @@ impl Running {
         self.state.send_modify(|state| state.push("elicitation", json));
     }
 
-    /// Whether the event after another one is still here, or yet to come.
-    pub(super) fn reaches(&self, seq: u64) -> bool {
-        let state = self.state.borrow();
-        seq == state.told || (seq < state.told && state.after(seq).is_some())
+    /// A reader of all events. One that was there before ends.
+    pub(super) fn reader(self: &Arc<Self>) -> Reader {
+        let mut number = 0;
+        self.state.send_modify(|state| number = state.begin(0));
+        self.read_by(number, 0)
     }
 
-    /// A reader of what comes after an event. One that was there before ends.
-    pub(super) fn reader(self: &Arc<Self>, after: u64) -> Reader {
-        let mut number = 0;
-        self.state.send_modify(|state| {
-            state.readers += 1;
-            state.is_read = true;
-            number = state.readers;
+    /// A reader of what comes after an event, where that is still here or yet to come. One that was there before ends.
+    pub(super) fn resumed(self: &Arc<Self>, after: u64) -> Option<Reader> {
+        let mut number = None;
+        self.state.send_if_modified(|state| {
+            number = state.reaches(after).then(|| state.begin(after));
+            number.is_some()
         });
-        Reader { state: self.state.subscribe(), running: self.clone(), number, at: after }
+        number.map(|number| self.read_by(number, after))
+    }
+
+    fn read_by(self: &Arc<Self>, number: u64, at: u64) -> Reader {
+        Reader { state: self.state.subscribe(), running: self.clone(), number, at }
+    }
+
+    /// Gives the ask up, and waits until it is over; the answer is no where it goes on all the same.
+    pub(super) async fn stop(&self) -> bool {
+        if self.goes_on {
+            return false;
+        }
+        self.state.send_modify(|state| state.is_stopped = true);
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| state.is_over).await;
+        true
     }
 
     /// Tells what the ask tells, until its end, or until nobody has read it for `grace`: then it is given
-    /// up, and the answer is no. A slow reader slows the ask down.
+    /// up, and the answer is no. A slow reader slows the ask down. One that is stopped is given up too, and tells how it
+    /// ended.
     pub(super) async fn pump(&self, mut answer: AnswerStream, grace: Duration) -> bool {
         let mut room = self.state.subscribe();
         let telling = async {
@@ -148,10 +184,23 @@ impl Running {
         };
         let is_told = tokio::select! {
             () = telling => true,
+            () = self.stopped() => {
+                answer.cancel();
+                while let Some(event) = answer.next().await {
+                    self.push(&event);
+                }
+                true
+            }
             () = self.abandoned(grace) => false,
         };
         self.state.send_modify(|state| state.is_over = true);
         is_told
+    }
+
+    /// Ends when somebody stops the ask.
+    async fn stopped(&self) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| state.is_stopped).await;
     }
 
     /// Ends when there has been no reader for `grace`.
@@ -192,7 +241,10 @@ impl Reader {
         self.at = told.seq;
         self.running.state.send_if_modified(|state| {
             let had_room = state.has_room();
-            state.take(told.seq);
+            // Whoever took over says what they have.
+            if state.readers == number {
+                state.take(told.seq);
+            }
             !had_room
         });
         Some(told)
@@ -212,7 +264,11 @@ mod tests {
     fn running() -> Arc<Running> {
         let ada = Principal::email("ada@company.com");
         let asker = Holder::new(&ada, &ada.clone().into());
-        Arc::new(Running::new(Uuid::now_v7(), asker, ada.subject))
+        Arc::new(Running::new(Uuid::now_v7(), asker, ada.subject, false))
+    }
+
+    fn reaches(running: &Running, seq: u64) -> bool {
+        running.state.borrow().reaches(seq)
     }
 
     fn text(running: &Running, bytes: usize) {
@@ -223,16 +279,16 @@ mod tests {
     async fn a_reader_that_comes_back_goes_on_after_the_last_event_that_it_has() {
         let running = running();
         (0..3).for_each(|_| text(&running, 1));
-        let mut first = running.reader(0);
+        let mut first = running.reader();
         assert_eq!(first.next().await.unwrap().seq, 1);
-        let mut second = running.reader(1);
+        let mut second = running.resumed(1).unwrap();
         assert!(first.next().await.is_none(), "the newest one reads");
         drop(first);
         assert!(running.state.borrow().is_read);
         assert_eq!(second.next().await.unwrap().seq, 2);
         drop(second);
         assert!(!running.state.borrow().is_read);
-        assert!(running.reaches(0) && running.reaches(3) && !running.reaches(4));
+        assert!(reaches(&running, 0) && reaches(&running, 3) && running.resumed(4).is_none());
     }
 
     #[tokio::test]
@@ -240,13 +296,31 @@ mod tests {
         let running = running();
         let half = MAX_BYTES / 2;
         (0..3).for_each(|_| text(&running, half));
-        assert!(!running.state.borrow().has_room() && running.reaches(0));
-        let mut reader = running.reader(0);
+        assert!(!running.state.borrow().has_room() && reaches(&running, 0));
+        let mut reader = running.reader();
         for seq in 1..=3 {
             assert_eq!(reader.next().await.unwrap().seq, seq);
         }
         assert!(running.state.borrow().has_room());
         text(&running, half);
-        assert!(!running.reaches(0) && running.reaches(3));
+        assert!(!reaches(&running, 0) && reaches(&running, 3));
+    }
+
+    #[tokio::test]
+    async fn what_a_reader_that_comes_back_lacks_stays_though_it_was_on_its_way_to_them_before() {
+        let running = running();
+        let half = MAX_BYTES / 2;
+        (0..2).for_each(|_| text(&running, half));
+        let mut first = running.reader();
+        for seq in 1..=2 {
+            assert_eq!(first.next().await.unwrap().seq, seq);
+        }
+        let mut second = running.resumed(0).unwrap();
+        assert!(!running.state.borrow().has_room(), "all of it is to be read again");
+        text(&running, half);
+        for seq in 1..=3 {
+            assert_eq!(second.next().await.unwrap().seq, seq);
+        }
+        assert!(running.state.borrow().has_room());
     }
 }

@@ -103,6 +103,21 @@ pub(super) fn shown<T: Template + Serialize>(as_json: AsJson, view: T) -> Result
     Ok(secured(Html(page).into_response()))
 }
 
+/// Whether what went wrong is told on the page of the form, which keeps what was written.
+pub(super) fn is_told_there(as_json: AsJson, error: &ApiError) -> bool {
+    const OF_THE_FORM: [StatusCode; 4] =
+        [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY];
+    !as_json.0 && OF_THE_FORM.contains(&error.status())
+}
+
+/// A page that tells what went wrong.
+pub(super) fn refused<T: Template + Serialize>(view: T, error: &ApiError) -> Result<Response, ApiError> {
+    error.log();
+    let mut response = shown(AsJson(false), view)?;
+    *response.status_mut() = error.status();
+    Ok(response)
+}
+
 /// After something was done: the page that shows it.
 pub(super) fn moved(to: &str) -> Result<Response, ApiError> {
     let to = HeaderValue::from_str(to).map_err(|_| ApiError::internal("a page has no such address"))?;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a page tells of what was just done, by its name in addresses.
-const NOTICES: [(&str, &str); 10] = [
+const NOTICES: [(&str, &str); 11] = [
     ("approved", "The tool may be used again."),
     ("refreshed", "The configuration was read again, and every server was asked again."),
     ("agreed", "You agreed to the call. The ask goes on."),
@@ -26,6 +26,7 @@ const NOTICES: [(&str, &str); 10] = [
     ("role-let-in", "They have another role from now on. It lets them in again: they were kept out."),
     ("disabled", "They are kept out from now on."),
     ("enabled", "They are let in again."),
+    ("unblocked", "Nothing keeps them out any more. They have no role: whoever is to come in is given one."),
     ("let-in", "They are let in from now on."),
 ];
 

@@ -15,6 +15,7 @@ pub(super) mod settings;
 pub(super) mod tool;
 pub(super) mod user;
 pub(super) mod users;
+pub(super) mod written;
 
 use omni_core::uptime;
 

@@ -138,7 +138,7 @@ pub(crate) struct CallLine {
 pub(crate) struct Stats {
     pub(crate) total_requests: u64,
     pub(crate) total_tool_calls: u64,
-    /// Model turns.
+    /// Model turns of a question.
     pub(crate) avg_iterations: f64,
     pub(crate) avg_duration_ms: f64,
     /// Dollars, of all whose price is known.

@@ -6,6 +6,7 @@ use omni_core::{
         CallSummary, Status,
         json::{AnswerJson, DenialJson, UsageJson},
     },
+    ask::ChatPlace,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +37,8 @@ pub(crate) struct AskRequest {
     pub(crate) elicitation: bool,
 }
 
-/// Where in Slack a question was asked.
+/// Where in Slack a question was asked. The log has it where it names person and channel, and the key may ask for
+/// others, or the person is its owner.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct SlackContext {
     /// Who asked, where `user_id` does not say.
@@ -45,6 +47,9 @@ pub(crate) struct SlackContext {
     /// The channel.
     #[serde(default)]
     pub(crate) slack_channel: Option<String>,
+    /// The message.
+    #[serde(default)]
+    pub(crate) slack_message_ts: Option<String>,
     /// The message that begins the thread.
     #[serde(default)]
     pub(crate) slack_thread_ts: Option<String>,
@@ -180,6 +185,15 @@ impl AskRequest {
         let context = self.slack_context.as_ref()?;
         let (channel, thread) = (context.slack_channel.as_deref()?, context.slack_thread_ts.as_deref()?);
         (!channel.is_empty() && !thread.is_empty()).then_some((channel, thread))
+    }
+
+    /// Who asked where in Slack, where both are named.
+    pub(crate) fn slack_place(&self) -> Option<ChatPlace> {
+        let context = self.slack_context.as_ref()?;
+        let [user, channel, message, thread] =
+            [&context.slack_user_id, &context.slack_channel, &context.slack_message_ts, &context.slack_thread_ts]
+                .map(|id| id.as_deref().map(str::trim).filter(|id| !id.is_empty()));
+        Some(ChatPlace::new(user?, channel?).with_message(message, thread))
     }
 }
 

@@ -11,6 +11,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::router::Mount;
+
 /// The calls that wait and that one may decide on, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Confirmations {
@@ -138,8 +140,9 @@ pub(crate) struct WaitingCall {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-impl From<&Answer> for Waiting {
-    fn from(answer: &Answer) -> Self {
+impl Waiting {
+    /// What an ask waits for, at a door that is mounted somewhere.
+    pub(crate) fn new(answer: &Answer, mount: &Mount) -> Self {
         let json = AnswerJson::from(answer);
         Self {
             status: "waiting",
@@ -147,16 +150,16 @@ impl From<&Answer> for Waiting {
             thread_id: json.thread_id,
             answer: answer.text.clone(),
             tools_used: json.tools_used,
-            confirmations: answer.pending.iter().map(Into::into).collect(),
+            confirmations: answer.pending.iter().map(|call| WaitingCall::new(call, mount)).collect(),
         }
     }
 }
 
-impl From<&PendingCall> for WaitingCall {
-    fn from(call: &PendingCall) -> Self {
+impl WaitingCall {
+    fn new(call: &PendingCall, mount: &Mount) -> Self {
         Self {
             id: call.id,
-            url: format!("/confirmations/{}", call.id),
+            url: mount.path(&format!("/confirmations/{}", call.id)),
             mcp: call.server.clone(),
             tool: call.tool.clone(),
             arguments: call.arguments.clone(),

@@ -13,9 +13,9 @@ pub(crate) struct Root {
     pub(crate) version: &'static str,
     pub(crate) description: &'static str,
     /// Where the documentation is.
-    pub(crate) docs: &'static str,
+    pub(crate) docs: String,
     /// Where it says how it is doing.
-    pub(crate) health: &'static str,
+    pub(crate) health: String,
     /// Always `running`.
     pub(crate) status: &'static str,
 }

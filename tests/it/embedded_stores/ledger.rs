@@ -165,7 +165,9 @@ impl AuditReader for Ledger {
         let mut stats = AuditStats::default();
         (stats.admin_count, stats.total_requests) = (admin.len() as u64, asked.len() as u64);
         stats.total_tool_calls = sum(|entry| entry.tool_calls_count);
-        stats.avg_iterations = sum(|entry| entry.iterations) as f64 / asked.len().max(1) as f64;
+        let chats = || asked.iter().filter(|entry| entry.request_type == "chat");
+        let turns: u64 = chats().map(|entry| entry.iterations).sum();
+        stats.avg_iterations = turns as f64 / chats().count().max(1) as f64;
         stats.avg_duration_ms = sum(|entry| entry.duration_ms) as f64 / asked.len().max(1) as f64;
         stats.total_cost = sum(|entry| entry.cost_nano_usd.unwrap_or(0)) as f64 / 1e9;
         stats.unpriced_count = sum(|entry| u64::from(entry.model.is_some() && entry.cost_nano_usd.is_none()));

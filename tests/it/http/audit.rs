@@ -1,13 +1,15 @@
 //! What was asked and called.
 
+use chrono::{TimeDelta, Utc};
 use omni_core::{
+    analytics::history::History,
     audit::{AuditBackend, memory::MemorySink},
     identity::Scope,
     llm::scripted::{Scripted, text_turn},
 };
 use omni_tests::{
     door::{Door, Reply},
-    office::Office,
+    office::{Office, Plan},
 };
 use serde_json::{Value, json};
 
@@ -117,6 +119,30 @@ async fn the_log_is_narrowed_down() {
     }
     let chats = office.get(&boss, "/audit/logs?type=chat").await.is(200).json();
     assert_eq!(chats["total"], 0);
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_is_found_by_its_end_alone() {
+    let past = Some(History::until(Utc::now()).with_size(30, 20));
+    let settings = "llm: { provider: offline }\n".into();
+    let office = Office::of(Plan { settings, past, ..Plan::default() }).await;
+    let boss = office.key(BOSS).await;
+    let total = async |query: &str| {
+        let page = office.get(&boss, &format!("/audit/logs?{query}")).await.is(200).json();
+        page["total"].as_u64().unwrap()
+    };
+    let [end, since_two, since_seven] = [10, 12, 17].map(|days| (Utc::now() - TimeDelta::days(days)).date_naive());
+    let found = total(&format!("until={end}")).await;
+    assert_eq!(found, total(&format!("since={since_seven}&until={end}")).await);
+    assert!(found > 0);
+    assert_eq!(
+        total(&format!("until={end}&days=2")).await,
+        total(&format!("since={since_two}&until={end}&days=90")).await
+    );
+    for format in ["json", "csv"] {
+        let wrong = office.get(&boss, &format!("/audit/logs?since={end}&until={end}&format={format}")).await;
+        assert_eq!(wrong.error(422, "invalid")[0]["loc"], json!(["query", "until"]), "{format}");
+    }
 }
 
 #[tokio::test]

@@ -121,6 +121,12 @@ async fn answers_are_made_for_browsers_that_are_careful() {
     let own = ask("https://portal.company.com").await.is(200);
     assert_eq!(own.header("access-control-allow-origin"), "https://portal.company.com");
     assert_eq!(own.header("access-control-allow-credentials"), "");
+    assert_eq!(own.header("access-control-max-age"), "600");
+    let told = Reply::of(door.request(Method::GET, "/").header("origin", "https://portal.company.com")).await;
+    let told: Vec<&str> = told.header("access-control-expose-headers").split(',').map(str::trim).collect();
+    for header in ["x-request-id", "x-omni-request-id", "content-disposition", "x-next-after"] {
+        assert!(told.contains(&header), "{header}: {told:?}");
+    }
     assert_eq!(ask("https://evil.example").await.header("access-control-allow-origin"), "");
 }
 

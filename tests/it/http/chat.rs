@@ -1,18 +1,23 @@
 //! Questions and answers.
 
 use omni_core::{
-    identity::Scope,
+    Principal,
+    audit::{AuditQuery, Order},
+    identity::{Scope, Scopes},
     ledger::Event,
     llm::{
         Block,
         scripted::{Scripted, call_turn, text_turn},
     },
 };
-use omni_tests::door::{Door, Reply};
+use omni_tests::{
+    door::{Door, Reply},
+    office::Office,
+};
 use reqwest::Method;
 use serde_json::json;
 
-use super::ADA;
+use super::{ADA, BOSS};
 
 /// A model that calls `echo` once, and then says so.
 fn echoing() -> Scripted {
@@ -97,6 +102,38 @@ async fn what_a_request_says_of_itself_is_in_the_record_and_nothing_more() {
         (Some("omni2-admin-dashboard"), Some("curl/8"))
     );
     assert!(client.address.unwrap().is_loopback());
+}
+
+#[tokio::test]
+async fn where_in_slack_it_was_asked_is_in_the_log_where_somebody_vouches_for_it() {
+    let office = Office::open().await;
+    let ada = office.key(ADA).await;
+    let bot = office.key_with("chief@company.com", &[Scope::Ask, Scope::ActAs]).await;
+    let ask = async |key: &str, who: &str, id: &str, message: &str| {
+        let context = json!({
+            "slack_user_id": id, "slack_channel": "C1", "slack_message_ts": message, "slack_thread_ts": "1.1",
+        });
+        office.post(key, "/chat/ask", &json!({ "message": "Hi", "user_id": who, "slack_context": context })).await
+    };
+    ask(&bot, "eve@company.com", "U9", "1.2").await.is(200);
+    ask(&ada, ADA, "U1", "1.3").await.is(200);
+    ask(&ada, ADA, " ", "1.4").await.is(200);
+    ask(&ada, "", "U9", "1.5").await.error(403, "denied");
+    office.settle().await;
+    let log = office.omni.audit(Principal::email(BOSS).with_scopes(Scopes::all())).await.unwrap();
+    let mut query = AuditQuery::default();
+    (query.request_type, query.order) = (Some("chat".into()), Order::OldestFirst);
+    let entries = log.logs(&query).await.unwrap().entries;
+    let (answered, refused): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.success);
+    let places: Vec<_> = answered
+        .iter()
+        .map(|entry| {
+            [&entry.slack_user_id, &entry.slack_channel, &entry.slack_message_ts, &entry.slack_thread_ts]
+                .map(|id| id.as_deref().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(places, [["U9", "C1", "1.2", "1.1"], ["U1", "C1", "1.3", "1.1"], [""; 4]]);
+    assert!(refused.iter().all(|entry| entry.slack_channel.is_none()), "{refused:?}");
 }
 
 #[tokio::test]

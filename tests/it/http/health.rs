@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use omni_core::{
-    RateLimiter,
-    identity::Scope,
+    Omni, RateLimiter,
+    identity::{ApiKey, Authenticator, KeyError, KeyStore, Keys, Scope},
     ledger::Event,
     limit::{LimitError, Reservation, ReservationId, Reserve, Settle, memory::MemoryLimiter},
     mcp::{CallContext, Connector, McpError},
@@ -171,6 +172,52 @@ async fn a_door_is_not_ready_while_what_every_question_needs_is_away_and_looks_n
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("it is not ready again");
+}
+
+/// Keys that cannot be looked up.
+#[derive(Debug)]
+struct NoKeys;
+
+fn no_keys<T>() -> Result<T, KeyError> {
+    Err(KeyError::new("postgres://10.0.0.7 refused"))
+}
+
+#[async_trait::async_trait]
+impl KeyStore for NoKeys {
+    async fn find(&self, _: &str) -> Result<Vec<ApiKey>, KeyError> {
+        no_keys()
+    }
+
+    async fn get(&self, _: i64) -> Result<Option<ApiKey>, KeyError> {
+        no_keys()
+    }
+
+    async fn list(&self, _: Option<&str>, _: Option<i64>, _: u32) -> Result<Vec<ApiKey>, KeyError> {
+        no_keys()
+    }
+
+    async fn insert(&self, _: &ApiKey) -> Result<i64, KeyError> {
+        no_keys()
+    }
+
+    async fn revoke(&self, _: i64, _: &str) -> Result<Option<ApiKey>, KeyError> {
+        no_keys()
+    }
+
+    async fn touch(&self, _: i64, _: DateTime<Utc>) -> Result<(), KeyError> {
+        no_keys()
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_looked_up_keep_out_those_alone_who_come_by_keys() {
+    let authenticator = Authenticator::new().with_keys(Keys::new(NoKeys));
+    let omni = Omni::builder().authenticator(authenticator).build().await.unwrap();
+    for _ in 0..2 {
+        let away = omni.not_ready(true).await.unwrap();
+        assert_eq!((away.as_str(), omni.not_ready(false).await), ("API keys cannot be looked up at the moment", None));
+    }
+    omni.shutdown().await;
 }
 
 #[tokio::test]

@@ -100,8 +100,10 @@ async fn administrators_list_everybody_page_by_page() {
     });
     assert_eq!(all[0], named);
     assert_eq!((&all[5]["named_at"], &all[5]["role"]), (&json!(null), &json!("dba")));
-    let page = office.get(&chief, "/admin/users?limit=2&after=audrey@company.com").await.is(200).json();
-    assert_eq!(emails(&page), [BOSS, "chief@company.com"]);
+    let page = office.get(&chief, "/admin/users?limit=2&after=audrey@company.com").await.is(200);
+    assert_eq!(emails(&page.json()), [BOSS, "chief@company.com"]);
+    let rest = office.get(&chief, &format!("/admin/users?after={}", page.header("x-next-after"))).await.is(200);
+    assert_eq!((emails(&rest.json()), rest.header("x-next-after")), (expected[4..].to_vec(), ""));
     let list = office.get(&chief, "/users?limit=1").await.is(200).json();
     assert_eq!((&list["total_users"], &list["super_admins"], &list["next"]), (&json!(7), &json!(1), &json!(ADA)));
     office.get(&chief, "/admin/users?limit=0").await.error(422, "invalid");
@@ -198,4 +200,20 @@ async fn whom_a_file_names_is_changed_there_and_nobody_gives_more_than_they_have
     assert_eq!(said[0], format!("user.add {NEW}"));
     assert_eq!(said.len(), 6, "what was refused is recorded too: {said:?}");
     assert_eq!((&acts[0]["user_email"], &acts[0]["source"]), (&json!("chief@company.com"), &json!("http")));
+}
+
+#[tokio::test]
+async fn whoever_is_known_by_being_kept_out_alone_is_nobody_once_they_are_not() {
+    let office = Office::open().await;
+    let boss = office.key(BOSS).await;
+    office.write("users.yaml", &omni_tests::office::USERS.replace("enabled: true", "enabled: false"));
+    office.post(&boss, "/admin/tools/refresh", &json!({})).await.is(200);
+    let act = async |what: &str| office.post(&boss, &format!("/admin/users/{NEW}/{what}"), &json!({})).await;
+    assert_eq!(act("disable").await.is(200).json()["status"], "blocked");
+    let expected = json!({
+        "id": NEW, "email": NEW, "name": NEW, "role": null, "teams": [], "status": "unknown",
+        "reason": "nobody is called \"new@company.com\"", "named_at": null,
+    });
+    assert_eq!(act("enable").await.is(200).json(), expected);
+    act("enable").await.error(409, "conflict");
 }

@@ -69,6 +69,25 @@ async fn who_is_refused_is_in_the_log_without_what_they_came_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_log_names_the_record_of_what_failed_also_where_the_sender_chose_an_id() {
+    let ada = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]\n";
+    let away = "mcps: [{ name: away, url: 'http://127.0.0.1:1/mcp' }]\n";
+    let home = omni().with_file("mcps.yaml", away).with_file("users.yaml", ada);
+    let key = key(&home, "mcp");
+    let service = Service::start(&home, &["--log-format", "json"]);
+    let request = service.client.post(format!("{}/mcp/tools/call", service.url)).bearer_auth(&key);
+    let call = json!({ "server": "away", "tool": "echo" });
+    let failed = Reply::of(request.header("x-request-id", "web-1").json(&call)).await.is(503);
+    service.signal("TERM");
+    let (_, rest) = service.end();
+    let mut lines = rest.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.find(|line| line["message"] == "a request failed").unwrap_or_else(|| panic!("{rest}"));
+    let span = &line["spans"][0];
+    let id = failed.header("x-omni-request-id");
+    assert_eq!((&span["request_id"], &span["omni.request_id"]), (&json!("web-1"), &json!(id)), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_asked_to_end_finishes_what_runs_and_takes_nothing_new() {
     let server = Loopback::start();
     let ada = "users: [{ email: ada@company.com, role: dba, allowed_mcps: '*' }]\n";

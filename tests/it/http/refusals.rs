@@ -138,6 +138,15 @@ async fn a_body_that_is_not_right_is_told_field_by_field() {
     }
     let text = door.request(Method::POST, "/chat/ask").bearer_auth(&key).body(r#"{"message":"Hi"}"#);
     Reply::of(text).await.error(415, "unsupported_media_type");
+    let packed = |coding: &str| {
+        let request = door.request(Method::POST, "/chat/ask").bearer_auth(&key).json(&json!({ "message": "Hi" }));
+        Reply::of(request.header("content-encoding", coding))
+    };
+    packed("identity").await.is(200);
+    for coding in ["gzip", "br, gzip"] {
+        let detail = packed(coding).await.error(415, "unsupported_media_type");
+        assert_eq!(detail, "send the body without `Content-Encoding`");
+    }
 }
 
 #[tokio::test]
@@ -167,6 +176,31 @@ async fn what_breaks_inside_stays_inside() {
     let reply = door.post_by(&key, "/chat/ask", &json!({ "message": "Hi" })).await;
     assert_eq!(reply.error(500, "failed"), "an internal error; the operator finds it in the log");
     assert!(!reply.text.contains("/etc") && !reply.text.contains("10.0.0.7"));
+}
+
+#[tokio::test]
+async fn what_was_asked_is_found_in_the_log_whatever_its_sender_calls_it() {
+    let office = Office::open().await;
+    let ada = office.key(ADA).await;
+    let send = async |path: &str, body: serde_json::Value| {
+        let request = office.request(Method::POST, &ada, path).header("x-request-id", "web-1");
+        Reply::of(request.json(&body)).await
+    };
+    let id_of = |reply: &Reply| reply.header("x-omni-request-id").to_owned();
+    let answered = send("/chat/ask", json!({ "message": "Hi" })).await.is(200);
+    assert_eq!(id_of(&answered), answered.json()["request_id"].as_str().unwrap());
+    let streamed = send("/chat/ask/stream", json!({ "message": "Hi" })).await.is(200);
+    assert!(streamed.text.contains(&format!("id: {}:1", id_of(&streamed))), "{}", streamed.text);
+    let call = json!({ "server": "away", "tool": "echo", "arguments": { "message": "hi" } });
+    let failed = send("/mcp/tools/call", call).await.is(503);
+    assert_eq!((&failed.json()["request_id"], failed.header("x-request-id")), (&json!("web-1"), "web-1"));
+    office.settle().await;
+    for reply in [&answered, &streamed, &failed] {
+        let entry = office.get(&ada, &format!("/audit/logs/{}", id_of(reply))).await.is(200).json();
+        assert_eq!(entry["request_id"], id_of(reply));
+    }
+    let unasked = send("/chat/ask", json!({ "message": " " })).await.is(422);
+    assert_eq!((id_of(&unasked), id_of(&office.get(&ada, "/threads").await)), (String::new(), String::new()));
 }
 
 #[tokio::test]

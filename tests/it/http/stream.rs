@@ -4,10 +4,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use omni_core::{
+    OmniBuilder,
     config::HttpConfig,
     identity::Scope,
     ledger::{Event, Outcome},
+    limit::memory::MemoryLimiter,
     llm::scripted::{Scripted, call_turn, text_turn},
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::{
     door::{Door, Reply},
@@ -62,6 +65,36 @@ async fn a_question_that_is_not_let_in_is_no_stream() {
     door.post_by(&key, "/chat/ask/stream", &json!({ "message": "Hi" })).await.error(403, "denied");
 }
 
+/// A server whose tool hangs until it is let go.
+fn gated() -> (FakeServer, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = gate.clone();
+    let server = FakeServer::new().tool("wait", any(), move |_| {
+        let opened = opened.clone();
+        Box::pin(async move {
+            opened.acquire().await.unwrap().forget();
+            Ok(text("waited"))
+        })
+    });
+    (server, gate)
+}
+
+/// A model that calls it, and then says something.
+fn waiting() -> Scripted {
+    Scripted::new().turn(call_turn(0, &[("lab__wait", json!({}))])).turn(text_turn("Paris."))
+}
+
+/// The id of an event.
+fn id_of(event: &[u8]) -> String {
+    let text = String::from_utf8(event.to_vec()).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned()
+}
+
+async fn stop(door: &Door, key: &str, last: &str) -> Reply {
+    let request = door.request(Method::DELETE, "/chat/ask/stream").bearer_auth(key);
+    Reply::of(request.header("last-event-id", last)).await
+}
+
 /// A door whose model calls a tool that hangs until it is let go, and a stream there whose first event came.
 struct Broken {
     door: Door,
@@ -76,26 +109,21 @@ struct Broken {
 impl Broken {
     /// A stream whose reader went away after the first event.
     async fn within(grace: Duration) -> Self {
-        let gate = Arc::new(Semaphore::new(0));
-        let opened = gate.clone();
-        let server = FakeServer::new().tool("wait", any(), move |_| {
-            let opened = opened.clone();
-            Box::pin(async move {
-                opened.acquire().await.unwrap().forget();
-                Ok(text("waited"))
-            })
-        });
-        let llm = Scripted::new().turn(call_turn(0, &[("lab__wait", json!({}))])).turn(text_turn("Paris."));
+        Self::of(grace, |builder| builder).await
+    }
+
+    /// The same with another pipeline.
+    async fn of(grace: Duration, change: impl FnOnce(OmniBuilder) -> OmniBuilder) -> Self {
+        let (server, gate) = gated();
         let set = |config: &mut HttpConfig| config.resume_grace = grace;
-        let door = Door::with(set, |builder| builder.llm(llm).server("lab", server.clone())).await;
+        let door = Door::with(set, |builder| change(builder.llm(waiting()).server("lab", server.clone()))).await;
         let key = door.key(ADA, &[Scope::Ask]).await;
         let request = door.request(Method::POST, "/chat/ask/stream").bearer_auth(&key);
         let response = request.json(&json!({ "message": "Wait" })).send().await.unwrap();
         let mut body = response.bytes_stream();
-        let first = String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap();
-        let id = first.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+        let first = id_of(&body.next().await.unwrap().unwrap());
         until(|| server.running() == 1).await;
-        Self { door, server, gate, key, first: id }
+        Self { door, server, gate, key, first }
     }
 
     async fn resume(&self, method: Method, key: &str, last: &str) -> Reply {
@@ -187,6 +215,63 @@ async fn nobody_else_reads_a_stream_by_its_id() {
     assert_eq!(without.error(422, "invalid")[0]["type"], "missing");
     broken.gate.add_permits(1);
     broken.door.end().await;
+}
+
+#[tokio::test]
+async fn who_wants_no_answer_any_more_stops_the_question_and_asks_the_next_one_at_once() {
+    let mut quota = Quota::default();
+    quota.concurrent = Some(1);
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::super_admin(), RuleSet::allow_all(), quota);
+    let broken = Broken::of(LONG, |builder| builder.policy(policy).limiter(MemoryLimiter::new())).await;
+    let ask = async || broken.door.post_by(&broken.key, "/chat/ask", &json!({ "message": "Next?" })).await;
+    ask().await.error(429, "rate_limited");
+    stop(&broken.door, &broken.key, &broken.first).await.is(204);
+    assert_eq!(ask().await.is(200).json()["answer"], "Paris.");
+    until(|| broken.server.running() == 0).await;
+    let rest = events(&broken.resume(Method::GET, &broken.key, &broken.first).await.is(200).text);
+    assert_eq!(rest.last().unwrap().1, "error", "whoever reads on is told how it ended: {rest:?}");
+    stop(&broken.door, &broken.key, &broken.first).await.is(204);
+    let outcomes = broken.outcomes().await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Cancelled).count(), 1, "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn nobody_else_stops_a_question() {
+    let broken = Broken::within(LONG).await;
+    let other = broken.door.key(ADA, &[Scope::Ask]).await;
+    let eve = broken.door.key("eve@company.com", &[Scope::Ask]).await;
+    for key in [&other, &eve] {
+        stop(&broken.door, key, &broken.first).await.error(409, "conflict");
+    }
+    stop(&broken.door, &broken.key, "019a0000-0000-7000-8000-000000000000:1").await.error(409, "conflict");
+    let without = Reply::of(broken.door.request(Method::DELETE, "/chat/ask/stream").bearer_auth(&broken.key)).await;
+    assert_eq!(without.error(422, "invalid")[0]["type"], "missing");
+    broken.gate.add_permits(1);
+    broken.resume(Method::GET, &broken.key, &broken.first).await.is(200);
+    assert_eq!(broken.outcomes().await, [Outcome::Success]);
+}
+
+#[tokio::test]
+async fn what_somebody_agreed_to_is_carried_out_and_cannot_be_stopped() {
+    let (server, gate) = gated();
+    let rules = RuleSet::builder().allow("lab", "*").confirm("lab", "wait").build().unwrap();
+    let policy = MemoryPolicy::new().with_subject(ADA, Role::new("dba"), rules, Quota::default());
+    let change = |builder: OmniBuilder| builder.llm(waiting()).server("lab", server.clone()).policy(policy);
+    let door = Door::with(|_| {}, change).await;
+    let key = door.key(ADA, &[Scope::Ask]).await;
+    let asked = door.post_by(&key, "/chat/ask", &json!({ "message": "Wait" })).await.is(202).json();
+    let request = door.request(Method::POST, asked["confirmations"][0]["url"].as_str().unwrap()).bearer_auth(&key);
+    let request = request.header("accept", "text/event-stream").json(&json!({ "approve": true }));
+    let mut body = request.send().await.unwrap().bytes_stream();
+    let first = id_of(&body.next().await.unwrap().unwrap());
+    until(|| server.running() == 1).await;
+    stop(&door, &key, &first).await.error(409, "conflict");
+    gate.add_permits(1);
+    let mut rest = String::new();
+    while let Some(part) = body.next().await {
+        rest.push_str(&String::from_utf8_lossy(&part.unwrap()));
+    }
+    assert!(rest.contains("event: done") && rest.contains("Paris."), "{rest}");
 }
 
 #[tokio::test]

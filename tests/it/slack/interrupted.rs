@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use omni_core::{
     AnswerStream, Principal, Source,
+    config::{SlackConfig, SlackPlaceRules},
     confirm::{ApprovalRules, Confirmation, Verdict, sql::SqlRuns},
     llm::scripted::Scripted,
     omni::Decider,
@@ -102,6 +103,24 @@ async fn a_message_that_was_to_become_an_answer_is_in_progress_no_more() {
     left_by_a_killed_process(&bot, ("doing/left".to_owned(), left)).await;
     bot.said_to(ANN, &post.ts, "I was interrupted").await;
     until(|| bot.slack.messages(&post.channel).iter().all(|one| one.element("omni:stop").is_none())).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_it_is_in_the_thread_of_a_channel_where_nothing_streams() {
+    let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("Never.");
+    let set = |config: &mut SlackConfig| {
+        let mut rules = SlackPlaceRules::default();
+        rules.stream = Some(false);
+        config.places.insert(GENERAL.into(), rules);
+    };
+    let bot = Kept::start_with(llm, lab().hanging("hang"), same, set).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Hang").await;
+    until(|| bot.server.running() == 1).await;
+    let (_, left) = until_some(async || doing(&bot).await.pop().filter(|(_, left)| left["draft"].is_string())).await;
+    left_by_a_killed_process(&bot, ("doing/left".to_owned(), left)).await;
+    until_some(async || told(&bot, post.thread(), "I was interrupted")).await;
+    until(|| bot.slack.thread(GENERAL, post.thread()).iter().all(|one| one.element("omni:stop").is_none())).await;
     bot.behaved();
 }
 

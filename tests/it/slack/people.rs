@@ -1,9 +1,10 @@
 //! Who is who.
 
 use omni_core::{
-    config::{SlackConfig, SlackPlaceRules},
+    config::{CommandRules, SlackConfig, SlackPlaceRules},
     ledger::Event,
     llm::scripted::Scripted,
+    policy::{Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::rig::{until, until_some};
 use serde_json::json;
@@ -167,6 +168,35 @@ async fn a_channel_may_take_a_role() {
     bot.slack.whisper(BOB, "takes the role").await;
     let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
     bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_needs_no_role_but_that_of_those_above_them() {
+    let set = |config: &mut SlackConfig| {
+        let (mut place, mut command) = (SlackPlaceRules::default(), CommandRules::default());
+        place.required_role = Some("dba".into());
+        config.places.insert(GENERAL.into(), place);
+        for (name, role) in [("/omni", "reader"), ("/omni-status", "super_admin")] {
+            command.required_role = Some(role.into());
+            config.commands.insert(name.into(), command.clone());
+        }
+    };
+    let mut admin = Role::new("admin");
+    admin.is_admin = true;
+    let policy = MemoryPolicy::new()
+        .with_subject("ann@company.com", Role::super_admin(), RuleSet::allow_all(), Quota::default())
+        .with_subject("bob@company.com", admin, RuleSet::allow_all(), Quota::default());
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), |builder| builder.policy(policy), set).await;
+    for who in [ANN, BOB] {
+        let post = bot.slack.mentions(who, GENERAL, "Where?").await;
+        bot.slack.answer_saying(&post, "Paris.").await;
+        bot.slack.slash(who, GENERAL, "/omni", "--private Where?").await.acked().await.unwrap();
+        bot.slack.whisper(who, "Paris.").await;
+        bot.slack.slash(who, GENERAL, "/omni-status", "").await.acked().await.unwrap();
+    }
+    bot.slack.whisper(ANN, "OMNI2 Status").await;
+    bot.slack.whisper(BOB, "takes the role").await;
     bot.behaved();
 }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const NEW: &str = "new@company.com";
+
 #[tokio::test]
 async fn a_tool_is_tried_with_what_was_written_into_the_form_of_its_schema() {
     let site = Site::open().await;
@@ -145,4 +147,108 @@ async fn people_get_roles_and_are_kept_out() {
     site.post("user", &[("csrf", &csrf), ("email", ADA), ("do", "disable")]).await.is(409);
     let listed = site.document("users").await;
     assert!(listed["users"].as_array().unwrap().iter().any(|user| user["email"] == "new@company.com"));
+}
+
+#[tokio::test]
+async fn whoever_was_known_by_being_kept_out_alone_is_let_go_and_is_nobody() {
+    let site = Site::open().await;
+    let csrf = site.get("users").await.csrf();
+    site.office.write("users.yaml", &omni_tests::office::USERS.replace("enabled: true", "enabled: false"));
+    site.post("servers", &[("csrf", &csrf)]).await.is(303);
+    let change = async |what: &str| site.post("user", &[("csrf", &csrf), ("email", NEW), ("do", what)]).await;
+    change("disable").await.is(303);
+    let let_go = change("enable").await.is(303);
+    assert_eq!(let_go.header("location"), "users?notice=unblocked");
+    let page = site.get(let_go.header("location")).await.reply.is(200);
+    assert!(page.text.contains("Nothing keeps them out any more."), "{}", page.text);
+    site.get("user?email=new%40company.com").await.reply.is(404);
+}
+
+#[tokio::test]
+async fn a_change_of_somebody_that_cannot_be_made_leaves_the_form_as_it_was_written() {
+    let site = Site::open().await;
+    let csrf = site.get("users").await.csrf();
+    let change = async |more: &[(&str, &str)]| {
+        let fields: Vec<_> = [("csrf", &*csrf), ("email", NEW)].into_iter().chain(more.iter().copied()).collect();
+        site.post("user", &fields).await
+    };
+    let has = |page: &Reply, parts: &[&str]| {
+        for part in parts {
+            assert!(page.text.contains(part), "{part}: {}", page.text);
+        }
+    };
+    change(&[("do", "role"), ("role", "dba")]).await.is(303);
+    let page = change(&[("do", "role"), ("role", "emperor")]).await.is(422);
+    let told = "role=\"alert\"><p>there is no role &#34;emperor&#34;";
+    has(&page, &["<h1>new@company.com</h1>", told, "name=\"role\" required value=\"emperor\""]);
+    let long = "because ".repeat(200);
+    let page = change(&[("do", "disable"), ("message", &long)]).await.is(422);
+    let open = "<details open><summary>Keep them out…</summary>";
+    has(&page, &["the message may have 1000 bytes", open, &format!("value=\"{}\"", long.trim())]);
+    // Whom nobody knows yet has no page.
+    site.office.write("users.yaml", &omni_tests::office::USERS.replace("enabled: true", "enabled: false"));
+    site.post("servers", &[("csrf", &csrf)]).await.is(303);
+    let unknown = [("csrf", &*csrf), ("email", "x@company.com"), ("do", "role"), ("role", "emperor")];
+    let page = site.post("user", &unknown).await.is(422);
+    has(&page, &["<h2>Let somebody in</h2>", told, "value=\"x@company.com\"", "value=\"emperor\""]);
+    site.post("user.json", &unknown).await.error(422, "invalid");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_made_leaves_the_form_as_it_was_written() {
+    let site = Site::open().await;
+    let csrf = site.get("keys").await.csrf();
+    let post = async |page: &str, days: &str, scopes: &str| {
+        let fields = [
+            ("csrf", &*csrf),
+            ("do", "create"),
+            ("user", ADA),
+            ("name", "for a script"),
+            ("ceiling_role", "dba"),
+            ("act_as", "role:dba"),
+            ("expires_days", days),
+        ];
+        let scopes = scopes.split_whitespace().map(|scope| ("scope", scope));
+        let fields: Vec<(&str, &str)> = fields.into_iter().chain(scopes).collect();
+        site.post(page, &fields).await
+    };
+    let page = post("keys", "abc", "ask act_as").await.is(422);
+    for part in [
+        "<details class=\"card\" open>",
+        "role=\"alert\"><p>expires_days: expected a whole number, found &#34;abc&#34;</p>",
+        "required value=\"ada@company.com\"",
+        "value=\"for a script\"",
+        "value=\"ask\" checked",
+        "value=\"act_as\" checked",
+        "name=\"ceiling_role\" value=\"dba\"",
+        "name=\"act_as\" value=\"role:dba\"",
+        "value=\"abc\"",
+        "at least one is required",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    assert!(!page.text.contains("value=\"admin\" checked") && !page.text.contains("made-key"), "{}", page.text);
+    for (days, scopes, why) in [
+        ("0", "ask act_as", "expires_days: expected a number from 1 to 3650, found 0"),
+        ("30", "", "a key needs a scope"),
+        ("30", "ask", "a key acts for nobody without the scope act_as"),
+    ] {
+        let page = post("keys", days, scopes).await.is(422);
+        assert!(page.text.contains(&format!("<p>{why}</p>")), "{why}: {}", page.text);
+    }
+    let document = post("keys.json", "abc", "ask").await;
+    assert_eq!(document.error(422, "invalid")[0]["loc"], json!(["body", "expires_days"]));
+}
+
+#[tokio::test]
+async fn what_takes_something_away_for_good_is_asked_for_before_it_can_be_done() {
+    let site = Site::open().await;
+    let keys = site.get("keys").await.reply.is(200).text;
+    let asked = keys.find("<details><summary>Revoke…").unwrap_or_else(|| panic!("{keys}"));
+    assert!(keys[asked..].find("value=\"revoke\"") < keys[asked..].find("</details>"), "{keys}");
+    assert_eq!(keys.matches("value=\"revoke\"").count(), keys.matches("<summary>Revoke…").count(), "{keys}");
+    let person = site.get("user?email=new%40company.com").await.reply.is(200).text;
+    let asked = person.find("<details><summary>Keep them out…").unwrap_or_else(|| panic!("{person}"));
+    assert!(person[asked..].find("value=\"disable\"") < person[asked..].find("</details>"), "{person}");
+    assert_eq!(person.matches("value=\"disable\"").count(), 1, "{person}");
 }

@@ -114,3 +114,21 @@ async fn an_administrator_of_another_tenant_sees_nothing_of_this_one_and_changes
     }
     nothing_was_done(&site, keys).await;
 }
+
+#[tokio::test]
+async fn whoever_decides_on_nothing_of_others_is_not_told_that_nothing_waits_at_all() {
+    let settings = SETTINGS.lines().filter(|line| !line.starts_with("approvals:")).collect::<Vec<_>>().join("\n");
+    let plan = Plan { settings, mcps: MCPS.into(), model: Some(model()), lab: lab(), past: None };
+    let office = Office::of(plan).await;
+    let (boss, chief) = (office.key(BOSS).await, office.key("chief@company.com").await);
+    office.post(&boss, "/chat/ask", &json!({ "message": "Drop it" })).await.is(202);
+    let page = async |key: &str, name: &str| office.get(key, &format!("/ui/{name}")).await.is(200).text;
+    let approvals = page(&chief, "approvals").await;
+    assert!(approvals.contains("Nothing waits for a decision of yours.</p>"), "{approvals}");
+    assert!(approvals.contains("data-said=\"Nothing waits for a decision of yours\""), "{approvals}");
+    let overview = page(&chief, "overview").await;
+    assert!(overview.contains("nothing waits for a decision of yours"), "{overview}");
+    assert!(overview.contains("data-said=\"Nothing waits for a decision of yours\""), "{overview}");
+    let asker = page(&boss, "approvals").await;
+    assert!(asker.contains("data-said=\"1 call waits for a decision\""), "{asker}");
+}

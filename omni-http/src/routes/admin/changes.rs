@@ -1,6 +1,7 @@
 //! What is changed of people, where there is a database to keep them in.
 
 use axum::{extract::State, http::StatusCode};
+use omni_core::{Error, ErrorKind, omni::UserStatus};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::admin;
@@ -75,10 +76,11 @@ async fn disable(
 }
 
 /// Let somebody in again
+///
+/// Of whom nothing was known but that they were kept out, nothing is known then: the status is `unknown`.
 #[utoipa::path(post, path = "/admin/users/{id}/enable", tag = "admin",
     params(("id" = String, Path, description = "The e-mail address")), responses(
     (status = 200, body = AdminUser),
-    (status = 404, description = "Nobody is called so any more"),
     (status = 409, description = "Nothing kept them out, or a file names them: it says where"),
 ))]
 async fn enable(
@@ -88,7 +90,26 @@ async fn enable(
 ) -> Result<Json<AdminUser>, ApiError> {
     let admin = admin(&app, &caller).await?;
     admin.enable_user(&email).await?;
-    Ok(Json(admin.profile_of(&email).await?.into()))
+    let user = match admin.profile_of(&email).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => nobody(&email, &error),
+        profile => profile?.into(),
+    };
+    Ok(Json(user))
+}
+
+/// Somebody whom nobody knows.
+fn nobody(email: &str, why: &Error) -> AdminUser {
+    let email = email.trim().to_lowercase();
+    AdminUser {
+        id: email.clone(),
+        name: email.clone(),
+        email,
+        role: None,
+        teams: Vec::new(),
+        status: UserStatus::Unknown.as_str(),
+        reason: Some(why.public_message()),
+        named_at: None,
+    }
 }
 
 /// Let somebody in who waits for it

@@ -21,7 +21,7 @@ use crate::{
 /// Most entries of a page.
 const MAX_LOGS: usize = 1_000;
 /// Where the next page begins: an array has no room for it.
-const NEXT_AFTER: HeaderName = HeaderName::from_static("x-next-after");
+pub(super) const NEXT_AFTER: HeaderName = HeaderName::from_static("x-next-after");
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(logs)).routes(routes!(explain)).routes(routes!(config))

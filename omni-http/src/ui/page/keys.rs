@@ -7,12 +7,12 @@ use omni_core::{ExposeSecret as _, identity::Scope, omni::NewKey};
 use crate::{
     error::ApiError,
     ui::{
-        answer::{AsJson, Frame, moved, shown},
+        answer::{AsJson, Frame, is_told_there, moved, refused, shown, told},
         fields::Fields,
         person::{Person, Posted},
-        view::keys::{self, SCOPES},
+        view::keys::{self, Came, SCOPES, View},
     },
-    wire::within,
+    wire::{FieldError, within},
 };
 
 /// Keys of a page.
@@ -21,26 +21,29 @@ const PAGE: u32 = 50;
 const MAX_DAYS: i64 = 3_650;
 
 pub(in crate::ui) async fn show(as_json: AsJson, person: Person) -> Result<Response, ApiError> {
-    listed(as_json, &person, None).await
+    shown(as_json, listed(&person, Came::Nothing).await?)
 }
 
-async fn listed(as_json: AsJson, person: &Person, made: Option<String>) -> Result<Response, ApiError> {
+async fn listed(person: &Person, came: Came) -> Result<View, ApiError> {
     let (owner, after) = (person.query.text("user"), person.query.text("after"));
     let before = match &*after {
         "" => None,
         number => Some(number.parse().map_err(|_| ApiError::not_found("there is no such page of the keys"))?),
     };
     let keys = person.admin.keys_page(Some(&*owner).filter(|owner| !owner.is_empty()), before, PAGE).await?;
-    shown(as_json, keys::of(Frame::of(person), keys, &person.query, made, Utc::now()))
+    Ok(keys::of(Frame::of(person), keys, &person.query, came, Utc::now()))
 }
 
 /// Makes a key, which is in this answer and nowhere else ever after; or takes one back.
 pub(in crate::ui) async fn change(as_json: AsJson, Posted(person, fields): Posted) -> Result<Response, ApiError> {
     match fields.of("do") {
-        Some("create") => {
-            let issued = person.admin.create_key(new(&fields)?).await?;
-            listed(as_json, &person, Some(issued.secret.expose_secret().to_owned())).await
-        }
+        Some("create") => match create(&person, &fields).await {
+            Ok(key) => shown(as_json, listed(&person, Came::Made(key)).await?),
+            Err(error) if is_told_there(as_json, &error) => {
+                refused(listed(&person, Came::Refused(fields, told(&error))).await?, &error)
+            }
+            Err(error) => Err(error),
+        },
         Some("revoke") => {
             let id = fields.text("id").parse().map_err(|_| ApiError::not_found("there is no such key"))?;
             person.admin.revoke_key(id).await?;
@@ -48,6 +51,11 @@ pub(in crate::ui) async fn change(as_json: AsJson, Posted(person, fields): Poste
         }
         _ => Err(ApiError::denied("there is no such change")),
     }
+}
+
+async fn create(person: &Person, fields: &Fields) -> Result<String, ApiError> {
+    let issued = person.admin.create_key(new(fields)?).await?;
+    Ok(issued.secret.expose_secret().to_owned())
 }
 
 fn new(fields: &Fields) -> Result<NewKey, ApiError> {
@@ -61,8 +69,14 @@ fn new(fields: &Fields) -> Result<NewKey, ApiError> {
     new.act_as =
         fields.text("act_as").split([',', ' ', '\n']).filter(|one| !one.is_empty()).map(str::to_owned).collect();
     if let Some(days) = set("expires_days") {
-        let days = within("expires_days", days.parse().unwrap_or(0), 1..=MAX_DAYS)?;
+        let number = days.parse::<i64>().map_err(|_| not_whole("expires_days", &days))?;
+        let days = within("expires_days", number, 1..=MAX_DAYS)?;
         new.expires_at = Some(Utc::now() + TimeDelta::days(days));
     }
     Ok(new)
+}
+
+fn not_whole(name: &str, text: &str) -> ApiError {
+    let message = format!("expected a whole number, found {text:?}");
+    ApiError::invalid(vec![FieldError::of(&["body", name], &message, "value_error")])
 }

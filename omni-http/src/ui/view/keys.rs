@@ -26,6 +26,16 @@ pub(in crate::ui) const SCOPES: [(Scope, &str); 5] = [
     (Scope::ActAs, "act for others"),
 ];
 
+/// What came of the form.
+#[derive(Debug)]
+pub(in crate::ui) enum Came {
+    Nothing,
+    /// The key that was just made. This is the only time that it can be read.
+    Made(String),
+    /// What was written, and why no key is made of it.
+    Refused(Fields, Vec<String>),
+}
+
 #[derive(Debug, Template, Serialize)]
 #[template(path = "keys.html")]
 pub(in crate::ui) struct View {
@@ -45,8 +55,38 @@ pub(in crate::ui) struct View {
     first: Option<String>,
     #[serde(skip)]
     rows: Vec<Row>,
+    /// Why none was made.
     #[serde(skip)]
-    scopes: Vec<(&'static str, &'static str)>,
+    refused: Vec<String>,
+    #[serde(skip)]
+    written: Written,
+}
+
+/// The form as it was written.
+#[derive(Debug)]
+struct Written {
+    user: String,
+    name: String,
+    /// Each scope, what it is in words, and whether it was chosen.
+    scopes: Vec<(&'static str, &'static str, bool)>,
+    ceiling_role: String,
+    expires_days: String,
+    act_as: String,
+}
+
+impl Written {
+    fn of(fields: &Fields) -> Self {
+        let is_chosen = |scope: &str| fields.all("scope").any(|chosen| chosen == scope);
+        let scope = |(scope, told): (Scope, &'static str)| (scope.as_str(), told, is_chosen(scope.as_str()));
+        Self {
+            user: fields.text("user"),
+            name: fields.text("name"),
+            scopes: SCOPES.map(scope).into(),
+            ceiling_role: fields.text("ceiling_role"),
+            expires_days: fields.text("expires_days"),
+            act_as: fields.text("act_as"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +105,12 @@ struct Row {
     is_valid: bool,
 }
 
-pub(in crate::ui) fn of(frame: Frame, page: KeyPage, query: &Fields, made: Option<String>, now: DateTime<Utc>) -> View {
+pub(in crate::ui) fn of(frame: Frame, page: KeyPage, query: &Fields, came: Came, now: DateTime<Utc>) -> View {
+    let (made, written, refused) = match came {
+        Came::Nothing => (None, Fields::default(), Vec::new()),
+        Came::Made(key) => (Some(key), Fields::default(), Vec::new()),
+        Came::Refused(written, why) => (None, written, why),
+    };
     let at = |after: &str| format!("keys?{}", query.with(&[("after", after), ("notice", "")]));
     View {
         frame,
@@ -76,7 +121,8 @@ pub(in crate::ui) fn of(frame: Frame, page: KeyPage, query: &Fields, made: Optio
         keys: page.keys.into_iter().map(KeyEntry::from).collect(),
         made,
         owner: query.text("user"),
-        scopes: SCOPES.map(|(scope, told)| (scope.as_str(), told)).into(),
+        refused,
+        written: Written::of(&written),
     }
 }
 

@@ -243,7 +243,7 @@ fn cards(seen: &Seen, servers: &[Server]) -> Vec<Card> {
         cards.push(Card { title: "Servers healthy", value: format!("{healthy} of {all}"), note, mark });
     }
     let mark = if seen.waiting > 0 { "warn" } else { "" };
-    let note = if seen.waiting > 0 { "somebody has to decide" } else { "nothing waits" };
+    let note = if seen.waiting > 0 { "somebody has to decide" } else { "nothing waits for a decision of yours" };
     cards.push(Card { title: "Approvals", value: seen.waiting.to_string(), note: note.into(), mark });
     cards
 }

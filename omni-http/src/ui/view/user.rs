@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     limits::Limit,
     rights::{self, ByRule, ServerRights},
+    written::Written,
 };
 use crate::{
     ui::{answer::Frame, fields::Fields, show},
@@ -21,6 +22,8 @@ pub(in crate::ui) struct Seen {
     pub(in crate::ui) rights: Rights,
     pub(in crate::ui) standings: Vec<LimitStanding>,
     pub(in crate::ui) why: Option<Why>,
+    /// What was to be changed.
+    pub(in crate::ui) written: Written,
 }
 
 /// What is said of one call.
@@ -62,6 +65,8 @@ pub(in crate::ui) struct View {
     unread: Option<String>,
     #[serde(skip)]
     asked: Asked,
+    #[serde(skip)]
+    written: Written,
 }
 
 /// The call that was asked about, as it was written.
@@ -86,7 +91,7 @@ struct Decided {
 }
 
 pub(in crate::ui) fn of(frame: Frame, seen: Seen, query: &Fields, now: DateTime<Utc>) -> View {
-    let Seen { profile, rights, standings, why } = seen;
+    let Seen { profile, rights, standings, why, written } = seen;
     let (decided, unread) = match why {
         None => (None, None),
         Some(Why::Unread(wrong)) => (None, Some(wrong)),
@@ -107,6 +112,7 @@ pub(in crate::ui) fn of(frame: Frame, seen: Seen, query: &Fields, now: DateTime<
         decided,
         unread,
         asked: Asked { server: query.text("server"), tool: query.text("tool"), arguments: query.text("arguments") },
+        written,
         user: profile.into(),
     }
 }

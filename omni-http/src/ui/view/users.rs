@@ -4,6 +4,7 @@ use askama::Template;
 use omni_core::omni::{People, Profile};
 use serde::Serialize;
 
+use super::written::Written;
 use crate::{
     ui::{answer::Frame, fields::link, show},
     wire::AdminUser,
@@ -23,6 +24,8 @@ pub(in crate::ui) struct View {
     rows: Vec<Row>,
     #[serde(skip)]
     more: Option<String>,
+    #[serde(skip)]
+    written: Written,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,7 @@ struct Row {
     source: String,
 }
 
-pub(in crate::ui) fn of(frame: Frame, people: People) -> View {
+pub(in crate::ui) fn of(frame: Frame, people: People, written: Written) -> View {
     View {
         frame,
         total: people.total,
@@ -47,6 +50,7 @@ pub(in crate::ui) fn of(frame: Frame, people: People) -> View {
         more: people.next.as_ref().map(|next| link("users", &[("after", next)])),
         next: people.next,
         users: people.page.into_iter().map(AdminUser::from).collect(),
+        written,
     }
 }
 

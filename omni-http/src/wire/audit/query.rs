@@ -54,15 +54,15 @@ pub(crate) struct LogQuery {
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
-    /// At this time or later. Absent: `days` ago, if those are said or a page is wanted.
+    /// At this time or later. Absent: `days` before `until`, or ago, if those are said or a page is wanted.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31")]
     pub(crate) since: Option<Moment>,
-    /// Before this time.
+    /// Before this time; later than `since`.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31T08:00:00Z")]
     pub(crate) until: Option<Moment>,
-    /// Since so many days; 7 unless it is said, and in other forms than JSON all.
+    /// Of so many days, the last before `until`, or now; 7 unless it is said, and in other forms than JSON all.
     #[serde(default)]
     #[param(minimum = 1, maximum = 90)]
     pub(crate) days: Option<u32>,
@@ -106,15 +106,15 @@ pub(crate) struct MyLogQuery {
     /// `chat`, `tool_call`, `admin`.
     #[serde(default, rename = "type")]
     pub(crate) request_type: Option<String>,
-    /// At this time or later. Absent: `days` ago, if those are said or a page is wanted.
+    /// At this time or later. Absent: `days` before `until`, or ago, if those are said or a page is wanted.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31")]
     pub(crate) since: Option<Moment>,
-    /// Before this time.
+    /// Before this time; later than `since`.
     #[serde(default)]
     #[param(value_type = Option<String>, example = "2026-01-31T08:00:00Z")]
     pub(crate) until: Option<Moment>,
-    /// Since so many days; 7 unless it is said, and in other forms than JSON all.
+    /// Of so many days, the last before `until`, or now; 7 unless it is said, and in other forms than JSON all.
     #[serde(default)]
     #[param(minimum = 1, maximum = 90)]
     pub(crate) days: Option<u32>,
@@ -168,7 +168,7 @@ impl LogQuery {
     /// What it finds, by pages of at most `most`.
     ///
     /// # Errors
-    /// A number out of its range, or a place that is none.
+    /// A number out of its range, a place that is none, or an end that is not after its beginning.
     pub(crate) fn read(&self, most: usize) -> Result<AuditQuery, ApiError> {
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let mut query = AuditQuery::default();
@@ -178,20 +178,30 @@ impl LogQuery {
         query.tool = set(&self.tool);
         query.source = set(&self.source);
         query.request_type = set(&self.request_type);
-        query.since = self.begin()?;
         query.until = self.until.map(|until| until.0);
+        query.since = self.begin(query.until)?;
         query.limit = self.limit.map(|limit| within("limit", limit, 1..=most)).transpose()?;
         query.offset = self.offset.map_or(Ok(0), |offset| within("offset", offset, 0..=MAX_OFFSET))?;
         query.after = set(&self.after).map(|after| place(&after)).transpose()?;
         Ok(query)
     }
 
-    /// Where it begins: a page unasked with the last days, and what is no page with the first entry.
-    fn begin(&self) -> Result<Option<DateTime<Utc>>, ApiError> {
-        let days = days(self.days)?;
-        let is_page = self.format.unwrap_or_default() == Format::Json;
-        let by_days = (is_page || self.days.is_some()).then(|| Utc::now() - TimeDelta::days(days.into()));
-        Ok(self.since.map(|since| since.0).or(by_days))
+    /// Where it begins: a page unasked with the last days before its end, and what is no page with the first entry.
+    fn begin(&self, until: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, ApiError> {
+        let days = TimeDelta::days(days(self.days)?.into());
+        if let Some(since) = self.since.map(|since| since.0) {
+            return match until.is_none_or(|until| since < until) {
+                true => Ok(Some(since)),
+                false => Err(Invalid::new("value_error", "expected a time after `since`")
+                    .within("until")
+                    .within("query")
+                    .into()),
+            };
+        }
+        let (now, is_page) = (Utc::now(), self.format.unwrap_or_default() == Format::Json);
+        let end = until.map_or(now, |until| until.min(now));
+        // Before the first of all times there is nothing.
+        Ok(end.checked_sub_signed(days).filter(|_| is_page || self.days.is_some()))
     }
 }
 
@@ -273,5 +283,18 @@ mod tests {
             let since = Utc::now() - TimeDelta::days(400);
             assert_eq!(begins(json!({ "format": format, "since": since })), Some(400), "{format}");
         }
+    }
+
+    #[test]
+    fn days_are_those_before_the_end_and_none_of_the_future() {
+        let ago = |days| Utc::now() - TimeDelta::days(days);
+        assert_eq!(begins(json!({ "until": ago(30) })), Some(37));
+        assert_eq!(begins(json!({ "until": ago(30), "days": 2 })), Some(32));
+        assert_eq!(begins(json!({ "until": ago(-30) })), Some(7), "what has no end yet ends now");
+        for format in ["csv", "ndjson"] {
+            assert_eq!(begins(json!({ "format": format, "until": ago(30) })), None, "{format}");
+            assert_eq!(begins(json!({ "format": format, "until": ago(30), "days": 2 })), Some(32), "{format}");
+        }
+        assert_eq!(begins(json!({ "until": "-262143-01-01" })), None);
     }
 }
