@@ -44,7 +44,7 @@ const OPEN: [(Method, &str); 25] = [
     (Method::GET, mcp::METADATA_OF_ENDPOINT),
 ];
 
-/// Below which path a program mounts the door.
+/// Below which path a program mounts the door: a path as it stands, without parameters.
 #[derive(Debug)]
 pub(crate) struct Mount(String);
 

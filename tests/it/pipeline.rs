@@ -444,7 +444,10 @@ async fn a_preview_is_refused_for_what_its_ask_would_be_refused_for() {
 async fn whoever_wants_no_bound_on_time_sets_one_without_an_end() {
     let (mut bounds, mut patient, mut quota) = (AskBounds::default(), ServerOptions::default(), Quota::default());
     (bounds.timeout, quota.concurrent) = (Duration::MAX, Some(1));
-    (patient.call_timeout, patient.connect_timeout) = (Duration::MAX, Duration::MAX);
+    (patient.call_timeout, patient.connect_timeout, patient.retry_delay) =
+        (Duration::MAX, Duration::MAX, Duration::MAX);
+    (patient.keep_alive, patient.idle_close) = (Some(Duration::MAX), Some(Duration::MAX));
+    (patient.max_age, patient.refresh) = (Some(Duration::MAX), Some(Duration::MAX));
     let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("r"), RuleSet::allow_all(), quota);
     let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("It said hi.");
     let set = |builder: OmniBuilder| builder.bounds(bounds).policy(policy);

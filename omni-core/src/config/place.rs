@@ -1,6 +1,8 @@
 //! Where a server is, fit for people.
 
-use super::{ServerConfig, secrets::torn};
+use url::Url;
+
+use super::{ServerConfig, secrets::torn, show::HIDDEN};
 
 impl ServerConfig {
     /// Where the server is: its program's name, or its address without credentials and query; empty
@@ -11,7 +13,12 @@ impl ServerConfig {
             return command.clone();
         }
         let Some(url) = self.filled_url() else { return String::new() };
-        let whole = torn(&url).map_or_else(|| url.clone(), |(before, _, rest)| format!("{before}{rest}"));
+        let whole = match torn(&url) {
+            // It can be read in two ways, of which one has a host that is not asked.
+            Some((before, ..)) if Url::parse(&url).is_ok() => return format!("{before}{HIDDEN}"),
+            Some((before, _, rest)) => format!("{before}{rest}"),
+            None => url,
+        };
         let url = whole.split(['?', '#']).next().unwrap_or_default();
         match url.split_once("://") {
             Some((scheme, rest)) => {
@@ -36,6 +43,7 @@ mod tests {
             ("https://host", "https://host"),
             ("https://host/a@b", "https://host/a@b"),
             ("https://host/@scope/pkg", "https://host/@scope/pkg"),
+            ("http://mcp-server:8080/users/ada@x.org/mcp", "http://***"),
             ("https://svc:UrlS3cr/et@web.example/mcp", "https://web.example/mcp"),
             ("https://svc:S3cr#et?@web.example/mcp?key=secret", "https://web.example/mcp"),
         ] {

@@ -63,8 +63,9 @@ impl ServerConfig {
 /// What nobody may see of a server's entry.
 pub(crate) fn of_server(server: &ServerConfig) -> Vec<String> {
     let own = server.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
-    // All of an address is no secret, whatever its variable is called.
-    let in_path = server.url_variables.iter().filter(|variable| !variable.value.expose_secret().contains("://"));
+    // A host and its port are no secrets, whatever their variables are called.
+    let path = server.url_parts().map_or("", |(_, path)| path);
+    let in_path = server.url_variables.iter().filter(|variable| path.contains(variable.value.expose_secret()));
     let variables = server.arg_variables.iter().chain(in_path).filter(|variable| is_secret(&variable.name));
     let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
     let in_url = server.url.iter().flat_map(|url| in_address(url));
@@ -80,8 +81,10 @@ pub(crate) fn of_process(args: &[String], env: &BTreeMap<String, SecretString>) 
 }
 
 /// Values under the name of a secret, and the secrets within all of them.
-fn named(values: &BTreeMap<String, SecretString>) -> impl Iterator<Item = String> {
-    values.iter().flat_map(|(name, value)| {
+pub(crate) fn named<'a>(
+    values: impl IntoIterator<Item = (&'a String, &'a SecretString)>,
+) -> impl Iterator<Item = String> {
+    values.into_iter().flat_map(|(name, value)| {
         let value = value.expose_secret();
         said(value).into_iter().chain(is_secret(name).then(|| value.to_owned()))
     })
@@ -98,17 +101,25 @@ fn keyed(name: &str, value: &Value) -> Vec<String> {
 }
 
 /// The secrets within an argument or a value: those of addresses, and what stands behind the name of one, as in
-/// `API_KEY=X`, `host=h password=X` and `Authorization: Bearer X`.
+/// `API_KEY=X`, `host=h password=X` and, on a line of its own, `Authorization: Bearer X`.
 fn said(text: &str) -> Vec<String> {
-    let header = text.split_once(": ").filter(|(name, value)| is_told(name, value));
-    let header = header.and_then(|(_, value)| value.split_whitespace().last());
-    let mut secrets: Vec<String> = in_address(text).into_iter().chain(header.map(str::to_owned)).collect();
+    let headers = text.lines().filter_map(header).map(str::to_owned);
+    let mut secrets: Vec<String> = in_address(text).into_iter().chain(headers).collect();
     for word in text.split_whitespace() {
         let (name, value) = word.split_once('=').unwrap_or(("", word));
         secrets.extend(in_address(value));
         secrets.extend(is_told(name, value).then(|| value.to_owned()));
     }
     secrets
+}
+
+/// The secret of a header, which stands behind the name of a scheme or alone.
+fn header(line: &str) -> Option<&str> {
+    let (name, value) = line.split_once(": ").filter(|(name, _)| !name.contains(char::is_whitespace))?;
+    let mut words = value.split_whitespace();
+    let first = words.next()?;
+    let value = words.next().unwrap_or(first).trim_end_matches(',');
+    is_told(name, value).then_some(value)
 }
 
 /// The values of options whose names tell of a secret, as in `--token X` and `--api-key=X`, each
@@ -125,7 +136,7 @@ pub(super) fn flagged(args: &[String]) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Whether a variable or header of this name holds a secret.
-pub(crate) fn is_secret(name: &str) -> bool {
+fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
@@ -146,11 +157,17 @@ fn is_told(name: &str, value: &str) -> bool {
 }
 
 /// What is removed from everything of an address: its password, and what its query says under the name of a secret.
-fn in_address(text: &str) -> Vec<String> {
+pub(crate) fn in_address(text: &str) -> Vec<String> {
     if let Some((before, login, rest)) = torn(text) {
         let password = login.split_once(':').map(|(_, password)| password.to_owned());
-        return password.into_iter().chain(in_address(&format!("{before}{rest}"))).collect();
+        // It may be as it looks after all.
+        return password.into_iter().chain(parsed(text)).chain(in_address(&format!("{before}{rest}"))).collect();
     }
+    parsed(text)
+}
+
+/// The same of an address that is as it looks.
+fn parsed(text: &str) -> Vec<String> {
     let Ok(url) = Url::parse(text) else { return Vec::new() };
     let queried = url.query_pairs().filter(|(name, value)| is_told(name, value));
     let mut secrets: Vec<String> = queried.map(|(_, value)| value.into_owned()).collect();
@@ -209,8 +226,8 @@ mod tests {
 
     use serde_json::json;
 
-    use super::torn;
-    use crate::config::{Config, ServerAuth, ServerConfig};
+    use super::*;
+    use crate::config::{ArgVariable, ServerAuth};
 
     #[test]
     fn the_redactor_knows_keys_credentials_and_passwords_but_no_ports() {
@@ -318,5 +335,39 @@ mod tests {
             assert_eq!(redactor.text(&format!("<{secret}>")), "<[redacted]>", "{secret}");
         }
         assert_eq!(redactor.text("somebody plainly"), "somebody plainly");
+    }
+
+    #[test]
+    fn of_a_header_the_secret_is_known_and_no_other_word() {
+        for (text, known) in [
+            ("Authorization: Bearer tok123456\nX-Team: data", vec!["tok123456"]),
+            ("Authorization: Bearer tok12345678, X-Tenant: production", vec!["tok12345678"]),
+            ("X-Api-Key: tok123456", vec!["tok123456"]),
+            ("The token: never share it with anybody", vec![]),
+        ] {
+            assert_eq!(said(text), known, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_known_whichever_way_an_address_is_read() {
+        for text in [
+            "git+https://oauth2:git-token@gitlab/team/mcp@v1",
+            "http://svc:git-token@gateway:8300/users/a@b.org/mcp",
+            "postgres://u:git-token@db?application_name=a@b",
+        ] {
+            assert!(in_address(text).contains(&"git-token".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_address_has_in_its_path_is_a_secret_and_its_host_and_port_are_none() {
+        let mut server = ServerConfig::new("a", "http");
+        server.url = Some("http://auth-host:8080/s/hook-key-1/mcp".into());
+        let variable =
+            |(name, value): (&str, &str)| ArgVariable { at: 0, name: name.into(), value: value.to_owned().into() };
+        let variables = [("AUTH_HOST", "auth-host"), ("AUTH_PORT", "8080"), ("HOOK_SECRET", "hook-key-1")];
+        server.url_variables = variables.map(variable).into();
+        assert_eq!(of_server(&server), ["hook-key-1"]);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What stands in a secret's place.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 impl Config {
     /// The effective configuration, with every secret hidden.
@@ -126,12 +126,17 @@ impl ServerConfig {
     /// Its address without what its path took from the environment. A variable that is the host, or all of the address,
     /// stays: in a path it may well be a key.
     pub(super) fn filled_url(&self) -> Option<String> {
-        let url = self.url.as_deref()?;
-        let host = url.find("://").map_or(0, |colon| colon + "://".len());
-        let path = url[host..].find('/').map_or(url.len(), |slash| host + slash);
+        let (host, path) = self.url_parts()?;
         let values = self.url_variables.iter().map(|variable| variable.value.expose_secret());
         let known = values.fold(Redactor::new(), Redactor::with_value);
-        Some(format!("{}{}", &url[..path], known.text(&url[path..]).replace(REDACTED, HIDDEN)))
+        Some(format!("{host}{}", known.text(path).replace(REDACTED, HIDDEN)))
+    }
+
+    /// Its address up to the path, and from there on.
+    pub(super) fn url_parts(&self) -> Option<(&str, &str)> {
+        let url = self.url.as_deref()?;
+        let host = url.find("://").map_or(0, |colon| colon + "://".len());
+        Some(url.split_at(url[host..].find(['/', '?', '#']).map_or(url.len(), |end| host + end)))
     }
 
     /// Its arguments as people may see them: without secrets.
@@ -413,7 +418,7 @@ mod tests {
         for (arg, shown) in [
             ("--dsn=postgres://u:ArgDsnS3cret@h/db", "--dsn=***"),
             ("--db=postgres://u:ArgDbS3cret@h/db", "--db=postgres://***@h/db"),
-            ("Authorization: Bearer HdrS3cretTok", "Authorization: ***"),
+            ("Authorization: Bearer HdrS3cretTok", "authorization: ***"),
             ("host=h password=KvS3cret user=u", "host=h password=*** user=u"),
             ("API_KEY=EnvStyleS3cret", "API_KEY=***"),
             ("postgres://u:pass@h/db", "postgres://u:***@h/db"),

@@ -55,6 +55,19 @@ async fn whoever_only_looks_makes_no_database() {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
+async fn whoever_goes_on_by_a_database_may_have_time_without_an_end() {
+    use super::sql::SqlRuns;
+    use crate::people::Tables;
+
+    let tables = Tables::at("sqlite::memory:");
+    tables.db().await.unwrap();
+    let (store, run) = (SqlRuns::new(tables), Uuid::now_v7());
+    assert!(!store.claim(run, std::time::Duration::MAX).await.unwrap());
+    assert!(!store.renew(run, std::time::Duration::MAX).await.unwrap());
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
 async fn what_ended_long_ago_is_forgotten_a_part_at_a_time() {
     use super::sql::SqlRuns;
     use crate::people::Tables;

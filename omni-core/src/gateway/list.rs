@@ -35,13 +35,19 @@ fn tool(def: &ToolDef, name: &str) -> Option<Tool> {
     if let Some(hints) = fields.get_mut("annotations") {
         *hints = serde_json::to_value(&def.annotations).inspect_err(left_out).ok()?;
     }
-    let mut tool = Tool::deserialize(&fields);
-    for field in OPTIONAL {
-        if tool.is_err() && fields.remove(field).is_some() {
-            tool = Tool::deserialize(&fields);
-        }
-    }
+    let tool = Tool::deserialize(&fields).or_else(|error| reduced(&fields).ok_or(error));
     tool.inspect_err(left_out).ok()
+}
+
+/// The tool without what rmcp cannot read of it: one thing, or all that a tool does without.
+fn reduced(fields: &Map<String, Value>) -> Option<Tool> {
+    let ways = OPTIONAL.iter().map(std::slice::from_ref).chain([&OPTIONAL[..]]);
+    ways.filter_map(|left_out| {
+        let mut fields = fields.clone();
+        fields.retain(|name, _| !left_out.contains(&name.as_str()));
+        Tool::deserialize(&fields).ok()
+    })
+    .next()
 }
 
 pub(super) fn prompts(offer: &Offer<'_>) -> Vec<Prompt> {

@@ -77,6 +77,7 @@ impl Desk {
             if !own.is_ready() {
                 break;
             }
+            let _rings = RingsWhenItPanics(&self.ring);
             own.commit(self.next(), Vec::new(), false);
             drop(writer);
             if locked(&self.waiting).records.is_empty() {
@@ -134,6 +135,17 @@ impl Desk {
         writer.get_ready().await;
         writer.commit(VecDeque::new(), Vec::new(), true);
         writer.end()
+    }
+}
+
+/// Has somebody look, and refuse what was brought meanwhile, where whoever writes panics.
+struct RingsWhenItPanics<'a>(&'a Notify);
+
+impl Drop for RingsWhenItPanics<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct ServerOptions {
     pub call_timeout: Duration,
     /// How long connecting and listing may take.
     pub connect_timeout: Duration,
-    /// How many calls may run at once.
+    /// How many calls may run at once, those included in which somebody is being asked.
     pub max_concurrent: usize,
     /// Most characters of a result that reach a model or a person.
     pub max_output_chars: usize,

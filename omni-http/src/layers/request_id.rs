@@ -117,7 +117,7 @@ pub(super) async fn identify<A: Future<Output = Response>>(
 /// The span of a request, by OpenTelemetry's conventions for HTTP.
 fn span(id: &RequestId, method: &Method, route: Option<&MatchedPath>) -> Span {
     let route = route.map_or("", MatchedPath::as_str);
-    // What the sender chose says nothing of the ledger.
+    // What the sender chose says nothing of the ledger: whatever is asked or called has this id there.
     let ask = (id.text.parse::<Uuid>() != Ok(id.ask)).then(|| display(id.ask));
     tracing::info_span!(
         "http.request",

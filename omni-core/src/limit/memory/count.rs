@@ -46,7 +46,7 @@ impl Count {
             return Ok(());
         }
         let retry_after = match charge.limit {
-            Limit::Window { per, .. } => self.log(per).free_after(wanted - max, now.instant),
+            Limit::Window { per, .. } => self.log(per, now.instant).free_after(wanted - max, now.instant),
             Limit::Concurrent { .. } | Limit::Budget { .. } => reset,
         };
         Err((used, retry_after))
@@ -55,7 +55,7 @@ impl Count {
     /// What is used, and when the oldest part of it is free again.
     pub(super) fn standing(&mut self, limit: &Limit, now: Now) -> (u64, Duration) {
         match limit {
-            Limit::Window { per, .. } => self.log(*per).standing(now.instant),
+            Limit::Window { per, .. } => self.log(*per, now.instant).standing(now.instant),
             Limit::Concurrent { .. } => self.leases.standing(now.instant),
             Limit::Budget { period, .. } => (self.spent(*period).at(*period, now.utc), period.remaining(now.utc)),
         }
@@ -64,7 +64,7 @@ impl Count {
     pub(super) fn take(&mut self, charge: &Charge, id: &ReservationId, until: Instant, now: Now) -> Taken {
         let start = match charge.limit {
             Limit::Window { per, .. } => {
-                self.log(per).push(charge.amount, now.instant);
+                self.log(per, now.instant).push(charge.amount, now.instant);
                 None
             }
             Limit::Concurrent { .. } => {
@@ -98,7 +98,7 @@ impl Count {
     /// Gives everything back.
     pub(super) fn undo(&mut self, taken: &Taken, id: &ReservationId, now: Now) {
         match taken.limit {
-            Limit::Window { per, .. } => self.log(per).give_back(taken.amount, taken.at),
+            Limit::Window { per, .. } => self.log(per, now.instant).give_back(taken.amount, taken.at, now.instant),
             Limit::Concurrent { .. } | Limit::Budget { .. } => self.settle(taken, id, Some(0), now),
         }
     }
@@ -114,9 +114,15 @@ impl Count {
         self.logs.is_empty() && leased == 0 && spent == 0
     }
 
-    fn log(&mut self, per: Duration) -> &mut Log {
+    /// How many moments are told apart.
+    #[cfg(test)]
+    pub(super) fn moments(&self) -> usize {
+        self.logs.iter().map(|log| log.entries.len()).sum()
+    }
+
+    fn log(&mut self, per: Duration, now: Instant) -> &mut Log {
         let at = self.logs.iter().position(|log| log.per == per).unwrap_or_else(|| {
-            self.logs.push(Log { per, entries: VecDeque::new(), total: 0 });
+            self.logs.push(Log { per, entries: VecDeque::new(), total: 0, began: now });
             self.logs.len() - 1
         });
         &mut self.logs[at]
@@ -130,12 +136,21 @@ impl Count {
     }
 }
 
+/// So many moments of a window are told apart. Where there are more, what falls into the same slot is taken together, as
+/// if all of it were taken at the last of its moments: never more is allowed for that, and a limit of millions takes no
+/// more memory than one of thousands.
+const TOLD_APART: usize = 1_024;
+/// Slots of a window: less than a second of an hour each.
+const SLOTS: u32 = 4_096;
+
 /// When how much was taken within a window, oldest first.
 #[derive(Debug)]
 struct Log {
     per: Duration,
     entries: VecDeque<(Instant, u64)>,
     total: u64,
+    /// From when on slots are counted.
+    began: Instant,
 }
 
 impl Log {
@@ -144,16 +159,24 @@ impl Log {
             return;
         }
         self.total = self.total.saturating_add(amount);
+        let is_full = self.entries.len() >= TOLD_APART;
+        let last = self.entries.back().map(|(at, _)| *at);
+        let is_same = last.is_some_and(|last| last == now || (is_full && self.slot(last) == self.slot(now)));
         match self.entries.back_mut() {
-            Some((at, same)) if *at == now => *same = same.saturating_add(amount),
+            Some((at, same)) if is_same => (*at, *same) = (now, same.saturating_add(amount)),
             Some(_) | None => self.entries.push_back((now, amount)),
         }
     }
 
+    fn slot(&self, at: Instant) -> u128 {
+        at.duration_since(self.began).as_nanos() / (self.per / SLOTS).as_nanos().max(1)
+    }
+
     /// Takes back what was taken at a moment, unless it has gone by.
-    fn give_back(&mut self, amount: u64, at: Instant) {
-        let Ok(index) = self.entries.binary_search_by_key(&at, |(taken_at, _)| *taken_at) else { return };
-        let (_, held) = &mut self.entries[index];
+    fn give_back(&mut self, amount: u64, at: Instant, now: Instant) {
+        let index = self.entries.partition_point(|(taken_at, _)| *taken_at < at);
+        let is_there = now.duration_since(at) < self.per;
+        let Some((_, held)) = self.entries.get_mut(index).filter(|_| is_there) else { return };
         let given_back = amount.min(*held);
         *held -= given_back;
         self.total = self.total.saturating_sub(given_back);

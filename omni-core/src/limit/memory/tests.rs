@@ -171,6 +171,27 @@ fn budgets_of_which_as_much_is_spent_as_can_be_counted_are_not_idle() {
     assert_eq!(limiter.limiter.state().counts.len(), 2);
 }
 
+/// As the requests of an hour are, of somebody who may do a million.
+#[test]
+fn a_window_of_many_takes_no_more_memory_the_more_there_are_and_allows_no_more() {
+    const MOST: u64 = 20_000;
+    let limiter = limiter();
+    let one = || vec![hourly(MOST)];
+    for _ in 0..MOST {
+        limiter.turn(HOUR / 40_000);
+        limiter.reserve(one()).unwrap();
+    }
+    let entries = |limiter: &Turned| limiter.limiter.state().counts.values().map(Count::moments).sum::<usize>();
+    assert!(entries(&limiter) <= 1_024 + 4_096, "{}", entries(&limiter));
+    limiter.refused(one());
+    // Half an hour later the first of them go by, and none of them before.
+    limiter.turn(HOUR / 2 - HOUR / 40_000);
+    limiter.refused(one());
+    limiter.turn(HOUR / 4);
+    let freed = (0..MOST).take_while(|_| limiter.reserve(one()).is_ok()).count() as u64;
+    assert!((MOST / 2 - 12..=MOST / 2).contains(&freed), "{freed}");
+}
+
 #[test]
 fn more_counts_than_the_bound_are_refused_not_forgotten() {
     let mut limiter = limiter();

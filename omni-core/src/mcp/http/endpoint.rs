@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     config::{
         PassThrough, ServerAuth, ServerConfig,
-        secrets::{is_secret, queried},
+        secrets::{in_address, named, of_server, queried},
     },
     loopback::is_loopback,
     mcp::{CallContext, CredentialSource, McpError, tap::words},
@@ -32,16 +32,20 @@ pub(in crate::mcp) struct Endpoint {
     auth: ServerAuth,
     headers: Vec<(String, SecretString)>,
     credentials: Option<Arc<dyn CredentialSource>>,
+    /// Knows the secrets of the configuration.
+    known: Redactor,
     client: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Endpoint {
     pub(in crate::mcp) fn new(url: &str) -> Result<Self, BuildError> {
-        let parsed = Url::parse(url).map_err(|error| BuildError::invalid(format!("{url:?} is not a URL: {error}")))?;
-        if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
-            return Err(BuildError::invalid(format!("{url:?} is not an address of http or https")));
-        }
-        Ok(Self { url: parsed, auth: ServerAuth::None, headers: Vec::new(), credentials: None, client: Arc::default() })
+        let is_fit = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host().is_some();
+        // It is not told: what is no address may be a password.
+        let parsed = Url::parse(url).ok().filter(is_fit).ok_or_else(|| {
+            BuildError::invalid("the address of a server is that of a host and begins with http:// or https://")
+        })?;
+        let (headers, known, client) = (Vec::new(), Redactor::new(), Arc::default());
+        Ok(Self { url: parsed, auth: ServerAuth::None, headers, credentials: None, known, client })
     }
 
     /// The endpoint of a configuration entry; its headers are checked here and now.
@@ -55,6 +59,7 @@ impl Endpoint {
         endpoint.headers = config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         endpoint.header_map().map_err(|error| wrong(&error))?;
         endpoint.credentials.clone_from(&config.credentials);
+        endpoint.known = of_server(config).iter().fold(Redactor::new(), |known, secret| known.with_value(secret));
         if matches!(config.auth, ServerAuth::OAuth(_)) && endpoint.credentials.is_none() {
             return Err(wrong(&"this build has no OAuth for servers (feature mcp-oauth)"));
         }
@@ -94,12 +99,11 @@ impl Endpoint {
 
     /// Knows the secrets that are sent there: a server may well repeat them in its errors.
     pub(in crate::mcp) fn redactor(&self) -> Redactor {
-        let auth = self.auth.secrets();
-        let named = self.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value);
-        let values = auth.into_iter().chain(named).map(|secret| secret.expose_secret().to_owned());
-        let values = values.chain(queried(&self.url));
-        let values = values.chain(self.url.password().map(str::to_owned)).chain(self.basic_value());
-        values.fold(Redactor::new(), |redactor, secret| redactor.with_value(&secret))
+        let auth = self.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
+        let in_headers = named(self.headers.iter().map(|(name, value)| (name, value)));
+        let values = auth.chain(in_headers).chain(queried(&self.url));
+        let values = values.chain(in_address(self.url.as_str())).chain(self.basic_value());
+        values.fold(self.known.clone(), |redactor, secret| redactor.with_value(&secret))
     }
 
     /// The same, with the credentials that a connection is made with.

@@ -19,11 +19,23 @@ async fn a_server_without_url_names_the_key() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_refused() {
-    for url in ["not a url", "ftp://host/mcp", "unix:/run/mcp.sock"] {
+async fn an_address_that_is_none_is_refused_and_not_told() {
+    for url in ["not a url", "ftp://u:pass-word@host/mcp", "https://u:pass-word", "unix:/run/mcp.sock"] {
         let error = build(config(Some(url))).await.unwrap_err().to_string();
-        assert!(error.contains("\"db\"") && error.contains(url), "{error}");
+        assert!(error.contains("\"db\"") && error.contains("begins with http://"), "{error}");
+        assert!(!error.contains(url) && !error.contains("pass-word"), "{error}");
     }
+}
+
+#[test]
+fn what_a_header_holds_beside_its_name_is_redacted_too() {
+    let mut endpoint = Endpoint::new("http://127.0.0.1:1/mcp").unwrap();
+    for (name, value) in
+        [("x-database", "postgres://u:data-pass@h/d"), ("x-api-key", "key-value-1"), ("x-port", "8080")]
+    {
+        endpoint.add_header(name.into(), SecretString::from(value.to_owned()));
+    }
+    assert_eq!(endpoint.redactor().text("data-pass key-value-1 8080"), "[redacted] [redacted] 8080");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::jitter::spread;
 use crate::{
     catalog::BreakerState,
+    clock,
     mcp::{BreakerOptions, McpError},
 };
 
@@ -150,13 +151,15 @@ impl Breaker {
     fn forget(&mut self, now: Instant) {
         /// Where calls are never kept away nobody counts them.
         const MANY: usize = 1_000;
-        while self.faults.len() > MANY || self.faults.front().is_some_and(|fault| fault.at + self.rules.window <= now) {
+        while self.faults.len() > MANY
+            || self.faults.front().is_some_and(|fault| clock::after(fault.at, self.rules.window) <= now)
+        {
             self.faults.pop_front();
         }
     }
 
     fn open(&mut self, now: Instant) -> bool {
-        let was_well = |at: Instant| at + self.rules.max_pause + self.rules.window < now;
+        let was_well = |at| clock::after(clock::after(at, self.rules.max_pause), self.rules.window) < now;
         if self.opened_at.is_none_or(was_well) {
             self.openings = 0;
         }

@@ -13,6 +13,7 @@ use crate::{
     catalog::{
         Catalog, Definition, Health, PromptDef, ResourceDef, ResourceTemplateDef, ServerCapabilities, ToolDef, Withheld,
     },
+    clock,
     mcp::{Listed, McpError, list::may_want_headers},
     pin::vet::Vetted,
     scan::Finding,
@@ -197,7 +198,7 @@ impl Listing {
         self.capabilities = listed.capabilities;
         let now = Instant::now();
         self.fresh_until = listed.fresh_for.map(|fresh| now + fresh.clamp(MIN_FRESH, MAX_FRESH));
-        self.refresh_at = refresh.map(|refresh| now + refresh).into_iter().chain(self.fresh_until).min();
+        self.refresh_at = refresh.map(|refresh| clock::after(now, refresh)).into_iter().chain(self.fresh_until).min();
         self.health = Health::Healthy;
         (self.latency_ms, self.checked_at) = (Some(latency_ms), Some(Utc::now()));
         (self.fault, self.source) = (None, Some(source));

@@ -230,9 +230,10 @@ impl Server {
         // A transport ends by itself in time; one that does not would keep its permit for ever.
         let done = cx.in_time(OVERTIME, pin!(guarded(work(connection.transport.clone())))).await;
         let answer = done.unwrap_or_else(|_| Err(McpError::Timeout { after_ms: millis(started.elapsed()) }));
-        // Where a question was open until the end it was not the server that took too long.
-        let is_its_own = |error: &&McpError| !matches!(error, McpError::Timeout { .. }) || !cx.is_unanswered();
-        self.learn(&connection, answer.as_ref().err().filter(is_its_own));
+        // Where a question was open until the end it was not the server that took too long; nor did it answer.
+        if !matches!(answer, Err(McpError::Timeout { .. })) || !cx.is_unanswered() {
+            self.learn(&connection, answer.as_ref().err());
+        }
         answer
     }
 

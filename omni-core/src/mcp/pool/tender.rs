@@ -20,7 +20,10 @@ use super::{
     jitter::spread,
     server::Server,
 };
-use crate::mcp::{McpEvent, ServerOptions};
+use crate::{
+    clock,
+    mcp::{McpEvent, ServerOptions},
+};
 
 /// Changes that come together are listed together.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -139,7 +142,7 @@ impl Tender {
             return Some(now);
         }
         let every = options.keep_alive?;
-        Some(link.heard_at + every.mul_f64(self.share))
+        Some(clock::after(link.heard_at, every.min(clock::FAR).mul_f64(self.share)))
     }
 
     async fn act(&mut self, server: &Server, chore: Chore) {
@@ -165,8 +168,8 @@ impl Tender {
 /// When a connection is closed that nobody uses.
 fn close_at(link: &Link, options: &ServerOptions) -> Option<Instant> {
     let idle_since = link.idle_since?;
-    let idle = options.idle_close.map(|after| idle_since + after);
-    let old = options.max_age.map(|age| (link.made_at + age).max(idle_since));
+    let idle = options.idle_close.map(|wait| clock::after(idle_since, wait));
+    let old = options.max_age.map(|age| clock::after(link.made_at, age).max(idle_since));
     idle.into_iter().chain(old).min()
 }
 

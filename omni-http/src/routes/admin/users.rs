@@ -25,7 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Everybody whom a file names or the database knows, by address.
 #[utoipa::path(get, path = "/admin/users", tag = "admin", params(PageOfUsers), responses(
     (status = 200, body = Vec<AdminUser>, headers(
-        ("X-Next-After" = Option<String>, description = "What `after` has to be for the next page, if there is one"),
+        ("X-Next-After" = Option<String>, description = "What `after` has to be for the next page, if there is one; \
+            as in any query, percent-encoded there"),
     )),
 ))]
 async fn list(

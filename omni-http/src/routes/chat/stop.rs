@@ -17,7 +17,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Give a question up
 ///
 /// At once, where closing its stream leaves it alone for a while. It is in the log as `cancelled`, and whoever still reads
-/// the stream is told `error` as its end. What was agreed to is carried out: the answer to a decision cannot be stopped.
+/// the stream is told `error` as its end. What was agreed to is carried out: the answer to a decision cannot be stopped. What
+/// ended before this stays as it ended, and a call that waits for a decision goes on waiting: refuse it at `/confirmations`.
 #[utoipa::path(delete, path = "/chat/ask/stream", tag = "chat",
     params(("Last-Event-ID" = String, Header, description = "An event of its stream")),
     responses(

@@ -104,10 +104,10 @@ impl Server {
         let ends = lane.token().map_or(now, |token| now + token.lasts());
         let idle = self.idle_close();
         let due = match lane.present().map(|connection| connection.link(&self.name)) {
-            Some(link) if link.is_alive && self.hearers.has_any(lane.key()) => now + idle,
-            Some(link) if link.is_alive => link.idle_since.map_or(now + idle, |since| since + idle),
+            Some(link) if link.is_alive && self.hearers.has_any(lane.key()) => clock::after(now, idle),
+            Some(link) if link.is_alive => clock::after(link.idle_since.unwrap_or(now), idle),
             Some(_) => now,
-            None => now + idle,
+            None => clock::after(now, idle),
         };
         due.min(ends)
     }
