@@ -235,7 +235,9 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap)
     }
     let body = answer.body.clone();
     let body = if answer.is_endless {
-        Body::from_stream(stream::repeat(body).map(Ok::<_, std::convert::Infallible>))
+        // In pieces as large as those of a server, which are soon too much.
+        let piece = Bytes::from(body.repeat(65_536 / body.len().max(1) + 1));
+        Body::from_stream(stream::repeat(piece).map(Ok::<_, std::convert::Infallible>))
     } else {
         Body::from(body)
     };
