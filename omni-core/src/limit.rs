@@ -71,7 +71,8 @@ impl fmt::Display for LimitKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// At most `max` within any stretch of `per` (an exact sliding window).
+    /// At most `max` within any stretch of `per` (a sliding window). A backend may hold what is taken for a few
+    /// thousandths of `per` longer where there is very much of it, never shorter.
     Window {
         /// Most that fits into the window.
         max: u64,

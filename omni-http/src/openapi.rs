@@ -24,8 +24,8 @@ const SCHEMES: [&str; 2] = ["bearer", "api_key"];
 #[openapi(
     info(title = "omni", description = "Connects people and agents to many MCP servers through one door. \
         MCP clients connect to `/mcp`, which speaks their protocol.\n\n\
-        Answers of `/chat` and `/mcp/tools/call` say in `X-Omni-Request-Id` what the ask or call is in the log, also where \
-        it failed."),
+        Answers of `/chat`, `/mcp/tools/call` and `/results/{id}/again` say in `X-Omni-Request-Id` what the ask or call is in \
+        the log, also where it failed."),
     // Where the document is, wherever a program mounts the door.
     servers((url = ".")),
     tags(

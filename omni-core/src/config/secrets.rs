@@ -63,10 +63,12 @@ impl ServerConfig {
 /// What nobody may see of a server's entry.
 pub(crate) fn of_server(server: &ServerConfig) -> Vec<String> {
     let own = server.auth.secrets().into_iter().map(|secret| secret.expose_secret().to_owned());
-    // A host and its port are no secrets, whatever their variables are called.
-    let path = server.url_parts().map_or("", |(_, path)| path);
-    let in_path = server.url_variables.iter().filter(|variable| path.contains(variable.value.expose_secret()));
-    let variables = server.arg_variables.iter().chain(in_path).filter(|variable| is_secret(&variable.name));
+    // All of an address, its host and its port are no secrets, whatever their variables are called.
+    let host =
+        server.url_parts().and_then(|(host, _)| host.rsplit(['@', '/']).next()).unwrap_or_default().to_lowercase();
+    let is_place = |value: &str| value.contains("://") || host.contains(&value.to_lowercase());
+    let in_url = server.url_variables.iter().filter(|variable| !is_place(variable.value.expose_secret()));
+    let variables = server.arg_variables.iter().chain(in_url).filter(|variable| is_secret(&variable.name));
     let variables = variables.map(|variable| variable.value.expose_secret().to_owned());
     let in_url = server.url.iter().flat_map(|url| in_address(url));
     let process = of_process(&server.args, &server.env);
@@ -86,7 +88,11 @@ pub(crate) fn named<'a>(
 ) -> impl Iterator<Item = String> {
     values.into_iter().flat_map(|(name, value)| {
         let value = value.expose_secret();
-        said(value).into_iter().chain(is_secret(name).then(|| value.to_owned()))
+        let is_known = is_secret(name);
+        // Behind a scheme it stands alone in what others say of it.
+        let bare =
+            value.split_once(' ').map(|(_, bare)| bare).filter(|bare| is_known && bare.len() >= SHORTEST_QUERIED);
+        said(value).into_iter().chain(is_known.then(|| value.to_owned())).chain(bare.map(str::to_owned))
     })
 }
 
@@ -115,10 +121,11 @@ fn said(text: &str) -> Vec<String> {
 
 /// The secret of a header, which stands behind the name of a scheme or alone.
 fn header(line: &str) -> Option<&str> {
-    let (name, value) = line.split_once(": ").filter(|(name, _)| !name.contains(char::is_whitespace))?;
-    let mut words = value.split_whitespace();
+    let (name, value) = line.trim().split_once(": ").filter(|(name, _)| !name.contains(char::is_whitespace))?;
+    let mut words = value.split(',').next()?.split_whitespace();
     let first = words.next()?;
-    let value = words.next().unwrap_or(first).trim_end_matches(',');
+    let is_scheme = ["bearer", "basic", "digest", "token"].iter().any(|scheme| first.eq_ignore_ascii_case(scheme));
+    let value = if is_scheme { words.next()? } else { first };
     is_told(name, value).then_some(value)
 }
 
@@ -342,7 +349,9 @@ mod tests {
         for (text, known) in [
             ("Authorization: Bearer tok123456\nX-Team: data", vec!["tok123456"]),
             ("Authorization: Bearer tok12345678, X-Tenant: production", vec!["tok12345678"]),
-            ("X-Api-Key: tok123456", vec!["tok123456"]),
+            ("  X-Api-Key: tok123456", vec!["tok123456"]),
+            ("X-Api-Key: tok123456, X-Tenant: production", vec!["tok123456"]),
+            ("X-Api-Key: tok123456 # of the team", vec!["tok123456"]),
             ("The token: never share it with anybody", vec![]),
         ] {
             assert_eq!(said(text), known, "{text}");
@@ -361,13 +370,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_address_has_in_its_path_is_a_secret_and_its_host_and_port_are_none() {
+    fn what_else_an_address_takes_from_secrets_is_one_and_its_host_and_port_are_none() {
         let mut server = ServerConfig::new("a", "http");
-        server.url = Some("http://auth-host:8080/s/hook-key-1/mcp".into());
+        server.url = Some("http://user-tok-1@Auth-Host:8080/s/hook%20key-1/mcp".into());
         let variable =
             |(name, value): (&str, &str)| ArgVariable { at: 0, name: name.into(), value: value.to_owned().into() };
-        let variables = [("AUTH_HOST", "auth-host"), ("AUTH_PORT", "8080"), ("HOOK_SECRET", "hook-key-1")];
-        server.url_variables = variables.map(variable).into();
-        assert_eq!(of_server(&server), ["hook-key-1"]);
+        let places = [("AUTH_HOST", "auth-host"), ("AUTH_PORT", "8080"), ("MCP_AUTH_URL", "http://Auth-Host:8080")];
+        let secrets = [("GIT_TOKEN", "user-tok-1"), ("HOOK_SECRET", "hook key-1")];
+        server.url_variables = places.into_iter().chain(secrets).map(variable).collect();
+        assert_eq!(of_server(&server), ["user-tok-1", "hook key-1"]);
     }
 }

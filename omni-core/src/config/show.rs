@@ -347,6 +347,10 @@ fn args(server: &ServerConfig) -> Vec<String> {
 /// password), and without the values of its query, where keys like to travel.
 pub(super) fn without_password(text: &str) -> String {
     if let Some((before, _, rest)) = torn(text) {
+        // It can be read in two ways, of which one has a host that is not asked.
+        if Url::parse(text).is_ok_and(|url| !url.cannot_be_a_base()) {
+            return format!("{before}{HIDDEN}");
+        }
         return match rest.split_once('?') {
             Some((place, _)) => format!("{before}{HIDDEN}@{place}?{HIDDEN}"),
             None => format!("{before}{HIDDEN}@{rest}"),
@@ -380,6 +384,7 @@ mod tests {
             ("postgresql://omni:S3cret/Pa#ss1@127.0.0.1:5432/attacker", "postgresql://***@127.0.0.1:5432/attacker"),
             ("https://svc:UrlS3cr/et@web.example/mcp?key=x", "https://***@web.example/mcp?***"),
             ("postgres:user:pw@host/db", "postgres:***@host/db"),
+            ("http://mcp-server:8080/users/ada@x.org/mcp", "http://***"),
             ("https://host/@scope/pkg", "https://host/@scope/pkg"),
             ("http://registry:4873/@scope/pkg", "http://registry:4873/@scope/pkg"),
         ] {

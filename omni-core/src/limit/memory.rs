@@ -1,4 +1,4 @@
-//! An exact sliding window in memory, for one process.
+//! A sliding window in memory, for one process: exact, and beyond a thousand moments by a slot late, never early.
 
 use std::{
     collections::HashMap,

@@ -30,12 +30,18 @@ async fn an_address_that_is_none_is_refused_and_not_told() {
 #[test]
 fn what_a_header_holds_beside_its_name_is_redacted_too() {
     let mut endpoint = Endpoint::new("http://127.0.0.1:1/mcp").unwrap();
-    for (name, value) in
-        [("x-database", "postgres://u:data-pass@h/d"), ("x-api-key", "key-value-1"), ("x-port", "8080")]
-    {
+    for (name, value) in [
+        ("x-database", "postgres://u:data-pass@h/d"),
+        ("x-api-key", "key-value-1"),
+        ("x-port", "8080"),
+        ("authorization", "Bearer tok-value-9"),
+    ] {
         endpoint.add_header(name.into(), SecretString::from(value.to_owned()));
     }
-    assert_eq!(endpoint.redactor().text("data-pass key-value-1 8080"), "[redacted] [redacted] 8080");
+    assert_eq!(
+        endpoint.redactor().text("data-pass key-value-1 tok-value-9 8080"),
+        "[redacted] [redacted] [redacted] 8080"
+    );
 }
 
 #[tokio::test]
