@@ -136,7 +136,7 @@ impl ApiError {
         Self::new(status, code, detail)
     }
 
-    #[cfg(all(feature = "dashboard", feature = "oidc"))]
+    #[cfg(feature = "dashboard")]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
