@@ -51,6 +51,7 @@ mod scheduling;
 mod seen;
 mod stopping;
 mod telling;
+mod turns;
 mod voice;
 
 use asked::Elicited;
@@ -60,6 +61,7 @@ use pages::Pages;
 use reporting::Reports;
 use running::Running;
 use seen::Seen;
+use turns::Turns;
 
 /// How many asks run at a time; others wait. Clicks never do: an ask may wait for one.
 const AT_ONCE: usize = 512;
@@ -86,6 +88,7 @@ struct Inner {
     channels: Channels,
     seen: Seen,
     running: Arc<Running>,
+    turns: Arc<Turns>,
     elicited: Arc<Elicited>,
     life: Life,
     reports: Arc<Reports>,
@@ -138,6 +141,7 @@ impl Bot {
             channels: Channels::default(),
             seen: Seen::default(),
             running: Arc::default(),
+            turns: Arc::default(),
             elicited: Arc::default(),
             life: Life::default(),
             reports: Arc::default(),

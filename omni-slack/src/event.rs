@@ -1,8 +1,13 @@
 //! What Slack delivers, as the bot understands it: the same for sockets and for signed requests.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::{Delivery, port::DeliveryKind};
+use crate::{Delivery, port::DeliveryKind, words};
+
+/// How long something that came in is known again: duplicates come minutes later.
+pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +77,8 @@ pub(crate) struct Message {
     pub(crate) thread: Option<String>,
     /// Whether it came as a mention of the bot.
     pub(crate) is_mention: bool,
+    /// What hangs on it, such as what somebody forwards by it.
+    pub(crate) attached: String,
     /// The names of the files that are attached to it.
     pub(crate) files: Vec<String>,
 }
@@ -258,7 +265,7 @@ fn reaction(event: &Value, user: User) -> Option<Reaction> {
 fn message(event: &Value, user: User) -> Option<Message> {
     let is_said = matches!(event["subtype"].as_str(), None | Some("file_share" | "thread_broadcast"));
     let by_bot = !event["bot_id"].is_null() || !event["bot_profile"].is_null();
-    if !is_said || by_bot || event["hidden"].as_bool() == Some(true) || user.id.is_empty() {
+    if !is_said || by_bot || event["hidden"].as_bool() == Some(true) || user.id.is_empty() || is_edited_late(event) {
         return None;
     }
     let channel = some(&event["channel"])?;
@@ -270,14 +277,26 @@ fn message(event: &Value, user: User) -> Option<Message> {
         ts: some(&event["ts"])?,
         thread: some(&event["thread_ts"]),
         is_mention: event["type"] == "app_mention",
+        attached: words::attached(event),
         files: files(event),
     })
 }
 
-/// The names of what is attached to a message. Of what somebody else may see no more, Slack says no name.
+/// Whether a mention was changed so late that nobody knows any more whether it was answered: Slack tells of it again with
+/// each change.
+fn is_edited_late(event: &Value) -> bool {
+    let seconds = |ts: &Value| ts.as_str()?.split('.').next()?.parse::<u64>().ok();
+    let (said, edited) = (seconds(&event["ts"]), seconds(&event["edited"]["ts"]));
+    said.zip(edited).is_some_and(|(said, edited)| edited.saturating_sub(said) >= KNOWN_FOR.as_secs())
+}
+
+/// The names of what is attached to a message, and to what is forwarded by it. Of what somebody else may see no more,
+/// Slack says no name.
 pub(crate) fn files(message: &Value) -> Vec<String> {
     let name = |file: &Value| some(&file["name"]).or_else(|| some(&file["title"])).unwrap_or_default();
-    message["files"].as_array().into_iter().flatten().map(name).collect()
+    let of = |one: &Value| -> Vec<String> { one["files"].as_array().into_iter().flatten().map(name).collect() };
+    let forwarded = message["attachments"].as_array().into_iter().flatten().flat_map(of);
+    of(message).into_iter().chain(forwarded).collect()
 }
 
 fn kind(channel: &str, told: Option<&str>) -> ChannelKind {
@@ -385,6 +404,9 @@ mod tests {
         let files = json!([{ "id": "F1", "name": "a.csv" }, { "id": "F2", "title": "Plan" }, { "id": "F3" }]);
         let Inbound::Message(message) = post(json!({ "subtype": "file_share", "files": files })) else { panic!() };
         assert_eq!(message.files, ["a.csv", "Plan", ""]);
+        let shared = json!([{ "is_share": true, "text": "Disk is full", "files": [{ "name": "b.log" }] }]);
+        let Inbound::Message(message) = post(json!({ "attachments": shared })) else { panic!() };
+        assert_eq!((&*message.attached, message.files), ("Disk is full", vec!["b.log".to_owned()]));
         for more in [
             json!({ "bot_id": "B1" }),
             json!({ "subtype": "bot_message" }),

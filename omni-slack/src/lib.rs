@@ -24,6 +24,7 @@ mod scopes;
 mod serve;
 pub mod signed;
 pub mod view;
+mod words;
 
 pub use bot::Bot;
 pub use fake::{Terminal, run_fake};

@@ -12,6 +12,7 @@ mod endings;
 mod files;
 mod flood;
 mod following;
+mod forwarded;
 mod identity;
 mod interrupted;
 mod judging;
@@ -27,6 +28,7 @@ mod status;
 mod stopping;
 mod streams;
 mod terminal;
+mod turns;
 mod written;
 
 use std::sync::Arc;

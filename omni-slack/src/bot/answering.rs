@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Bot,
-    question::Question,
+    question::{Asked, Question},
     running::Guard,
     voice::{End, Voice},
 };
@@ -39,17 +39,18 @@ pub(super) enum Last {
 }
 
 impl Bot {
-    /// Tells an answer to its end, and asks for what it waits for.
+    /// Tells an answer to its end, and asks for what it waits for. Whoever asked sees that it comes while `asking` takes
+    /// its time.
     pub(super) async fn answer(
         &self,
         question: &Question,
         grant: &Grant,
-        stream: AnswerStream,
+        asking: impl Future<Output = Option<Asked>> + Send,
         mut voice: Box<dyn Voice>,
         guard: Guard,
     ) -> Last {
         let heeds = self.heeds_others(&question.spot(), &question.person.user.id, &guard.stop);
-        let (last, said) = told(stream, &mut *voice, &guard).await;
+        let (last, said) = told(asking, &mut *voice, &guard).await;
         drop((guard, heeds));
         if let Some(answers) = model_answers(&last) {
             self.0.model.send_replace(Some(answers));
@@ -88,9 +89,13 @@ impl Bot {
 }
 
 /// Tells what happens, until it is over or somebody stops it; and all the text there was.
-async fn told(stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) -> (Last, String) {
-    let (mut stream, stop) = (Some(stream), &guard.stop);
-    heard(voice.begin(), &mut stream, stop).await;
+async fn told(
+    asking: impl Future<Output = Option<Asked>> + Send,
+    voice: &mut dyn Voice,
+    guard: &Guard,
+) -> (Last, String) {
+    let stop = &guard.stop;
+    let mut stream = begun(asking, voice, stop).await;
     let mut ticks = interval(TELL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut said = String::new();
@@ -120,6 +125,32 @@ async fn told(stream: AnswerStream, voice: &mut dyn Voice, guard: &Guard) -> (La
         }
     }
     (Last::Stopped, said)
+}
+
+/// Says that an answer comes, and has it asked for meanwhile.
+async fn begun(
+    asking: impl Future<Output = Option<Asked>> + Send,
+    voice: &mut dyn Voice,
+    stop: &CancellationToken,
+) -> Option<AnswerStream> {
+    let mut asking = pin!(stop.run_until_cancelled(asking));
+    let mut begins = voice.begin();
+    tokio::select! {
+        asked = &mut asking => {
+            let mut stream = asked.flatten().map(|asked| asked.stream);
+            heard(begins, &mut stream, stop).await;
+            stream
+        }
+        () = &mut begins => {
+            drop(begins);
+            let asked = asking.await.flatten()?;
+            let mut stream = Some(asked.stream);
+            if asked.has_waited {
+                heard(voice.goes_on(), &mut stream, stop).await;
+            }
+            stream
+        }
+    }
 }
 
 /// Tells something. Whoever stops the ask meanwhile does not wait for that: it is given up at once, and what is on its way

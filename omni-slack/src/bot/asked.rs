@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{
     Bot,
     question::{Aside, Question},
+    turns::Leaving,
 };
 use crate::{
     api::{Body, To},
@@ -100,13 +101,21 @@ pub(super) struct Asking {
     is_direct: bool,
     /// How they are told what nobody else is to read.
     private: Option<Aside>,
+    /// By which what they write meanwhile does not wait for them.
+    turn: Option<Leaving>,
 }
 
 impl Asking {
     pub(super) fn new(bot: Bot, question: &Question) -> Self {
         let is_direct = question.kind == crate::event::ChannelKind::Direct;
         let (to, user) = (question.to(), question.person.user.id.clone());
-        Self { bot, to, user, is_direct, private: question.private.clone() }
+        Self { bot, to, user, is_direct, private: question.private.clone(), turn: None }
+    }
+
+    /// The same of a question whose turn it is until somebody is asked.
+    pub(super) fn with_turn(mut self, turn: Option<Leaving>) -> Self {
+        self.turn = turn;
+        self
     }
 
     /// Puts a card to the person, by another way where the bot is not; how it is changed, where that is known.
@@ -185,6 +194,9 @@ impl Elicit for Asking {
                 tracing::warn!(%error, "a server's question could not be put to the person");
                 return Reply::Cancel;
             }
+        }
+        if let Some(turn) = &self.turn {
+            turn.leave();
         }
         receiver.await.unwrap_or(Reply::Cancel)
     }

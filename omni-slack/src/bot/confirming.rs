@@ -3,7 +3,7 @@
 //! Nothing is kept here: what waits is in the pipeline's store, and a button has all that it takes to find its
 //! way back. So a click counts whatever process hears it.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use chrono::Utc;
 use omni_core::{
@@ -21,7 +21,7 @@ use super::{
     command::kind_of,
     expiring::Posted,
     keeping::Whose,
-    question::{Aside, Question},
+    question::{Aside, Asked, Question},
     voice,
 };
 use crate::{
@@ -233,7 +233,8 @@ impl Bot {
         let guard = self.0.running.begin(question.spot(), &person.user.id, self.0.ending.child_token());
         let doing = self.carries_out(ticket, run).await;
         let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
-        let last = self.answer(&question, &grant, stream, voice, guard).await;
+        let asked = ready(Some(Asked { stream, has_waited: false }));
+        let last = self.answer(&question, &grant, asked, voice, guard).await;
         self.mark_again(person, ticket, seat).await;
         match last {
             Last::Done(answer) if self.still_waits(person, &answer, run).await => self.unclaims(run, claim).await,

@@ -4,7 +4,11 @@ use omni_core::ask::Attachment;
 use serde_json::Value;
 
 use super::Bot;
-use crate::{event, view};
+use crate::{
+    event,
+    view::{self, ids},
+    words,
+};
 
 /// Most messages that are read.
 const MOST_MESSAGES: usize = 50;
@@ -59,13 +63,13 @@ impl Bot {
     async fn line(&self, message: &Value, knows_own: bool) -> Option<String> {
         let user = message["user"].as_str().unwrap_or_default();
         let is_mine = user == self.me().user;
-        let mut text: String = self.read(&words(message)).trim().chars().take(MOST_OF_ONE).collect();
+        let mut text: String = self.read(&words::of(message)).trim().chars().take(MOST_OF_ONE).collect();
         let files = event::files(message);
         if !files.is_empty() {
             let gap = if text.is_empty() { "" } else { "\n" };
             text = format!("{text}{gap}({})", view::file::attached(&files));
         }
-        if text.is_empty() || (is_mine && knows_own) {
+        if text.is_empty() || (is_mine && (knows_own || is_in_progress(message))) {
             return None;
         }
         let name = match (is_mine, user) {
@@ -77,38 +81,11 @@ impl Bot {
     }
 }
 
-/// What a message says. Apps often say nothing in its text, and all in what hangs on it.
-fn words(message: &Value) -> String {
-    let text = |value: &Value| value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    if let Some(text) = text(&message["text"]) {
-        return text;
-    }
-    let mut said = Vec::new();
-    blocks(&message["blocks"], &mut said);
-    for attachment in message["attachments"].as_array().into_iter().flatten() {
-        let before = said.len();
-        said.extend(["pretext", "title", "text"].iter().filter_map(|key| text(&attachment[*key])));
-        blocks(&attachment["blocks"], &mut said);
-        if said.len() == before {
-            said.extend(text(&attachment["fallback"]));
-        }
-    }
-    said.join("\n")
-}
-
-/// The texts of blocks, at any depth that Slack has.
-fn blocks(value: &Value, said: &mut Vec<String>) {
-    match value {
-        Value::Array(all) => all.iter().for_each(|one| blocks(one, said)),
-        Value::Object(fields) => {
-            if let Some(text) = fields.get("text").and_then(Value::as_str).filter(|text| !text.trim().is_empty()) {
-                said.push(text.to_owned());
-            }
-            let inner = ["text", "fields", "elements"].iter().filter_map(|key| fields.get(*key));
-            inner.filter(|inner| !inner.is_string()).for_each(|inner| blocks(inner, said));
-        }
-        _ => {}
-    }
+/// Whether a message of the bot's is not the answer that it becomes, or goes with: that has no button to stop it.
+pub(super) fn is_in_progress(message: &Value) -> bool {
+    let rows = message["blocks"].as_array().into_iter().flatten();
+    let mut elements = rows.flat_map(|row| row["elements"].as_array().into_iter().flatten());
+    elements.any(|element| element["action_id"] == ids::STOP)
 }
 
 /// The newest lines that there is room for, in order.
@@ -126,22 +103,15 @@ fn newest(lines: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::view::answer;
 
     #[test]
-    fn an_alert_is_read_by_what_hangs_on_it() {
-        let alert = json!({ "text": "", "attachments": [
-            { "title": "Disk is full", "text": "db-1 has 2 % left", "fallback": "not said twice" },
-            { "fallback": "only this" },
-            { "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": "since 10:00" } }] },
-        ] });
-        assert_eq!(words(&alert), "Disk is full\ndb-1 has 2 % left\nonly this\nsince 10:00");
-        let rich = json!({ "blocks": [{ "type": "rich_text", "elements": [
-            { "type": "rich_text_section", "elements": [{ "type": "text", "text": "hello" }] } ] }] });
-        assert_eq!(words(&rich), "hello");
-        assert_eq!(words(&json!({ "text": "said", "blocks": [{ "text": { "text": "other" } }] })), "said");
+    fn what_only_says_that_an_answer_comes_is_none() {
+        let working = answer::working("Where?", Some("C1 1.1"));
+        assert!(is_in_progress(&serde_json::json!({ "blocks": working.blocks })));
+        let said = answer::View { markdown: "Press omni:stop.".into(), ..answer::View::default() };
+        assert!(!is_in_progress(&serde_json::json!({ "blocks": answer::message(&said, 0).blocks })));
     }
 
     #[test]

@@ -37,7 +37,9 @@ impl Bot {
     ) -> (footer::Person, Footer, Buttons) {
         let config = self.config();
         let is_over = answer.status != Status::Waiting;
-        let asks = Some(question.text.clone()).filter(|text| !text.is_empty() && limits::width(text) <= MOST_OF_VALUE);
+        // A button has the words alone, and not the message that they are about.
+        let asks = Some(question.text.clone()).filter(|text| !text.is_empty() && !question.is_about);
+        let asks = asks.filter(|text| limits::width(text) <= MOST_OF_VALUE);
         let buttons = Buttons {
             csv: if is_over { self.table_of(question, answer).await } else { None },
             again: asks.filter(|_| is_over && question.private.is_none()),

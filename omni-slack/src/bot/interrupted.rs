@@ -15,13 +15,11 @@ use uuid::Uuid;
 use super::{
     Bot,
     confirming::Ticket,
+    context::is_in_progress,
     keeping::{Claim, RENEW_EVERY, Whose, in_time, is_free},
     question::Question,
 };
-use crate::{
-    SlackError,
-    view::{ids, notice},
-};
+use crate::{SlackError, view::notice};
 
 /// Before the id of each that is answered; how long that is kept at most.
 const DOING: &str = "doing/";
@@ -316,7 +314,7 @@ impl Bot {
     /// Whether a message did not become the answer: that has no button to stop it.
     async fn is_in_progress(&self, ticket: &Ticket, ts: &str) -> bool {
         match self.api().message(&ticket.to(), ts).await {
-            Ok(found) => found.is_some_and(|found| found["blocks"].to_string().contains(ids::STOP)),
+            Ok(found) => found.as_ref().is_some_and(is_in_progress),
             Err(error) => {
                 tracing::info!(%error, "it is not known whether a message became an answer; it stays");
                 false

@@ -17,9 +17,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Bot;
+use crate::event::KNOWN_FOR;
 
-/// How long something that Slack delivered is not taken in again by anybody: duplicates come minutes later.
-const KNOWN_FOR: Duration = Duration::from_secs(2 * 60 * 60);
 /// How long a claim outlives a process that ended without a word, and how often one that lives says so.
 const LEASE: Duration = Duration::from_secs(60);
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(20);

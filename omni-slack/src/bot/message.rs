@@ -6,7 +6,14 @@ use omni_core::{
     thread::{Place, ThreadKey},
 };
 
-use super::{Bot, question::Question, refusing::Refusal};
+use super::{
+    Bot,
+    question::{Question, Within},
+    reacting::ABOUT,
+    refusing::Refusal,
+    running::Spot,
+    turns::Turn,
+};
 use crate::{
     api::{Body, To},
     event::{ChannelKind, Message},
@@ -20,7 +27,9 @@ const FLAT: &str = "direct";
 /// What begins a command in a thread, where Slack takes no slash commands.
 pub(super) const BANG: char = '!';
 /// Somebody is greeted who only says one of these.
-const GREETINGS: [&str; 5] = ["help", "hi", "hello", "hey", "?"];
+const GREETINGS: [&str; 5] = [HELP, "hi", "hello", "hey", "?"];
+/// Who only says this in a channel is shown what there is.
+const HELP: &str = "help";
 
 impl Bot {
     /// Whether a message may be for the bot, as far as it can be seen at once.
@@ -44,7 +53,13 @@ impl Bot {
         if (is_direct && !config.direct) || (is_called && !is_direct && !config.mentions) {
             return;
         }
+        // Before anything else takes its time: it comes after what was said before.
+        let turn = self.0.turns.enter(self.spot(&message), &message.user.id);
         if !is_direct && !is_called && !self.follows(&message).await {
+            // It comes again if its author changes it so that it calls the bot.
+            if let Some(key) = key {
+                self.0.seen.forget(key);
+            }
             return;
         }
         if !self.is_ours(key).await {
@@ -58,7 +73,7 @@ impl Bot {
         }
         match self.person(&message).await {
             Ok(person) if !is_called && !is_direct && !self.is_heard(&person).await => {}
-            Ok(person) => self.said(&person, message, is_called || is_direct).await,
+            Ok(person) => self.said(&person, message, is_called || is_direct, turn).await,
             Err(unknown) if is_called || is_direct => self.whisper_to_unknown(&message, &unknown).await,
             Err(_) => {}
         }
@@ -122,8 +137,13 @@ impl Bot {
         }
     }
 
-    async fn said(&self, person: &Person, message: Message, is_called: bool) {
-        let text = self.without_me(&message.text);
+    /// Where what a message asks runs.
+    fn spot(&self, message: &Message) -> Spot {
+        (message.channel.clone(), conversation(self.reply_to(message).as_deref()).to_owned())
+    }
+
+    async fn said(&self, person: &Person, message: Message, is_called: bool, turn: Turn) {
+        let text = self.text_of(&message);
         let reply = self.reply_to(&message);
         let to = To { channel: message.channel.clone(), thread: reply.clone() };
         if !message.files.is_empty() && !text.starts_with(BANG) {
@@ -132,36 +152,55 @@ impl Bot {
                 return;
             }
         }
-        if text.is_empty() || is_greeting(&text, message.kind) {
+        if text.is_empty() || is_greeting(&text, &message) {
             if is_called {
                 self.greet(person, &to).await;
             }
             return;
         }
+        if is_called && is_help(&text, &message) {
+            // What only they see is shown in no thread that begins with it.
+            let to = To { channel: message.channel.clone(), thread: message.thread.clone() };
+            return self.bang(person, &message, &to, HELP).await;
+        }
         if let Some(command) = text.strip_prefix(BANG) {
+            // What stops an answer does not wait for it, and what asks takes its own place.
+            drop(turn);
             return self.bang(person, &message, &to, command).await;
         }
-        let context = self.said_before(&message, is_called).await;
         let mut question = Question::new(person.clone(), &message.channel, message.kind, text);
+        let thread = message.thread.filter(|_| message.kind != ChannelKind::Direct);
+        question.within = thread.map(|thread| Within { thread, is_called });
         question.ts = Some(message.ts);
         question.thread = reply;
-        question.attachments.extend(context);
+        if !message.attached.is_empty() {
+            question.is_about = true;
+            question.attachments.push(Attachment { name: "slack message".into(), text: self.read(&message.attached) });
+        }
         if !message.files.is_empty() {
             let text = view::file::attached(&message.files);
             question.attachments.push(Attachment { name: "slack files".into(), text });
         }
-        self.ask(question).await;
+        self.ask_in_turn(question, Some(turn)).await;
     }
 
-    /// What was said in the thread of a message that is no part of its conversation: all of it before the bot was called
+    /// What was said in the thread of a question that is no part of its conversation: all of it before the bot was called
     /// into it, or while nothing is kept of what it says itself.
-    async fn said_before(&self, message: &Message, is_called: bool) -> Option<Attachment> {
-        let thread = message.thread.as_deref().filter(|_| message.kind != ChannelKind::Direct)?;
-        let knows = self.omni().knows_thread(&self.key(&message.channel, thread)).await.unwrap_or(false);
-        match is_called || !knows {
-            true => self.thread_before(&message.channel, thread, &message.ts, knows).await,
+    pub(super) async fn said_before(&self, question: &Question) -> Option<Attachment> {
+        let Within { thread, is_called } = question.within.as_ref()?;
+        let ts = question.ts.as_deref()?;
+        let knows = self.omni().knows_thread(&self.key(&question.channel, thread)).await.unwrap_or(false);
+        match *is_called || !knows {
+            true => self.thread_before(&question.channel, thread, ts, knows).await,
             false => None,
         }
+    }
+
+    /// What a message says to the bot; of what is forwarded without a word, what is asked about that.
+    fn text_of(&self, message: &Message) -> String {
+        let text = self.without_me(&message.text);
+        let is_about = text.is_empty() && !message.attached.is_empty();
+        if is_about { ABOUT.to_owned() } else { text }
     }
 
     /// Tells somebody that the bot does not read what they attached.
@@ -235,8 +274,9 @@ impl Bot {
 
     /// What a message asks; nothing where it is empty, greets, or is a command.
     fn asked(&self, message: &Message) -> Option<String> {
-        let text = self.without_me(&message.text);
-        let is_none = text.is_empty() || text.starts_with(BANG) || is_greeting(&text, message.kind);
+        let text = self.text_of(message);
+        let is_told = is_greeting(&text, message) || is_help(&text, message);
+        let is_none = text.is_empty() || text.starts_with(BANG) || is_told;
         (!is_none).then_some(text)
     }
 
@@ -253,9 +293,17 @@ impl Bot {
 }
 
 /// Whether a text only greets, which is answered as that where nobody else is greeted.
-fn is_greeting(text: &str, kind: ChannelKind) -> bool {
-    let bare = text.trim_end_matches(['!', '.']).to_lowercase();
-    kind == ChannelKind::Direct && GREETINGS.contains(&bare.as_str())
+fn is_greeting(text: &str, message: &Message) -> bool {
+    message.kind == ChannelKind::Direct && message.attached.is_empty() && GREETINGS.contains(&bare(text).as_str())
+}
+
+/// Whether a text only asks a channel's bot what there is.
+fn is_help(text: &str, message: &Message) -> bool {
+    message.kind != ChannelKind::Direct && message.attached.is_empty() && bare(text) == HELP
+}
+
+fn bare(text: &str) -> String {
+    text.trim_end_matches(['!', '.']).to_lowercase()
 }
 
 /// The question of a message that is not taken.

@@ -21,6 +21,8 @@ use crate::{
 
 /// What stands between the parts of what a modal remembers.
 const BETWEEN: char = '\n';
+/// Remembered last where nothing is asked about a message, but more in its conversation.
+const MORE: &str = "more";
 
 impl Bot {
     /// Takes a modal in.
@@ -88,7 +90,7 @@ impl Bot {
         // In direct messages only what is in a thread goes on there.
         let is_flat = kind_of(&action.channel) == ChannelKind::Direct;
         let thread = action.thread.as_deref().unwrap_or(if is_flat { "" } else { &action.ts });
-        let metadata = [&*action.channel, thread, &*action.ts].join(&BETWEEN.to_string());
+        let metadata = [&*action.channel, thread, &*action.ts, MORE].join(&BETWEEN.to_string());
         self.open_form(action, &view::shortcut::modal("", &metadata)).await;
     }
 
@@ -143,6 +145,7 @@ impl Bot {
             return self.say_direct(&user.id, &unread).await;
         };
         question.attachments.push(about);
+        question.is_about = parts.next() != Some(MORE);
         question.private = is_private.then_some(Aside::Whisper);
         self.ask(question).await;
     }

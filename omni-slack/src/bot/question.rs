@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_core::{
-    Ask, Source,
+    AnswerStream, Ask, Source,
     ask::{Attachment, ChatPlace, Client},
     omni::Decider,
 };
@@ -12,6 +12,7 @@ use super::{
     Bot,
     asked::Asking,
     message::{conversation, place},
+    turns::Turn,
     voice,
 };
 use crate::{api::To, event::ChannelKind, people::Person};
@@ -25,6 +26,21 @@ pub(super) enum Aside {
     Whisper,
 }
 
+/// The thread of a message that asks something in it.
+#[derive(Debug, Clone)]
+pub(super) struct Within {
+    pub(super) thread: String,
+    /// Whether the bot is called by the message.
+    pub(super) is_called: bool,
+}
+
+/// A question on its way into the pipeline.
+pub(super) struct Asked {
+    pub(super) stream: AnswerStream,
+    /// Whether it waited for what was asked before it.
+    pub(super) has_waited: bool,
+}
+
 /// A question of somebody at a place.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
@@ -36,7 +52,11 @@ pub(super) struct Question {
     pub(super) ts: Option<String>,
     /// The thread in which it is answered.
     pub(super) thread: Option<String>,
+    /// The thread whose words go with it, as they are when it is asked.
+    pub(super) within: Option<Within>,
     pub(super) attachments: Vec<Attachment>,
+    /// Whether it is about a message that goes with it: without that it asks something else, or nothing.
+    pub(super) is_about: bool,
     /// How to answer if nobody else is to read it.
     pub(super) private: Option<Aside>,
     /// Whether it is a run that goes on whether somebody listens or not.
@@ -54,7 +74,9 @@ impl Question {
             text,
             ts: None,
             thread: None,
+            within: None,
             attachments: Vec::new(),
+            is_about: false,
             private: None,
             goes_on: false,
             asks_in: None,
@@ -84,31 +106,55 @@ impl Question {
 impl Bot {
     /// Asks, and tells the answer where the question stands.
     pub(super) async fn ask(&self, question: Question) {
-        // It is never closed.
-        let Ok(_room) = self.0.room.acquire().await else { return };
+        // What nobody else reads is no part of a conversation.
+        let is_open = question.private.is_none();
+        let turn = is_open.then(|| self.0.turns.enter(question.spot(), &question.person.user.id));
+        self.ask_in_turn(question, turn).await;
+    }
+
+    /// The same of a question that has its place in the line.
+    pub(super) async fn ask_in_turn(&self, question: Question, turn: Option<Turn>) {
         let grant = match self.admitted(&question).await {
             Ok(grant) => grant,
             Err(refusal) => return self.turn_away(&question, refusal).await,
         };
+        let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
+        let (doing, ()) = tokio::join!(self.does(&question), self.begins_in_thread(&question));
+        let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
+        let mut room = None;
+        let asking = Box::pin(async {
+            let has_waited = match &turn {
+                Some(turn) => turn.comes().await,
+                None => false,
+            };
+            // It is never closed.
+            room = Some(self.0.room.acquire().await.ok()?);
+            let stream = self.omni().ask_stream(self.ask_of(&question, turn.as_ref()).await);
+            Some(Asked { stream, has_waited })
+        });
+        let _told = self.answer(&question, &grant, asking, voice, guard).await;
+        drop((room, turn));
+        if let Some(doing) = doing {
+            doing.ends().await;
+        }
+    }
+
+    /// What the pipeline is asked, with what was said by now where the question stands.
+    async fn ask_of(&self, question: &Question, turn: Option<&Turn>) -> Ask {
+        let elicit = Asking::new(self.clone(), question).with_turn(turn.map(Turn::leaving));
         let mut ask = Ask::new(question.person.credential(), &*question.text)
             .with_source(Source::Slack)
             .with_client(question.client())
             .with_parking()
-            .with_elicit(Arc::new(Asking::new(self.clone(), &question)));
-        ask.attachments.clone_from(&question.attachments);
+            .with_elicit(Arc::new(elicit));
+        ask.attachments.extend(self.said_before(question).await);
+        ask.attachments.extend_from_slice(&question.attachments);
         // What nobody else is to read is no part of what the channel shares.
         if question.private.is_none() {
             let thread = conversation(question.thread.as_deref());
             let key = self.key(&question.channel, thread);
             ask = ask.with_thread(key, place(question.kind, &question.channel));
         }
-        let guard = self.0.running.begin(question.spot(), &question.person.user.id, self.0.ending.child_token());
-        let stream = self.omni().ask_stream(ask);
-        let (doing, ()) = tokio::join!(self.does(&question), self.begins_in_thread(&question));
-        let voice = voice::of(self, &question, &guard.stop, doing.as_ref());
-        let _told = self.answer(&question, &grant, stream, voice, guard).await;
-        if let Some(doing) = doing {
-            doing.ends().await;
-        }
+        ask
     }
 }

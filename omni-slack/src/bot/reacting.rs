@@ -4,10 +4,11 @@ use omni_core::ask::Attachment;
 use serde_json::json;
 
 use super::{Bot, command::kind_of, judging::verdict_of, question::Question};
-use crate::event::Reaction;
+use crate::{event::Reaction, words};
 
 /// What is asked about the words of somebody else.
-const ABOUT: &str = "Answer the question in the attached message, if there is one; else say what it is about.";
+pub(super) const ABOUT: &str =
+    "Answer the question in the attached message, if there is one; else say what it is about.";
 
 impl Bot {
     /// Whether a reaction may be for the bot, as far as it can be seen at once.
@@ -39,6 +40,7 @@ impl Bot {
         let asked = if is_own { text.clone() } else { ABOUT.to_owned() };
         let mut question = Question::new(person, &reaction.channel, kind, asked);
         (question.ts, question.thread) = (Some(reaction.ts.clone()), Some(thread));
+        question.is_about = !is_own;
         // What others wrote is nothing that whoever reacts wants done.
         question.attachments.extend((!is_own).then(|| Attachment { name: "slack message".into(), text }));
         self.ask(question).await;
@@ -51,8 +53,15 @@ impl Bot {
         let found = self.api().call("conversations.replies", &asked).await;
         let found = found.inspect_err(|error| tracing::warn!(%error, "a message cannot be read")).ok()?;
         let message = found["messages"].as_array()?.iter().find(|one| one["ts"] == reaction.ts.as_str())?;
-        let text = self.without_me(message["text"].as_str()?);
+        let text = self.without_me(&words::of(message));
+        if text.is_empty() {
+            tracing::info!(
+                channel = reaction.channel,
+                "a message that somebody reacted to says nothing that can be read"
+            );
+            return None;
+        }
         let thread = message["thread_ts"].as_str().unwrap_or(&reaction.ts).to_owned();
-        (!text.is_empty()).then_some((text, thread))
+        Some((text, thread))
     }
 }

@@ -2,7 +2,7 @@
 
 use omni_core::audit::{AuditQuery, LogEntry};
 
-use super::Bot;
+use super::{Bot, reacting::ABOUT};
 use crate::{
     people::Person,
     view::{home::Recent, limits},
@@ -34,7 +34,8 @@ impl Bot {
 /// A question as the page shows it; none of which nothing was kept.
 fn recent(url: &str, entry: &LogEntry) -> Option<Recent> {
     let question = entry.message.as_ref().or(entry.message_preview.as_ref()).filter(|text| !text.trim().is_empty())?;
-    let again = entry.message.clone().filter(|text| limits::width(text) <= MOST_OF_VALUE);
+    // The message that it was asked about is not kept.
+    let again = entry.message.clone().filter(|text| text != ABOUT && limits::width(text) <= MOST_OF_VALUE);
     Some(Recent {
         question: question.clone(),
         at: entry.created_at,

@@ -3,11 +3,11 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// How long something is known again: duplicates come minutes later.
-const FOR: Duration = Duration::from_secs(2 * 60 * 60);
+use crate::event::KNOWN_FOR;
+
 /// Most that is known at a time; the oldest goes first.
 const MOST: usize = 100_000;
 
@@ -38,7 +38,7 @@ impl Seen {
     /// Whether something was there.
     pub(super) fn knows(&self, key: &str) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.at.get(key).is_some_and(|at| at.elapsed() < FOR)
+        known.at.get(key).is_some_and(|at| at.elapsed() < KNOWN_FOR)
     }
 
     /// It was not there after all.
@@ -50,7 +50,7 @@ impl Seen {
 impl Known {
     fn forget_old(&mut self, now: Instant) {
         while let Some((at, _)) = self.order.front() {
-            if self.order.len() < MOST && now.duration_since(*at) < FOR {
+            if self.order.len() < MOST && now.duration_since(*at) < KNOWN_FOR {
                 return;
             }
             let Some((at, key)) = self.order.pop_front() else { return };

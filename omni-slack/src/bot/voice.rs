@@ -37,8 +37,8 @@ impl End {
 
     /// What stands under it.
     fn tail(&self) -> Vec<Value> {
-        let header = self.view.person.header();
-        header.into_iter().chain(answer::tail(&self.view.footer, &self.whole())).collect()
+        let (note, header) = (answer::note(&self.view), self.view.person.header());
+        note.into_iter().chain(header).chain(answer::tail(&self.view.footer, &self.whole())).collect()
     }
 
     /// The buttons where nothing of the text is left out.
@@ -59,6 +59,8 @@ impl End {
 pub(super) trait Voice: Send {
     /// The answer begins.
     async fn begin(&mut self) {}
+    /// It goes on after one that it waited for: whoever reads may have been told that nothing is in progress.
+    async fn goes_on(&mut self) {}
     /// More of its text.
     async fn text(&mut self, piece: &str);
     /// A call begins, or has ended.

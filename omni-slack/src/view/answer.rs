@@ -128,10 +128,10 @@ pub fn message(view: &View, page: usize) -> Message {
         text = page.text;
         blocks.extend(page.blocks);
     }
-    if let Some(note) = view.note.as_deref().filter(|_| is_last) {
-        blocks.push(block::section(&limits::clamp(note, 1_000)));
+    if let Some(added) = view.note.as_deref().filter(|_| is_last) {
+        blocks.extend(note(view));
         if text.is_empty() {
-            text = limits::clamp(note, limits::FALLBACK);
+            text = limits::clamp(added, limits::FALLBACK);
         }
     }
     if blocks.is_empty() {
@@ -142,6 +142,12 @@ pub fn message(view: &View, page: usize) -> Message {
     blocks.extend(tail(&view.footer, &buttons));
     let text = if text.trim().is_empty() { "No answer came.".into() } else { text };
     Message { text, blocks: blocks.into_iter().take(limits::BLOCKS).collect() }
+}
+
+/// What is added that the model did not say.
+#[must_use]
+pub fn note(view: &View) -> Option<Value> {
+    view.note.as_deref().map(|note| block::section(&limits::clamp(note, 1_000)))
 }
 
 /// What stands under an answer that was streamed: small print and buttons.

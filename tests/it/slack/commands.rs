@@ -231,3 +231,16 @@ async fn the_role_of_a_command_counts_by_whatever_name_it_is_asked_for() {
     bot.said_to(ANN, &post.ts, "takes the role").await;
     bot.behaved();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_a_channels_bot_for_help_is_shown_the_menu_alone_and_no_model_is_asked() {
+    let llm = Scripted::new();
+    let bot = bot(llm.clone()).await;
+    let post = bot.slack.mentions(ANN, GENERAL, "Help!").await;
+    let menu = bot.slack.whisper(ANN, "Click to explore tools:").await;
+    assert_eq!(menu.thread_ts, None, "nobody sees it in a thread that is none yet: {menu:#?}");
+    bot.slack.settled().await;
+    assert!(llm.requests().is_empty());
+    assert!(bot.slack.thread(GENERAL, post.thread()).iter().all(|one| !one.by_bot), "{}", bot.slack.transcript());
+    bot.behaved();
+}

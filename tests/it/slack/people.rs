@@ -238,3 +238,24 @@ async fn a_reaction_asks_nothing_for_whom_nobody_knows_nor_where_the_bot_does_no
     assert_eq!(bot.slack.ephemerals(ANN).len(), 0, "a reaction is no call that takes an answer");
     bot.behaved();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_counts_where_one_of_the_workspaces_that_may_ask_vouches_for_it_and_nowhere_else() {
+    for (listed, is_let_in) in [(&["T0ACME"][..], false), (&["T0ACME", "T0OTHER"][..], true)] {
+        let llm = says("Paris.");
+        let set = |config: &mut SlackConfig| {
+            config.workspaces = Some(listed.iter().map(ToString::to_string).collect());
+        };
+        let bot = Bot::start(workspace().await, llm.clone(), lab(), same, set).await;
+        bot.slack.user_is(EVE, json!({ "team_id": "T0OTHER", "profile": { "email": "ann@company.com" } }));
+        let post = bot.slack.mentions(EVE, GENERAL, "Where?").await;
+        if is_let_in {
+            bot.slack.answer_saying(&post, "Paris.").await;
+        } else {
+            bot.slack.whisper(EVE, "another workspace").await;
+            bot.slack.settled().await;
+            assert!(llm.requests().is_empty(), "nobody asked");
+        }
+        bot.behaved();
+    }
+}

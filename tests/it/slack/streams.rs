@@ -210,7 +210,7 @@ async fn what_is_stopped_while_slack_wants_a_long_pause_ends_at_once_and_its_thr
     bot.slack.replies(ANN, GENERAL, post.thread(), "!stop").await;
     until(|| bot.server.running() == 0).await;
     until_some(async || told(&bot, post.thread()).pop().filter(|one| one.says("Stopped."))).await;
-    let all = all_of(&told(&bot, post.thread()));
+    let all: String = told(&bot, post.thread()).iter().map(Message::reads).collect();
     assert_eq!((numbers(&all), all.matches("Stopped").count()), ((0..40).collect(), 1), "{all}");
     until_some(async || bot.slack.calls("chat.stopStream").pop()).await;
     bot.behaved();

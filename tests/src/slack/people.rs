@@ -87,6 +87,17 @@ impl Slack {
         self.act(|world| world.person_posts(Said { user, channel, text, thread_ts, subtype, ..Said::default() })).await
     }
 
+    /// Something hangs on a post from now on, as on what apps say.
+    ///
+    /// # Panics
+    /// When the post is there no more.
+    pub fn hangs_on(&self, post: &Post, attachments: &Value) {
+        self.shared.with(|world| {
+            let message = world.find(&post.channel, &post.ts).expect("the post is still there");
+            message.attachments = attachments.as_array().cloned().unwrap_or_default();
+        });
+    }
+
     /// Its author changes a post.
     pub async fn edits(&self, post: &Post, text: &str) {
         self.act(|world| world.person_edits(post, text)).await;

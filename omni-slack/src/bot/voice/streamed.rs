@@ -239,10 +239,13 @@ impl Streamed {
         }
     }
 
-    /// Tells by messages what no stream took; its note, if it is not among that.
-    async fn post_rest(&mut self, end: &End, is_noted: bool) {
+    /// Tells by messages what no stream took, and what is added to it.
+    async fn post_rest(&mut self, end: &End) {
         let mut rest = end.rest(self.roller.rest());
-        rest.view.note = rest.view.note.filter(|_| !is_noted);
+        if rest.view.markdown.is_empty() {
+            // Of the answer it is all that there is, or all that stands under it.
+            rest.view.person = end.view.person.clone();
+        }
         if rest.view.markdown.is_empty() && rest.view.note.is_none() && !self.told.is_empty() {
             return self.post_tail(end).await;
         }
@@ -324,6 +327,10 @@ impl Voice for Streamed {
         self.offer_stop().await;
     }
 
+    async fn goes_on(&mut self) {
+        self.status("processing").await;
+    }
+
     async fn text(&mut self, piece: &str) {
         self.roller.text(piece);
         if !self.is_broken && self.roller.waiting() >= ENOUGH {
@@ -351,18 +358,13 @@ impl Voice for Streamed {
         for card in mem::take(&mut self.cards) {
             self.roller.card(broken_off(card));
         }
-        let note = end.view.note.as_deref().filter(|_| !self.is_broken);
-        if let Some(note) = note {
-            let gap = if end.view.markdown.trim().is_empty() { "" } else { "\n\n" };
-            self.text(&format!("{gap}{note}")).await;
-        }
         self.roller.finish();
         self.flush(Haste::AtEnd).await;
         let status = if end.is_waiting { "suspended" } else { "active" };
         match self.open.take() {
             Some(open) if !self.is_broken => self.close(&open.ts, end, status).await,
             open => {
-                self.post_rest(end, note.is_some()).await;
+                self.post_rest(end).await;
                 // It may stand open, and take nothing now.
                 self.open = open;
                 self.stop(None).await;

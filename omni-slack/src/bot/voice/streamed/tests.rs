@@ -187,6 +187,28 @@ async fn the_buttons_of_an_answer_are_posted_where_its_stream_did_not_take_them_
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_added_to_an_answer_keeps_slacks_markup_and_is_said_once() {
+    let note = "❌ *It failed*. See <https://wiki.company.com/omni|the wiki> or ask <@U0ADMIN>.";
+    for (is_begun, errors) in [(true, vec![]), (true, vec!["invalid_blocks"]), (false, vec![])] {
+        let wire = Arc::new(Wire::default());
+        let mut voice = voice(&wire);
+        if is_begun {
+            voice.text(&lines(0..10)).await;
+        }
+        wire.next(STOP, errors.iter().map(|error| Some(SlackError::api(STOP, error))));
+        let view = View { note: Some(note.into()), ..View::default() };
+        voice.end(&End { view, is_waiting: false }).await;
+        let is_told = |call: &crate::api::wire::Called| {
+            let mut blocks = call.arguments["blocks"].as_array().into_iter().flatten();
+            call.is_taken && blocks.any(|block| block["text"]["text"] == note)
+        };
+        let told = wire.calls(STOP).into_iter().chain(wire.calls(POST)).filter(is_told).count();
+        assert_eq!(told, 1, "{is_begun} {errors:?}");
+        assert!(!wire.reads().contains("failed"), "{}", wire.reads());
+    }
+}
+
 /// A voice where Slack keeps no sessions.
 fn without_sessions(wire: &Arc<Wire>) -> Streamed {
     const STATUS: &str = "agents.sessions.setStatus";
