@@ -33,6 +33,11 @@ const KINDS: [Kind; 4] = [
     Kind { what: "processes", of: |sample| sample.processes as f64, part: 0.0, beside: 1.0 },
 ];
 
+/// Memory that every call leaves behind is a small part of all in a run that is long enough to tell it from what comes
+/// and goes: most bytes a call, where so many calls lie between.
+const MOST_A_CALL: f64 = 16.0;
+const CALLS_THAT_TELL: u64 = 250_000;
+
 /// What is more in the last quarter of the time, at its least, than in the middle of the second one: the first quarter is
 /// for caches and pools to fill, and what goes again by itself has not grown. In words, for people.
 pub(super) fn growth(samples: &[Sample]) -> Vec<String> {
@@ -45,7 +50,15 @@ pub(super) fn growth(samples: &[Sample]) -> Vec<String> {
         let (before, after) = (middle(early, kind.of), least(late, kind.of));
         (after > before * (1.0 + kind.part) + kind.beside).then(|| format!("{}: {before} → {after}", kind.what))
     };
-    KINDS.iter().filter_map(grown).collect()
+    KINDS.iter().filter_map(grown).chain(left_by_calls(early, late)).collect()
+}
+
+/// Whether calls leave memory behind.
+fn left_by_calls(early: &[Sample], late: &[Sample]) -> Option<String> {
+    let resident = |sample: &Sample| sample.resident as f64;
+    let calls = late.first()?.calls.saturating_sub(early.get(early.len() / 2)?.calls);
+    let each = (least(late, resident) - middle(early, resident)) / calls.max(1) as f64;
+    (calls >= CALLS_THAT_TELL && each > MOST_A_CALL).then(|| format!("memory: {each:.0} bytes with each of {calls} calls"))
 }
 
 fn middle(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
@@ -94,6 +107,14 @@ mod tests {
     fn what_a_moment_of_standing_still_left_has_not_grown() {
         let still = |at: u64| Sample { descriptors: if at < 17 { 174 } else { 285 }, ..steady(at) };
         assert_eq!(growth(&samples(still)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_each_call_leaves_behind_has_grown_however_little_it_is() {
+        let busy = |left: u64| move |at: u64| Sample { calls: 40_000 * at, resident: 70_000_000 + left * at, ..steady(at) };
+        let grown = growth(&samples(busy(40_000 * 30)));
+        assert_eq!(grown, ["memory: 30 bytes with each of 360000 calls"]);
+        assert_eq!(growth(&samples(busy(40_000 * 5))), Vec::<String>::new());
     }
 
     #[test]
