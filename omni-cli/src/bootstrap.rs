@@ -39,8 +39,15 @@ pub fn arguments(process: &Process) -> Result<Cli, Exit> {
 
 fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = Cli::command().color(color(args));
-    let mut matches = command.try_get_matches_from_mut(args)?;
+    let mut matches = command.try_get_matches_from_mut(with_help(args))?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// `omni help COMMAND` is `omni COMMAND --help`.
+fn with_help(args: &[OsString]) -> Vec<OsString> {
+    let Some(help) = words(args).next().filter(|word| *word == "help") else { return args.to_vec() };
+    let others = args.iter().filter(|arg| !std::ptr::eq(*arg, help)).cloned();
+    others.chain(["--help".into()]).collect()
 }
 
 /// When help and mistakes use colours: they are printed before the arguments are understood as a whole.
@@ -116,6 +123,15 @@ mod tests {
         ] {
             assert_eq!(color(&line(args)), expected, "{args:?}");
         }
+    }
+
+    #[test]
+    fn help_is_a_command_too() {
+        let shown = |args: &[&str]| read(&line(args)).unwrap_err();
+        assert_eq!(shown(&["help"]).to_string(), shown(&["--help"]).to_string());
+        assert_eq!(shown(&["help", "audit", "list"]).to_string(), shown(&["audit", "list", "--help"]).to_string());
+        assert_eq!(shown(&["help", "audti"]).kind(), ErrorKind::InvalidSubcommand);
+        assert!(read(&line(&["ask", "help"])).is_ok());
     }
 
     #[test]

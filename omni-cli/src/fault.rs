@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use omni_core::{Error, answer::json::ErrorJson};
+use omni_core::{Error, answer::json::ErrorJson, policy::PolicyError};
 
 use crate::exit::Exit;
 
@@ -89,7 +89,15 @@ pub(crate) fn line(error: &Error) -> String {
 /// The advice that goes with an error.
 #[must_use]
 pub(crate) fn advice(error: &Error) -> Option<String> {
+    if is_of_nobody(error) {
+        return Some("`--as EMAIL` is how the person at the terminal acts for somebody whom users.yaml names".into());
+    }
     ErrorJson::from(error).hint
+}
+
+/// Whether the person at the terminal is nobody whom the policy knows.
+fn is_of_nobody(error: &Error) -> bool {
+    matches!(error, Error::Policy(PolicyError::UnknownSubject { subject }) if subject.starts_with("local:"))
 }
 
 impl fmt::Display for Fault {
@@ -98,5 +106,17 @@ impl fmt::Display for Fault {
             Self::Failed { error, .. } => f.write_str(&line(error)),
             Self::BrokenPipe => f.write_str("the reader of standard output went away"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_nobody_at_the_terminal_learns_how_to_be_somebody() {
+        let advice = |subject: &str| advice(&PolicyError::UnknownSubject { subject: subject.into() }.into()).unwrap();
+        assert!(advice("local:root").contains("`--as EMAIL`"));
+        assert!(advice("eve@elsewhere.com").contains("policy explain"));
     }
 }

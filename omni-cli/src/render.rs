@@ -1,6 +1,6 @@
 //! The forms of an answer: text as it comes, one JSON document, or JSON lines.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fmt};
 
 use clap::ValueEnum;
 use omni_core::{
@@ -115,6 +115,12 @@ pub(crate) fn one_line(text: &str) -> String {
     Cleaner::all(&text.replace('\r', "\n")).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// So many of something whose name takes an `s` where there are several.
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8> + Copy>(count: N, name: &str) -> String {
+    let many = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {name}{many}")
+}
+
 /// The lines of an error on standard error.
 pub(crate) fn error_lines(console: &Console, error: &Error, hint: Option<String>) {
     let line = fault::line(error);
@@ -163,7 +169,7 @@ fn failed(failure: Failure, error: ErrorJson) -> EventJson {
 /// An error for programs. They run for whoever is at the terminal, so nothing is kept back.
 fn told(error: &Error) -> ErrorJson {
     let mut json = ErrorJson::from(error);
-    json.message = fault::line(error);
+    (json.message, json.hint) = (fault::line(error), fault::advice(error));
     json
 }
 

@@ -210,8 +210,13 @@ pub trait LedgerStore: Send + Sync + std::fmt::Debug {
     /// A place for which those tables have a row though there is no record.
     async fn stray(&self) -> Result<Option<(Uuid, u64)>, AuditError>;
 
-    /// How many rows those tables have that are older than the ledger, so that no record proves them.
+    /// How many rows those tables have that no record proves: they are older than the ledger, or came beside it.
     async fn unproved(&self) -> Result<u64, AuditError> {
+        Ok(0)
+    }
+
+    /// How many of the rows that no record proves came after the ledger had begun.
+    async fn beside(&self) -> Result<u64, AuditError> {
         Ok(0)
     }
 
@@ -258,6 +263,10 @@ impl<T: LedgerStore + ?Sized> LedgerStore for Arc<T> {
 
     async fn unproved(&self) -> Result<u64, AuditError> {
         (**self).unproved().await
+    }
+
+    async fn beside(&self) -> Result<u64, AuditError> {
+        (**self).beside().await
     }
 
     async fn forget_unproved(&self, before: DateTime<Utc>) -> Result<u64, AuditError> {

@@ -10,10 +10,11 @@ use tracing::{Instrument as _, debug_span};
 use uuid::Uuid;
 
 use crate::{
-    agent::{Asking, Disposition, PlannedCall, Refused, reading},
+    agent::{Asking, Disposition, PlannedCall, Refused, plan::rule_text, reading},
     answer::{CallStatus, CallSummary},
     ask::Relay,
     audit::AuditError,
+    catalog::Withheld,
     config::Ack,
     confirm::{Broken, ConfirmRequest, Verdict},
     elicit::{Asked, Elicit},
@@ -28,8 +29,10 @@ use crate::{
 
 mod human;
 mod raw;
+mod sent;
 
 pub(crate) use human::{Agreed, Human, Humans};
+pub(crate) use sent::Sent;
 
 /// Most bytes of a result that an answer has.
 const MAX_RESULT: usize = 16 << 10;
@@ -53,6 +56,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) deadline: Instant,
     /// How durable the start of the call must be before it is sent.
     pub(crate) ack: Ack,
+    /// Where it is noted that the call was handed on to its server.
+    pub(crate) sent: &'a Sent,
 }
 
 /// How a call ended.
@@ -68,9 +73,21 @@ pub(crate) struct CallEnd {
     pub(crate) limited: Option<LimitError>,
     /// Whether omni itself ended it.
     pub(crate) unsent: bool,
+    /// The rule that decided, where it is not one of those by which the call was planned.
+    rule: Option<String>,
 }
 
 impl CallEnd {
+    /// The rule that decided. Where nobody agreed, that is the one that asks for a human, not the one that allows the
+    /// call.
+    pub(crate) fn decided_by<'a>(&'a self, call: &'a PlannedCall) -> &'a str {
+        match (&self.rule, &call.disposition) {
+            (Some(rule), _) => rule,
+            (None, Disposition::Ask(asking)) if self.status == CallStatus::Declined => &asking.rule,
+            (None, _) => &call.rule,
+        }
+    }
+
     /// The size of what was returned, as text.
     pub(crate) fn bytes(&self) -> Option<u64> {
         let raw = self.reply.as_ref().map(|reply| reply.raw().get().len() as u64);
@@ -78,7 +95,7 @@ impl CallEnd {
     }
 
     fn sent(status: CallStatus) -> Self {
-        Self { status, output: None, reply: None, error: None, fault: None, limited: None, unsent: false }
+        Self { status, output: None, reply: None, error: None, fault: None, limited: None, unsent: false, rule: None }
     }
 
     /// Whether the call certainly did not come to its server.
@@ -96,6 +113,11 @@ impl CallEnd {
     pub(crate) fn unsent(status: CallStatus, error: impl Into<String>) -> Self {
         Self { error: Some(error.into()), unsent: true, ..Self::sent(status) }
     }
+
+    /// The same, where a rule decided by which the call was not planned.
+    fn by(self, rule: String) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
 }
 
 /// Why a call is not sent.
@@ -104,6 +126,16 @@ enum Unsent {
     Ended(Box<CallEnd>),
     /// A human has to be asked, who answers later.
     Waits(Asking),
+}
+
+impl Unsent {
+    /// The same, where a rule asks for a human by which the call was not planned.
+    fn by(self, asking: &Asking) -> Self {
+        match self {
+            Self::Ended(end) if end.status == CallStatus::Declined => (*end).by(asking.rule.clone()).into(),
+            other @ (Self::Ended(_) | Self::Waits(_)) => other,
+        }
+    }
 }
 
 impl From<CallEnd> for Unsent {
@@ -154,7 +186,8 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     // The grant is asked again after the human and right before the call: rights may have been taken away since.
     let is_agreed = match (still_allowed(parts, caller, call).await?, planned) {
         (Still::Asks(asking), None) => {
-            Box::pin(ask_human(parts, caller, call, &asking)).await?;
+            let asked = Box::pin(ask_human(parts, caller, call, &asking)).await;
+            asked.map_err(|unsent| unsent.by(&asking))?;
             still_allowed(parts, caller, call).await?;
             true
         }
@@ -166,7 +199,8 @@ async fn cleared(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -> Resu
     };
     // Whoever planned the call saw the tool; meanwhile it may have become another one.
     if parts.pool.is_withheld(&call.server, &call.tool) {
-        return Err(CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool)).into());
+        let withheld = parts.pool.catalog().withheld(&call.server, &call.tool).map(Withheld::rule);
+        return Err(no_more(call).by(withheld.unwrap_or_default()).into());
     }
     let is_another = |agreed: &Agreed| digest(parts, call).is_some_and(|now| now != agreed.confirmation.tool_digest);
     // Before it is charged, and once more after that, which may take its time.
@@ -215,6 +249,11 @@ pub(crate) async fn charge(parts: &Parts, principal: &Principal, server: &str) -
         away @ LimitError::Unavailable { .. } => away,
     };
     Err(CallEnd { limited: Some(limited), ..CallEnd::unsent(status, text) })
+}
+
+/// To whoever calls a tool that they may not use by now, it is gone.
+fn no_more(call: &PlannedCall) -> CallEnd {
+    CallEnd::unsent(CallStatus::Denied, format!("There is no tool {:?} any more.", call.tool))
 }
 
 fn not_approved(reason: impl std::fmt::Display) -> CallEnd {
@@ -300,7 +339,7 @@ async fn still_allowed(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall) -
     let decision = current.decide_tool(tool, Some(&call.arguments_json()));
     match decision.is_allowed() {
         true => Ok(Asking::of(&decision, tool.is_destructive).map_or(Still::Free, Still::Asks)),
-        false => Err(denied(format!("There is no tool {:?} any more.", call.tool))),
+        false => Err(no_more(call).by(rule_text(&decision.rule))),
     }
 }
 
@@ -338,16 +377,17 @@ async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, is_agreed:
     (cx.deadline, cx.trace, cx.progress) = (caller.deadline, trace::parent(), caller.progress.clone());
     let sent = async {
         match caller.relay {
-            Some(relay) => raw::send(parts, relay, call, cx).await,
+            Some(relay) => raw::send(parts, caller, relay, call, cx).await,
             None => {
                 if caller.elicit.is_there() {
                     cx.peer = Arc::new(Asked::new(&call.server, &call.tool, caller.elicit.clone()));
                 }
+                caller.sent.note();
                 parts.pool.call(&call.server, &call.tool, &call.arguments, &cx).await.map(returned)
             }
         }
     };
-    match AssertUnwindSafe(sent).catch_unwind().await {
+    let end = match AssertUnwindSafe(sent).catch_unwind().await {
         Ok(Ok(end)) => end,
         Ok(Err(fault)) => faulted(call, fault),
         Err(_) => {
@@ -355,7 +395,8 @@ async fn send(parts: &Parts, caller: &Caller<'_>, call: &PlannedCall, is_agreed:
             let error = Some(format!("{}.{} failed inside omni.", call.server, call.tool));
             CallEnd { error, ..CallEnd::sent(CallStatus::Error) }
         }
-    }
+    };
+    CallEnd { unsent: end.unsent || !caller.sent.is_so(), ..end }
 }
 
 fn returned(output: ToolOutput) -> CallEnd {
@@ -399,6 +440,14 @@ pub(crate) fn record(call: &PlannedCall, status: CallStatus, error: Option<&str>
     record.rule = Some(call.rule.clone()).filter(|rule| !rule.is_empty());
     record.duration_ms = duration_ms;
     record.error = error.map(str::to_owned);
+    record
+}
+
+/// The ledger's form of a call that came to its end.
+pub(crate) fn ended(call: &PlannedCall, end: &CallEnd, duration_ms: u64) -> CallRecord {
+    let mut record = record(call, end.status, end.error.as_deref(), duration_ms);
+    (record.bytes, record.unsent) = (end.bytes(), end.unsent);
+    record.rule = Some(end.decided_by(call).to_owned()).filter(|rule| !rule.is_empty());
     record
 }
 

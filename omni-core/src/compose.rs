@@ -27,6 +27,9 @@ use crate::{
     pin::sql::SqlPins,
 };
 
+/// The kinds of policy that configuration files can name.
+const POLICIES_OF_FILES: [&str; 3] = ["memory", "yaml", "sql"];
+
 impl Omni {
     /// Builds what the configuration describes, out of what the registry has. Connects to no server
     /// yet. Must be called within a Tokio runtime.
@@ -87,6 +90,10 @@ fn stay_until_restart(config: &mut Config, old: &Config) {
     config.audit = AuditConfig { ack: config.audit.ack, ..old.audit.clone() };
     config.tokens.clone_from(&old.tokens);
     config.egress.clone_from(&old.egress);
+    // A policy of a program's own is named by that program, and by no file.
+    if !POLICIES_OF_FILES.contains(&&*old.policy_kind) {
+        config.policy_kind.clone_from(&old.policy_kind);
+    }
     if let Some(oidc) = &mut config.oidc {
         oidc.egress.clone_from(old.oidc.as_ref().map_or(&old.egress, |oidc| &oidc.egress));
     }

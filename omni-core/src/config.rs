@@ -343,9 +343,9 @@ pub enum LogFormat {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ack {
-    /// In the operating system's hands: survives `kill -9`.
+    /// In the operating system's hands: survives `kill -9`. Without a directory for the ledger, in memory alone.
     Local,
-    /// On the disk: survives a power cut.
+    /// On the disk: survives a power cut. Without a directory for the ledger as `Database`.
     Fsync,
     /// In the database.
     Database,
@@ -361,7 +361,7 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The servers, in the order of the file.
     pub servers: Vec<ServerConfig>,
-    /// The policy store's kind: `yaml` or `sql`, or `memory` for the embedded default.
+    /// The policy store's kind: `yaml`, `sql`, `memory` for the embedded default, or one of a program's own.
     pub policy_kind: String,
     /// The limiter's kind: `memory`, `redis`, `sql`, or one that an embedder registered.
     pub limiter_kind: String,

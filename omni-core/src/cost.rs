@@ -11,7 +11,8 @@ mod table;
 pub use table::{PriceTable, alias, known_models, model_info, models_of, replacement};
 pub(crate) use table::{family, is_vendor, retired};
 
-/// Billionths of a US dollar. Prices per million tokens make whole nano-dollars per token, so sums are exact.
+/// Billionths of a US dollar. What a turn takes is reckoned exactly and rounded up to whole ones, once; sums of that are
+/// exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NanoUsd(pub u64);
@@ -50,7 +51,10 @@ impl fmt::Display for NanoUsd {
     }
 }
 
-/// Prices of one band, in nano-dollars per token (= thousandths of a dollar per million tokens).
+/// Pico-dollars in a nano-dollar.
+pub(crate) const PICOS: u128 = 1_000;
+
+/// Prices of one band, in pico-dollars per token (= millionths of a dollar per million tokens).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rates {
@@ -67,10 +71,33 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Rates in nano-dollars per token.
+    /// Rates in nano-dollars per token (= thousandths of a dollar per million tokens).
     #[must_use]
     pub const fn new(input: u64, output: u64, cache_write: u64, cache_write_1h: u64, cache_read: u64) -> Self {
+        const fn picos(nanos: u64) -> u64 {
+            nanos.saturating_mul(PICOS as u64)
+        }
+        Self::in_picos(picos(input), picos(output), picos(cache_write), picos(cache_write_1h), picos(cache_read))
+    }
+
+    /// Rates in pico-dollars per token (= millionths of a dollar per million tokens), for what is finer.
+    #[must_use]
+    pub const fn in_picos(input: u64, output: u64, cache_write: u64, cache_write_1h: u64, cache_read: u64) -> Self {
         Self { input, output, cache_write, cache_write_1h, cache_read }
+    }
+
+    /// What tokens cost, in pico-dollars.
+    fn picos(&self, usage: &Usage) -> u128 {
+        let amounts = [
+            (usage.input, self.input),
+            (usage.output, self.output),
+            (usage.cache_write, self.cache_write),
+            (usage.cache_write_1h, self.cache_write_1h),
+            (usage.cache_read, self.cache_read),
+        ];
+        // One product always fits; the numbers are a vendor's, and all five may be anything.
+        let products = amounts.into_iter().map(|(tokens, rate)| u128::from(tokens) * u128::from(rate));
+        products.fold(0, u128::saturating_add)
     }
 }
 
@@ -91,18 +118,28 @@ impl Price {
         Self { base, above: None }
     }
 
-    /// What one turn costs.
+    /// What one turn costs. A fraction of a nano-dollar counts as a whole one, so that what costs something is never
+    /// free; more than a [`NanoUsd`] holds is all that it holds.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        let rates = match self.above {
-            Some((limit, rates)) if usage.prompt() > limit => rates,
-            Some(_) | None => self.base,
-        };
-        let amount = u128::from(usage.input) * u128::from(rates.input)
-            + u128::from(usage.output) * u128::from(rates.output)
-            + u128::from(usage.cache_write) * u128::from(rates.cache_write)
-            + u128::from(usage.cache_write_1h) * u128::from(rates.cache_write_1h)
-            + u128::from(usage.cache_read) * u128::from(rates.cache_read);
+        let amount = self.rates(usage.prompt()).picos(usage).div_ceil(PICOS);
         NanoUsd(u64::try_from(amount).unwrap_or(u64::MAX))
+    }
+
+    /// Most output tokens with which a turn costs no more than `most`, where `prompt` takes all the rest; `None` where
+    /// `most` does not pay for the prompt alone.
+    pub(crate) fn output_within(&self, most: NanoUsd, prompt: &Usage) -> Option<u64> {
+        let rates = self.rates(prompt.prompt());
+        let left = (u128::from(most.0) * PICOS).checked_sub(rates.picos(prompt))?;
+        let tokens = left.checked_div(u128::from(rates.output));
+        Some(tokens.map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX)))
+    }
+
+    /// The rates of a turn with a prompt of so many tokens.
+    fn rates(&self, prompt: u64) -> Rates {
+        match self.above {
+            Some((limit, rates)) if prompt > limit => rates,
+            Some(_) | None => self.base,
+        }
     }
 }

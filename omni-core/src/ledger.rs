@@ -32,6 +32,7 @@ mod checkpoint;
 mod dead;
 mod desk;
 mod drain;
+mod ends;
 pub(crate) mod files;
 mod key;
 mod options;
@@ -114,7 +115,8 @@ struct Kept {
 struct Found {
     wal: Option<Wal>,
     dead: Vec<DeadChain>,
-    previous: Option<Head>,
+    /// The chains that ended, and that none names yet: the youngest first.
+    named: Vec<Head>,
     orphans: Orphans,
 }
 
@@ -127,7 +129,7 @@ impl Ledger {
     /// [`AuditError::File`] when the directory cannot be used; it says which file.
     pub async fn open(options: LedgerOptions, sink: Arc<dyn AuditSink>) -> Result<Self, AuditError> {
         let chain_id = Uuid::now_v7();
-        let store = StoreTag::of(&*sink);
+        let store = StoreTag::of(&*sink, options.dir.as_deref());
         let mut found = match options.dir.clone() {
             Some(dir) => files::blocking(move || look_around(&dir, chain_id, store)).await?,
             None => Found::default(),
@@ -161,7 +163,7 @@ impl Ledger {
             sealer: Sealer::new(&options.key, chain_id),
             key: options.key.id(),
             wal: found.wal,
-            previous: found.previous,
+            named: found.named,
             unsettled: Unsettled::default(),
             sync,
             drain,
@@ -170,7 +172,7 @@ impl Ledger {
             stuck: None,
         };
         let desk = Arc::new(Desk::new(shared.clone(), writer));
-        let store = StoreTag::of(&*sink);
+        let store = StoreTag::of(&*sink, options.dir.as_deref());
         let within = options.shutdown_within;
         let (dir, most) = (options.dir.clone(), Most::default());
         let drain = Drain { shared: shared.clone(), sink, dir, store: store.clone(), within, most };
@@ -337,13 +339,16 @@ fn late(ack: Ack) -> AuditError {
 /// Finds out what there is in the directory, and makes this chain's first file.
 fn look_around(dir: &std::path::Path, chain_id: Uuid, store: Option<StoreTag>) -> Result<Found, AuditError> {
     files::create_dir(dir)?;
-    let (dead, previous) = (dead::find(dir, store.as_ref())?, dead::read_head(dir, store.as_ref()));
-    let mut found = Found { dead, previous, ..Found::default() };
+    let (dead, named) = (dead::find(dir, store.as_ref())?, ends::read(dir, store.as_ref())?);
+    let mut found = Found { dead, named, ..Found::default() };
     for chain in &found.dead {
-        let head = chain.scan(&mut found.orphans)?;
-        // Ids of chains grow with time: the youngest one is the one before.
-        found.previous = found.previous.max(head);
+        found.named.extend(chain.scan(&mut found.orphans)?);
     }
+    // Ids of chains grow with time: the youngest one is the one before.
+    found.named.sort_unstable();
+    found.named.dedup();
+    found.named.reverse();
+    found.named.truncate(ends::MOST);
     found.wal = Some(Wal::create(dir, chain_id, store)?);
     Ok(found)
 }
@@ -357,7 +362,7 @@ async fn finish(ended: Ended, dir: Option<PathBuf>, store: Option<StoreTag>, cha
             return wal.segment().sync();
         }
         if ended.at != seal::Place::START {
-            dead::write_head(&dir, store.as_ref(), (chain_id, ended.at.previous))?;
+            ends::write(&dir, store.as_ref(), (chain_id, ended.at.previous), &ended.named)?;
         }
         wal.remove();
         Ok(())

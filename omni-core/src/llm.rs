@@ -311,6 +311,10 @@ impl ModelTurn {
 /// * What may be charged though nothing of it came is no retry of `stream`, but [`LlmError::Cut`]: whoever pays
 ///   makes it again, if `makes_again` lets it.
 /// * Dropping the stream cancels the request at the vendor.
+/// * `request.model` is one of `models`, or a name that a role, a request or the configuration brought: a provider
+///   that does not know it says so, or passes it on to a vendor that does.
+/// * A turn tells its [`Usage`] with [`ChatEvent::Usage`]. One that tells none is counted, and paid, by an estimate:
+///   what its request may have taken, and all of `max_tokens`.
 /// * The prefix (system, tools, earlier messages) of two requests of one run is byte-equal on the wire, but for thoughts
 ///   that the vendor does not take back.
 /// * A tool that the vendor would refuse is repaired or left out alone, with a `Warning` event.

@@ -92,6 +92,10 @@ pub(crate) use task::{AboutTask, BackgroundTask};
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 
 /// One pipeline, shared by whoever holds a clone.
+///
+/// End it with [`Omni::shutdown`]: asks that run are let finish, and the ledger writes what it has. Where the last clone
+/// is only dropped, what is not in the database by then waits in the ledger's directory for the next start; without such
+/// a directory it is lost.
 #[derive(Debug, Clone)]
 pub struct Omni {
     inner: Arc<Inner>,

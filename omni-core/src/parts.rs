@@ -247,9 +247,9 @@ impl Parts {
         let models = self.llm()?.models();
         let default = &models[0];
         let allowed: Option<Vec<String>> =
-            grant.models.as_ref().map(|models| models.iter().map(|name| resolved(name).to_owned()).collect());
+            grant.models.as_ref().map(|names| names.iter().map(|name| resolved(models, name).to_owned()).collect());
         let id = match (requested, &allowed) {
-            (Some(name), _) => resolved(name).to_owned(),
+            (Some(name), _) => resolved(models, name).to_owned(),
             (None, Some(allowed)) if !allowed.contains(&default.id) => allowed.first().cloned().unwrap_or_default(),
             (None, _) => default.id.clone(),
         };
@@ -266,7 +266,7 @@ impl Parts {
     pub(crate) fn known_model(&self, model: &ModelInfo, grant: &Grant) -> Arc<str> {
         let listed = self.llm.as_ref().map_or(&[][..], |llm| llm.models());
         let summing = self.thread_rules.summary.iter().filter_map(|rules| rules.model.as_ref());
-        let is_configured = grant.models.iter().flatten().chain(summing).any(|name| resolved(name) == model.id);
+        let is_configured = grant.models.iter().flatten().chain(summing).any(|name| resolved(listed, name) == model.id);
         if is_configured || listed.iter().any(|known| known.id == model.id) {
             return model.id.as_str().into();
         }
@@ -275,9 +275,9 @@ impl Parts {
     }
 }
 
-/// The model that a name or an alias stands for.
-fn resolved(name: &str) -> &str {
-    cost::alias(name).unwrap_or(name)
+/// The model that a name or an alias stands for: a provider's own names come first.
+fn resolved<'a>(models: &[ModelInfo], name: &'a str) -> &'a str {
+    if models.iter().any(|model| model.id == name) { name } else { cost::alias(name).unwrap_or(name) }
 }
 
 /// A model that the provider does not list: what is known of its family, and of a vendor's model in general.
@@ -313,6 +313,14 @@ mod tests {
 
         let other = unlisted(&listed, "claude-next-9".into());
         assert_eq!((other.tool_name_len, other.max_output, other.price), (128, None, None));
+    }
+
+    #[test]
+    fn a_providers_own_name_comes_before_an_alias_of_the_same_letters() {
+        let own = [ModelInfo::new("mine", "mine-1"), ModelInfo::new("mine", "opus")];
+        assert_eq!(resolved(&own, "opus"), "opus");
+        assert_eq!(resolved(&own, "haiku"), cost::alias("haiku").unwrap());
+        assert_eq!(resolved(&own, "mine-1"), "mine-1");
     }
 
     #[test]

@@ -425,6 +425,10 @@ pub struct Standing {
 /// * Equal rules share one [`RuleSet`] and so one fingerprint.
 /// * `version` changes before any grant of the new policy is handed out, never after.
 /// * `resolve` is cancel-safe and takes no lock across an await.
+/// * `resolve` is asked not only for whoever came: the owner of a key comes as [`Via::ApiKey`], and whoever agreed to
+///   a parked call, long after they left, as [`Via::ResumedRun`]. A store that decides by the way somebody came has
+///   to know these; one that knows people by their subject has nothing to do.
+/// * A grant's version is that of the store when it was made: a call whose grant is of another one is judged anew.
 #[async_trait]
 pub trait PolicyStore: Send + Sync + fmt::Debug {
     /// The grant of a principal.

@@ -119,27 +119,39 @@ pub struct ResultFilter {
     pub source: Option<Source>,
     /// Only those of the conversation of this name.
     pub thread: Option<String>,
+    /// Only those of conversations in this channel, and those of which the channel is not known.
+    pub channel: Option<String>,
 }
 
 impl ResultFilter {
     /// Those of one door.
     #[must_use]
     pub fn at(source: Source) -> Self {
-        Self { source: Some(source), thread: None }
+        Self { source: Some(source), ..Self::default() }
     }
 
-    /// The same of one conversation.
+    /// The same of conversations of one name, whatever channel of the door they are in.
     #[must_use]
     pub fn in_thread(mut self, thread: impl Into<String>) -> Self {
         self.thread = Some(thread.into());
         self
     }
 
+    /// The same of one channel of the door, without conversations of the same name in others. What earlier builds kept,
+    /// which took down no channel, counts as being in it.
+    #[must_use]
+    pub fn in_channel(mut self, channel: impl Into<String>) -> Self {
+        self.channel = Some(channel.into());
+        self
+    }
+
     /// Whether a result is meant.
     #[must_use]
     pub fn takes(&self, call: &KeptCall) -> bool {
+        let is_in = |channel: &String| call.channel.as_ref().is_none_or(|known| known == channel);
         self.source.is_none_or(|source| source == call.source)
             && self.thread.as_ref().is_none_or(|thread| call.thread.as_ref() == Some(thread))
+            && self.channel.as_ref().is_none_or(is_in)
     }
 }
 
@@ -159,6 +171,9 @@ pub struct KeptCall {
     pub request_id: Uuid,
     /// The conversation, by its name, where it was asked in one.
     pub thread: Option<String>,
+    /// The channel of that conversation within the door, as [`ThreadKey::channel`](crate::thread::ThreadKey::channel);
+    /// `None` where it is not known.
+    pub channel: Option<String>,
     /// The server.
     pub server: String,
     /// The tool.
@@ -193,6 +208,7 @@ impl KeptCall {
             source: Source::default(),
             request_id: Uuid::nil(),
             thread: None,
+            channel: None,
             server: server.into(),
             tool: tool.into(),
             is_destructive: false,
@@ -282,7 +298,10 @@ fn new_id() -> String {
 /// # Contract
 /// `keep` is atomic; times are the store's own. What is read back is what was kept, byte for byte. Nobody finds what
 /// is somebody else's, nor what is over, be it swept or not. Of one person the newest [`MAX_KEPT`] results and
-/// [`MAX_KEPT_BYTES`] are kept.
+/// [`MAX_KEPT_BYTES`] are kept. `list` and `forget` go by [`ResultFilter::takes`].
+///
+/// **Cancel-safe**: callers stop waiting after seconds. What was dropped is done whole or not at all: a result that was
+/// kept all the same is found by its asker, whom nobody told of it, until its time is over.
 #[async_trait]
 pub trait ResultStore: Send + Sync + std::fmt::Debug {
     /// Keeps a result for a while from now on.

@@ -246,6 +246,10 @@ impl ThreadEntry {
 /// begins another one under its name. Of a long conversation the newest [`MAX_TURNS`] turns and
 /// [`MAX_THREAD_BYTES`] are kept. A summary goes with its conversation, is of turns that are there when it
 /// is kept, and never takes the place of one that tells of more; keeping it is no use of the conversation.
+///
+/// **Cancel-safe**: callers stop waiting after seconds, and a summary is dropped with its ask. What was dropped is done
+/// whole or not at all; a turn that was kept all the same is part of its conversation, though its asker was told
+/// otherwise.
 #[async_trait]
 pub trait ThreadStore: Send + Sync + std::fmt::Debug {
     /// The newest turns of a conversation, oldest first; empty for an unknown one.

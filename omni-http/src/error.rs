@@ -11,7 +11,11 @@ use axum::{
 };
 #[cfg(all(feature = "dashboard", feature = "oidc"))]
 use omni_core::identity::LoginError;
-use omni_core::{Error, ErrorKind, answer::Failure, limit::Refusal};
+use omni_core::{
+    Error, ErrorKind,
+    answer::Failure,
+    limit::{Limit, Refusal},
+};
 
 use crate::wire::{Detail, FieldError};
 
@@ -233,9 +237,12 @@ impl IntoResponse for ApiError {
         }
         if let Some(refusal) = &self.refusal {
             headers.insert(header::RETRY_AFTER, refusal.reset_seconds().into());
-            headers.insert("ratelimit-limit", refusal.max().into());
-            headers.insert("ratelimit-remaining", refusal.remaining().into());
             headers.insert("ratelimit-reset", refusal.reset_seconds().into());
+            // Clients take these for requests, and a budget is of money or tokens.
+            if !matches!(refusal.limit, Limit::Budget { .. }) {
+                headers.insert("ratelimit-limit", refusal.max().into());
+                headers.insert("ratelimit-remaining", refusal.remaining().into());
+            }
         }
         response.extensions_mut().insert(self);
         response
@@ -252,7 +259,7 @@ mod tests {
     use omni_core::{
         config::ConfigError,
         identity::{AuthError, KeyError, Scope},
-        limit::{Limit, LimitError, LimitKey},
+        limit::{LimitError, LimitKey, Period},
         llm::LlmError,
         mcp::McpError,
         policy::{PolicyError, SourceRef},
@@ -312,5 +319,16 @@ mod tests {
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         let told = ["retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
         assert_eq!(told.map(|name| response.headers()[name].to_str().unwrap()), ["2", "5", "0", "2"]);
+    }
+
+    #[test]
+    fn a_budget_that_refuses_is_told_in_no_numbers_that_a_client_would_take_for_requests() {
+        let daily = Limit::Budget { max: 20_000_000, period: Period::Day };
+        let refusal = Refusal::new(LimitKey::new("default", "budget:usd:user:a"), daily, 9_600_000, RETRY_AFTER);
+        let response = ApiError::from(Error::from(LimitError::Refused(Box::new(refusal)))).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        let told = ["retry-after", "ratelimit-reset", "ratelimit-limit", "ratelimit-remaining"];
+        let told = told.map(|name| response.headers().get(name).map(|value| value.to_str().unwrap()));
+        assert_eq!(told, [Some("5"), Some("5"), None, None]);
     }
 }

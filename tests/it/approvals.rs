@@ -9,6 +9,7 @@ mod killed;
 mod left;
 mod lesser;
 mod real;
+mod slow;
 mod waits;
 
 use std::sync::{Arc, Mutex};

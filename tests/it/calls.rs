@@ -1,23 +1,29 @@
 //! Tool calls of an ask: carried out side by side, written down whole, shown to the model as data.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use omni_core::{
     Answer, AnswerEvent, Ask, ErrorKind, Omni, PolicyStore, Principal,
     answer::{CallStatus, Status},
-    ask::AskOptions,
+    ask::{AskOptions, DirectCall},
     confirm::{Approver, ConfirmRequest, Verdict},
     cost::{NanoUsd, Price, Rates},
-    ledger::{Event, Outcome},
+    ledger::{CallRecord, Event, Outcome},
     llm::{Block, ModelInfo, ResultPart, scripted::Scripted},
     mcp::{McpError, in_process::InProcess},
-    policy::{Grant, PolicyError, PolicyVersion, Role, RuleSet},
+    policy::{Grant, PolicyError, PolicyVersion, Quota, Role, RuleSet, memory::MemoryPolicy},
 };
 use omni_tests::{
     recorder::Recorder,
     server::{FakeServer, any, text},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::sync::watch;
 
 use crate::mcp_in_process::{self, eventually};
@@ -226,6 +232,103 @@ async fn a_call_that_was_planned_without_a_human_asks_one_when_the_policy_does_n
         let answer = omni.ask(ask).await.unwrap();
         assert_eq!(answer.tool_calls.iter().map(|call| call.status).collect::<Vec<_>>(), statuses);
         assert_eq!(server.calls(), calls);
+        let asks = |rule: &str| rule.contains("confirm");
+        assert!(answer.denials.iter().all(|denial| asks(&denial.rule)), "the rule of now decided: {answer:?}");
         omni.shutdown().await;
     }
+}
+
+/// Somebody who is asked and does not answer.
+#[derive(Debug, Clone, Default)]
+struct Ponders(Arc<AtomicBool>);
+
+#[async_trait::async_trait]
+impl Approver for Ponders {
+    async fn decide(&self, _: &ConfirmRequest) -> Verdict {
+        self.0.store(true, SeqCst);
+        std::future::pending().await
+    }
+}
+
+/// Ada may use everything, and a human has to agree to it where `asks`.
+fn policy(asks: bool) -> MemoryPolicy {
+    let rules = RuleSet::builder().allow("lab", "*");
+    let rules = if asks { rules.confirm("lab", "*") } else { rules };
+    MemoryPolicy::new().with_subject("ada@company.com", Role::new("reader"), rules.build().unwrap(), Quota::default())
+}
+
+fn direct(tool: &str) -> DirectCall {
+    let arguments = RawValue::from_string(r#"{"message":"hi"}"#.into()).unwrap();
+    DirectCall::new(Principal::email("ada@company.com"), "lab", tool, arguments)
+}
+
+/// What the ledger says of calls, and how many tools it says that asks used.
+fn recorded(recorder: &Recorder) -> (Vec<CallRecord>, usize) {
+    let (mut calls, mut used) = (Vec::new(), 0);
+    for record in recorder.records() {
+        match record.event {
+            Event::ToolCall(call) | Event::DirectCall(call) => calls.push(call),
+            Event::Ask(ask) => used += ask.tools_used.len(),
+            _ => {}
+        }
+    }
+    (calls, used)
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_came_to_its_server_only_if_it_was_handed_on() {
+    for (asks, is_direct) in [(true, false), (false, false), (true, true), (false, true)] {
+        let (recorder, human) = (Recorder::default(), Ponders::default());
+        let server = FakeServer::new().hanging("hang");
+        let llm = Scripted::new().call(&[("lab__hang", json!({}))]).say("never");
+        let builder = Omni::builder().llm(llm).server("lab", server.clone()).audit(recorder.clone());
+        let omni = builder.policy(policy(asks)).build().await.unwrap();
+        let came = || if asks { human.0.load(SeqCst) } else { server.running() == 1 };
+        if is_direct {
+            let (calling, call) = (omni.clone(), direct("hang").with_approver(Arc::new(human.clone())));
+            let task = tokio::spawn(async move { calling.call_tool(call).await });
+            eventually(came).await;
+            task.abort();
+            let _ = task.await;
+        } else {
+            let stream = omni.ask_stream(ask().with_approver(Arc::new(human.clone())));
+            eventually(came).await;
+            drop(stream);
+        }
+        omni.shutdown().await;
+        let (calls, used) = recorded(&recorder);
+        let case = (calls.len(), calls[0].outcome, calls[0].was_sent(), used);
+        let expected = (1, Outcome::Cancelled, !asks, usize::from(!asks && !is_direct));
+        assert_eq!(case, expected, "{asks} {is_direct}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_which_nobody_answered_before_the_ask_ran_out_of_time_came_to_no_server() {
+    let recorder = Recorder::default();
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("never");
+    let builder = Omni::builder().llm(llm).server("lab", FakeServer::echo()).audit(recorder.clone());
+    let omni = builder.policy(policy(true)).build().await.unwrap();
+    let mut options = AskOptions::default();
+    options.timeout = Some(Duration::from_millis(300));
+    let ask = ask().with_options(options).with_approver(Arc::new(Ponders::default()));
+    let answer = omni.ask(ask).await.unwrap();
+    omni.shutdown().await;
+    let (calls, used) = recorded(&recorder);
+    assert_eq!((answer.status, answer.tool_calls[0].was_sent()), (Status::Timeout, false));
+    assert_eq!((calls.len(), calls[0].was_sent(), used), (1, false, 0), "{calls:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_agreed_to_is_recorded_with_the_rule_that_asks_and_not_the_one_that_allows() {
+    let recorder = Recorder::default();
+    let llm = Scripted::new().call(&[("lab__echo", json!({ "message": "hi" }))]).say("Not done.");
+    let builder = Omni::builder().llm(llm).server("lab", FakeServer::echo()).audit(recorder.clone());
+    let omni = builder.policy(policy(true)).build().await.unwrap();
+    let answer = answer(&omni).await;
+    omni.call_tool(direct("echo")).await.unwrap_err();
+    omni.shutdown().await;
+    let rules: Vec<_> = recorded(&recorder).0.into_iter().map(|call| call.rule.unwrap()).collect();
+    assert!(rules[0].contains("confirm"), "{rules:?}");
+    assert_eq!(rules, [answer.denials[0].rule.clone(), answer.denials[0].rule.clone()]);
 }

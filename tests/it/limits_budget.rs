@@ -1,6 +1,6 @@
 //! What may be spent on models: reserved before each turn, settled by what it took, never overspent.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -10,8 +10,10 @@ use omni_core::{
     ask::AskOptions,
     cost::{NanoUsd, Price, Rates},
     ledger::{AskRecord, Event, Outcome},
-    limit::{Budget, BudgetScope, LimitKey, Period, RateLimiter, Reserve, Spend, memory::MemoryLimiter},
-    limit::{Charge, Limit},
+    limit::{
+        Budget, BudgetScope, Charge, Limit, LimitError, LimitKey, Period, RateLimiter, Reservation, ReservationId,
+        Reserve, Settle, Spend, memory::MemoryLimiter,
+    },
     llm::{
         Block, ChatEvent, ChatRequest, ChatStream, LlmError, LlmProvider, ModelInfo, Speaker, StopReason, Usage,
         scripted::{Scripted, text_turn},
@@ -175,7 +177,8 @@ async fn a_budget_that_is_used_up_in_the_middle_leaves_the_answer_so_far() {
     let (answer, closings, _) = rig.run(ask("ada")).await;
     let answer = answer.unwrap();
     assert_eq!((answer.status, answer.iterations), (Status::RateLimited, 1));
-    assert!(answer.text.starts_with("Let me see.") && answer.text.contains("is used up"), "{}", answer.text);
+    let left = "Your budget for this month has $0.000040 left of $0.100000, which is less than one turn";
+    assert!(answer.text.starts_with("Let me see.") && answer.text.contains(left), "{}", answer.text);
     assert_eq!(answer.warnings.last().unwrap().code, "max_cost");
     assert_eq!(closings, [Outcome::Warning]);
     assert_eq!(spent(&limiter, OF_ADA).await, answer.cost.unwrap().0);
@@ -200,6 +203,47 @@ fn recorded(recorder: &Recorder) -> AskRecord {
         _ => None,
     });
     ask.unwrap()
+}
+
+/// A limiter that takes what it is asked for, and whose answer is lost on the way.
+#[derive(Debug, Default)]
+struct Unheard(MemoryLimiter);
+
+#[async_trait]
+impl RateLimiter for Unheard {
+    async fn reserve(&self, request: &Reserve) -> Result<Reservation, LimitError> {
+        self.0.reserve(request).await?;
+        Err(LimitError::Unavailable { message: "the connection was lost".into() })
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<(), LimitError> {
+        self.0.settle(settle).await
+    }
+
+    async fn renew(&self, id: &ReservationId) -> Result<(), LimitError> {
+        self.0.renew(id).await
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_though_the_answer_was_lost_is_given_back() {
+    let (mut by_hour, mut by_month) = (Quota::default(), Quota::default());
+    by_hour.per_hour = Some(2);
+    by_month.budgets = vec![usd(BudgetScope::User, BUDGET)];
+    let hour = Limit::Window { max: 2, per: Duration::from_secs(3_600) };
+    let month = Limit::Budget { max: BUDGET, period: Period::Month };
+    for (quota, name, limit) in [(by_hour, "ask:hour:ada@company.com", hour), (by_month, OF_ADA, month)] {
+        let policy = MemoryPolicy::new().with_subject("ada@company.com", Role::new("dba"), RuleSet::allow_all(), quota);
+        let limiter = Arc::new(Unheard::default());
+        let own = limiter.clone();
+        let rig = Rig::new(modest(), FakeServer::echo(), |builder| builder.policy(policy).limiter(own)).await;
+        let error = rig.omni.ask(ask("ada")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        rig.omni.shutdown().await;
+        let tenant = Principal::email("ada@company.com").tenant;
+        let count = Charge { key: LimitKey::new(tenant.as_str(), name), limit, amount: 1 };
+        assert_eq!(limiter.0.peek(&[count]).await.unwrap()[0].used, 0, "{name}");
+    }
 }
 
 /// A model that says something and then hangs.

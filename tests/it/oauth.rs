@@ -402,6 +402,37 @@ async fn an_authorization_server_that_cannot_be_trusted_with_a_login_is_told_apa
 }
 
 #[tokio::test]
+async fn a_code_goes_to_no_token_endpoint_that_may_not_be_asked() {
+    for (endpoint, word) in [
+        ("http://evil.example/token", "is not https"),
+        ("https://10.0.0.1/token", "private network"),
+        ("https://169.254.169.254/", "link-local"),
+    ] {
+        let authority = Authority::start(Rules { metadata: json!({ "token_endpoint": endpoint }), ..Rules::default() });
+        let oauth = oauth(&authority, OAuthConfig::default(), Vault::in_memory());
+        let login = oauth.begin_login(LoginOptions::new(REDIRECT)).await.unwrap();
+        let back = authority.agree(login.url().as_str()).await;
+        let error = oauth.finish_login(login, &back).await.unwrap_err().to_string();
+        assert!(error.contains("is not asked") && error.contains(word), "{endpoint}: {error}");
+        assert_eq!(oauth.state().await.unwrap(), LoginState::LoggedOut);
+    }
+}
+
+#[tokio::test]
+async fn nobody_logs_in_for_the_tokens_of_another_server() {
+    let rules = Rules { resource: Some("https://other.example/mcp"), ..Rules::default() };
+    let authority = Authority::start(rules);
+    let oauth = oauth(&authority, OAuthConfig::default(), Vault::in_memory());
+    // Where the server says that its metadata is, and where it has to be.
+    let options = LoginOptions::new(REDIRECT);
+    for options in [options.clone(), options.with_challenges(Vec::new())] {
+        let error = oauth.begin_login(options).await.unwrap_err().to_string();
+        assert!(error.contains("the metadata is that of https://other.example/mcp"), "{error}");
+    }
+    assert_eq!((authority.faults(), authority.state().registered), (Vec::new(), 0), "nobody was asked for a client");
+}
+
+#[tokio::test]
 async fn a_token_is_in_no_error_whatever_the_server_says() {
     let (authority, oauth) = logged_in(Rules { admin_scope: Some("admin"), ..Rules::default() }).await;
     let transport = connect(&authority, &oauth).await.unwrap();

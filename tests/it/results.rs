@@ -276,6 +276,25 @@ async fn whoever_forgets_a_conversation_forgets_what_tools_returned_in_it() {
     assert!(lab.omni.result(Principal::email(ADA), id_of(&answer)).await.is_err());
 }
 
+#[tokio::test]
+async fn whoever_forgets_a_conversation_forgets_nothing_of_one_of_the_same_name_in_a_channel() {
+    let mut rules = ThreadRules::default();
+    rules.channels = ContextRules::new(20);
+    let lab = Lab::new(|builder| builder.thread_rules(rules)).await;
+    let key = ThreadKey::new("default", Source::Embed.as_str(), "C1", "s");
+    let ask = Ask::new(Principal::email(ADA), "lab__dump").with_thread(key.clone(), Place::Channel("C1".into()));
+    let shared = lab.omni.ask(ask).await.unwrap();
+    let is_kept = async |answer: &Answer| lab.omni.result(Principal::email(ADA), id_of(answer)).await.is_ok();
+    let none = lab.omni.delete_thread(Principal::email(ADA), Source::Embed, "s").await.unwrap_err();
+    assert!(matches!(none, Error::NotFound { .. }), "{none}");
+    assert!(is_kept(&shared).await, "where there is no conversation nothing is forgotten");
+
+    let own = lab.ask("lab__dump").await;
+    lab.omni.delete_thread(Principal::email(ADA), Source::Embed, "s").await.unwrap();
+    assert_eq!((is_kept(&shared).await, is_kept(&own).await), (true, false));
+    assert!(lab.omni.knows_thread(&key).await.unwrap());
+}
+
 /// A store that is away.
 #[derive(Debug)]
 struct Away;

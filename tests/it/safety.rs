@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_core::{
-    Ask, ErrorKind, Omni, Principal, Source,
+    Ask, ErrorKind, Omni, OmniBuilder, Principal, Source,
     answer::CallStatus,
     ask::DirectCall,
     confirm::{Approver, ConfirmRequest, Verdict},
@@ -176,6 +176,28 @@ async fn hints_of_a_server_that_nobody_trusts_lower_no_check() {
     rig.omni.shutdown().await;
     let started = rig.recorder.records().into_iter().filter(|record| matches!(record.event, Event::Started(_)));
     assert_eq!(started.count(), 1, "the ledger knew of the call before it was sent, though it says that it only reads");
+}
+
+#[tokio::test]
+async fn of_a_trusted_server_the_ledger_knows_what_may_change_something_before_it_is_sent_and_no_more() {
+    let server = FakeServer::new()
+        .tool("peek", any(), |_| Box::pin(async { Ok(text("seen")) }))
+        .annotated("peek", json!({ "readOnlyHint": true }))
+        .tool("change", any(), |_| Box::pin(async { Ok(text("changed")) }));
+    let mut options = ServerOptions::default();
+    options.trusted = true;
+    let trusting = |builder: OmniBuilder| builder.server_with("lab", server.clone(), options);
+    let rig = Rig::new(Scripted::new(), server.clone(), trusting).await;
+    for tool in ["peek", "change"] {
+        rig.omni.call_tool(call(tool)).await.unwrap();
+    }
+    rig.omni.shutdown().await;
+    let records = rig.recorder.records();
+    let started = records.iter().filter_map(|record| match &record.event {
+        Event::Started(call) => Some(call.tool.as_str()),
+        _ => None,
+    });
+    assert_eq!(started.collect::<Vec<_>>(), ["change"]);
 }
 
 #[tokio::test]

@@ -310,12 +310,22 @@ async fn an_ask_that_ran_out_of_time_is_part_of_its_conversation_and_one_that_fa
 struct Broken {
     reads: bool,
     panics: bool,
+    hangs: bool,
     appends: AtomicUsize,
+}
+
+impl Broken {
+    async fn answers(&self) {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 #[async_trait::async_trait]
 impl ThreadStore for Broken {
     async fn history(&self, _: &ThreadKey, _: Most) -> Result<Vec<KeptTurn>, ThreadError> {
+        self.answers().await;
         if self.reads { Ok(Vec::new()) } else { Err(ThreadError::new("it is away")) }
     }
 
@@ -326,6 +336,7 @@ impl ThreadStore for Broken {
     }
 
     async fn list(&self, _: &ChannelKey, _: usize) -> Result<Vec<ThreadEntry>, ThreadError> {
+        self.answers().await;
         Ok(Vec::new())
     }
 
@@ -338,6 +349,7 @@ impl ThreadStore for Broken {
     }
 
     async fn summary(&self, _: &ThreadKey) -> Result<Option<Summary>, ThreadError> {
+        self.answers().await;
         Ok(None)
     }
 
@@ -356,6 +368,25 @@ async fn a_store_that_is_away_lets_nobody_be_answered_without_what_was_said() {
     assert!(omni.ask(Ask::new(Principal::email(ADA), "Hi")).await.is_ok(), "what stands alone needs no store");
     omni.shutdown().await;
     assert_eq!((recorder.closings(failure.answer.request_id).len(), store.appends.load(Ordering::SeqCst)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_for_conversations_of_a_store_that_does_not_answer() {
+    let omni = Omni::builder().threads(Broken { hangs: true, ..Broken::default() }).build().await.unwrap();
+    let (who, key) = (|| Principal::email(ADA), ThreadKey::new("default", "slack", "C1", "1.2"));
+    let asked = async {
+        [
+            omni.threads(who(), Source::Embed).await.err(),
+            omni.thread(who(), Source::Embed, "s").await.err(),
+            omni.thread_summary(who(), Source::Embed, "s").await.err(),
+            omni.delete_thread(who(), Source::Embed, "s").await.err(),
+            omni.knows_thread(&key).await.err(),
+        ]
+    };
+    let errors = tokio::time::timeout(Duration::from_secs(120), asked).await.unwrap();
+    let kinds = errors.map(|error| error.map(|error| error.kind()));
+    assert_eq!(kinds, [Some(ErrorKind::Unavailable); 5]);
+    omni.shutdown().await;
 }
 
 #[tokio::test]

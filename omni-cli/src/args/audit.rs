@@ -12,8 +12,18 @@ use omni_core::{
 
 use crate::render::Format;
 
+const EXAMPLES: &str = "\
+Examples:
+  omni audit list --since 7d
+  omni audit stats --since 30d --json
+  omni audit export > all.csv
+  omni audit verify
+
+Times are UTC. A ~ before a cost: part of it is reckoned and not the vendor's word.";
+
 /// What to do with the ledger.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum AuditCommand {
     /// List asks and direct calls, the newest first
     List(ListLogsArgs),
@@ -69,10 +79,10 @@ pub struct FilterArgs {
     /// Of this kind only
     #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(REQUEST_TYPES))]
     pub request_type: Option<String>,
-    /// At this time or later: 7d, 24h, 2026-03-14, 2026-03-14T15:09:26Z
+    /// At this time or later (UTC): 7d, 24h, 2026-03-14, 2026-03-14T15:09:26Z
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<DateTime<Utc>>,
-    /// Before this time
+    /// Before this time (UTC)
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<DateTime<Utc>>,
     /// Look as somebody else would
@@ -175,7 +185,8 @@ pub struct ExportArgs {
 
 /// Prove that nobody changed, removed or reordered anything.
 ///
-/// Needs the ledger's key, which lies in the data directory, not in the database.
+/// Needs the ledger's key, which lies in the data directory, not in the database. Proved are the ledger and the rows of
+/// `audit_logs` and `tool_calls`; sums of them that the analytics keep are not.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:\n  omni audit verify\n  omni audit verify --head heads.json --json")]
 pub struct VerifyArgs {

@@ -8,6 +8,7 @@ use crate::render::Format;
 
 /// What to do with the configuration.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = "Examples:\n  omni config check\n  omni config show")]
 pub enum ConfigCommand {
     /// Check the files; exits 1 if something is wrong
     Check(CheckArgs),

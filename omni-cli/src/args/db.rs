@@ -6,6 +6,7 @@ use crate::render::Format;
 
 /// What to do with the database.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = "Examples:\n  omni db status\n  omni db migrate\n  omni db prune --older-than 90")]
 pub enum DbCommand {
     /// Bring the tables up to date; changes nothing where they are
     Migrate(MigrateArgs),

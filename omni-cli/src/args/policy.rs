@@ -9,6 +9,7 @@ use crate::render::Format;
 
 /// What to do with the policy.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = "Examples:\n  omni policy explain --user dba@company.com")]
 pub enum PolicyCommand {
     /// Say what a user may do, and which rule of which file decides
     Explain(ExplainArgs),

@@ -6,6 +6,7 @@ use crate::render::Format;
 
 /// What to do with servers.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = "Examples:\n  omni servers list\n  omni servers check database_mcp")]
 pub enum ServersCommand {
     /// List the configured servers; connects to none
     #[command(after_help = "Example:\n  omni servers list --json")]

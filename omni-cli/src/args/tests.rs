@@ -22,12 +22,10 @@ fn the_grammar_is_consistent() {
 #[test]
 fn every_command_has_help_with_an_example() {
     fn visit(command: &clap::Command) {
-        let mut inner = command.get_subcommands().peekable();
-        if inner.peek().is_some() {
-            inner.for_each(visit);
-        } else if !command.is_hide_set() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("Example"), "{}", command.get_name());
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            let help = inner.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", inner.get_name());
+            visit(inner);
         }
     }
     visit(&Cli::command());

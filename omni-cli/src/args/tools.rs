@@ -9,6 +9,7 @@ use crate::render::Format;
 
 /// What to do with tools.
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = "Examples:\n  omni tools list\n  omni tools call database_mcp.get_health --arg limit=5")]
 pub enum ToolsCommand {
     /// List the tools you may use
     List(ListArgs),

@@ -1,5 +1,7 @@
 //! `omni ask`.
 
+use std::future;
+
 use omni_core::{
     Ask, Config, Omni, Source, ask::AskOptions, config::StoreContent, cost::NanoUsd, omni::Preview,
     thread::Conversation,
@@ -103,7 +105,7 @@ pub(super) fn new_name(id: Uuid) -> String {
 async fn answer(app: &App, args: &AskArgs, omni: &Omni, ask: Ask) -> Result<Exit, Fault> {
     let mut render = renderer(app, args);
     let mut interruption = Interruption::listen();
-    let result = follow::follow(omni.ask_stream(ask), &mut interruption, &mut *render).await?;
+    let result = follow::follow(omni.ask_stream(ask), &mut interruption, future::pending(), &mut *render).await?;
     let ending = Ending::new(result, args.allow_denied);
     render.end(&ending)?;
     Ok(ending.exit)

@@ -31,6 +31,9 @@ struct Reading {
 
 impl Reading {
     async fn open(app: &App, filter: &FilterArgs) -> Result<Self, Fault> {
+        if filter.since.zip(filter.until).is_some_and(|(since, until)| since >= until) {
+            return Err(Fault::usage("--since is not before --until, so there is nothing between them"));
+        }
         let omni = app.omni().await?;
         if let Err(error) = omni.ledger().flush(SETTLE).await {
             app.console.warning(&format!("the newest records are not there yet: {error}"));
@@ -81,9 +84,10 @@ fn page_of(app: &App, page: &LogPage, json: bool) -> Result<Exit, Fault> {
     Ok(Exit::Success)
 }
 
-/// An entry for people: when, who, what, how it ended, how much, how long.
+/// An entry for people: when, who, what, how it ended, about how much, how long.
 fn line(entry: &LogEntry) -> String {
-    let cost = entry.cost_estimate.map(|cost| format!("${cost:.6}")).unwrap_or_default();
+    let about = if entry.cost_is_estimated { "~" } else { "" };
+    let cost = entry.cost_estimate.map(|cost| format!("{about}${cost:.6}")).unwrap_or_default();
     let what = match (&entry.mcp_target, &entry.tool_called) {
         (Some(server), Some(tool)) => format!("{server}.{tool}"),
         _ => entry.message_preview.clone().unwrap_or_default(),
@@ -92,7 +96,7 @@ fn line(entry: &LogEntry) -> String {
     let (who, what) = (one_line(entry.user_email.as_deref().unwrap_or("-")), one_line(&what));
     format!(
         "{}  {who:<24} {:<9} {:<15} {cost:>10} {:>7} ms  {what}",
-        entry.created_at.format("%Y-%m-%d %H:%M:%S"),
+        entry.created_at.format("%Y-%m-%d %H:%M:%SZ"),
         entry.request_type,
         entry.status,
         entry.duration_ms,
@@ -115,15 +119,22 @@ fn sums(stats: &AuditStats) -> String {
         0 => String::new(),
         count => format!(", without {count} whose price is not known"),
     };
+    let estimated = match stats.estimated_count {
+        0 => String::new(),
+        count => format!(" (of {count} an estimate)"),
+    };
     let mut lines = vec![
         format!(
             "requests: {} ({} blocked), {} tool calls",
             stats.total_requests, stats.blocked_count, stats.total_tool_calls
         ),
-        format!("cost: ${:.6}{unpriced}", stats.total_cost),
+        format!("cost: ${:.6}{estimated}{unpriced}", stats.total_cost),
         format!(
-            "tokens: {} in, {} out, {} cached",
-            stats.total_tokens_input, stats.total_tokens_output, stats.total_tokens_cached
+            "tokens: {} in, {} out, {} cached, {} written to the cache",
+            stats.total_tokens_input,
+            stats.total_tokens_output,
+            stats.total_tokens_cached,
+            stats.total_tokens_cache_write
         ),
         format!("on average: {:.1} turns, {:.0} ms", stats.avg_iterations, stats.avg_duration_ms),
     ];
@@ -174,10 +185,33 @@ fn readable(config: &Config, reader: Option<Arc<dyn AuditReader>>) -> Result<Arc
 
 #[cfg(test)]
 mod tests {
-    use omni_core::ledger::{CallRecord, Event, Outcome, Record};
+    use omni_core::{
+        cost::NanoUsd,
+        ledger::{AskRecord, CallRecord, Event, Outcome, Record},
+    };
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_line_names_its_zone_and_says_which_cost_is_an_estimate() {
+        let told = |is_estimated| {
+            let mut ask = AskRecord::new("Hi", Outcome::Cancelled);
+            (ask.cost, ask.usage.estimated) = (Some(NanoUsd(7_166_000)), is_estimated);
+            line(&LogEntry::of(&Record::new(uuid::Uuid::nil(), None, Event::Ask(Box::new(ask)))).unwrap())
+        };
+        assert!(told(true).contains(" ~$0.007166 ") && told(false).contains("  $0.007166 "));
+        assert!(told(true).split("  ").next().unwrap().ends_with('Z'), "{}", told(true));
+    }
+
+    #[test]
+    fn sums_add_up_to_their_cost() {
+        let mut stats = AuditStats::default();
+        (stats.total_cost, stats.estimated_count, stats.total_tokens_cache_write) = (0.5, 2, 2_679_880);
+        let told = sums(&stats);
+        assert!(told.contains("\ncost: $0.500000 (of 2 an estimate)\n"), "{told}");
+        assert!(told.contains("\ntokens: 0 in, 0 out, 0 cached, 2679880 written to the cache\n"), "{told}");
+    }
 
     #[test]
     fn the_name_of_a_tool_forges_no_line() {

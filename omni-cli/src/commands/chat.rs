@@ -24,7 +24,7 @@ use crate::{
     elicit,
     exit::Exit,
     fault::Fault,
-    render::{Ending, Render as _, Text, error_lines},
+    render::{Ending, Render as _, Text, counted, error_lines},
     tty::Modes,
     typed::Terminal,
 };
@@ -98,7 +98,8 @@ impl Spent {
     fn told(&self) -> String {
         let Self { questions, tokens, cost, unknown } = self;
         let unknown = if *unknown > 0 { format!(", and {unknown} of unknown price") } else { String::new() };
-        format!("{questions} questions, {tokens} tokens, {cost}{unknown}")
+        let (questions, tokens) = (counted(*questions, "question"), counted(*tokens, "token"));
+        format!("{questions}, {tokens}, {cost}{unknown}")
     }
 }
 
@@ -256,19 +257,20 @@ impl<'a> Chat<'a> {
         let _ = timeout(Duration::ZERO, self.given_up.notified()).await;
         let mut render = Text::new(&self.app.console, true);
         let stream = self.omni.ask_stream(ask);
-        let result = tokio::select! {
-            biased;
-            () = self.given_up.notified() => Ok(None),
-            result = follow::follow(stream, &mut self.interruption, &mut render) => result.map(Some),
+        let (given_up, mut is_given_up) = (Arc::clone(&self.given_up), false);
+        let gives_up = async {
+            given_up.notified().await;
+            is_given_up = true;
         };
-        let Some(result) = result? else {
+        let result = follow::follow(stream, &mut self.interruption, gives_up, &mut render).await?;
+        let ending = Ending::new(result, true);
+        self.spent.add(ending.answer());
+        if is_given_up {
             self.app.console.release();
             self.app.console.spinner.clear();
             self.app.console.warning("given up");
             return Ok(());
-        };
-        let ending = Ending::new(result, true);
-        self.spent.add(ending.answer());
+        }
         render.end(&ending)
     }
 

@@ -8,7 +8,7 @@ use owo_colors::Style;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{app::App, args::CheckArgs, exit::Exit, fault::Fault};
+use crate::{app::App, args::CheckArgs, exit::Exit, fault::Fault, render::counted};
 
 /// One finding, the configuration's or this build's.
 #[derive(Debug, Serialize)]
@@ -137,7 +137,8 @@ fn show(app: &App, findings: &[Finding], bad: bool, is_complete: bool) -> Result
         (false, true) => "ok",
         (false, false) => "ok, but nothing starts with it before it has what it needs",
     };
-    Ok(app.console.line(&format!("configuration {verdict}: {errors} errors, {warnings} warnings"))?)
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    Ok(app.console.line(&format!("configuration {verdict}: {errors}, {warnings}"))?)
 }
 
 /// Says a finding on standard error.

@@ -14,6 +14,7 @@ use crate::{
     args::{MigrateArgs, PruneArgs},
     exit::Exit,
     fault::Fault,
+    render::counted,
     typed::Terminal,
 };
 
@@ -83,9 +84,10 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
     } else {
         let older = match pruned.unproved {
             0 => String::new(),
-            rows => format!(", and {rows} rows that were there before the ledger"),
+            rows => format!(", and {} of before the ledger", counted(rows, "row")),
         };
-        app.console.line(&format!("{} records older than {days} days were removed{older}", pruned.records))?;
+        let (records, days) = (counted(pruned.records, "record"), counted(days, "day"));
+        app.console.line(&format!("Removed what is older than {days}: {records}{older}"))?;
     }
     Ok(if pruned.refused.is_empty() { Exit::Success } else { Exit::Failed })
 }
@@ -94,7 +96,8 @@ pub(super) async fn prune(app: &App, args: &PruneArgs) -> Result<Exit, Fault> {
 async fn agreed(terminal: &Terminal, days: u32) -> bool {
     let Some(turn) = terminal.turn().await else { return false };
     turn.say(&format!(
-        "What is older than {days} days goes for good, in the ledger and in rows that were there before it."
+        "What is older than {} goes for good, in the ledger and in rows that were there before it.",
+        counted(days, "day")
     ));
     let answer = turn.line("Remove it? [y]es / [N]o: ").await;
     answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes"))

@@ -15,7 +15,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{config, follow, servers};
-use crate::{app::App, args::DoctorArgs, exit::Exit, fault::Fault, render::one_line};
+use crate::{
+    app::App,
+    args::DoctorArgs,
+    exit::Exit,
+    fault::Fault,
+    render::{counted, one_line},
+};
 
 /// How long the model may take for its tiny answer.
 const MODEL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -141,7 +147,7 @@ async fn configuration(app: &App, config: &Config) -> Check {
     }
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let state = if errors > 0 { State::Problem } else { State::Ok };
-    Check::new("configuration", state, format!("{place}, {errors} errors"))
+    Check::new("configuration", state, format!("{place}, {}", counted(errors, "error")))
 }
 
 async fn ledger(config: &Config, omni: &Omni) -> Check {

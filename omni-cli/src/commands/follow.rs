@@ -1,24 +1,30 @@
 //! Follows a running ask, until it ends or the person gives it up.
 
-#[cfg(feature = "sql")]
-use std::time::Duration;
 use std::{
     fs,
     future::poll_fn,
     io::{self, IsTerminal as _},
+    pin::pin,
     sync::atomic::{AtomicUsize, Ordering},
     task::Poll,
+    time::Duration,
 };
 
 use omni_core::{
     Answer, AnswerEvent, AnswerStream, Error, Omni,
     answer::{Failure, Status},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 
 #[cfg(feature = "sql")]
 use crate::app::App;
 use crate::{fault::Fault, render::Render};
+
+/// How long an ask that is given up has to tell what it took; it is written down however long that takes.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How many listen in this process: its signals are the process's, whoever hears them.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
@@ -120,19 +126,22 @@ fn is_hangup_ignored(status: &str) -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Shows every event until the ask ends, or an interruption ends it at once.
+/// Shows every event until the ask ends, or is given up: by an interruption, or whoever else gives up.
 ///
 /// When nobody reads any more, the stream is dropped, and with it the ask.
 pub(super) async fn follow(
     mut stream: AnswerStream,
     interruption: &mut Interruption,
+    gives_up: impl Future<Output = ()>,
     render: &mut (dyn Render + Send),
 ) -> Result<Result<Answer, Failure>, Fault> {
     let mut seen = Answer::empty(stream.request_id(), "");
+    let mut gives_up = pin!(gives_up);
     loop {
         let event = tokio::select! {
             biased;
-            () = interruption.arrives() => return Ok(Err(given_up(seen))),
+            () = interruption.arrives() => return Ok(Err(give_up(stream, seen, interruption).await)),
+            () = gives_up.as_mut() => return Ok(Err(give_up(stream, seen, interruption).await)),
             event = stream.next() => event,
         };
         match event {
@@ -142,7 +151,10 @@ pub(super) async fn follow(
                 note(&mut seen, &event);
                 render.event(&event)?;
             }
-            None => return Ok(Err(broken_off(seen))),
+            None => {
+                let error = Error::Internal { message: "the ask ended without a last event".into() };
+                return Ok(Err(without_end(seen, Status::Failed, error)));
+            }
         }
     }
 }
@@ -202,14 +214,39 @@ fn note(seen: &mut Answer, event: &AnswerEvent) {
     }
 }
 
-fn given_up(mut seen: Answer) -> Failure {
-    seen.status = Status::Cancelled;
-    Failure::new(Error::Cancelled, seen)
+/// Gives the ask up, and waits to be told what it took until then, as it is written down. Nothing of it is shown any
+/// more, and another interruption does not wait.
+async fn give_up(mut stream: AnswerStream, mut seen: Answer, interruption: &mut Interruption) -> Failure {
+    stream.cancel();
+    let end = async {
+        while let Some(event) = stream.next().await {
+            match event {
+                // It was over already, and its asker did not wait for it.
+                AnswerEvent::Done(answer) => return Some(Failure::new(Error::Cancelled, *answer)),
+                AnswerEvent::Error(failure) => return Some(*failure),
+                event => note(&mut seen, &event),
+            }
+        }
+        None
+    };
+    let told = tokio::select! {
+        biased;
+        () = interruption.arrives() => None,
+        told = timeout(LAST_WORDS, end) => told.ok().flatten(),
+    };
+    let Some(mut failure) = told else { return without_end(seen, Status::Cancelled, Error::Cancelled) };
+    if matches!(failure.error, Error::Cancelled) {
+        failure.answer.status = Status::Cancelled;
+    }
+    failure
 }
 
-fn broken_off(mut seen: Answer) -> Failure {
-    seen.status = Status::Failed;
-    Failure::new(Error::Internal { message: "the ask ended without a last event".into() }, seen)
+/// What was seen of an ask that does not tell how it ended: nobody knows what it cost in the end.
+fn without_end(mut seen: Answer, status: Status, error: Error) -> Failure {
+    seen.status = status;
+    seen.usage.estimated = true;
+    seen.cost = None;
+    Failure::new(error, seen)
 }
 
 #[cfg(test)]

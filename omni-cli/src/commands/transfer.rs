@@ -36,7 +36,10 @@ pub(super) async fn import(app: &App, args: &ImportArgs) -> Result<Exit, Fault> 
 
 /// What was done, and whom it changes beside what the file says.
 fn summary(imported: &Imported) -> String {
-    let mut summary = format!("{} people are in the database", imported.people);
+    let mut summary = match imported.people {
+        1 => "1 person is in the database".to_owned(),
+        people => format!("{people} people are in the database"),
+    };
     let kinds = [
         ("not named any more, so without their role", &imported.no_longer_named),
         ("still kept out", &imported.still_blocked),

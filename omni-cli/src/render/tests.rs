@@ -41,7 +41,7 @@ fn whoever_watches_sees_each_call_and_what_it_took() {
     insta::assert_snapshot!(err, @r"
     ✓ db.get_health 412 ms
     ✗ db.get_health 412 ms: no such database
-    — claude-haiku, 0 tokens, $0.000000, 1 calls, 8.3 s
+    — claude-haiku, 0 tokens, $0.000000, 1 call, 8.3 s
     ");
 }
 

@@ -6,7 +6,7 @@ use omni_core::{
 };
 use owo_colors::Style;
 
-use super::{Ending, Render, error_lines, one_line};
+use super::{Ending, Render, counted, error_lines, one_line};
 use crate::{
     console::{Console, clean::Cleaner},
     exit::Exit,
@@ -77,11 +77,11 @@ impl<'a> Text<'a> {
         }
         let cost = answer.cost.map_or_else(|| "cost unknown".to_owned(), |cost| cost.to_string());
         let model = answer.model.as_deref().unwrap_or("no model");
-        let calls = answer.tool_calls.len();
+        let calls = counted(answer.tool_calls.len(), "call");
         let seconds = answer.duration_ms as f64 / 1e3;
-        let tokens = answer.usage.total();
+        let tokens = counted(answer.usage.total(), "token");
         let style = Style::new().dimmed();
-        self.console.marked("—", style, &format!("{model}, {tokens} tokens, {cost}, {calls} calls, {seconds:.1} s"));
+        self.console.marked("—", style, &format!("{model}, {tokens}, {cost}, {calls}, {seconds:.1} s"));
     }
 
     fn denials(&self, answer: &Answer) {

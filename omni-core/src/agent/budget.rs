@@ -137,22 +137,27 @@ fn exhausted(budget: Budget, refusal: Refusal, grant: &Grant) -> Exhausted {
         BudgetScope::Role => format!("The budget of the role {}", grant.role.name),
         BudgetScope::Tenant => "Everybody's budget".to_owned(),
     };
-    let (used, max) = match budget.max {
-        Spend::Usd(max) => (money(NanoUsd(refusal.used), max), money(max, max)),
-        Spend::Tokens(max) => (refusal.used.to_string(), format!("{max} tokens")),
+    let left = refusal.remaining();
+    let (used, still, max) = match budget.max {
+        Spend::Usd(max) => (money(NanoUsd(refusal.used), max), money(NanoUsd(left), NanoUsd(left)), money(max, max)),
+        Spend::Tokens(max) => (refusal.used.to_string(), left.to_string(), format!("{max} tokens")),
     };
-    let period = budget.period.as_str();
-    let text = match refusal.used {
-        0 => format!("{whose} for this {period} is {max}, which is less than one turn of the model may take."),
-        _ => format!(
-            "{whose} for this {period} is used up: {used} of {max} are spent or set aside. It is renewed in {}.",
-            time(refusal.retry_after)
+    let (period, renewed) = (budget.period.as_str(), time(refusal.retry_after));
+    let whose = format!("{whose} for this {period}");
+    let text = match (refusal.used, left) {
+        (0, _) => format!("{whose} is {max}, which is less than one turn of the model may take."),
+        (_, 0) => {
+            format!("{whose} is used up: {used} of {max} are spent or set aside. It is renewed in {renewed}.")
+        }
+        (_, _) => format!(
+            "{whose} has {still} left of {max}, which is less than one turn of the model may take. \
+             It is renewed in {renewed}."
         ),
     };
     Exhausted { refusal: refusal.with_text(text), is_money: budget.max.is_money() }
 }
 
-/// An amount in as many digits as a budget of `max` needs.
+/// An amount in as many digits as a sum of `max` needs.
 fn money(amount: NanoUsd, max: NanoUsd) -> String {
     if max < NanoUsd::from_usd(1.0) { amount.to_string() } else { format!("${:.2}", amount.as_usd()) }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     answer::{AnswerEvent, CallStatus, CallSummary, Denial, EventSender, millis},
     ask::Source,
-    call::{self, CallEnd, Caller, Human},
+    call::{self, CallEnd, Caller, Human, Sent},
     cost::NanoUsd,
     error::Error,
     ledger::{Event, Record},
@@ -80,12 +80,17 @@ async fn work(
     let mut room = Room::beside(run.messages());
     // The calls of one turn have equal shares of what it cost.
     let cost = progress.turn_cost.map(|cost| NanoUsd(cost.0 / calls.len().max(1) as u64));
-    let mut pending: FuturesUnordered<_> = calls.into_iter().map(|call| execute(parts, cx, call, cost)).collect();
+    let begun = calls.into_iter().map(|call| {
+        let sent = progress.in_flight.get(&call.id).map(|open| open.sent.clone()).unwrap_or_default();
+        execute(parts, cx, call, sent, cost)
+    });
+    let mut pending: FuturesUnordered<_> = begun.collect();
     loop {
         tokio::select! {
             Some(came) = pending.next() => match came {
                 Came::ToItsEnd(finished) => {
                     let summary = note(parts, cx, &finished, progress);
+                    use_up(parts, cx, &finished, progress);
                     let outcome = outcome(cx, &finished, summary.result_id.as_deref(), &mut room);
                     let _ = told.try_send(summary);
                     run.call_finished(&finished.call.id, outcome);
@@ -111,14 +116,15 @@ async fn announce(parts: &Parts, call: &PlannedCall, progress: &mut Progress, ev
     if matches!(call.disposition, Disposition::Refuse { .. }) {
         return;
     }
-    progress.in_flight.insert(call.id.clone(), InFlight { call: call.clone(), since: Instant::now() });
+    let open = InFlight { call: call.clone(), since: Instant::now(), sent: Sent::default() };
+    progress.in_flight.insert(call.id.clone(), open);
     let mut arguments = call.arguments_json();
     parts.redactor.clean_json(&mut arguments);
     let (id, server, tool) = (call.id.clone(), call.server.clone(), call.tool.clone());
     events.send(AnswerEvent::ToolStarted { id, server, tool, arguments }).await;
 }
 
-async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Option<NanoUsd>) -> Came {
+async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, sent: Sent, cost: Option<NanoUsd>) -> Came {
     let started = Instant::now();
     let agreed = cx.agreed.get(&call.id);
     let caller = Caller {
@@ -132,15 +138,9 @@ async fn execute(parts: &Parts, cx: &AskContext<'_>, call: PlannedCall, cost: Op
         relay: None,
         deadline: cx.deadline,
         ack: parts.acks.ask,
+        sent: &sent,
     };
     let ended = call::perform(parts, &caller, &call).await;
-    let unsent = ended.as_ref().ok().filter(|end| end.came_to_nobody());
-    let unsent = unsent.map(|end| end.error.clone().unwrap_or_else(|| "The call was not sent.".into()));
-    match (agreed, unsent) {
-        (Some(agreed), Some(reason)) => agreed.void(parts, &reason).await,
-        (Some(agreed), None) => agreed.end().await,
-        (None, _) => {}
-    }
     match ended {
         Ok(end) => Came::ToItsEnd(Box::new(Finished { call, end, took: started.elapsed(), cost })),
         Err(asking) => Came::ToWait(call.id, asking),
@@ -155,12 +155,12 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     if let Some(output) = end.output.as_ref().filter(|output| !output.is_error && !end.unsent) {
         progress.keep_result(&format!("{}.{}", call.server, call.tool), &output.for_person());
     }
-    let denied = denial(call, end.status);
+    let denied = denial(call, end);
     progress.answer.denials.extend(denied.map(|denial| if reads_policy(cx) { denial } else { denial.without_rule() }));
     // The closing record comes later in the same chain and is as durable as the ledger promises;
     // with it comes this one.
-    let mut record = call::record(call, end.status, end.error.as_deref(), duration_ms);
-    (record.bytes, record.cost, record.unsent) = (end.bytes(), *cost, end.unsent);
+    let mut record = call::ended(call, end, duration_ms);
+    record.cost = *cost;
     metrics::called(parts, &record, *took);
     metrics::refused(record.outcome, None, end.limited.as_ref().and_then(LimitError::refusal));
     progress.write(&parts.ledger, Record::new(cx.request_id, Some(cx.party.clone()), Event::ToolCall(record)));
@@ -173,6 +173,15 @@ fn note(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &mut 
     }
     progress.answer.tool_calls.push(summary.clone());
     summary
+}
+
+/// Begins to take down what became of an agreement. How the call ended is known by then, and an ask that ends in the
+/// next moment leaves none behind that looks as if nobody knew.
+fn use_up(parts: &Parts, cx: &AskContext<'_>, finished: &Finished, progress: &Progress) {
+    let Finished { call, end, .. } = finished;
+    let Some(agreed) = cx.agreed.get(&call.id) else { return };
+    let unsent = end.came_to_nobody().then(|| end.error.clone().unwrap_or_else(|| "The call was not sent.".into()));
+    progress.take_down(agreed.used(parts, unsent));
 }
 
 /// What the model reads. A server's words are fenced, also those of a failure. Where it can read on in what is kept
@@ -196,18 +205,14 @@ pub(crate) fn reads_policy(cx: &AskContext<'_>) -> bool {
     cx.grant.role.is_admin || matches!(cx.party.source, Source::Cli | Source::Embed)
 }
 
-/// The refusal that a call ended with. Where nobody agreed, the rule that asks for a human decided, not the one that
-/// allows the call.
-fn denial(call: &PlannedCall, status: CallStatus) -> Option<Denial> {
-    let reason = match status {
+/// The refusal that a call ended with.
+fn denial(call: &PlannedCall, end: &CallEnd) -> Option<Denial> {
+    let reason = match end.status {
         CallStatus::Denied => "policy",
         CallStatus::Declined => "approval",
         CallStatus::RateLimited => "rate_limit",
         CallStatus::Ok | CallStatus::Error | CallStatus::Timeout | CallStatus::Cancelled => return None,
     };
-    let rule = match &call.disposition {
-        Disposition::Ask(asking) if status == CallStatus::Declined => &asking.rule,
-        _ => &call.rule,
-    };
-    Some(Denial { server: call.server.clone(), tool: call.tool.clone(), reason: reason.into(), rule: rule.clone() })
+    let rule = end.decided_by(call).to_owned();
+    Some(Denial { server: call.server.clone(), tool: call.tool.clone(), reason: reason.into(), rule })
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     answer::{Answer, AnswerEvent, EventSender, millis},
     audit::AuditError,
-    call::{Agreed, Humans},
+    call::{Agreed, Humans, Sent},
     catalog::{Catalog, ToolSet},
     config::Ack,
     cost::NanoUsd,
@@ -30,6 +30,7 @@ use crate::{
     parts::Parts,
     policy::Grant,
     results::Kept,
+    thread::ThreadKey,
 };
 
 /// What one ask was resolved to; it does not change while the ask runs.
@@ -43,8 +44,8 @@ pub(crate) struct AskContext<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) tools: Arc<ToolSet>,
     pub(crate) model: &'a ModelInfo,
-    /// The conversation, by its name.
-    pub(crate) thread: Option<String>,
+    /// The conversation, where it is asked in one.
+    pub(crate) thread: Option<&'a ThreadKey>,
     pub(crate) system: Arc<str>,
     pub(crate) deadline: Instant,
     pub(crate) max_cost: Option<NanoUsd>,
@@ -62,11 +63,13 @@ impl AskContext<'_> {
     }
 }
 
-/// A call that was handed to a server and has not come back.
+/// A call that is under way and has not come back.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
     pub(crate) call: PlannedCall,
     pub(crate) since: Instant,
+    /// Whether it came as far as to its server.
+    pub(crate) sent: Sent,
 }
 
 #[derive(Debug)]
@@ -105,7 +108,8 @@ impl OpenTurn {
 pub(crate) struct Progress {
     pub(crate) answer: Answer,
     pub(crate) in_flight: BTreeMap<String, InFlight>,
-    /// Records on their way into the ledger: whoever is dropped while one is, drops none.
+    /// Records on their way into the ledger, and what became of agreements on its way into its store: whoever is
+    /// dropped while one is, drops none.
     records: FuturesUnordered<BoxFuture<'static, Result<(), AuditError>>>,
     /// What tools returned, on its way to where it is kept.
     pub(crate) kept: Kept,
@@ -167,6 +171,14 @@ impl Progress {
     pub(crate) fn write(&self, ledger: &Ledger, record: Record) {
         let ledger = ledger.clone();
         self.records.push(Box::pin(async move { ledger.write_with(record, Ack::Local).await }));
+    }
+
+    /// Begins to take something else down that no ask fails for; [`Self::recorded`] brings it to its end too.
+    pub(super) fn take_down(&self, taking: BoxFuture<'static, ()>) {
+        self.records.push(Box::pin(async move {
+            taking.await;
+            Ok(())
+        }));
     }
 
     /// How the next record was taken; `None` when none is on its way.

@@ -77,19 +77,16 @@ pub(super) fn output_within(request: &ChatRequest, model: &ModelInfo, left: Spen
 /// What the request may take at most.
 pub(super) fn most(request: &ChatRequest, model: &ModelInfo) -> TurnSpend {
     let (prompt, output) = (prompt_bound(request), u64::from(request.max_tokens));
-    let usd = model.price.map(|price| NanoUsd(prompt_cost(&price, prompt)) + output_cost(&price, prompt, output));
+    let usd = model.price.and_then(|price| {
+        let costs = prompts(prompt).map(|prompt| price.cost(&Usage { output, ..prompt }));
+        costs.into_iter().max()
+    });
     TurnSpend { usd: usd.unwrap_or_default(), tokens: prompt.saturating_add(output) }
 }
 
-/// What a prompt of `prompt` tokens costs at most: some of it may be written to a cache.
-fn prompt_cost(price: &Price, prompt: u64) -> u64 {
-    let written = Usage { cache_write: prompt, ..Usage::default() };
-    price.cost(&written).0.max(price.cost(&Usage::new(prompt, 0)).0)
-}
-
-/// What `output` tokens cost after a prompt of at most `prompt` tokens.
-fn output_cost(price: &Price, prompt: u64, output: u64) -> NanoUsd {
-    NanoUsd(price.cost(&Usage::new(prompt, output)).0 - price.cost(&Usage::new(prompt, 0)).0)
+/// What a prompt of `prompt` tokens may be at its dearest: all of it is plain input, or is written to a cache.
+fn prompts(prompt: u64) -> [Usage; 2] {
+    [Usage::new(prompt, 0), Usage { cache_write: prompt, ..Usage::default() }]
 }
 
 /// So many output tokens, if they are enough for a turn.
@@ -99,11 +96,9 @@ fn enough(tokens: u64) -> Option<u32> {
 
 /// Most output tokens that `left` pays for after a prompt of at most `prompt` tokens.
 fn affordable(left: NanoUsd, price: &Price, prompt: u64) -> Option<u32> {
-    let for_output = left.0.checked_sub(prompt_cost(price, prompt))?;
-    match for_output.checked_div(output_cost(price, prompt, 1).0) {
-        None => Some(u32::MAX),
-        Some(tokens) => enough(tokens),
-    }
+    let outputs = prompts(prompt).map(|prompt| price.output_within(left, &prompt));
+    // Nothing is less than a number: where one of them is not paid for, there is no turn.
+    enough(outputs.into_iter().min().flatten()?)
 }
 
 /// A bound on the prompt's tokens: no token is less than a byte.
@@ -277,5 +272,19 @@ mod tests {
         let tokens = affordable(NanoUsd(bound * 20 + 1_000), &price, bound);
         assert_eq!(tokens, Some(100), "what the prompt takes at most is put aside");
         assert_eq!(affordable(NanoUsd(bound * 20), &price, bound), None);
+    }
+
+    #[test]
+    fn a_turn_at_a_fraction_of_a_nano_dollar_a_token_takes_all_that_is_left_and_no_more() {
+        let mut request = ChatRequest::new("m", vec![Message::user("x")], 8);
+        let mut model = ModelInfo::new("scripted", "m");
+        model.price = Some(Price::flat(Rates::in_picos(400, 400, 500, 500, 40)));
+        let left = NanoUsd(1_000);
+        let output = output_within(&request, &model, Spend::Usd(left)).unwrap();
+        assert_eq!(u64::from(output), (1_000_000 - prompt_bound(&request) * 500) / 400);
+        request.max_tokens = output;
+        assert!(most(&request, &model).usd <= left);
+        request.max_tokens = output + 1;
+        assert!(most(&request, &model).usd > left);
     }
 }

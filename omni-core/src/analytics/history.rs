@@ -108,7 +108,7 @@ impl History {
     #[must_use]
     pub fn chain(&self, key: &SealKey) -> Vec<SealedRecord> {
         let begin = self.now - TimeDelta::days(i64::from(self.days));
-        let opened = Event::ChainOpened { previous: None, key: Some(key.id()) };
+        let opened = Event::ChainOpened { previous: None, also: Vec::new(), key: Some(key.id()) };
         let first = Record { at: begin, ..Record::new(Uuid::nil(), None, opened) };
         seal_all(key, std::iter::once(first).chain(self.records()))
     }

@@ -99,6 +99,8 @@ pub struct LogEntry {
     pub cost_estimate: Option<f64>,
     /// The exact cost.
     pub cost_nano_usd: Option<u64>,
+    /// Whether part of tokens and cost is reckoned and not the vendor's word, as of an answer that was cut.
+    pub cost_is_estimated: bool,
     /// The server of a direct call, whether it came there or not.
     pub mcp_target: Option<String>,
     /// The tool of a direct call, or what was taken for one.
@@ -223,6 +225,7 @@ impl LogEntry {
             tokens_cache_write: 0,
             cost_estimate: None,
             cost_nano_usd: None,
+            cost_is_estimated: false,
             mcp_target: None,
             tool_called: None,
             tool_params: None,
@@ -257,6 +260,7 @@ impl LogEntry {
         entry.tokens_cache_write = number(ask.usage.cache_write.saturating_add(ask.usage.cache_write_1h));
         entry.cost_estimate = ask.cost.map(dollars);
         entry.cost_nano_usd = ask.cost.map(nano);
+        entry.cost_is_estimated = ask.usage.estimated;
         entry.warning = ask.warning.as_deref().map(name);
         entry.duration_ms = number(ask.duration_ms);
         entry
@@ -426,7 +430,7 @@ mod tests {
     fn what_is_told_has_a_row_and_nothing_else() {
         let call = || CallRecord::new("db", "drop", json!({}), Outcome::Success);
         let events = [
-            Event::ChainOpened { previous: None, key: None },
+            Event::ChainOpened { previous: None, also: Vec::new(), key: None },
             Event::AskStarted { question: "?".into() },
             Event::Ask(Box::new(AskRecord::new("?", Outcome::Success))),
             Event::Admin(AdminRecord::new("user.add", "ann@x.org")),

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::LogEntry;
 use crate::csv::{harmless, line};
 
-/// The columns of the CSV form, in order.
-const COLUMNS: [&str; 34] = [
+/// The columns of the CSV form, in order. New ones come last: some read them by their places.
+const COLUMNS: [&str; 36] = [
     "id",
     "request_id",
     "created_at",
@@ -41,6 +41,8 @@ const COLUMNS: [&str; 34] = [
     "tokens_cache_write",
     "cost_estimate",
     "duration_ms",
+    "cost_nano_usd",
+    "cost_is_estimated",
 ];
 
 /// The first line of a CSV file.
@@ -72,6 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         audit::entry::Entries,
+        cost::NanoUsd,
         ledger::{AskRecord, Event, Outcome, Record},
     };
 
@@ -110,6 +113,15 @@ mod tests {
         assert!(csv("a,\"b\"\nc").contains(",\"a,\"\"b\"\"\nc\","));
         assert_eq!(csv_header().matches(',').count(), COLUMNS.len() - 1);
         assert_eq!(csv("q").matches(',').count(), COLUMNS.len() - 1);
+    }
+
+    #[test]
+    fn the_last_columns_are_the_exact_cost_and_whether_it_is_estimated() {
+        let mut ask = AskRecord::new("q", Outcome::Cancelled);
+        (ask.cost, ask.usage.estimated) = (Some(NanoUsd(400)), true);
+        let record = Record::new(Uuid::nil(), None, Event::Ask(Box::new(ask)));
+        assert!(csv_header().trim_end().ends_with(",duration_ms,cost_nano_usd,cost_is_estimated"));
+        assert!(csv_line(&Entries::of(&record).log.unwrap()).trim_end().ends_with(",0,400,true"));
     }
 
     #[test]

@@ -229,12 +229,16 @@ pub struct AuditStats {
     pub total_cost: f64,
     /// Asks that used a model whose price is not known.
     pub unpriced_count: u64,
+    /// Asks of which tokens and cost are in part reckoned and not the vendor's word.
+    pub estimated_count: u64,
     /// Input tokens.
     pub total_tokens_input: u64,
     /// Output tokens.
     pub total_tokens_output: u64,
     /// Input tokens from a cache.
     pub total_tokens_cached: u64,
+    /// Input tokens written to a cache.
+    pub total_tokens_cache_write: u64,
     /// Refused by policy or a limit.
     pub blocked_count: u64,
     /// How many ended how.
@@ -257,7 +261,8 @@ pub(super) struct Sums {
     pub(super) duration_ms: u64,
     pub(super) nano_usd: u64,
     pub(super) unpriced: u64,
-    pub(super) tokens: [u64; 3],
+    pub(super) estimated: u64,
+    pub(super) tokens: [u64; 4],
     pub(super) blocked: u64,
 }
 
@@ -272,7 +277,8 @@ impl Sums {
         self.duration_ms += entry.duration_ms;
         self.nano_usd += entry.cost_nano_usd.unwrap_or(0);
         self.unpriced += u64::from(entry.model.is_some() && entry.cost_nano_usd.is_none());
-        let tokens = [entry.tokens_input, entry.tokens_output, entry.tokens_cached];
+        self.estimated += u64::from(entry.cost_is_estimated);
+        let tokens = [entry.tokens_input, entry.tokens_output, entry.tokens_cached, entry.tokens_cache_write];
         self.tokens.iter_mut().zip(tokens).for_each(|(sum, more)| *sum += more);
         self.blocked += u64::from(entry.was_blocked);
     }
@@ -294,9 +300,11 @@ impl FromIterator<(Group, Sums)> for AuditStats {
             duration_ms += sums.duration_ms;
             nano_usd += sums.nano_usd;
             stats.unpriced_count += sums.unpriced;
+            stats.estimated_count += sums.estimated;
             stats.total_tokens_input += sums.tokens[0];
             stats.total_tokens_output += sums.tokens[1];
             stats.total_tokens_cached += sums.tokens[2];
+            stats.total_tokens_cache_write += sums.tokens[3];
             stats.blocked_count += sums.blocked;
             stats.by_status.insert(status, sums.requests);
         }

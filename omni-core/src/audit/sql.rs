@@ -142,6 +142,10 @@ impl LedgerStore for SqlAudit {
         log::unproved(self.ready().await?).await
     }
 
+    async fn beside(&self) -> Result<u64, AuditError> {
+        log::beside(self.ready().await?).await
+    }
+
     async fn forget_unproved(&self, before: DateTime<Utc>) -> Result<u64, AuditError> {
         log::forget_unproved(self.ready().await?, before).await
     }

@@ -1,12 +1,15 @@
 //! Who is asked before a call that needs a human.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::BoxFuture};
 use tokio::time::timeout;
 
 use crate::{
+    config::Ack,
     confirm::{Approver, Change, Confirmation, MAX_REASON, RunStore, State},
-    omni::noted::write_all,
+    ledger::Ledger,
+    omni::noted::write_void,
     parts::{Parts, STEP_TIMEOUT},
 };
 
@@ -70,13 +73,20 @@ impl Agreed {
         }
     }
 
-    /// The call was sent, and ended.
-    pub(crate) async fn end(&self) {
-        self.step(State::Running, State::Done, None).await;
+    /// Takes down that the call was sent, and ended. Where it was not, and why: what was agreed to is not so any more.
+    pub(crate) fn used(&self, parts: &Parts, unsent: Option<String>) -> BoxFuture<'static, ()> {
+        let (agreed, ledger, ack) = (self.clone(), parts.ledger.clone(), parts.acks.ask);
+        Box::pin(async move {
+            match unsent {
+                Some(reason) => agreed.void(&ledger, ack, &reason).await,
+                None => {
+                    agreed.step(State::Running, State::Done, None).await;
+                }
+            }
+        })
     }
 
-    /// The call was not sent; what was agreed to is not so any more.
-    pub(crate) async fn void(&self, parts: &Parts, reason: &str) {
+    async fn void(&self, ledger: &Ledger, ack: Ack, reason: &str) {
         let reason: String = reason.chars().take(MAX_REASON).collect();
         let mut is_void = false;
         for from in [State::Running, State::Approved] {
@@ -84,15 +94,16 @@ impl Agreed {
         }
         if is_void {
             let void = Confirmation { state: State::Void, reason: Some(reason), ..self.confirmation.clone() };
-            write_all(parts, &[void]).await;
+            write_void(ledger, ack, &void).await;
         }
     }
 
     async fn step(&self, from: State, to: State, reason: Option<&str>) -> bool {
         let change = Change::new(self.confirmation.id, from, to).because(reason);
-        match timeout(ENDING, self.store.change(change)).await {
-            Ok(Ok(is_taken)) => return is_taken,
-            Ok(Err(error)) => tracing::error!(%error, "that an approved call ended could not be noted"),
+        match timeout(ENDING, AssertUnwindSafe(self.store.change(change)).catch_unwind()).await {
+            Ok(Ok(Ok(is_taken))) => return is_taken,
+            Ok(Ok(Err(error))) => tracing::error!(%error, "that an approved call ended could not be noted"),
+            Ok(Err(_)) => tracing::error!("that an approved call ended could not be noted: the store of runs panicked"),
             Err(_) => tracing::error!("that an approved call ended could not be noted in time"),
         }
         false

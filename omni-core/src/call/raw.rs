@@ -6,7 +6,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::CallEnd;
+use super::{CallEnd, Caller};
 use crate::{
     agent::PlannedCall,
     answer::CallStatus,
@@ -30,6 +30,7 @@ struct Peek<'a> {
 /// Sends a call with all that came with it. The arguments are those that were judged.
 pub(super) async fn send(
     parts: &Parts,
+    caller: &Caller<'_>,
     relay: &Relay,
     call: &PlannedCall,
     cx: CallContext,
@@ -40,6 +41,7 @@ pub(super) async fn send(
     }
     let params = to_raw_value(&params).map_err(|error| McpError::Protocol { message: error.to_string() })?;
     let cx = cx.with_peer(relay.peer.clone());
+    caller.sent.note();
     parts.pool.call_raw(&call.server, &call.tool, &params, &cx).await.map(returned)
 }
 

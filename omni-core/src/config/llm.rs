@@ -15,6 +15,8 @@ use crate::cost::{Price, PriceTable, Rates, alias, retired};
 
 /// Most dollars for a million tokens: more is a slip of the pen.
 const MAX_PRICE: f64 = 1e6;
+/// A dollar for a million tokens is so many pico-dollars for one, which is as fine as prices get.
+const PICOS: f64 = 1e6;
 
 /// A vendor's variables.
 struct Variables {
@@ -126,29 +128,45 @@ fn extra(spec: &LlmSpec) -> serde_json::Map<String, Value> {
 fn prices(source: &Source<'_>, findings: &mut Findings) -> PriceTable {
     source.settings.llm.prices.iter().fold(PriceTable::default(), |table, (model, spec)| {
         let at = join("llm.prices", model);
-        let rates = rates(spec, |key, usd| {
-            let message = format!("a price is between 0 and {MAX_PRICE} dollars for a million tokens, not {usd}");
+        let rates = rates(spec, |key, message| {
             findings.all.push(source.settings_lines.finding(Severity::Error, &join(&at, key), message));
         });
         table.with_price(alias(model).unwrap_or(model), Price::flat(rates))
     })
 }
 
-/// Rates of one model; `report` is told what is no price.
-fn rates(spec: &PriceSpec, mut report: impl FnMut(&str, f64)) -> Rates {
-    let mut nano_per_token = |key, usd: Option<f64>| {
-        if let Some(usd) = usd.filter(|usd| !(0.0..=MAX_PRICE).contains(usd)) {
-            report(key, usd);
-        }
-        (usd.unwrap_or(spec.input) * 1e3).round() as u64
+/// Rates of one model; `report` is told what is no price, and why.
+fn rates(spec: &PriceSpec, mut report: impl FnMut(&str, String)) -> Rates {
+    let mut rate = |key, usd: Option<f64>| {
+        let rate = pico_per_token(usd.unwrap_or(spec.input));
+        rate.unwrap_or_else(|message| {
+            // What stands for it is told where it stands.
+            if usd.is_some() {
+                report(key, message);
+            }
+            0
+        })
     };
-    Rates::new(
-        nano_per_token("input", Some(spec.input)),
-        nano_per_token("output", Some(spec.output)),
-        nano_per_token("cache_write", spec.cache_write),
-        nano_per_token("cache_write_1h", spec.cache_write_1h),
-        nano_per_token("cache_read", spec.cache_read),
+    Rates::in_picos(
+        rate("input", Some(spec.input)),
+        rate("output", Some(spec.output)),
+        rate("cache_write", spec.cache_write),
+        rate("cache_write_1h", spec.cache_write_1h),
+        rate("cache_read", spec.cache_read),
     )
+}
+
+/// A price exactly as it is written, or why it cannot be one.
+fn pico_per_token(usd: f64) -> Result<u64, String> {
+    if !(0.0..=MAX_PRICE).contains(&usd) {
+        return Err(format!("a price is between 0 and {MAX_PRICE} dollars for a million tokens, not {usd}"));
+    }
+    let picos = (usd * PICOS).round();
+    // Six decimals make the very number again; any more do not.
+    if picos / PICOS == usd {
+        return Ok(picos as u64);
+    }
+    Err(format!("a price has at most six decimals, in dollars for a million tokens; {usd} has more"))
 }
 
 /// A key that the configuration takes from a variable without a value is needed once the model is.

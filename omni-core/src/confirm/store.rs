@@ -111,6 +111,10 @@ impl<'a> Whose<'a> {
 ///   what was agreed to and never claimed, [`GRACE`] after it would have expired. Each step is told once, to one
 ///   caller.
 /// * What calls become that a run leaves behind, and why, is in [`LEFT`], however it ends.
+/// * **Cancel-safe**: callers stop waiting after seconds, or with their ask. What was dropped is done whole or not at
+///   all. A run that a dropped `claim` gave out all the same is nobody's, and is left behind once its lease has run
+///   out. What a dropped `end` changed nobody is told; it has ten seconds at least. `lapse` has minutes, unless the
+///   process ends.
 /// * Once ended, a run and its confirmations can be read for [`KEPT`] at least; the run's body is gone.
 #[async_trait]
 pub trait RunStore: Send + Sync + std::fmt::Debug {

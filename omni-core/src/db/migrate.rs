@@ -49,6 +49,10 @@ const COLUMNS: &[(i64, &[Column])] = &[
     (14, &[("confirmations", "recorded_at", "TEXT")]),
     // What an entry of `allowed_mcps` says of prompts and resources: the keys of `users.yaml` as a JSON object.
     (21, &[("user_mcp_permissions", "beside", "TEXT NOT NULL DEFAULT '{}'")]),
+    // Whether part of tokens and cost is reckoned and not the vendor's word.
+    (23, &[("audit_logs", "cost_is_estimated", "INTEGER NOT NULL DEFAULT 0")]),
+    // The channel of a result's conversation; of what earlier builds kept it is not known.
+    (24, &[("results", "channel", "TEXT")]),
 ];
 
 /// Every step, in order. One that was released is never changed.
@@ -75,6 +79,8 @@ const STEPS: &[Step] = &[
     step!(20, "whose", "0020_whose.sql"),
     step!(21, "beside", "0021_beside.sql"),
     step!(22, "bytes", "0022_bytes.sql"),
+    step!(23, "estimated", "0023_estimated.sql"),
+    step!(24, "channel", "0024_channel.sql"),
 ];
 
 /// The numbers of all steps.

@@ -48,7 +48,7 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 const TOUCH_WITHIN: Duration = Duration::from_secs(10);
 const MAX_TOUCHING: usize = 256;
 
-/// A key, as far as it is kept.
+/// A key, as far as it is kept. (A store of one's own begins with [`ApiKey::issue`] and puts in every field what it kept.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ApiKey {

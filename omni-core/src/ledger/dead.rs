@@ -1,9 +1,9 @@
-//! What processes that are gone left in the directory: their segments and their heads.
+//! What processes that are gone left in the directory: their segments.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{Read, Write},
+    fs::{self, File, TryLockError},
+    io::Read,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -17,10 +17,7 @@ use super::{
     unsettled::Orphans,
     wal::{self, Contents},
 };
-use crate::{
-    audit::AuditError,
-    hex::{from_hex, to_hex},
-};
+use crate::audit::AuditError;
 
 /// A chain, and its last seal.
 pub(crate) type Head = (Uuid, Seal);
@@ -145,31 +142,4 @@ impl DeadChain {
             let _ = fs::rename(path, path.with_extension("conflict"));
         }
     }
-}
-
-/// Where the head of a store's chains is kept.
-fn head_file(dir: &Path, store: Option<&StoreTag>) -> PathBuf {
-    dir.join(store.map_or_else(|| "head".into(), |store| format!("head.{store}")))
-}
-
-/// The head of the youngest chain of a store that ended well, as its process left it.
-pub(crate) fn read_head(dir: &Path, store: Option<&StoreTag>) -> Option<Head> {
-    let text = fs::read_to_string(head_file(dir, store)).ok()?;
-    let (chain_id, seal) = text.trim().split_once(' ')?;
-    Some((chain_id.parse().ok()?, from_hex(seal)?))
-}
-
-/// Writes down where a chain ended, unless a younger one did so. Ids of chains grow with time.
-pub(crate) fn write_head(dir: &Path, store: Option<&StoreTag>, head: Head) -> Result<(), AuditError> {
-    if read_head(dir, store).is_some_and(|known| known.0 > head.0) {
-        return Ok(());
-    }
-    let path = head_file(dir, store);
-    let draft = dir.join(format!("head.{}", head.0));
-    let mut options = OpenOptions::new();
-    files::private(options.write(true).create(true).truncate(true))
-        .open(&draft)
-        .and_then(|mut file| writeln!(file, "{} {}", head.0, to_hex(head.1)))
-        .and_then(|()| fs::rename(&draft, &path))
-        .map_err(|error| files::failed(&path, &error))
 }

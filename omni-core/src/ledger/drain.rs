@@ -12,13 +12,7 @@ use std::{
 use futures::FutureExt as _;
 use tokio::{sync::mpsc, time};
 
-use super::{
-    dead::{self, DeadChain},
-    files,
-    shared::Shared,
-    store::StoreTag,
-    writer::Done,
-};
+use super::{dead::DeadChain, ends, files, shared::Shared, store::StoreTag, verify::named_previous, writer::Done};
 use crate::{
     audit::{AuditError, AuditSink, SealedRecord},
     metrics,
@@ -243,13 +237,16 @@ impl Drain {
     /// Brings the sink what a dead process left, and forgets the files then.
     async fn replay(&self, chain: DeadChain) {
         let chain = Arc::new(chain);
-        let mut head = None;
+        let (mut head, mut named) = (None, Vec::new());
         for index in 0..chain.len() {
             let segment = chain.clone();
             let records = match files::blocking(move || segment.read(index)).await {
                 Ok(contents) => contents.records,
                 Err(error) => return tracing::error!(%error, "a write-ahead file cannot be read; it is left alone"),
             };
+            if let Some(first) = records.first().filter(|first| first.seq == 0) {
+                named = named_previous(first);
+            }
             head = records.last().map(|record| (record.chain_id, record.mac)).or(head);
             for batch in records.chunks(BATCH) {
                 if let Err(error) = self.append(batch).await {
@@ -261,7 +258,7 @@ impl Drain {
         let (dir, store) = (self.dir.clone(), self.store.clone());
         let forget = move || {
             if let (Some(dir), Some(head)) = (dir, head) {
-                dead::write_head(&dir, store.as_ref(), head)?;
+                ends::write(&dir, store.as_ref(), head, &named)?;
             }
             Arc::into_inner(chain).into_iter().for_each(DeadChain::remove);
             Ok(())

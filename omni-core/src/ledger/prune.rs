@@ -63,7 +63,7 @@ pub async fn prune_proved(
     let mut named = HashMap::new();
     for chain_id in &chains {
         let first = store.read(*chain_id, 0, 1).await?;
-        named.extend(first.first().filter(|first| first.seq == 0).and_then(named_previous));
+        named.extend(first.iter().filter(|first| first.seq == 0).flat_map(named_previous));
     }
     store.forget_feedback(before).await?;
     let mut pruned = Pruned::default();

@@ -294,6 +294,9 @@ pub enum Event {
     ChainOpened {
         /// The chain before, and its last seal in hex.
         previous: Option<(Uuid, String)>,
+        /// The chains that ended beside that one, likewise.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<(Uuid, String)>,
         /// Which key seals it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<KeyId>,

@@ -323,7 +323,7 @@ async fn a_chain_names_the_one_before() {
     let opened: Record = serde_json::from_slice(&second[0].bytes).unwrap();
     assert_eq!(
         opened.event,
-        Event::ChainOpened { previous: Some((chains[0], to_hex(first_head))), key: Some(key().id()) }
+        Event::ChainOpened { previous: Some((chains[0], to_hex(first_head))), also: Vec::new(), key: Some(key().id()) }
     );
     assert_verifies(&sink, 6).await;
 }

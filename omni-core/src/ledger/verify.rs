@@ -2,10 +2,9 @@
 //! people query say what the records say.
 //!
 //! What proves it is the key: whoever has it can forge, so it belongs outside the database. A
-//! chain's end is proved by the next chain, which names its last seal; the end of the youngest
-//! chain, and of those that ran beside another, only by a head that was exported, or that the
-//! process left beside its write-ahead files. A chain whose beginning was pruned begins at its
-//! signed checkpoint.
+//! chain's end is proved by the next chain that begins, which names its last seal; until one does,
+//! only by a head that was exported, or that the process left beside its write-ahead files. A chain
+//! whose beginning was pruned begins at its signed checkpoint.
 
 use std::{collections::HashMap, fmt};
 
@@ -15,17 +14,20 @@ use uuid::Uuid;
 use super::{
     ChainHead, Checkpoint, Event, KeyId, Record, SealKey, SealKeys,
     dead::Head,
-    seal::{Place, Seal, seal},
+    seal::{Place, seal},
 };
 use crate::{
     audit::{AuditError, LedgerStore, SealedRecord},
     hex::from_hex,
 };
 
+mod ends;
 mod last;
 mod one;
 
-pub use last::LastSeal;
+use ends::Ends;
+
+pub use last::{LastSeal, LastSeals};
 pub use one::verify_record;
 
 /// Records read at once.
@@ -118,6 +120,10 @@ pub struct Verified {
     pub pruned: usize,
     /// How many rows of the tables that people query were there before omni, and no record proves.
     pub unproved: u64,
+    /// How many rows of these tables came since, and no record proves: another program's, or forged ones.
+    pub beside: u64,
+    /// How many last seals lie in the directory that are of other stores; nothing looked for them.
+    pub elsewhere: usize,
     /// Chains that say that they were sealed, or pruned, with keys that are not at hand: nothing of them is
     /// proved, and nothing disproved.
     pub not_provable: Vec<Break>,
@@ -129,7 +135,13 @@ impl Verified {
     /// Whether all that there is was proved.
     #[must_use]
     pub fn is_proved(&self) -> bool {
-        self.first_break.is_none() && self.not_provable.is_empty()
+        self.first_break.is_none() && self.not_provable.is_empty() && self.beside == 0 && !self.is_gone()
+    }
+
+    /// Whether there is nothing at all, though the directory tells of records that are, or were, somewhere.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.elsewhere > 0 && self.chains == 0 && self.pruned == 0 && self.not_provable.is_empty()
     }
 }
 
@@ -151,10 +163,10 @@ pub async fn verify_against(
     keys: impl Into<SealKeys>,
     exported: &[ChainHead],
 ) -> Result<Verified, AuditError> {
-    verify_up_to(store, keys, exported, None).await
+    verify_up_to(store, keys, exported, &LastSeals::default()).await
 }
 
-/// The same, and the store must still hold the seal that was left beside it.
+/// The same, and the store must still hold the seals that were left beside it.
 ///
 /// # Errors
 /// As [`verify`].
@@ -162,12 +174,18 @@ pub async fn verify_up_to(
     store: &dyn LedgerStore,
     keys: impl Into<SealKeys>,
     exported: &[ChainHead],
-    last: Option<LastSeal>,
+    last: &LastSeals,
 ) -> Result<Verified, AuditError> {
     let keys = &keys.into();
     let checkpoints = store.checkpoints().await?;
-    let unproved = store.unproved().await?;
-    let mut verified = Verified { pruned: checkpoints.len(), unproved, ..Verified::default() };
+    let (unproved, beside) = (store.unproved().await?, store.beside().await?);
+    let mut verified = Verified {
+        pruned: checkpoints.len(),
+        unproved: unproved.saturating_sub(beside),
+        beside,
+        elsewhere: last.elsewhere,
+        ..Verified::default()
+    };
     // A chain of which nothing is left but its checkpoint is in no head.
     if let Some(broken) = first_bad_checkpoint(store, keys, &checkpoints, &mut verified.not_provable).await? {
         return Ok(Verified { first_break: Some(broken), ..verified });
@@ -181,7 +199,7 @@ pub async fn verify_up_to(
     }
     verified.first_break = match ends.first_unlinked(store).await? {
         Some(found) => Some(found),
-        None => match ends.first_without_end(store, exported, last).await? {
+        None => match ends.first_without_end(store, exported, &last.own).await? {
             Some(found) => Some(found),
             None => stray(store).await?,
         },
@@ -211,7 +229,7 @@ async fn read_chain(
         broken => {
             verified.chains += 1;
             verified.records += chain.seen;
-            ends.links.push((chain_id, chain.previous));
+            ends.links.extend(chain.named.into_iter().map(|named| (chain_id, named)));
             ends.last.insert(chain_id, chain.at);
             Ok(broken)
         }
@@ -299,13 +317,14 @@ pub(super) struct Chain<'a> {
     chain_id: Uuid,
     pub(super) at: Place,
     pub(super) seen: u64,
-    previous: Option<Head>,
+    /// The chains before that it names.
+    named: Vec<Head>,
 }
 
 impl<'a> Chain<'a> {
     pub(super) fn new(keys: &'a SealKeys, chain_id: Uuid) -> Self {
         let keyed = keys.iter().map(|key| (key, key.keyed())).collect();
-        Self { keys, keyed, chain_id, at: Place::START, seen: 0, previous: None }
+        Self { keys, keyed, chain_id, at: Place::START, seen: 0, named: Vec::new() }
     }
 
     /// The key that sealed what was read, or that seals now where nothing was.
@@ -359,7 +378,7 @@ impl<'a> Chain<'a> {
         self.keyed.swap(0, at);
         self.keyed.truncate(1);
         if seq == 0 {
-            self.previous = named_previous(record);
+            self.named = named_previous(record);
         }
         self.seen += 1;
         self.at = Place { seq: seq + 1, previous: record.mac };
@@ -378,102 +397,14 @@ fn not_proved(keys: &SealKeys, record: &SealedRecord) -> Fault {
     }
 }
 
-/// The chain before, as the first record of a chain names it.
-pub(super) fn named_previous(record: &SealedRecord) -> Option<Head> {
-    match serde_json::from_slice::<Record>(&record.bytes).ok()?.event {
-        Event::ChainOpened { previous: Some((chain_id, hex)), .. } => Some((chain_id, from_hex(&hex)?)),
-        _ => None,
-    }
-}
-
-/// Where all chains begin and end, and which chain each one names.
-#[derive(Default)]
-struct Ends {
-    checkpoints: HashMap<Uuid, Checkpoint>,
-    last: HashMap<Uuid, Place>,
-    links: Vec<(Uuid, Option<Head>)>,
-}
-
-impl Ends {
-    /// The first chain whose predecessor is not there, or not whole.
-    async fn first_unlinked(&self, store: &dyn LedgerStore) -> Result<Option<Break>, AuditError> {
-        for (chain_id, link) in &self.links {
-            let Some((previous, head)) = link else { continue };
-            let fault = if !self.last.contains_key(previous) && !self.checkpoints.contains_key(previous) {
-                Fault::PreviousMissing
-            } else if !self.holds(store, *previous, head).await? {
-                Fault::PreviousCut
-            } else {
-                continue;
-            };
-            return Ok(Some(Break { chain_id: *chain_id, seq: 0, fault }));
+/// The chains before, as the first record of a chain names them.
+pub(super) fn named_previous(record: &SealedRecord) -> Vec<Head> {
+    match serde_json::from_slice::<Record>(&record.bytes).map(|record| record.event) {
+        Ok(Event::ChainOpened { previous, also, .. }) => {
+            let named = previous.into_iter().chain(also);
+            named.filter_map(|(chain_id, hex)| Some((chain_id, from_hex(&hex)?))).collect()
         }
-        Ok(None)
-    }
-
-    /// Whether the chain has, or had before it was pruned, a record with this seal. Its file may have
-    /// lost in a power cut what the store has, so the seal need not be the last.
-    async fn holds(&self, store: &dyn LedgerStore, chain_id: Uuid, head: &Seal) -> Result<bool, AuditError> {
-        let pruned = self.checkpoints.get(&chain_id);
-        if self.last.get(&chain_id).is_some_and(|last| last.previous == *head)
-            || pruned.is_some_and(|pruned| pruned.mac == *head || pruned.named.as_ref() == Some(head))
-        {
-            return Ok(true);
-        }
-        let mut from = pruned.map_or(0, |pruned| pruned.next_seq);
-        loop {
-            let page = store.read(chain_id, from, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(false) };
-            if page.iter().any(|record| record.mac == *head) {
-                return Ok(true);
-            }
-            // Who forges a chain may have given it a record of the last place that there is.
-            let Some(next) = last.seq.checked_add(1) else { return Ok(false) };
-            from = next;
-        }
-    }
-
-    /// The first end that is known from elsewhere and that its chain does not hold any more.
-    async fn first_without_end(
-        &self,
-        store: &dyn LedgerStore,
-        exported: &[ChainHead],
-        last: Option<LastSeal>,
-    ) -> Result<Option<Break>, AuditError> {
-        if let Some(found) = self.first_without_head(store, exported).await? {
-            return Ok(Some(found));
-        }
-        let Some(LastSeal { chain_id, mac }) = last else { return Ok(None) };
-        if self.holds(store, chain_id, &mac).await? {
-            return Ok(None);
-        }
-        // Its place is not known; it came after all that is there.
-        let seq = self.last.get(&chain_id).map_or(0, |place| place.seq);
-        Ok(Some(Break { chain_id, seq, fault: Fault::HeadMissing }))
-    }
-
-    /// The first exported head that its chain does not hold any more.
-    async fn first_without_head(
-        &self,
-        store: &dyn LedgerStore,
-        exported: &[ChainHead],
-    ) -> Result<Option<Break>, AuditError> {
-        for head in exported {
-            let pruned = self.checkpoints.get(&head.chain_id);
-            let holds = match pruned {
-                Some(pruned) if head.seq + 1 == pruned.next_seq => pruned.mac == head.mac,
-                // What was pruned before it was checked then.
-                Some(pruned) if head.seq < pruned.next_seq => true,
-                Some(_) | None => {
-                    let record = store.read(head.chain_id, head.seq, 1).await?;
-                    record.first().is_some_and(|record| record.seq == head.seq && record.mac == head.mac)
-                }
-            };
-            if !holds {
-                return Ok(Some(Break { chain_id: head.chain_id, seq: head.seq, fault: Fault::HeadMissing }));
-            }
-        }
-        Ok(None)
+        _ => Vec::new(),
     }
 }
 

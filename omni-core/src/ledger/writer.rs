@@ -51,8 +51,8 @@ pub(crate) struct Writer {
     /// Which key that is done with.
     pub(crate) key: KeyId,
     pub(crate) wal: Option<Wal>,
-    /// The chain before, for this chain's first record.
-    pub(crate) previous: Option<Head>,
+    /// The chains before, for this chain's first record: the youngest first.
+    pub(crate) named: Vec<Head>,
     pub(crate) unsettled: Unsettled,
     pub(crate) sync: mpsc::Sender<Sync>,
     pub(crate) drain: mpsc::Sender<Pending>,
@@ -68,12 +68,14 @@ pub(crate) struct Writer {
 pub(crate) struct Ended {
     pub(crate) wal: Option<Wal>,
     pub(crate) at: Place,
+    /// The chains that it names.
+    pub(crate) named: Vec<Head>,
 }
 
 impl Writer {
     /// What is left of it.
     pub(crate) fn end(self) -> Ended {
-        Ended { wal: self.wal, at: self.sealer.place() }
+        Ended { wal: self.wal, at: self.sealer.place(), named: self.named }
     }
 
     /// Whether a write takes no more than a moment: nothing has to be made room for.
@@ -149,10 +151,14 @@ impl Writer {
 
     /// The chain's own records: its opening is its first one, whatever else comes.
     fn due(&mut self, gap: Option<u64>) -> Vec<Event> {
-        let previous = self.previous.map(|(chain_id, seal)| (chain_id, to_hex(seal)));
-        let opening = Event::ChainOpened { previous, key: Some(self.key) };
-        let opening = (self.sealer.place() == Place::START).then_some(opening);
+        let opening = (self.sealer.place() == Place::START).then(|| self.opening());
         opening.into_iter().chain(gap.map(|count| Event::Gap { count })).collect()
+    }
+
+    fn opening(&self) -> Event {
+        let mut named = self.named.iter().map(|(chain_id, seal)| (*chain_id, to_hex(seal)));
+        let previous = named.next();
+        Event::ChainOpened { previous, also: named.collect(), key: Some(self.key) }
     }
 
     async fn rotate_if_full(&mut self) -> Result<(), AuditError> {

@@ -64,8 +64,7 @@ pub(crate) fn called(parts: &Parts, call: &CallRecord, took: Duration) {
     let [server, tool] = parts.live.names.of(&parts.pool.catalog(), &call.server, &call.tool);
     let labels = [("server", Kept(&server)), ("tool", Kept(&tool)), ("outcome", Fixed(call.outcome.as_str()))];
     add(TOOL_CALLS, &labels, 1);
-    let was_sent = !matches!(call.outcome, Outcome::Denied | Outcome::RateLimited);
-    if was_sent && *tool != *UNKNOWN {
+    if call.was_sent() && *tool != *UNKNOWN {
         observe(TOOL_CALL_DURATION, &labels[..2], took.as_secs_f64());
     }
 }

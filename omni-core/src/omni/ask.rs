@@ -365,7 +365,7 @@ async fn answer(
         catalog: &catalog,
         tools,
         model,
-        thread: known.talk.as_ref().map(|talk| talk.name().to_owned()),
+        thread: known.talk.as_ref().map(|talk| &talk.key),
         system,
         deadline,
         max_cost: max_cost(parts, ask),

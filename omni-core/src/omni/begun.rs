@@ -65,7 +65,8 @@ impl Omni {
 
     /// Asks, event by event. Must be called within a Tokio runtime.
     ///
-    /// Dropping the stream gives the ask up; its record is written all the same.
+    /// Dropping the stream gives the ask up; its record is written all the same. An ask goes on only as fast as its
+    /// events are read: whoever holds the stream and reads no more stops it, while its time runs on.
     #[must_use]
     pub fn ask_stream(&self, ask: Ask) -> AnswerStream {
         self.begin(ask, EVENT_BUFFER, EventSender::new)

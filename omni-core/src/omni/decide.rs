@@ -13,7 +13,7 @@ use super::{
     EVENT_BUFFER, Omni,
     ask::{self, Paused},
     noted,
-    resumed::{self, Present, Resumed, ready},
+    resumed::{self, Present, Resumed, ready, within},
     steps,
 };
 use crate::{
@@ -100,8 +100,8 @@ impl Omni {
             true => Whose::all(&principal.tenant),
             false => Whose::of(&principal.tenant, &principal.subject),
         };
-        let mut found = parts.runs.pending(whose, MAX_LISTED).await?;
-        found.extend(parts.runs.agreed(whose, MAX_LISTED).await?);
+        let mut found = within(parts.runs.pending(whose, MAX_LISTED)).await?;
+        found.extend(within(parts.runs.agreed(whose, MAX_LISTED)).await?);
         let catalog = parts.pool.catalog();
         found.retain(|one| parts.approvals.may_see(one, &grant, &catalog));
         Ok(found.into_iter().map(|one| view(&parts, &grant, one, None)).collect())
@@ -115,9 +115,10 @@ impl Omni {
         let parts = self.parts();
         let grant = decider(&parts, &who.into()).await?;
         let one = self.look_up(&parts, &grant, id).await?;
-        let is_told = is_asker(&one, &grant) && may_make_all(&parts, &grant, &parts.runs.of_run(one.run).await?);
+        let is_told =
+            is_asker(&one, &grant) && may_make_all(&parts, &grant, &within(parts.runs.of_run(one.run)).await?);
         let result = match is_told {
-            true => parts.runs.result(one.run).await?,
+            true => within(parts.runs.result(one.run)).await?,
             false => None,
         };
         Ok(view(&parts, &grant, one, result.and_then(|told| serde_json::from_str(&told).ok())))
@@ -164,7 +165,7 @@ impl Omni {
             State::Pending => decide(&parts, &grant, by, &one, verdict, to).await?,
             // It was decided so before; whoever did may not have gone on with the run.
             state if state == to => {
-                if parts.runs.body(one.run).await?.is_none() {
+                if within(parts.runs.body(one.run)).await?.is_none() {
                     return Err(resumed::gone());
                 }
                 again(&parts, &grant, by, &one).await?;
@@ -219,7 +220,7 @@ impl Omni {
         decider: Option<Present<'_>>,
     ) -> Result<AnswerStream, Error> {
         recorded_by_now(parts, run).await?;
-        let body = parts.runs.body(run).await?.ok_or_else(resumed::gone)?;
+        let body = within(parts.runs.body(run)).await?.ok_or_else(resumed::gone)?;
         let paused = Paused::decode(&body)?;
         let mut ask = paused.ask(resumed::principal(&paused.principal, decider));
         if let Some(elicit) = decider.and_then(|decider| decider.elicit) {
@@ -241,13 +242,12 @@ impl Omni {
     /// a run goes on after a no as well, under the rights of whoever asked, and tells its answer.
     async fn look_up(&self, parts: &Arc<Parts>, grant: &Grant, id: Uuid) -> Result<Confirmation, Error> {
         let unknown = || Error::NotFound { message: format!("no call {id} waits for a decision") };
-        let read = async || parts.runs.confirmation(id).await;
         let is_seen = |one: &Confirmation| parts.approvals.may_see(one, grant, &parts.pool.catalog());
-        let mut one = read().await?.filter(is_seen).ok_or_else(unknown)?;
+        let mut one = within(parts.runs.confirmation(id)).await?.filter(is_seen).ok_or_else(unknown)?;
         let is_due = one.state == State::Pending && one.expires_at <= Utc::now();
         if is_due || one.state == State::Running {
             self.lapse(parts).await?;
-            one = read().await?.ok_or_else(unknown)?;
+            one = within(parts.runs.confirmation(id)).await?.ok_or_else(unknown)?;
         }
         Ok(one)
     }
@@ -265,13 +265,13 @@ async fn recorded_by_now(parts: &Parts, run: Uuid) -> Result<Vec<Confirmation>, 
     let is_on_its_way = |one: &Confirmation| {
         one.unrecorded().and_then(|said| said.decided_at).is_some_and(|at| Utc::now() - at < OWN_RECORD)
     };
-    let mut all = parts.runs.of_run(run).await?;
+    let mut all = within(parts.runs.of_run(run)).await?;
     for _ in 0..LOOKS {
         if !all.iter().any(is_on_its_way) {
             break;
         }
         sleep(OWN_RECORD.to_std().unwrap_or_default() / LOOKS).await;
-        all = parts.runs.of_run(run).await?;
+        all = within(parts.runs.of_run(run)).await?;
     }
     noted::decisions(parts, &all).await?;
     Ok(all)
@@ -294,8 +294,8 @@ async fn again(parts: &Parts, grant: &Grant, by: &Decider, one: &Confirmation) -
     if ready::against(parts, one, from).await?.is_none() {
         return Ok(());
     }
-    if !parts.runs.agree_again(one.id, from, subject).await? {
-        let now = parts.runs.confirmation(one.id).await?;
+    if !within(parts.runs.agree_again(one.id, from, subject)).await? {
+        let now = within(parts.runs.confirmation(one.id)).await?;
         return match now.is_some_and(|now| now.state == State::Approved && now.decided_by.as_deref() == Some(subject)) {
             true => Ok(()),
             false => Err(resumed::gone()),
@@ -321,15 +321,15 @@ async fn decide(
     };
     let who = &*grant.principal.subject;
     let change = Change::new(one.id, State::Pending, to).by(who).because(reason.as_deref());
-    if !parts.runs.change(change).await? {
-        let now = parts.runs.confirmation(one.id).await?.map_or(State::Void, |one| one.state);
+    if !within(parts.runs.change(change)).await? {
+        let now = within(parts.runs.confirmation(one.id)).await?.map_or(State::Void, |one| one.state);
         return Err(decided_as(now));
     }
     let decided = Confirmation { state: to, decided_by: Some(who.to_owned()), reason, ..one.clone() };
     let recorded = noted::decision(parts, &decided, party(grant, by)).await;
     if recorded.is_err() && to == State::Approved {
         let why = "the ledger could not record the decision";
-        parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why))).await?;
+        within(parts.runs.change(Change::new(one.id, to, State::Void).because(Some(why)))).await?;
     }
     Ok(recorded)
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     answer::{CallStatus, millis},
     ask::DirectCall,
-    call::{self, CallEnd, Caller, Human},
+    call::{self, CallEnd, Caller, Human, Sent},
     catalog::{Catalog, NameRules, ToolDef, ToolSet},
     clock,
     error::{Error, ErrorKind},
@@ -42,8 +42,8 @@ struct Known {
     holder: Option<Holder>,
     planned: PlannedCall,
     reservation: Option<steps::Held>,
-    /// Whether it ended before anything was sent, whatever the error says.
-    is_unsent: bool,
+    /// Whether the call came as far as to its server, however it ended.
+    sent: Sent,
 }
 
 /// Runs a direct call from its first step to its one record.
@@ -54,7 +54,7 @@ pub(super) async fn run(parts: &Parts, call: &mut DirectCall, cancel: Cancellati
         holder: None,
         planned: planned(call),
         reservation: None,
-        is_unsent: false,
+        sent: Sent::default(),
     };
     let ended = tokio::select! {
         biased;
@@ -66,7 +66,7 @@ pub(super) async fn run(parts: &Parts, call: &mut DirectCall, cancel: Cancellati
     steps::settle(parts, known.reservation, is_refused(&ended)).await;
     let duration_ms = millis(started.elapsed());
     let mut record = closing(&known.planned, &ended, duration_ms);
-    record.unsent |= known.is_unsent;
+    record.unsent |= !known.sent.is_so();
     count(parts, &record, &ended, started);
     trace::ended(record.outcome, known.party.role.as_deref());
     let record = Record::new(call.request_id, Some(known.party), Event::DirectCall(record));
@@ -150,7 +150,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
     if let Disposition::Refuse { reason, message } = &known.planned.disposition {
         return Err(refused(call, &tools, def, *reason, message));
     }
-    open(parts, call, &holder).inspect_err(|_| known.is_unsent = true)?;
+    open(parts, call, &holder)?;
     let caller = Caller {
         request_id: call.request_id,
         party: &known.party,
@@ -162,6 +162,7 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         relay: call.relay.as_ref(),
         deadline,
         ack: parts.acks.direct,
+        sent: &known.sent,
     };
     let ended = call::perform(parts, &caller, &known.planned).await;
     ended.map_err(|_| Error::Internal { message: "a direct call waits for a human who answers later".into() })
@@ -237,8 +238,7 @@ fn unknown(call: &DirectCall, tools: &ToolSet) -> Error {
 fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u64) -> CallRecord {
     match ended {
         Ok(end) => {
-            let mut record = call::record(planned, end.status, end.error.as_deref(), duration_ms);
-            (record.bytes, record.unsent) = (end.bytes(), end.unsent);
+            let mut record = call::ended(planned, end, duration_ms);
             if matches!(end.reply, Some(McpReply::Task(_))) {
                 (record.outcome, record.error) = (Outcome::Warning, Some(IN_BACKGROUND.into()));
             }
@@ -248,10 +248,6 @@ fn closing(planned: &PlannedCall, ended: &Result<CallEnd, Error>, duration_ms: u
             let mut record = call::record(planned, CallStatus::Error, Some(&error.to_string()), duration_ms);
             let is_forbidden = matches!(planned.disposition, Disposition::Refuse { reason: Refused::Policy, .. });
             record.outcome = if is_forbidden { Outcome::Denied } else { outcome(error) };
-            // A server that is away has failed; what was given up may have been on its way.
-            let is_kept_away = matches!(error, Error::Server { source: McpError::Resting { .. }, .. });
-            let may_be_sent = matches!(error, Error::Server { .. } | Error::Cancelled | Error::Internal { .. });
-            record.unsent = is_kept_away || !may_be_sent;
             record
         }
     }

@@ -9,7 +9,10 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use uuid::Uuid;
 
-use super::{Omni, noted};
+use super::{
+    Omni, noted,
+    resumed::{caught, within},
+};
 use crate::{
     confirm::{Confirmation, RunError, State},
     error::Error,
@@ -20,6 +23,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(15);
 /// How long one look may take.
 const EACH: Duration = Duration::from_secs(30);
+/// How long a store may take, whether anybody waits or not, for what it tells once.
+const AT_MOST: Duration = Duration::from_secs(5 * 60);
 /// How long a decided run is left to whoever decided, and then to whoever tried to go on with it; longer each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4 * 60);
@@ -58,13 +63,13 @@ impl Omni {
     /// Does what time brings by now: a run of which some calls were decided and the last ones expired goes on.
     pub(super) async fn lapse(&self, parts: &Arc<Parts>) -> Result<(), Error> {
         let (omni, parts) = (self.clone(), parts.clone());
-        // What changed is told once: whoever looked and went away does not take it along.
-        self.to_its_end(async move { omni.lapse_now(&parts).await }).await
+        // What changed is told once: whoever looked and went away does not take it along, however slow the store is.
+        let lapsing = self.to_its_end(async move { omni.lapse_now(&parts).await });
+        timeout(EACH, lapsing).await.unwrap_or_else(|_| Err(late().into()))
     }
 
     async fn lapse_now(&self, parts: &Arc<Parts>) -> Result<(), Error> {
-        let lapsed = timeout(EACH, parts.runs.lapse()).await;
-        let changed = lapsed.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
+        let changed = self.told_once(parts.runs.lapse()).await?;
         noted::write_all(parts, &changed).await;
         let expired = changed.iter().filter(|one| one.state == State::Expired);
         let runs: BTreeSet<Uuid> = expired.map(|one| one.run).collect();
@@ -76,14 +81,26 @@ impl Omni {
         Ok(())
     }
 
+    /// What a store changed, which nobody is told who asks again: only the end of this process breaks it off.
+    async fn told_once(
+        &self,
+        changing: impl Future<Output = Result<Vec<Confirmation>, RunError>>,
+    ) -> Result<Vec<Confirmation>, Error> {
+        tokio::select! {
+            biased;
+            changed = timeout(AT_MOST, caught(changing)) => Ok(changed.unwrap_or_else(|_| Err(late()))?),
+            () = self.inner.kill.cancelled() => Err(Error::Cancelled),
+        }
+    }
+
     /// A run of which a call expired: it goes on if somebody answered at all. Else nobody is there to be told.
     async fn close(&self, parts: &Arc<Parts>, run: Uuid) -> Result<(), Error> {
-        let all = parts.runs.of_run(run).await?;
+        let all = within(parts.runs.of_run(run)).await?;
         if !all.iter().all(Confirmation::is_decided) {
             return Ok(());
         }
         if !all.iter().any(Confirmation::was_answered) {
-            let left = parts.runs.end(run, None).await?;
+            let left = self.told_once(parts.runs.end(run, None)).await?;
             noted::write_all(parts, &left).await;
             return Ok(());
         }
@@ -98,7 +115,7 @@ impl Omni {
         if !can_go_on(parts) {
             return Ok(());
         }
-        let decided = parts.runs.decided(LOOKED_AT).await?;
+        let decided = within(parts.runs.decided(LOOKED_AT)).await?;
         left.retain(|run, _| decided.contains(run));
         let now = Instant::now();
         let mut due = Vec::new();
@@ -117,6 +134,10 @@ impl Omni {
         }
         Ok(())
     }
+}
+
+fn late() -> RunError {
+    RunError::new("no answer in time")
 }
 
 /// Whether this process has servers at all. One that only looks leaves it to others to go on.

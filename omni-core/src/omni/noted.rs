@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::{
     agent::plan::arguments,
     audit::AuditError,
+    config::Ack,
     confirm::{Confirmation, State},
-    ledger::{AdminRecord, Event, Outcome, Party, Record},
+    ledger::{AdminRecord, Event, Ledger, Outcome, Party, Record},
     omni::resumed::caught,
     parts::{Parts, STEP_TIMEOUT},
 };
@@ -45,19 +46,34 @@ fn decider(one: &Confirmation) -> Party {
 
 /// Writes down how far a confirmation has come. `by` is who did it; else it is the asker's.
 pub(super) async fn write(parts: &Parts, one: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
+    write_to(&parts.ledger, parts.acks.ask, one, by).await
+}
+
+async fn write_to(ledger: &Ledger, ack: Ack, one: &Confirmation, by: Option<Party>) -> Result<(), AuditError> {
     let party = by.unwrap_or_else(|| asker(one));
     let record = Record::new(Uuid::now_v7(), Some(party), Event::Admin(record(one)));
-    parts.ledger.write_with(record, parts.acks.ask).instrument(debug_span!("omni.ledger")).await
+    ledger.write_with(record, ack).instrument(debug_span!("omni.ledger")).await
 }
 
 /// The same for what is so in any case: if it cannot be written, the log says so. What was said before it, and may not
 /// have been written down, comes first.
-pub(crate) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
+pub(super) async fn write_all(parts: &Parts, changed: &[Confirmation]) {
     for one in changed {
         if let Err(error) = write_whole(parts, one).await {
-            tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");
+            unrecorded(&error, one);
         }
     }
+}
+
+/// The same for a call that was agreed to, which the ledger knows, and that was not sent.
+pub(crate) async fn write_void(ledger: &Ledger, ack: Ack, void: &Confirmation) {
+    if let Err(error) = write_to(ledger, ack, void, None).await {
+        unrecorded(&error, void);
+    }
+}
+
+fn unrecorded(error: &AuditError, one: &Confirmation) {
+    tracing::error!(%error, confirmation = %one.id, state = one.state.as_str(), "not recorded");
 }
 
 /// Writes down the decisions of a run that the ledger may not have: whoever made one may have been gone before it was

@@ -98,8 +98,8 @@ struct Known {
     reservation: Option<steps::Held>,
     /// Whether the policy says no to what is there.
     is_denied: bool,
-    /// Whether it ended before anything was sent, whatever the error says.
-    is_unsent: bool,
+    /// Whether it came as far as to its server, however it ended.
+    is_sent: bool,
 }
 
 impl Asked {
@@ -170,7 +170,7 @@ async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Resu
     let arguments = shown(&passing);
     let record = CallRecord::new("", passing.asked.method(), arguments, Outcome::Error);
     let party = steps::nobody(Source::Mcp, &passing.client);
-    let mut known = Known { party, record, reservation: None, is_denied: false, is_unsent: false };
+    let mut known = Known { party, record, reservation: None, is_denied: false, is_sent: false };
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(Error::Cancelled),
@@ -183,7 +183,7 @@ async fn run(parts: &Parts, passing: Passing, cancel: CancellationToken) -> Resu
     }
     steps::settle(parts, known.reservation, ended.as_ref().is_err_and(steps::is_refusal)).await;
     let mut record = closed(known.record, &ended, millis(started.elapsed()));
-    record.unsent |= known.is_unsent;
+    record.unsent |= !known.is_sent;
     if known.is_denied {
         record.outcome = Outcome::Denied;
     }
@@ -225,8 +225,7 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
     let method = passing.asked.method();
     let purpose = Purpose { holder: &holder, server: &target.server, method, name: &target.own };
     let mut rest = passing.rest.clone();
-    let opened = parts.live.handed.open(&purpose, &mut rest);
-    opened.inspect_err(|_| known.is_unsent = true).map_err(failed)?;
+    parts.live.handed.open(&purpose, &mut rest).map_err(failed)?;
     if passing.counts() {
         call::charge(parts, &grant.principal, &target.server).await.map_err(limited)?;
     }
@@ -235,6 +234,7 @@ async fn take(parts: &Parts, passing: &Passing, known: &mut Known) -> Result<Pas
         .with_token(token)
         .with_peer(passing.peer.clone());
     (cx.deadline, cx.trace, cx.progress) = (deadline, trace::parent(), passing.progress.clone());
+    known.is_sent = true;
     send(parts, passing, &purpose, rest, &cx).await.map_err(failed)
 }
 

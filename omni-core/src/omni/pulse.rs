@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::Omni;
+use super::{Omni, resumed::within};
 use crate::{
     audit::{AuditQuery, Order},
     confirm::{Confirmation, MAX_LISTED, Whose},
@@ -45,8 +45,8 @@ impl Omni {
     /// An [`Error`] when the store cannot be read.
     pub async fn waiting(&self, tenant: &str) -> Result<u64, Error> {
         let (parts, whose) = (self.parts(), Whose::all(tenant));
-        let pending = parts.runs.pending(whose, MAX_LISTED).await?;
-        let agreed = parts.runs.agreed(whose, MAX_LISTED).await?;
+        let pending = within(parts.runs.pending(whose, MAX_LISTED)).await?;
+        let agreed = within(parts.runs.agreed(whose, MAX_LISTED)).await?;
         Ok(number(pending.iter().chain(&agreed)))
     }
 }

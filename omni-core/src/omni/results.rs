@@ -10,6 +10,7 @@ use crate::{
     parts::{Parts, STEP_TIMEOUT},
     policy::Grant,
     results::{KeptCall, KeptResult, Owner, ResultError, ResultFilter},
+    thread::ThreadKey,
 };
 
 impl Omni {
@@ -51,9 +52,9 @@ impl Omni {
         Ok(DirectCall::new(who, kept.server, kept.tool, kept.arguments))
     }
 
-    /// With a conversation goes what tools returned in it.
-    pub(super) async fn forget_results(&self, grant: &Grant, source: Source, thread: &str) -> Result<(), Error> {
-        let filter = ResultFilter::at(source).in_thread(thread);
+    /// With a conversation goes what tools returned in it, and nothing of another one of that name.
+    pub(super) async fn forget_results(&self, grant: &Grant, source: Source, key: &ThreadKey) -> Result<(), Error> {
+        let filter = ResultFilter::at(source).in_thread(&*key.thread).in_channel(&*key.channel);
         within(self.parts().results.forget(Owner::of(&grant.principal), &filter)).await.map(drop)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{ask::Paused, noted, steps};
@@ -15,14 +14,14 @@ use crate::{
     error::{Error, ErrorKind},
     identity::{CallerToken, Credential, Principal, Via},
     llm::{Block, Message},
-    parts::{Parts, STEP_TIMEOUT},
+    parts::Parts,
     policy::Grant,
 };
 
 mod lease;
 pub(super) mod ready;
 
-pub(super) use lease::{Lease, caught};
+pub(super) use lease::{Lease, caught, within};
 
 /// Who is there to decide.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +123,7 @@ impl Resumed {
         judge: &Judge<'_>,
         run: &mut Run,
     ) -> Result<BTreeMap<String, Agreed>, Error> {
-        let confirmations = self.lease.store.of_run(self.lease.run).await?;
+        let confirmations = within(self.lease.store.of_run(self.lease.run)).await?;
         let waiting: Vec<PlannedCall> = run.waiting().into_iter().cloned().collect();
         let mut agreed = BTreeMap::new();
         for call in waiting {
@@ -159,7 +158,7 @@ impl Resumed {
         let held = still_agreed(parts, judge, one).and_then(|()| still_holds(parts, judge, call, one));
         let Err(broken) = held else { return Ok(Ok(one.clone())) };
         let change = Change::new(one.id, State::Approved, State::Void).because(Some(&broken));
-        if self.lease.store.change(change).await? {
+        if within(self.lease.store.change(change)).await? {
             let void = Confirmation { state: State::Void, reason: Some(broken.clone()), ..one.clone() };
             noted::write_all(parts, &[void]).await;
         }
@@ -180,10 +179,9 @@ impl Resumed {
             return;
         }
         let told = serde_json::to_string(&EventJson::from(last)).ok().filter(|told| told.len() <= MAX_RUN_BYTES);
-        match timeout(STEP_TIMEOUT, caught(self.lease.store.end(self.lease.run, told.as_deref()))).await {
-            Ok(Ok(left)) => noted::write_all(parts, &left).await,
-            Ok(Err(error)) => tracing::error!(%error, "a run that went on is over, which could not be noted"),
-            Err(_) => tracing::error!("a run that went on is over, which could not be noted in time"),
+        match within(self.lease.store.end(self.lease.run, told.as_deref())).await {
+            Ok(left) => noted::write_all(parts, &left).await,
+            Err(error) => tracing::error!(%error, "a run that went on is over, which could not be noted"),
         }
     }
 }

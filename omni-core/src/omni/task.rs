@@ -106,11 +106,12 @@ impl Omni {
         let work = async move {
             let started = Instant::now();
             let mut party = steps::nobody(Source::Mcp, &asked.client);
-            let carried = cancel.run_until_cancelled(carry(&parts, &asked, &mut party)).await;
+            let mut is_sent = false;
+            let carried = cancel.run_until_cancelled(carry(&parts, &asked, &mut party, &mut is_sent)).await;
             let ended = carried.unwrap_or(Err(Error::Cancelled));
             let record = match asked.method {
                 ASKS_AFTER => ended.as_ref().ok().and_then(|reply| end(&asked, reply)),
-                _ => Some(told(&asked, &ended, started)),
+                _ => Some(told(&asked, &ended, is_sent, started)),
             };
             if let Some(record) = record {
                 let record = Record::new(request_id, Some(party), Event::DirectCall(record));
@@ -130,7 +131,8 @@ impl Omni {
     }
 }
 
-async fn carry(parts: &Parts, asked: &AboutTask, party: &mut Party) -> Result<McpReply, Error> {
+/// Carries it to its server; who asks, and whether it came that far, is known also where this is given up.
+async fn carry(parts: &Parts, asked: &AboutTask, party: &mut Party, is_sent: &mut bool) -> Result<McpReply, Error> {
     let principal = steps::identity(parts, &asked.credential).await?;
     *party = Party::new(&principal, Source::Mcp).with_client(asked.client.clone());
     let grant = steps::policy(parts, &principal).await?;
@@ -161,6 +163,7 @@ async fn carry(parts: &Parts, asked: &AboutTask, party: &mut Party) -> Result<Mc
         .with_peer(asked.peer.clone());
     cx.trace = trace::parent();
     let request = McpRequest::new(asked.method, Some(params));
+    *is_sent = true;
     parts.pool.request(&task.server, request, &cx).await.map_err(failed)
 }
 
@@ -190,13 +193,14 @@ fn shown(task: &BackgroundTask) -> serde_json::Value {
 }
 
 /// What came of telling a task something.
-fn told(asked: &AboutTask, ended: &Result<McpReply, Error>, started: Instant) -> CallRecord {
+fn told(asked: &AboutTask, ended: &Result<McpReply, Error>, is_sent: bool, started: Instant) -> CallRecord {
     let mut record = CallRecord::new(&asked.task.server, asked.method, shown(&asked.task), Outcome::Success);
     record.duration_ms = millis(started.elapsed());
     match ended {
         Ok(reply) => record.bytes = Some(reply.raw().get().len() as u64),
         Err(error) => passed::failed(&mut record, error),
     }
+    record.unsent |= !is_sent;
     record
 }
 

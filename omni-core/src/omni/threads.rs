@@ -1,16 +1,21 @@
 //! One's own conversations.
 
+use tokio::time::timeout;
+
 use super::{Omni, steps, talk::own_channel};
 use crate::{
     ask::Source,
     error::Error,
     identity::{Credential, Scope},
+    parts::STEP_TIMEOUT,
     policy::Grant,
-    thread::{KeptTurn, Most, Summary, ThreadEntry, ThreadKey, ThreadRules, view},
+    thread::{KeptTurn, Most, Summary, ThreadEntry, ThreadError, ThreadKey, ThreadRules, view},
 };
 
 /// Most conversations of one list.
 const MAX_LISTED: usize = 1_000;
+/// Enough to know whether there is one.
+const ANY: Most = Most::new(1, Most::ALL.bytes);
 
 impl Omni {
     /// Somebody's own conversations at a door: those that belong to no channel of others. Those that went
@@ -21,7 +26,7 @@ impl Omni {
     pub async fn threads(&self, who: impl Into<Credential>, source: Source) -> Result<Vec<ThreadEntry>, Error> {
         let grant = self.asker(&who.into()).await?;
         let channel = own_channel(&grant, source.as_str());
-        Ok(self.parts().threads.list(&channel, MAX_LISTED).await?)
+        within(self.parts().threads.list(&channel, MAX_LISTED)).await
     }
 
     /// The turns of one of them, oldest first, without what one may no longer use.
@@ -32,7 +37,7 @@ impl Omni {
         let grant = self.asker(&who.into()).await?;
         let parts = self.parts();
         let key = own_channel(&grant, source.as_str()).thread(name);
-        let mut kept = parts.threads.history(&key, Most::ALL).await?;
+        let mut kept = within(parts.threads.history(&key, Most::ALL)).await?;
         if kept.is_empty() {
             return Err(unknown(name));
         }
@@ -54,7 +59,7 @@ impl Omni {
     ) -> Result<Option<Summary>, Error> {
         let grant = self.asker(&who.into()).await?;
         let key = own_channel(&grant, source.as_str()).thread(name);
-        Ok(self.parts().threads.summary(&key).await?)
+        within(self.parts().threads.summary(&key)).await
     }
 
     /// Forgets one of them, and what tools returned in it.
@@ -63,10 +68,13 @@ impl Omni {
     /// As [`Omni::threads`], and [`Error::NotFound`].
     pub async fn delete_thread(&self, who: impl Into<Credential>, source: Source, name: &str) -> Result<(), Error> {
         let grant = self.asker(&who.into()).await?;
-        let key = own_channel(&grant, source.as_str()).thread(name);
+        let (key, parts) = (own_channel(&grant, source.as_str()).thread(name), self.parts());
+        if within(parts.threads.history(&key, ANY)).await?.is_empty() {
+            return Err(unknown(name));
+        }
         // First: whoever tries again after a failure finds what is left.
-        self.forget_results(&grant, source, name).await?;
-        match self.parts().threads.delete(&key).await? {
+        self.forget_results(&grant, source, &key).await?;
+        match within(parts.threads.delete(&key)).await? {
             true => Ok(()),
             false => Err(unknown(name)),
         }
@@ -84,7 +92,7 @@ impl Omni {
     /// # Errors
     /// An [`Error`] when it cannot be read.
     pub async fn knows_thread(&self, key: &ThreadKey) -> Result<bool, Error> {
-        Ok(!self.parts().threads.history(key, Most::new(1, Most::ALL.bytes)).await?.is_empty())
+        Ok(!within(self.parts().threads.history(key, ANY)).await?.is_empty())
     }
 
     pub(super) async fn asker(&self, who: &Credential) -> Result<std::sync::Arc<Grant>, Error> {
@@ -94,6 +102,11 @@ impl Omni {
         grant.require(Scope::Ask)?;
         Ok(grant)
     }
+}
+
+async fn within<T>(asked: impl Future<Output = Result<T, ThreadError>>) -> Result<T, Error> {
+    let answered = timeout(STEP_TIMEOUT, asked).await;
+    Ok(answered.unwrap_or_else(|_| Err(ThreadError::new("no answer in time")))?)
 }
 
 fn unknown(name: &str) -> Error {

@@ -198,6 +198,22 @@ async fn while_the_store_is_away_only_what_is_known_may_be_used() {
 }
 
 #[tokio::test]
+async fn what_is_kept_back_stays_so_while_the_store_is_away_also_where_the_rest_may_then_be_used() {
+    let store = Arc::new(Away::default());
+    let vetter = Vetter::new(store.clone(), None);
+    vetter.beside(["s"].into_iter(), true);
+    vet(&vetter, PinMode::Auto, &[("add", "Adds numbers.")]).await;
+    let held = vet(&vetter, PinMode::Auto, &[("add", EVIL)]).await;
+    assert_eq!(withheld(&held), [("add", Why::Suspicious)]);
+    store.is_away.store(true, SeqCst);
+    let away = vet(&vetter, PinMode::Auto, &[("add", EVIL), ("sub", "Subtracts.")]).await;
+    assert_eq!((usable(&away), withheld(&away)), (vec!["sub"], vec![("add", Why::Suspicious)]));
+    assert!(!away.withheld[0].findings.is_empty() && away.is_unverified);
+    let changed = vet(&vetter, PinMode::Auto, &[("add", "Adds two numbers.")]).await;
+    assert_eq!(usable(&changed), ["add"], "nobody knows anything of this one");
+}
+
+#[tokio::test]
 async fn two_instances_with_one_store_agree() {
     let store = Arc::new(MemoryPins::new());
     let (one, two) = (Vetter::new(store.clone(), None), Vetter::new(store.clone(), None));

@@ -37,7 +37,15 @@ fn text_that_looks_like_a_secret_is_removed() {
         "xapp-1-A0123456789-abcdef",
         "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
         "github_pat_11ABCDEFG0123456789_abcdef",
+        "sk_live_abcdefghijklmnop",
+        "rk_test_abcdefghijklmnop",
+        "pk_live_abcdefghijklmnop",
+        "glpat-abcdefghij_12345678",
+        "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+        "hf_abcdefghijklmnopqrstuvwxyz",
+        "AIzaSyAbcdefghijklmnopqrstuvwxyz0123456",
         "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
         "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXX",
     ];
@@ -97,6 +105,28 @@ fn named_values_in_text_are_removed_and_their_names_stay() {
 }
 
 #[test]
+fn every_name_of_a_secret_is_known_in_text() {
+    let names = [
+        "DB_PASSWD",
+        "passphrase",
+        "client_secret",
+        "AWS_ACCESS_KEY_ID",
+        "private-key",
+        "signing_key",
+        "credential",
+        "credentials",
+        "Set-Cookie",
+        "connection_string",
+        "connectionString",
+        "DATABASE_URL",
+    ];
+    for name in names {
+        assert_eq!(text(&format!("{name}=geheim host=db")), format!("{name}=[redacted] host=db"));
+        assert_eq!(text(&format!("{name}: geheim, db")), format!("{name}: [redacted], db"));
+    }
+}
+
+#[test]
 fn a_private_key_is_removed_even_when_it_is_cut() {
     let whole = "a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b";
     assert_eq!(text(whole), "a [redacted] b");
@@ -121,9 +151,30 @@ fn ordinary_text_is_left_alone() {
 
 #[test]
 fn keys_that_name_secrets_lose_their_values_in_any_spelling() {
-    for key in
-        ["password", "DB_PASSWORD", "apiKey", "X-Api-Key", "access-token", "clientSecret", "Set-Cookie", "auth", "pwd"]
-    {
+    let keys = [
+        "password",
+        "DB_PASSWORD",
+        "DB_PASSWD",
+        "keyPassphrase",
+        "apiKey",
+        "X-Api-Key",
+        "AWS_ACCESS_KEY_ID",
+        "privateKey",
+        "signing_key",
+        "Proxy-Authorization",
+        "credentials",
+        "access-token",
+        "clientSecret",
+        "Set-Cookie",
+        "ConnectionString",
+        "DATABASE_URL",
+        "auth",
+        "pwd",
+        "SENTRY_DSN",
+        "user_jwt",
+        "X-Bearer",
+    ];
+    for key in keys {
         let value = json!({ "outer": [{ key: "v", "n": 1 }] });
         assert_eq!(Redactor::new().json(&value), json!({ "outer": [{ key: REDACTED, "n": 1 }] }), "{key}");
         assert_eq!(Redactor::new().json(&json!({ key: { "a": 1 } })), json!({ key: REDACTED }), "{key}");

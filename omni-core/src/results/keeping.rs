@@ -78,7 +78,9 @@ pub(crate) fn of_call(parts: &Parts, cx: &AskContext<'_>, call: &PlannedCall, en
         false => serde_json::value::to_raw_value(&arguments).ok()?,
     };
     let mut kept = KeptCall::new(Owner::of(&cx.grant.principal), &call.server, &call.tool, arguments);
-    (kept.source, kept.request_id, kept.thread) = (cx.party.source, cx.request_id, cx.thread.clone());
+    (kept.source, kept.request_id) = (cx.party.source, cx.request_id);
+    kept.thread = cx.thread.map(|key| key.thread.clone());
+    kept.channel = cx.thread.map(|key| key.channel.clone());
     kept.is_destructive = cx.catalog.rule_ref(&call.server, &call.tool).is_destructive;
     (kept.is_whole, kept.rules) = (is_whole, cx.grant.rules.fingerprint().to_owned());
     kept.is_cut = output.truncated;

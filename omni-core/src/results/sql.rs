@@ -25,7 +25,7 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 const COLUMNS: &str = "id, tenant, subject, source, request_id, thread, server, tool, is_destructive, arguments,
-    is_whole, rules, bytes, is_cut, created_at, expires_at";
+    is_whole, rules, bytes, is_cut, created_at, expires_at, channel";
 
 /// Results in a database.
 #[derive(Debug)]
@@ -126,6 +126,7 @@ fn values(Incoming { call, body, expiry }: &Incoming, now: DateTime<Utc>) -> Vec
         call.is_cut.into(),
         now.into(),
         (now + (*expiry).min(MAX_EXPIRY)).into(),
+        call.channel.clone().into(),
         body.into(),
     ]
 }
@@ -166,6 +167,7 @@ fn call(row: &Row) -> Result<KeptCall, DbError> {
         source,
         request_id: request_id.parse().map_err(|_| unknown("id", &request_id))?,
         thread: row.optional_text("thread")?,
+        channel: row.optional_text("channel")?,
         server: row.text("server")?,
         tool: row.text("tool")?,
         is_destructive: row.bool("is_destructive")?,
@@ -196,6 +198,10 @@ fn meant<'a>(db: &Db, owner: Owner<'a>, filter: &'a ResultFilter) -> (String, Ve
     if let Some(thread) = &filter.thread {
         sql.push_str(" AND thread = ?");
         values.push(thread.into());
+    }
+    if let Some(channel) = &filter.channel {
+        sql.push_str(" AND (channel = ? OR channel IS NULL)");
+        values.push(channel.into());
     }
     (sql, values)
 }

@@ -26,7 +26,7 @@ pub fn sealed(count: usize) -> Vec<SealedRecord> {
     let records = (0..count).map(|index| {
         let call = CallRecord::new("db", "query", json!({ "index": index }), Outcome::Success);
         let event = match index % 3 {
-            0 => Event::ChainOpened { previous: None, key: None },
+            0 => Event::ChainOpened { previous: None, also: Vec::new(), key: None },
             1 => Event::ToolCall(call),
             _ => Event::Ask(Box::new(AskRecord::new("Which databases are up?", Outcome::Success))),
         };
@@ -39,7 +39,7 @@ pub fn sealed(count: usize) -> Vec<SealedRecord> {
 #[must_use]
 pub fn sealed_days_ago(key: &SealKey, days: u32) -> Vec<SealedRecord> {
     let party = Party::new(&Principal::email("dba@company.com"), Source::Cli);
-    let opened = Event::ChainOpened { previous: None, key: Some(key.id()) };
+    let opened = Event::ChainOpened { previous: None, also: Vec::new(), key: Some(key.id()) };
     let asked = Event::Ask(Box::new(AskRecord::new("Which databases are up?", Outcome::Success)));
     let records = [(opened, None), (asked, Some(party))].map(|(event, party)| {
         let mut record = Record::new(Uuid::now_v7(), party, event);

@@ -144,6 +144,7 @@ impl History {
         let counts = (stats.total_requests, stats.total_tool_calls, stats.blocked_count, stats.admin_count);
         assert_eq!(counts, (9, 7, 1, 1), "calls that omni refused are none, and administrators' operations are apart");
         assert_eq!((stats.total_tokens_input, stats.total_tokens_cached), (7 * 140, 7 * 7_589));
+        assert_eq!((stats.total_tokens_cache_write, stats.estimated_count), (7 * 11, 1));
         assert_eq!((stats.by_status.get("success"), stats.by_status.get("denied")), (Some(&7), Some(&1)));
         assert!((stats.total_cost - 7.0 * 0.002_103_12).abs() < 1e-9, "{stats:?}");
         assert_eq!(stats.by_status.values().sum::<u64>(), 9);
@@ -244,7 +245,7 @@ fn ask(person: &str, begin: DateTime<Utc>, minute: i64, request_id: Uuid) -> [Re
     (call.call_id, call.bytes, call.cost) = ("1".into(), Some(42), Some(NanoUsd(1_000)));
     let mut ask = AskRecord::new("How many?", Outcome::Success);
     ask.model = Some("claude-3-5-haiku-20241022".into());
-    ask.usage = Usage { cache_read: 7_589, ..Usage::new(140, 346) };
+    ask.usage = Usage { cache_read: 7_589, cache_write: 11, estimated: minute == 0, ..Usage::new(140, 346) };
     ask.cost = Some(NanoUsd(2_103_120));
     ask.tools_used = vec!["git.hub.log".into()];
     ask.servers_used = ["git.hub".into()].into();

@@ -87,7 +87,7 @@ async fn what_is_read_is_what_was_kept(store: &dyn ResultStore) {
     kept.call.source = Source::Http;
     (kept.call.request_id, kept.call.thread) = (Uuid::now_v7(), Some("a thread".into()));
     (kept.call.is_destructive, kept.call.is_whole, kept.call.is_cut) = (true, false, true);
-    kept.call.rules = "rules".into();
+    (kept.call.rules, kept.call.channel) = ("rules".into(), Some("a\nchannel".into()));
     let structured = json!({ "rows": [{ "n": 1, "text": "é\u{0}🦀" }] });
     let kept = KeptResult::new(kept.call, "a\0b\u{fffd} 'é' \"🦀\" \\u0000", Some(structured));
     keep(store, &kept).await;
@@ -97,6 +97,7 @@ async fn what_is_read_is_what_was_kept(store: &dyn ResultStore) {
     assert_eq!(found.arguments.get(), kept.arguments.get(), "byte for byte");
     assert_eq!((&found.id, &found.server, &found.tool), (&kept.id, &kept.server, &kept.tool));
     assert_eq!((found.source, found.request_id, &found.thread), (kept.source, kept.request_id, &kept.thread));
+    assert_eq!(found.channel, kept.channel);
     assert_eq!((found.is_destructive, found.is_whole, found.is_cut), (true, false, true));
     assert_eq!((&found.rules, found.bytes, found.owner()), (&kept.rules, kept.bytes, kept.owner()));
     assert_eq!((found.expires_at - found.created_at).num_seconds(), 3_600);
@@ -118,21 +119,26 @@ async fn nobody_finds_what_is_somebody_elses(store: &dyn ResultStore) {
 
 async fn a_list_is_the_newest_first_and_can_be_of_one_conversation(store: &dyn ResultStore) {
     let ada = person();
-    for (text, source, thread) in [
-        ("a", Source::Http, None),
-        ("b", Source::Cli, Some("x")),
-        ("c", Source::Cli, Some("y")),
-        ("d", Source::Http, Some("x")),
+    for (text, source, thread, channel) in [
+        ("a", Source::Http, None, None),
+        ("b", Source::Cli, Some("x"), Some("ada")),
+        ("c", Source::Cli, Some("y"), Some("ada")),
+        // As builds kept it that took down no channel.
+        ("d", Source::Http, Some("x"), None),
+        ("e", Source::Http, Some("x"), Some("C1")),
     ] {
         let mut kept = result(&ada, text);
-        (kept.call.source, kept.call.thread) = (source, thread.map(str::to_owned));
+        kept.call.source = source;
+        (kept.call.thread, kept.call.channel) = (thread.map(str::to_owned), channel.map(str::to_owned));
         keep(store, &kept).await;
     }
-    assert_eq!(texts(store, &ada).await, ["d", "c", "b", "a"]);
+    assert_eq!(texts(store, &ada).await, ["e", "d", "c", "b", "a"]);
     for (filter, many) in [
         (ResultFilter::at(Source::Cli), 2),
         (ResultFilter::at(Source::Cli).in_thread("x"), 1),
-        (ResultFilter::default().in_thread("x"), 2),
+        (ResultFilter::default().in_thread("x"), 3),
+        (ResultFilter::at(Source::Http).in_thread("x").in_channel("C1"), 2),
+        (ResultFilter::at(Source::Http).in_thread("x").in_channel("ada"), 1),
         (ResultFilter::default().in_thread("z"), 0),
     ] {
         let found = list(store, &ada, &filter).await;
@@ -142,12 +148,14 @@ async fn a_list_is_the_newest_first_and_can_be_of_one_conversation(store: &dyn R
 
 async fn what_was_forgotten_is_unknown(store: &dyn ResultStore) {
     let ada = person();
-    for (text, thread) in [("a", Some("x")), ("b", None)] {
+    for (text, thread, channel) in [("a", Some("x"), Some("C1")), ("b", None, None), ("c", Some("x"), Some("C2"))] {
         let mut kept = result(&ada, text);
-        kept.call.thread = thread.map(str::to_owned);
+        (kept.call.thread, kept.call.channel) = (thread.map(str::to_owned), channel.map(str::to_owned));
         keep(store, &kept).await;
     }
     let of_x = ResultFilter::default().in_thread("x");
+    assert_eq!(store.forget(owner(&ada), &of_x.clone().in_channel("C1")).await.expect("it can be forgotten"), 1);
+    assert_eq!(texts(store, &ada).await, ["c", "b"]);
     assert_eq!(store.forget(owner(&ada), &of_x).await.expect("it can be forgotten"), 1);
     assert_eq!(texts(store, &ada).await, ["b"]);
 }

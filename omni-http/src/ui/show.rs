@@ -16,6 +16,11 @@ pub(super) fn usd(dollars: f64) -> String {
     }
 }
 
+/// Dollars, and whether they are reckoned and not by the vendor's word.
+pub(super) fn cost(dollars: f64, is_estimated: bool) -> String {
+    if is_estimated { format!("about {}", usd(dollars)) } else { usd(dollars) }
+}
+
 /// Nano-dollars.
 pub(super) fn nano_usd(nano: i64) -> String {
     usd(nano as f64 / 1e9)

@@ -33,6 +33,7 @@ pub(crate) struct LogLine {
     pub(crate) request_id: Uuid,
     /// When it ended.
     pub(crate) created_at: DateTime<Utc>,
+    pub(crate) tenant: String,
     /// Whose rights counted.
     pub(crate) user_email: Option<String>,
     /// Their role at that time.
@@ -59,8 +60,12 @@ pub(crate) struct LogLine {
     pub(crate) tokens_output: u64,
     pub(crate) tokens_cached: u64,
     pub(crate) tokens_cache_write: u64,
-    /// Dollars; `null` where a price is unknown.
+    /// Dollars, rounded to millionths; `null` where a price is unknown.
     pub(crate) cost_estimate: Option<f64>,
+    /// The exact cost, in billionths of a dollar.
+    pub(crate) cost_nano_usd: Option<u64>,
+    /// Whether part of tokens and cost is reckoned and not the vendor's word, as of an answer that was cut.
+    pub(crate) cost_is_estimated: bool,
     /// The server of a direct call.
     pub(crate) mcp_target: Option<String>,
     /// The tool of a direct call.
@@ -152,9 +157,12 @@ pub(crate) struct Stats {
     pub(crate) blocked_count: u64,
     /// Asks that used a model whose price is not known.
     pub(crate) unpriced_count: u64,
+    /// Asks of which tokens and cost are in part reckoned and not the vendor's word.
+    pub(crate) estimated_count: u64,
     pub(crate) total_tokens_input: u64,
     pub(crate) total_tokens_output: u64,
     pub(crate) total_tokens_cached: u64,
+    pub(crate) total_tokens_cache_write: u64,
     /// How many ended how.
     pub(crate) by_status: std::collections::BTreeMap<String, u64>,
 }
@@ -165,6 +173,7 @@ impl From<LogEntry> for LogLine {
             id: entry.id,
             request_id: entry.request_id,
             created_at: entry.created_at,
+            tenant: entry.tenant,
             user_email: entry.user_email,
             user_role: entry.user_role,
             actor: entry.actor,
@@ -182,6 +191,8 @@ impl From<LogEntry> for LogLine {
             tokens_cached: entry.tokens_cached,
             tokens_cache_write: entry.tokens_cache_write,
             cost_estimate: entry.cost_estimate,
+            cost_nano_usd: entry.cost_nano_usd,
+            cost_is_estimated: entry.cost_is_estimated,
             mcp_target: entry.mcp_target,
             tool_called: entry.tool_called,
             success: entry.success,
@@ -242,9 +253,11 @@ impl Stats {
             period_days,
             blocked_count: stats.blocked_count,
             unpriced_count: stats.unpriced_count,
+            estimated_count: stats.estimated_count,
             total_tokens_input: stats.total_tokens_input,
             total_tokens_output: stats.total_tokens_output,
             total_tokens_cached: stats.total_tokens_cached,
+            total_tokens_cache_write: stats.total_tokens_cache_write,
             by_status: stats.by_status,
         }
     }

@@ -144,6 +144,10 @@ pub(crate) struct Usage {
     pub(crate) output_tokens: u64,
     /// Input tokens from a cache.
     pub(crate) cached_tokens: u64,
+    /// Input tokens written to a cache.
+    pub(crate) cache_write_tokens: u64,
+    /// Whether part of it is reckoned and not the vendor's word.
+    pub(crate) estimated: bool,
     /// Cost in dollars; `null` where a price is unknown.
     pub(crate) cost_usd: Option<f64>,
 }
@@ -256,7 +260,22 @@ impl From<UsageJson> for Usage {
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+            estimated: usage.estimated,
             cost_usd: usage.cost_usd,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_all_tokens_that_its_cost_is_of_and_whether_they_are_reckoned() {
+        let mut answer = Answer::empty(Uuid::nil(), "ada@company.com");
+        (answer.usage.cache_write, answer.usage.cache_write_1h, answer.usage.estimated) = (3, 4, true);
+        let usage = AskResponse::from(&answer).usage;
+        assert_eq!((usage.cache_write_tokens, usage.estimated), (7, true));
     }
 }

@@ -169,6 +169,22 @@ fn an_interruption_ends_the_ask_and_leaves_a_document() {
 }
 
 #[test]
+fn what_an_interrupted_ask_took_is_told_as_it_is_written_down() {
+    let (vendor, settings) = silent_vendor();
+    let home = omni().with_file("settings.yaml", &settings);
+    let child = home.command(&["ask", "--json", "hello"]).spawn().unwrap();
+    let _connection = accept(&vendor);
+    let document = schema::document(&interrupt(child).exits(130));
+    let usage = &document["usage"];
+    assert_eq!((&document["iterations"], &usage["estimated"]), (&json!(1), &json!(true)), "{document:#}");
+    assert!(usage["input_tokens"].as_u64() > Some(0), "{document:#}");
+    let entry = home.run(&["audit", "list", "--json"]).exits(0).json()["entries"][0].clone();
+    assert_eq!((&entry["request_id"], &entry["cost_is_estimated"]), (&document["request_id"], &json!(true)));
+    assert_eq!((&entry["tokens_input"], &entry["tokens_output"]), (&usage["input_tokens"], &usage["output_tokens"]));
+    assert_eq!((&entry["cost_estimate"], &entry["iterations"]), (&usage["cost_usd"], &json!(1)), "{entry:#}");
+}
+
+#[test]
 fn standard_input_that_never_ends_is_not_waited_for_beyond_the_timeout() {
     let home = omni();
     let mut child = home.command(&["ask", "--timeout", "500ms", "hello"]).stdin(Stdio::piped()).spawn().unwrap();

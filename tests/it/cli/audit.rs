@@ -51,6 +51,10 @@ fn the_log_is_listed_filtered_and_paged() {
     let tail = home.run(&["audit", "tail", "-n", "2", "--json"]).exits(0).json_lines();
     assert_eq!(tools(tail), ["fail", "drop_table"]);
     home.run(&["audit", "list", "--since", "soon"]).exits(2);
+    for command in ["list", "tail", "stats", "export"] {
+        let turned = home.run(&["audit", command, "--since", "2026-03-02", "--until", "2026-03-01"]).exits(2);
+        assert!(turned.err.contains("--since is not before --until") && turned.out.is_empty(), "{turned:?}");
+    }
     for (option, known) in [("--status", "rate_limited"), ("--type", "tool_call")] {
         let unknown = home.run(&["audit", "list", option, "nonsense"]).exits(2);
         assert!(unknown.err.contains("nonsense") && unknown.err.contains(known), "{unknown:?}");

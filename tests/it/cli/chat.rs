@@ -73,9 +73,12 @@ fn ctrl_c_ends_the_answer_and_not_the_chat() {
     assert_eq!(server.calls().len(), 2, "{}", chat.text());
 
     chat.shows("omni>", 4);
+    chat.types("/cost");
+    chat.shows("1 question, ", 1);
+    chat.shows("omni>", 5);
     chat.presses("C-c");
     chat.shows("Ctrl-C once more ends the chat", 1);
-    chat.shows("omni>", 5);
+    chat.shows("omni>", 6);
     chat.presses("C-c");
     assert_eq!(chat.ends(), 0);
 }
@@ -102,7 +105,7 @@ fn the_commands_of_a_chat_do_what_their_names_say() {
     chat.types("/save talk.md");
     chat.shows("cannot be written", 1);
     chat.types("/cost");
-    chat.shows("1 questions", 1);
+    chat.shows("1 question, ", 1);
     chat.types("/approve never");
     chat.types("/approve");
     chat.shows("\nnever\n", 1);

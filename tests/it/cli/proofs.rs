@@ -1,5 +1,7 @@
 //! What a host can prove of a ledger: its own chains, those of other hosts, those of another database.
 
+use std::fs;
+
 use omni_tests::{loopback::Loopback, program::Program};
 use serde_json::{Value, json};
 
@@ -48,6 +50,34 @@ fn change(dir: &tempfile::TempDir, name: &str, statements: &[&'static str]) {
         pool.close().await;
     });
 }
+
+#[test]
+fn a_data_directory_that_was_moved_knows_the_end_of_its_ledger_and_says_which_it_does_not_look_for() {
+    let (server, dir) = (Loopback::start(), tempfile::tempdir().unwrap());
+    let home = with_server(&server, "");
+    for _ in 0..2 {
+        home.run(&CALL).exits(0);
+    }
+    fs::rename(home.home().join("xdg/data"), dir.path().join("data")).unwrap();
+    let (moved, other) = (dir.path().join("data").display().to_string(), url(&dir, "other.db"));
+    let env = [("XDG_DATA_HOME", &*moved)];
+    let verify = |code| home.run_with(&env, &["audit", "verify", "--json"]).exits(code).json();
+    assert_eq!((&verify(0)["chains"], &verify(0)["elsewhere"]), (&json!(2), &json!(0)));
+    change(&dir, "data/omni/omni.db", &WITHOUT_YOUNGEST);
+    let fault = verify(1)["first_break"]["fault"].clone();
+    assert!(fault.as_str().unwrap().contains("data directory"), "{fault}");
+    let env = [("XDG_DATA_HOME", &*moved), ("DATABASE_URL", &*other)];
+    let text = home.run_with(&env, &["audit", "verify"]).exits(1).out;
+    assert!(text.starts_with("not ok: no record is here") && text.contains("1 belong to another database"), "{text}");
+}
+
+/// Removes the youngest chain, its rows first.
+const WITHOUT_YOUNGEST: [&str; 4] = [
+    "DROP TRIGGER ledger_is_append_only_delete",
+    "DELETE FROM audit_logs WHERE chain_id = (SELECT max(chain_id) FROM ledger)",
+    "DELETE FROM tool_calls WHERE chain_id = (SELECT max(chain_id) FROM ledger)",
+    "DELETE FROM ledger WHERE chain_id = (SELECT max(chain_id) FROM ledger)",
+];
 
 #[test]
 fn a_host_proves_its_own_chains_beside_those_of_hosts_whose_key_it_lacks() {

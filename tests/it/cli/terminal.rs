@@ -194,7 +194,7 @@ fn what_goes_for_good_is_asked_for_at_the_terminal_unless_somebody_says_yes_befo
         assert!(kept.out.contains("goes for good") && kept.out.contains("nothing was removed"), "{kept:?}");
     }
     let gone = at_terminal(&home, &[], &prune, "y\n").exits(0);
-    assert!(gone.out.contains("2 records older than 1 days were removed"), "{gone:?}");
+    assert!(gone.out.contains("Removed what is older than 1 day: 2 records"), "{gone:?}");
     let unasked = at_terminal(&home, &[], &["db", "prune", "--older-than", "1", "--yes"], "").exits(0);
     assert!(unasked.out.contains("0 records") && !unasked.out.contains("goes for good"), "{unasked:?}");
 }

@@ -11,6 +11,15 @@ use tempfile::TempDir;
 
 use super::{Session, only};
 
+#[tokio::test]
+async fn several_may_make_the_samples_in_one_directory_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let making = (0..4).map(|_| sample::databases(dir.path()));
+    for made in futures::future::join_all(making).await {
+        assert_eq!(made.unwrap().len(), 3);
+    }
+}
+
 /// A file with statements run in it.
 async fn file(sql: &'static str) -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();

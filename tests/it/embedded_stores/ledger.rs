@@ -171,9 +171,11 @@ impl AuditReader for Ledger {
         stats.avg_duration_ms = sum(|entry| entry.duration_ms) as f64 / asked.len().max(1) as f64;
         stats.total_cost = sum(|entry| entry.cost_nano_usd.unwrap_or(0)) as f64 / 1e9;
         stats.unpriced_count = sum(|entry| u64::from(entry.model.is_some() && entry.cost_nano_usd.is_none()));
+        stats.estimated_count = sum(|entry| u64::from(entry.cost_is_estimated));
         stats.total_tokens_input = sum(|entry| entry.tokens_input);
         stats.total_tokens_output = sum(|entry| entry.tokens_output);
         stats.total_tokens_cached = sum(|entry| entry.tokens_cached);
+        stats.total_tokens_cache_write = sum(|entry| entry.tokens_cache_write);
         stats.blocked_count = sum(|entry| u64::from(entry.was_blocked));
         for entry in &asked {
             *stats.by_status.entry(entry.status.clone()).or_default() += 1;

@@ -196,6 +196,7 @@ async fn the_sums_are_those_of_the_entries() {
         let expected = json!({
             "total_requests": 3, "total_tool_calls": 2, "avg_iterations": 0.0, "total_cost": 0.0, "error_count": 1,
             "success_count": 1, "warning_count": 0, "period_days": 30, "blocked_count": 1,
+            "estimated_count": 0, "total_tokens_cache_write": 0,
         });
         for (field, value) in expected.as_object().unwrap() {
             assert_eq!(&stats[field], value, "{path} {field}");
@@ -260,6 +261,9 @@ async fn the_log_comes_as_a_table_and_as_lines() {
     let ndjson = office.get(&ada, &format!("/audit/my-logs?{CALLS}&format=ndjson")).await.is(200);
     assert_eq!(ndjson.header("content-type"), "application/x-ndjson");
     let entries: Vec<Value> = ndjson.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(csv.text.lines().next().unwrap().ends_with(",cost_nano_usd,cost_is_estimated"), "{}", csv.text);
+    let costs = |entry: &Value| entry["tenant"].is_string() && entry.get("cost_nano_usd").is_some();
+    assert!(entries.iter().all(|entry| costs(entry) && entry["cost_is_estimated"] == false), "{entries:?}");
     assert_eq!(lines(&entries.into())[1], (ADA, "echo", "error"));
     let one = office.get(&boss, &format!("/audit/logs?{CALLS}&format=csv&limit=2&offset=1")).await.is(200);
     assert_eq!(one.text.lines().count(), 1 + 2, "a limit is one of the whole");

@@ -2,7 +2,8 @@
 
 use omni_core::{
     Omni,
-    config::{HttpConfig, SecurityMode},
+    config::{HttpConfig, ProxyConfig, SecurityMode},
+    identity::Authenticator,
 };
 use omni_tests::door::{Door, Reply};
 use reqwest::Method;
@@ -10,13 +11,14 @@ use serde_json::{Value, json};
 
 use super::ADA;
 
+fn trusts(config: &mut HttpConfig) {
+    config.mode = SecurityMode::TrustedLocal;
+    config.local_user = "root".into();
+    config.cors_origins = vec!["https://portal.company.com".into()];
+}
+
 async fn trusting() -> Door {
-    let set = |config: &mut HttpConfig| {
-        config.mode = SecurityMode::TrustedLocal;
-        config.local_user = "root".into();
-        config.cors_origins = vec!["https://portal.company.com".into()];
-    };
-    Door::with(set, |builder| builder).await
+    Door::with(trusts, |builder| builder).await
 }
 
 fn ask(door: &Door, body: &Value) -> reqwest::RequestBuilder {
@@ -52,6 +54,10 @@ async fn a_page_in_a_browser_here_is_not_this_machine() {
         ("sec-fetch-site", "cross-site"),
         ("x-forwarded-for", "203.0.113.9"),
         ("via", "1.1 nginx"),
+        ("forwarded", "for=203.0.113.9"),
+        ("x-forwarded-host", "omni.company.com"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "203.0.113.9"),
     ] {
         by(name, value).await.error(401, "unauthenticated");
     }
@@ -65,6 +71,27 @@ async fn a_page_in_a_browser_here_is_not_this_machine() {
     }
     let form = door.request(Method::POST, "/chat/ask").header("content-type", "text/plain").body(r#"{"message":"Hi"}"#);
     Reply::of(form).await.error(415, "unsupported_media_type");
+}
+
+#[tokio::test]
+async fn what_a_proxy_on_this_machine_passes_on_is_not_this_machine_though_no_header_says_so() {
+    for (proxy, is_let_in) in [("127.0.0.1/32", false), ("10.0.0.0/8", true)] {
+        let set = |config: &mut HttpConfig| {
+            trusts(config);
+            config.trusted_proxies = vec![proxy.parse().unwrap()];
+        };
+        let of_the_door = Door::with(set, |builder| builder).await;
+        let proxies = ProxyConfig::new(vec![proxy.parse().unwrap()]);
+        let authenticator = Authenticator::new().with_local_act_as().with_proxy(proxies);
+        let of_the_pipeline = Door::with(trusts, |builder| builder.authenticator(authenticator)).await;
+        for door in [of_the_door, of_the_pipeline] {
+            let reply = Reply::of(ask(&door, &json!({ "message": "Hi" }))).await;
+            match is_let_in {
+                true => assert_eq!(reply.is(200).json()["user"], "local:root"),
+                false => drop(reply.error(401, "unauthenticated")),
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use omni_core::{Config, llm::scripted::Scripted};
+use omni_core::{
+    Config, Omni, PolicyStore, Principal, ask::DirectCall, llm::scripted::Scripted, policy::memory::MemoryPolicy,
+};
 use omni_tests::server::FakeServer;
+use serde_json::value::RawValue;
 
-use super::Lab;
+use super::{Lab, options};
 
 /// Reloads with these lines; what then waits for a restart, and what servers are made with.
 async fn reload(lab: &Lab, data_dir: &str, security: &str) -> (Vec<&'static str>, Arc<Config>) {
@@ -35,6 +38,29 @@ async fn what_is_built_anew_has_what_waits_for_a_restart_as_it_was() {
         assert_eq!(tokens(&told), tokens(&begun), "tokens are where they were");
         assert!(told.tokens.key.is_none(), "and under the key that they were");
         assert_eq!((&told.egress, &told.oidc), (&begun.egress, &begun.oidc), "nobody else is asked");
+    }
+    lab.omni.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_policy_of_the_programs_own_stays_whatever_the_files_say_of_people() {
+    let mut lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
+    lab.omni.shutdown().await;
+    let registry = Arc::get_mut(&mut lab.registry).unwrap();
+    registry.policies.register("own", |_| {
+        Box::pin(async { Ok(Arc::new(MemoryPolicy::allow_all()) as Arc<dyn PolicyStore>) })
+    });
+    let mut config = Config::load(options(lab.dir.path())).unwrap();
+    config.policy_kind = "own".into();
+    lab.omni = Omni::from_config(&config, &lab.registry).await.unwrap();
+    let by_eve = || {
+        let arguments = RawValue::from_string(r#"{"message":"hi"}"#.into()).unwrap();
+        lab.omni.call_tool(DirectCall::new(Principal::email("eve@elsewhere.com"), "lab", "echo", arguments))
+    };
+    assert!(by_eve().await.is_ok(), "only the program's own policy knows her");
+    for _ in 0..2 {
+        lab.reloader().reload().await.unwrap();
+        assert!(by_eve().await.is_ok(), "and it still decides");
     }
     lab.omni.shutdown().await;
 }

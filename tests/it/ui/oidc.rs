@@ -1,5 +1,6 @@
 //! Logging in at the identity provider's own page.
 
+mod asking;
 mod leaving;
 
 use omni_tests::{

@@ -72,7 +72,7 @@ pub(super) fn router(state: Shared) -> Router {
 async fn metadata(Extract(state): Extract<Shared>) -> Json<Value> {
     let state = state.lock().unwrap();
     Json(json!({
-        "resource": state.resource(),
+        "resource": state.rules.resource.map_or_else(|| state.resource(), str::to_owned),
         "authorization_servers": [state.issuer()],
         "scopes_supported": ["tools", "admin"],
     }))

@@ -21,6 +21,8 @@ pub struct Rules {
     pub known: Option<(&'static str, Option<&'static str>)>,
     /// Members of its metadata in place of its own; `null` takes one away.
     pub metadata: Value,
+    /// What the MCP server says that tokens are for, in place of itself.
+    pub resource: Option<&'static str>,
     /// Whether a refresh token is replaced with every use.
     pub rotates: bool,
     /// Whether the token endpoint is out of order.
@@ -38,6 +40,7 @@ impl Default for Rules {
             registers: true,
             known: None,
             metadata: json!({}),
+            resource: None,
             rotates: true,
             refuses_tokens: false,
             accepts_nothing: false,

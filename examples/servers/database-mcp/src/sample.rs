@@ -1,7 +1,7 @@
 //! Three SQLite databases to try things on: tables of a bank and of a card processor, with a history of queries, and
 //! with indexes missing where queries want them. They follow from a seed and a time alone.
 
-use std::{io, path::Path};
+use std::{fs::File, io, path::Path};
 
 use chrono::{DateTime, Utc};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -106,6 +106,7 @@ pub async fn databases(dir: &Path) -> Result<Vec<DatabaseConfig>, SampleError> {
 /// When they cannot be made there.
 pub async fn databases_of(dir: &Path, options: SampleOptions) -> Result<Vec<DatabaseConfig>, SampleError> {
     tokio::fs::create_dir_all(dir).await?;
+    let _alone = alone(dir).await?;
     let mut databases = Vec::new();
     for (number, recipe) in RECIPES.iter().enumerate() {
         let path = dir.join(format!("{}.db", recipe.name));
@@ -120,6 +121,20 @@ pub async fn databases_of(dir: &Path, options: SampleOptions) -> Result<Vec<Data
         databases.push(database(recipe, &path));
     }
     Ok(databases)
+}
+
+/// Whoever else makes them in this directory, be it another process, waits until what this gives is dropped; not where
+/// files cannot be locked.
+async fn alone(dir: &Path) -> io::Result<File> {
+    let path = dir.join("making.lock");
+    let locked = tokio::task::spawn_blocking(move || -> io::Result<File> {
+        let file = File::create(path)?;
+        if let Err(error) = file.lock() {
+            tracing::debug!(%error, "others may make the sample databases at the same time");
+        }
+        Ok(file)
+    });
+    locked.await.map_err(io::Error::other)?
 }
 
 /// Such a database stands in for those of the original, which were Oracle's and MySQL's: their tools take it too, and

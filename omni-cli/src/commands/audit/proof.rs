@@ -7,7 +7,7 @@ use omni_core::{
     config::Need,
     ledger::{
         Heads, SealKey, SealKeys,
-        verify::{Break, LastSeal, Verified, verify_up_to},
+        verify::{Break, LastSeals, Verified, verify_up_to},
     },
 };
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use crate::{
     args::{KeyArgs, VerifyArgs},
     exit::Exit,
     fault::Fault,
+    render::counted,
 };
 
 /// Prints where all chains end.
@@ -51,11 +52,11 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
     let exported = args.head.as_deref().map(exported).transpose()?;
     let keys = keys(&config)?;
     let backend = compose::ledger_store(&config, &app.registry).await?;
-    let last = LastSeal::read(&config.audit.dir, &*backend.sink);
+    let last = LastSeals::read(&config.audit.dir, &*backend.sink).map_err(failed)?;
     let store = readable(&config, backend.reader)?;
     app.console.spinner.show("verifying …");
     let heads = exported.map(|heads| heads.heads).unwrap_or_default();
-    let verified = verify_up_to(&*store, &keys, &heads, last).await.map_err(failed)?;
+    let verified = verify_up_to(&*store, &keys, &heads, &last).await.map_err(failed)?;
     if args.json {
         app.console.json(&document(&verified))?;
     } else {
@@ -93,22 +94,41 @@ fn document(verified: &Verified) -> Value {
         "records": verified.records,
         "pruned": verified.pruned,
         "unproved": verified.unproved,
+        "beside": verified.beside,
+        "elsewhere": verified.elsewhere,
         "not_provable": not_provable,
         "first_break": first_break,
     })
 }
 
 fn sentence(verified: &Verified) -> String {
-    let seen = format!("{} records in {} chains", verified.records, verified.chains);
+    let seen = format!("{} in {}", counted(verified.records, "record"), counted(verified.chains, "chain"));
     let unproved = match verified.unproved {
         0 => String::new(),
+        1 => "; 1 row of audit_logs is older than the ledger, and nothing proves it".into(),
         rows => format!("; {rows} rows of audit_logs are older than the ledger, and nothing proves them"),
     };
-    let foreign = foreign(&verified.not_provable);
+    let beside = match verified.beside {
+        0 => String::new(),
+        rows => format!(
+            "; {rows} of the rows of audit_logs came since without a record: an OMNI2 that still runs beside omni wrote \
+             them, or somebody forged them (docs/migration.md, \"The database\")"
+        ),
+    };
+    let elsewhere = match verified.elsewhere {
+        0 => String::new(),
+        ends => format!(
+            "; of the last seals in the data directory {ends} belong to another database, and nothing looked for them"
+        ),
+    };
+    let rest = format!("{}{beside}{unproved}{elsewhere}", foreign(&verified.not_provable));
     match &verified.first_break {
-        Some(found) => format!("not ok: {found} (after {seen}){foreign}{unproved}"),
-        None if verified.is_proved() => format!("ok: {seen}, each as the ledger wrote it{unproved}"),
-        None => format!("not ok: {seen} are as the ledger wrote them{foreign}{unproved}"),
+        Some(found) => format!("not ok: {found} (after {seen}){rest}"),
+        None if verified.is_proved() => format!("ok: {seen}, each as the ledger wrote it{rest}"),
+        None if verified.is_gone() => {
+            format!("not ok: no record is here, but the data directory knows of some: this is another database{rest}")
+        }
+        None => format!("not ok: {seen} are as the ledger wrote them{rest}"),
     }
 }
 

@@ -27,8 +27,12 @@ pub(super) fn shared(tenant: &str) -> Vec<Record> {
 }
 
 async fn ask(tool: &str, args: Value) -> Found {
+    ask_of(shared("default"), tool, args).await
+}
+
+async fn ask_of(records: Vec<Record>, tool: &str, args: Value) -> Found {
     let store = SqlAudit::open("sqlite::memory:").await.unwrap();
-    append(&store, &seal_all(&SealKey::generate(), shared("default").into_iter())).await;
+    append(&store, &seal_all(&SealKey::generate(), records.into_iter())).await;
     let analytics = Analytics::new(store.db().clone());
     analytics.ask_at(&Principal::email("dba@company.com"), tool, arguments(args), now()).await.unwrap()
 }
@@ -63,4 +67,25 @@ async fn what_somebody_asked_cannot_break_the_table() {
     let found = ask("get_slow_queries", json!({})).await;
     assert!(found.text.contains(r"What \| is up?"), "{}", found.text);
     assert_eq!(found.document["queries"][0]["query"], "What | is\nup?");
+}
+
+#[tokio::test]
+async fn calls_that_were_refused_within_answered_requests_are_told_beside_the_refused_requests() {
+    let mut records = shared("default");
+    let party = records[0].party.clone();
+    let mut call = CallRecord::new("db", "wipe", json!({}), Outcome::Denied);
+    (call.rule, call.unsent) = (Some("mcps.db.confirm: wipe".into()), true);
+    let refused = Event::Ask(Box::new(AskRecord::new("May I?", Outcome::Denied)));
+    let more = [Event::ToolCall(call.clone()), Event::ToolCall(call), refused];
+    records.extend(more.map(|event| Record {
+        at: now() - TimeDelta::hours(1),
+        ..Record::new(uuid::Uuid::now_v7(), party.clone(), event)
+    }));
+    let found = ask_of(records, "get_denials", json!({})).await;
+    let says = "Policy denied 1 request and limits refused 0; 2 calls were refused within requests, also answered ones \
+                (the last 7 days).";
+    assert!(found.text.starts_with(says), "{}", found.text);
+    let totals = &found.document["totals"];
+    assert_eq!((&totals["denied"], &totals["refused_calls"]), (&json!(1), &json!(2)));
+    assert_eq!(found.document["rules"][0]["rule"], "mcps.db.confirm: wipe");
 }

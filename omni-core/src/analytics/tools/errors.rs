@@ -163,9 +163,10 @@ pub(super) async fn denials(
         }
     }
     let rules = rules(view, period, user).await?;
+    let calls = refused_calls(view, period, user).await?;
     let recent = recent_denials(view, period, user, args.limit(10)).await?;
     let [denied, limited] = people.values().fold([0, 0], |sum, more| [sum[0] + more[0], sum[1] + more[1]]);
-    if denied + limited == 0 && rules.len() == 0 {
+    if denied + limited + calls == 0 {
         return Ok(nothing("Nothing was denied", period, user));
     }
     let mut people: Vec<_> = people.into_iter().collect();
@@ -176,16 +177,28 @@ pub(super) async fn denials(
     };
     let headings = &[("user", "user"), ("denied", "denied"), ("rate_limited", "over a limit")];
     let says = format!(
-        "Policy denied {} and limits refused {limited} ({}).",
+        "Policy denied {} and limits refused {limited}; {} refused within requests, also answered ones ({}).",
         some(denied, "request", "requests"),
+        some(calls, "call was", "calls were"),
         period.name
     );
     Ok(Report::new(says, Some(period))
         .total("denied", Cell::Count(denied))
         .total("rate_limited", Cell::Count(limited))
+        .total("refused_calls", Cell::Count(calls))
         .table(Table::new("users", "By user", headings).with(people.into_iter().map(row)))
         .table(rules)
         .table(recent))
+}
+
+/// How many calls were refused, also within questions that were answered all the same.
+async fn refused_calls(view: &View<'_>, period: &Period, user: Option<&str>) -> Result<u64, AnalyticsError> {
+    let wanted = Wanted::new(&RULES, view.tenant, period.span).only("user_email", user).by(&["status"]);
+    let mut calls = 0;
+    for row in view.sums(wanted).await? {
+        calls += count(&row, "calls")?;
+    }
+    Ok(calls)
 }
 
 /// Which rules refused which tools, also within questions that were answered all the same.
@@ -194,7 +207,7 @@ async fn rules(view: &View<'_>, period: &Period, user: Option<&str>) -> Result<T
     let wanted = Wanted::new(&RULES, view.tenant, period.span).only("user_email", user).by(&by);
     let rows = view.sums(wanted.top("calls", MOST as u64, view.dialect())).await?;
     let headings = &[("mcp", "server"), ("tool", "tool"), ("end", "end"), ("rule", "rule"), ("calls", "calls")];
-    let mut table = Table::new("rules", "By rule", headings);
+    let mut table = Table::new("rules", "Refused calls by rule", headings);
     for row in &rows {
         let mut cells = Vec::new();
         for key in by {

@@ -13,12 +13,13 @@ use crate::{
         rollup::REQUESTS,
         sums::Wanted,
     },
-    cost::PriceTable,
+    cost::{PICOS, PriceTable},
 };
 
 const MOST: u64 = 20;
-/// What a token from a cache saves where its model's price is not known: the original's 0.80 less 0.08 dollars a million.
-const USUAL_SAVING: u64 = 720;
+/// What a token from a cache saves where its model's price is not known, in pico-dollars: the original's 0.80 less 0.08
+/// dollars a million.
+const USUAL_SAVING: u64 = 720_000;
 
 const USERS: &[(&str, &str)] = &[
     ("user", "user"),
@@ -99,11 +100,11 @@ async fn models(view: &View<'_>, period: &Period, user: Option<&str>) -> Result<
     Ok((table, whole))
 }
 
-/// How much less tokens cost that come from the cache.
+/// How much less tokens cost that come from the cache, in nano-dollars.
 fn saving(model: &str, cached: u64) -> i64 {
     let price = PriceTable::default().price(model).map(|price| price.base);
     let each = price.map_or(USUAL_SAVING, |rates| rates.input.saturating_sub(rates.cache_read));
-    i64::try_from(cached.saturating_mul(each)).unwrap_or(i64::MAX)
+    i64::try_from(u128::from(cached) * u128::from(each) / PICOS).unwrap_or(i64::MAX)
 }
 
 /// Of everything that went in, what the cache had.

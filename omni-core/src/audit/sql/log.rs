@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -24,8 +24,8 @@ const LOG: &str =
     l.slack_channel, l.slack_user_id, l.slack_message_ts, l.slack_thread_ts,
     l.request_type, l.message_preview, l.model, l.iterations, l.tool_calls_count, l.tools_used,
     l.mcps_accessed, l.tokens_input, l.tokens_output, l.tokens_cached, l.tokens_cache_write,
-    CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.mcp_target, l.tool_called,
-    l.success, l.status, l.warning, l.duration_ms, l.response_preview, l.error_message, l.was_blocked,
+    CAST(l.cost_estimate AS DOUBLE PRECISION) AS cost_estimate, l.cost_nano_usd, l.cost_is_estimated, l.mcp_target,
+    l.tool_called, l.success, l.status, l.warning, l.duration_ms, l.response_preview, l.error_message, l.was_blocked,
     l.block_reason";
 
 /// What of an entry may be long, and what stands in its place where it is not wanted.
@@ -64,6 +64,7 @@ fn log_entry(row: &Row) -> Result<LogEntry, DbError> {
         tokens_cache_write: number("tokens_cache_write")?.unwrap_or(0),
         cost_estimate: row.optional_float("cost_estimate")?,
         cost_nano_usd: number("cost_nano_usd")?,
+        cost_is_estimated: row.bool("cost_is_estimated")?,
         mcp_target: row.optional_text("mcp_target")?,
         tool_called: row.optional_text("tool_called")?,
         tool_params: row.optional_json("tool_params")?,
@@ -106,6 +107,13 @@ fn call_entry(row: &Row) -> Result<CallEntry, DbError> {
 /// PostgreSQL writes the mask of an address too.
 fn address(text: &str) -> Option<IpAddr> {
     text.split('/').next()?.parse().ok()
+}
+
+/// Whether a text is the address of one host, as either database spells it.
+fn is_host(text: &str) -> bool {
+    let (host, mask) = text.split_once('/').map_or((text, None), |(host, mask)| (host, Some(mask)));
+    let bits = |host: IpAddr| if host.is_ipv4() { "32" } else { "128" };
+    host.parse().is_ok_and(|host| mask.is_none_or(|mask| mask == bits(host)))
 }
 
 /// Rows that are older than omni belong to no request that it knows.
@@ -223,9 +231,11 @@ pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, Aud
         sum("l.duration_ms", "duration_ms"),
         sum("l.cost_nano_usd", "nano_usd"),
         sum("CASE WHEN l.model IS NOT NULL AND l.cost_nano_usd IS NULL THEN 1 ELSE 0 END", "unpriced"),
+        sum("CASE WHEN l.cost_is_estimated THEN 1 ELSE 0 END", "estimated"),
         sum("l.tokens_input", "tokens_input"),
         sum("l.tokens_output", "tokens_output"),
         sum("l.tokens_cached", "tokens_cached"),
+        sum("l.tokens_cache_write", "tokens_cache_write"),
         sum("CASE WHEN l.was_blocked THEN 1 ELSE 0 END", "blocked"),
     ];
     let (sums, found) = (sums.join(", "), conditions.to_sql());
@@ -235,6 +245,7 @@ pub(super) async fn stats(db: &Db, query: &AuditQuery) -> Result<AuditStats, Aud
 }
 
 fn sums_of(row: &Row) -> Result<(Group, Sums), DbError> {
+    let tokens = |kind| row.unsigned(kind);
     let sums = Sums {
         requests: row.unsigned("requests")?,
         calls: row.unsigned("calls")?,
@@ -243,7 +254,13 @@ fn sums_of(row: &Row) -> Result<(Group, Sums), DbError> {
         duration_ms: row.unsigned("duration_ms")?,
         nano_usd: row.unsigned("nano_usd")?,
         unpriced: row.unsigned("unpriced")?,
-        tokens: [row.unsigned("tokens_input")?, row.unsigned("tokens_output")?, row.unsigned("tokens_cached")?],
+        estimated: row.unsigned("estimated")?,
+        tokens: [
+            tokens("tokens_input")?,
+            tokens("tokens_output")?,
+            tokens("tokens_cached")?,
+            tokens("tokens_cache_write")?,
+        ],
         blocked: row.unsigned("blocked")?,
     };
     Ok(((row.text("status")?, row.int("is_admin")? == 1), sums))
@@ -261,7 +278,15 @@ const INTACT: &str = "CASE WHEN l.timestamp = l.created_at
     AND (l.user_id IS NULL OR (u.email = l.user_email AND u.tenant = l.tenant))
     AND coalesce(l.question, l.result_summary, l.error_id, l.llm_reasoning) IS NULL
     AND l.llm_confidence IS NULL AND l.llm_tokens_used IS NULL
-    AND l.databases_accessed IS NULL THEN 1 ELSE 0 END AS intact";
+    AND l.databases_accessed IS NULL
+    AND coalesce(l.iterations, 0) >= 0 AND coalesce(l.tool_calls_count, 0) >= 0 AND coalesce(l.duration_ms, 0) >= 0
+    AND coalesce(l.tokens_input, 0) >= 0 AND coalesce(l.tokens_output, 0) >= 0
+    AND coalesce(l.tokens_cached, 0) >= 0 AND coalesce(l.tokens_cache_write, 0) >= 0
+    AND coalesce(l.cost_nano_usd, 0) >= 0 THEN 1 ELSE 0 END AS intact";
+
+/// What is less than nothing is read as if it were not there.
+const INTACT_CALL: &str = "CASE WHEN coalesce(duration_ms, 0) >= 0 AND coalesce(bytes, 0) >= 0
+    AND coalesce(cost_nano_usd, 0) >= 0 THEN 1 ELSE 0 END AS intact";
 
 pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Option<u64>, AuditError> {
     let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
@@ -270,7 +295,7 @@ pub(super) async fn differing(db: &Db, records: &[SealedRecord]) -> Result<Optio
     let logs = format!(
         "SELECT l.seq, {INTACT}, {LOG}, {LONG} FROM audit_logs l LEFT JOIN users u ON u.id = l.user_id WHERE l.{range}"
     );
-    let calls = format!("SELECT seq, {CALL} FROM tool_calls WHERE {range}");
+    let calls = format!("SELECT seq, {INTACT_CALL}, {CALL} FROM tool_calls WHERE {range}");
     let (logs, calls) = (db.fetch_all(&logs, &values).await?, db.fetch_all(&calls, &values).await?);
     if let Some(seq) = doubled(&logs)?.into_iter().chain(doubled(&calls)?).min() {
         return Ok(Some(seq));
@@ -302,7 +327,10 @@ fn by_place(rows: &[Row]) -> Result<BTreeMap<u64, &Row>, DbError> {
 fn is_log(row: Option<&Row>, says: Option<&LogEntry>) -> bool {
     match (row, says) {
         (Some(row), Some(says)) => {
-            matches!(row.int("intact"), Ok(1)) && log_entry(row).is_ok_and(|entry| entry.says(says))
+            let address = row.optional_text("ip_address");
+            matches!(row.int("intact"), Ok(1))
+                && address.is_ok_and(|address| address.as_deref().is_none_or(is_host))
+                && log_entry(row).is_ok_and(|entry| entry.says(says))
         }
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
@@ -311,16 +339,38 @@ fn is_log(row: Option<&Row>, says: Option<&LogEntry>) -> bool {
 
 fn is_call(row: Option<&Row>, says: Option<&CallEntry>) -> bool {
     match (row, says) {
-        (Some(row), Some(says)) => call_entry(row).is_ok_and(|entry| entry.says(says)),
+        (Some(row), Some(says)) => {
+            matches!(row.int("intact"), Ok(1)) && call_entry(row).is_ok_and(|entry| entry.says(says))
+        }
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
 }
 
-/// Rows of the original, which wrote no ledger.
+/// Rows of the original, which wrote no ledger, and those that came [`beside`] it.
 pub(super) async fn unproved(db: &Db) -> Result<u64, AuditError> {
     let row = db.fetch_optional("SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NULL", &[]).await?;
     Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
+}
+
+/// Rows without a record that the original did not write before the ledger began: their numbers come after its first
+/// one, or are none that the table gives, or they are of later. A day is left for what the original took for the hour.
+pub(super) async fn beside(db: &Db) -> Result<u64, AuditError> {
+    const FIRST: &str = "SELECT min(chain_id) AS chain_id FROM (SELECT min(chain_id) AS chain_id FROM ledger
+        UNION ALL SELECT min(chain_id) AS chain_id FROM ledger_checkpoints) chains";
+    const BESIDE: &str = "SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NULL AND (id < 1
+        OR id > (SELECT min(id) FROM audit_logs WHERE chain_id IS NOT NULL) OR created_at >= ?)";
+    let first = db.fetch_optional(FIRST, &[]).await?.map(|row| row.optional_text("chain_id")).transpose()?.flatten();
+    let Some(first) = first else { return Ok(0) };
+    let since = begun(&first).and_then(|begun| begun.checked_add_signed(TimeDelta::days(1)));
+    let row = db.fetch_optional(BESIDE, &[Val::Time(since)]).await?;
+    Ok(row.map(|row| row.unsigned("n")).transpose()?.unwrap_or(0))
+}
+
+/// When a chain began, as its id tells.
+fn begun(chain_id: &str) -> Option<DateTime<Utc>> {
+    let (seconds, nanos) = chain_id.parse::<Uuid>().ok()?.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
 }
 
 pub(super) async fn forget_unproved(db: &Db, before: DateTime<Utc>) -> Result<u64, AuditError> {

@@ -134,7 +134,7 @@ async fn an_ask_becomes_a_row_with_the_originals_columns() {
     ask.model = Some("claude-haiku-4-5".into());
     ask.iterations = 2;
     ask.tools_used = vec!["db.health".into(), "db.query".into(), "git.log".into()];
-    ask.usage = Usage { cache_read: 7_589, cache_write: 3, cache_write_1h: 4, ..Usage::new(140, 346) };
+    ask.usage = Usage { cache_read: 7_589, cache_write: 3, cache_write_1h: 4, estimated: true, ..Usage::new(140, 346) };
     ask.cost = Some(NanoUsd(2_103_120));
     ask.duration_ms = 1_234;
     for store in stores().await {
@@ -151,8 +151,8 @@ async fn an_ask_becomes_a_row_with_the_originals_columns() {
             "response_preview": format!("{}...", "ü".repeat(500)), "iterations": 2, "tool_calls_count": 3,
             "tools_used": ["db.health", "db.query", "git.log"], "mcps_accessed": ["db", "git"], "tokens_input": 140,
             "tokens_output": 346, "tokens_cached": 7_589, "tokens_cache_write": 7, "cost_estimate": 0.002_103,
-            "cost_nano_usd": 2_103_120, "mcp_target": null, "tool_called": null, "tool_params": null, "success": true,
-            "status": "warning", "warning": "max_cost", "duration_ms": 1_234, "model": "claude-haiku-4-5",
+            "cost_nano_usd": 2_103_120, "cost_is_estimated": true, "mcp_target": null, "tool_called": null,
+            "tool_params": null, "success": true, "status": "warning", "warning": "max_cost", "duration_ms": 1_234, "model": "claude-haiku-4-5",
             "error_message": null, "was_blocked": false, "block_reason": null,
         });
         assert_eq!(row, expected);

@@ -144,8 +144,8 @@ const LOG_INTO: &str = "INSERT INTO audit_logs (chain_id, seq, user_id, timestam
     user_email, user_role, actor, source, x_source, user_agent, ip_address,
     slack_channel, slack_user_id, slack_message_ts, slack_thread_ts, request_type, message, message_preview, model, iterations, tool_calls_count,
     tools_used, mcps_accessed, tokens_input, tokens_output, tokens_cached, tokens_cache_write, cost_estimate,
-    cost_nano_usd, mcp_target, tool_called, tool_params, success, status, warning, duration_ms, response_preview,
-    error_message, was_blocked, block_reason) VALUES";
+    cost_nano_usd, cost_is_estimated, mcp_target, tool_called, tool_params, success, status, warning, duration_ms,
+    response_preview, error_message, was_blocked, block_reason) VALUES";
 
 fn log_row<'a>(sealed: &SealedRecord, log: &'a LogEntry, people: &People) -> Vec<Val<'a>> {
     let person = log.user_email.as_ref().and_then(|email| people.get(&(log.tenant.clone(), email.clone())));
@@ -182,6 +182,7 @@ fn log_row<'a>(sealed: &SealedRecord, log: &'a LogEntry, people: &People) -> Vec
         log.tokens_cache_write.into(),
         log.cost_estimate.into(),
         log.cost_nano_usd.into(),
+        log.cost_is_estimated.into(),
         (&log.mcp_target).into(),
         (&log.tool_called).into(),
         (&log.tool_params).into(),

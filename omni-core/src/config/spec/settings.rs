@@ -96,7 +96,7 @@ pub(crate) struct LlmSpec {
     pub(crate) prices: BTreeMap<String, PriceSpec>,
 }
 
-/// What a model costs, in US dollars per million tokens.
+/// What a model costs, in US dollars per million tokens with at most six decimals.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(extend("x-own" = true))]
 pub(crate) struct PriceSpec {

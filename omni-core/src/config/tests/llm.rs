@@ -130,8 +130,22 @@ fn prices_are_dollars_for_a_million_tokens() {
 }
 
 #[test]
+fn prices_are_exact_to_six_decimals() {
+    let prices = "llm: { provider: offline, prices: { fine: { input: 0.0375, output: 0.15, cache_read: 0.01875 }, \
+                  cheap: { input: 0.0004, output: 0.000001 }, dear: { input: 999999.999999, output: 1e6 } } }";
+    let prices = from_settings(prices, &[]).prices;
+    let base = |model| prices.price(model).unwrap().base;
+    assert_eq!(base("fine"), Rates::in_picos(37_500, 150_000, 37_500, 37_500, 18_750));
+    assert_eq!(base("cheap"), Rates::in_picos(400, 1, 400, 400, 400));
+    let dear = 999_999_999_999;
+    assert_eq!(base("dear"), Rates::in_picos(dear, 1_000_000_000_000, dear, dear, dear));
+}
+
+#[test]
 fn a_price_that_is_none_names_its_place() {
     for (prices, said) in [
+        ("m: { input: 0.0000004, output: 2 }", "llm.prices.m.input: a price has at most six decimals"),
+        ("m: { input: 1, output: 0.0375001001 }", "in dollars for a million tokens; 0.0375001001 has more"),
         ("m: { input: -1, output: 2 }", "llm.prices.m.input: a price is between 0 and"),
         ("m: { input: 1, output: 2, cache_read: 1e9 }", "llm.prices.m.cache_read: a price is"),
         ("m: { input: 1 }", r#"the key "output" is missing"#),

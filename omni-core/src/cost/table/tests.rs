@@ -31,6 +31,29 @@ fn the_five_kinds_of_tokens_have_five_prices() {
 }
 
 #[test]
+fn prices_of_fractions_of_a_nano_dollar_are_exact_and_no_turn_of_theirs_is_free() {
+    let cost = |rates, usage: &Usage| Price::flat(rates).cost(usage);
+    // 0.0375 and 0.15 dollars for a million: 52,687.5 nano-dollars.
+    let fine = Rates::in_picos(37_500, 150_000, 37_500, 37_500, 37_500);
+    assert_eq!(cost(fine, &usage(994, 101, 7)), NanoUsd(52_688));
+    let cheap = Rates::in_picos(400, 400, 400, 400, 400);
+    assert_eq!(cost(cheap, &Usage::new(1_000_000, 1_000_000)), NanoUsd(800_000));
+    assert_eq!((cost(cheap, &Usage::new(1, 0)), cost(cheap, &Usage::new(0, 0))), (NanoUsd(1), NanoUsd(0)));
+    assert_eq!(Rates::new(1, 2, 3, 4, 5), Rates::in_picos(1_000, 2_000, 3_000, 4_000, 5_000));
+}
+
+#[test]
+fn a_cost_that_no_number_holds_is_the_highest_there_is() {
+    let all = u64::MAX;
+    let mut most = usage(all, all, all);
+    (most.cache_write, most.cache_write_1h) = (all, all);
+    for rates in [Rates::in_picos(all, all, all, all, all), Rates::new(all, all, all, all, all)] {
+        assert_eq!(Price::flat(rates).cost(&most), NanoUsd(all));
+        assert_eq!(Price::flat(rates).output_within(NanoUsd(all), &Usage::new(1, 0)), Some(999));
+    }
+}
+
+#[test]
 fn the_whole_prompt_decides_the_band_of_haiku_5_5() {
     assert_eq!(cost("claude-haiku-5-5", &usage(100_000, 0, 0)), NanoUsd(10_000_000));
     assert_eq!(cost("claude-haiku-5-5", &usage(100_001, 0, 0)), NanoUsd(50_000_500));

@@ -31,6 +31,29 @@ async fn keys_in_a_database_keep_the_contract() {
     }
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+async fn counts_no_more_by_its_mark_alone(tables: crate::people::Tables) {
+    let (store, key) = (super::sql::SqlKeys::new(tables.clone()), ApiKey::issue("ann@x.org", Scopes::user()).key);
+    let id = store.insert(&key).await.unwrap();
+    let found = async || store.find(&key.prefix).await.unwrap().pop().unwrap();
+    assert!(found().await.is_valid(Utc::now()));
+    let sql = "UPDATE api_keys SET is_revoked = ? WHERE id = ?";
+    tables.db().await.unwrap().execute(sql, &[true.into(), id.into()]).await.unwrap();
+    let revoked = found().await;
+    assert!(revoked.revoked_at.is_some() && !revoked.is_valid(Utc::now()), "{revoked:?}");
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[tokio::test]
+async fn a_key_that_somebody_else_marked_as_taken_back_counts_no_more_though_nobody_wrote_when() {
+    use crate::people::Tables;
+    counts_no_more_by_its_mark_alone(Tables::at("sqlite::memory:")).await;
+    #[cfg(feature = "postgres")]
+    if let Some(url) = crate::testing::postgres_schema().await {
+        counts_no_more_by_its_mark_alone(Tables::at(url)).await;
+    }
+}
+
 /// An authenticator with one key.
 async fn with(key: impl FnOnce(&mut ApiKey), scopes: &[Scope]) -> (Authenticator, SecretString) {
     let mut issued = ApiKey::issue(" Bot@x.org", scopes.iter().copied().collect());

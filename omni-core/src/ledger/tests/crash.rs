@@ -104,6 +104,24 @@ async fn the_chain_after_a_crash_names_the_crashed_one() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_crashed_chain_stands_in_place_of_the_one_that_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let flaky = Flaky::default();
+    let ledger = open(options(dir.path()), flaky.clone()).await;
+    ledger.write(ask("1")).await.unwrap();
+    ledger.shutdown().await;
+    let end = |ends: Vec<dead::Head>| ends.into_iter().map(|(chain_id, _)| chain_id).collect::<Vec<_>>();
+    assert_eq!(end(ends::read(dir.path(), None).unwrap()), [ledger.chain_id()]);
+    die_after(dir.path(), vec![ask("2")]);
+    let next = open(options(dir.path()), flaky.clone()).await;
+    next.flush(SOON).await.unwrap();
+    next.shutdown().await;
+    let chains = flaky.sink.chains().await.unwrap();
+    assert_eq!(end(ends::read(dir.path(), None).unwrap()), [chains[1]]);
+    assert_verifies(&flaky.sink, 4).await;
+}
+
+#[tokio::test]
 async fn a_torn_last_line_is_dropped_and_the_rest_arrives() {
     for torn in [1, 30, 200] {
         let dir = tempfile::tempdir().unwrap();

@@ -34,7 +34,21 @@ async fn run(dir: &Path, store: &At, question: &str) {
 async fn previous(store: &At, chain: usize) -> Option<Uuid> {
     let sink = &store.flaky.sink;
     let first = sink.read(sink.chains().await.unwrap()[chain], 0, 1).await.unwrap().remove(0);
-    verify::named_previous(&first).map(|(chain_id, _)| chain_id)
+    verify::named_previous(&first).first().map(|(chain_id, _)| *chain_id)
+}
+
+/// The first end that a store lacks of those that were left beside it.
+async fn lacks(sink: &MemorySink, last: &LastSeals) -> Option<Break> {
+    verify_up_to(sink, &key(), &[], last).await.unwrap().first_break
+}
+
+/// The same store without one of its chains.
+async fn without(sink: &MemorySink, gone: Uuid) -> MemorySink {
+    let left = MemorySink::default();
+    for chain in sink.chains().await.unwrap().into_iter().filter(|chain| *chain != gone) {
+        left.append(&sink.read(chain, 0, 100).await.unwrap()).await.unwrap();
+    }
+    left
 }
 
 #[tokio::test]
@@ -55,23 +69,100 @@ async fn a_chain_names_the_one_before_it_in_its_own_store() {
 async fn a_store_that_was_emptied_or_cut_does_not_hold_the_seal_that_was_left_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     let (store, other) = (at("one"), at("two"));
-    assert_eq!(LastSeal::read(dir.path(), &store), None);
+    assert_eq!(LastSeals::read(dir.path(), &store).unwrap(), LastSeals::default());
     run(dir.path(), &store, "1").await;
     run(dir.path(), &store, "2").await;
-    let last = LastSeal::read(dir.path(), &store);
-    let check = async |sink: &MemorySink| verify_up_to(sink, &key(), &[], last).await.unwrap().first_break;
+    let last = LastSeals::read(dir.path(), &store).unwrap();
     let whole = &store.flaky.sink;
     let youngest = whole.chains().await.unwrap()[1];
-    assert_eq!((last.map(|last| last.chain_id), check(whole).await), (Some(youngest), None));
-    let (empty, cut) = (MemorySink::default(), MemorySink::default());
-    let older = whole.read(whole.chains().await.unwrap()[0], 0, 100).await.unwrap();
-    cut.append(&older).await.unwrap();
-    for (sink, records) in [(&empty, 0), (&cut, older.len() as u64)] {
+    assert_eq!((last.own.len(), last.own[0].chain_id, lacks(whole, &last).await), (1, youngest, None));
+    let (empty, cut) = (MemorySink::default(), without(whole, youngest).await);
+    for (sink, records) in [(&empty, 0), (&cut, 2)] {
         assert_verifies(sink, records).await;
-        assert_eq!(check(sink).await, Some(Break { chain_id: youngest, seq: 0, fault: Fault::HeadMissing }));
+        let missing = Break { chain_id: youngest, seq: 0, fault: Fault::HeadMissing };
+        assert_eq!(lacks(sink, &last).await, Some(missing));
     }
-    // What was left of one store says nothing of another.
-    assert_eq!(LastSeal::read(dir.path(), &other), None);
+    // What was left of one store says nothing of another, save that it is there.
+    let others = LastSeals::read(dir.path(), &other).unwrap();
+    assert_eq!((others.own.len(), others.elsewhere), (0, 1));
+    let verified = verify_up_to(&empty, &key(), &[], &others).await.unwrap();
+    assert_eq!((verified.first_break.is_none(), verified.is_gone(), verified.is_proved()), (true, true, false));
+    assert!(verify_up_to(&cut, &key(), &[], &others).await.unwrap().is_proved());
+}
+
+#[tokio::test]
+async fn the_end_of_a_service_is_known_though_younger_chains_ended_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = at("one");
+    let service = open(options(dir.path()), store.clone()).await;
+    service.write(ask("service")).await.unwrap();
+    run(dir.path(), &store, "1").await;
+    run(dir.path(), &store, "2").await;
+    service.shutdown().await;
+    let (sink, own) = (&store.flaky.sink, service.chain_id());
+    let last = LastSeals::read(dir.path(), &store).unwrap();
+    let chains = sink.chains().await.unwrap();
+    assert_eq!((chains[0], lacks(sink, &last).await), (own, None));
+    let cut = without(sink, own).await;
+    assert_verifies(&cut, 4).await;
+    assert_eq!(lacks(&cut, &last).await, Some(Break { chain_id: own, seq: 0, fault: Fault::HeadMissing }));
+
+    // The next chain names both ends, and its own is the only one that has to be kept.
+    run(dir.path(), &store, "3").await;
+    let youngest = sink.chains().await.unwrap()[3];
+    let named = verify::named_previous(&sink.read(youngest, 0, 1).await.unwrap()[0]);
+    assert!(named.iter().map(|(chain_id, _)| *chain_id).eq([chains[2], own]), "{named:?}");
+    let last = LastSeals::read(dir.path(), &store).unwrap();
+    assert!(last.own.iter().map(|last| last.chain_id).eq([youngest]), "{last:?}");
+    assert_verifies(sink, 8).await;
+    let fault = verify(&without(sink, own).await, &key()).await.unwrap().first_break;
+    assert_eq!(fault, Some(Break { chain_id: youngest, seq: 0, fault: Fault::PreviousMissing }));
+}
+
+#[test]
+fn ends_that_come_at_once_are_all_kept_and_never_more_than_there_is_room_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = || ends::write(dir.path(), None, (Uuid::now_v7(), [7; 32]), &[]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..4).for_each(|_| write()));
+        }
+    });
+    assert_eq!(ends::read(dir.path(), None).unwrap().len(), 16);
+    let lines: Vec<String> = (0..ends::MOST).map(|_| format!("{} {}\n", Uuid::now_v7(), to_hex([7; 32]))).collect();
+    fs::write(dir.path().join("head"), lines.concat()).unwrap();
+    let before = ends::read(dir.path(), None).unwrap();
+    write();
+    let kept = ends::read(dir.path(), None).unwrap();
+    assert_eq!((before.len(), kept.len()), (ends::MOST, ends::MOST));
+    assert_eq!(kept[..ends::MOST - 1], before[1..]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_store_in_the_directory_is_found_where_that_was_moved_and_by_its_name_of_before() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let inside = |dir: &tempfile::TempDir| {
+        let path = dir.path().canonicalize().unwrap().join("omni.db");
+        at(format!("sqlite:{}", path.display()).leak())
+    };
+    let (store, moved) = (inside(&here), inside(&there));
+    let head = |dir: &tempfile::TempDir, tag: &StoreTag| dir.path().join(format!("head.{tag}"));
+    let inner = StoreTag::of(&store, Some(here.path())).unwrap();
+    let whole = StoreTag::of(&store, None).unwrap();
+    run(here.path(), &store, "1").await;
+    let known = LastSeals::read(here.path(), &store).unwrap();
+    assert_eq!((known.own.len(), known.elsewhere), (1, 0));
+    fs::copy(head(&here, &inner), head(&there, &inner)).unwrap();
+    assert_eq!(LastSeals::read(there.path(), &moved).unwrap(), known);
+
+    fs::rename(head(&here, &inner), head(&here, &whole)).unwrap();
+    assert_eq!(LastSeals::read(here.path(), &store).unwrap(), known);
+    fs::rename(head(&there, &inner), head(&there, &whole)).unwrap();
+    let seen = LastSeals::read(there.path(), &moved).unwrap();
+    assert_eq!((seen.own.len(), seen.elsewhere), (0, 1), "whose it was cannot be told");
+    run(here.path(), &store, "2").await;
+    assert!(head(&here, &inner).exists() && !head(&here, &whole).exists());
+    assert_eq!(previous(&store, 1).await, Some(known.own[0].chain_id));
 }
 
 #[tokio::test]
@@ -80,7 +171,7 @@ async fn a_store_in_memory_lacks_nothing_of_a_process_before() {
     let ledger = open(options(dir.path()), MemorySink::default()).await;
     ledger.write(ask("1")).await.unwrap();
     ledger.shutdown().await;
-    assert_eq!(LastSeal::read(dir.path(), &MemorySink::default()), None);
+    assert_eq!(LastSeals::read(dir.path(), &MemorySink::default()).unwrap(), LastSeals::default());
 }
 
 #[tokio::test]

@@ -1,16 +1,16 @@
-//! The end of a store as a process wrote it down beside it.
+//! The ends of a store as processes wrote them down beside it.
 
 use std::path::Path;
 
 use uuid::Uuid;
 
 use crate::{
-    audit::{AuditSink, memory},
-    ledger::{dead, store::StoreTag},
+    audit::{AuditError, AuditSink, memory},
+    ledger::{ends, store::StoreTag},
 };
 
-/// The last seal of the youngest chain that ended well, as its process left it in its directory: a store that does not
-/// hold it has lost an end, or everything.
+/// The last seal of a chain that ended well, as its process left it in its directory: a store that does not hold it has
+/// lost an end, or everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastSeal {
@@ -20,15 +20,28 @@ pub struct LastSeal {
     pub mac: [u8; 32],
 }
 
-impl LastSeal {
-    /// What was left in a directory of the store to which a sink writes; `None` where nothing was, where the sink does not
-    /// say which store that is, and of a store in memory, which ends with its process.
-    #[must_use]
-    pub fn read(dir: &Path, sink: &dyn AuditSink) -> Option<Self> {
-        if sink.place().as_deref() == Some(memory::PLACE) {
-            return None;
-        }
-        let (chain_id, mac) = dead::read_head(dir, Some(&StoreTag::of(sink)?))?;
-        Some(Self { chain_id, mac })
+/// What was left in a directory of where chains ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastSeals {
+    /// Of the store's chains that no later one names, in the order in which they ended.
+    pub own: Vec<LastSeal>,
+    /// How many there are of other stores' chains.
+    pub elsewhere: usize,
+}
+
+impl LastSeals {
+    /// What was left in a directory of the store to which a sink writes. Nothing is known of a sink that does not say
+    /// which store that is, and of a store in memory, which ends with its process.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] when the directory cannot be read.
+    pub fn read(dir: &Path, sink: &dyn AuditSink) -> Result<Self, AuditError> {
+        let store = StoreTag::of(sink, Some(dir));
+        let Some(store) = store.filter(|_| sink.place().as_deref() != Some(memory::PLACE)) else {
+            return Ok(Self::default());
+        };
+        let own = ends::read(dir, Some(&store))?.into_iter().map(|(chain_id, mac)| LastSeal { chain_id, mac });
+        Ok(Self { own: own.collect(), elsewhere: ends::of_others(dir, &store)? })
     }
 }

@@ -129,6 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_resolves_names_where_the_operator_wants_one_and_the_server_is_elsewhere() {
+        for (base, proxy, uses_proxy) in [
+            (PUBLIC, false, false),
+            (PUBLIC, true, true),
+            ("http://127.0.0.1:8300/mcp", true, false),
+            ("http://localhost:8300/mcp", true, false),
+            ("http://127.0.0.1:8300/mcp", false, false),
+        ] {
+            let config = EgressConfig { proxy, ..EgressConfig::default() };
+            let rules = Rules::new(&Url::parse(base).unwrap(), &config, false);
+            assert_eq!(rules.uses_proxy(), uses_proxy, "{base} {proxy}");
+        }
+    }
+
+    #[test]
     fn an_address_in_any_spelling_is_what_it_is() {
         for url in [
             "https://10.0.0.1/",

@@ -72,6 +72,16 @@ async fn a_name_is_checked_by_what_it_resolves_to_when_the_connection_is_made() 
 }
 
 #[tokio::test]
+async fn nothing_is_sent_by_a_name_that_leads_where_nobody_may_ask() {
+    let egress = Egress::for_server(&url("https://mcp.example.com/mcp"), &EgressConfig::default()).unwrap();
+    let port = server(answer("200 OK", "{}")).await.port();
+    // It was not looked at before: whoever owns a name may let it lead elsewhere by now.
+    let sent = egress.client.get(format!("http://localhost:{port}/")).send().await;
+    let error = describe(&sent.unwrap_err());
+    assert!(error.contains("localhost leads to this machine"), "{error}");
+}
+
+#[tokio::test]
 async fn an_address_of_metadata_of_a_cloud_is_refused_before_any_connection() {
     let egress = Egress::for_server(&url("https://mcp.example.com/mcp"), &EgressConfig::default()).unwrap();
     for target in ["http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/", "https://[fe80::1]/"] {

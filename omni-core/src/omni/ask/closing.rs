@@ -51,12 +51,19 @@ pub(super) async fn close_calls(parts: &Parts, ask: &Ask, known: &Known, end: En
     let status = if matches!(&end, End::TimedOut) { CallStatus::Timeout } else { CallStatus::Cancelled };
     for (_, open) in std::mem::take(&mut progress.in_flight) {
         let took = millis(open.since.elapsed());
-        let why = Some("the ask ended before the call did");
-        let record = call::record(&open.call, status, why, took);
+        let unsent = !open.sent.is_so();
+        let why = match unsent {
+            true => "the ask ended before the call was sent",
+            false => "the ask ended before the call did",
+        };
+        let mut record = call::record(&open.call, status, Some(why), took);
+        record.unsent = unsent;
         metrics::called(parts, &record, open.since.elapsed());
         let record = Record::new(ask.request_id, known.party.clone(), Event::ToolCall(record));
         progress.write(&parts.ledger, record);
-        progress.answer.tool_calls.push(call::summary(parts, &open.call, status, why, took));
+        let mut summary = call::summary(parts, &open.call, status, Some(why), took);
+        summary.unsent = unsent;
+        progress.answer.tool_calls.push(summary);
     }
     let mut failed = None;
     while let Some(taken) = progress.recorded().await {
@@ -82,7 +89,8 @@ pub(super) fn conclude(end: End, results: Option<String>, answer: &mut Answer) -
             return Some(error);
         }
         End::Ran(Ended::Finished(Finish::MaxTurns)) => {
-            (Status::Timeout, "max_iterations_reached", format!("stopped after {} model turns", answer.iterations))
+            let turns = if answer.iterations == 1 { "turn" } else { "turns" };
+            (Status::Timeout, "max_iterations_reached", format!("stopped after {} model {turns}", answer.iterations))
         }
         End::Ran(Ended::Finished(Finish::MaxTokens)) => {
             let tokens = answer.usage.total();

@@ -32,6 +32,11 @@ pub(in crate::omni) async fn caught<T>(doing: impl Future<Output = Result<T, Run
     done.unwrap_or_else(|_| Err(RunError::new("it panicked")))
 }
 
+/// The same, for as long as a step may take.
+pub(in crate::omni) async fn within<T>(doing: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    timeout(STEP_TIMEOUT, caught(doing)).await.unwrap_or_else(|_| Err(RunError::new("no answer in time")))
+}
+
 /// The right to go on with a run.
 #[derive(Debug)]
 pub(in crate::omni) struct Lease {
@@ -48,9 +53,10 @@ impl Lease {
     /// Takes the run on.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where somebody else has, or it is over.
+    /// [`Error::Conflict`] where somebody else has, or it is over. Where the store does not say, an error of its own:
+    /// should it have given the run out, nobody has it, and its confirmations tell what becomes of it.
     pub(in crate::omni) async fn claim(&self) -> Result<(), Error> {
-        if timeout(STEP_TIMEOUT, caught(self.store.claim(self.run, LEASE))).await.unwrap_or(Ok(false))? {
+        if within(self.store.claim(self.run, LEASE)).await? {
             self.is_claimed.store(true, Ordering::Release);
             return Ok(());
         }

@@ -2,18 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio::time::timeout;
-
-use super::{Resumed, still_agreed, still_holds};
+use super::{Resumed, still_agreed, still_holds, within};
 use crate::{
     agent::{Run, plan::Judge},
     catalog::{Catalog, Health},
-    confirm::{Confirmation, RunError, State},
+    confirm::{Confirmation, State},
     error::{Error, ErrorKind},
     identity::{Principal, Via},
     mcp::McpError,
     omni::steps,
-    parts::{Parts, STEP_TIMEOUT},
+    parts::Parts,
 };
 
 impl Resumed {
@@ -26,8 +24,7 @@ impl Resumed {
         parts: &Parts,
         mut catalog: Arc<Catalog>,
     ) -> Result<Arc<Catalog>, Error> {
-        let confirmations = timeout(STEP_TIMEOUT, self.lease.store.of_run(self.lease.run)).await;
-        let confirmations = confirmations.unwrap_or_else(|_| Err(RunError::new("no answer in time")))?;
+        let confirmations = within(self.lease.store.of_run(self.lease.run)).await?;
         let approved: Vec<_> = confirmations.iter().filter(|one| one.state == State::Approved).collect();
         for one in &approved {
             self.has_token(parts, one)?;
@@ -97,7 +94,7 @@ impl Resumed {
         if !self.lacks_claim {
             return Ok(());
         }
-        let confirmations = self.lease.store.of_run(self.lease.run).await?;
+        let confirmations = within(self.lease.store.of_run(self.lease.run)).await?;
         for call in run.waiting() {
             let one = confirmations.iter().find(|one| one.call_id == call.id && one.state == State::Approved);
             let Some(one) = one else { continue };

@@ -86,7 +86,7 @@ struct TurnLine {
     tokens_output: u64,
     tokens_cached: u64,
     tokens_cache_write: u64,
-    /// Whether the vendor told of no tokens, so that they are a bound.
+    /// Whether the vendor told of no tokens, so that they are reckoned.
     estimated: bool,
     /// Dollars; `null` where the price is unknown.
     cost_estimate: Option<f64>,
@@ -177,7 +177,7 @@ fn facts(entry: &LogEntry) -> Vec<(&'static str, String)> {
         ("Model turns", Some(entry.iterations.to_string()).filter(|_| entry.model.is_some())),
         ("Tokens", Some(tokens).filter(|_| entry.model.is_some())),
         ("Cache", Some(cached).filter(|_| entry.model.is_some())),
-        ("Cost", entry.cost_estimate.map(show::usd)),
+        ("Cost", entry.cost_estimate.map(|cost| show::cost(cost, entry.cost_is_estimated))),
         ("Warning", entry.warning.clone()),
         ("Slack channel", entry.slack_channel.clone()),
         ("Request", Some(entry.request_id.to_string())),
@@ -224,8 +224,8 @@ fn turn(entry: &LogEntry, number: usize, turn: &TurnRecord) -> Turn {
         model: entry.model.clone().unwrap_or_default(),
         bar: chart::stretch(&format!("Turn {number}: {took}"), "s3", from, to),
         took,
-        tokens: if estimated { format!("at most {tokens}") } else { tokens },
-        cost: turn.cost.map_or_else(|| show::NONE.into(), |cost| show::usd(cost.as_usd())),
+        tokens: if estimated { format!("about {tokens}") } else { tokens },
+        cost: turn.cost.map_or_else(|| show::NONE.into(), |cost| show::cost(cost.as_usd(), estimated)),
     }
 }
 

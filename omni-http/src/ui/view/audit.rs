@@ -188,6 +188,6 @@ fn row(entry: &LogEntry, now: DateTime<Utc>) -> Row {
         mark: super::mark_of(&entry.status),
         status: entry.status.replace('_', " "),
         took: show::duration(entry.duration_ms),
-        cost: entry.cost_estimate.map_or_else(|| show::NONE.into(), show::usd),
+        cost: entry.cost_estimate.map_or_else(|| show::NONE.into(), |cost| show::cost(cost, entry.cost_is_estimated)),
     }
 }

@@ -127,6 +127,35 @@ async fn a_database_of_the_original_is_taken_over_with_its_rows() {
 }
 
 #[tokio::test]
+async fn rows_without_a_record_that_came_since_are_none_of_the_original_and_nothing_is_proved() {
+    const MORE: &str = "INSERT INTO audit_logs (message, success) VALUES ('from beside', true)";
+    let Some(store) = postgres().await else { return };
+    for statement in ORIGINAL {
+        store.db.execute(statement, &[]).await.unwrap();
+    }
+    let key = SealKey::generate();
+    write(&store, &key, events()).await;
+    let seen = async || {
+        let verified = verify(&store, &key).await.unwrap();
+        (verified.first_break.is_none(), verified.unproved, verified.beside, verified.is_proved())
+    };
+    assert_eq!(seen().await, (true, 2, 0, true));
+    store.db.execute(MORE, &[]).await.unwrap();
+    assert_eq!(seen().await, (true, 2, 1, false));
+    // Who inserts chooses the number, and the time.
+    store.db.execute("DELETE FROM audit_logs WHERE id = 1", &[]).await.unwrap();
+    for (forged, beside) in [
+        ("id = 0, created_at = '2020-01-01'", 1),
+        ("id = 1, created_at = now() + INTERVAL '2 days'", 1),
+        ("id = 1, created_at = '2020-01-01'", 0),
+    ] {
+        let forged = format!("UPDATE audit_logs SET {forged} WHERE message = 'from beside'");
+        store.db.execute(&forged, &[]).await.unwrap();
+        assert_eq!(seen().await, (true, 2 - beside, beside, beside == 0), "{forged}");
+    }
+}
+
+#[tokio::test]
 async fn the_daily_job_leaves_rows_of_the_original_to_whoever_prunes_by_hand() {
     const OWN: &str = "SELECT count(*) AS n FROM audit_logs WHERE chain_id IS NOT NULL AND request_type = 'chat'";
     let Some(store) = postgres().await else { return };

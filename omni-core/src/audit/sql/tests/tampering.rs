@@ -27,6 +27,7 @@ async fn every_kind_of_tampering_with_the_tables_is_found() {
         ("UPDATE audit_logs SET status = 'success' WHERE seq = 1", (1, Fault::RowDiffers)),
         ("UPDATE audit_logs SET was_blocked = (1 = 0) WHERE seq = 1", (1, Fault::RowDiffers)),
         ("UPDATE audit_logs SET cost_estimate = 1 WHERE seq = 3", (3, Fault::RowDiffers)),
+        ("UPDATE audit_logs SET cost_is_estimated = (1 = 1) WHERE seq = 3", (3, Fault::RowDiffers)),
         ("UPDATE audit_logs SET question = 'other' WHERE seq = 3", (3, Fault::RowDiffers)),
         ("UPDATE audit_logs SET timestamp = '2020-01-01 00:00:00' WHERE seq = 3", (3, Fault::RowDiffers)),
         ("UPDATE users SET email = 'other@company.com'", (1, Fault::RowDiffers)),
@@ -59,6 +60,40 @@ async fn every_kind_of_tampering_with_the_tables_is_found() {
             store.db.execute(statement, &[]).await.unwrap();
             assert_eq!(found(&store, &key).await, Some(expected), "{statement}");
         }
+    }
+}
+
+#[tokio::test]
+async fn rows_of_before_say_which_costs_are_estimated_once_there_is_a_column_for_it() {
+    for store in stores().await {
+        let key = SealKey::generate();
+        let mut cut = AskRecord::new("says \"usage\":{\"estimated\":true", Outcome::Cancelled);
+        write(&store, &key, vec![Event::Ask(Box::new(cut.clone()))]).await;
+        cut.usage.estimated = true;
+        write(&store, &key, vec![Event::Ask(Box::new(cut))]).await;
+        for statement in
+            ["UPDATE audit_logs SET cost_is_estimated = (1 = 0)", "DELETE FROM _sqlx_migrations WHERE version = 23"]
+        {
+            store.db.execute(statement, &[]).await.unwrap();
+        }
+        assert_eq!(found(&store, &key).await, Some((1, Fault::RowDiffers)));
+        store.db.migrate().await.unwrap();
+        assert_eq!(found(&store, &key).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_reads_as_if_nothing_were_there_is_found_too() {
+    for (statement, seq) in [
+        ("UPDATE audit_logs SET ip_address = '1' WHERE seq = 1", 1),
+        ("UPDATE audit_logs SET duration_ms = -1 WHERE seq = 1", 1),
+        ("UPDATE audit_logs SET cost_nano_usd = -1 WHERE seq = 3", 3),
+        ("UPDATE tool_calls SET bytes = -1 WHERE seq = 2", 2),
+    ] {
+        let (store, key) = (SqlAudit::open("sqlite::memory:").await.unwrap(), SealKey::generate());
+        history(&store, &key).await;
+        store.db.execute(statement, &[]).await.unwrap();
+        assert_eq!(found(&store, &key).await, Some((seq, Fault::RowDiffers)), "{statement}");
     }
 }
 
