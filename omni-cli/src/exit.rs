@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use omni_core::{Answer, Error, ErrorKind, answer::Status};
+use omni_core::{Answer, Error, ErrorKind, answer::Status, config::ConfigError};
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +45,8 @@ impl Exit {
             // What the command line names is not there.
             ErrorKind::NotFound if matches!(error, Error::NotFound { .. }) => Self::Usage,
             ErrorKind::Invalid | ErrorKind::Conflict => Self::Usage,
+            // Whoever has the address may give it up.
+            ErrorKind::Config if matches!(error, Error::Config(ConfigError::Address { .. })) => Self::Unavailable,
             ErrorKind::Config | ErrorKind::Unauthenticated => Self::Config,
             ErrorKind::Denied => Self::Denied,
             ErrorKind::RateLimited => Self::RateLimited,
@@ -98,7 +100,6 @@ mod tests {
     use std::time::Duration;
 
     use omni_core::{
-        config::ConfigError,
         identity::{AuthError, Scope},
         limit::{Limit, LimitError, LimitKey, Refusal},
         llm::LlmError,
@@ -121,6 +122,7 @@ mod tests {
         let table = [
             (Error::Invalid { message: text() }, 2),
             (ConfigError::NoDirectory { path: text() }.into(), 3),
+            (ConfigError::Address { message: text() }.into(), 8),
             (AuthError::MissingScope { subject: text(), scope: Scope::ActAs }.into(), 5),
             (Error::Denied { message: text() }, 5),
             (PolicyError::UnknownSubject { subject: text() }.into(), 5),

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use omni_core::{Error, answer::json::ErrorJson, policy::PolicyError};
+use omni_core::{Error, answer::json::ErrorJson, config::ConfigError, policy::PolicyError};
 
 use crate::exit::Exit;
 
@@ -91,6 +91,9 @@ pub(crate) fn line(error: &Error) -> String {
 pub(crate) fn advice(error: &Error) -> Option<String> {
     if is_of_nobody(error) {
         return Some("`--as EMAIL` is how the person at the terminal acts for somebody whom users.yaml names".into());
+    }
+    if let Error::Config(ConfigError::Address { .. }) = error {
+        return Some("it may be free in a while, and `--bind HOST:PORT` takes another one".into());
     }
     ErrorJson::from(error).hint
 }

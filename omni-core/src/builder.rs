@@ -350,12 +350,12 @@ impl OmniBuilder {
         options.dir = self.ledger_dir.take();
         let keys = match (self.keys.take(), &options.dir) {
             (Some(keys), _) => keys,
-            (None, Some(dir)) => SealKeys::load_or_create(dir, None)?,
+            (None, Some(dir)) => SealKeys::load_or_create(dir, None).map_err(Error::of_opening)?,
             (None, None) => SealKeys::new(options.key.clone()),
         };
         options.key = keys.own().clone();
         let days = self.retention_days;
-        let ledger = Ledger::open(options, self.audit.sink.clone()).await?;
+        let ledger = Ledger::open(options, self.audit.sink.clone()).await.map_err(Error::of_opening)?;
         let vetter = Arc::new(Vetter::new(self.pins.clone(), Some(ledger.clone())));
         let pool = Pool::vetted(std::mem::take(&mut self.servers), Some(vetter.clone()));
         self.live_policy.replace(self.policy.clone());

@@ -43,7 +43,7 @@ impl Omni {
         let builder = described(&shared, registry, None).await?;
         let builder = threads(limiter(builder, &shared, registry).await?);
         let audit = ledger(config, registry).await?;
-        let keys = config.audit.keys(SealKeys::load_or_create)?;
+        let keys = config.audit.keys(SealKeys::load_or_create).map_err(Error::of_opening)?;
         builder.audit_backend(audit).ledger_dir(&config.audit.dir).ledger_keys(keys).build().await
     }
 

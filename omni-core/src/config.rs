@@ -18,6 +18,7 @@ mod cidr;
 mod database;
 mod dotenv;
 mod egress;
+mod error;
 mod gateway;
 mod http;
 mod interpolate;
@@ -47,6 +48,7 @@ mod yaml;
 pub use cidr::{Cidr, CidrError};
 pub use database::DatabasePlace;
 pub use egress::EgressConfig;
+pub use error::ConfigError;
 pub use gateway::GatewayConfig;
 pub use http::{HttpConfig, SecurityMode};
 pub(crate) use load::os_users;
@@ -95,45 +97,6 @@ impl fmt::Display for Diagnostic {
             write!(f, "{source}: ")?;
         }
         if self.key.is_empty() { write!(f, "{}", self.message) } else { write!(f, "{}: {}", self.key, self.message) }
-    }
-}
-
-/// Why a configuration cannot be used.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The directory asked for is not there.
-    #[error("the configuration directory {path} does not exist; `omni init` makes one")]
-    NoDirectory {
-        /// The path.
-        path: String,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {path}: {message}")]
-    Read {
-        /// The path.
-        path: String,
-        /// What went wrong.
-        message: String,
-    },
-    /// A file is not what it should be.
-    #[error("{0}")]
-    Invalid(Box<Diagnostic>),
-    /// Several things are not as they should be; never empty.
-    #[error("{}", lines(findings))]
-    Several {
-        /// All of them.
-        findings: Vec<Diagnostic>,
-    },
-}
-
-fn lines(findings: &[Diagnostic]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-impl From<Diagnostic> for ConfigError {
-    fn from(finding: Diagnostic) -> Self {
-        Self::Invalid(Box::new(finding))
     }
 }
 

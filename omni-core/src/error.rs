@@ -227,6 +227,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// What keeps a ledger from opening: a file or a directory that cannot be used then stays so until somebody mends it.
+    pub(crate) fn of_opening(error: AuditError) -> Self {
+        match error {
+            AuditError::File { .. } => BuildError::invalid(format!(
+                "{error}; omni keeps its files in its data directory, which data_dir in settings.yaml names, or else lies in \
+                 XDG_DATA_HOME"
+            ))
+            .into(),
+            other => other.into(),
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

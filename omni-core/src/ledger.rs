@@ -92,6 +92,7 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     chain_id: Uuid,
+    dir: Option<PathBuf>,
     shared: Arc<Shared>,
     desk: Arc<Desk>,
     kept: ArcSwap<Kept>,
@@ -190,6 +191,7 @@ impl Ledger {
         Self {
             inner: Arc::new(Inner {
                 chain_id,
+                dir: options.dir,
                 shared,
                 desk,
                 kept: ArcSwap::from_pointee(Kept { redactor: options.redactor, content: options.content }),
@@ -300,6 +302,78 @@ impl Ledger {
                 Err(AuditError::Unavailable { message: format!("{} records still wait for it", shared.backlog()) })
             }
         }
+    }
+
+    /// Whether a record would be written, found out in the directory itself: a full disk shows only so. `Ok` without one.
+    ///
+    /// # Errors
+    /// [`AuditError::File`] or [`AuditError::Full`] when the directory does not take one, and what keeps the ledger from
+    /// writing whatever the directory takes.
+    pub async fn try_file(&self) -> Result<(), AuditError> {
+        let inner = &self.inner;
+        let failed_at = match inner.shared.file_fault() {
+            // It may have gone by since; of anything else the directory says nothing.
+            Some((at, AuditError::File { .. } | AuditError::Full { .. })) => Some(at),
+            Some((_, error)) => return Err(error),
+            None => None,
+        };
+        let Some(dir) = &inner.dir else { return Ok(()) };
+        let draft = dir.join(format!("{}.try.new", inner.chain_id));
+        files::blocking(move || files::try_out(&draft)).await?;
+        if let Some(at) = failed_at {
+            inner.shared.forget_fault(at);
+        }
+        Ok(())
+    }
+
+    /// Whether records are taken, from the file to the sink: the chain's opening record is written where nothing is
+    /// yet, and the sink must have everything within this time.
+    ///
+    /// # Errors
+    /// As [`Ledger::try_file`]; as [`Ledger::admit`]; and what the sink said last, or [`AuditError::Unavailable`], when it
+    /// does not take the records in time.
+    pub async fn try_out(&self, within: Duration) -> Result<(), AuditError> {
+        self.try_file().await?;
+        self.admit()?;
+        let shared = &self.inner.shared;
+        let opened = async {
+            while !self.inner.desk.open_chain() {
+                time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = time::timeout(within, opened).await;
+        if let Some((_, error)) = shared.file_fault() {
+            return Err(error);
+        }
+        let mut progress = shared.progress.subscribe();
+        let arrived = async {
+            let opened = progress.wait_for(|_| shared.stored() > 0).await.is_ok();
+            opened && self.flush(within).await.is_ok()
+        };
+        match time::timeout(within, arrived).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(shared.sink_fault().unwrap_or_else(|| AuditError::Unavailable {
+                message: "it did not take the ledger's first record in time".into(),
+            })),
+        }
+    }
+
+    /// What the ledger's file suffers from since its last write that succeeded, or since its directory was found to take
+    /// something.
+    #[must_use]
+    pub fn file_fault(&self) -> Option<AuditError> {
+        self.inner.shared.file_fault().map(|(_, error)| error)
+    }
+
+    /// When the file failed that no write succeeded in since, where asks are refused for that.
+    pub(crate) fn failed_at(&self) -> Option<time::Instant> {
+        self.inner.shared.file_fault().filter(|_| self.is_required()).map(|(at, _)| at)
+    }
+
+    /// Whether asks are refused where nothing can be recorded.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.inner.shared.is_required()
     }
 
     /// Ends the chain: nothing more is accepted, the sink gets what waits for it within the bound

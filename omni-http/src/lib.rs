@@ -53,4 +53,4 @@ pub use metrics::Metrics;
 pub use openapi::document;
 pub use options::DoorOptions;
 pub use router::router;
-pub use serve::{Server, run, run_mcp, stop_signal};
+pub use serve::{Server, hangups, run, run_mcp, stop_signal};

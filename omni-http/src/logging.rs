@@ -78,6 +78,9 @@ const NEVER: &str = "slack_morphism=off,tungstenite=info,tokio_tungstenite=info"
 /// they ask for it.
 const NOTICES: &str = "sqlx::postgres::notice=warn";
 
+/// Connections that broke while nobody used them: an outage has many, and whoever needs the database says that it is away.
+const IDLE: &str = "sqlx_core::pool=warn";
+
 fn log(options: &LogOptions<'_>) -> AnyLayer {
     let directives = options.directives.map_or_else(|| of_level(options.level), str::to_owned);
     let directives = discreet(&directives);
@@ -129,7 +132,7 @@ fn of_level(level: Option<&str>) -> String {
         "debug" | "trace" => format!("{level},rmcp=info,hyper=info,h2=info,sqlx=info,{NOTICES}"),
         "warning" | "warn" => "warn,rmcp=error".into(),
         "error" | "critical" => "error,rmcp=off".into(),
-        _ => format!("info,rmcp=warn,opentelemetry=warn,{NOTICES}"),
+        _ => format!("info,rmcp=warn,opentelemetry=warn,{NOTICES},{IDLE}"),
     }
 }
 
@@ -154,6 +157,15 @@ mod tests {
         };
         assert!(!shows(&of_level(None)) && !shows(&of_level(Some("DEBUG"))));
         assert!(shows("info") && shows("sqlx=info"));
+    }
+
+    #[test]
+    fn idle_connections_that_broke_are_no_news_and_what_is_slow_is() {
+        let shown = targets(&discreet(&of_level(None))).unwrap();
+        assert!(!shown.would_enable("sqlx_core::pool::inner", &tracing::Level::INFO));
+        for target in ["sqlx_core::pool::inner", "sqlx::query"] {
+            assert!(shown.would_enable(target, &tracing::Level::WARN), "{target}");
+        }
     }
 
     #[test]

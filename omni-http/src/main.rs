@@ -3,7 +3,10 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use omni_core::{Config, Error, ErrorKind, Registry, config::Process};
+use omni_core::{
+    Config, Error, ErrorKind, Registry,
+    config::{ConfigError, Process},
+};
 use omni_http::{program, run};
 
 mod args;
@@ -19,8 +22,13 @@ fn main() -> ExitCode {
     let args = args::Args::parse_from(&process.args);
     match serve(&process, &args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => program::told(&error, error.kind() == ErrorKind::Config),
+        Err(error) => program::told(&error, error.kind() == ErrorKind::Config && !is_of_address(&error)),
     }
+}
+
+/// Whether it may work later, as the configuration is.
+fn is_of_address(error: &Error) -> bool {
+    matches!(error, Error::Config(ConfigError::Address { .. }))
 }
 
 fn serve(process: &Process, args: &args::Args) -> Result<(), Error> {

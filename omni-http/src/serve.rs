@@ -149,6 +149,25 @@ pub async fn stop_signal() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// Takes `SIGHUP` from the moment of this call on, which otherwise ends a process. `is_watched` is whether somebody else
+/// hears it too and reads files again. Must be called within a Tokio runtime.
+pub fn hangups(is_watched: bool) -> impl Future<Output = ()> + Send + 'static {
+    #[cfg(unix)]
+    let heard = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+    async move {
+        #[cfg(unix)]
+        if let Ok(mut heard) = heard {
+            while heard.recv().await.is_some() {
+                if !is_watched {
+                    tracing::info!("SIGHUP was heard, and there are no files to read again");
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = is_watched;
+    }
+}
+
 /// The whole service: what the configuration describes, kept up to date with the files that it was
 /// loaded from by `options`, until the process is asked to end.
 ///
@@ -182,11 +201,13 @@ async fn run_door(
         stopped.clone().run_until_cancelled(stop_signal()).await;
         stopped.cancel();
     });
+    let is_watched = cfg!(feature = "watch") && files.is_some();
+    let hangups = tokio::spawn(stop.clone().run_until_cancelled_owned(hangups(is_watched)));
     let omni = Omni::from_config(config, &registry).await?;
     let served = serve(&omni, door, files, registry, stop).await;
     omni.shutdown().await;
     drop(guard);
-    let _ = signals.await;
+    let _ = tokio::join!(signals, hangups);
     served
 }
 

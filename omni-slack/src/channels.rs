@@ -22,6 +22,8 @@ pub(crate) struct Channels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) is_private: bool,
+    /// Whether people of other organisations read it, or are invited to.
+    pub(crate) is_shared: bool,
     /// What it is called; `None` where that is not known.
     pub(crate) name: Option<String>,
 }
@@ -33,17 +35,20 @@ impl Default for Channels {
 }
 
 impl Channels {
-    /// What a channel is. One that cannot be looked at is taken for a private one without a name.
+    /// What a channel is. One that cannot be looked at is taken for a private one without a name, which others may
+    /// read.
     pub(crate) async fn look_at(&self, api: &Api, channel: &str) -> Place {
         let asked = async {
             let found = api.call("conversations.info", &json!({ "channel": channel })).await?;
             let found = &found["channel"];
             let is_private = found["is_private"].as_bool() != Some(false);
-            Ok(Place { is_private, name: found["name"].as_str().map(str::to_owned) })
+            let is_shared =
+                ["is_ext_shared", "is_pending_ext_shared"].iter().any(|name| found[*name].as_bool() == Some(true));
+            Ok(Place { is_private, is_shared, name: found["name"].as_str().map(str::to_owned) })
         };
         self.places.of(channel, asked).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known what a channel is; it counts as a private one without a name");
-            Place { is_private: true, name: None }
+            Place { is_private: true, is_shared: true, name: None }
         })
     }
 

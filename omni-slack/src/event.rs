@@ -44,7 +44,7 @@ pub(crate) enum Inbound {
     },
     /// Somebody reacted to a message.
     Reacted(Reaction),
-    /// Something of a channel is another now: whether it is private, its name, whether it is archived or still there.
+    /// Something of a channel is another now: who reads it, its name, whether it is archived or still there.
     ChannelChanged(String),
     /// Somebody is in a channel no more.
     Left {
@@ -208,12 +208,14 @@ fn some_of(kind: &str, id: &str, of: &str) -> Option<String> {
 }
 
 /// Events of which a channel is another one after them. The app subscribes to each.
-pub(crate) const CHANGED: [&str; 10] = [
+pub(crate) const CHANGED: [&str; 12] = [
     "channel_archive",
     "channel_deleted",
     "channel_left",
     "channel_rename",
+    "channel_shared",
     "channel_unarchive",
+    "channel_unshared",
     "group_archive",
     "group_deleted",
     "group_left",
@@ -428,6 +430,7 @@ mod tests {
             json!({ "type": "channel_archive", "channel": "C1", "user": "U1" }),
             json!({ "type": "group_rename", "channel": { "id": "C1", "name": "new" } }),
             json!({ "type": "group_left", "channel": "C1" }),
+            json!({ "type": "channel_shared", "connected_team_id": "T2", "channel": "C1", "event_ts": "1.1" }),
             json!({ "type": "message", "subtype": "channel_convert_to_private", "channel": "C1", "user": "U1", "ts": "1.1",
                 "text": "made this channel private", "channel_type": "group" }),
         ] {

@@ -50,6 +50,8 @@ impl Me {
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) user: User,
+    /// A workspace that they are of, which need not be the one in which the app heard of them.
+    pub(crate) team: String,
     /// What they are called in Slack.
     pub(crate) name: String,
     pub(crate) principal: Principal,
@@ -70,6 +72,8 @@ pub(crate) enum Unknown {
     Bot,
     /// They are of another workspace, which says itself who they are.
     Stranger,
+    /// They are a guest of the workspace, where guests may not ask.
+    Guest,
     /// Slack cannot be asked.
     Away,
 }
@@ -84,6 +88,10 @@ impl Unknown {
                 "🚫 You are in this channel from another workspace. Ask an administrator to add your workspace to \
                  `security.workspace_restriction.allowed_workspaces`, or your Slack id to `users.yaml`.",
             ),
+            Self::Guest => Some(
+                "🚫 Guests of this workspace may not ask here. Ask an administrator to add your Slack id to \
+                 `users.yaml`.",
+            ),
             Self::Away => Some("⚠️ Slack does not say who you are at the moment. Please try again in a minute."),
         }
     }
@@ -94,12 +102,14 @@ impl Unknown {
 struct Told {
     email: Option<String>,
     name: String,
-    team: String,
+    /// Their workspaces, the one that they are counted in first: an organisation may have them in several.
+    teams: Vec<String>,
     enterprise: Option<String>,
     zone: Option<String>,
     is_deleted: bool,
     is_bot: bool,
     is_stranger: bool,
+    is_guest: bool,
 }
 
 impl Told {
@@ -109,16 +119,25 @@ impl Told {
         let name = some(&profile["display_name"]).or_else(|| some(&profile["real_name"]));
         // Anybody can give an address that they did not show to be theirs.
         let is_confirmed = user["is_email_confirmed"].as_bool().unwrap_or(true);
+        let own = &user["enterprise_user"];
+        let teams = own["teams"].as_array().into_iter().flatten();
         Self {
             email: some(&profile["email"]).filter(|_| is_confirmed),
             name: name.or_else(|| some(&user["real_name"])).or_else(|| some(&user["name"])).unwrap_or_default(),
-            team: some(&user["team_id"]).unwrap_or_default(),
-            enterprise: some(&user["enterprise_user"]["enterprise_id"]),
+            teams: [&user["team_id"]].into_iter().chain(teams).filter_map(some).collect(),
+            enterprise: some(&own["enterprise_id"]),
             zone: some(&user["tz"]),
             is_deleted: flag("deleted"),
             is_bot: flag("is_bot") || flag("is_workflow_bot"),
             is_stranger: flag("is_stranger"),
+            is_guest: flag("is_restricted") || flag("is_ultra_restricted"),
         }
+    }
+
+    /// The workspace that they are of. Of several it is the bot's own; `heard_in` is where Slack names none.
+    fn team<'a>(&'a self, me: &'a Me, heard_in: &'a str) -> &'a str {
+        let is_here = self.teams.contains(&me.team);
+        if is_here { &me.team } else { self.teams.first().map_or(heard_in, String::as_str) }
     }
 
     /// Their address as the policy knows people, where it can be one of theirs.
@@ -159,21 +178,16 @@ impl People {
         if told.is_bot {
             return Err(Unknown::Bot);
         }
-        let team = if told.team.is_empty() { &user.team } else { &told.team };
-        if config.workspaces.as_ref().is_some_and(|allowed| !allowed.contains(team)) {
-            return Err(Unknown::Stranger);
-        }
-        // An address counts only where a workspace vouches for it that somebody here vouches for.
         let listed = omni.slack_user(&user.id);
-        let is_allowed = config.workspaces.is_some() || !is_outside(&told, me);
-        if listed.is_none() && !is_allowed {
-            return Err(Unknown::Stranger);
+        if listed.is_none() {
+            may_ask(&told, me, config, &user.team)?;
         }
         let subject = listed.or_else(|| told.subject()).unwrap_or_else(|| format!("slack:{}", user.id));
         let mut principal = Principal::new(&subject, Via::Slack).with_tenant(config.tenant_of(&me.team));
-        principal.groups = vec![team.clone()];
+        principal.groups = vec![told.teams.first().unwrap_or(&user.team).clone()];
+        let team = told.team(me, &user.team).to_owned();
         let name = if told.name.is_empty() { principal.subject.clone() } else { told.name };
-        Ok(Person { user: user.clone(), name, principal })
+        Ok(Person { user: user.clone(), team, name, principal })
     }
 
     /// What somebody is called, for people who read.
@@ -208,9 +222,24 @@ impl People {
     }
 }
 
+/// Whether somebody may ask whom no file names by their id.
+fn may_ask(told: &Told, me: &Me, config: &SlackConfig, heard_in: &str) -> Result<(), Unknown> {
+    // An address counts only where a workspace vouches for it that somebody here vouches for.
+    let is_vouched_for = match &config.workspaces {
+        Some(allowed) if told.teams.is_empty() => allowed.contains(heard_in),
+        Some(allowed) => told.teams.iter().any(|team| allowed.contains(team)),
+        None => !is_outside(told, me),
+    };
+    match is_vouched_for {
+        false => Err(Unknown::Stranger),
+        true if told.is_guest && !config.guests => Err(Unknown::Guest),
+        true => Ok(()),
+    }
+}
+
 /// Whether somebody is of another organisation, which gives its people what addresses it likes.
 fn is_outside(told: &Told, me: &Me) -> bool {
-    let is_here = told.team.is_empty() || told.team == me.team;
+    let is_here = told.teams.is_empty() || told.teams.contains(&me.team);
     let is_of_ours = me.enterprise.is_some() && told.enterprise == me.enterprise;
     told.is_stranger || !(is_here || is_of_ours)
 }
@@ -231,6 +260,15 @@ mod tests {
         assert!(told(json!({ "team_id": "T2" })));
         assert!(told(json!({ "team_id": "T2", "enterprise_user": { "enterprise_id": "E2" } })));
         assert!(told(json!({ "team_id": "T1", "is_stranger": true })));
+    }
+
+    #[test]
+    fn of_several_workspaces_of_somebody_the_bots_own_counts_and_else_the_first() {
+        let of = |user: Value| Told::of(&user).team(&me(), "T9").to_owned();
+        assert_eq!(of(json!({ "team_id": "T2", "enterprise_user": { "teams": ["T2", "T1"] } })), "T1");
+        assert_eq!(of(json!({ "team_id": "T2", "enterprise_user": { "teams": ["T3", "T2"] } })), "T2");
+        assert_eq!(of(json!({ "team_id": "T2" })), "T2");
+        assert_eq!(of(json!({})), "T9");
     }
 
     #[test]

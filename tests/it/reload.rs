@@ -34,6 +34,7 @@ use serde_json::{json, value::RawValue};
 use tempfile::TempDir;
 use tracing::Level;
 
+mod away;
 mod directory;
 mod waits;
 

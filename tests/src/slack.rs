@@ -35,7 +35,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{any, get, post},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -316,6 +316,20 @@ impl Slack {
         });
     }
 
+    /// A channel is shared with another organisation from now on.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn shares_with_others(&self, channel: &str) {
+        self.shared.with(|world| {
+            world.channels.get_mut(channel).expect("there is such a channel").is_shared = true;
+            let ts = world.ts();
+            let event = json!({ "type": "channel_shared", "connected_team_id": "T0OTHER", "channel": channel,
+                "event_ts": ts });
+            world.tells("channel_shared", event);
+        });
+    }
+
     /// Very many others are in a channel, of whom nothing else is known.
     ///
     /// # Panics
@@ -424,6 +438,11 @@ impl Slack {
     /// The next `n` connections hang before they are any: they are taken, and nothing is said.
     pub fn links_hang(&self, n: usize) {
         self.shared.with(|world| world.faults.hanging_links = n);
+    }
+
+    /// Whether connections are closed right after they are greeted, from now on.
+    pub fn links_are_brief(&self, are_brief: bool) {
+        self.shared.with(|world| world.faults.brief_links = are_brief);
     }
 
     /// What people did from now on is held back; [`Self::releases`] delivers it in the opposite order.

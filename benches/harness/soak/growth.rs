@@ -58,7 +58,8 @@ fn left_by_calls(early: &[Sample], late: &[Sample]) -> Option<String> {
     let resident = |sample: &Sample| sample.resident as f64;
     let calls = late.first()?.calls.saturating_sub(early.get(early.len() / 2)?.calls);
     let each = (least(late, resident) - middle(early, resident)) / calls.max(1) as f64;
-    (calls >= CALLS_THAT_TELL && each > MOST_A_CALL).then(|| format!("memory: {each:.0} bytes with each of {calls} calls"))
+    (calls >= CALLS_THAT_TELL && each > MOST_A_CALL)
+        .then(|| format!("memory: {each:.0} bytes with each of {calls} calls"))
 }
 
 fn middle(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn what_each_call_leaves_behind_has_grown_however_little_it_is() {
-        let busy = |left: u64| move |at: u64| Sample { calls: 40_000 * at, resident: 70_000_000 + left * at, ..steady(at) };
+        let busy =
+            |left: u64| move |at: u64| Sample { calls: 40_000 * at, resident: 70_000_000 + left * at, ..steady(at) };
         let grown = growth(&samples(busy(40_000 * 30)));
         assert_eq!(grown, ["memory: 30 bytes with each of 360000 calls"]);
         assert_eq!(growth(&samples(busy(40_000 * 5))), Vec::<String>::new());

@@ -49,8 +49,17 @@ pub(super) async fn status(app: &App, json: bool) -> Result<Exit, Fault> {
             "up_to_date": is_current,
         }))?;
     } else {
-        let verdict = if is_current { "up to date" } else { "`omni db migrate` brings them up to date" };
-        let missing = if is_current { String::new() } else { format!(", {} steps are missing", status.missing) };
+        let verdict = if is_current {
+            "up to date"
+        } else if status.is_newer() {
+            "they are of a newer omni: run that one, or restore a backup"
+        } else {
+            "`omni db migrate` brings them up to date"
+        };
+        let missing = match status.missing {
+            0 => String::new(),
+            steps => format!(", {steps} steps are missing"),
+        };
         let versions = format!("version {} of {}{missing}", status.current, status.latest);
         app.console.line(&format!("{}: the tables are at {versions}; {verdict}", config.audit.kind))?;
     }
@@ -108,9 +117,11 @@ fn dialect(config: &Config) -> Result<Dialect, Fault> {
     config.audit.dialect().ok_or_else(none)
 }
 
-fn failed(error: DbError) -> Fault {
+pub(super) fn failed(error: DbError) -> Fault {
     match error {
-        DbError::Url { .. } | DbError::Schema { .. } => Fault::with_exit(error.to_string(), Exit::Config),
+        DbError::Url { .. } | DbError::Schema { .. } | DbError::Newer { .. } => {
+            Fault::with_exit(error.to_string(), Exit::Config)
+        }
         other => Error::from(AuditError::from(other)).into(),
     }
 }

@@ -7,7 +7,7 @@ use omni_core::{
     answer::Status,
     ask::AskOptions,
     catalog::{Health, ServerView},
-    config::Severity,
+    config::{SecurityMode, Severity},
 };
 #[cfg(feature = "slack")]
 use omni_slack::manifest;
@@ -88,8 +88,9 @@ async fn examine(app: &App) -> Vec<Check> {
             checks.extend(asker(app, &config, &omni).await);
             #[cfg(feature = "oidc")]
             checks.extend(omni.issuer().await.map(issuer));
-            // After the model's turn, so that there is a record on its way to the database.
+            // After the model's turn, whose records are to arrive too.
             checks.insert(1, ledger(&config, &omni).await);
+            checks.insert(2, questions(&config, &omni).await);
             follow::close(&omni).await;
         }
         Err(fault) => checks.push(Check::new("set-up", State::Problem, fault.to_string())),
@@ -151,13 +152,17 @@ async fn configuration(app: &App, config: &Config) -> Check {
 }
 
 async fn ledger(config: &Config, omni: &Omni) -> Check {
-    let written = match omni.ledger().admit() {
-        Ok(()) => omni.ledger().flush(LEDGER_TIMEOUT).await,
-        Err(error) => Err(error),
-    };
-    match written {
+    match omni.ledger().try_out(LEDGER_TIMEOUT).await {
         Ok(()) => Check::new("ledger", State::Ok, format!("{} takes records", config.audit.kind)),
         Err(error) => Check::new("ledger", State::Problem, error.to_string()),
+    }
+}
+
+/// Whether what every question to a service needs is there: the tables of keys, and where requests are counted.
+async fn questions(config: &Config, omni: &Omni) -> Check {
+    match omni.away(config.http.mode == SecurityMode::Keys).await {
+        None => Check::new("questions", State::Ok, "what every one of them needs is there"),
+        Some(error) => Check::new("questions", State::Problem, error.to_string()),
     }
 }
 

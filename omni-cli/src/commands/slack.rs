@@ -5,7 +5,7 @@ use omni_core::{
     config::{LoadOptions, LogFormat},
     reload::Reloader,
 };
-use omni_http::{DoorOptions, Metrics, Server, stop_signal};
+use omni_http::{DoorOptions, Metrics, Server, hangups, stop_signal};
 use omni_slack::{BotError, Terminal, manifest::manifest};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,7 @@ pub(super) async fn run(app: &App, args: &SlackArgs) -> Result<Exit, Fault> {
     // It sends the last spans when it goes.
     let _logging = app.logging.serve(format, config.log_level.as_deref(), &app.process.env);
     let stop = asked_to_end();
+    outlive_hangups(&config, &stop);
     omni_slack::run(&config, options, app.registry.clone(), stop.clone()).await?;
     Ok(Exit::Success)
 }
@@ -58,9 +59,16 @@ fn asked_to_end() -> CancellationToken {
     stop
 }
 
+/// A service is not ended by what asks it to read its files again, whether or not it has some by then.
+fn outlive_hangups(config: &Config, stop: &CancellationToken) {
+    let is_watched = cfg!(feature = "watch") && config.dir.is_some();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(hangups(is_watched)));
+}
+
 /// Both doors over one pipeline, until the process is asked to end or one of them cannot go on.
 pub(super) async fn beside_http(app: &App, config: &Config, options: LoadOptions) -> Result<Exit, Fault> {
     let stop = asked_to_end();
+    outlive_hangups(config, &stop);
     // First: what is counted while the rest begins counts too.
     let mut door = DoorOptions::from(config.http.clone());
     door.metrics = Metrics::install();

@@ -94,7 +94,8 @@ impl From<DbError> for AuditError {
         match error {
             // The same will be refused again.
             DbError::Constraint { .. } | DbError::Schema { .. } => Self::Invalid { message },
-            DbError::Unavailable { .. } | DbError::Contended { .. } | DbError::Url { .. } => {
+            // That it is of a newer omni is no fault of the record: it goes there, with its rows, once it is another one.
+            DbError::Newer { .. } | DbError::Unavailable { .. } | DbError::Contended { .. } | DbError::Url { .. } => {
                 Self::Unavailable { message }
             }
         }

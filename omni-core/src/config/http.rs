@@ -1,6 +1,6 @@
 //! The HTTP door: where it listens, whom it lets in, and its bounds.
 
-use std::{net::IpAddr, time::Duration};
+use std::{io::ErrorKind, net::IpAddr, time::Duration};
 
 use url::Url;
 
@@ -127,7 +127,11 @@ impl HttpConfig {
     /// Why the service cannot listen where it should.
     #[must_use]
     pub fn cannot_listen(&self, error: &std::io::Error) -> ConfigError {
-        finding("app.host", format!("cannot listen at {}, port {}: {error}", self.host, self.port)).into()
+        let message = format!("cannot listen at {}, port {}: {error}", self.host, self.port);
+        match error.kind() {
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => ConfigError::Address { message },
+            _ => finding("app.host", message).into(),
+        }
     }
 
     /// Whether the service may listen at an address: one that trusts whoever comes may not be

@@ -64,6 +64,8 @@ pub struct SlackConfig {
     pub follow_threads: bool,
     /// The workspaces whose people may ask; `None`: all that installed the app.
     pub workspaces: Option<BTreeSet<String>>,
+    /// Whether guests of a workspace may ask as its members do.
+    pub guests: bool,
     /// What answers show of whoever asked.
     pub user_info: UserInfoRules,
     /// What answers show of how they came about.
@@ -128,6 +130,13 @@ impl SlackConfig {
         own.unwrap_or_else(|| self.channels.allow(channel, name, is_private))
     }
 
+    /// Whether the bot answers in a channel, if it is allowed otherwise, that is shared with other organisations.
+    #[must_use]
+    pub fn allows_shared(&self, channel: &str) -> bool {
+        let own = self.places.get(channel).and_then(|place| place.enabled);
+        own.unwrap_or(!self.channels.no_shared)
+    }
+
     /// Whether replies in threads of a channel are answered without a mention.
     #[must_use]
     pub fn follows(&self, channel: &str) -> bool {
@@ -187,6 +196,7 @@ pub(super) fn build(
             && spec.mentions.respond_to_dm_without_command.unwrap_or(true),
         follow_threads: spec.mentions.follow_threads.unwrap_or(true),
         workspaces: workspaces(spec),
+        guests: spec.security.allow_guests.unwrap_or(true),
         user_info: shown::user_info(&spec.user_info_display),
         diagnostics: shown::diagnostics(&spec.diagnostic_info),
         reactions: words::reactions(&spec.mentions.reaction_triggers),
@@ -256,10 +266,12 @@ pub(super) fn show(config: &SlackConfig) -> Value {
             "only": config.channels.only,
             "except": config.channels.except,
             "private": !config.channels.no_private,
+            "shared": !config.channels.no_shared,
             "direct_messages": config.direct,
         },
         "follow_threads": config.follow_threads,
         "workspaces": config.workspaces,
+        "guests": config.guests,
         "schedules": config.schedules.iter().map(schedules::show).collect::<Vec<_>>(),
     })
 }

@@ -28,7 +28,13 @@ pub enum DbError {
         /// What is wrong.
         message: String,
     },
-    /// The address is none that omni can use.
+    /// The tables were brought up to date by a build that knows more steps.
+    #[error("the database is of a newer omni: its tables are at step {version}; run that omni, or restore a backup")]
+    Newer {
+        /// A step of the database that this build does not know.
+        version: i64,
+    },
+    /// The address is none that omni can use: it is no URL, or names a database or a user that is not there.
     #[error("{message}")]
     Url {
         /// What is wrong with it.
@@ -64,6 +70,8 @@ fn of_database(error: &dyn sqlx::error::DatabaseError) -> DbError {
         "40001" | "40P01" | "55P03" => DbError::Contended { message },
         // PostgreSQL: a value that a column cannot hold, and the rest of what a table refuses.
         _ if code.len() == 5 && (code.starts_with("22") || code.starts_with("23")) => DbError::Constraint { message },
+        // PostgreSQL: no such database, no such user or not from here, a wrong password.
+        "3D000" | "28000" | "28P01" => DbError::Url { message: format!("the database cannot be used: {message}") },
         // PostgreSQL: undefined table or column, wrong type.
         "42P01" | "42703" | "42804" => DbError::Schema { message },
         _ if is_busy(&code) => DbError::Contended { message },
@@ -82,6 +90,7 @@ impl From<sqlx::migrate::MigrateError> for DbError {
             sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
                 error.into()
             }
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer { version },
             other => Self::Schema { message: other.to_string() },
         }
     }

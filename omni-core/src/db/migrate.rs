@@ -1,13 +1,21 @@
 //! The tables: forward only, and harmless when they are there already.
 
 use std::fmt::Write as _;
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use sqlx::migrate::Migrate as _;
 use sqlx::{
     SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
 };
 
 use super::{Db, DbError, Dialect, Pool, sql};
+
+/// How long PostgreSQL's lock is waited for. Whoever waits longer than that for a large database comes again.
+#[cfg(feature = "postgres")]
+const LOCKED: Duration = Duration::from_secs(60);
 
 /// One step of the tables' history: version, description, and its SQL by dialect.
 struct Step {
@@ -126,6 +134,37 @@ async fn sqlite(connection: &mut sqlx::SqliteConnection) -> Result<(), DbError> 
     Ok(migrator(Dialect::Sqlite).run_direct(None, &mut *connection, false).await?)
 }
 
+/// Brings a PostgreSQL database up to date, once whoever else does so has ended.
+#[cfg(feature = "postgres")]
+async fn postgres(connection: &mut sqlx::PgConnection, patience: Duration) -> Result<(), DbError> {
+    lock(connection, patience).await?;
+    let migrated = migrator(Dialect::Postgres).set_locking(false).run_direct(None, &mut *connection, false).await;
+    // Whatever became of it: a pooler between may keep the session for somebody else.
+    let unlocked = connection.unlock().await;
+    migrated?;
+    Ok(unlocked?)
+}
+
+/// The lock under which one process at a time brings the tables up to date. It is waited for as long as that; what the
+/// steps themselves wait for has no such end.
+#[cfg(feature = "postgres")]
+pub(super) async fn lock(connection: &mut sqlx::PgConnection, patience: Duration) -> Result<(), DbError> {
+    let bound = format!("{}ms", patience.as_millis());
+    // The bound is the transaction's and goes with it; the lock is the session's and stays.
+    let mut tx = sqlx::Connection::begin(&mut *connection).await?;
+    sqlx::query("SELECT set_config('lock_timeout', $1, true)").bind(bound).execute(&mut *tx).await?;
+    tx.lock().await.map_err(|error| match DbError::from(error) {
+        DbError::Contended { .. } => DbError::Contended {
+            message: "somebody else brings the tables up to date, and holds the lock for that; `SELECT pid FROM pg_locks \
+                      WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname \
+                      = current_database())` tells who"
+                .into(),
+        },
+        other => other,
+    })?;
+    Ok(tx.commit().await?)
+}
+
 fn migrator(dialect: Dialect) -> Migrator {
     of_steps(STEPS.iter(), dialect)
 }
@@ -175,6 +214,12 @@ impl MigrationStatus {
     pub fn is_up_to_date(&self) -> bool {
         self.missing == 0 && self.current == self.latest
     }
+
+    /// Whether the database has steps that this build does not know.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.current > self.latest
+    }
 }
 
 impl Db {
@@ -182,7 +227,7 @@ impl Db {
     /// waits for it any more: a large database of the original takes longer than a record may.
     ///
     /// # Errors
-    /// A [`DbError`]; [`DbError::Schema`] when the database is newer than this build.
+    /// A [`DbError`]; [`DbError::Newer`] when the database is newer than this build.
     pub async fn migrate(&self) -> Result<(), DbError> {
         let db = self.clone();
         let migrated = tokio::spawn(async move { db.migrate_now().await }).await;
@@ -203,7 +248,12 @@ impl Db {
             #[cfg(feature = "postgres")]
             Pool::Postgres(pool) => {
                 let mut connection = pool.acquire().await?;
-                migrator(Dialect::Postgres).run_direct(None, &mut *connection, false).await?;
+                let brought = postgres(&mut connection, LOCKED).await;
+                if brought.is_err() {
+                    // A lock that was not given up goes with its session.
+                    connection.close_on_drop();
+                }
+                brought?;
             }
         }
         Ok(())
@@ -264,6 +314,20 @@ mod tests {
             assert!(db.fetch_optional(SENT, &[]).await.unwrap().is_some());
             assert!(db.migration_status().await.unwrap().is_up_to_date());
         }
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_build_is_said_to_be_one_and_left_alone() {
+        const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (999, 'later', TRUE, X'', 0)";
+        let db = Db::open("sqlite::memory:").await.unwrap();
+        assert!(!db.migration_status().await.unwrap().is_newer());
+        db.execute(LATER, &[]).await.unwrap();
+        let status = db.migration_status().await.unwrap();
+        assert_eq!((status.is_newer(), status.is_up_to_date(), status.missing), (true, false, 0));
+        let error = db.migrate().await.unwrap_err();
+        assert!(matches!(error, DbError::Newer { version: 999 }), "{error:?}");
+        assert!(!error.to_string().contains("omni db migrate"), "{error}");
     }
 
     #[tokio::test]

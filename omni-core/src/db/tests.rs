@@ -122,6 +122,42 @@ async fn tables_are_made_once_by_however_many_at_a_time() {
 }
 
 #[tokio::test]
+async fn who_fails_to_make_the_tables_keeps_nobody_else_from_it() {
+    const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (999, 'later', TRUE, '', 0)";
+    let Some(url) = crate::testing::postgres_schema().await else { return };
+    let (first, second) = (Db::open(&url).await.unwrap(), Db::connect(&url).await.unwrap());
+    first.execute(LATER, &[]).await.unwrap();
+    let error = first.migrate().await.unwrap_err();
+    assert!(matches!(error, DbError::Newer { version: 999 }), "{error:?}");
+    first.execute("DELETE FROM _sqlx_migrations WHERE version = 999", &[]).await.unwrap();
+    // The first one lives on all the while, as a service does.
+    tokio::time::timeout(Duration::from_secs(30), second.migrate()).await.unwrap().unwrap();
+    first.migrate().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_else_holds_is_waited_for_as_long_as_is_said_and_then_named() {
+    let Some(url) = crate::testing::postgres_schema().await else { return };
+    let db = Db::connect(&url).await.unwrap();
+    let Pool::Postgres(pool) = &db.pool else { panic!("not PostgreSQL") };
+    let (mut holder, mut waiter) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+    holder.close_on_drop();
+    super::migrate::lock(&mut holder, Duration::from_secs(60)).await.unwrap();
+    let error = super::migrate::lock(&mut waiter, Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, DbError::Contended { .. }) && error.to_string().contains("pg_locks"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_or_a_user_that_postgresql_does_not_know_is_a_wrong_address() {
+    let Some(url) = crate::testing::postgres_schema().await else { return };
+    let mut wrong = url::Url::parse(&url).unwrap();
+    wrong.set_path("/there_is_none_of_this_name");
+    let error = Db::connect(wrong.as_str()).await.unwrap_err();
+    assert!(matches!(error, DbError::Url { .. }) && error.to_string().contains("of_this_name"), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_database_that_is_not_there_says_so() {
     let error = Db::connect("postgres://nobody@127.0.0.1:1/none").await.unwrap_err();
     assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");

@@ -63,6 +63,16 @@ impl Desk {
         Ok(())
     }
 
+    /// Writes the chain's opening record, where nothing is written yet. Not while the task has the writer, which it says.
+    pub(crate) fn open_chain(&self) -> bool {
+        let mut own = self.writer.lock().unwrap_or_else(broken);
+        let is_here = own.as_mut().map(Writer::open_chain).is_some();
+        drop(own);
+        // What somebody brought meanwhile and could not write.
+        self.write();
+        is_here
+    }
+
     /// Writes what waits. Whoever holds the writer looks once more after letting go of it, so that what was brought
     /// meanwhile is not forgotten.
     fn write(&self) {

@@ -240,9 +240,11 @@ impl Drain {
         let (mut head, mut named) = (None, Vec::new());
         for index in 0..chain.len() {
             let segment = chain.clone();
-            let records = match files::blocking(move || segment.read(index)).await {
-                Ok(contents) => contents.records,
-                Err(error) => return tracing::error!(%error, "a write-ahead file cannot be read; it is left alone"),
+            let records = match files::blocking(move || segment.records(index)).await {
+                Ok(records) => records,
+                Err(error) => {
+                    return tracing::error!(%error, "a write-ahead file cannot be read, or not be kept; it waits for the next start");
+                }
             };
             if let Some(first) = records.first().filter(|first| first.seq == 0) {
                 named = named_previous(first);
@@ -250,7 +252,11 @@ impl Drain {
             head = records.last().map(|record| (record.chain_id, record.mac)).or(head);
             for batch in records.chunks(BATCH) {
                 if let Err(error) = self.append(batch).await {
-                    tracing::error!(%error, "a write-ahead file contradicts the audit store; it is kept as .conflict");
+                    tracing::error!(
+                        %error,
+                        "a write-ahead file contradicts the audit store; it is kept as .conflict: compare it with the \
+                         store, and keep it elsewhere then; `omni audit verify` is not content before"
+                    );
                     return Arc::into_inner(chain).into_iter().for_each(DeadChain::set_aside);
                 }
             }

@@ -2,15 +2,40 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Write as _},
     path::Path,
 };
 
+use uuid::Uuid;
+
 use crate::audit::AuditError;
 
-/// An input or output error as an [`AuditError`] that names the file.
+/// How much a disk must still take to be said to have room: a question and its answer with a few calls.
+const ROOM: usize = 64 << 10;
+
+/// An input or output error as an [`AuditError`] that names the file. A disk that is full is full for now.
 pub(crate) fn failed(path: &Path, error: &io::Error) -> AuditError {
-    AuditError::File { path: path.display().to_string(), message: error.to_string() }
+    let path = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            AuditError::Full { message: format!("{path}: {error}; make room there") }
+        }
+        _ => AuditError::File { path, message: error.to_string() },
+    }
+}
+
+/// Whether a directory takes what a request writes: a draft there is made, filled, made durable and removed.
+pub(crate) fn try_out(draft: &Path) -> Result<(), AuditError> {
+    let mut options = OpenOptions::new();
+    let file = private(options.write(true).create(true).truncate(true)).open(draft);
+    let tried = file.and_then(|mut file| {
+        // What no file system makes smaller.
+        let bytes: Vec<u8> = (0..ROOM / 16).flat_map(|_| Uuid::new_v4().into_bytes()).collect();
+        file.write_all(&bytes)?;
+        file.sync_data()
+    });
+    let _ = fs::remove_file(draft);
+    tried.map_err(|error| failed(draft, &error))
 }
 
 /// Makes a directory and its parents; a new one is its owner's alone.

@@ -191,6 +191,16 @@ impl Shared {
         locked(&self.away).clone()
     }
 
+    /// What the file suffers from, and since when.
+    pub(crate) fn file_fault(&self) -> Option<(Instant, AuditError)> {
+        locked(&self.trouble).clone()
+    }
+
+    /// The file would take something since it failed at that moment.
+    pub(crate) fn forget_fault(&self, of: Instant) {
+        drop(locked(&self.trouble).take_if(|(at, _)| *at == of));
+    }
+
     pub(crate) fn stored(&self) -> u64 {
         self.stored.load(Ordering::Acquire)
     }

@@ -124,18 +124,23 @@ pub struct Verified {
     pub beside: u64,
     /// How many last seals lie in the directory that are of other stores; nothing looked for them.
     pub elsewhere: usize,
+    /// Files in the directory, by their names, that hold what did not reach the store as it was written.
+    pub set_aside: Vec<String>,
     /// Chains that say that they were sealed, or pruned, with keys that are not at hand: nothing of them is
     /// proved, and nothing disproved.
     pub not_provable: Vec<Break>,
     /// The first break, if there is one.
     pub first_break: Option<Break>,
+    /// How many there are. Of the records of one chain only the first one counts: behind it nothing is proved.
+    pub breaks: usize,
 }
 
 impl Verified {
     /// Whether all that there is was proved.
     #[must_use]
     pub fn is_proved(&self) -> bool {
-        self.first_break.is_none() && self.not_provable.is_empty() && self.beside == 0 && !self.is_gone()
+        let is_whole = self.first_break.is_none() && self.set_aside.is_empty();
+        is_whole && self.not_provable.is_empty() && self.beside == 0 && !self.is_gone()
     }
 
     /// Whether there is nothing at all, though the directory tells of records that are, or were, somewhere.
@@ -145,7 +150,7 @@ impl Verified {
     }
 }
 
-/// Reads every chain of a store, and stops at the first break. Chains of keys that are not at hand are
+/// Reads every chain of a store, each up to its first break. Chains of keys that are not at hand are
 /// counted apart and hold nothing up.
 ///
 /// # Errors
@@ -184,26 +189,26 @@ pub async fn verify_up_to(
         unproved: unproved.saturating_sub(beside),
         beside,
         elsewhere: last.elsewhere,
+        set_aside: last.set_aside.clone(),
         ..Verified::default()
     };
     // A chain of which nothing is left but its checkpoint is in no head.
-    if let Some(broken) = first_bad_checkpoint(store, keys, &checkpoints, &mut verified.not_provable).await? {
-        return Ok(Verified { first_break: Some(broken), ..verified });
-    }
+    let mut breaks = bad_checkpoints(store, keys, &checkpoints, &mut verified.not_provable).await?;
     let checkpoints = by_chain(checkpoints);
     let mut ends = Ends { checkpoints, ..Ends::default() };
     for head in store.heads().await? {
-        if let Some(broken) = read_chain(store, keys, head, &mut ends, &mut verified).await? {
-            return Ok(Verified { first_break: Some(broken), ..verified });
+        // One whose checkpoint is bad is broken there.
+        if let Some(broken) = read_chain(store, keys, head, &mut ends, &mut verified).await?
+            && breaks.iter().all(|known| known.chain_id != broken.chain_id)
+        {
+            breaks.push(broken);
         }
     }
-    verified.first_break = match ends.first_unlinked(store).await? {
-        Some(found) => Some(found),
-        None => match ends.first_without_end(store, exported, &last.own).await? {
-            Some(found) => Some(found),
-            None => stray(store).await?,
-        },
-    };
+    breaks.extend(ends.unlinked(store).await?);
+    breaks.extend(ends.without_end(store, exported, &last.own).await?);
+    breaks.extend(stray(store).await?);
+    verified.breaks = breaks.len();
+    verified.first_break = breaks.into_iter().next();
     Ok(verified)
 }
 
@@ -257,14 +262,15 @@ pub(super) fn by_chain(checkpoints: Vec<Checkpoint>) -> HashMap<Uuid, Checkpoint
     checkpoints.into_iter().map(|checkpoint| (checkpoint.chain_id, checkpoint)).collect()
 }
 
-/// The first checkpoint that was not signed, or before which there is something. Those of keys that are not
-/// at hand go to `not_provable`.
-async fn first_bad_checkpoint(
+/// The checkpoints that were not signed, or before which there is something. Those of keys that are not at hand go to
+/// `not_provable`.
+async fn bad_checkpoints(
     store: &dyn LedgerStore,
     keys: &SealKeys,
     checkpoints: &[Checkpoint],
     not_provable: &mut Vec<Break>,
-) -> Result<Option<Break>, AuditError> {
+) -> Result<Vec<Break>, AuditError> {
+    let mut bad = Vec::new();
     for checkpoint in checkpoints {
         let Checkpoint { chain_id, next_seq, .. } = *checkpoint;
         match checkpoint.fault(keys).map(|fault| Break { chain_id, seq: next_seq, fault }) {
@@ -272,15 +278,18 @@ async fn first_bad_checkpoint(
                 not_provable.push(unknown);
                 continue;
             }
-            Some(forged) => return Ok(Some(forged)),
+            Some(forged) => {
+                bad.push(forged);
+                continue;
+            }
             None => {}
         }
         let first = store.read(chain_id, 0, 1).await?;
         if let Some(first) = first.first().filter(|first| first.seq < next_seq) {
-            return Ok(Some(Break { chain_id, seq: first.seq, fault: Fault::BelowCheckpoint }));
+            bad.push(Break { chain_id, seq: first.seq, fault: Fault::BelowCheckpoint });
         }
     }
-    Ok(None)
+    Ok(bad)
 }
 
 /// A chain up to the head that it had at the start: one that is written meanwhile has no end.

@@ -209,7 +209,8 @@ fn lines(records: &[SealedRecord]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) records: Vec<SealedRecord>,
-    /// Whether whole lines follow one that is not: more than a torn end.
+    /// Whether whole lines follow one that is not: more than a torn end. They are among the records, so that the
+    /// verification finds what is missing before them.
     pub(crate) damaged: bool,
 }
 
@@ -219,8 +220,10 @@ pub(crate) fn parse(chain_id: Uuid, text: &[u8]) -> Contents {
     let mut torn = false;
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         match parse_line(chain_id, line) {
-            Some(_) if torn => contents.damaged = true,
-            Some(record) => contents.records.push(record),
+            Some(record) => {
+                contents.damaged |= torn;
+                contents.records.push(record);
+            }
             None => torn = true,
         }
     }

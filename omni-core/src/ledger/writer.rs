@@ -110,9 +110,19 @@ impl Writer {
     /// none of it.
     pub(crate) fn commit(&mut self, batch: VecDeque<Accepted>, own: Vec<Record>, at_the_end: bool) {
         let gap = self.shared.take_gap(at_the_end);
-        if batch.is_empty() && own.is_empty() && gap.is_none() {
-            return;
+        if !batch.is_empty() || !own.is_empty() || gap.is_some() {
+            self.put(batch, own, gap);
         }
+    }
+
+    /// Writes the chain's opening record, where nothing is written yet.
+    pub(crate) fn open_chain(&mut self) {
+        if self.sealer.place() == Place::START {
+            self.put(VecDeque::new(), Vec::new(), None);
+        }
+    }
+
+    fn put(&mut self, batch: VecDeque<Accepted>, own: Vec<Record>, gap: Option<u64>) {
         let place = self.sealer.place();
         match self.write(&batch, own, gap) {
             Ok(sealed) => self.hand_on(batch, sealed),

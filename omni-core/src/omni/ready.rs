@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Omni;
 use crate::{
+    audit::AuditError,
     error::Error,
     identity::{AuthError, keys::KeyError},
     limit::{Charge, Limit, LimitError, LimitKey},
@@ -44,10 +45,12 @@ impl Readiness {
         found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever comes when it is time looks; everybody else takes what is known.
-    fn is_to_look(&self, by_keys: bool) -> bool {
+    /// Whoever comes when it is time looks; everybody else takes what is known. What was found before the ledger's file
+    /// failed counts no more.
+    fn is_to_look(&self, by_keys: bool, failed_at: Option<Instant>) -> bool {
         let mut found = self.found(by_keys);
-        let is_time = !found.is_looked && found.at.is_none_or(|at| at.elapsed() >= HOLDS);
+        let is_old = |at: Instant| at.elapsed() >= HOLDS || failed_at.is_some_and(|failed| failed > at);
+        let is_time = !found.is_looked && found.at.is_none_or(is_old);
         found.is_looked |= is_time;
         is_time
     }
@@ -84,13 +87,13 @@ impl Drop for Look {
 
 impl Omni {
     /// Why nobody's question gets through at the moment, fit for anybody: this `Omni` is closing, its ledger has no room,
-    /// or what every question needs is away; `None` where it does. `by_keys` where people come by keys. What was found
-    /// counts for five seconds.
+    /// its disk is full, or what every question needs is away; `None` where it does. `by_keys` where people come by keys.
+    /// What was found counts for five seconds, or until the ledger's file fails.
     pub async fn not_ready(&self, by_keys: bool) -> Option<String> {
         if let Err(error) = self.admit() {
             return Some(error.public_message());
         }
-        if self.inner.readiness.is_to_look(by_keys) {
+        if self.inner.readiness.is_to_look(by_keys, self.ledger().failed_at()) {
             let (look, parts) = (Look { omni: self.clone(), by_keys }, self.parts());
             // It goes on when whoever asked does not wait for it.
             let looking = self.inner.tasks.spawn(async move {
@@ -104,10 +107,25 @@ impl Omni {
         }
         self.inner.readiness.reason(by_keys)
     }
+
+    /// What keeps everybody's questions out at this moment, looked for anew: for whoever operates it, while
+    /// [`Omni::not_ready`] is for anybody.
+    pub async fn away(&self, by_keys: bool) -> Option<Error> {
+        match self.admit() {
+            Ok(()) => away(&self.parts(), by_keys).await,
+            Err(error) => Some(error),
+        }
+    }
 }
 
 /// The first of what every question needs that is away.
 async fn away(parts: &Parts, by_keys: bool) -> Option<Error> {
+    if parts.ledger.is_required() {
+        let late = |_| Err(AuditError::Unavailable { message: "its directory gave no answer in time".into() });
+        if let Err(error) = timeout(WITHIN, parts.ledger.try_file()).await.unwrap_or_else(late) {
+            return Some(error.into());
+        }
+    }
     if let Some(keys) = parts.authenticator.keys().filter(|_| by_keys) {
         let late = |_| Err(KeyError::new("no answer in time"));
         if let Err(error) = timeout(WITHIN, keys.store().find(NOBODY)).await.unwrap_or_else(late) {

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsStr,
     fs::{self, Metadata},
-    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -18,14 +17,17 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Reloader;
-use crate::{Error, compose::Reload, config::ConfigError};
+use crate::{Error, ErrorKind, compose::Reload, config::ConfigError, metrics};
 
 /// Editors and deployments touch several files, and each more than once.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether the path leads to another directory by now. Of a link on the way that is swapped
-/// nothing in the directory tells.
+/// How often it is looked whether the path leads to another directory by now, and whether a file is another one. Of a
+/// link on the way that is swapped nothing in the directory tells, and not every system tells of anything.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How often what is away is tried again, until the files are live.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// The files that are looked at; `..data` is what a mounted configuration map swaps.
 const FILES: [&str; 7] = ["settings.yaml", "mcps.yaml", "users.yaml", "slack.yaml", "threading.yaml", ".env", "..data"];
@@ -38,14 +40,14 @@ impl Reloader {
     /// result lives. A bad file is reported and changes nothing. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// When there is no directory to watch, or it cannot be watched.
+    /// When there is no directory to watch, or `SIGHUP` cannot be heard.
     pub fn watch(self) -> Result<Watching, Error> {
         let dir = self.omni.parts().config.as_ref().and_then(|config| config.dir.clone());
         let Some(dir) = dir else {
             return Err(Error::Invalid { message: "there is no configuration directory to watch".into() });
         };
         let (changed, changes) = mpsc::channel(1);
-        let watched = Watched::new(&dir, changed.clone()).map_err(|error| unwatched(&dir, &error))?;
+        let watched = Watched::new(&dir, changed.clone());
         let hangups = hangups(changed).map_err(|error| unwatched(&dir, &error))?;
         let (outcomes, outcome) = watch::channel(None);
         let stop = CancellationToken::new();
@@ -65,22 +67,42 @@ impl Reloader {
         mut changes: mpsc::Receiver<()>,
         outcomes: watch::Sender<Option<Outcome>>,
     ) {
+        let mut was_away = false;
         loop {
-            watched.changes(&mut changes).await;
+            // Nobody changes the files once more because a database was away.
+            let patience = if was_away { AGAIN } else { Duration::MAX };
+            let _ = timeout(patience, watched.changes(&mut changes)).await;
             sleep(SETTLE).await;
             // Before the files are read: what changes meanwhile is read again.
             watched.renew().await;
             while changes.try_recv().is_ok() {}
-            let outcome = self.reload().await;
+            let outcome = if was_away { self.reload_again().await } else { self.reload().await };
             match &outcome {
                 Ok(reload) => tell(reload),
+                Err(error) if was_away && is_away(&outcome) => tracing::debug!(%error, "not reloaded yet"),
                 Err(error) => {
                     tracing::error!(%error, "the configuration is not reloaded; the one before stays in place")
                 }
             }
+            was_away = is_away(&outcome);
             outcomes.send_replace(Some(Arc::new(outcome)));
         }
     }
+
+    /// The same once more, where something was away: that it was is in the ledger already.
+    async fn reload_again(&self) -> Result<Reload, Error> {
+        let reloaded = self.load_and_replace().await;
+        metrics::reloaded(reloaded.is_ok());
+        if !is_away(&reloaded) {
+            self.record(&reloaded).await?;
+        }
+        reloaded
+    }
+}
+
+/// Whether the files may well be taken later, as they are.
+fn is_away(outcome: &Result<Reload, Error>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)
 }
 
 /// Says what was reloaded. What waits for a restart would be taken for live by whoever changed it.
@@ -113,15 +135,16 @@ struct Watched {
     dir: PathBuf,
     changed: mpsc::Sender<()>,
     place: Option<Place>,
-    watcher: notify::RecommendedWatcher,
+    /// Tells of changes at once; without one they are found by looking.
+    watcher: Option<notify::RecommendedWatcher>,
 }
 
 impl Watched {
-    fn new(dir: &Path, changed: mpsc::Sender<()>) -> notify::Result<Self> {
+    fn new(dir: &Path, changed: mpsc::Sender<()>) -> Self {
         // First: what takes its place meanwhile is another one.
         let place = place(dir);
-        let watcher = watcher(dir, changed.clone())?;
-        Ok(Self { dir: dir.to_path_buf(), changed, place, watcher })
+        let watcher = watcher(dir, changed.clone()).map_err(|error| tell_unwatched(dir, &error)).ok();
+        Self { dir: dir.to_path_buf(), changed, place, watcher }
     }
 
     /// Waits until something changed.
@@ -140,21 +163,40 @@ impl Watched {
         let Ok((place, watcher)) = spawn_blocking(move || (place(&dir), watcher(&dir, changed))).await else { return };
         self.place = place;
         match watcher {
-            Ok(watcher) => drop(mem::replace(&mut self.watcher, watcher)),
-            Err(error) => {
-                let dir = self.dir.display();
-                tracing::warn!(%dir, %error, "the configuration in {dir} cannot be watched anew; SIGHUP has it read again");
-            }
+            Ok(watcher) => drop(self.watcher.replace(watcher)),
+            Err(error) => tell_unwatched(&self.dir, &error),
         }
     }
 }
 
-/// What tells a directory from the one that stands in its place later, which may have its number.
-type Place = ((u64, u64), Option<SystemTime>);
+fn tell_unwatched(dir: &Path, error: &notify::Error) {
+    let dir = dir.display();
+    tracing::warn!(%dir, %error, "nothing tells of changes in {dir}; it is looked at every {} seconds", LOOK.as_secs());
+}
+
+/// What tells a directory and its files from those that stand in their places later.
+#[derive(Debug, PartialEq)]
+struct Place {
+    /// Another one may have its number.
+    number: (u64, u64),
+    created: Option<SystemTime>,
+    files: [Option<Stamp>; FILES.len()],
+}
+
+/// What tells a file from the same one with other text: its number, its time, its size.
+type Stamp = ((u64, u64), Option<SystemTime>, u64);
 
 fn place(dir: &Path) -> Option<Place> {
     let found = fs::metadata(dir).ok()?;
-    Some((number(&found), found.created().ok()))
+    Some(Place {
+        number: number(&found),
+        created: found.created().ok(),
+        files: FILES.map(|name| fs::metadata(dir.join(name)).ok().as_ref().map(stamp)),
+    })
+}
+
+fn stamp(file: &Metadata) -> Stamp {
+    (number(file), file.modified().ok(), file.len())
 }
 
 #[cfg(unix)]
@@ -209,4 +251,24 @@ fn hangups(changed: mpsc::Sender<()>) -> std::io::Result<impl Future<Output = ()
 
 fn unwatched(dir: &Path, error: &dyn std::fmt::Display) -> Error {
     ConfigError::Read { path: dir.display().to_string(), message: format!("it cannot be watched: {error}") }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_changed_file_is_found_where_nothing_tells_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("users.yaml"), "users: []").unwrap();
+        let (changed, mut changes) = mpsc::channel(1);
+        let mut watched = Watched { dir: dir.path().to_path_buf(), changed, place: place(dir.path()), watcher: None };
+        assert!(!watched.is_elsewhere().await, "nothing changed");
+        fs::write(dir.path().join("omni.log"), "no file of the configuration").unwrap();
+        assert!(!watched.is_elsewhere().await, "nothing of it changed");
+        fs::write(dir.path().join("users.yaml"), "users: [{ email: ada@company.com }]").unwrap();
+        timeout(LOOK * 5, watched.changes(&mut changes)).await.unwrap();
+        watched.renew().await;
+        assert!(!watched.is_elsewhere().await, "it is known by now");
+    }
 }

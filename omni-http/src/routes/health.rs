@@ -113,20 +113,20 @@ async fn is_admin(app: &App, visitor: &Visitor) -> bool {
 }
 
 fn database(app: &App, is_admin: bool, inside: Option<&Inside>) -> Database {
-    let (admitted, fault) = (app.omni.admit(), app.omni.ledger().sink_fault());
-    let status = match (&admitted, &fault) {
-        (Err(Error::Audit(_)), _) => DatabaseStatus::Unavailable,
-        (_, Some(_)) => DatabaseStatus::Away,
-        (_, None) => DatabaseStatus::Connected,
+    let ledger = app.omni.ledger();
+    let refuses = match app.omni.admit() {
+        Err(Error::Audit(error)) => Some(error),
+        Ok(()) | Err(_) => ledger.file_fault().filter(|_| ledger.is_required()),
     };
-    let error = match admitted {
-        Err(error @ Error::Audit(_)) => Some(error.to_string()),
-        Ok(()) | Err(_) => fault.map(|fault| fault.to_string()),
+    let (status, fault) = match (refuses, ledger.sink_fault().or_else(|| ledger.file_fault())) {
+        (Some(error), _) => (DatabaseStatus::Unavailable, Some(error)),
+        (None, Some(fault)) => (DatabaseStatus::Away, Some(fault)),
+        (None, None) => (DatabaseStatus::Connected, None),
     };
+    let error = fault.map(|fault| fault.to_string());
     let place = inside.and_then(|inside| inside.database.clone());
     let (database, host, port) = place.map(|it| (it.database, it.host, it.port)).unwrap_or_default();
-    let backlog = app.omni.ledger().backlog();
-    Database { status, backlog, database, host, port, error: error.filter(|_| is_admin) }
+    Database { status, backlog: ledger.backlog(), database, host, port, error: error.filter(|_| is_admin) }
 }
 
 fn servers(catalog: &Catalog, is_admin: bool, inside: Option<&Inside>) -> Servers {

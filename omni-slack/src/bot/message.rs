@@ -116,12 +116,15 @@ impl Bot {
         }
         // Mentions do not say what kind of channel they are in.
         let is_public = kind == ChannelKind::Public;
-        let place = match config.channels.have_names() || (is_public && config.channels.no_private) {
+        let rules = &config.channels;
+        let place = match rules.have_names() || rules.no_shared || (is_public && rules.no_private) {
             true => Some(self.0.channels.look_at(self.api(), channel).await),
             false => None,
         };
         let is_private = !is_public || place.as_ref().is_some_and(|place| place.is_private);
-        config.allows(channel, place.and_then(|place| place.name).as_deref(), is_private)
+        let is_shared = place.as_ref().is_some_and(|place| place.is_shared);
+        (!is_shared || config.allows_shared(channel))
+            && config.allows(channel, place.and_then(|place| place.name).as_deref(), is_private)
     }
 
     /// Where the answer to a message stands.

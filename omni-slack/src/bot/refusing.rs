@@ -57,6 +57,7 @@ impl Unknown {
             Self::Deactivated => format!("the Slack account {} is deactivated", user.id),
             Self::Bot => format!("the Slack account {} is a program's", user.id),
             Self::Stranger => format!("the Slack account {} is of another workspace", user.id),
+            Self::Guest => format!("the Slack account {} is a guest's", user.id),
             Self::Away => format!("Slack does not say who {} is", user.id),
         };
         Error::Denied { message }
@@ -126,7 +127,7 @@ impl Bot {
         }
         let tenant = self.config().tenant_of(&self.me().team);
         let principal = Principal::new(&format!("slack:{}", user.id), Via::Slack).with_tenant(tenant);
-        let person = Person { user: user.clone(), name: user.id.clone(), principal };
+        let person = Person { user: user.clone(), team: user.team.clone(), name: user.id.clone(), principal };
         self.note_refused(&question(person), unknown.why(user)).await;
     }
 }

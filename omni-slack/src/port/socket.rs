@@ -5,8 +5,8 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -19,10 +19,16 @@ use slack_morphism::{
     listener::SlackClientEventsListenerEnvironment,
 };
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Ack, Delivery, DeliveryKind, EventSource, Intake, Pulse, SlackError, SlackPort as _, web::Web};
 
+mod lives;
+
+use lives::{End, Lives};
+
+/// The method that opens a socket.
+const OPEN: &str = "apps.connections.open";
 /// How many connections there are: while one is made anew the other hears.
 const CONNECTIONS: u32 = 2;
 /// How long after the first one the second is made, in seconds.
@@ -32,7 +38,7 @@ const AGAIN_AFTER: u64 = 10;
 /// How many looks in a row find no connection though Slack would open one, until all are made anew: one may hang
 /// before it is a connection, where the library waits for ever.
 const LOOKS_IN_VAIN: u32 = 3;
-/// How long the first try waits after a failure, at least and at most.
+/// How long the first try waits after a failure, and the next socket after one that ended soon, at least and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -82,7 +88,7 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
         let mut in_vain = 0;
         while in_vain < LOOKS_IN_VAIN {
             sleep(self.pulse.look_every()).await;
-            if live.is_connected() {
+            if live.is_connected() || live.is_resting() {
                 in_vain = 0;
                 continue;
             }
@@ -114,9 +120,10 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
             .with_ping_interval_in_seconds(self.pulse.every_s)
             .with_ping_failure_threshold_times(self.pulse.missed);
         let registered = manager.register_new_token(&config, self.web.token.clone(), hearing.clone()).await;
-        registered.map_err(|_| SlackError::away("apps.connections.open", "the sockets cannot be set up"))?;
+        registered.map_err(|_| SlackError::away(OPEN, "the sockets cannot be set up"))?;
         manager.start().await;
         let ended = stop.run_until_cancelled(self.watch(&hearing)).await;
+        hearing.ends().await;
         manager.shutdown().await;
         hearing.live().clear();
         ended.unwrap_or(Ok(()))
@@ -126,11 +133,11 @@ impl<H: Send + Sync + Clone + Connect + 'static> Sockets<H> {
 #[async_trait]
 impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
     async fn probe(&self) -> Result<(), SlackError> {
-        self.web.call("apps.connections.open", &json!({})).await.map(drop)
+        self.web.call(OPEN, &json!({})).await.map(drop).map_err(explained)
     }
 
     fn connections(&self) -> usize {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).len()
+        locked(&self.live).len()
     }
 
     async fn run(&self, to: Arc<dyn Intake>, stop: CancellationToken) -> Result<(), SlackError> {
@@ -145,31 +152,86 @@ impl<H: Send + Sync + Clone + Connect + 'static> EventSource for Sockets<H> {
     }
 }
 
+/// What a token may do is said when it is made: one that may open no sockets never will.
+fn explained(error: SlackError) -> SlackError {
+    match error.code() {
+        Some("missing_scope") => SlackError::Config {
+            message: "the app token (slack.app_token, SLACK_APP_TOKEN) lacks the scope connections:write; generate \
+                      another one that has it"
+                .into(),
+        },
+        _ => error,
+    }
+}
+
+/// Whatever opens the sockets.
+type Manager = Weak<dyn SlackSocketModeClientsManager + Send + Sync>;
+
 /// What is heard on all sockets.
 struct Hearing {
     to: Arc<dyn Intake>,
-    manager: OnceLock<Weak<dyn SlackSocketModeClientsManager + Send + Sync>>,
+    manager: OnceLock<Manager>,
     live: Live,
+    lives: Arc<Mutex<Lives>>,
+    /// Sockets that are to be opened, until it is over.
+    tasks: TaskTracker,
+    over: CancellationToken,
 }
 
 impl Hearing {
     fn new(to: Arc<dyn Intake>, live: Live) -> Self {
-        Self { to, manager: OnceLock::new(), live }
+        Self {
+            to,
+            manager: OnceLock::new(),
+            live,
+            lives: Arc::default(),
+            tasks: TaskTracker::new(),
+            over: CancellationToken::new(),
+        }
     }
 
     fn is_connected(&self) -> bool {
         !self.live().is_empty()
     }
 
-    fn live(&self) -> std::sync::MutexGuard<'_, HashSet<SlackSocketModeWssClientId>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether every socket waits for its time.
+    fn is_resting(&self) -> bool {
+        locked(&self.lives).waiting() >= CONNECTIONS as usize
     }
 
-    async fn again(&self, id: &SlackSocketModeWssClientId) {
-        self.live().remove(id);
-        if let Some(manager) = self.manager.get().and_then(Weak::upgrade) {
-            manager.restart_client(id).await;
+    fn live(&self) -> MutexGuard<'_, HashSet<SlackSocketModeWssClientId>> {
+        locked(&self.live)
+    }
+
+    /// Has another socket opened for one that ended: at once, or after a pause where it did not live long. An app may
+    /// open only so many in a minute, also for its other processes.
+    async fn again(&self, id: &SlackSocketModeWssClientId, end: End) {
+        let is_heard = {
+            let mut live = self.live();
+            live.remove(id);
+            !live.is_empty()
+        };
+        let pause = locked(&self.lives).ended(id, end, is_heard, Instant::now());
+        let (Some(pause), Some(manager)) = (pause, self.manager.get().cloned()) else { return };
+        if pause.is_zero() {
+            return open(&manager, id).await;
         }
+        tell(end, pause);
+        let (lives, over, id) = (self.lives.clone(), self.over.clone(), id.clone());
+        // What Slack still sends over the old one meanwhile is heard.
+        self.tasks.spawn(async move {
+            if over.run_until_cancelled(sleep(pause)).await.is_some() {
+                locked(&lives).goes_on(&id);
+                open(&manager, &id).await;
+            }
+        });
+    }
+
+    /// No socket is opened any more.
+    async fn ends(&self) {
+        self.over.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// The answer to an envelope; `None` where there is none to give.
@@ -196,6 +258,30 @@ impl Hearing {
     }
 }
 
+fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens a socket in place of another one, which is given up.
+async fn open(manager: &Manager, id: &SlackSocketModeWssClientId) {
+    if let Some(manager) = manager.upgrade() {
+        manager.restart_client(id).await;
+    }
+}
+
+/// Says that a socket is opened later, and what may be done about it.
+fn tell(end: End, pause: Duration) {
+    let pause_s = pause.as_secs();
+    match end {
+        End::OneTooMany => tracing::warn!(
+            pause_s,
+            "the app has more than the ten sockets that Slack lets it have: run fewer processes of the bot, or have \
+             Slack post to them (slack.socket_mode: false)"
+        ),
+        End::Other => tracing::warn!(pause_s, "a socket to Slack ended soon after it was opened; the next one waits"),
+    }
+}
+
 #[async_trait]
 impl SlackSocketModeClientListener for Hearing {
     async fn on_message(&self, id: &SlackSocketModeWssClientId, body: String) -> Option<String> {
@@ -206,12 +292,15 @@ impl SlackSocketModeClientListener for Hearing {
         match envelope["type"].as_str() {
             Some("hello") => {
                 self.live().insert(id.clone());
+                locked(&self.lives).greeted(id, Instant::now());
                 tracing::info!(connections = envelope["num_connections"].as_u64(), "a socket to Slack is open");
                 None
             }
             Some("disconnect") => {
-                tracing::info!(reason = envelope["reason"].as_str(), "Slack wants another socket");
-                self.again(id).await;
+                let reason = envelope["reason"].as_str();
+                tracing::info!(reason, "Slack wants another socket");
+                let end = if reason == Some("too_many_websockets") { End::OneTooMany } else { End::Other };
+                self.again(id, end).await;
                 None
             }
             _ => self.answer(envelope),
@@ -223,7 +312,7 @@ impl SlackSocketModeClientListener for Hearing {
     }
 
     async fn on_disconnect(&self, id: &SlackSocketModeWssClientId) {
-        self.again(id).await;
+        self.again(id, End::Other).await;
     }
 }
 

@@ -156,7 +156,8 @@ pub fn modal(question: &str, zone: &str, metadata: &str) -> Value {
     let zone = Some(text::plain_line(zone, 60)).filter(|zone| !zone.is_empty()).unwrap_or_else(|| "UTC".into());
     let zone = json!({ "type": "plain_text_input", "action_id": "value", "max_length": 60, "initial_value": zone });
     let channel = json!({ "type": "conversations_select", "action_id": "value", "default_to_current_conversation": true,
-        "filter": { "include": ["public", "private", "im"], "exclude_bot_users": true } });
+        "filter": { "include": ["public", "private", "im"], "exclude_bot_users": true,
+            "exclude_external_shared_channels": true } });
     let empty = json!({ "type": "checkboxes", "action_id": "value",
         "options": [{ "text": block::plain_text("Post nothing if there is nothing to say", 75), "value": "skip" }] });
     let cost = json!({ "type": "number_input", "action_id": "value", "is_decimal_allowed": true, "min_value": "0",

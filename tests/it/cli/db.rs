@@ -17,6 +17,26 @@ fn the_tables_are_brought_up_to_date_once_and_said_to_be() {
 }
 
 #[test]
+fn nobody_is_told_to_bring_up_to_date_what_is_newer_already() {
+    let home = omni();
+    home.run(&["db", "migrate"]).exits(0);
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (999, 'later', TRUE, X'', 0)";
+    let database = home.home().join("xdg/data/omni/omni.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect(database.to_str().unwrap()).await.unwrap();
+        sqlx::query(later).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+    let status = home.run(&["db", "status"]).exits(1).out;
+    let migrate = home.run(&["db", "migrate"]).exits(3).err;
+    for told in [status, migrate] {
+        assert!(told.contains("of a newer omni") && !told.contains("omni db migrate"), "{told}");
+    }
+}
+
+#[test]
 fn the_sql_is_printed_for_the_database_that_is_configured() {
     let home = omni();
     let sqlite = home.run(&["db", "migrate", "--print"]).exits(0).out;

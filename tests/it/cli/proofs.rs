@@ -68,6 +68,10 @@ fn a_data_directory_that_was_moved_knows_the_end_of_its_ledger_and_says_which_it
     assert!(fault.as_str().unwrap().contains("data directory"), "{fault}");
     let env = [("XDG_DATA_HOME", &*moved), ("DATABASE_URL", &*other)];
     let text = home.run_with(&env, &["audit", "verify"]).exits(1).out;
+    assert!(text.starts_with("not ok: there is no ledger"), "{text}");
+    assert!(!dir.path().join("other.db").exists(), "nothing began there by that");
+    home.run_with(&env, &["db", "migrate"]).exits(0);
+    let text = home.run_with(&env, &["audit", "verify"]).exits(1).out;
     assert!(text.starts_with("not ok: no record is here") && text.contains("1 belong to another database"), "{text}");
 }
 
@@ -117,6 +121,39 @@ fn a_host_proves_its_own_chains_beside_those_of_hosts_whose_key_it_lacks() {
     change(&dir, "shared.db", &["UPDATE audit_logs SET user_email = 'other' WHERE request_type = 'admin'"]);
     let broken = verified(&mine, &shared, 1);
     assert!(broken["first_break"]["fault"].as_str().unwrap().contains("audit_logs"), "{broken}");
+}
+
+#[test]
+fn the_doctor_finds_a_database_that_takes_no_records() {
+    let (server, dir) = (Loopback::start(), tempfile::tempdir().unwrap());
+    let home = with_server(&server, "");
+    let url = url(&dir, "stuck.db");
+    let env = [("DATABASE_URL", &*url)];
+    home.run_with(&env, &["doctor"]).exits(0);
+    change(&dir, "stuck.db", &[TAKES_NOTHING]);
+    let ran = home.run_with(&env, &["doctor"]).exits(1);
+    assert!(ran.out.contains("✗ ledger"), "{ran:?}");
+}
+
+const TAKES_NOTHING: &str =
+    "CREATE TRIGGER takes_nothing BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'it takes nothing'); END";
+
+#[test]
+fn a_key_file_without_a_key_and_a_data_directory_that_is_none_are_wrong_until_somebody_mends_them() {
+    let (server, dir) = (Loopback::start(), tempfile::tempdir().unwrap());
+    let home = with_server(&server, "");
+    let (data, url) = (home.home().join("xdg/data/omni"), url(&dir, "elsewhere.db"));
+    let list = || {
+        let ran = home.run_with(&[("DATABASE_URL", &*url)], &["audit", "list"]).exits(3);
+        assert!(ran.err.contains("data_dir") && !ran.err.contains("in a while"), "{ran:?}");
+        ran.err
+    };
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("ledger.key"), "junk").unwrap();
+    assert!(list().contains("ledger.key"));
+    fs::remove_dir_all(&data).unwrap();
+    fs::write(&data, "").unwrap();
+    list();
 }
 
 #[test]

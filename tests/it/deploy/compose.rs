@@ -41,6 +41,14 @@ fn published(service: &Value) -> Option<(u16, u16)> {
 }
 
 #[test]
+fn containers_have_the_time_that_ending_takes() {
+    for (name, service) in own(&compose()) {
+        let grace = service["stop_grace_period"].as_str().unwrap().trim_end_matches('s').parse::<u64>().unwrap();
+        assert!(grace > 41, "{name}: what runs has 30 s to finish, and the ledger some 11 s");
+    }
+}
+
+#[test]
 fn the_services_are_those_that_the_quick_start_names() {
     let compose = compose();
     let services = &compose["services"];

@@ -46,6 +46,14 @@ fn the_service_is_nobody_special_and_keeps_to_its_directory() {
 }
 
 #[test]
+fn it_has_the_connections_that_it_is_made_for_and_the_time_that_ending_takes() {
+    let service = section("Service");
+    let number = |key: &str| service[key][0].trim_end_matches('s').parse::<u64>().unwrap();
+    assert!(number("LimitNOFILE") > 10_000, "as many as http.max_connections says, and more");
+    assert!(number("TimeoutStopSec") > 41, "what runs has 30 s to finish, and the ledger some 11 s");
+}
+
+#[test]
 fn what_does_not_get_better_by_itself_is_not_tried_again() {
     let never: Vec<String> = section("Service")["RestartPreventExitStatus"][0].split(' ').map(str::to_owned).collect();
     let broken = omni().with_file("settings.yaml", "app: { port: nowhere }\n");

@@ -90,7 +90,7 @@ async fn refuses_until_there_is_room(disk: &impl Disk) {
     let store = SqlAudit::open("sqlite::memory:").await.unwrap();
     let omni = pipeline(disk.dir(), &store).build().await.unwrap();
     let mut answered = HashSet::new();
-    for _ in 0..3 {
+    for round in 0..3 {
         disk.fill();
         let refused = loop {
             let ask = Ask::new(ada(), "q".repeat(5_000));
@@ -102,7 +102,11 @@ async fn refuses_until_there_is_room(disk: &impl Disk) {
         };
         assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
         assert!(refused.to_string().contains(".wal"), "{refused}");
-        disk.make_room();
+        if round == 0 {
+            is_not_ready_until(&omni, || disk.make_room()).await;
+        } else {
+            disk.make_room();
+        }
         let again = async {
             loop {
                 let ask = Ask::new(ada(), "again");
@@ -118,6 +122,24 @@ async fn refuses_until_there_is_room(disk: &impl Disk) {
     }
     omni.shutdown().await;
     assert_whole(&store, disk.dir(), &answered).await;
+}
+
+/// The disk is full, which is known for longer than asks are refused for it, and without another one that fails.
+async fn is_not_ready_until(omni: &omni_core::Omni, make_room: impl FnOnce()) {
+    for _ in 0..3 {
+        let reason = omni.not_ready(false).await;
+        assert!(reason.as_ref().is_some_and(|reason| reason.contains("audit ledger")), "{reason:?}");
+        assert!(omni.ledger().file_fault().is_some());
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+    make_room();
+    let ready = async {
+        while omni.not_ready(false).await.is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ready).await.unwrap();
+    assert!(omni.ledger().file_fault().is_none());
 }
 
 /// Runs one test of this program again, in a process that a file's limit does not kill.

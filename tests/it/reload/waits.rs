@@ -47,9 +47,9 @@ async fn a_policy_of_the_programs_own_stays_whatever_the_files_say_of_people() {
     let mut lab = Lab::new(FakeServer::echo(), Scripted::new()).await;
     lab.omni.shutdown().await;
     let registry = Arc::get_mut(&mut lab.registry).unwrap();
-    registry.policies.register("own", |_| {
-        Box::pin(async { Ok(Arc::new(MemoryPolicy::allow_all()) as Arc<dyn PolicyStore>) })
-    });
+    registry
+        .policies
+        .register("own", |_| Box::pin(async { Ok(Arc::new(MemoryPolicy::allow_all()) as Arc<dyn PolicyStore>) }));
     let mut config = Config::load(options(lab.dir.path())).unwrap();
     config.policy_kind = "own".into();
     lab.omni = Omni::from_config(&config, &lab.registry).await.unwrap();

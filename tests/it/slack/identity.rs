@@ -134,6 +134,24 @@ async fn of_another_workspace_only_whom_users_yaml_names_by_id_is_somebody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whom_users_yaml_names_by_id_asks_though_their_workspace_is_not_listed_and_though_they_are_a_guest() {
+    let files = Files::new(USERS);
+    files.write(
+        "slack.yaml",
+        "security:\n  allow_guests: false\n  workspace_restriction: { enabled: true, allowed_workspaces: [T0ACME] }\n",
+    );
+    let bot = files.bot(workspace().await, says("Paris."), lab()).await;
+    for user in [ANN, BOB] {
+        bot.slack.user_is(user, json!({ "team_id": "T0OTHER", "is_restricted": true }));
+    }
+    bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    bot.slack.whisper(ANN, "another workspace").await;
+    let named = bot.slack.mentions(BOB, GENERAL, "Where?").await;
+    bot.slack.answer_saying(&named, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bystanders_in_a_thread_are_left_alone_until_they_call_the_bot() {
     let bot = super::bot(says("Paris.")).await;
     let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;

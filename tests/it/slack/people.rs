@@ -104,6 +104,28 @@ async fn in_a_channel_that_is_made_private_nothing_is_answered_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_channel_that_is_shared_with_others_nothing_is_answered_from_then_on_where_that_is_switched_off() {
+    let bot = bot_with(|config| config.channels.no_shared = true).await;
+    asks(&bot).await;
+    answers(&bot, 1).await;
+    bot.slack.shares_with_others(GENERAL);
+    bot.slack.settled().await;
+    asks(&bot).await;
+    bot.slack.whisper(ANN, "do not answer in this channel").await;
+    answers(&bot, 1).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_else_is_said_the_bot_answers_in_channels_that_are_shared_with_others() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.shares_with_others(GENERAL);
+    asks(&bot).await;
+    answers(&bot, 1).await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_the_bot_comes_back_to_is_looked_at_anew() {
     let bot = bot_with(|config| config.channels.no_private = true).await;
     asks(&bot).await;
@@ -237,6 +259,57 @@ async fn a_reaction_asks_nothing_for_whom_nobody_knows_nor_where_the_bot_does_no
     assert!(bot.slack.messages("C0QUIET").iter().all(|message| !message.by_bot), "{}", bot.slack.transcript());
     assert_eq!(bot.slack.ephemerals(ANN).len(), 0, "a reaction is no call that takes an answer");
     bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_of_several_workspaces_may_ask_where_one_of_them_may() {
+    for (listed, is_let_in) in [("T0ACME", true), ("T0SISTER", true), ("T0OTHER", false)] {
+        let set = |config: &mut SlackConfig| config.workspaces = Some([listed.to_owned()].into());
+        let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+        let teams = json!({ "team_id": "T0SISTER", "enterprise_user": { "teams": ["T0SISTER", "T0ACME"] } });
+        bot.slack.user_is(ANN, teams);
+        let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+        if is_let_in {
+            bot.slack.answer_saying(&post, "Paris.").await;
+        } else {
+            bot.slack.whisper(ANN, "another workspace").await;
+        }
+        bot.behaved();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_somebody_of_another_workspace_is_streamed_to_them_there() {
+    let set = |config: &mut SlackConfig| config.workspaces = Some(["T0OTHER".to_owned()].into());
+    let bot = Bot::start(workspace().await, says("Paris."), lab(), same, set).await;
+    bot.slack.user_is(ANN, json!({ "team_id": "T0OTHER" }));
+    let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+    let answer = bot.slack.answer_saying(&post, "Paris.").await;
+    assert!(answer.stream.is_some(), "{answer:#?}");
+    let started = &bot.slack.calls("chat.startStream")[0].args;
+    assert_eq!((&started["recipient_user_id"], &started["recipient_team_id"]), (&json!(ANN), &json!("T0OTHER")));
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_of_the_workspace_ask_as_its_members_do_unless_that_is_switched_off() {
+    for (kind, guests) in [("is_restricted", true), ("is_restricted", false), ("is_ultra_restricted", false)] {
+        let llm = says("Paris.");
+        let set = |config: &mut SlackConfig| config.guests = guests;
+        let bot = Bot::start(workspace().await, llm.clone(), lab(), same, set).await;
+        bot.slack.user_is(ANN, json!({ kind: true }));
+        let post = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+        if guests {
+            bot.slack.answer_saying(&post, "Paris.").await;
+        } else {
+            bot.slack.whisper(ANN, "Guests of this workspace may not ask").await;
+            bot.slack.settled().await;
+            assert!(llm.requests().is_empty(), "nobody asked");
+            let member = bot.slack.mentions(BOB, GENERAL, "Where?").await;
+            bot.slack.answer_saying(&member, "Paris.").await;
+        }
+        bot.behaved();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -143,6 +143,16 @@ async fn invalid_auth_ends_with_3_and_is_no_loop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_app_token_that_may_open_no_socket_ends_with_3_and_says_what_it_lacks() {
+    let slack = workspace().await;
+    slack.fault("apps.connections.open", usize::MAX, Fault::Error("missing_scope".into()));
+    let mut bot = Running::start(omni(), env_of(&slack, &slack.api_url()));
+    assert_eq!(bot.ends().await, 3, "{}", bot.log());
+    assert_eq!(slack.calls("apps.connections.open").len(), 1);
+    assert!(bot.log().contains("connections:write") && !bot.log().contains("xapp"), "{}", bot.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_process_answers_over_http_and_in_slack_and_ends_both_doors() {
     let (slack, home) = (workspace().await, omni());
     let key = home.run(&["keys", "create", "--user", "ann@company.com", "--scope", "ask"]).exits(0).out;

@@ -57,6 +57,23 @@ async fn sockets_that_hang_before_they_are_any_are_opened_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sockets_that_end_right_after_their_greeting_are_opened_again_with_pauses() {
+    let bot = bot(says("Paris.")).await;
+    bot.slack.without_rate_limits();
+    bot.slack.connected(2).await;
+    let before = bot.slack.calls("apps.connections.open").len();
+    bot.slack.links_are_brief(true);
+    bot.slack.drop_connection();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let opened = bot.slack.calls("apps.connections.open").len() - before;
+    assert!((2..=8).contains(&opened), "{opened} in five seconds");
+    bot.slack.links_are_brief(false);
+    let post = bot.slack.mentions(ANN, GENERAL, "Are you there?").await;
+    bot.slack.answer_saying(&post, "Paris.").await;
+    bot.behaved();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retry_only_delivery_is_answered() {
     let bot = bot(says("Paris.")).await;
     bot.slack.connected(2).await;

@@ -54,10 +54,13 @@ async fn a_stream_in_a_channel_is_for_somebody_and_in_a_thread() {
     let post = slack.mentions(ANN, OPS, "hi").await;
     let without = json!({ "channel": OPS, "thread_ts": post.ts, "recipient_user_id": ANN });
     assert_eq!(bot.refused("chat.startStream", without).await, "missing_recipient_team_id");
+    let foreign =
+        json!({ "channel": OPS, "thread_ts": post.ts, "recipient_user_id": ANN, "recipient_team_id": "T0OTHER" });
+    assert_eq!(bot.refused("chat.startStream", foreign).await, "team_not_found");
     let direct = slack.dms(ANN, "hi").await;
     assert_eq!(bot.refused("chat.startStream", json!({ "channel": direct.channel })).await, "invalid_arguments");
     bot.does("chat.startStream", json!({ "channel": direct.channel, "thread_ts": direct.ts })).await;
-    assert_eq!(slack.violations().len(), 2);
+    assert_eq!(slack.violations().len(), 3);
 }
 
 #[tokio::test]

@@ -38,9 +38,10 @@ pub(super) fn manifest() -> Value {
         "settings": {
             "event_subscriptions": { "bot_events": [
                 "agent_session_stopped", "app_context_changed", "app_home_opened", "app_mention", "channel_archive",
-                "channel_deleted", "channel_left", "channel_rename", "channel_unarchive", "group_archive",
-                "group_deleted", "group_left", "group_rename", "group_unarchive", "member_left_channel",
-                "message.channels", "message.groups", "message.im", "reaction_added", "reaction_removed",
+                "channel_deleted", "channel_left", "channel_rename", "channel_shared", "channel_unarchive",
+                "channel_unshared", "group_archive", "group_deleted", "group_left", "group_rename", "group_unarchive",
+                "member_left_channel", "message.channels", "message.groups", "message.im", "reaction_added",
+                "reaction_removed",
             ] },
             "interactivity": { "is_enabled": true },
             "org_deploy_enabled": false, "socket_mode_enabled": true, "token_rotation_enabled": false,
@@ -88,7 +89,9 @@ fn scope_of(event: &str) -> Option<&'static str> {
         | "channel_deleted"
         | "channel_left"
         | "channel_rename"
+        | "channel_shared"
         | "channel_unarchive"
+        | "channel_unshared"
         | "member_left_channel" => "channels:read",
         "group_archive" | "group_deleted" | "group_left" | "group_rename" | "group_unarchive" => "groups:read",
         "app_mention" => "app_mentions:read",

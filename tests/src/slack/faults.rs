@@ -11,6 +11,8 @@ pub(super) struct Faults {
     pub(super) lost_deliveries: usize,
     /// How many connections are still to hang before they are any.
     pub(super) hanging_links: usize,
+    /// Whether connections are closed right after they are greeted.
+    pub(super) brief_links: bool,
 }
 
 #[derive(Debug)]

@@ -207,7 +207,8 @@ impl World {
         compact(json!({
             "id": id, "name": (!is(Kind::Direct)).then_some(&channel.name), "is_channel": is(Kind::Public),
             "is_group": is(Kind::Private), "is_im": is(Kind::Direct), "is_private": !is(Kind::Public),
-            "is_mpim": false, "is_archived": channel.is_archived, "is_member": channel.members.contains(BOT_USER),
+            "is_mpim": false, "is_archived": channel.is_archived, "is_ext_shared": channel.is_shared,
+            "is_member": channel.members.contains(BOT_USER),
             "created": 1_700_000_000, "user": is(Kind::Direct).then_some(other), "num_members": channel.members.len(),
             "context_team_id": TEAM,
         }))

@@ -214,6 +214,10 @@ impl World {
             let _ = orders.send(Order::Close);
             return number;
         }
+        if self.faults.brief_links {
+            let _ = orders.send(Order::Close);
+            return number;
+        }
         self.sockets.open.push(Socket { number, orders, is_leaving: false, is_frozen: false });
         self.deliveries.connected();
         number

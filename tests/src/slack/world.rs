@@ -65,6 +65,8 @@ pub(super) struct Channel {
     pub(super) kind: Kind,
     pub(super) members: BTreeSet<String>,
     pub(super) is_archived: bool,
+    /// People of another organisation are in it too.
+    pub(super) is_shared: bool,
 }
 
 /// What opens a modal.
@@ -196,7 +198,7 @@ impl World {
     }
 
     pub(super) fn add_channel(&mut self, id: &str, name: &str, kind: Kind, members: BTreeSet<String>) {
-        let channel = Channel { id: id.into(), name: name.into(), kind, members, is_archived: false };
+        let channel = Channel { id: id.into(), name: name.into(), kind, members, is_archived: false, is_shared: false };
         self.channels.insert(id.into(), channel);
     }
 
@@ -215,6 +217,13 @@ impl World {
 
     pub(super) fn name_of(&self, user: &str) -> String {
         self.users.get(user).and_then(|user| user["name"].as_str()).unwrap_or(user).to_owned()
+    }
+
+    /// Whether a user is of this workspace; an organisation may have them in several.
+    pub(super) fn is_of(&self, user: &str, team: &str) -> bool {
+        let Some(user) = self.users.get(user) else { return false };
+        let mut others = user["enterprise_user"]["teams"].as_array().into_iter().flatten();
+        user["team_id"] == team || others.any(|other| other == team)
     }
 
     pub(super) fn is_in(&self, user: &str, channel: &str) -> bool {

@@ -46,11 +46,15 @@ pub(in crate::commands) fn key(app: &App, args: &KeyArgs) -> Result<Exit, Fault>
     Ok(Exit::Success)
 }
 
-/// Verifies, and names the first bad row.
+/// Verifies, names the first bad row, and says how many there are.
 pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<Exit, Fault> {
     let config = app.config()?;
     let exported = args.head.as_deref().map(exported).transpose()?;
     let keys = keys(&config)?;
+    #[cfg(feature = "sql")]
+    if !is_there(&config).await? {
+        return no_ledger(app, args);
+    }
     let backend = compose::ledger_store(&config, &app.registry).await?;
     let last = LastSeals::read(&config.audit.dir, &*backend.sink).map_err(failed)?;
     let store = readable(&config, backend.reader)?;
@@ -63,6 +67,33 @@ pub(in crate::commands) async fn verify(app: &App, args: &VerifyArgs) -> Result<
         app.console.line(&sentence(&verified))?;
     }
     Ok(if verified.is_proved() { Exit::Success } else { Exit::Failed })
+}
+
+/// Whether the ledger's database has omni's tables. One that is looked at as another's must not get them by that.
+#[cfg(feature = "sql")]
+async fn is_there(config: &Config) -> Result<bool, Fault> {
+    if !config.audit.has_database() {
+        return Ok(true);
+    }
+    let status = omni_core::db::Db::status_of(&config.audit.url).await.map_err(crate::commands::db::failed)?;
+    if status.is_newer() {
+        return Err(crate::commands::db::failed(omni_core::db::DbError::Newer { version: status.current }));
+    }
+    Ok(status.current > 0)
+}
+
+#[cfg(feature = "sql")]
+fn no_ledger(app: &App, args: &VerifyArgs) -> Result<Exit, Fault> {
+    let message = "there is no ledger in this database: omni has not begun there, or database.url names another one";
+    if args.json {
+        let mut document = document(&Verified::default());
+        document["ok"] = false.into();
+        document["reason"] = message.into();
+        app.console.json(&document)?;
+    } else {
+        app.console.line(&format!("not ok: {message}"))?;
+    }
+    Ok(Exit::Failed)
 }
 
 /// The keys of the ledger: those that the configuration means, or none.
@@ -96,8 +127,10 @@ fn document(verified: &Verified) -> Value {
         "unproved": verified.unproved,
         "beside": verified.beside,
         "elsewhere": verified.elsewhere,
+        "set_aside": verified.set_aside,
         "not_provable": not_provable,
         "first_break": first_break,
+        "breaks": verified.breaks,
     })
 }
 
@@ -121,14 +154,34 @@ fn sentence(verified: &Verified) -> String {
             "; of the last seals in the data directory {ends} belong to another database, and nothing looked for them"
         ),
     };
-    let rest = format!("{}{beside}{unproved}{elsewhere}", foreign(&verified.not_provable));
+    let set_aside = set_aside(&verified.set_aside);
+    let rest = format!("{}{set_aside}{beside}{unproved}{elsewhere}", foreign(&verified.not_provable));
     match &verified.first_break {
-        Some(found) => format!("not ok: {found} (after {seen}){rest}"),
+        Some(found) => {
+            let more = match verified.breaks {
+                0 | 1 => String::new(),
+                breaks => format!("; this is the first of {breaks} breaks"),
+            };
+            format!("not ok: {found} (proved: {seen}){more}{rest}")
+        }
         None if verified.is_proved() => format!("ok: {seen}, each as the ledger wrote it{rest}"),
         None if verified.is_gone() => {
             format!("not ok: no record is here, but the data directory knows of some: this is another database{rest}")
         }
         None => format!("not ok: {seen} are as the ledger wrote them{rest}"),
+    }
+}
+
+/// Files that were kept for a human, and what to do with them.
+fn set_aside(files: &[String]) -> String {
+    match files {
+        [] => String::new(),
+        files => format!(
+            "; in the data directory {} {} what may not have reached the database as it was written: compare it with the \
+             database, and move it elsewhere to keep it (docs/guide.md, \"Backup and restore\")",
+            files.join(", "),
+            if files.len() == 1 { "holds" } else { "hold" },
+        ),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct ChannelRules {
     pub except: BTreeSet<String>,
     /// Whether private channels are none of them.
     pub no_private: bool,
+    /// Whether channels that are shared with other organisations are none of them.
+    pub no_shared: bool,
 }
 
 impl ChannelRules {
@@ -55,7 +57,9 @@ pub(super) fn build(spec: &AllowedChannelsSpec, lines: &Lines, findings: &mut Fi
         );
         findings.all.push(lines.finding(Severity::Warning, "allowed_channels", message));
     }
-    ChannelRules { only, except, no_private: spec.allow_private_channels == Some(false) }
+    let (no_private, no_shared) =
+        (spec.allow_private_channels == Some(false), spec.allow_shared_channels == Some(false));
+    ChannelRules { only, except, no_private, no_shared }
 }
 
 /// An id as it is, and anything else as a name: ids have capital letters, names have none.

@@ -35,6 +35,17 @@ fn a_channel_is_allowed_by_its_list_and_by_its_own_word_before_that() {
 }
 
 #[test]
+fn a_channel_that_is_shared_with_others_is_allowed_as_the_file_says_and_by_its_own_word_before_that() {
+    let (listed, _) = config(
+        "allowed_channels: { mode: whitelist, whitelist: [C1], allow_shared_channels: false }\n\
+         channel_overrides: { C2: { enabled: true }, C3: { required_role: dba } }",
+        &[],
+    );
+    assert!(listed.allows_shared("C2") && !listed.allows_shared("C1") && !listed.allows_shared("C3"));
+    assert!(SlackConfig::default().allows_shared("C1"));
+}
+
+#[test]
 fn a_channel_is_listed_by_its_name_too_and_one_of_an_unknown_name_is_none_that_is_allowed() {
     let (listed, told) = config("allowed_channels: { mode: whitelist, whitelist: ['#Database', dev-ops, C1] }", &[]);
     assert!(listed.channels.have_names() && told.len() == 2 && told[0].contains("may rename channels"), "{told:?}");
@@ -62,6 +73,12 @@ fn tokens_go_nowhere_but_to_slack_or_to_this_machine() {
     let (config, told) = url("http://slack.example/api");
     assert_eq!(config.api_url, API_URL);
     assert!(told[0].contains("no https address"), "{told:?}");
+}
+
+#[test]
+fn guests_may_ask_unless_the_file_says_that_they_may_not() {
+    assert!(SlackConfig::default().guests && config("security: { verify_signatures: true }", &[]).0.guests);
+    assert!(!config("security: { allow_guests: false }", &[]).0.guests);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn is_rule(spec: &SlackSpec, path: &str) -> bool {
         ["allowed_channels", "whitelist"] => spec.allowed_channels.mode == ChannelModeSpec::Whitelist,
         ["allowed_channels", "blacklist"] => spec.allowed_channels.mode == ChannelModeSpec::Blacklist,
         ["security", "workspace_restriction", "allowed_workspaces"] => spec.security.workspace_restriction.enabled,
-        ["allowed_channels", ..] | ["security", "workspace_restriction", ..] => true,
+        ["allowed_channels", ..] | ["security", "workspace_restriction", ..] | ["security", "allow_guests"] => true,
         ["channel_overrides", _, key] => *key != "stream",
         ["commands", key] => matches!(*key, "command" | "enabled" | "required_role"),
         ["mentions", key] => {

@@ -82,6 +82,8 @@ pub(crate) struct AllowedChannelsSpec {
     /// Whether private channels are; absent: they are.
     #[schemars(extend("x-enforced" = true))]
     pub(crate) allow_private_channels: Option<bool>,
+    /// Whether channels are that are shared with other organisations; absent: they are.
+    pub(crate) allow_shared_channels: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -207,6 +209,8 @@ pub(crate) struct SignedTemplateSpec {
 ]))]
 pub(crate) struct SlackSecuritySpec {
     pub(crate) workspace_restriction: WorkspaceSpec,
+    /// Whether guests of the workspace may ask whose ids are not in `users.yaml`; absent: they may.
+    pub(crate) allow_guests: Option<bool>,
 }
 
 /// The workspaces whose people may ask.

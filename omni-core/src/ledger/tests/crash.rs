@@ -151,7 +151,7 @@ async fn zeros_after_a_power_cut_are_a_torn_end() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_damaged_in_the_middle_is_kept_for_a_human() {
+async fn what_follows_a_damaged_line_arrives_the_verification_finds_what_is_missing_and_the_file_is_kept_for_a_human() {
     let dir = tempfile::tempdir().unwrap();
     die_after(dir.path(), vec![ask("1"), ask("2"), ask("3")]);
     let path = only_wal(dir.path());
@@ -160,8 +160,14 @@ async fn a_file_that_is_damaged_in_the_middle_is_kept_for_a_human() {
     fs::write(&path, format!("{}\n{}\nrubbish\n{}\n", lines[0], lines[1], lines[3])).unwrap();
     let sink = MemorySink::default();
     next_start(dir.path(), &sink).await;
-    assert_eq!(questions(&sink), ["1"]);
-    assert!(files_of(dir.path())[0].ends_with(".damaged"), "{:?}", files_of(dir.path()));
+    assert_eq!(questions(&sink), ["1", "3"]);
+    let found = verify(&sink, &key()).await.unwrap().first_break.unwrap();
+    assert_eq!((found.seq, found.fault), (2, Fault::Missing));
+    let kept = only_wal(dir.path());
+    assert!(kept.to_str().unwrap().ends_with(".damaged"), "{kept:?}");
+    assert!(fs::read_to_string(&kept).unwrap().contains("\nrubbish\n"));
+    #[cfg(unix)]
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&kept).unwrap()) & 0o777, 0o600);
 }
 
 #[tokio::test]

@@ -91,6 +91,46 @@ async fn a_store_that_was_emptied_or_cut_does_not_hold_the_seal_that_was_left_be
 }
 
 #[tokio::test]
+async fn every_chain_that_lost_something_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = at("one");
+    for question in ["1", "2", "3"] {
+        run(dir.path(), &store, question).await;
+    }
+    let (chains, cut) = (store.flaky.sink.chains().await.unwrap(), MemorySink::default());
+    for chain in &chains {
+        let records = store.flaky.sink.read(*chain, 0, 100).await.unwrap();
+        cut.append(&records[..1]).await.unwrap();
+    }
+    let last = LastSeals::read(dir.path(), &store).unwrap();
+    let verified = verify_up_to(&cut, &key(), &[], &last).await.unwrap();
+    let first = Break { chain_id: chains[1], seq: 0, fault: Fault::PreviousCut };
+    assert_eq!((verified.first_break, verified.breaks, verified.records), (Some(first), 3, 3));
+}
+
+#[tokio::test]
+async fn a_store_is_not_proved_while_a_file_that_was_set_aside_for_it_lies_in_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = at("one");
+    run(dir.path(), &store, "1").await;
+    let tag = |place| StoreTag::of(&at(place), None).unwrap();
+    let name = |place, extension| format!("{}.000000.{}.{extension}", Uuid::now_v7(), tag(place));
+    let (damaged, conflict) = (name("one", "damaged"), name("one", "conflict"));
+    for file in [&*damaged, &*conflict, &*name("two", "damaged"), "notes.damaged"] {
+        fs::write(dir.path().join(file), "").unwrap();
+    }
+    let last = LastSeals::read(dir.path(), &store).unwrap();
+    assert_eq!(last.set_aside, [damaged, conflict]);
+    let verified = verify_up_to(&store.flaky.sink, &key(), &[], &last).await.unwrap();
+    assert_eq!((&verified.first_break, verified.is_proved()), (&None, false));
+    for file in last.set_aside {
+        fs::remove_file(dir.path().join(file)).unwrap();
+    }
+    let last = LastSeals::read(dir.path(), &store).unwrap();
+    assert!(verify_up_to(&store.flaky.sink, &key(), &[], &last).await.unwrap().is_proved());
+}
+
+#[tokio::test]
 async fn the_end_of_a_service_is_known_though_younger_chains_ended_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = at("one");
@@ -101,8 +141,9 @@ async fn the_end_of_a_service_is_known_though_younger_chains_ended_before_it() {
     service.shutdown().await;
     let (sink, own) = (&store.flaky.sink, service.chain_id());
     let last = LastSeals::read(dir.path(), &store).unwrap();
-    let chains = sink.chains().await.unwrap();
-    assert_eq!((chains[0], lacks(sink, &last).await), (own, None));
+    let mut others = sink.chains().await.unwrap();
+    others.retain(|chain_id| *chain_id != own);
+    assert_eq!((others.len(), lacks(sink, &last).await), (2, None));
     let cut = without(sink, own).await;
     assert_verifies(&cut, 4).await;
     assert_eq!(lacks(&cut, &last).await, Some(Break { chain_id: own, seq: 0, fault: Fault::HeadMissing }));
@@ -111,7 +152,7 @@ async fn the_end_of_a_service_is_known_though_younger_chains_ended_before_it() {
     run(dir.path(), &store, "3").await;
     let youngest = sink.chains().await.unwrap()[3];
     let named = verify::named_previous(&sink.read(youngest, 0, 1).await.unwrap()[0]);
-    assert!(named.iter().map(|(chain_id, _)| *chain_id).eq([chains[2], own]), "{named:?}");
+    assert!(named.iter().map(|(chain_id, _)| *chain_id).eq([others[1], own]), "{named:?}");
     let last = LastSeals::read(dir.path(), &store).unwrap();
     assert!(last.own.iter().map(|last| last.chain_id).eq([youngest]), "{last:?}");
     assert_verifies(sink, 8).await;

@@ -23,8 +23,9 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// The first chain whose predecessor is not there, or not whole.
-    pub(super) async fn first_unlinked(&self, store: &dyn LedgerStore) -> Result<Option<Break>, AuditError> {
+    /// The chains whose predecessor is not there, or not whole.
+    pub(super) async fn unlinked(&self, store: &dyn LedgerStore) -> Result<Vec<Break>, AuditError> {
+        let mut unlinked = Vec::new();
         for (chain_id, (previous, head)) in &self.links {
             let fault = if !self.last.contains_key(previous) && !self.checkpoints.contains_key(previous) {
                 Fault::PreviousMissing
@@ -33,9 +34,9 @@ impl Ends {
             } else {
                 continue;
             };
-            return Ok(Some(Break { chain_id: *chain_id, seq: 0, fault }));
+            unlinked.push(Break { chain_id: *chain_id, seq: 0, fault });
         }
-        Ok(None)
+        Ok(unlinked)
     }
 
     /// Whether the chain has, or had before it was pruned, a record with this seal. Its file may have
@@ -60,32 +61,28 @@ impl Ends {
         }
     }
 
-    /// The first end that is known from elsewhere and that its chain does not hold any more.
-    pub(super) async fn first_without_end(
+    /// The ends that are known from elsewhere and that their chains do not hold any more.
+    pub(super) async fn without_end(
         &self,
         store: &dyn LedgerStore,
         exported: &[ChainHead],
         last: &[LastSeal],
-    ) -> Result<Option<Break>, AuditError> {
-        if let Some(found) = self.first_without_head(store, exported).await? {
-            return Ok(Some(found));
-        }
+    ) -> Result<Vec<Break>, AuditError> {
+        let mut without = self.without_head(store, exported).await?;
         for LastSeal { chain_id, mac } in last {
-            if !self.holds(store, *chain_id, mac).await? {
+            let is_known = without.iter().any(|known| known.chain_id == *chain_id);
+            if !is_known && !self.holds(store, *chain_id, mac).await? {
                 // Its place is not known; it came after all that is there.
                 let seq = self.last.get(chain_id).map_or(0, |place| place.seq);
-                return Ok(Some(Break { chain_id: *chain_id, seq, fault: Fault::HeadMissing }));
+                without.push(Break { chain_id: *chain_id, seq, fault: Fault::HeadMissing });
             }
         }
-        Ok(None)
+        Ok(without)
     }
 
-    /// The first exported head that its chain does not hold any more.
-    async fn first_without_head(
-        &self,
-        store: &dyn LedgerStore,
-        exported: &[ChainHead],
-    ) -> Result<Option<Break>, AuditError> {
+    /// The exported heads that their chains do not hold any more.
+    async fn without_head(&self, store: &dyn LedgerStore, exported: &[ChainHead]) -> Result<Vec<Break>, AuditError> {
+        let mut without = Vec::new();
         for head in exported {
             let pruned = self.checkpoints.get(&head.chain_id);
             let holds = match pruned {
@@ -98,9 +95,9 @@ impl Ends {
                 }
             };
             if !holds {
-                return Ok(Some(Break { chain_id: head.chain_id, seq: head.seq, fault: Fault::HeadMissing }));
+                without.push(Break { chain_id: head.chain_id, seq: head.seq, fault: Fault::HeadMissing });
             }
         }
-        Ok(None)
+        Ok(without)
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::{AuditError, AuditSink, memory},
-    ledger::{ends, store::StoreTag},
+    ledger::{dead, ends, store::StoreTag},
 };
 
 /// The last seal of a chain that ended well, as its process left it in its directory: a store that does not hold it has
@@ -28,6 +28,9 @@ pub struct LastSeals {
     pub own: Vec<LastSeal>,
     /// How many there are of other stores' chains.
     pub elsewhere: usize,
+    /// The files, by their names, that hold what did not reach the store as it was written: damaged ones, and those that
+    /// contradict it.
+    pub set_aside: Vec<String>,
 }
 
 impl LastSeals {
@@ -42,6 +45,8 @@ impl LastSeals {
             return Ok(Self::default());
         };
         let own = ends::read(dir, Some(&store))?.into_iter().map(|(chain_id, mac)| LastSeal { chain_id, mac });
-        Ok(Self { own: own.collect(), elsewhere: ends::of_others(dir, &store)? })
+        let name = |path: std::path::PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+        let set_aside = dead::set_aside(dir, Some(&store))?.into_iter().filter_map(name).collect();
+        Ok(Self { own: own.collect(), elsewhere: ends::of_others(dir, &store)?, set_aside })
     }
 }

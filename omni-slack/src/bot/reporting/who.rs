@@ -67,7 +67,7 @@ impl Bot {
         let fails = match unknown {
             Unknown::Away => return Err(Fault::Passes("Slack does not say who somebody is".into())),
             Unknown::Deactivated => "its owner's account in Slack is deactivated",
-            Unknown::Bot | Unknown::Stranger => "its owner is nobody here",
+            Unknown::Bot | Unknown::Stranger | Unknown::Guest => "its owner is nobody here",
         };
         let (channel, text) = (&request.channel, request.question.clone());
         self.note_unknown(&unknown, user, |person| Question::new(person, channel, kind_of(channel), text)).await;
@@ -80,7 +80,7 @@ impl Bot {
             Principal::new(address, Via::Schedule).with_tenant(self.config().tenant_of(&self.me().team));
         principal.place = Some(channel.to_owned());
         let user = self.user_of(address).await.map_err(|error| passing(&error))?.unwrap_or_default();
-        Ok(Person { user, name: principal.subject.clone(), principal })
+        Ok(Person { team: user.team.clone(), user, name: principal.subject.clone(), principal })
     }
 
     /// The user in Slack with an address, who is the same person to the policy.

@@ -94,13 +94,13 @@ impl Streamed {
         stopped: CancellationToken,
         doing: Option<Doing>,
     ) -> Self {
-        let user = &question.person.user;
+        let person = &question.person;
         let (channel, spot) = question.spot();
         Self {
             api: bot.api().clone(),
             to: question.to(),
             thread: thread.to_owned(),
-            recipient: (user.id.clone(), user.team.clone()),
+            recipient: (person.user.id.clone(), person.team.clone()),
             question: question.text.clone(),
             spot: format!("{channel} {spot}"),
             button: None,

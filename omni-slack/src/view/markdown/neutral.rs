@@ -86,7 +86,8 @@ impl Neutral {
             }
             None => match Fence::opened_by(line).filter(|_| !self.in_line) {
                 Some(fence) => {
-                    safe.push_str(&defused(line, true));
+                    // One that is longer than a message is cut, and what is behind the cut is no code there.
+                    code(&defused(line, true), safe);
                     self.fence = Some(fence);
                 }
                 None => words(line, safe),

@@ -113,6 +113,14 @@ fn text_is_cut_between_paragraphs_where_it_can_be() {
 }
 
 #[test]
+fn a_fence_whose_first_line_is_longer_than_a_message_hides_no_link() {
+    let text = format!("```{}[https://good.org](https://evil.net)\n", "word <!here> ".repeat(100));
+    for piece in split(&neutral(&text), 200) {
+        assert_eq!(lie(&piece.text), None, "{}", piece.text);
+    }
+}
+
+#[test]
 fn a_link_is_not_cut_from_where_it_leads() {
     for (before, at) in ["x", "a "].into_iter().flat_map(|before| (0..200).map(move |at| (before, at))) {
         let text = format!("{}[https://good.org](https://evil.net) and {}", before.repeat(at), "more ".repeat(40));

@@ -142,6 +142,10 @@ fn start(world: &mut World, args: &Args) -> Answer {
         for field in ["recipient_user_id", "recipient_team_id"] {
             args.text(field).ok_or_else(|| Refusal::breach(&format!("missing_{field}")))?;
         }
+        let (user, team) = (args.need("recipient_user_id")?, args.need("recipient_team_id")?);
+        if !world.is_of(user, team) {
+            return Err(Refusal::breach("team_not_found").because(format!("{user} is not of {team}")));
+        }
     }
     let thread_ts = args.need("thread_ts")?;
     if !world.has(&channel, thread_ts) {
