@@ -46,8 +46,11 @@ fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
 /// `omni help COMMAND` is `omni COMMAND --help`.
 fn with_help(args: &[OsString]) -> Vec<OsString> {
     let Some(help) = words(args).next().filter(|word| *word == "help") else { return args.to_vec() };
-    let others = args.iter().filter(|arg| !std::ptr::eq(*arg, help)).cloned();
-    others.chain(["--help".into()]).collect()
+    let mut others: Vec<OsString> = args.iter().filter(|arg| !std::ptr::eq(*arg, help)).cloned().collect();
+    // Behind a `--` it would be a value.
+    let end = others.iter().position(|arg| arg == "--").unwrap_or(others.len());
+    others.insert(end, "--help".into());
+    others
 }
 
 /// When help and mistakes use colours: they are printed before the arguments are understood as a whole.
@@ -131,6 +134,7 @@ mod tests {
         assert_eq!(shown(&["help"]).to_string(), shown(&["--help"]).to_string());
         assert_eq!(shown(&["help", "audit", "list"]).to_string(), shown(&["audit", "list", "--help"]).to_string());
         assert_eq!(shown(&["help", "audti"]).kind(), ErrorKind::InvalidSubcommand);
+        assert_eq!(shown(&["help", "audit", "--", "list"]).to_string(), shown(&["audit", "--help"]).to_string());
         assert!(read(&line(&["ask", "help"])).is_ok());
     }
 

@@ -110,6 +110,8 @@ struct Inner {
     ledger: Ledger,
     /// Held while parts are built that take the place of the present ones.
     reloading: AsyncMutex<()>,
+    /// Held while a store is asked what expired.
+    lapsing: Arc<AsyncMutex<()>>,
     tasks: TaskTracker,
     /// Cancels everything that still runs when the grace of `shutdown` is over.
     kill: CancellationToken,
@@ -156,6 +158,7 @@ impl Omni {
             parts: ArcSwap::from_pointee(parts),
             replaced: watch::Sender::default(),
             reloading: AsyncMutex::new(()),
+            lapsing: Arc::default(),
             tasks: TaskTracker::new(),
             kill: CancellationToken::new(),
             idle: CancellationToken::new(),

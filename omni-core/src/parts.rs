@@ -275,9 +275,13 @@ impl Parts {
     }
 }
 
-/// The model that a name or an alias stands for: a provider's own names come first.
-fn resolved<'a>(models: &[ModelInfo], name: &'a str) -> &'a str {
-    if models.iter().any(|model| model.id == name) { name } else { cost::alias(name).unwrap_or(name) }
+/// The model that a name or an alias stands for. A provider's own names come first, also where the policy has put what
+/// an alias usually stands for in the place of such a name.
+fn resolved<'a>(models: &'a [ModelInfo], name: &'a str) -> &'a str {
+    let usual = cost::alias(name).unwrap_or(name);
+    let listed = |is: &dyn Fn(&str) -> bool| models.iter().map(|model| &*model.id).find(|id| is(id));
+    let own = listed(&|id| id == name).or_else(|| listed(&|id| id == usual));
+    own.or_else(|| listed(&|id| cost::alias(id) == Some(usual))).unwrap_or(usual)
 }
 
 /// A model that the provider does not list: what is known of its family, and of a vendor's model in general.
@@ -318,7 +322,7 @@ mod tests {
     #[test]
     fn a_providers_own_name_comes_before_an_alias_of_the_same_letters() {
         let own = [ModelInfo::new("mine", "mine-1"), ModelInfo::new("mine", "opus")];
-        assert_eq!(resolved(&own, "opus"), "opus");
+        assert_eq!((resolved(&own, "opus"), resolved(&own, cost::alias("opus").unwrap())), ("opus", "opus"));
         assert_eq!(resolved(&own, "haiku"), cost::alias("haiku").unwrap());
         assert_eq!(resolved(&own, "mine-1"), "mine-1");
     }

@@ -154,6 +154,13 @@ mod tests {
     }
 
     #[test]
+    fn with_an_empty_secret_nobody_signs() {
+        let (secret, at) = (SecretString::from(""), STAMP.parse().unwrap());
+        let forged = format!("v0={}", signature(&secret, STAMP, BODY.as_bytes()).unwrap());
+        assert!(!is_slacks(&secret, &headers(STAMP, &forged), BODY.as_bytes(), at));
+    }
+
+    #[test]
     fn a_body_says_what_it_is() {
         let read = |kind: &str, body: &str| {
             let mut headers = HeaderMap::new();

@@ -5,10 +5,14 @@ use std::time::Duration;
 use futures::future::join_all;
 use omni_core::{
     Error, ErrorKind, Principal,
-    config::OidcConfig,
-    identity::{ApiKey, AuthError, Authenticator, Credential, KeyStore as _, Keys, Oidc, Scope, Scopes, keys::memory},
+    config::{OidcConfig, OidcLoginConfig},
+    identity::{
+        ApiKey, AuthError, Authenticator, Credential, KeyStore as _, Keys, LoginError, Oidc, Scope, Scopes,
+        keys::memory,
+    },
+    net,
 };
-use omni_tests::issuer::{Answer, Issuer, Signer};
+use omni_tests::issuer::{Answer, Desk, Issuer, Signer};
 use serde_json::json;
 
 /// One that asks the issuer whenever there is something to ask.
@@ -234,4 +238,37 @@ async fn an_issuer_that_cannot_be_trusted_is_none() {
     for bad in ["http://login.company.com", "login.company.com", ""] {
         assert!(Oidc::new(OidcConfig::new(bad, "omni")).is_err(), "{bad}");
     }
+}
+
+/// An issuer where people log in for a client of this name.
+fn opened(client_id: &str) -> Issuer {
+    let signer = Signer::p256("k1");
+    let issuer = Issuer::start(&[&signer]);
+    issuer.opens(Desk::new(signer, client_id, Some("s3cret")));
+    issuer
+}
+
+#[tokio::test]
+async fn a_login_counts_at_the_issuer_and_for_the_client_that_it_began_with_alone() {
+    let (issuer, other) = (opened("omni-pages"), opened("omni-pages"));
+    let client = |issuer: &Issuer, client_id: &str| {
+        let mut login = OidcLoginConfig::new(client_id);
+        login.client_secret = Some("s3cret".into());
+        let mut config = OidcConfig::new(issuer.url(), "omni");
+        config.login = Some(login);
+        Oidc::new(config).unwrap()
+    };
+    let own = client(&issuer, "omni-pages");
+    let (to, pending) = own.begin_login("http://127.0.0.1:1/ui/callback").await.unwrap();
+    let browser = net::client(&net::ClientOptions::default()).unwrap();
+    let sent = browser.get(to).send().await.unwrap();
+    let back = sent.headers()["location"].to_str().unwrap();
+    // As after a reload in the midst of it.
+    for changed in [client(&issuer, "omni-desk"), client(&other, "omni-pages")] {
+        assert_eq!(changed.finish_login(pending.clone(), back).await.unwrap_err(), LoginError::Foreign);
+    }
+    for issuer in [&issuer, &other] {
+        issuer.desk(|desk| assert_eq!((desk.given, &*desk.faults), (0, &[][..])));
+    }
+    own.finish_login(pending, back).await.unwrap();
 }

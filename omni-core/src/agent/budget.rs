@@ -150,8 +150,8 @@ fn exhausted(budget: Budget, refusal: Refusal, grant: &Grant) -> Exhausted {
             format!("{whose} is used up: {used} of {max} are spent or set aside. It is renewed in {renewed}.")
         }
         (_, _) => format!(
-            "{whose} has {still} left of {max}, which is less than one turn of the model may take. \
-             It is renewed in {renewed}."
+            "{whose} has {still} left of {max}, which is less than one turn of the model may take: {used} are spent or set \
+             aside. It is renewed in {renewed}."
         ),
     };
     Exhausted { refusal: refusal.with_text(text), is_money: budget.max.is_money() }

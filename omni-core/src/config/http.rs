@@ -29,7 +29,8 @@ pub enum SecurityMode {
     #[default]
     Keys,
     /// On loopback only: whoever has no credential is the user that the request names, or else the
-    /// local super admin.
+    /// local super admin. Whom a proxy on this machine passes on without a header that says so is on loopback
+    /// too, unless it is one of `trusted_proxies`.
     TrustedLocal,
 }
 

@@ -70,4 +70,24 @@ mod tests {
         assert_ne!(Holder::new(&ann, &key), Holder::new(&bob, &key));
         assert_ne!(Holder::new(&ann, &key), Holder::new(&ann.clone().with_actor("boss@x.org"), &key));
     }
+
+    #[test]
+    fn each_part_of_who_somebody_is_makes_another_holder_and_other_bytes() {
+        let ann = || Principal::new("ann@x.org", Via::ApiKey).with_tenant("one");
+        let [key, other_key] = ["omni_a", "omni_b"].map(|key| Credential::api_key(key.to_owned()));
+        let hers = Holder::new(&ann(), &key);
+        assert_eq!(hers.bytes(), Holder::new(&ann(), &key).bytes());
+        for (what, other) in [
+            ("the tenant", Holder::new(&ann().with_tenant("two"), &key)),
+            ("the subject", Holder::new(&Principal::new("bob@x.org", Via::ApiKey).with_tenant("one"), &key)),
+            ("the actor", Holder::new(&ann().with_actor("boss@x.org"), &key)),
+            ("an actor without a name", Holder::new(&ann().with_actor(""), &key)),
+            ("the channel", Holder::new(&Principal::new("ann@x.org", Via::Oidc).with_tenant("one"), &key)),
+            ("the key", Holder::new(&ann(), &other_key)),
+            ("no key", Holder::new(&ann(), &Credential::bearer("a.b.c".to_owned()))),
+        ] {
+            assert_ne!(hers, other, "{what}");
+            assert_ne!(hers.bytes(), other.bytes(), "{what}");
+        }
+    }
 }

@@ -182,3 +182,47 @@ pub(crate) fn refusal(answer: &Answer, what: &str, redactor: &Redactor) -> OAuth
         Err(_) => OAuthError::answer(format!("the authorization server did not {what}: it answered {}", answer.status)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is made of a good answer with these in their place.
+    fn tokens(change: &Value) -> Result<Tokens, String> {
+        let mut said = json!({ "access_token": "a-1", "token_type": "Bearer", "refresh_token": "r-1" });
+        said.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = Answer { status: StatusCode::OK, body: said.to_string().into_bytes() };
+        let url = Url::parse("https://issuer/token").unwrap();
+        read(&answer, &url, &Redactor::new()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn tokens_count_that_can_be_sent_by_whoever_has_them_and_no_others() {
+        for (said, refresh) in [
+            (json!({}), Some("r-1")),
+            (json!({ "token_type": "bearer", "refresh_token": null }), None),
+            (json!({ "access_token": "a".repeat(MAX_TOKEN) }), Some("r-1")),
+        ] {
+            let given = tokens(&said).unwrap();
+            assert_eq!(given.refresh.map(|token| token.0).as_deref(), refresh);
+        }
+        for (said, word) in [
+            (json!({ "token_type": "mac" }), "tokens of the type mac"),
+            (json!({ "token_type": "DPoP" }), "tokens of the type DPoP"),
+            (json!({ "token_type": "" }), "tokens of the type"),
+            (json!({ "access_token": "" }), "cannot be sent"),
+            (json!({ "access_token": "a\r\nx-other: 1" }), "cannot be sent"),
+            (json!({ "access_token": "a b" }), "cannot be sent"),
+            (json!({ "access_token": "\u{e4}" }), "cannot be sent"),
+            (json!({ "access_token": "a".repeat(MAX_TOKEN + 1) }), "cannot be sent"),
+            (json!({ "refresh_token": "" }), "cannot be sent"),
+            (json!({ "refresh_token": "r\n1" }), "cannot be sent"),
+        ] {
+            let error = tokens(&said).unwrap_err();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+}

@@ -44,6 +44,8 @@ struct Known {
     reservation: Option<steps::Held>,
     /// Whether the call came as far as to its server, however it ended.
     sent: Sent,
+    /// Whether its server failed when it was asked what tools it has.
+    has_failed: bool,
 }
 
 /// Runs a direct call from its first step to its one record.
@@ -55,6 +57,7 @@ pub(super) async fn run(parts: &Parts, call: &mut DirectCall, cancel: Cancellati
         planned: planned(call),
         reservation: None,
         sent: Sent::default(),
+        has_failed: false,
     };
     let ended = tokio::select! {
         biased;
@@ -66,7 +69,7 @@ pub(super) async fn run(parts: &Parts, call: &mut DirectCall, cancel: Cancellati
     steps::settle(parts, known.reservation, is_refused(&ended)).await;
     let duration_ms = millis(started.elapsed());
     let mut record = closing(&known.planned, &ended, duration_ms);
-    record.unsent |= !known.sent.is_so();
+    record.unsent |= !known.sent.is_so() && !known.has_failed;
     count(parts, &record, &ended, started);
     trace::ended(record.outcome, known.party.role.as_deref());
     let record = Record::new(call.request_id, Some(known.party), Event::DirectCall(record));
@@ -138,7 +141,11 @@ async fn steps(parts: &Parts, call: &mut DirectCall, known: &mut Known) -> Resul
         return Err(Error::Denied { message: format!("the call was not made: {sentence}") });
     }
     steps::limit(parts, charges_for(&grant.principal, &grant.quota), deadline, &mut known.reservation).await?;
-    let catalog = Box::pin(catalog(parts, call, &grant, token.as_ref(), deadline)).await?;
+    let found = Box::pin(catalog(parts, call, &grant, token.as_ref(), deadline)).await;
+    // A server that is away has failed; one that omni keeps calls from has not.
+    known.has_failed = matches!(&found, Err(Error::Server { source, .. })
+        if !matches!(source, McpError::Resting { .. } | McpError::Busy { .. }));
+    let catalog = found?;
     let tools = parts.tool_sets.of(&catalog, &grant, NameRules::default());
     let judge = Judge { tools: &tools, catalog: &catalog, grants: &[&grant] };
     if let Some(withheld) = catalog.withheld(&call.server, &call.tool) {

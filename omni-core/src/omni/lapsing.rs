@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -63,13 +66,17 @@ impl Omni {
     /// Does what time brings by now: a run of which some calls were decided and the last ones expired goes on.
     pub(super) async fn lapse(&self, parts: &Arc<Parts>) -> Result<(), Error> {
         let (omni, parts) = (self.clone(), parts.clone());
+        // One at a time: where the store hangs, others would hang beside it, each with a connection.
+        let one = timeout(EACH, self.inner.lapsing.clone().lock_owned()).await.map_err(|_| Error::from(late()))?;
         // What changed is told once: whoever looked and went away does not take it along, however slow the store is.
-        let lapsing = self.to_its_end(async move { omni.lapse_now(&parts).await });
+        let lapsing = self.to_its_end(async move { omni.lapse_now(&parts, one).await });
         timeout(EACH, lapsing).await.unwrap_or_else(|_| Err(late().into()))
     }
 
-    async fn lapse_now(&self, parts: &Arc<Parts>) -> Result<(), Error> {
-        let changed = self.told_once(parts.runs.lapse()).await?;
+    async fn lapse_now(&self, parts: &Arc<Parts>, one: OwnedMutexGuard<()>) -> Result<(), Error> {
+        let changed = self.told_once(parts.runs.lapse()).await;
+        drop(one);
+        let changed = changed?;
         noted::write_all(parts, &changed).await;
         let expired = changed.iter().filter(|one| one.state == State::Expired);
         let runs: BTreeSet<Uuid> = expired.map(|one| one.run).collect();

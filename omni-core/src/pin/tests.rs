@@ -4,7 +4,7 @@ use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
     memory::MemoryPins,
-    vet::{Vetted, Vetter},
+    vet::{MAX_PINS, Vetted, Vetter},
     *,
 };
 use crate::{catalog::ToolDef, scan::FindingKind, testing::pin_store_contract};
@@ -382,4 +382,17 @@ fn a_mark_is_a_pin_without_its_definitions() {
     assert_eq!(pin.mark().pinned, Some((seen.digest, Vec::new())));
     assert!(!serde_json::to_value(&pin).unwrap()["pinned"].is_null());
     assert_ne!(Value::Null, serde_json::to_value(pin).unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_makes_up_names_fills_no_store_and_what_is_known_of_it_goes_on() {
+    let (store, vetter) = memory();
+    let known: Vec<Pin> = (1..MAX_PINS).map(|number| Pin::new("s", format!("t{number}"))).collect();
+    assert!(store.put(&known).await.unwrap());
+    let tools = [("a", "Adds numbers."), ("b", "Subtracts."), ("t1", "Multiplies.")];
+    for _ in 0..2 {
+        let vetted = vet(&vetter, PinMode::Auto, &tools).await;
+        assert_eq!((usable(&vetted), withheld(&vetted)), (vec!["a", "t1"], vec![("b", Why::Unverified)]));
+    }
+    assert_eq!(store.marks(Some("s")).await.unwrap().len(), MAX_PINS);
 }

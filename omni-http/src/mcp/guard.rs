@@ -74,7 +74,21 @@ fn is_ours(config: &HttpConfig, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
+
+    #[test]
+    fn a_request_that_names_two_hosts_is_for_neither() {
+        let (config, uri) = (HttpConfig::default(), Uri::from_static("/mcp"));
+        for second in ["evil.example", "localhost:8000"] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, HeaderValue::from_static("localhost:8000"));
+            assert!(check(&config, &uri, &headers).is_ok());
+            headers.append(header::HOST, HeaderValue::from_static(second));
+            assert_eq!(check(&config, &uri, &headers).unwrap_err().status(), StatusCode::FORBIDDEN, "{second}");
+        }
+    }
 
     #[test]
     fn a_host_is_ours_by_our_names_and_those_that_the_operator_allows() {

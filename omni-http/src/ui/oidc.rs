@@ -61,8 +61,13 @@ struct Trip {
 impl Trip {
     fn of(app: &App, parts: &Parts) -> Option<Self> {
         let sealed = TRIP.of(&parts.headers, place::is_https_alone(app))?;
-        let trip: Self = cookie::open(&app.omni.door_key(LABEL), LABEL, sealed)?;
-        (trip.ends > Utc::now().timestamp()).then_some(trip)
+        Self::opened(&app.omni.door_key(LABEL), sealed, Utc::now().timestamp())
+    }
+
+    /// What was sealed, while they may come back: a browser may keep a cookie for longer.
+    fn opened(key: &[u8; 32], sealed: &str, now: i64) -> Option<Self> {
+        let trip: Self = cookie::open(key, LABEL, sealed)?;
+        (trip.ends > now).then_some(trip)
     }
 
     fn set_cookie(mut self, app: &App, is_https: bool) -> Result<HeaderValue, ApiError> {
@@ -183,4 +188,23 @@ pub(super) async fn left(app: &App, parts: &Parts, as_json: AsJson) -> Result<Op
 
 fn sent_on(to: &str) -> Result<HeaderValue, ApiError> {
     HeaderValue::from_str(&format!("0; url={to}")).map_err(|_| ApiError::internal("no such page"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_login_is_over_in_time_though_the_browser_still_has_its_cookie() {
+        let way = json!({ "state": "s", "verifier": "v", "redirect_uri": "https://omni.company.com/ui/callback" });
+        let pending = json!({ "issuer": "https://issuer", "client_id": "omni", "nonce": "n", "trip": way });
+        let trip = json!({ "id": Uuid::nil(), "pending": pending, "next": "audit", "ends": 100 });
+        let (key, trip) = ([7; 32], serde_json::from_value::<Trip>(trip).unwrap());
+        let sealed = cookie::seal(&key, LABEL, &trip).unwrap();
+        for (now, counts) in [(99, true), (100, false), (101, false)] {
+            assert_eq!(Trip::opened(&key, &sealed, now).is_some(), counts, "{now}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::{
     helping::Open,
     message::conversation,
     question::Question,
+    reacting::ABOUT,
     refusing::Refusal,
     stopping::Stopping,
 };
@@ -18,6 +19,7 @@ use crate::{
     event::{Action, ChannelKind, User},
     people::Person,
     view::{self, help::Target, ids},
+    words,
 };
 
 /// In how many messages a question is looked for that is to be asked again.
@@ -189,8 +191,12 @@ impl Bot {
         }
     }
 
-    /// The question that somebody asked last in a thread, or in direct messages.
-    pub(super) async fn last_question(&self, person: &Person, message: &crate::event::Message) -> Option<String> {
+    /// The question that somebody asked last in a thread, or in direct messages, and what hung on it.
+    pub(super) async fn last_question(
+        &self,
+        person: &Person,
+        message: &crate::event::Message,
+    ) -> Option<(String, String)> {
         let thread = conversation(message.thread.as_deref());
         let said = match &message.thread {
             Some(thread) => self.api().replies(&message.channel, thread, &message.ts, LOOKED_THROUGH).await,
@@ -202,12 +208,15 @@ impl Bot {
             one["user"].as_str() == Some(&person.user.id) && one["bot_id"].is_null() && one["ts"] != message.ts.as_str()
         });
         let texts = theirs.filter_map(|one| {
-            let text = self.without_me(one["text"].as_str()?);
-            Some((one["ts"].as_str()?.to_owned(), text))
+            let (text, attached) = (self.without_me(one["text"].as_str()?), self.read(&words::attached(one)));
+            // As when it was forwarded without a word.
+            let text = if text.is_empty() && !attached.is_empty() { ABOUT.to_owned() } else { text };
+            Some((one["ts"].as_str()?.to_owned(), text, attached))
         });
-        let newest = texts.filter(|(_, text)| !text.is_empty() && !text.starts_with('!')).max();
+        let asks_nothing = |text: &str| text.is_empty() || text.starts_with('!') || text.eq_ignore_ascii_case("help");
+        let newest = texts.filter(|(_, text, attached)| !asks_nothing(text) || !attached.is_empty()).max();
         tracing::debug!(thread, found = newest.is_some(), "a question is looked for again");
-        newest.map(|(_, text)| text)
+        newest.map(|(_, text, attached)| (text, attached))
     }
 }
 

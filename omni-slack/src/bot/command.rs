@@ -1,6 +1,6 @@
 //! Slash commands, and the same with a `!` in threads, where Slack takes none.
 
-use omni_core::{Error, policy::Grant};
+use omni_core::{Error, ask::Attachment, policy::Grant};
 
 use super::{
     Bot,
@@ -204,7 +204,7 @@ impl Bot {
     /// What a command in a thread asks; nothing where it only wants to know or end something.
     async fn asked_by_bang(&self, person: &Person, message: &Message, name: &str, rest: &str) -> Option<String> {
         match name {
-            "retry" => self.last_question(person, message).await,
+            "retry" => self.last_question(person, message).await.map(|(text, _)| text),
             "private" => Some(rest.trim().to_owned()).filter(|text| !text.is_empty()),
             _ => None,
         }
@@ -221,11 +221,15 @@ impl Bot {
 
     /// Asks the thread's last question of this person again.
     async fn retry(&self, person: &Person, message: &Message, to: &To) {
-        let Some(text) = self.last_question(person, message).await else {
+        let Some((text, attached)) = self.last_question(person, message).await else {
             let body = Body::of("I find no question of yours here that I could ask again.");
             return self.tell(to, &person.user.id, message.kind, &body).await;
         };
-        self.ask(asked_in(person, message, to, &text)).await;
+        let mut question = asked_in(person, message, to, &text);
+        question.is_about = !attached.is_empty();
+        let about = Some(attached).filter(|attached| !attached.is_empty());
+        question.attachments.extend(about.map(|text| Attachment { name: "slack message".into(), text }));
+        self.ask(question).await;
     }
 
     /// A question in a thread that is answered to whoever asks it alone.

@@ -34,27 +34,28 @@ impl Bot {
         if !self.answers_in(&reaction.channel, kind).await {
             return;
         }
-        let Some((text, thread)) = self.said_at(reaction).await else { return };
+        let Some(Said { own, attached, whole, thread }) = self.said_at(reaction).await else { return };
         let Ok(person) = self.resolve(&reaction.user, &reaction.channel).await else { return };
-        let is_own = reaction.author == reaction.user.id;
-        let asked = if is_own { text.clone() } else { ABOUT.to_owned() };
+        // What others wrote is nothing that whoever reacts wants done, also where it hangs on words of their own.
+        let is_own = reaction.author == reaction.user.id && !own.is_empty();
+        let (asked, about) = if is_own { (own, attached) } else { (ABOUT.to_owned(), whole) };
         let mut question = Question::new(person, &reaction.channel, kind, asked);
         (question.ts, question.thread) = (Some(reaction.ts.clone()), Some(thread));
-        question.is_about = !is_own;
-        // What others wrote is nothing that whoever reacts wants done.
-        question.attachments.extend((!is_own).then(|| Attachment { name: "slack message".into(), text }));
+        question.is_about = !about.is_empty();
+        let about = Some(about).filter(|about| !about.is_empty());
+        question.attachments.extend(about.map(|text| Attachment { name: "slack message".into(), text }));
         self.ask(question).await;
     }
 
-    /// What a message says, and the thread that it is in or begins.
-    async fn said_at(&self, reaction: &Reaction) -> Option<(String, String)> {
+    /// What a message says.
+    async fn said_at(&self, reaction: &Reaction) -> Option<Said> {
         let asked = json!({ "channel": reaction.channel, "ts": reaction.ts, "latest": reaction.ts, "inclusive": true,
             "limit": 200 });
         let found = self.api().call("conversations.replies", &asked).await;
         let found = found.inspect_err(|error| tracing::warn!(%error, "a message cannot be read")).ok()?;
         let message = found["messages"].as_array()?.iter().find(|one| one["ts"] == reaction.ts.as_str())?;
-        let text = self.without_me(&words::of(message));
-        if text.is_empty() {
+        let whole = self.without_me(&words::of(message));
+        if whole.is_empty() {
             tracing::info!(
                 channel = reaction.channel,
                 "a message that somebody reacted to says nothing that can be read"
@@ -62,6 +63,19 @@ impl Bot {
             return None;
         }
         let thread = message["thread_ts"].as_str().unwrap_or(&reaction.ts).to_owned();
-        Some((text, thread))
+        let own = self.without_me(message["text"].as_str().unwrap_or_default());
+        Some(Said { own, attached: self.read(&words::attached(message)), whole, thread })
     }
+}
+
+/// What a message says that somebody reacted to.
+struct Said {
+    /// Its author's own words.
+    own: String,
+    /// What hangs on it: others' words.
+    attached: String,
+    /// All of it.
+    whole: String,
+    /// The thread that it is in or begins.
+    thread: String,
 }

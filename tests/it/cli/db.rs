@@ -65,9 +65,9 @@ fn records_are_pruned_when_somebody_says_how_old_they_may_be() {
     let pruned = home.run(&["db", "prune", "--older-than", "1", "--json"]).exits(0).json();
     assert_eq!((&pruned["records"], &pruned["refused"]), (&json!(0), &json!([])));
     let home = home.with_file("settings.yaml", RETENTION);
-    assert!(home.run(&["db", "prune"]).exits(0).out.starts_with("0 records"));
+    assert!(home.run(&["db", "prune"]).exits(0).out.contains(": 0 records"));
     for days in ["99999999", "4294967295"] {
-        assert!(home.run(&["db", "prune", "--older-than", days]).exits(0).out.starts_with("0 records"), "{days}");
+        assert!(home.run(&["db", "prune", "--older-than", days]).exits(0).out.contains(": 0 records"), "{days}");
     }
     aged(&home, &format!("sqlite://{}", home.home().join("xdg/data/omni/omni.db").display()));
     assert_eq!(asks(&logs(&home)), 2);

@@ -218,8 +218,12 @@ async fn what_a_server_has_its_client_keep_comes_back_from_that_client_alone() {
     params.input_responses = Some([(key, json!({ "action": "accept", "content": { "ok": true } }))].into());
     let url = format!("http://{}/mcp", pair.door.address());
     let eve = Agent::connect(&url, &pair.door.key("eve@company.com", &[Scope::Tools]).await, Speaks::New).await;
+    // Another key of the same person may be worth less.
+    let lesser = Agent::connect(&url, &pair.door.key(ADA, &[Scope::Tools]).await, Speaks::New).await;
     let bare = state.splitn(3, ':').nth(2).unwrap().to_owned();
-    for (agent, state) in [(&eve, state.clone()), (&pair.agent, format!("{state}x")), (&pair.agent, bare)] {
+    for (agent, state) in
+        [(&eve, state.clone()), (&lesser, state.clone()), (&pair.agent, format!("{state}x")), (&pair.agent, bare)]
+    {
         params.request_state = Some(state);
         let refused = agent.peer().call_tool_once(params.clone()).await.unwrap_err().to_string();
         assert!(refused.contains("-32602") && refused.contains("requestState"), "{refused}");

@@ -76,6 +76,24 @@ async fn a_reaction_asks_what_an_apps_alert_says_though_all_of_it_hangs_on_an_em
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_on_somebodys_own_words_is_never_what_their_reaction_asks() {
+    for (words, asked) in [("Why?", "Why?"), ("", "else say what it is about.")] {
+        let llm = Scripted::new().say("The disk is full.");
+        let bot = Kept::start(llm.clone(), |config| {
+            config.reactions.insert("robot_face".into());
+        })
+        .await;
+        let post = bot.slack.says(ANN, GENERAL, words).await;
+        bot.slack.hangs_on(&post, &alert());
+        bot.slack.reacts(ANN, GENERAL, &post.ts, "robot_face").await;
+        bot.slack.answer_saying(&post, "The disk is full.").await;
+        let told = told(&llm);
+        assert!(told.contains("db-1 has 2 % left") && told.ends_with(asked), "{told}");
+        bot.behaved();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_question_about_a_message_has_no_button_that_asks_it_without_that() {
     let bot = bot(says("A bad sign.")).await;
     bot.slack.says(BOB, GENERAL, "I see ORA-00600 everywhere").await;

@@ -332,3 +332,20 @@ async fn an_address_counts_where_one_of_the_workspaces_that_may_ask_vouches_for_
         bot.behaved();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_ask_nothing_whatever_address_they_have() {
+    for kind in ["is_bot", "is_workflow_bot"] {
+        let llm = says("Paris.");
+        let bot = bot(llm.clone()).await;
+        bot.slack.user_is(ANN, json!({ kind: true }));
+        let asked = bot.slack.mentions(ANN, GENERAL, "Where?").await;
+        bot.slack.settled().await;
+        assert!(llm.requests().is_empty(), "{kind}: nobody asked");
+        let person = bot.slack.mentions(BOB, GENERAL, "Where?").await;
+        bot.slack.answer_saying(&person, "Paris.").await;
+        assert_eq!(bot.slack.thread(GENERAL, asked.thread()).len(), 1, "{kind}: {}", bot.slack.transcript());
+        assert!(bot.slack.ephemerals(ANN).is_empty(), "{kind}: nobody would read it");
+        bot.behaved();
+    }
+}

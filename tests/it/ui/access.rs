@@ -247,3 +247,19 @@ async fn a_form_of_another_sites_page_changes_nothing_whoever_vouches_for_the_br
         Reply::of(form(request, &[("do", "create"), ("owner", BOSS), ("scopes", "ask")])).await.is(403);
     }
 }
+
+#[tokio::test]
+async fn nobody_is_logged_in_by_a_form_that_no_page_of_ours_made() {
+    let site = Site::open().await;
+    let own: &[(&str, &str)] = &[("key", &site.key)];
+    let (empty, guessed) = ([own, &[("csrf", "")]].concat(), [own, &[("csrf", "0000")]].concat());
+    for fields in [own, &empty, &guessed] {
+        for held in [None, Some("omni-login=")] {
+            let request = site.office.stranger(Method::POST, "/ui/login");
+            let request = held.into_iter().fold(request, |request, held| request.header("cookie", held));
+            let refused = Reply::of(form(request, fields)).await.is(403);
+            assert!(refused.text.contains("this form is of no page of yours"), "{held:?}: {}", refused.text);
+            assert_eq!(refused.header("set-cookie"), "", "{held:?}");
+        }
+    }
+}

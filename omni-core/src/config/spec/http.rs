@@ -34,7 +34,8 @@ pub(crate) struct AppSpec {
 ]))]
 pub(crate) struct SecuritySpec {
     /// `keys`: every request has a credential. `trusted_local`: on loopback, whoever has none is the
-    /// user that the request names, or else the local super admin.
+    /// user that the request names, or else the local super admin. Whom a proxy on this machine passes on
+    /// without a header that says so is on loopback too, unless `http.trusted_proxies` names it.
     pub(crate) mode: SecurityModeSpec,
     /// The OpenID Connect provider whose tokens count; absent: no token does.
     pub(crate) oidc: Option<OidcSpec>,

@@ -68,3 +68,20 @@ async fn a_record_that_nobody_pruned_is_missed_once() {
     let faults: Vec<Fault> = pruned.refused.iter().map(|found| found.fault).collect();
     assert_eq!((faults, pruned.records), (vec![Fault::Missing], 0));
 }
+
+#[tokio::test]
+async fn an_exported_head_that_was_pruned_since_must_be_the_one_that_the_checkpoint_goes_on_from() {
+    let sink = MemorySink::default();
+    let ledger = open(LedgerOptions::new(key()), sink.clone()).await;
+    for question in ["1", "2"] {
+        ledger.write(ask(question)).await.unwrap();
+    }
+    ledger.shutdown().await;
+    let chain = sink.read(ledger.chain_id(), 0, 9).await.unwrap();
+    sink.forget(&Checkpoint::sign(&key(), ledger.chain_id(), 2, chain[1].mac, None)).await.unwrap();
+    for (mac, expected) in [(chain[1].mac, None), (chain[2].mac, Some((1, Fault::HeadMissing)))] {
+        let heads = [ChainHead::new(ledger.chain_id(), 1, mac)];
+        let found = verify_against(&sink, &key(), &heads).await.unwrap().first_break;
+        assert_eq!(found.map(|found| (found.seq, found.fault)), expected);
+    }
+}

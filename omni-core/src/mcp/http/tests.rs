@@ -80,3 +80,20 @@ fn credentials_are_not_shown() {
     let shown = format!("{server:?}");
     assert!(!shown.contains("token") && !shown.contains("value") && !shown.contains("word"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_callers_own_token_goes_over_https_or_to_this_machine_alone() {
+    let bare = CallContext::within(Duration::from_secs(1));
+    let mut cx = CallContext::within(Duration::from_secs(1));
+    cx.credentials = Some([("authorization".to_owned(), SecretString::from("Bearer own".to_owned()))].into());
+    for url in ["http://mcp.example/mcp", "http://10.0.0.7/mcp", "http://localhost.example/mcp"] {
+        let server = HttpServer::new(url).unwrap();
+        let refused = server.connect(&cx).await.err().unwrap();
+        let McpError::Unauthorized { message } = &refused else { panic!("{url}: {refused:?}") };
+        assert!(message.contains("over https only"), "{url}: {message}");
+        assert!(server.endpoint.may_carry(&bare).is_ok(), "{url}");
+    }
+    for url in ["https://mcp.example/mcp", "http://127.0.0.1:1/mcp", "http://localhost:1/mcp", "http://[::1]:1/mcp"] {
+        assert!(Endpoint::new(url).unwrap().may_carry(&cx).is_ok(), "{url}");
+    }
+}
