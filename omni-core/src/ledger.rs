@@ -413,7 +413,11 @@ fn late(ack: Ack) -> AuditError {
 /// Finds out what there is in the directory, and makes this chain's first file.
 fn look_around(dir: &std::path::Path, chain_id: Uuid, store: Option<StoreTag>) -> Result<Found, AuditError> {
     files::create_dir(dir)?;
-    let (dead, named) = (dead::find(dir, store.as_ref())?, ends::read(dir, store.as_ref())?);
+    let dead = dead::find(dir, store.as_ref())?;
+    let named = ends::read(dir, store.as_ref()).unwrap_or_else(|error| {
+        tracing::error!(%error, "this chain names no ends of earlier ones; give the file to whoever runs omni");
+        Vec::new()
+    });
     let mut found = Found { dead, named, ..Found::default() };
     for chain in &found.dead {
         found.named.extend(chain.scan(&mut found.orphans)?);

@@ -89,6 +89,7 @@ const STEPS: &[Step] = &[
     step!(22, "bytes", "0022_bytes.sql"),
     step!(23, "estimated", "0023_estimated.sql"),
     step!(24, "channel", "0024_channel.sql"),
+    step!(25, "reckoned", "0025_reckoned.sql"),
 ];
 
 /// The numbers of all steps.

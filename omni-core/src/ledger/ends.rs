@@ -99,9 +99,13 @@ fn replace(path: &Path, draft: &Path, ends: &[Head]) -> io::Result<()> {
     let lines: Vec<String> = ends.iter().map(|(chain_id, seal)| format!("{chain_id} {}\n", to_hex(seal))).collect();
     let mut options = OpenOptions::new();
     let mut file = files::private(options.write(true).create(true).truncate(true)).open(draft)?;
+    if let Some(dir) = path.parent() {
+        files::give(&file, dir);
+    }
     file.write_all(lines.concat().as_bytes())?;
     file.sync_all()?;
-    fs::rename(draft, path)
+    fs::rename(draft, path)?;
+    path.parent().map_or(Ok(()), files::sync_dir)
 }
 
 /// Keeps other processes from the files of ends for as long as what comes back lives.
@@ -110,6 +114,7 @@ fn lock(dir: &Path) -> Result<File, AuditError> {
     let failed = |error: &io::Error| files::failed(&path, error);
     let file = files::private(OpenOptions::new().append(true).create(true)).open(&path);
     let file = file.map_err(|error| failed(&error))?;
+    files::give(&file, dir);
     let since = Instant::now();
     loop {
         match file.try_lock() {

@@ -77,6 +77,17 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
+/// What root makes in a directory of somebody else is theirs: whoever runs the service there reads and replaces it.
+pub(crate) fn give(file: &File, dir: &Path) {
+    #[cfg(unix)]
+    if let Ok(owner) = fs::metadata(dir) {
+        use std::os::unix::fs::{MetadataExt as _, fchown};
+        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+    #[cfg(not(unix))]
+    let _ = (file, dir);
+}
+
 /// Runs file work where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, AuditError> + Send + 'static,

@@ -72,14 +72,34 @@ async fn rows_of_before_say_which_costs_are_estimated_once_there_is_a_column_for
         cut.usage.estimated = true;
         write(&store, &key, vec![Event::Ask(Box::new(cut))]).await;
         for statement in
-            ["UPDATE audit_logs SET cost_is_estimated = (1 = 0)", "DELETE FROM _sqlx_migrations WHERE version = 23"]
+            ["UPDATE audit_logs SET cost_is_estimated = (1 = 0)", "DELETE FROM _sqlx_migrations WHERE version = 25"]
         {
             store.db.execute(statement, &[]).await.unwrap();
         }
         assert_eq!(found(&store, &key).await, Some((1, Fault::RowDiffers)));
         store.db.migrate().await.unwrap();
         assert_eq!(found(&store, &key).await, None);
+        written_by_an_earlier_build(&store).await;
+        assert_eq!(found(&store, &key).await, None);
     }
+}
+
+/// Every row as a build writes it that does not know the column of estimates.
+async fn written_by_an_earlier_build(store: &SqlAudit) {
+    let columns = match store.db.dialect() {
+        Dialect::Sqlite => "SELECT name FROM pragma_table_info('audit_logs')",
+        Dialect::Postgres => {
+            "SELECT column_name::text AS name FROM information_schema.columns
+            WHERE table_schema = current_schema() AND table_name = 'audit_logs'"
+        }
+    };
+    let columns = store.db.fetch_all(columns, &[]).await.unwrap();
+    let columns = columns.iter().map(|row| row.text("name").unwrap());
+    let known: Vec<String> = columns.filter(|name| !["id", "cost_is_estimated"].contains(&&**name)).collect();
+    let known = known.join(", ");
+    store.db.execute("CREATE TABLE aside AS SELECT * FROM audit_logs", &[]).await.unwrap();
+    store.db.execute("DELETE FROM audit_logs", &[]).await.unwrap();
+    store.db.execute(&format!("INSERT INTO audit_logs ({known}) SELECT {known} FROM aside"), &[]).await.unwrap();
 }
 
 #[tokio::test]
