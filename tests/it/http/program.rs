@@ -54,10 +54,9 @@ async fn the_first_run_says_where_it_is_and_how_to_let_somebody_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_has_no_files_outlives_a_hangup() {
     let mut service = Service::start(&omni(), &[]);
-    assert!(service.next_line().contains("there is no API key yet"));
     service.signal("HUP");
-    let told = service.next_line();
-    assert!(told.contains("no files to read again"), "{told}");
+    // What it says of its beginning comes before.
+    assert!((0..4).any(|_| service.next_line().contains("no files to read again")));
     Reply::of(service.client.get(format!("{}/health/live", service.url))).await.is(200);
     service.signal("TERM");
     assert_eq!(service.end().0, 0);
